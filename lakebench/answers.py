@@ -1,0 +1,469 @@
+"""Whether two tables are the same answer: pure functions on Arrow tables, the same for every engine.
+
+Values are compared as values: an ``int32`` 5, an ``int64`` 5 and a decimal 5.00 are one number. What may differ, and by
+how much, is a rule of the column (:data:`RULES_TEXT`), always at least as tight as TPC-H clause 2.1.3.5. Strings are
+compared as they are, trailing blanks too: Iceberg has no padded strings, and the generator writes none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import math
+import uuid
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Row = tuple[Any, ...]
+
+FLOAT_RELATIVE = Decimal("1e-11")
+_CAPS = {"average": Decimal("0.005"), "ratio": Decimal("0.00005")}
+RULES_TEXT = {
+    "exact": (
+        "equal; a number that an engine gives as floating point (some sum decimals in doubles) may be off by 1e-11 of "
+        "itself, an integer by nothing"
+    ),
+    "average": (
+        "off by at most one unit of the last digit of the engine's own decimal type, never more than 0.005 (engines "
+        "that average a decimal in its own scale keep two digits); a floating-point value by 1e-11 of itself"
+    ),
+    "ratio": (
+        "off by at most one unit of the last digit of the engine's own decimal type, never more than 0.00005 (a "
+        "decimal division keeps four digits in some engines); a floating-point value by 1e-11 of itself"
+    ),
+}
+_SHOWN_ROWS = 10
+_SHOWN_CHARACTERS = 200
+_SHOWN_COLUMNS = 40
+# Above this, an answer with the wrong number of rows is not searched for the rows that are wrong.
+_SEARCHED_ROWS = 1_000_000
+_RESEMBLING_ROWS = 1000
+_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_NAN = ("NaN",)
+_MINUS_ZERO = ("-0.0",)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How an answer's columns are compared, by position.
+
+    ``order`` are the columns of the ORDER BY; ``average`` and ``ratio`` those with the rule of that name in
+    :data:`RULES_TEXT`; all others are ``exact``.
+    """
+
+    order: tuple[int, ...] = ()
+    average: tuple[int, ...] = ()
+    ratio: tuple[int, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Sequence[int]]) -> Rules:
+        """The rules that :func:`dataclasses.asdict` turned into JSON."""
+        return cls(**{name: tuple(columns) for name, columns in value.items()})
+
+    def kind(self, column: int) -> str:
+        """The name of the rule of ``column``."""
+        if column in self.average:
+            return "average"
+        return "ratio" if column in self.ratio else "exact"
+
+
+@dataclass(frozen=True)
+class Diff:
+    """How an answer differs.
+
+    ``kind`` is ``columns``, ``rows`` (their number), ``values`` or ``order``. ``missing`` counts the expected rows that
+    the answer lacks, ``unexpected`` those it has beyond them (-1: not counted). ``expected`` and ``actual`` show the
+    first of these rows as text.
+    """
+
+    kind: str
+    message: str
+    expected_rows: int
+    actual_rows: int
+    missing: int = 0
+    unexpected: int = 0
+    columns: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    expected: tuple[tuple[str, ...], ...] = ()
+    actual: tuple[tuple[str, ...], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values, of bounded size."""
+        return dataclasses.asdict(self)
+
+    def text(self) -> str:
+        """As lines for a terminal or a log."""
+        lines = [self.message]
+        for title, rows in (("expected", self.expected), ("actual", self.actual)):
+            lines += [f"  {title}: {' | '.join(row)}" for row in rows]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Sameness:
+    """The outcome of :func:`same_rows`; ``type_differences`` are columns with equal values of another type."""
+
+    diff: Diff | None
+    type_differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Who agrees with whom, the largest group first; ``verified`` is empty where there is no majority.
+
+    ``diffs`` compares each engine outside the first group with that group.
+    """
+
+    groups: tuple[tuple[str, ...], ...]
+    verified: tuple[str, ...]
+    diffs: Mapping[str, Diff]
+
+
+def compare(actual: pa.Table, expected: pa.Table, rules: Rules) -> Diff | None:
+    """How ``actual`` differs from ``expected`` under ``rules``; ``None`` where it is the same answer.
+
+    Columns are compared by position, rows as a multiset, and the sequence of the ORDER BY keys row by row, so that
+    ties may stand in any order.
+    """
+    wrong = _columns(actual, expected) or _too_many(actual, expected)
+    if wrong:
+        return wrong
+    columns = [_Column(n, actual, expected, rules) for n in range(expected.num_columns)]
+    got, wanted = rows(actual), rows(expected)
+    missing, unexpected = _unmatched(got, wanted, columns)
+    if missing or unexpected:
+        return _values(expected, got, wanted, missing, unexpected, columns)
+    return _order(expected, got, wanted, [columns[n] for n in rules.order])
+
+
+def same_rows(actual: pa.Table, expected: pa.Table) -> Sameness:
+    """Whether both have exactly the same rows, in any order.
+
+    Every Arrow type that Iceberg types map to, nested ones too. NaN equals NaN; -0.0 is not 0.0; an instant is the same
+    in any zone and unit, and is not a timestamp without a zone. Equal numbers of unequal types are accepted, and named.
+    """
+    wrong = _columns(actual, expected) or _too_many(actual, expected)
+    if wrong:
+        return Sameness(wrong)
+    actual = _with_uuids_as(actual, expected)
+    got, wanted = rows(actual), rows(expected)
+    missing = list((Counter(wanted) - Counter(got)).elements())
+    unexpected = list((Counter(got) - Counter(wanted)).elements())
+    if missing or unexpected:
+        columns = [_Column(n, actual, expected, Rules()) for n in range(expected.num_columns)]
+        return Sameness(_values(expected, got, wanted, missing, unexpected, columns))
+    return Sameness(None, _type_differences(actual, expected))
+
+
+def agreement(tables: Mapping[str, pa.Table], rules: Rules) -> Agreement:
+    """Which of ``tables`` (engine → answer) agree under ``rules``.
+
+    The largest group is verified where it has two members or more and is larger than any other; otherwise nobody is.
+    """
+    groups: list[list[str]] = []
+    for engine, table in tables.items():
+        for group in groups:
+            if compare(table, tables[group[0]], rules) is None:
+                group.append(engine)
+                break
+        else:
+            groups.append([engine])
+    groups.sort(key=len, reverse=True)
+    diffs = {engine: compare(tables[engine], tables[groups[0][0]], rules) for group in groups[1:] for engine in group}
+    return Agreement(
+        tuple(tuple(group) for group in groups),
+        tuple(groups[0]) if _is_majority(groups) else (),
+        {engine: diff for engine, diff in diffs.items() if diff},
+    )
+
+
+def _is_majority(groups: Sequence[Sequence[str]]) -> bool:
+    return bool(groups) and len(groups[0]) > max(1, len(groups[1]) if len(groups) > 1 else 0)
+
+
+def content_hash(table: pa.Table) -> str:
+    """SHA-256 of the rows in canonical form, whatever their order, the types of their numbers or the columns' names."""
+    lines = sorted("\x1f".join(_canonical(cell) for cell in row) for row in rows(table))
+    return hashlib.sha256("\x1e".join(lines).encode()).hexdigest()
+
+
+def rows(table: pa.Table) -> list[Row]:
+    """The rows as tuples of hashable values, equal exactly where the values are."""
+    if not table.num_columns:
+        return [()] * table.num_rows
+    columns = ([cell for chunk in column.chunks for cell in _cells(chunk)] for column in table.columns)
+    return list(zip(*columns, strict=True))
+
+
+class _Column:
+    """What two columns at one position may differ by."""
+
+    def __init__(self, position: int, actual: pa.Table, expected: pa.Table, rules: Rules) -> None:
+        import pyarrow as pa
+
+        self.position = position
+        self.name = str(expected.field(position).name)
+        types = actual.field(position).type, expected.field(position).type
+        kind = rules.kind(position)
+        has_float = any(pa.types.is_floating(one) for one in types)
+        self.loose = kind != "exact" or has_float
+        is_whole = kind == "exact" and any(pa.types.is_integer(one) for one in types)
+        self._relative = FLOAT_RELATIVE if self.loose and not is_whole else Decimal(0)
+        self._absolute = Decimal(0) if kind == "exact" else min(_CAPS[kind], max(map(_unit, types)))
+
+    def same(self, one: Row, other: Row) -> bool:
+        """Whether the cells of two rows are the same value."""
+        left, right = _plain(one[self.position]), _plain(other[self.position])
+        if left == right or not (self.loose and _is_number(left) and _is_number(right)):
+            return bool(left == right)
+        left, right = Decimal(left), Decimal(right)
+        if not (left.is_finite() and right.is_finite()):
+            return False
+        return bool(abs(left - right) <= max(self._absolute, self._relative * max(abs(left), abs(right))))
+
+
+def _unit(kind: pa.DataType) -> Decimal:
+    """One unit of the last digit of a decimal type; 0 for any other."""
+    import pyarrow as pa
+
+    return Decimal(1).scaleb(-kind.scale) if pa.types.is_decimal(kind) else Decimal(0)
+
+
+def _plain(cell: Any) -> Any:
+    return 0.0 if cell == _MINUS_ZERO else cell
+
+
+def _is_number(cell: Any) -> bool:
+    return isinstance(cell, int | float | Decimal)
+
+
+def _columns(actual: pa.Table, expected: pa.Table) -> Diff | None:
+    """Whether the number of columns, or a permutation of the same names, tells that the columns are not the same."""
+    got, wanted = ([name.lower() for name in table.column_names] for table in (actual, expected))
+    if len(got) != len(wanted):
+        message = f"{len(got)} columns instead of {len(wanted)}"
+    elif got != wanted and sorted(got) == sorted(wanted):
+        message = f"columns in another order: {_list(actual.column_names)} instead of {_list(expected.column_names)}"
+    else:
+        return None
+    names = (tuple(expected.column_names[:_SHOWN_COLUMNS]),)
+    return Diff(
+        "columns",
+        message,
+        expected.num_rows,
+        actual.num_rows,
+        expected=names,
+        actual=(tuple(actual.column_names[:_SHOWN_COLUMNS]),),
+    )
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names)[:_SHOWN_CHARACTERS]
+
+
+def _too_many(actual: pa.Table, expected: pa.Table) -> Diff | None:
+    """A difference in the number of rows that is too large to be worth a search for the rows."""
+    if actual.num_rows == expected.num_rows or max(actual.num_rows, expected.num_rows) <= _SEARCHED_ROWS:
+        return None
+    message = f"{actual.num_rows} rows instead of {expected.num_rows}"
+    return Diff("rows", message, expected.num_rows, actual.num_rows, missing=-1, unexpected=-1)
+
+
+def _unmatched(got: Sequence[Row], wanted: Sequence[Row], columns: Sequence[_Column]) -> tuple[list[Row], list[Row]]:
+    """The rows of ``wanted`` that ``got`` lacks, and those that it has beyond them."""
+    strict = [column.position for column in columns if not column.loose]
+    loose = [column for column in columns if column.loose]
+    waiting: dict[Row, list[Row]] = defaultdict(list)
+    for row in wanted:
+        waiting[tuple(row[n] for n in strict)].append(row)
+    unexpected = []
+    for row in got:
+        candidates = waiting.get(tuple(row[n] for n in strict), [])
+        found = next((n for n, one in enumerate(candidates) if all(column.same(row, one) for column in loose)), None)
+        if found is None:
+            unexpected.append(row)
+        else:
+            del candidates[found]
+    return [row for rest in waiting.values() for row in rest], unexpected
+
+
+def _values(
+    expected: pa.Table,
+    got: Sequence[Row],
+    wanted: Sequence[Row],
+    missing: Sequence[Row],
+    unexpected: Sequence[Row],
+    columns: Sequence[_Column],
+) -> Diff:
+    differing = _differing(missing, unexpected, columns) if len(missing) == len(unexpected) else ()
+    if len(got) != len(wanted):
+        kind, message = "rows", f"{len(got)} rows instead of {len(wanted)}"
+    else:
+        where = f" in {_list(differing)}" if differing else ""
+        kind, message = "values", f"{len(missing)} of {len(wanted)} rows differ{where}"
+    return Diff(
+        kind,
+        message,
+        len(wanted),
+        len(got),
+        missing=len(missing),
+        unexpected=len(unexpected),
+        columns=differing,
+        names=tuple(expected.column_names[:_SHOWN_COLUMNS]),
+        expected=_shown(missing),
+        actual=_shown(unexpected),
+    )
+
+
+def _differing(missing: Sequence[Row], unexpected: Sequence[Row], columns: Sequence[_Column]) -> tuple[str, ...]:
+    """The columns in which the first wrong row differs from the expected row that it resembles most."""
+    likeness = [sum(column.same(unexpected[0], row) for column in columns) for row in missing[:_RESEMBLING_ROWS]]
+    nearest = missing[likeness.index(max(likeness))]
+    return tuple(column.name for column in columns if not column.same(unexpected[0], nearest))[:_SHOWN_COLUMNS]
+
+
+def _order(expected: pa.Table, got: Sequence[Row], wanted: Sequence[Row], keys: Sequence[_Column]) -> Diff | None:
+    pairs = enumerate(zip(got, wanted, strict=True))
+    wrong = [n for n, (one, other) in pairs if not all(key.same(one, other) for key in keys)]
+    if not wrong:
+        return None
+    names = tuple(key.name for key in keys)
+    return Diff(
+        "order",
+        f"rows not in the order of {_list(names)}, first at row {wrong[0] + 1}",
+        len(wanted),
+        len(got),
+        columns=names,
+        names=tuple(expected.column_names[:_SHOWN_COLUMNS]),
+        expected=_shown([wanted[n] for n in wrong[:_SHOWN_ROWS]]),
+        actual=_shown([got[n] for n in wrong[:_SHOWN_ROWS]]),
+    )
+
+
+def _shown(some: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
+    return tuple(tuple(_text(cell) for cell in row[:_SHOWN_COLUMNS]) for row in some[:_SHOWN_ROWS])
+
+
+def _text(cell: Any) -> str:
+    if cell is None:
+        return "NULL"
+    text = str(cell)
+    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+
+
+def _type_differences(actual: pa.Table, expected: pa.Table) -> tuple[str, ...]:
+    return tuple(
+        f"{wanted.name}: {got.type} instead of {wanted.type}"
+        for got, wanted in zip(actual.schema, expected.schema, strict=True)
+        if got.type != wanted.type
+    )
+
+
+def _with_uuids_as(actual: pa.Table, expected: pa.Table) -> pa.Table:
+    """``actual`` with text columns turned into bytes where ``expected`` holds UUIDs: some engines show them as text."""
+    import pyarrow as pa
+
+    for n, (got, wanted) in enumerate(zip(actual.schema, expected.schema, strict=True)):
+        if _is_uuid(wanted.type) and not _is_uuid(got.type) and str(got.type).endswith(("string", "string_view")):
+            try:
+                values = [None if text is None else uuid.UUID(text).bytes for text in actual.column(n).to_pylist()]
+            except ValueError:  # not UUIDs: they differ, and are shown as they are
+                continue
+            actual = actual.set_column(n, got.name, pa.array(values, pa.binary(16)))
+    return actual
+
+
+def _is_uuid(kind: pa.DataType) -> bool:
+    return str(kind) in {"extension<arrow.uuid>", "fixed_size_binary[16]"}
+
+
+def _cells(array: pa.Array) -> list[Any]:
+    """The values of ``array`` in a form that is hashable, and equal exactly where the values are."""
+    import pyarrow as pa
+
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):
+        return _cells(array.storage)
+    if pa.types.is_dictionary(kind):
+        return _cells(array.dictionary_decode())
+    if pa.types.is_nested(kind):
+        return _nested(array)
+    if pa.types.is_temporal(kind):
+        return _temporal(array)
+    return [_scalar(value) for value in array.to_pylist()]
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, bool):  # Python takes True for 1
+        return ("bool", value)
+    if isinstance(value, float):
+        return _float(value)
+    return value
+
+
+def _float(value: float) -> Any:
+    if math.isnan(value):
+        return _NAN
+    return _MINUS_ZERO if value == 0 and math.copysign(1, value) < 0 else value
+
+
+def _temporal(array: pa.Array) -> list[Any]:
+    """Dates as they are; times, durations and timestamps as nanoseconds, named by what they are."""
+    import pyarrow as pa
+
+    kind = array.type
+    if pa.types.is_date(kind) or pa.types.is_interval(kind):
+        values: list[Any] = array.to_pylist()
+        return values
+    name = "timestamptz" if pa.types.is_timestamp(kind) and kind.tz else str(kind).partition("[")[0].rstrip("3264")
+    whole = pa.int32() if kind.bit_width == pa.int32().bit_width else pa.int64()
+    factor = _NS[kind.unit]
+    return [None if value is None else (name, value * factor) for value in array.view(whole).to_pylist()]
+
+
+def _nested(array: pa.Array) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_struct(array.type):
+        names = [field.name for field in array.type]
+        fields = [_cells(array.field(n)) for n in range(len(names))]
+        return [
+            tuple((name, field[n]) for name, field in zip(names, fields, strict=True)) if here else None
+            for n, here in enumerate(array.is_valid().to_pylist())
+        ]
+    if pa.types.is_map(array.type):  # a map has no order
+        return [None if not one.is_valid else _map(one.values) for one in array]
+    return [None if not one.is_valid else ("list", *_cells(one.values)) for one in array]
+
+
+def _map(entries: pa.Array) -> Row:
+    return ("map", *sorted(zip(_cells(entries.field(0)), _cells(entries.field(1)), strict=True), key=repr))
+
+
+def _canonical(cell: Any) -> str:
+    """A cell as text: equal numbers have equal texts, whatever their type."""
+    if cell == _MINUS_ZERO:
+        return "n0"
+    if _is_number(cell):
+        return f"n{_digits(Decimal(repr(cell)) if isinstance(cell, float) else Decimal(cell))}"
+    if isinstance(cell, date):
+        return f"d{cell.isoformat()}"
+    if isinstance(cell, tuple):
+        return f"({','.join(_canonical(part) for part in cell)})"
+    return f"{type(cell).__name__}:{cell!r}"
+
+
+def _digits(number: Decimal) -> str:
+    sign, digits, exponent = number.as_tuple()
+    if not isinstance(exponent, int):
+        return str(number)
+    text = "".join(map(str, digits)).lstrip("0")
+    short = text.rstrip("0")
+    return f"{'-' if sign and short else ''}{short or 0}e{exponent + len(text) - len(short) if short else 0}"

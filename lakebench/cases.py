@@ -1,0 +1,304 @@
+"""Units of a plan: blocks, which turn into the records of their cases."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lakebench import resources
+from lakebench.answers import Rules
+from lakebench.bench import Bench
+from lakebench.checker import Agreed, Checked
+from lakebench.errors import EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
+from lakebench.measure import Meter, Protocol
+from lakebench.model import EngineRef, Lake, Outcome, Record, Sample
+
+Evidence = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """One check or one measurement: what stands in its record whatever becomes of it."""
+
+    id: str
+    phase: str
+    title: str
+    engine: EngineRef
+    group: str
+    row: str
+    column: str
+
+
+@dataclass(frozen=True)
+class Block(ABC):
+    """Cases that run together; what is finished of them is never run again."""
+
+    @property
+    @abstractmethod
+    def cases(self) -> tuple[Case, ...]:
+        """The cases of this block, in the order of the report."""
+
+    @abstractmethod
+    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+        """The records of the cases whose ids stand in ``todo``, each as soon as it is finished."""
+
+
+def record(
+    bench: Bench, case: Case, began: tuple[str, float], evidence: Evidence, samples: tuple[Sample, ...] = ()
+) -> Record:
+    """The record of a case that passed."""
+    return _record(bench, case, began, Outcome.PASS, "", evidence, samples)
+
+
+def failure(bench: Bench, case: Case, began: tuple[str, float], error: LakebenchError, evidence: Evidence) -> Record:
+    """The record of a case that did not pass. It has no latency: only a verified answer has a time."""
+    told = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
+    return _record(bench, case, began, error.outcome, str(error), told, ())
+
+
+def now() -> tuple[str, float]:
+    """The time of day for people, and the monotonic clock for durations."""
+    return dt.datetime.now(dt.UTC).isoformat(timespec="milliseconds"), time.monotonic()
+
+
+def _record(
+    bench: Bench,
+    case: Case,
+    began: tuple[str, float],
+    outcome: Outcome,
+    reason: str,
+    evidence: Evidence,
+    samples: tuple[Sample, ...],
+) -> Record:
+    return Record(
+        case=case.id,
+        phase=case.phase,
+        title=case.title,
+        engine=str(case.engine),
+        outcome=outcome,
+        reason=reason,
+        evidence=evidence,
+        samples=samples,
+        versions=bench.versions(case.engine),
+        started=began[0],
+        seconds=round(time.monotonic() - began[1], 6),
+        group=case.group,
+        row=case.row,
+        column=case.column,
+    )
+
+
+@dataclass(frozen=True)
+class Check(Block):
+    """One case that passes when ``test`` returns its evidence, and fails by the error that it raises."""
+
+    case: Case
+    test: Callable[[Bench], Evidence]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The one case."""
+        return (self.case,)
+
+    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+        """Run the test."""
+        if self.case.id not in todo:
+            return
+        began = now()
+        try:
+            yield record(bench, self.case, began, self.test(bench))
+        except ServiceLost:
+            raise
+        except LakebenchError as error:
+            yield failure(bench, self.case, began, error, {})
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An engine in a measurement: its case, its lake, and the query in its own SQL."""
+
+    case: Case
+    lake: Callable[[Bench], Lake]
+    sql: str
+
+
+@dataclass
+class _Course:
+    """How far one engine has come in a measurement."""
+
+    entry: Entry
+    began: tuple[str, float] = field(default_factory=now)
+    samples: list[Sample] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    error: LakebenchError | None = None
+    answer: Path | None = None
+
+
+@dataclass(frozen=True)
+class Measurement(Block):
+    """One query on several engines, measured in shuffled rounds; the answers are checked outside the clock.
+
+    The first round verifies: who is wrong there is not timed any further. ``references`` are the reference answers by
+    source; where there are none, the engines are held against each other. ``rules`` are the column rules of the answer.
+    """
+
+    name: str
+    entries: tuple[Entry, ...]
+    protocol: Protocol
+    references: Mapping[str, Path]
+    rules: Rules
+    tolerance: str
+    evidence: Callable[[Bench], Evidence] = lambda _: {}
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """A case an engine."""
+        return tuple(entry.case for entry in self.entries)
+
+    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+        """Verify, take the samples, and tell of each engine."""
+        began = time.perf_counter_ns()
+        courses = [_Course(entry) for entry in self.entries if entry.case.id in todo]
+        for number, (kinds, running) in enumerate(self._rounds(bench, courses)):
+            for course in running:
+                for kind in kinds:
+                    self._take(bench, course, kind, number, began)
+            if number == 0 and not self.references:
+                self._agree(bench, [course for course in courses if course.error is None])
+        for course in courses:
+            course.evidence.pop("first", None)
+            evidence = {"sql": course.entry.sql, **self.evidence(bench), **course.evidence, "tolerance": self.tolerance}
+            if course.error is None:
+                yield record(bench, course.entry.case, course.began, evidence, tuple(course.samples))
+            else:
+                yield failure(bench, course.entry.case, course.began, course.error, evidence)
+
+    def _rounds(self, bench: Bench, courses: list[_Course]) -> Iterator[tuple[list[str], list[_Course]]]:
+        """The kinds of execution of each round, and the engines still in it, shuffled by round."""
+        for number, kinds in enumerate(schedule(self.protocol)):
+            order = bench.shuffled(tuple(range(len(courses))), where=f"{self.name}/{number}")
+            yield kinds, [courses[i] for i in order if courses[i].error is None]
+
+    def _take(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
+        if course.error is not None:
+            return
+        ref = course.entry.case.engine
+        into = bench.file(course.entry.case.id)
+        try:
+            sample = _sample(bench, course, kind, into, self.protocol.limit_s)
+            shifted = sample["offset_ns"] - began
+            course.samples.append(
+                Sample(**{**sample, "offset_ns": shifted, "round": number, "position": len(course.samples)})
+            )
+            course.answer = into
+            self._verify(bench, course, into)
+        except ServiceLost:
+            raise
+        except LakebenchError as error:
+            course.error = bench.look_after(ref, error)
+            course.samples.clear()
+
+    def _verify(self, bench: Bench, course: _Course, path: Path) -> None:
+        """Hold one answer against the references, or where there are none against the engine's own first one."""
+        first = course.evidence.get("first")
+        known = self.references or ({"its own verified first answer": first} if first else {})
+        if known:
+            evidence = same(bench.checker.answer(path, known, self.rules))
+            course.evidence |= evidence if self.references else {}
+
+    def _agree(self, bench: Bench, courses: list[_Course]) -> None:
+        """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified."""
+        names = {str(course.entry.case.engine): course for course in courses}
+        agreed = bench.checker.agree(
+            {name: course.answer for name, course in names.items() if course.answer}, self.rules
+        )
+        for name, course in names.items():
+            if name in agreed.verified:
+                others = [other for other in agreed.verified if other != name]
+                course.evidence |= {"checked_against": others, "first": course.answer}
+                continue
+            course.error = _unverified(name, agreed)
+            course.samples.clear()
+
+
+def _unverified(name: str, agreed: Agreed) -> LakebenchError:
+    """Why the answer of engine ``name`` does not stand where there is no reference answer."""
+    if name in agreed.unreadable:
+        return WrongAnswer(agreed.unreadable[name])
+    if not agreed.verified:
+        return EngineUnavailable(
+            "cannot be verified: no reference answer at this scale factor, and no majority of engines"
+        )
+    diff = agreed.diffs[name]
+    return WrongAnswer(f"differs from {', '.join(agreed.verified)}: {diff['message']}", diff=_told(diff))
+
+
+def same(checked: Checked) -> dict[str, Any]:
+    """The evidence of a comparison that found no difference.
+
+    Raises:
+        WrongAnswer: it found one.
+    """
+    if checked.diff is not None:
+        raise WrongAnswer(checked.message, diff=_told(checked.diff), checked_against=list(checked.sources))
+    evidence: dict[str, Any] = {"answer": {"rows": checked.rows, "sha256": checked.sha256}}
+    if checked.sources:
+        evidence["checked_against"] = list(checked.sources)
+    if checked.type_differences:
+        evidence["type_differences"] = list(checked.type_differences)
+    return evidence
+
+
+def _told(diff: Mapping[str, Any]) -> dict[str, Any]:
+    """``diff`` with its text for people."""
+    rows = [f"  {side}: {' | '.join(row)}" for side in ("expected", "actual") for row in diff[side]]
+    return {**diff, "text": "\n".join([diff["message"], *rows])}
+
+
+def schedule(protocol: Protocol) -> list[list[str]]:
+    """The kinds of execution that each engine takes, round by round; the first round is one execution, to verify."""
+    kinds = ["cold"] * protocol.cold + ["warm-up"] * protocol.warm_ups + ["warm"] * protocol.samples
+    first, rest = kinds[0], kinds[1:]
+    rounds = [[first]]
+    block: list[str] = []
+    for kind in rest:
+        block.append(kind)
+        if kind == "cold" or block.count("warm") == protocol.block:
+            rounds.append(block)
+            block = []
+    return [*rounds, block] if block else rounds
+
+
+def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float) -> dict[str, Any]:
+    """One execution: what the worker measured, and what the processes and the store saw."""
+    ref, lake = course.entry.case.engine, course.entry.lake(bench)
+    cache = ""
+    if kind == "cold":
+        bench.fresh(ref)
+    remote = bench.remote(ref, lake)
+    if kind == "cold":
+        cache = f"new process, {resources.drop_page_cache()}"
+    requests = bench.store_counters()
+    meter = Meter(remote.process.pid, bench.server_processes(ref))
+    meter.start()
+    reply = remote.call("query", limit_s=limit_s, sql=course.entry.sql, into=str(into))
+    cpu_ns, peak = meter.stop(reply["cpu_ns"])
+    after = bench.store_counters()
+    return {
+        "kind": kind,
+        "ns": reply["ns"],
+        "offset_ns": reply["offset_ns"],
+        "rows": reply["rows"],
+        "bytes": reply["bytes"],
+        "cpu_ns": cpu_ns,
+        "peak_bytes": peak,
+        "requests": {
+            key: count - requests.get(key, 0) for key, count in after.items() if count != requests.get(key, 0)
+        },
+        "cache": cache,
+    }

@@ -1,0 +1,267 @@
+"""Answers are checked after the clock, in a process that is neither an engine's nor the parent.
+
+``python -m lakebench.checker`` reads requests from standard input and answers on standard output, one JSON object a
+line; tables are files (Arrow IPC, or Parquet), whose paths stand in the requests. The end of standard input ends it.
+:class:`Checker` is the parent's end of it, which never reads a row.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import select
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from lakebench import answers
+from lakebench.answers import Rules
+from lakebench.errors import HarnessBug
+from lakebench.guard import Guard
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LIMIT_S = 600.0
+_PARQUET = b"PAR1"
+_ARROW_FILE = b"ARROW1"
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the checker found: ``diff`` is :meth:`~lakebench.answers.Diff.to_json` where ``ok`` is false.
+
+    A file that cannot be read is a diff of kind ``unreadable``. ``sources`` are what the answer was compared with;
+    ``sha256`` is the hash of the answer's rows in canonical form.
+    """
+
+    ok: bool
+    diff: Mapping[str, Any] | None = None
+    sha256: str = ""
+    rows: int = 0
+    sources: tuple[str, ...] = ()
+    type_differences: tuple[str, ...] = ()
+
+    @property
+    def message(self) -> str:
+        """One line: what is wrong, or nothing."""
+        return str(self.diff["message"]) if self.diff else ""
+
+
+@dataclass(frozen=True)
+class Agreed:
+    """:class:`~lakebench.answers.Agreement` as the parent sees it; ``unreadable`` engines are in no group."""
+
+    groups: tuple[tuple[str, ...], ...]
+    verified: tuple[str, ...]
+    diffs: Mapping[str, Mapping[str, Any]]
+    unreadable: Mapping[str, str]
+
+
+class Checker:
+    """The checker process, started with the first question."""
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def answer(self, actual: Path, expected: Mapping[str, Path], rules: Rules) -> Checked:
+        """Compare the answer in ``actual`` with each of ``expected`` (source → file)."""
+        sources = [{"source": source, "path": str(path)} for source, path in expected.items()]
+        return _checked(self._ask("answer", actual=str(actual), expected=sources, rules=dataclasses.asdict(rules)))
+
+    def rows(self, actual: Path, expected: Path) -> Checked:
+        """Compare all rows of two tables exactly, in any order."""
+        return _checked(self._ask("rows", actual=str(actual), expected=str(expected)))
+
+    def agree(self, tables: Mapping[str, Path], rules: Rules) -> Agreed:
+        """Which engines' answers (engine → file) agree."""
+        paths = {engine: str(path) for engine, path in tables.items()}
+        reply = self._ask("agree", tables=paths, rules=dataclasses.asdict(rules))
+        return Agreed(
+            tuple(tuple(group) for group in reply["groups"]),
+            tuple(reply["verified"]),
+            reply["diffs"],
+            reply["unreadable"],
+        )
+
+    def close(self) -> None:
+        """End the process, where there is one."""
+        if self._process is None:
+            return
+        self._guard.stop(self._process)
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe:
+                pipe.close()
+        self._process = None
+
+    def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        process = self._process = self._process or self._start()
+        if process.stdin is None or process.stdout is None:  # pragma: no cover - Popen was given pipes
+            raise HarnessBug("the checker has no pipes")
+        try:
+            process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
+            process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died("has died") from None
+        reply: dict[str, Any] = json.loads(self._line(process.stdout))
+        if "error" in reply:
+            raise HarnessBug(f"the checker cannot check: {reply['error']}")
+        return reply
+
+    def _line(self, replies: IO[bytes]) -> bytes:
+        """One line of the reply; the pipe is read unbuffered, as ``select`` sees only what is in the pipe."""
+        deadline = time.monotonic() + _LIMIT_S
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([replies], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                raise self._died(f"gave no answer within {_LIMIT_S:g} s")
+            data = os.read(replies.fileno(), 1 << 16)
+            if not data:
+                raise self._died("has died")
+            line += data
+        return line
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self._guard.folder / "checker.log").open("ab") as log:
+            return self._guard.spawn(
+                [sys.executable, "-m", "lakebench.checker"],
+                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+            )
+
+    def _died(self, how: str) -> HarnessBug:
+        log = self._guard.folder / "checker.log"
+        said = " ".join(log.read_text("utf-8", "replace").split())[-300:]
+        self.close()
+        return HarnessBug(f"the checker {how}: {said or 'it said nothing'}")
+
+
+def _checked(reply: Mapping[str, Any]) -> Checked:
+    return Checked(
+        ok=reply["ok"],
+        diff=reply["diff"],
+        sha256=reply["sha256"],
+        rows=reply["rows"],
+        sources=tuple(reply.get("sources", ())),
+        type_differences=tuple(reply.get("type_differences", ())),
+    )
+
+
+class _Unreadable(Exception):
+    """A file is not a whole table."""
+
+
+def read(path: str) -> pa.Table:
+    """The table in an Arrow IPC file or stream, or in a Parquet file; every value is looked at once.
+
+    Raises:
+        _Unreadable: the file is missing, cut or damaged.
+    """
+    import pyarrow as pa
+
+    try:
+        table = _opened(path)
+        table.validate(full=True)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _Unreadable(
+            f"{path} cannot be read as a table: {str(error).splitlines()[0] if str(error) else error!r}"
+        ) from None
+    return table
+
+
+def _opened(path: str) -> pa.Table:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pa.OSFile(path, "rb") as source:
+        start = source.read(len(_ARROW_FILE))
+        source.seek(0)
+        if start.startswith(_PARQUET):
+            return pq.read_table(source)
+        opened = pa.ipc.open_file(source) if start == _ARROW_FILE else pa.ipc.open_stream(source)
+        return opened.read_all()
+
+
+def _read_actual(path: str) -> pa.Table | answers.Diff:
+    try:
+        return read(path)
+    except _Unreadable as error:
+        return answers.Diff("unreadable", str(error), expected_rows=-1, actual_rows=-1)
+
+
+def _reply(diff: answers.Diff | None, actual: pa.Table | None, **more: Any) -> dict[str, Any]:
+    return {
+        "ok": diff is None,
+        "diff": diff.to_json() if diff else None,
+        "sha256": "" if actual is None else answers.content_hash(actual),
+        "rows": 0 if actual is None else actual.num_rows,
+        **more,
+    }
+
+
+def answer(actual: str, expected: list[dict[str, str]], rules: dict[str, list[int]]) -> dict[str, Any]:
+    """The operation ``answer``."""
+    got = _read_actual(actual)
+    if isinstance(got, answers.Diff):
+        return _reply(got, None)
+    sources = [one["source"] for one in expected]
+    for one in expected:
+        diff = answers.compare(got, read(one["path"]), Rules.from_json(rules))
+        if diff:
+            against = dataclasses.replace(diff, message=f"{diff.message} (against {one['source']})")
+            return _reply(against, got, sources=sources)
+    return _reply(None, got, sources=sources)
+
+
+def rows(actual: str, expected: str) -> dict[str, Any]:
+    """The operation ``rows``."""
+    got = _read_actual(actual)
+    if isinstance(got, answers.Diff):
+        return _reply(got, None)
+    same = answers.same_rows(got, read(expected))
+    return _reply(same.diff, got, type_differences=same.type_differences)
+
+
+def agree(tables: dict[str, str], rules: dict[str, list[int]]) -> dict[str, Any]:
+    """The operation ``agree``."""
+    found = {engine: _read_actual(path) for engine, path in tables.items()}
+    unreadable = {engine: one.message for engine, one in found.items() if isinstance(one, answers.Diff)}
+    readable = {engine: one for engine, one in found.items() if not isinstance(one, answers.Diff)}
+    agreed = answers.agreement(readable, Rules.from_json(rules))
+    return {
+        "groups": agreed.groups,
+        "verified": agreed.verified,
+        "diffs": {engine: diff.to_json() for engine, diff in agreed.diffs.items()},
+        "unreadable": unreadable,
+    }
+
+
+_OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"answer": answer, "rows": rows, "agree": agree}
+
+
+def reply_to(line: bytes) -> dict[str, Any]:
+    """The reply to one request; a request that cannot be carried out gets ``error``."""
+    try:
+        request = json.loads(line)
+        return _OPERATIONS[request.pop("op")](**request)
+    except Exception as error:  # noqa: BLE001 - one bad request must not end the checks of the others
+        return {"error": f"{type(error).__name__}: {error}"}
+
+
+def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer requests until there are no more."""
+    for line in requests:
+        replies.write(json.dumps(reply_to(line)).encode() + b"\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.buffer, sys.stdout.buffer)

@@ -1,0 +1,92 @@
+"""Accepted outcomes: known failures, with the version they were seen at and where they are told of."""
+
+from __future__ import annotations
+
+import fnmatch
+import functools
+import inspect
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakebench.engines import Engine, engines
+from lakebench.errors import HarnessBug
+from lakebench.model import ExitCode, Outcome, Record
+
+FILE = "claims.toml"
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """An outcome that is known: ``case`` is a glob of case ids; ``versions`` and ``link`` are where it was seen."""
+
+    case: str
+    outcome: Outcome
+    reason: str
+    versions: str = ""
+    link: str = ""
+
+
+@functools.cache
+def accepted() -> tuple[Accepted, ...]:
+    """Every accepted outcome of every engine known here.
+
+    Raises:
+        HarnessBug: a ``claims.toml`` cannot be read.
+    """
+    return tuple(
+        one for engine in {_file(engine): engine for engine in engines().values()}.values() for one in of(engine)
+    )
+
+
+def of(engine: type[Engine]) -> tuple[Accepted, ...]:
+    """The accepted outcomes in the ``claims.toml`` beside ``engine``'s module."""
+    file = _file(engine)
+    if not file.exists():
+        return ()
+    try:
+        listed = tomllib.loads(file.read_text(encoding="utf-8")).get("accepted", [])
+        return tuple(Accepted(**{**one, "outcome": Outcome(one["outcome"])}) for one in listed)
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise HarnessBug(f"{file}: {error}") from None
+
+
+def _file(engine: type[Engine]) -> Path:
+    return Path(inspect.getfile(engine)).parent / FILE
+
+
+def known(case: Record) -> Accepted | None:
+    """The accepted outcome that speaks of ``case``, whatever became of it this time."""
+    return next((one for one in accepted() if fnmatch.fnmatchcase(case.case, one.case)), None)
+
+
+def is_accepted(case: Record) -> bool:
+    """Whether ``case`` is as expected: passed, did not run here, or failed as it is known to."""
+    if case.outcome in {Outcome.PASS, Outcome.UNAVAILABLE}:
+        return True
+    expected = known(case)
+    return expected is not None and expected.outcome is case.outcome
+
+
+def stale(cases: Iterable[Record]) -> list[tuple[Record, Accepted]]:
+    """Cases that pass although a failure is accepted: the acceptance is to be taken back."""
+    found = []
+    for case in cases:
+        expected = known(case)
+        if expected is not None and case.outcome is Outcome.PASS:
+            found.append((case, expected))
+    return found
+
+
+def exit_code(cases: Iterable[Record]) -> ExitCode:
+    """What the outcomes of a run make of its exit code."""
+    told = list(cases)
+    unexpected = [case for case in told if not is_accepted(case)]
+    if any(case.outcome is Outcome.WRONG for case in unexpected):
+        return ExitCode.WRONG_ANSWER
+    if unexpected:
+        return ExitCode.WORSE
+    if all(case.outcome is Outcome.UNAVAILABLE for case in told):
+        return ExitCode.NOTHING_RAN
+    return ExitCode.OK

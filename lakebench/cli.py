@@ -1,0 +1,335 @@
+"""The commands: arguments in, exit code out, nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from lakebench.errors import HarnessBug, LakebenchError, UsageError
+from lakebench.model import ExitCode, Runtime
+
+if TYPE_CHECKING:
+    from lakebench.config import Settings
+    from lakebench.harness import Request
+    from lakebench.progress import Progress
+
+# The base of what typer raises for a command line that it cannot read; typer gives it no public name.
+_CommandLineError: Any = typer.BadParameter.__base__
+_OTHERS = ("lakebench", "lakebench-k8s")
+_ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
+
+app = typer.Typer(
+    name="lakebench",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="""Which lakehouse engine reads and writes what another wrote, at these versions, and how fast it really is.
+
+Measured on real servers, with the evidence behind every cell.
+
+[bold]Start here[/bold]
+
+  lakebench run phase4 --profile quick    nine engines on one Iceberg snapshot behind Nessie, small
+  lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
+  lakebench doctor                        what would run here, and what is missing
+
+[bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse; 2 usage or settings; 3 nothing could
+run here; 4 a wrong answer that is not an accepted one; 5 a fault of the harness; 130 interrupted.
+""",
+)
+data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
+app.add_typer(data_app, name="data")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
+ScaleFactor = Annotated[
+    str | None, typer.Option("--sf", metavar="N", help="TPC-H scale factor: 1 is about 1 GB of raw data.")
+]
+
+
+def main() -> None:
+    """The command ``lakebench``: runs it and exits."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    sys.exit(_run())
+
+
+def _run() -> int:
+    """The exit code of the command in ``sys.argv``; every error becomes one line."""
+    try:
+        _alone()
+        code = app(standalone_mode=False)
+    except typer.Exit as error:
+        code = error.exit_code
+    except _CommandLineError as error:
+        error.show()
+        code = ExitCode.USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        code = _say("interrupted; nothing of ours is left running", ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - whatever is left is told in one line, or is a fault of ours
+        code = _failed(error)
+    return code if isinstance(code, int) else ExitCode.OK
+
+
+def _failed(error: Exception) -> ExitCode:
+    """Say what went wrong, and whose fault it is."""
+    if isinstance(error, LakebenchError) and not isinstance(error, HarnessBug):
+        return _say(str(error), ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.NOTHING_RAN)
+    if isinstance(error, OSError) and error.strerror:
+        return _say(f"{error.filename or 'the system'}: {error.strerror}", ExitCode.USAGE)
+    return _fault(error)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    """The first Ctrl-C ends the run in order; the second one at once, and the reaper cleans up."""
+    again = signal.SIG_DFL if _signal == signal.SIGTERM else _at_once
+    signal.signal(signal.SIGINT, again)
+    raise KeyboardInterrupt
+
+
+def _at_once(_signal: int, _frame: object) -> None:
+    os._exit(ExitCode.INTERRUPTED)
+
+
+def _say(text: str, code: ExitCode) -> ExitCode:
+    _ERRORS.print(f"[bold red]lakebench:[/bold red] {_plain(text)}")
+    return code
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(" ".join(text.splitlines()))
+
+
+def _fault(error: Exception) -> ExitCode:
+    _ERRORS.print("".join(traceback.format_exception(error)), markup=False)
+    return _say(f"a fault of lakebench itself, please report it with the lines above: {error}", ExitCode.HARNESS_FAULT)
+
+
+def _alone() -> None:
+    """Stop where another distribution brings an import package of our name: whose code runs would be chance.
+
+    Raises:
+        UsageError: one of them is installed here.
+    """
+    for name in _OTHERS:
+        try:
+            other = distribution(name)
+        except PackageNotFoundError:
+            continue
+        raise UsageError(
+            f"the distribution {name} {other.version} in this environment also installs a package called lakebench: "
+            f"uninstall it (pip uninstall {name}), or give lakebench-harness an environment of its own"
+        )
+
+
+def _progress(as_json: bool) -> Progress:
+    from lakebench.progress import Quiet, Terminal
+
+    return Quiet() if as_json else Terminal(Console(stderr=True, width=None if sys.stderr.isatty() else 100))
+
+
+def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Settings:
+    from lakebench.config import load
+
+    return load(runtime=runtime, output=output)
+
+
+@app.command()
+def run(
+    phase: Annotated[
+        list[str] | None, typer.Argument(metavar="PHASE…", help="Phases by number or subject: phase4 or nessie.")
+    ] = None,
+    sf: ScaleFactor = None,
+    engines: Annotated[
+        str | None, typer.Option(help="Engines, separated by commas; engine@version runs that version. Default: all.")
+    ] = None,
+    writer: Annotated[str, typer.Option(help="The engine that writes the dataset.")] = "pyiceberg",
+    runtime: Annotated[
+        Runtime | None, typer.Option(help="How services come to be. Default: what lakebench.toml says, or local.")
+    ] = None,
+    profile: Annotated[
+        str, typer.Option(help="quick (SF 0.01, 5 samples) or standard (SF 1, cold and 10 warm samples).")
+    ] = "standard",
+    repeat: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples instead of the profile's.")] = None,
+    seed: Annotated[int, typer.Option(help="Orders and small rows follow from it.")] = 1,
+    output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
+    resume: Annotated[
+        str | None, typer.Option(metavar="ID", help="Go on with this run: finished cases are kept, none runs twice.")
+    ] = None,
+    time_limit: Annotated[
+        float | None, typer.Option(min=0.1, metavar="SECONDS", help="Limit of one execution instead of the profile's.")
+    ] = None,
+    json_: Json = False,
+) -> int:
+    """Put a phase's question to the engines, and write the report.
+
+    [bold]Examples[/bold]
+
+      lakebench run phase4 --profile quick
+      lakebench run phase4 --sf 1 --engines duckdb,trino,duckdb@1.4.4
+      lakebench run --resume 20261121T101500Z-phase4-a1b2
+    """
+    from lakebench import harness, reports
+
+    settings = _settings(runtime, output)
+    if resume:
+        _only_resume(phase)
+        folder = _folder(settings, resume)
+        request = harness.again(folder, settings)
+    else:
+        request = _request(settings, phase, engines, writer, _profile(profile, sf, repeat, time_limit), seed)
+        folder = settings.output / harness.new_id(request)
+    progress = _progress(json_)
+    if not json_:
+        progress.say(f"run {folder.name}: records in {folder}")
+    result = harness.run(request, folder, progress, resumed=bool(resume))
+    with progress.step("writing the report"):
+        reports.write(folder)
+    _tell(result, json_)
+    return result.code
+
+
+def _only_resume(phase: list[str] | None) -> None:
+    if phase:
+        raise UsageError("--resume goes on with what the run was asked for: leave the phases out")
+
+
+def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | None) -> Any:
+    """The profile called ``name`` with what the flags change."""
+    from dataclasses import replace
+
+    from lakebench.datasets.tpch import scale_factor
+    from lakebench.measure import PROFILES
+
+    if name not in PROFILES:
+        raise UsageError(f"unknown profile '{name}': valid names are {', '.join(PROFILES)}")
+    profile = PROFILES[name]
+    protocol = profile.protocol
+    if repeat is not None:
+        protocol = replace(protocol, samples=repeat)
+    if time_limit is not None:
+        protocol = replace(protocol, limit_s=time_limit)
+    return replace(profile, protocol=protocol, scale_factor=profile.scale_factor if sf is None else scale_factor(sf))
+
+
+def _request(
+    settings: Settings, names: list[str] | None, chosen: str | None, writer: str, profile: Any, seed: int
+) -> Request:
+    """The request that the arguments make, checked before anything starts."""
+    from lakebench import engines, phases
+    from lakebench.harness import Request
+    from lakebench.phases.tables import loader
+
+    if not names:
+        raise UsageError(f"name a phase: {', '.join(phases.phases())} (lakebench list phases tells more)")
+    wanted = tuple(dict.fromkeys(phases.find(name).name for name in names))
+    texts = engines.engines() if chosen is None else [text.strip() for text in chosen.split(",")]
+    refs = tuple(dict.fromkeys(engines.parse(text) for text in texts))
+    loader(writer)
+    command = " ".join(["lakebench", *sys.argv[1:]])
+    return Request(wanted, refs, writer, profile, seed, settings, command)
+
+
+def _folder(settings: Settings, name: str) -> Path:
+    """The folder of the run called ``name``, or at the path ``name``.
+
+    Raises:
+        UsageError: there is none; the message has the newest ones.
+    """
+    for folder in (settings.output / name, Path(name)):
+        if (folder / "records.jsonl").exists():
+            return folder
+    known = sorted((one.parent.name for one in settings.output.glob("*/records.jsonl")), reverse=True)[:3]
+    hint = f"the newest are {', '.join(known)}" if known else f"there is none in {settings.output}"
+    raise UsageError(f"no run called '{name}': {hint}")
+
+
+def _tell(result: Any, as_json: bool) -> None:
+    """The summary on the terminal."""
+    from lakebench import reports
+
+    if as_json:
+        error = str(result.error) if result.error else None
+        summary = {
+            "run": result.folder.name,
+            "folder": str(result.folder),
+            "exit_code": int(result.code),
+            "error": error,
+        }
+        print(json.dumps(summary, indent=2))  # noqa: T201 - output for programs
+        return
+    reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+    for line in result.stale:
+        _ERRORS.print(f"[yellow]better than accepted:[/yellow] {_plain(line)}")
+    if result.error:
+        _say(f"{result.error} (lakebench run --resume {result.folder.name} goes on)", result.code)
+
+
+@app.command()
+def report(
+    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
+    output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
+    json_: Json = False,
+) -> None:
+    """Write the report of a run again from its records, and print the summary."""
+    from lakebench import reports
+
+    folder = _folder(_settings(output=output), run_)
+    markdown, html = reports.write(folder)
+    if json_:
+        print(json.dumps({"markdown": str(markdown), "html": str(html)}))  # noqa: T201 - output for programs
+    else:
+        reports.summarise(folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+
+
+@data_app.command()
+def tpch(sf: ScaleFactor = "1", json_: Json = False) -> None:
+    """Make TPC-H with tpchgen-cli at a scale factor, or verify what the cache has; prints the files.
+
+    The rows follow from the scale factor alone: the specification fixes the generator's seeds.
+    """
+    from lakebench.datasets.tpch import generate, scale_factor
+
+    dataset = generate(scale_factor(sf or "1"), _progress(json_))
+    tables = dataset.tables.values()
+    if json_:
+        listed = [
+            {"name": one.name, "rows": one.rows, "bytes": one.bytes, "files": [str(file) for file in one.files]}
+            for one in tables
+        ]
+        told = {"scale_factor": str(dataset.scale_factor), "content_hash": dataset.content_hash, "tables": listed}
+        print(json.dumps(told, indent=2))  # noqa: T201 - output for programs
+        return
+    lines = [(one.name, f"{one.rows:,}", f"{one.bytes:,}", str(len(one.files))) for one in tables]
+    title = f"TPC-H SF {dataset.scale_factor}, content hash {dataset.content_hash[:16]}…"
+    _table(title, [("table", "rows", "bytes", "files"), *lines])
+    first = next(iter(dataset.tables.values())).files[0]
+    Console(highlight=False, soft_wrap=True).print(f"in {Path(first).parent}")
+
+
+def _table(title: str, lines: Sequence[tuple[str, ...]]) -> None:
+    """Print ``lines``, of which the first is the header."""
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", show_edge=False)
+    for column in lines[0]:
+        table.add_column(column, overflow="fold")
+    for line in lines[1:]:
+        table.add_row(*(_plain(cell) for cell in line))
+    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)
+
+
+if __name__ == "__main__":
+    main()

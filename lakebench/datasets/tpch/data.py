@@ -1,0 +1,302 @@
+"""The eight tables as Parquet files in the cache, made by ``tpchgen-cli`` and verified before each use.
+
+The rows are fixed by the specification (clause 4.2): the seeds are the generator's own, and nobody chooses one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import math
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakebench.errors import HarnessBug, UsageError
+from lakebench.guard import Guard
+from lakebench.paths import cache_dir
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakebench.progress import Progress
+
+TABLES = ("region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem")
+SEED = "fixed by the TPC-H specification"
+_UNSPLIT = TABLES[:2]
+_SPLIT = TABLES[2:]
+_LOOK_S = 0.2
+_GENERATOR = "tpchgen-cli"
+_MANIFEST = "manifest.json"
+# Measured with tpchgen-cli 4.0.0: 361.7 MB at scale factor 1.
+_BYTES_PER_SF = 370_000_000
+_BYTES_ALWAYS = 5_000_000
+
+
+@dataclass(frozen=True)
+class TableData:
+    """One table: its Parquet ``files`` in order, and how many rows and bytes they hold together."""
+
+    name: str
+    files: tuple[Path, ...]
+    rows: int
+    bytes: int
+
+    def schema(self) -> pa.Schema:
+        """The Arrow schema to create the table with: the files' columns as plain, nullable types."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        found = pq.read_schema(self.files[0])
+        return pa.schema([pa.field(field.name, _plain(field.type)) for field in found])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """TPC-H at one scale factor. ``content_hash`` is the SHA-256 over the files' hashes, in the tables' order."""
+
+    scale_factor: Decimal
+    folder: Path
+    generator: str
+    tables: Mapping[str, TableData]
+    content_hash: str
+    seed: str = SEED
+
+    @property
+    def id(self) -> str:
+        """Such as ``tpch-sf0.01``."""
+        return f"tpch-sf{_text(self.scale_factor)}"
+
+
+def scale_factor(text: str) -> Decimal:
+    """``text`` as a scale factor.
+
+    Raises:
+        UsageError: not a number above 0.
+    """
+    try:
+        value = Decimal(text.strip())
+    except InvalidOperation:
+        value = Decimal("NaN")
+    if not value.is_finite() or value <= 0:
+        raise UsageError(f"scale factor '{text}' is not a number above 0: give one such as 0.01, 1 or 10")
+    return value.normalize()
+
+
+def generate(scale_factor: Decimal, progress: Progress) -> Dataset:
+    """The data of ``scale_factor``: found in the cache and verified, or made.
+
+    Raises:
+        UsageError: no room, no generator, or damaged files in the cache; the message says how to mend it.
+    """
+    version = _generator_version()
+    folder = cache_dir() / "datasets" / "tpch" / f"sf{_text(scale_factor)}-{version}"
+    with _locked(folder, progress):
+        if not folder.exists():
+            _check_room(folder.parent, scale_factor)
+            _make(folder, scale_factor, version, progress)
+        return _verified(folder, scale_factor, progress)
+
+
+def _text(number: Decimal) -> str:
+    return format(number.normalize(), "f")
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.string() if pa.types.is_string_view(kind) else kind
+
+
+def _generator_version() -> str:
+    try:
+        return metadata.version(_GENERATOR)
+    except metadata.PackageNotFoundError:
+        raise UsageError(f"{_GENERATOR} is not installed: run '{sys.executable} -m pip install {_GENERATOR}'") from None
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, progress: Progress) -> Iterator[None]:
+    """Keep two runs from making the same data at once."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock = folder.with_name(f"{folder.name}.lock").open("w")
+    except OSError as error:
+        raise UsageError(
+            f"the cache cannot be written: {error}; make it writable, or name another folder in LAKEBENCH_CACHE"
+        ) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            with progress.step(f"waiting for another run that makes {folder.name}"):
+                fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _check_room(folder: Path, scale_factor: Decimal) -> None:
+    need = _bytes(scale_factor)
+    free = shutil.disk_usage(folder).free
+    if free < need:
+        raise UsageError(
+            f"TPC-H at scale factor {_text(scale_factor)} needs about {need / 1e6:,.0f} MB in {folder}, and "
+            f"{free / 1e6:,.0f} MB are free: make room, or name another folder in LAKEBENCH_CACHE"
+        )
+
+
+def _make(folder: Path, scale_factor: Decimal, version: str, progress: Progress) -> None:
+    """Make the data beside ``folder`` and move it there when it is whole; what was interrupted starts again."""
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir()
+        _run_generator(partial, scale_factor, progress)
+        with progress.step("hashing what was made"):
+            _write_manifest(partial, scale_factor, version)
+        partial.rename(folder)
+    except OSError as error:
+        raise UsageError(f"TPC-H data cannot be written: {error}") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _run_generator(folder: Path, scale_factor: Decimal, progress: Progress) -> None:
+    """One process a part: its start takes a second, so all tables share it."""
+    parts = math.ceil(scale_factor)
+    jobs = [(_SPLIT, part, parts) for part in range(1, parts + 1)]
+    title = f"making TPC-H data, scale factor {_text(scale_factor)}"
+    with Guard("tpch") as guard, progress.download(title, _bytes(scale_factor)) as made:
+        for tables, part, of in [(_UNSPLIT, 1, 1), *jobs] if parts > 1 else [(TABLES, 1, 1)]:
+            _run_one(guard, _command(folder, scale_factor, tables, part, of), lambda: made(_size(folder)))
+
+
+def _bytes(scale_factor: Decimal) -> int:
+    return int(scale_factor * _BYTES_PER_SF) + _BYTES_ALWAYS
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # the generator renames a file when it is whole
+            size += path.stat().st_size
+    return size
+
+
+def _command(folder: Path, scale_factor: Decimal, tables: Sequence[str], part: int, parts: int) -> list[str]:
+    beside = Path(sys.executable).parent / _GENERATOR
+    program = str(beside) if beside.exists() else shutil.which(_GENERATOR)
+    if program is None:
+        raise UsageError(
+            f"{_GENERATOR} is not beside {sys.executable}: run '{sys.executable} -m pip install --force-reinstall "
+            f"{_GENERATOR}'"
+        )
+    return [
+        *(program, "parquet", "--quiet", "--scale-factor", _text(scale_factor), "--output-dir", str(folder)),
+        *("--tables", ",".join(tables), "--parts", str(parts), "--part", str(part)),
+    ]
+
+
+def _run_one(guard: Guard, command: Sequence[str], look: Callable[[], None]) -> None:
+    """Run ``command`` to its end, and ``look`` now and then meanwhile."""
+    log = guard.folder / "generator.log"
+    with log.open("wb") as errors:
+        process = guard.spawn(command, stderr=errors, stdout=subprocess.DEVNULL)
+        while process.poll() is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_LOOK_S)
+            look()
+    if process.returncode:
+        said = " ".join(log.read_text("utf-8", "replace").split())[-300:] or "it said nothing"
+        raise UsageError(f"{_GENERATOR} ended with code {process.returncode}: {said}")
+
+
+def _write_manifest(folder: Path, scale_factor: Decimal, version: str) -> None:
+    import pyarrow.parquet as pq
+
+    files = [
+        {
+            "table": table,
+            "file": str(path.relative_to(folder)),
+            "rows": pq.read_metadata(path).num_rows,
+            "bytes": path.stat().st_size,
+            "sha256": _sha256(path),
+        }
+        for table in TABLES
+        for path in sorted((folder / table).glob("*.parquet"), key=_part)
+    ]
+    if {str(one["table"]) for one in files} != set(TABLES):
+        raise HarnessBug(f"{_GENERATOR} {version} made other files than expected in {folder}")
+    manifest = {"scale_factor": _text(scale_factor), "generator": f"{_GENERATOR} {version}", "files": files}
+    with (folder / _MANIFEST).open("w", encoding="utf-8") as out:
+        json.dump(manifest, out, indent=1)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _part(path: Path) -> int:
+    """The number in ``lineitem.10.parquet``."""
+    return int(path.name.split(".")[1])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> Dataset:
+    manifest = _read_manifest(folder)
+    with progress.step(f"verifying {folder.name}"):
+        for one in manifest["files"]:
+            _verify(folder, one)
+    hashes = "".join(f"{one['file']} {one['sha256']}\n" for one in manifest["files"])
+    return Dataset(
+        scale_factor=scale_factor,
+        folder=folder,
+        generator=manifest["generator"],
+        tables={table: _table(folder, table, manifest["files"]) for table in TABLES},
+        content_hash=hashlib.sha256(hashes.encode()).hexdigest(),
+    )
+
+
+def _table(folder: Path, table: str, files: Sequence[Mapping[str, Any]]) -> TableData:
+    own = [one for one in files if one["table"] == table]
+    paths = tuple(folder / one["file"] for one in own)
+    return TableData(table, paths, sum(one["rows"] for one in own), sum(one["bytes"] for one in own))
+
+
+def _read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest, with the keys and values that the rest relies on."""
+    path = folder / _MANIFEST
+    try:
+        manifest: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        named = [(one["table"], one["file"], int(one["rows"]), int(one["bytes"])) for one in manifest["files"]]
+        complete = isinstance(manifest["generator"], str) and {table for table, *_ in named} == set(TABLES)
+    except (OSError, ValueError, KeyError, TypeError):
+        complete = False
+    if not complete:
+        raise _damaged(path, "cannot be read", folder)
+    return manifest
+
+
+def _verify(folder: Path, one: Mapping[str, Any]) -> None:
+    path = folder / one["file"]
+    try:
+        found = _sha256(path)
+    except OSError as error:
+        raise _damaged(path, error.strerror or str(error), folder) from None
+    if found != one["sha256"]:
+        raise _damaged(path, "its SHA-256 is not the one in the manifest", folder)
+
+
+def _damaged(path: Path, why: str, folder: Path) -> UsageError:
+    return UsageError(f"damaged data: {path}: {why}; run: rm -r {shlex.quote(str(folder))} (it is made anew)")

@@ -1,0 +1,174 @@
+"""Engine adapters: what an adapter is, what it can do, and how it is found.
+
+An adapter is a class with a no-frills life: it is made with :class:`~lakebench.model.EngineSettings` inside a worker
+process, ``open(lake)`` connects it, ``close()`` ends it. What it can do is what it inherits: the ``Can…`` classes
+below. The parent process reads these facts from the class and never makes one; so a module of an adapter imports its
+engine's packages inside methods only.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lakebench.errors import UsageError
+from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+ENTRY_POINTS = "lakebench.engines"
+
+
+class Engine(ABC):
+    """Something that reads or writes tables.
+
+    ``name`` is what users type; ``requirements`` are the PyPI requirements of an environment of its own, where
+    ``{version}`` stands for the version asked for; ``distribution`` names the one whose version is that version.
+    ``service`` is the server that is the engine (``trino``, ``spark``), and ``needs`` the other services it cannot do
+    without. ``dialect`` is sqlglot's name of its SQL. ``translates`` tells whether ``{version}`` may be asked for.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    dialect: ClassVar[str] = ""
+    distribution: ClassVar[str]
+    requirements: ClassVar[tuple[str, ...]] = ()
+    service: ClassVar[str | None] = None
+    needs: ClassVar[tuple[str, ...]] = ()
+    catalog: ClassVar[CatalogKind] = CatalogKind.REST
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+
+    @abstractmethod
+    def open(self, lake: Lake) -> None:
+        """Connect to ``lake`` so that unqualified table names are those of ``lake.namespace``.
+
+        May be called again with another lake, which then takes the place of the first.
+
+        Raises:
+            EngineUnavailable: the engine, or a part of it, is not here.
+            Refused: the engine does not accept the lake.
+        """
+
+    @abstractmethod
+    def close(self) -> None:
+        """Free what ``open`` took. Called once, also after a failed ``open``."""
+
+    @abstractmethod
+    def versions(self) -> dict[str, str]:
+        """Component → version as the running engine itself reports it; the engine's own comes first."""
+
+    def settings_used(self) -> dict[str, str]:
+        """Each setting of the engine that is not its default, without secrets."""
+        return {}
+
+
+class CanQuery(ABC):
+    """Runs SQL of its own dialect."""
+
+    @abstractmethod
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """The rows of one SELECT as Arrow batches. The caller drains them, inside its clock.
+
+        Raises:
+            Refused: the engine's own error, in its own words.
+        """
+
+
+class CanScan(ABC):
+    """Reads one table without SQL, or by the SQL it writes itself."""
+
+    @abstractmethod
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """The rows that ``scan`` asks for as Arrow batches, in any order."""
+
+
+class CanCreate(ABC):
+    """Creates namespaces and tables."""
+
+    @abstractmethod
+    def create(self, table: str, schema: pa.Schema) -> None:
+        """Create ``table`` (Iceberg, unpartitioned, the format version the engine chooses) and its namespace."""
+
+    @abstractmethod
+    def drop(self, table: str) -> None:
+        """Drop ``table`` where it exists."""
+
+
+class CanAppend(ABC):
+    """Appends rows."""
+
+    @abstractmethod
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Append ``rows`` to ``table`` in one commit."""
+
+
+class CanLoad(ABC):
+    """Loads local Parquet files, streamed."""
+
+    @abstractmethod
+    def load(self, table: str, files: Sequence[str]) -> None:
+        """Append the rows of local Parquet ``files`` to ``table`` in bounded memory, one commit a file or fewer."""
+
+
+class CanRegister(ABC):
+    """Makes a table known to its catalog by a metadata file."""
+
+    @abstractmethod
+    def register(self, table: str, metadata_location: str) -> None:
+        """Register ``table`` at ``metadata_location`` (REST catalog OpenAPI, *registerTable*)."""
+
+
+ABILITIES: dict[str, type[Any]] = {
+    "query": CanQuery,
+    "scan": CanScan,
+    "create": CanCreate,
+    "append": CanAppend,
+    "load": CanLoad,
+    "register": CanRegister,
+}
+
+
+@functools.cache
+def engines() -> dict[str, type[Engine]]:
+    """Every engine known here, by name: ours and those of other distributions, all by entry point."""
+    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return {name: found[name].load() for name in sorted(found)}
+
+
+def find(name: str) -> type[Engine]:
+    """The engine called ``name``.
+
+    Raises:
+        UsageError: there is none; the message has the nearest names.
+    """
+    known = engines()
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UsageError(f"unknown engine '{name}': {hint}valid names are {', '.join(known)}")
+
+
+def parse(text: str) -> EngineRef:
+    """``name`` or ``name@version`` as an :class:`~lakebench.model.EngineRef`.
+
+    Raises:
+        UsageError: an unknown name or an empty version.
+    """
+    name, at, version = text.partition("@")
+    find(name)
+    if at and not version:
+        raise UsageError(f"'{text}' names no version: write {name} for the installed one, or {name}@1.2.3")
+    return EngineRef(name, version or None)
+
+
+def abilities(engine: type[Engine]) -> tuple[str, ...]:
+    """The names of what ``engine`` can do."""
+    return tuple(name for name, ability in ABILITIES.items() if issubclass(engine, ability))

@@ -1,0 +1,281 @@
+"""Trino, through its own Python client and a catalog that is made by SQL."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines.trino import types
+from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakebench.model import Lake, Scan
+
+_PAGE_ROWS = 8192
+_VALUES_ROWS = 1000
+_VALUES_CHARACTERS = 900_000  # below Trino's query.max-length of 1,000,000
+_MEMORY = {"EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUSTER_OUT_OF_MEMORY"}
+_CONFLICT = {"ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT"}
+
+
+class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+    """Trino on a server of its own, over a REST catalog."""
+
+    name = "trino"
+    title = "Trino"
+    dialect = "trino"
+    distribution = "trino"
+    requirements = ("trino=={version}",)
+    service = "trino"
+
+    _connection: Any = None
+    _lake: Lake | None = None
+
+    def open(self, lake: Lake) -> None:
+        """Make the catalog ``lake.name`` by SQL, in the place of one that an earlier worker left."""
+        self._forget()
+        self._connection = self._connect()
+        self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
+        properties = ", ".join(f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake).items())
+        self._run(f"CREATE CATALOG {_name(lake.name)} USING iceberg WITH ({properties})")
+        self._lake = lake
+        self._connection = self._connect(lake.name, lake.namespace)
+
+    def close(self) -> None:
+        """Drop the catalog, whose tables stay."""
+        with contextlib.suppress(LakebenchError):
+            self._forget()
+
+    def versions(self) -> dict[str, str]:
+        """Trino's version as the server tells it, and the client's."""
+        import trino
+
+        (version,) = self._rows("SELECT version()")[0]
+        return {"trino": str(version), "trino-python-client": str(trino.__version__)}
+
+    def settings_used(self) -> dict[str, str]:
+        """The server's settings where it is ours, and the catalog's."""
+        server = self.settings.server
+        told = {} if server is None else server.properties
+        ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
+        return ours | {"fs.native-s3.enabled": "true"}
+
+    def query(self, sql: str) -> Iterator[pa.RecordBatch]:
+        """Pages of rows, each turned into a record batch by Trino's own types."""
+        with self._errors(), contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(sql)
+            schema = types.schema(cursor.description)
+            empty = True
+            while rows := cursor.fetchmany(_PAGE_ROWS):
+                empty = False
+                yield types.batch(rows, schema)
+            if empty:
+                yield types.batch([], schema)
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """A SELECT of the columns, ``FOR VERSION AS OF`` the snapshot or ref."""
+        columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
+        version = types.text(scan.ref) if scan.ref is not None else scan.snapshot_id
+        travel = "" if version is None else f" FOR VERSION AS OF {version}"
+        return self.query(f"SELECT {columns} FROM {_name(scan.table)}{travel}")
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        """CREATE SCHEMA and CREATE TABLE."""
+        lake = self._opened
+        self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
+        self._run(f"CREATE TABLE {_name(table)} ({types.columns(schema)})")
+
+    def drop(self, table: str) -> None:
+        """DROP TABLE IF EXISTS."""
+        if self._namespace_exists():
+            self._run(f"DROP TABLE IF EXISTS {_name(table)}")
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """One INSERT: of VALUES where the rows fit into a statement, else of staged Parquet."""
+        if rows.num_rows == 0:
+            return
+        if rows.num_rows <= _VALUES_ROWS:
+            sql = f"INSERT INTO {_name(table)} ({_names(rows.schema)}) VALUES {types.values(rows)}"
+            if len(sql) <= _VALUES_CHARACTERS:
+                self._run(sql)
+                return
+        import pyarrow.parquet as pq
+
+        with tempfile.TemporaryDirectory(dir=self.settings.folder) as folder:
+            file = Path(folder, "rows.parquet")
+            pq.write_table(rows, file)
+            self.load(table, [str(file)])
+
+    def load(self, table: str, files: Sequence[str]) -> None:
+        """Copy each file into the object store, add it to a staging table, and INSERT from that, a commit a file."""
+        for file in files:
+            with self._staged(file) as staging:
+                self._run(f"INSERT INTO {_name(table)} ({_names(_schema(file))}) SELECT * FROM {_name(staging)}")
+
+    def register(self, table: str, metadata_location: str) -> None:
+        """CALL system.register_table."""
+        location, _, file = metadata_location.rpartition("/metadata/")
+        lake = self._opened
+        self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
+        given = ", ".join(map(types.text, (lake.namespace, table, location, file)))
+        self._run(f"CALL {_name(lake.name)}.system.register_table({given})")
+
+    @property
+    def _opened(self) -> Lake:
+        if self._lake is None:
+            raise EngineUnavailable("no lake is open")
+        return self._lake
+
+    def _connect(self, catalog: str | None = None, schema: str | None = None) -> Any:
+        from trino.auth import BasicAuthentication
+        from trino.dbapi import connect
+
+        server = self.settings.server
+        if server is None:
+            raise EngineUnavailable("Trino's server does not run: see the reason that the service trino gives")
+        auth = BasicAuthentication(server.user, server.password) if server.password else None
+        return connect(
+            host=server.host,
+            port=server.port,
+            http_scheme=server.uri.partition("://")[0],
+            user=server.user or "lakebench",
+            auth=auth,
+            catalog=catalog,
+            schema=schema,
+            source="lakebench",
+            timezone="UTC",
+            # Values as the server sends them: they become Arrow column by column instead of Python value by value.
+            legacy_primitive_types=True,
+        )
+
+    def _forget(self) -> None:
+        """Drop the catalog of the lake that was open."""
+        lake, self._lake = self._lake, None
+        if lake is not None:
+            self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _run(self, sql: str) -> None:
+        self._rows(sql)
+
+    def _rows(self, sql: str) -> list[list[Any]]:
+        with self._errors(), contextlib.closing(self._connection.cursor()) as cursor:
+            cursor.execute(sql)
+            return list(cursor.fetchall())
+
+    def _namespace_exists(self) -> bool:
+        lake = self._opened
+        found = self._rows(f"SHOW SCHEMAS FROM {_name(lake.name)}")
+        return [lake.namespace] in found
+
+    @contextlib.contextmanager
+    def _staged(self, file: str) -> Iterator[str]:
+        """A table over one local Parquet file, for the duration of the block; its rows never pass through here."""
+        lake, name = self._opened, f"staging_{uuid.uuid4().hex}"
+        folder = f"{lake.store.bucket}/lakebench-staging/{name}"
+        store = _store(lake)
+        try:
+            _upload(store, file, f"{folder}/{Path(file).name}")
+            self._run(f"CREATE TABLE {_name(name)} ({types.columns(_schema(file))})")
+            self._run(
+                f"ALTER TABLE {_name(name)} EXECUTE add_files(location => 's3://{folder}/', format => 'PARQUET')"
+            )
+            yield name
+        finally:
+            with contextlib.suppress(LakebenchError):
+                self._run(f"DROP TABLE IF EXISTS {_name(name)}")
+            with contextlib.suppress(FileNotFoundError):
+                store.delete_dir(folder)
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The client's errors as ours, in the server's words."""
+        import requests
+        from trino import exceptions
+
+        try:
+            yield
+        except exceptions.TrinoQueryError as error:
+            raise _refusal(error) from error
+        except (requests.RequestException, exceptions.HttpError, exceptions.TrinoConnectionError) as error:
+            raise EngineCrash(f"Trino's server no longer answers: {type(error).__name__}; its log tells why") from error
+        except exceptions.Error as error:
+            raise Refused(_line(str(error))) from error
+
+
+def _refusal(error: Any) -> LakebenchError:
+    said = f"{error.error_name}: {_line(error.message)}"
+    if error.error_name in _MEMORY:
+        return OutOfMemory(said)
+    if error.error_name in _CONFLICT:
+        return CommitConflict(said)
+    return Refused(said)
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())[:500]
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _names(schema: pa.Schema) -> str:
+    return ", ".join(_name(name) for name in schema.names)
+
+
+def _schema(file: str) -> pa.Schema:
+    import pyarrow.parquet as pq
+
+    return pq.read_schema(file)
+
+
+def _catalog(lake: Lake) -> dict[str, str]:
+    """The properties of the Iceberg connector for ``lake`` (Trino's documentation, "Iceberg connector")."""
+    return {
+        "iceberg.catalog.type": "rest",
+        "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
+        "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
+        "iceberg.register-table-procedure.enabled": "true",
+        "iceberg.add-files-procedure.enabled": "true",
+        "fs.native-s3.enabled": "true",
+        "s3.endpoint": lake.store.endpoint,
+        "s3.region": lake.store.region,
+        "s3.path-style-access": str(lake.store.path_style).lower(),
+        "s3.aws-access-key": lake.store.access_key,
+        "s3.aws-secret-key": lake.store.secret_key,
+    }
+
+
+def _store(lake: Lake) -> Any:
+    from pyarrow.fs import S3FileSystem
+
+    store = lake.store
+    scheme, _, address = store.endpoint.partition("://")
+    return S3FileSystem(
+        access_key=store.access_key,
+        secret_key=store.secret_key,
+        region=store.region,
+        endpoint_override=address,
+        scheme=scheme,
+        force_virtual_addressing=not store.path_style,
+    )
+
+
+def _upload(store: Any, file: str, path: str) -> None:
+    import pyarrow as pa
+    from pyarrow.fs import LocalFileSystem, copy_files
+
+    try:
+        copy_files(file, path, source_filesystem=LocalFileSystem(), destination_filesystem=store)
+    except (OSError, pa.ArrowException) as error:
+        raise Refused(f"the object store did not take the staged file: {_line(str(error))}") from error

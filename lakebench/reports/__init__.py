@@ -1,0 +1,54 @@
+"""Reports, made from the records of a run alone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakebench import records
+from lakebench.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def write(run_dir: Path) -> tuple[Path, Path]:
+    """Write ``report.md`` and ``report.html`` into ``run_dir`` from its ``records.jsonl``; their paths.
+
+    Each takes the place of an older one in one step.
+
+    Raises:
+        UsageError: the records cannot be read, or the reports not written.
+    """
+    from lakebench.reports import document, html, markdown
+
+    contents = document.build(records.read(run_dir))
+    made = run_dir / "report.md", run_dir / "report.html"
+    _replace(made[0], markdown.render(contents))
+    _replace(made[1], html.render(contents))
+    return made
+
+
+def summarise(run_dir: Path, console: Console) -> None:
+    """Print the run in ``run_dir`` on ``console``, within 100 columns, and where its reports are.
+
+    Raises:
+        UsageError: the records cannot be read.
+    """
+    from lakebench.reports import summary
+
+    made = tuple(path for path in (run_dir / "report.md", run_dir / "report.html") if path.exists())
+    summary.show(records.read(run_dir), console, made)
+
+
+def _replace(path: Path, text: str) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_text(text, encoding="utf-8")
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise UsageError(
+            f"{path} cannot be written: {error.strerror}; mend it, then lakebench report {path.parent.name}"
+        ) from None

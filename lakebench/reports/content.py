@@ -1,0 +1,183 @@
+"""What a report is made of, whatever it is written in. All text here is raw: each renderer escapes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakebench.model import Outcome, Record
+
+DASH = "\N{EN DASH}"
+TIMES = "\N{MULTIPLICATION SIGN}"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: ``mark`` is ``pass``, ``fail``, ``none`` or ``heat0`` to ``heat4``; ``link`` an anchor."""
+
+    text: str
+    mark: str = ""
+    link: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table whose first column names its rows."""
+
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    notes: tuple[str, ...] = ()
+    layout: str = ""
+    """``figures`` aligns to the right, ``matrix`` centres, empty to the left."""
+    anchor: str = ""
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Running text."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A drawing: ``draw`` makes the SVG; ``alt`` says what is on it for those who cannot see it."""
+
+    title: str
+    alt: str
+    draw: Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Text as it is: SQL, an error, a log, a diff."""
+
+    title: str
+    text: str
+    language: str = ""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Why a case has its outcome; ``summary`` is its line when it is closed."""
+
+    anchor: str
+    summary: str
+    outcome: Outcome
+    parts: tuple[Table | Block, ...]
+
+
+Part = Table | Paragraph | Plot | Evidence
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading and what stands below it."""
+
+    title: str
+    anchor: str
+    parts: tuple[Part, ...]
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report: the first screen, then the sections."""
+
+    title: str
+    subtitle: str
+    verdict: str
+    good: bool
+    overview: Table
+    plot: Plot | None
+    sections: tuple[Section, ...]
+
+
+def cells(*texts: object) -> tuple[Cell, ...]:
+    """Plain cells."""
+    return tuple(Cell(str(one)) for one in texts)
+
+
+def mark(outcome: Outcome) -> str:
+    """The :class:`Cell` mark of ``outcome``."""
+    return {"PASS": "pass", "FAIL": "fail"}.get(outcome.mark, "none")
+
+
+def label(outcome: Outcome) -> str:
+    """``PASS``, ``FAIL WRONG`` …, ``UNAVAILABLE``."""
+    return f"FAIL {outcome.value}" if outcome.mark == "FAIL" else outcome.value
+
+
+def failed(record: Record) -> bool:
+    """Whether the case failed; one that did not run has not."""
+    return record.outcome.mark == "FAIL"
+
+
+def not_had(reason: str) -> str:
+    """What stands where a fact is missing."""
+    return f"not had: {reason}"
+
+
+def facts(caption: str, values: Mapping[str, Any], missing: Mapping[str, str] | None = None, anchor: str = "") -> Table:
+    """A table of two columns; a value of ``None`` shows the reason in ``missing``."""
+    reasons = missing or {}
+    rows = tuple(
+        cells(name, not_had(reasons.get(name, "the run did not record it")) if value is None else show(name, value))
+        for name, value in values.items()
+    )
+    return Table(caption, ("fact", "value"), rows, anchor=anchor)
+
+
+def show(name: str, value: Any) -> str:
+    """``value`` for people; a name that ends in ``bytes`` tells its unit."""
+    if isinstance(value, Mapping):
+        return (
+            ", ".join(f"{str(key).removesuffix('_bytes')} {show(str(key), one)}" for key, one in value.items())
+            or "none"
+        )
+    if isinstance(value, list | tuple):
+        return ", ".join(show(name, one) for one in value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value is None:
+        return "unknown"
+    if isinstance(value, int) and name.endswith("bytes"):
+        return memory(value) if "memory" in name else size(value)
+    return str(value)
+
+
+def size(count: float) -> str:
+    """Bytes in the decimal unit that fits."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000:  # noqa: PLR2004 - the step from a unit to the next
+            return f"{count:.0f} B" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.1f} TB"
+
+
+def memory(count: float) -> str:
+    """Bytes of memory in the binary unit that fits."""
+    return f"{count / 2**30:.3g} GiB" if count >= 2**30 else f"{count / 2**20:.3g} MiB"
+
+
+def seconds(value: float) -> str:
+    """Seconds with three digits that count."""
+    if value >= 100:  # noqa: PLR2004 - three digits stand before the point
+        return f"{value:.0f}"
+    return f"{value:.2f}" if value >= 10 else f"{value:.3f}"  # noqa: PLR2004 - likewise
+
+
+def ordered(names: Iterable[str]) -> list[str]:
+    """Names without repeats: by their number where all are a word and a number (Q1 … Q22), else as they come."""
+    unique = list(dict.fromkeys(names))
+    numbered = [re.fullmatch(r"(\D*)(\d+)", one) for one in unique]
+    if all(numbered):
+        return sorted(unique, key=lambda one: int(re.sub(r"\D", "", one)))
+    return unique
+
+
+def group_of(record: Record) -> str:
+    """The matrix that the case stands in."""
+    return record.group or "Other cases"

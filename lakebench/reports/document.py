@@ -1,0 +1,76 @@
+"""A run's report as content, the same for every format."""
+
+from __future__ import annotations
+
+from lakebench.records import Claim, Run
+from lakebench.reports import identity, latency, matrix
+from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
+
+_VERDICT_MARKS = {"reproduced": "pass", "not reproduced": "fail", "out of date": "fail"}
+
+
+def build(run: Run) -> Document:
+    """The report of ``run``."""
+    verdict, good = identity.verdict(run)
+    return Document(
+        title=f"lakebench {' '.join(run.header.phases)}",
+        subtitle=_subtitle(run),
+        verdict=verdict,
+        good=good,
+        overview=matrix.overview(run),
+        plot=latency.first_plot(run),
+        sections=tuple(one for one in _sections(run) if one.parts),
+    )
+
+
+def _subtitle(run: Run) -> str:
+    data = [
+        f"{one.dataset} scale factor {one.scale_factor} written by {one.writer or 'unknown'}" for one in run.datasets
+    ]
+    derived = [identity.DERIVED] if any(one.dataset.startswith("tpch") for one in run.datasets) else []
+    return ". ".join([f"Run {run.header.run}, {run.header.started}", *data, *derived])
+
+
+def _sections(run: Run) -> list[Section]:
+    return [
+        Section("What failed, what did not run", "failures", tuple(_failures(run))),
+        Section("Matrices", "matrices", tuple(matrix.matrices(run))),
+        Section("Latency", "latency", tuple(latency.parts(run))),
+        Section("Claims: theirs beside ours", "claims", tuple(_claims(run.claims))),
+        Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),
+        Section("What ran, on what", "identity", tuple(identity.parts(run))),
+        Section("Evidence", "evidence", tuple(matrix.evidence(run))),
+    ]
+
+
+def _failures(run: Run) -> list[Part]:
+    tables = [one for one in (matrix.failures(run), matrix.unavailable(run)) if one.rows]
+    return [*tables] if tables else [Paragraph("Nothing failed, and nothing was left out.")]
+
+
+def _claims(claims: tuple[Claim, ...]) -> list[Part]:
+    if not claims:
+        return []
+    rows = tuple(
+        (
+            Cell(one.claim),
+            Cell(one.statement),
+            Cell(_figures(one.theirs)),
+            Cell(_figures(one.ours)),
+            Cell(one.verdict, _VERDICT_MARKS.get(one.verdict, "none")),
+            Cell(one.detail),
+        )
+        for one in claims
+    )
+    notes = (
+        "Numbers are seconds. Theirs were measured on another machine: the order of engines compares, times do not.",
+    )
+    return [Table("Claims", ("claim", "what it says", "theirs", "ours", "verdict", "detail"), rows, notes)]
+
+
+def _figures(values: object) -> str:
+    if not isinstance(values, dict):
+        return show("", values)
+    return "; ".join(
+        f"{name}: {one:.3g} s" if isinstance(one, float | int) else f"{name}: {one}" for name, one in values.items()
+    )

@@ -1,0 +1,27 @@
+"""The report as one HTML file that asks the network for nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lakebench.reports.content import Block, Document, Evidence, Paragraph, Plot, Table
+
+
+def render(document: Document) -> str:
+    """``document`` as a page. Everything that an engine said passes through jinja2's autoescape."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["is"] = _is
+    return environment.get_template("report.html.j2").render(document=document)
+
+
+def _is(part: object, kind: str) -> bool:
+    kinds = {"table": Table, "paragraph": Paragraph, "plot": Plot, "evidence": Evidence, "block": Block}
+    return isinstance(part, kinds[kind])

@@ -1,0 +1,191 @@
+"""What ran, on what, and how; and what the numbers do not show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from lakebench import statistics
+from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
+from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size
+
+DERIVED = "Derived from TPC-H, not comparable to published TPC-H results."
+_OUTCOMES = (
+    "Outcomes. PASS: the answer was checked and is right. FAIL is one of WRONG (an answer, and not the right one), "
+    "REFUSED (the engine said no), CRASH (process or server died), TIMEOUT, OUT_OF_MEMORY. UNAVAILABLE: it did not run "
+    "here, which is neither. Only a verified answer has a time; it is checked after the clock, outside the engine."
+)
+_SAMPLES = (
+    "Samples. Warm-ups are kept apart. Engines take turns in seeded, shuffled rounds. Every raw sample, with its "
+    "offset and position in the order, stands below its case's evidence."
+)
+_STATISTICS = (
+    f"Statistics. The interval is a seeded percentile bootstrap of the median with {statistics.RESAMPLES:,} resamples; "
+    f"below {statistics.MIN_INTERVAL} samples there is none, and at 5 it can at most span minimum to maximum, which "
+    "covers the median in 94 of 100 cases. Spread is 1.4826 · MAD / median, and unstable is a spread over 10 %. An "
+    "outlier has a modified z over 3.5 and is kept. p90 is told from 20 samples on, p95 from 40, p99 from 200. Drift "
+    "compares the medians of the first and second half, each of at least five: over 5 % apart, with an interval that "
+    "does not hold 1."
+)
+_UNRECORDED = not_had("the run did not record it")
+
+
+def parts(run: Run) -> list[Part]:
+    """All of the identity section."""
+    return [
+        _run(run),
+        *(one for dataset in run.datasets for one in _dataset(dataset)),
+        _engines(run.engines),
+        _services(run.services),
+        _machine(run),
+        facts("Settings, each in force", dict(run.header.settings)),
+    ]
+
+
+def _run(run: Run) -> Table:
+    header = run.header
+    values = {
+        "run": header.run,
+        "command": header.command,
+        "phases": header.phases,
+        "started": header.started,
+        "resumed": [one.at for one in run.resumes] or "no",
+        "ended": f"{run.end.status}, {run.end.seconds:.0f} s, exit code {run.end.exit_code}" if run.end else "not yet",
+        "harness version": header.harness.get("version") or None,
+        "harness commit": header.harness.get("commit") or None,
+        "lock (SHA-256)": header.harness.get("lock") or None,
+        "seed": header.settings.get("seed"),
+    }
+    return facts("Run and harness", values)
+
+
+def _dataset(dataset: Dataset) -> list[Part]:
+    values = {
+        "scale factor": dataset.scale_factor,
+        "seed": dataset.seed,
+        "content hash": dataset.content_hash,
+        "workload hash": dataset.workload_hash,
+        "written by": dataset.writer,
+        "load time": None if dataset.load_seconds is None else f"{dataset.load_seconds:.1f} s",
+        "peak memory of the loading process": None
+        if dataset.load_peak_bytes is None
+        else f"{dataset.load_peak_bytes / 2**20:,.0f} MiB",
+        "size": _sum([one.bytes for one in dataset.tables], size),
+        "data files": _sum([one.files for one in dataset.tables], str),
+    }
+    return [facts(f"Dataset {dataset.dataset}", values), _tables(dataset)]
+
+
+def _sum(values: Sequence[int | None], text: object) -> str | None:
+    had = [one for one in values if one is not None]
+    if not had or len(had) < len(values):
+        return None
+    return size(sum(had)) if text is size else str(sum(had))
+
+
+def _tables(dataset: Dataset) -> Table:
+    head = ("table", "rows", "data files", "delete files", "bytes", "format", "snapshot id", "metadata")
+    rows = tuple(
+        cells(
+            one.name,
+            f"{one.rows:,}",
+            *(_UNRECORDED if value is None else value for value in (one.files, one.delete_files)),
+            _UNRECORDED if one.bytes is None else size(one.bytes),
+            f"v{one.format_version or '?'}, {one.file_format or '?'}, {one.codec or '?'}",
+            *(_UNRECORDED if value is None else value for value in (one.snapshot_id, one.metadata_location)),
+        )
+        for one in dataset.tables
+    )
+    return Table(f"Tables of {dataset.dataset}, as measured", head, rows)
+
+
+def _engines(engines: Sequence[EngineFacts]) -> Table:
+    head = ("engine", "versions, as it reports them", "settings that are not its defaults", "server", "packages (lock)")
+    rows = tuple(
+        (
+            Cell(one.engine),
+            Cell(f"UNAVAILABLE: {one.reason}" if one.reason else show("", one.versions)),
+            Cell(show("", one.settings)),
+            Cell(one.service or "none: inside the worker"),
+            Cell(one.python_lock or _UNRECORDED),
+        )
+        for one in engines
+    )
+    return Table("Engines", head, rows)
+
+
+def _services(services: Sequence[ServiceFacts]) -> Table:
+    head = ("service", "version", "runtime", "ready after", "memory limit", "settings")
+    rows = tuple(
+        cells(
+            one.service,
+            one.version,
+            one.runtime,
+            not_had("not started by us") if one.seconds_to_start is None else f"{seconds(one.seconds_to_start)} s",
+            not_had("none was set") if one.memory_limit is None else memory(one.memory_limit),
+            show("", one.settings),
+        )
+        for one in services
+    )
+    return Table("Services", head, rows)
+
+
+def _machine(run: Run) -> Table:
+    given = dict(run.header.machine)
+    missing = given.pop("not_had", {})
+    given["load_after"] = None if run.end is None else run.end.load_after
+    table = facts("Machine", given, missing)
+    return Table(table.caption, table.head, tuple((Cell(_words(a.text)), b) for a, b in table.rows))
+
+
+def _words(name: str) -> str:
+    return name.removesuffix("_bytes").replace("_", " ")
+
+
+def method(run: Run) -> list[Part]:
+    """How outcomes and times come to be, and the limits."""
+    return [
+        *(Paragraph(one) for one in (_OUTCOMES, _SAMPLES, _STATISTICS)),
+        Table("What this does not show", ("subject", "limit"), _limits(run)),
+    ]
+
+
+def _limits(run: Run) -> tuple[tuple[Cell, ...], ...]:
+    scale = ", ".join(sorted({one.scale_factor for one in run.datasets})) or "unknown"
+    external = [one.service for one in run.services if one.runtime == "external"]
+    said = {
+        "Machine": f"one node, {show('', run.header.machine.get('cores'))} cores, virtualised: "
+        f"{show('', run.header.machine.get('virtualised'))}. Others may use the same hardware; clients, servers and "
+        "the object store share its cores and its page cache, so nothing here tells how an engine scales out.",
+        "Size": f"scale factor {scale}: at small ones the costs of planning, metadata and start-up outweigh the scan.",
+        "Storage": f"external: {', '.join(external)}." if external else
+        "the object store is a local process in front of a disk: S3Proxy, MinIO and the like are not S3, and the "
+        "network is loopback. Latency, throttling and price of a cloud store are not in these numbers.",
+        "Load": "one query at a time: no concurrency, no throughput.",
+        "Engines": "each with the settings shown, which are not tuned: a default may suit another machine.",
+        "Timings with one run": "have no interval; do not compare two of them.",
+    }  # fmt: skip
+    if any(one.dataset.startswith("tpch") for one in run.datasets):
+        said["TPC-H"] = DERIVED
+    return tuple(cells(name, text) for name, text in said.items())
+
+
+def verdict(run: Run) -> tuple[str, bool]:
+    """The run in one line, and whether all that ran passed to its end."""
+    counts = Counter(record.outcome for record in run.cases)
+    failures = {kind: count for kind, count in counts.items() if kind.mark == "FAIL"}
+    absent = counts["UNAVAILABLE"]  # type: ignore[index]  # an Outcome is equal to its text
+    ran = len(run.cases) - absent
+    if not ran:
+        text = "NOTHING RAN"
+    elif failures:
+        kinds = ", ".join(f"{count} {kind.value}" for kind, count in sorted(failures.items()))
+        text = f"FAIL: {sum(failures.values())} of {ran} cases that ran failed ({kinds})"
+    else:
+        text = f"PASS: all {ran} cases that ran passed"
+    if absent:
+        text += f"; {absent} did not run here (UNAVAILABLE)"
+    if not run.complete:
+        why = f" ({run.end.reason})" if run.end and run.end.reason else ""
+        text += f". INTERRUPTED{why}: lakebench run --resume {run.header.run} goes on"
+    return text, bool(ran) and not failures and run.complete

@@ -1,0 +1,403 @@
+"""How fast, and how sure. Only a case that passed has samples, so only a verified answer has a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from lakebench import statistics
+from lakebench.model import Record, Sample
+from lakebench.records import Run
+from lakebench.reports import plots
+from lakebench.reports.content import (
+    DASH,
+    TIMES,
+    Cell,
+    Part,
+    Plot,
+    Table,
+    group_of,
+    label,
+    mark,
+    memory,
+    ordered,
+    seconds,
+    show,
+    size,
+)
+from lakebench.reports.matrix import anchors, engine_order, group_anchors
+
+_NS = 1e9
+_NONE = Cell(DASH)
+_HEAT = ((1.25, "heat0"), (2.0, "heat1"), (5.0, "heat2"), (20.0, "heat3"))
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One query on one engine: ``warm`` and ``cold`` are statistics in seconds, ``None`` without such samples."""
+
+    record: Record
+    warm: statistics.Summary | None
+    cold: statistics.Summary | None
+
+    @property
+    def best(self) -> statistics.Summary | None:
+        """Warm where there is any, else cold."""
+        return self.warm or self.cold
+
+
+@dataclass(frozen=True)
+class Question:
+    """One query, on all engines of a group."""
+
+    group: str
+    query: str
+    engines: tuple[Timed, ...]
+
+    @property
+    def name(self) -> str:
+        """For captions: the query, with the group where that does not say it already."""
+        return self.query if self.query in self.group.split() else f"{self.query} ({self.group})"
+
+    @property
+    def repeated(self) -> bool:
+        """Whether any engine ran it more than once."""
+        return any(one.best is not None and one.best.n > 1 for one in self.engines)
+
+
+def of_kind(record: Record, kind: str) -> list[Sample]:
+    """The samples of one kind, in their order of execution."""
+    return sorted((one for one in record.samples if one.kind == kind), key=lambda one: one.position)
+
+
+def times(samples: Sequence[Sample]) -> list[float]:
+    """Seconds."""
+    return [one.ns / _NS for one in samples]
+
+
+def questions(run: Run) -> list[Question]:
+    """Every query of every group that has a time for it."""
+    timed_groups = {group_of(record) for record in run.cases if record.samples}
+    order = {engine: number for number, engine in enumerate(engine_order(run))}
+    found = []
+    for group in group_anchors(run):
+        if group not in timed_groups:
+            continue
+        own = [record for record in run.cases if group_of(record) == group]
+        for query in ordered(record.row for record in own):
+            asked = sorted((one for one in own if one.row == query), key=lambda one: order[one.engine])
+            found.append(Question(group, query, tuple(_timed(one) for one in asked)))
+    return found
+
+
+def _timed(record: Record) -> Timed:
+    return Timed(record, _summary(of_kind(record, "warm")), _summary(of_kind(record, "cold")))
+
+
+def _summary(samples: Sequence[Sample]) -> statistics.Summary | None:
+    return statistics.summarise(times(samples)) if samples else None
+
+
+def parts(run: Run) -> list[Part]:
+    """All of the latency section."""
+    asked = questions(run)
+    links = anchors(run)
+    made: list[Part] = []
+    for question in asked:
+        if question.repeated:
+            made += [_table(question, links), *_lone(plot(question)), _resources(question, links)]
+    for group in dict.fromkeys(one.group for one in asked if not one.repeated):
+        single = [one for one in asked if one.group == group and not one.repeated]
+        made += [_once(single, links), *_lone(_queries_plot(single)), _over_queries(single)]
+    return made
+
+
+def _lone(part: Plot | None) -> list[Plot]:
+    return [] if part is None else [part]
+
+
+def first_plot(run: Run) -> Plot | None:
+    """The plot of the first repeated query, for the first screen."""
+    return next((made for one in questions(run) if one.repeated and (made := plot(one))), None)
+
+
+def _table(question: Question, links: dict[str, str]) -> Table:
+    base = fastest(question)
+    head = (
+        "engine",
+        "median s",
+        "95 % interval",
+        "min s",
+        "MAD s",
+        "p90, p95, p99 s",
+        "n",
+        "against the fastest",
+        "cold s",
+        "marks",
+    )
+    rows = tuple(
+        (_engine(one, links), *(_warm_cells(one, base) if one.best else _failed_cells(one, len(head) - 1)))
+        for one in question.engines
+    )
+    return Table(f"Latency of {question.name}, warm", head, rows, _table_notes(question, base), "figures")
+
+
+def _table_notes(question: Question, base: Timed | None) -> tuple[str, ...]:
+    notes = [("Warm is the same session again. "
+             "The clock stands around the engine's own call, up to the last row fetched as Arrow.")]  # fmt: skip
+    caches = {sample.cache for one in question.engines for sample in of_kind(one.record, "cold")}
+    if caches:
+        said = "; ".join(sorted(cache or "what was dropped is not recorded" for cache in caches))
+        notes.append(f"Cold is: {said}.")
+    else:
+        notes.append("Cold was not measured in this protocol.")
+    if base:
+        notes.append(
+            f"“Against the fastest” divides by {base.record.engine}'s median, paired by round, with a 95 % interval. "
+            "A noise floor is not had: this phase makes no A/A run."
+        )
+    return tuple(notes)
+
+
+def _engine(one: Timed, links: dict[str, str]) -> Cell:
+    return Cell(one.record.engine, link=f"#{links[one.record.case]}")
+
+
+def _failed_cells(one: Timed, width: int) -> list[Cell]:
+    said = label(one.record.outcome) if one.record.outcome.mark != "PASS" else "PASS, not timed"
+    return [Cell(said, mark(one.record.outcome)), *[_NONE] * (width - 2), Cell(one.record.reason)]
+
+
+def _warm_cells(one: Timed, base: Timed | None) -> list[Cell]:
+    warm = one.best
+    if warm is None:  # the caller looks first
+        return []
+    return [
+        Cell(seconds(warm.median)),
+        Cell(interval(warm.interval, warm.n)),
+        Cell(seconds(warm.minimum)),
+        Cell(seconds(warm.mad) if warm.n > 1 else DASH),
+        Cell(_tail(warm)),
+        Cell(str(warm.n)),
+        Cell(_against(one, base)),
+        Cell(_cold(one)),
+        Cell(_marks(one, warm)),
+    ]
+
+
+def _tail(warm: statistics.Summary) -> str:
+    told = [f"{name} {seconds(value)}" for name, value in warm.quantiles.items() if value is not None]
+    return ", ".join(told) or statistics.TOO_SMALL
+
+
+def interval(given: statistics.Interval | None, n: int) -> str:
+    """Low and high in seconds, or why there is none."""
+    if given is not None:
+        return f"{seconds(given.low)} {DASH} {seconds(given.high)}"
+    return "one run, no interval" if n == 1 else statistics.TOO_SMALL
+
+
+def _cold(one: Timed) -> str:
+    if one.cold is None:
+        return "not measured"
+    return f"{seconds(one.cold.median)} (n {one.cold.n})"
+
+
+def _marks(one: Timed, warm: statistics.Summary) -> str:
+    said = [] if one.warm else ["cold only"]
+    if warm.unstable:
+        said.append(f"unstable (spread {warm.spread:.0%})")
+    if warm.drift is None:
+        said.append(f"drift: {statistics.TOO_SMALL}")
+    elif warm.drifting:
+        said.append(f"drifts (second half {TIMES} {warm.drift.ratio:.2f})")
+    if warm.outliers:
+        said.append(f"{len(warm.outliers)} outlier{'s' * (len(warm.outliers) > 1)}, kept")
+    if warmups := len(of_kind(one.record, "warm-up")):
+        said.append(f"{warmups} warm-up apart")
+    return ", ".join(said) or "stable"
+
+
+def fastest(question: Question) -> Timed | None:
+    """The engine with the least warm median."""
+    warm = [(one.warm.median, number, one) for number, one in enumerate(question.engines) if one.warm]
+    return min(warm)[2] if warm else None
+
+
+def _against(one: Timed, base: Timed | None) -> str:
+    if base is None or one.warm is None:
+        return DASH
+    if one is base:
+        return "1 (the fastest)"
+    ratio = _paired(base.record, one.record)
+    if ratio is None:
+        return "no common round"
+    if ratio.interval is None:
+        return f"{TIMES} {ratio.ratio:.2f} ({statistics.TOO_SMALL})"
+    said = f"{TIMES} {ratio.ratio:.2f} ({ratio.interval.low:.2f} {DASH} {ratio.interval.high:.2f})"
+    return said if ratio.differs else f"{said}, {statistics.NO_DIFFERENCE}"
+
+
+def _paired(base: Record, other: Record) -> statistics.Ratio | None:
+    """Warm samples of the same round and the same turn within it, against each other."""
+    ours, theirs = _by_turn(base), _by_turn(other)
+    common = [turn for turn in ours if turn in theirs]
+    if not common:
+        return None
+    return statistics.paired_ratio([ours[turn] for turn in common], [theirs[turn] for turn in common])
+
+
+def _by_turn(record: Record) -> dict[tuple[int, int], float]:
+    made: dict[tuple[int, int], float] = {}
+    for sample in of_kind(record, "warm"):
+        turn = sum(round_ == sample.round for round_, _ in made)
+        made[sample.round, turn] = sample.ns / _NS
+    return made
+
+
+def _resources(question: Question, links: dict[str, str]) -> Table:
+    head = ("engine", "rows", "bytes", "CPU s", "peak memory", "store requests", "cold: store requests")
+    rows = tuple((_engine(one, links), *_used(one)) for one in question.engines if one.best)
+    notes = (
+        (
+            "Medians over the warm samples; CPU and memory are of the engine's whole process tree, server included. "
+            "Plan and scan times apart, and bytes at the store, are not had: not every engine and store tells them."
+        ),
+    )
+    return Table(f"Resources of {question.name}, per query", head, rows, notes, "figures")
+
+
+def _used(one: Timed) -> list[Cell]:
+    warm = of_kind(one.record, "warm") or of_kind(one.record, "cold")
+    return [
+        Cell(_middle([sample.rows for sample in warm], lambda value: f"{value:.0f}")),
+        Cell(_middle([sample.bytes for sample in warm], size)),
+        Cell(_middle([None if s.cpu_ns is None else s.cpu_ns / _NS for s in warm], seconds)),
+        Cell(_middle([sample.peak_bytes for sample in warm], memory)),
+        Cell(_requests(warm)),
+        Cell(_requests(of_kind(one.record, "cold"))),
+    ]
+
+
+def _middle(values: Sequence[float | None], text: Callable[[float], str]) -> str:
+    had = [value for value in values if value is not None]
+    return text(statistics.median(had)) if had else "not had"
+
+
+def _requests(samples: Sequence[Sample]) -> str:
+    """The median sample's requests by operation."""
+    had = [dict(one.requests) for one in samples if one.requests is not None]
+    if not had:
+        return "not had" if samples else DASH
+    operations = sorted({name for one in had for name in one})
+    middle = {name: f"{statistics.median([one.get(name, 0) for one in had]):g}" for name in operations}
+    return show("requests", middle)
+
+
+def _once(single: Sequence[Question], links: dict[str, str]) -> Table:
+    """Queries by engines, in seconds: each ran once, so nothing has an interval."""
+    engines = _engines(single)
+    rows = []
+    for question in single:
+        by_engine = {one.record.engine: one for one in question.engines}
+        least = min((one.best.median for one in question.engines if one.best), default=0.0)
+        row = [_once_cell(by_engine.get(engine), least, links) for engine in engines]
+        rows.append((Cell(question.query), *row))
+    notes = (
+        (
+            "One run each, no interval: for information. A shade marks slower than the fastest of the row by over "
+            "1.25, 2, 5 and 20 times. A failed answer has no time."
+        ),
+    )
+    return Table(f"{single[0].group}: seconds, one run each", ("", *engines), tuple(rows), notes, "figures")
+
+
+def _engines(single: Sequence[Question]) -> list[str]:
+    return list(dict.fromkeys(one.record.engine for question in single for one in question.engines))
+
+
+def _once_cell(one: Timed | None, least: float, links: dict[str, str]) -> Cell:
+    if one is None:
+        return _NONE
+    link = f"#{links[one.record.case]}"
+    if one.best is None:
+        return Cell(label(one.record.outcome), mark(one.record.outcome), link)
+    ratio = one.best.median / least if least else 1.0
+    heat = next((name for limit, name in _HEAT if ratio <= limit), "heat4")
+    return Cell(seconds(one.best.median), heat, link)
+
+
+def _over_queries(single: Sequence[Question]) -> Table:
+    """Geometric means on the queries that every engine with any right answer answered right."""
+    timed = {
+        engine: {
+            question.query: one.best.median
+            for question in single
+            for one in question.engines
+            if one.record.engine == engine and one.best and one.best.median > 0
+        }
+        for engine in _engines(single)
+    }
+    compared = {engine: had for engine, had in timed.items() if had}
+    common = set.intersection(*map(set, compared.values())) if compared else set()
+    means = {
+        engine: statistics.geometric_mean([had[query] for query in sorted(common)])
+        for engine, had in compared.items()
+        if common
+    }
+    least = min(means.values(), default=1.0)
+    rows = tuple(
+        (
+            Cell(engine),
+            Cell(f"{len(had)} of {len(single)}"),
+            Cell(seconds(means[engine]) if engine in means else DASH),
+            Cell(f"{TIMES} {means[engine] / least:.2f}" if engine in means else DASH),
+        )
+        for engine, had in timed.items()
+    )
+    caption = f"Over the {len(common)} queries that all {len(compared)} engines with an answer got right"
+    head = ("engine", "answered right", "geometric mean s", "ratio to the least")
+    notes = ("The ratio of geometric means is the geometric mean of the ratios. One run each: no interval.",)
+    return Table(caption, head, rows, notes, "figures")
+
+
+def plot(question: Question) -> Plot | None:
+    """Medians, intervals and all samples of one query; ``None`` where nothing has a time."""
+    rows = [_strip(one) for one in question.engines]
+    if not any(one.samples for one in rows):
+        return None
+    said = [f"{one.name} {seconds(one.median)} s" if one.samples else f"{one.name} {one.note}" for one in rows]
+    return Plot(
+        f"Latency of {question.name}: samples, median, 95 % interval",
+        "; ".join(said),
+        partial(plots.strips, rows),
+    )
+
+
+def _strip(one: Timed) -> plots.Strip:
+    warm = one.best
+    if warm is None:
+        return plots.Strip(one.record.engine, note=label(one.record.outcome))
+    samples = times(of_kind(one.record, "warm") or of_kind(one.record, "cold"))
+    bounds = (warm.interval.low, warm.interval.high) if warm.interval else None
+    note = "unstable" if warm.unstable else ""
+    return plots.Strip(one.record.engine, tuple(samples), warm.median, bounds, note)
+
+
+def _queries_plot(single: Sequence[Question]) -> Plot | None:
+    values = {
+        engine: tuple(
+            next((one.best.median for one in question.engines if one.record.engine == engine and one.best), None)
+            for question in single
+        )
+        for engine in _engines(single)
+    }
+    had = {engine: points for engine, points in values.items() if any(one is not None for one in points)}
+    if not had:
+        return None
+    return Plot(
+        f"{single[0].group}: seconds by query and engine, one run each",
+        f"{len(single)} queries on {', '.join(had)}; the table above has every number",
+        partial(plots.dots, [one.query for one in single], had),
+    )

@@ -1,0 +1,246 @@
+"""Pass or fail: who did what, and the evidence behind each cell."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from lakebench.model import Outcome, Record
+from lakebench.records import Run
+from lakebench.reports.content import (
+    DASH,
+    Block,
+    Cell,
+    Evidence,
+    Table,
+    cells,
+    facts,
+    failed,
+    group_of,
+    label,
+    mark,
+    ordered,
+    show,
+)
+
+_ABSENT = Cell(DASH)
+_BLOCKS = {"sql": "SQL", "error": "Error", "log": "Log, its end"}
+_LINES = {
+    "command": "run it again",
+    "snapshot_id": "snapshot id",
+    "snapshots": "snapshot ids",
+    "checked_against": "compared with",
+    "tolerance": "tolerance",
+    "answer": "answer",
+    "type_differences": "type differences",
+}
+
+
+def anchors(run: Run) -> dict[str, str]:
+    """Case id → anchor of its evidence."""
+    return {record.case: f"case-{number}" for number, record in enumerate(run.cases, 1)}
+
+
+def group_anchors(run: Run) -> dict[str, str]:
+    """Group → anchor of its matrix, in the order of first appearance."""
+    groups = dict.fromkeys(group_of(record) for record in run.cases)
+    return {group: f"matrix-{number}" for number, group in enumerate(groups, 1)}
+
+
+def engine_order(run: Run) -> list[str]:
+    """Engines as the run lists them, then those that only cases name."""
+    named = [one.engine for one in run.engines]
+    return list(dict.fromkeys([*named, *(record.engine for record in run.cases)]))
+
+
+def overview(run: Run) -> Table:
+    """One line an engine, one column a group: how many passed, and what failed."""
+    groups = group_anchors(run)
+    rows = []
+    for engine in engine_order(run):
+        own = [record for record in run.cases if record.engine == engine]
+        row = [tally([one for one in own if group_of(one) == group], f"#{anchor}") for group, anchor in groups.items()]
+        rows.append((Cell(engine), Cell(version(run, engine)), *row))
+    head = ("engine", "version", *(group.partition(":")[0] for group in groups))
+    return Table("Outcomes by engine", head, tuple(rows), layout="matrix")
+
+
+def version(run: Run, engine: str) -> str:
+    """The engine's own version, as it reports it."""
+    told = [one.versions for one in run.engines if one.engine == engine and one.versions]
+    return next(iter(told[0].values())) if told else DASH
+
+
+def tally(found: Sequence[Record], link: str = "") -> Cell:
+    """What became of ``found``, in one cell."""
+    if not found:
+        return _ABSENT
+    counts = Counter(record.outcome for record in found)
+    if set(counts) == {Outcome.UNAVAILABLE}:
+        return Cell("UNAVAILABLE", "none", link)
+    ran = len(found) - counts[Outcome.UNAVAILABLE]
+    failures = [f"{counts[kind]} {kind.value}" for kind in Outcome if kind.mark == "FAIL" and counts[kind]]
+    passed = f"{counts[Outcome.PASS]} of {ran}"
+    if failures:
+        return Cell(f"FAIL {', '.join(failures)}; {passed} pass", "fail", link)
+    return Cell("PASS" if ran == 1 else f"PASS {passed}", "pass", link)
+
+
+def matrices(run: Run) -> list[Table]:
+    """One table a group: its rows and columns as the cases name them."""
+    return [_matrix(run, group, anchor) for group, anchor in group_anchors(run).items()]
+
+
+def _matrix(run: Run, group: str, anchor: str) -> Table:
+    own = [record for record in run.cases if group_of(record) == group]
+    links = anchors(run)
+    where: dict[tuple[str, str], list[Record]] = {}
+    for record in own:
+        where.setdefault(_place(record), []).append(record)
+    columns = _columns(run, [column for _, column in where])
+    rows = tuple(
+        (Cell(row), *(_cell(where.get((row, column), []), links) for column in columns))
+        for row in ordered(row for row, _ in where)
+    )
+    return Table(group, ("", *columns), rows, layout="matrix", anchor=anchor)
+
+
+def _place(record: Record) -> tuple[str, str]:
+    return record.row or record.title or record.case, record.column or record.engine
+
+
+def _columns(run: Run, names: Sequence[str]) -> list[str]:
+    """Engines in the run's order where columns are engines, else as they come."""
+    unique = list(dict.fromkeys(names))
+    order = engine_order(run)
+    if set(unique) <= set(order):
+        return [one for one in order if one in unique]
+    return unique
+
+
+def _cell(found: Sequence[Record], links: Mapping[str, str]) -> Cell:
+    if not found:
+        return _ABSENT
+    worst = max(found, key=lambda record: (failed(record), record.outcome is Outcome.UNAVAILABLE))
+    more = f" ({len(found)} cases)" if len(found) > 1 else ""
+    return Cell(label(worst.outcome) + more, mark(worst.outcome), f"#{links[worst.case]}")
+
+
+def failures(run: Run) -> Table:
+    """Every case that failed, with its reason."""
+    links = anchors(run)
+    rows = tuple(
+        (Cell(one.case, link=f"#{links[one.case]}"), Cell(label(one.outcome), mark(one.outcome)), Cell(one.reason))
+        for one in run.cases
+        if failed(one)
+    )
+    return Table("What failed", ("case", "outcome", "reason"), rows)
+
+
+def unavailable(run: Run) -> Table:
+    """What did not run here, one line a reason."""
+    reasons: dict[tuple[str, str], list[Record]] = {}
+    for record in run.cases:
+        if record.outcome is Outcome.UNAVAILABLE:
+            reasons.setdefault((record.engine, record.reason), []).append(record)
+    links = anchors(run)
+    rows = tuple(
+        (Cell(engine), Cell(str(len(found)), link=f"#{links[found[0].case]}"), Cell(reason))
+        for (engine, reason), found in reasons.items()
+    )
+    return Table("What did not run here", ("engine", "cases", "reason and what to do"), rows)
+
+
+def evidence(run: Run) -> list[Evidence]:
+    """The evidence of every case: what failed first, else in the order of the run."""
+    links = anchors(run)
+    return [
+        Evidence(links[record.case], f"{record.case}: {record.title}", record.outcome, _parts(run, record))
+        for record in sorted(run.cases, key=lambda one: not failed(one))
+    ]
+
+
+def _parts(run: Run, record: Record) -> tuple[Table | Block, ...]:
+    given = record.evidence
+    parts: list[Table | Block] = [_what(run, record)]
+    parts += [Block(title, str(given[key]), key) for key, title in _BLOCKS.items() if given.get(key)]
+    if steps := given.get("steps"):
+        parts.insert(1, Block("Steps", "\n".join(map(str, steps)) if isinstance(steps, list | tuple) else str(steps)))
+    if given.get("diff"):
+        parts.insert(1, Block("Expected (-) against actual (+)", diff_text(given["diff"]), "diff"))
+    known = {*_BLOCKS, *_LINES, "steps", "diff"}
+    if other := {key: value for key, value in given.items() if key not in known}:
+        parts.append(Block("More", json.dumps(other, indent=1, ensure_ascii=False, default=str), "json"))
+    if record.samples:
+        parts.append(_samples(record))
+    return tuple(parts)
+
+
+def _what(run: Run, record: Record) -> Table:
+    values: dict[str, Any] = {"outcome": label(record.outcome)}
+    if record.reason:
+        values["reason"] = record.reason
+    values["run it again"] = run.header.command
+    values |= {name: record.evidence[key] for key, name in _LINES.items() if record.evidence.get(key) is not None}
+    values |= {
+        "versions": dict(record.versions),
+        "took": f"{record.seconds:.1f} s, started {record.started or 'unknown'}",
+    }
+    return facts("What was done", values)
+
+
+def _samples(record: Record) -> Table:
+    head = (
+        "position",
+        "kind",
+        "round",
+        "ns",
+        "offset ns",
+        "rows",
+        "bytes",
+        "CPU ns",
+        "peak bytes",
+        "requests",
+        "cache",
+    )
+    rows = tuple(
+        cells(
+            one.position,
+            one.kind,
+            one.round,
+            one.ns,
+            one.offset_ns,
+            one.rows,
+            one.bytes,
+            *("not had" if value is None else value for value in (one.cpu_ns, one.peak_bytes)),
+            "not had" if one.requests is None else show("requests", one.requests),
+            one.cache or DASH,
+        )
+        for one in record.samples
+    )
+    return Table("Every sample", head, rows, layout="figures")
+
+
+def diff_text(diff: object) -> str:
+    """Expected against actual rows as a unified diff, after what the comparison says in words."""
+    if not isinstance(diff, Mapping):
+        return str(diff)
+    words = [str(diff[key]) for key in ("text",) if diff.get(key)]
+    words += [f"{key}: {diff[key]}" for key in ("kind", "column") if diff.get(key)]
+    lines = difflib.unified_diff(_rows(diff.get("expected")), _rows(diff.get("actual")), n=2, lineterm="")
+    return "\n".join([*words, *list(lines)[2:]])
+
+
+def _rows(rows: object) -> list[str]:
+    if not isinstance(rows, list | tuple):
+        return [] if rows is None else [str(rows)]
+    return [_row(one) for one in rows]
+
+
+def _row(row: object) -> str:
+    values = list(row.values()) if isinstance(row, Mapping) else row
+    text = " | ".join(map(str, values)) if isinstance(values, list | tuple) else str(values)
+    return text.replace("\n", "\\n")

@@ -1,0 +1,160 @@
+"""Drawings as SVG that stands inside a page: same input, same text; colours of text and axes are the page's own."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_INK = "#010203"
+"""Stands for the page's own text colour, which only the page knows."""
+_FAINT = "#8a8f98"
+_BLUE = "#2f7fc1"
+_COLOURS = (
+    "#2f7fc1",
+    "#d9730d",
+    "#1f9d6b",
+    "#c2469a",
+    "#8b6fd6",
+    "#b58900",
+    "#d64550",
+    "#4a9aa8",
+    "#7f8c3a",
+    "#8a8f98",
+)
+_MARKERS = "osD^vPX<>*"
+_LOG_FROM = 8
+"""Slowest over fastest from which on an axis is logarithmic."""
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One line of a latency plot, in seconds; without samples only its ``note`` is shown."""
+
+    name: str
+    samples: tuple[float, ...] = ()
+    median: float = 0.0
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+
+def strips(rows: Sequence[Strip]) -> str:
+    """Each sample a dot, the median a bar, its interval a line; one row an engine, from the top."""
+    figure, axes = _figure(5.2, 0.7 + 0.27 * len(rows))
+    every = [one for row in rows for one in row.samples]
+    log = max(every) > _LOG_FROM * min(every)
+    if log:
+        axes.set_xscale("log")
+    else:
+        axes.set_xlim(0, max(every) * 1.08)
+    for y, row in enumerate(rows):
+        _strip(axes, y, row)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel("seconds, logarithmic" if log else "seconds")
+    _plain_ticks(axes)
+    return _svg(figure, f"strips{_key(rows)}", 320)
+
+
+def _strip(axes: Any, y: int, row: Strip) -> None:
+    if not row.samples:
+        axes.text(0.01, y, row.note, transform=axes.get_yaxis_transform(), va="center", color=_INK, style="italic")
+        return
+    axes.plot(row.samples, [y] * len(row.samples), "o", color=_BLUE, alpha=0.45, markersize=4, markeredgewidth=0)
+    if row.interval:
+        axes.plot(row.interval, [y, y], "-", color=_INK, linewidth=1.4, solid_capstyle="butt")
+    axes.plot([row.median], [y], "|", color=_INK, markersize=11, markeredgewidth=2)
+    if row.note:
+        axes.annotate(row.note, (max(row.samples), y), (6, 0), textcoords="offset points", va="center", color=_INK,
+                      fontsize=8, style="italic")  # fmt: skip
+
+
+def dots(queries: Sequence[str], values: Mapping[str, Sequence[float | None]]) -> str:
+    """One row a query, one marker an engine (shape and colour), seconds on a logarithmic axis."""
+    figure, axes = _figure(6.8, 1.5 + 0.26 * len(queries))
+    for number, (engine, points) in enumerate(values.items()):
+        had = [(one, y) for y, one in enumerate(points) if one]
+        axes.plot(
+            [x for x, _ in had],
+            [y for _, y in had],
+            linestyle="",
+            marker=_MARKERS[number % len(_MARKERS)],
+            color=_COLOURS[number % len(_COLOURS)],
+            markersize=6,
+            markeredgewidth=0,
+            label=engine,
+        )
+    axes.set_xscale("log")
+    axes.set_yticks(range(len(queries)), list(queries))
+    axes.set_ylim(len(queries) - 0.4, -0.6)
+    axes.grid(axis="y", color=_FAINT, alpha=0.25, linewidth=0.6)
+    axes.set_xlabel("seconds, logarithmic")
+    _plain_ticks(axes)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=5, frameon=False, fontsize=8, labelcolor=_INK,
+                handletextpad=0.2, columnspacing=1.2, borderaxespad=0)  # fmt: skip
+    return _svg(figure, f"dots{_key(values)}", 480)
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Any]:
+    """A figure (inches) without a window system, and its axes."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    with rc_context({"font.size": 9, "text.color": _INK, "axes.labelcolor": _INK, "xtick.color": _INK,
+                     "ytick.color": _INK, "axes.edgecolor": _FAINT, "svg.fonttype": "none"}):  # fmt: skip
+        figure = Figure(figsize=(width, height), layout="constrained")
+        axes = figure.add_subplot()
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color=_FAINT, alpha=0.35, linewidth=0.6)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def _plain_ticks(axes: Any) -> None:
+    """0.1, 1, 10 instead of powers, and enough of them where the axis spans less than two decades."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    plain = FuncFormatter(lambda value, _: f"{value:g}")
+    axes.xaxis.set_major_formatter(plain)
+    if axes.get_xscale() == "log":
+        low, high = axes.get_xlim()
+        axes.xaxis.set_major_locator(LogLocator(subs=(1,) if high > 1000 * low else (1, 2, 5)))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+def _svg(figure: Figure, key: str, least: int) -> str:
+    """The drawing, never narrower than ``least`` pixels: below that its text cannot be read."""
+    from matplotlib import rc_context
+
+    out = io.StringIO()
+    with rc_context({"svg.hashsalt": key, "svg.fonttype": "none"}):
+        figure.savefig(out, format="svg", transparent=True, metadata={"Date": None, "Creator": None})
+    return _inline(out.getvalue(), key, least)
+
+
+def _key(what: object) -> str:
+    """A short name, the same for the same input, that keeps the ids of two drawings on one page apart."""
+    import hashlib
+
+    return hashlib.sha256(repr(what).encode()).hexdigest()[:8]
+
+
+def _inline(svg: str, key: str, least: int) -> str:
+    """Only the ``<svg>`` element, with its own ids, without a fixed size, a font and metadata of its own."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
+    svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)
+    svg = re.sub(r'href="#([^"]+)"', rf'href="#{key}-\1"', svg)
+    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{key}-\1)", svg)
+    svg = re.sub(r"'DejaVu Sans'[^;\"]*", "system-ui, sans-serif", svg)
+    svg = re.sub(r'<svg ([^>]*?)\s?height="[^"]*"', r"<svg \1", svg, count=1)
+    svg = re.sub(
+        r'<svg ([^>]*?)\s?width="[^"]*"', rf'<svg \1 aria-hidden="true" style="min-width:{least}px"', svg, count=1
+    )
+    return svg.replace(_INK, "currentColor").strip()

@@ -1,0 +1,76 @@
+"""The run on a terminal, within 100 columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lakebench.model import Record
+from lakebench.records import Run
+from lakebench.reports import identity, latency, matrix
+from lakebench.reports.content import DASH, failed, label, seconds
+
+WIDTH = 100
+_SHOWN = 12
+_STYLES = {"pass": "green", "fail": "bold red", "none": "dim"}
+
+
+def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
+    """Print verdict, overview, times and failures; ``reports`` are the files to read on."""
+    width = min(console.width, WIDTH)
+    text, good = identity.verdict(run)
+    console.print(Text(text, style="bold green" if good else "bold red"), width=width)
+    console.print(_overview(run), width=width)
+    for question in latency.questions(run):
+        if question.repeated:
+            console.print(_times(question), width=width)
+    for line in _failures([record for record in run.cases if failed(record)]):
+        console.print(line, width=width, no_wrap=True, overflow="ellipsis")
+    for path in reports:
+        console.print(Text(str(path)), soft_wrap=True)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+
+
+def _overview(run: Run) -> Table:
+    content = matrix.overview(run)
+    table = _table(content.caption)
+    for head in content.head:
+        table.add_column(Text(head), overflow="fold")
+    for row in content.rows:
+        table.add_row(*(Text(cell.text, style=_STYLES.get(cell.mark, "")) for cell in row))
+    return table
+
+
+def _times(question: latency.Question) -> Table:
+    table = _table(f"Latency of {question.name}, seconds")
+    for head in ("engine", "median", "95 % interval", "n", "cold"):
+        table.add_column(head, justify="left" if head == "engine" else "right")
+    for one in question.engines:
+        table.add_row(Text(one.record.engine), *_figures(one))
+    return table
+
+
+def _figures(one: latency.Timed) -> list[Text]:
+    if one.best is None:
+        return [Text(label(one.record.outcome), style="dim")]
+    mark = " unstable" if one.best.unstable else ""
+    cold = seconds(one.cold.median) if one.cold else DASH
+    told = (seconds(one.best.median), latency.interval(one.best.interval, one.best.n) + mark, str(one.best.n), cold)
+    return [Text(text) for text in told]
+
+
+def _failures(records: list[Record]) -> list[Text]:
+    lines = [
+        Text.assemble((label(one.outcome), "bold red"), f"  {one.case}  {' '.join(one.reason.split())}")
+        for one in records[:_SHOWN]
+    ]
+    if len(records) > _SHOWN:
+        lines.append(Text(f"… and {len(records) - _SHOWN} more: see the report"))
+    return lines

@@ -1,0 +1,443 @@
+"""What a service is, and how one comes to be in each runtime.
+
+A subclass says what is particular: which artifacts, which command, when it is ready, where it is reached. This module
+has what is common: ports, folders, logs, deadlines, restarts, and words for what went wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import threading
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from http import client as http_client
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psutil
+
+from lakebench import artifacts, environments
+from lakebench.config import ServiceSettings, Settings
+from lakebench.errors import ServiceUnavailable
+from lakebench.guard import Guard
+from lakebench.model import Endpoint, Runtime
+from lakebench.progress import Progress
+
+HOST = "127.0.0.1"
+_TAIL = 1500
+_TAIL_LINES = 6
+_LOOK_S = 0.05
+_PORT_TRIES = 5
+_TAKEN = ("address already in use", "could not bind", "failed to bind", "bindexception", "port already bound")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a service is made with.
+
+    ``folder`` is its own, below the guard's, with mode 0700; ``endpoint`` gives those of the services it needs;
+    ``stopping`` is set when the run ends while the service still starts.
+    """
+
+    settings: ServiceSettings
+    all_settings: Settings
+    folder: Path
+    guard: Guard
+    progress: Progress
+    endpoint: Callable[[str], Endpoint]
+    stopping: threading.Event
+
+
+@dataclass(frozen=True)
+class Command:
+    """How a local server is started; ``user`` is another account's name, for a server that refuses root."""
+
+    argv: Sequence[str]
+    env: Mapping[str, str] = field(default_factory=dict)
+    user: str | None = None
+    death_signal: signal.Signals = signal.SIGKILL
+
+
+class Service(ABC):
+    """One server, in any runtime.
+
+    ``version`` is what ``local`` and ``compose`` start, ``needs`` the services that must run before it,
+    ``memory`` the default limit in bytes, ``ports`` the names of the TCP ports it listens on (the first is the one
+    that clients use), ``start_s`` the deadline of a start in seconds, ``stop_signal`` and ``stop_s`` how it is asked
+    to end. The life is ``start`` → (``restart`` …) → ``stop``; each is called by :class:`lakebench.services.Services`.
+
+    A subclass writes :meth:`prepare`, :meth:`command`, :meth:`local_endpoint` and :meth:`check`. With ``compose``,
+    ``compose/<name>.yaml`` starts a container on the host's network with the service's folder, and what
+    :meth:`mounts` names, at the same paths: the same configuration and the same command serve both runtimes.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    version: str
+    needs: ClassVar[tuple[str, ...]] = ()
+    memory: ClassVar[int]
+    ports: ClassVar[tuple[str, ...]] = ("main",)
+    start_s: ClassVar[float] = 60
+    stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
+    stop_s: ClassVar[float] = 3
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+        self.user = f"lake{secrets.token_hex(4)}"
+        self.password = secrets.token_urlsafe(24)
+        self.log = context.folder / "log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._composed: Any = None
+        self._ports: dict[str, int] = {}
+        self._log_start = 0  # where the log of the present start begins
+
+    # What a subclass writes.
+
+    @abstractmethod
+    def prepare(self) -> None:
+        """Get what a start needs (artifacts, Java, an initialised folder). Called once, outside the deadline.
+
+        Raises:
+            ServiceUnavailable: it cannot be had; the message says why and what to do.
+            UsageError: the settings or a cached file cannot be used.
+        """
+
+    @abstractmethod
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """Write the configuration for ``ports`` and say how the server is started. Called for each start."""
+
+    @abstractmethod
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """Where the server on ``ports`` of 127.0.0.1 is reached."""
+
+    @abstractmethod
+    def check(self, endpoint: Endpoint) -> None:
+        """Ask the server's own health; return when it can work.
+
+        Raises:
+            OSError: nothing answers, or "not yet" (:func:`http` raises these).
+            ServiceUnavailable: it answers, and no waiting will help.
+        """
+
+    def external_endpoint(self) -> Endpoint:
+        """The endpoint that ``lakebench.toml`` names, with its user, password and properties."""
+        given = self.context.settings
+        uri = urllib.parse.urlsplit(given.uri)
+        port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
+        return Endpoint(
+            self.name,
+            Runtime.EXTERNAL,
+            given.uri.rstrip("/"),
+            uri.hostname or "",
+            port,
+            "unknown",
+            given.user,
+            given.password,
+            given.properties,
+        )
+
+    def mounts(self) -> Path:
+        """The folder that a container reads the server's files from, beside the service's own."""
+        return self.folder
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not stand in a message; a subclass with more than ``password`` adds to it."""
+        given = self.context.settings.password
+        return tuple(one for one in (self.password, given) if one)
+
+    # What a subclass uses.
+
+    @property
+    def folder(self) -> Path:
+        """The service's own folder, removed at the end of the run."""
+        return self.context.folder
+
+    @property
+    def limit(self) -> int:
+        """The memory limit in bytes: the user's, or the default."""
+        return int(self.context.settings.memory or self.memory)
+
+    def private(self, name: str, text: str) -> Path:
+        """Write ``text`` into a file of the folder that only its owner reads."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    # The life.
+
+    @property
+    def runtime(self) -> Runtime:
+        """How it comes to be."""
+        return self.context.settings.runtime or Runtime.LOCAL
+
+    def start(self) -> Endpoint:
+        """Start or reach the server; return when it is ready.
+
+        Raises:
+            ServiceUnavailable: it cannot run here; the message has the end of its log.
+            UsageError: the settings or a cached file cannot be used.
+        """
+        if self.runtime is Runtime.EXTERNAL:
+            return self._reach()
+        if self.runtime is Runtime.COMPOSE:
+            from lakebench.services.compose import require_docker
+
+            require_docker()
+        with self.context.progress.step(f"{self.title}: getting the parts"):
+            self.prepare()
+        with self.context.progress.step(f"starting {self.title}"):
+            return self._start_on_free_ports()
+
+    def restart(self) -> Endpoint:
+        """Stop the server where it still runs, and start it again: same ports, credentials and data.
+
+        Raises:
+            ServiceUnavailable: it does not come back.
+        """
+        if self.runtime is Runtime.EXTERNAL:
+            return self._reach()
+        self.stop()
+        endpoint = self._launch(self._ports)
+        if endpoint is None:
+            raise ServiceUnavailable(self._failed("its port was taken by another program while it was down"))
+        return endpoint
+
+    def stop(self) -> None:
+        """End the server; nothing happens where it does not run."""
+        process, self._process = self._process, None
+        if process:
+            self.context.guard.stop(process, self.stop_signal, self.stop_s)
+        composed, self._composed = self._composed, None
+        if composed:
+            composed.stop()
+
+    def alive(self) -> bool:
+        """Whether its process, container or address is there."""
+        if self.runtime is Runtime.EXTERNAL:
+            return self._answers(self.external_endpoint())
+        return bool(self._roots())
+
+    def processes(self) -> list[int]:
+        """The server's process ids, its children included; none for one that is not on this machine."""
+        found: list[int] = []
+        for pid in self._roots():
+            with contextlib.suppress(psutil.Error):
+                root = psutil.Process(pid)
+                found += [root.pid, *(child.pid for child in root.children(recursive=True))]
+        return found
+
+    def _roots(self) -> list[int]:
+        if self._composed:
+            return list(self._composed.processes())
+        return [self._process.pid] if self._process and self._process.poll() is None else []
+
+    def log_tail(self, characters: int = _TAIL) -> str:
+        """The end of the log since the last start, without secrets; ``""`` where there is none."""
+        if self._composed:
+            self._composed.write_log(self.log)
+        try:
+            with self.log.open("rb") as file:
+                file.seek(max(self._log_start, self.log.stat().st_size - 4 * characters))
+                text = file.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return self.redact(text)[-characters:].strip()
+
+    def redact(self, text: str) -> str:
+        """``text`` with every secret of the service replaced."""
+        for secret in self.secrets():
+            text = text.replace(secret, "***")
+        return text
+
+    def _reach(self) -> Endpoint:
+        endpoint = self.external_endpoint()
+        try:
+            self.check(endpoint)
+        except OSError as error:
+            raise ServiceUnavailable(
+                f"{self.title} at {endpoint.uri} does not answer ({self.redact(str(error))}): start it, or correct "
+                f"services.{self.name}.uri in lakebench.toml"
+            ) from error
+        return endpoint
+
+    def _answers(self, endpoint: Endpoint) -> bool:
+        try:
+            self.check(endpoint)
+        except (OSError, ServiceUnavailable):
+            return False
+        return True
+
+    def _start_on_free_ports(self) -> Endpoint:
+        for _ in range(_PORT_TRIES):
+            ports = dict(zip(self.ports, free_ports(len(self.ports)), strict=True))
+            if endpoint := self._launch(ports):
+                return endpoint
+        raise ServiceUnavailable(self._failed("every port it tried was taken by another program"))
+
+    def _launch(self, ports: Mapping[str, int]) -> Endpoint | None:
+        """Start on ``ports`` and wait; ``None`` where another program has taken one of them meanwhile."""
+        self._ports = dict(ports)
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        command, endpoint = self.command(ports), self.local_endpoint(ports)
+        if self.context.stopping.is_set():
+            raise ServiceUnavailable(f"{self.title} was not started: the run is ending")
+        if self.runtime is Runtime.COMPOSE:
+            from lakebench.services.compose import Composed
+
+            self._composed = Composed(self, command, ports)
+            self._composed.start()
+        else:
+            self._spawn(command)
+        if not self._wait(endpoint):
+            return None
+        return endpoint
+
+    def _spawn(self, command: Command) -> None:
+        environment = {key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "TZ"}}
+        environment |= {"HOME": str(self.folder), "TMPDIR": str(self.folder), "LC_ALL": "C.UTF-8"} | dict(command.env)
+        with self.log.open("ab") as log:
+            self._process = self.context.guard.spawn(
+                command.argv,
+                env=environment,
+                cwd=self.folder,
+                stdout=log,
+                stderr=log,
+                user=command.user,
+                death_signal=command.death_signal,
+            )
+
+    def _wait(self, endpoint: Endpoint) -> bool:
+        """Wait until ready; ``False`` where it ended because a port was taken."""
+        deadline = time.monotonic() + self.start_s
+        answer = "nothing answered"
+        while self.alive():
+            try:
+                self.check(endpoint)
+            except OSError as error:
+                answer = self.redact(str(error))
+            else:
+                if self._listens(endpoint.port):
+                    return True
+            if self.context.stopping.is_set() or time.monotonic() > deadline:
+                failed = self._failed(f"it was not ready after {self.start_s:.0f} s ({answer})")
+                self.stop()
+                raise ServiceUnavailable(failed)
+            time.sleep(_LOOK_S)
+        return self._ended()
+
+    def _listens(self, port: int) -> bool:
+        """Whether it is our server that has ``port``, and not another program that took it first."""
+        if self._composed:
+            return True
+        for pid in self.processes():
+            with contextlib.suppress(psutil.Error):
+                connections = psutil.Process(pid).net_connections("tcp")
+                if any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in connections):
+                    return True
+        return False
+
+    def _ended(self) -> bool:
+        tail = self.log_tail(20_000)
+        code = self._process.returncode if self._process else None
+        failed = self._failed(f"it ended at its start with exit code {code}")
+        self.stop()
+        if any(sign in tail.lower() for sign in _TAKEN):
+            return False
+        raise ServiceUnavailable(failed)
+
+    def _failed(self, why: str) -> str:
+        """One line with the last lines of the log, without the frames of Java's stack traces."""
+        lines = [line.strip() for line in self.log_tail(20_000).splitlines()]
+        told = [line for line in lines if line and not line.startswith(("at ", "... "))]
+        tail = " | ".join(line[:300] for line in told[-_TAIL_LINES:])[-_TAIL:]
+        return f"{self.title} did not start: {why}" + (f"; the end of its log: {tail}" if tail else "")
+
+
+class JavaService(Service):
+    """A server on Java: its arguments go into one file, which keeps them out of the process list.
+
+    A subclass sets ``java`` in :meth:`prepare` (see :meth:`find_java`) and writes :meth:`arguments` in place of
+    :meth:`command`. Its container runs the same pinned jars from the local Maven repository.
+    """
+
+    java: Path
+
+    def find_java(self, major_min: int, major_max: int | None = None, fallback: str = "21.0.8.2") -> Path:
+        """A Java that fits, see :func:`lakebench.environments.java`; a container's image has its own."""
+        if self.runtime is Runtime.COMPOSE:
+            return Path("java")
+        return environments.java(major_min, major_max, fallback, self.context.progress)
+
+    def mounts(self) -> Path:
+        """The local Maven repository."""
+        return artifacts.repository()
+
+    @abstractmethod
+    def arguments(self, ports: Mapping[str, int]) -> list[str]:
+        """What follows ``java`` and the common options: classpath, properties, main class."""
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """``java @file`` with a memory limit, everything temporary in the service's own folder."""
+        common = [
+            f"-Xmx{self.limit // 2**20}m",
+            "-XX:+ExitOnOutOfMemoryError",
+            "-XX:-UsePerfData",  # else a file in /tmp outlives a kill
+            f"-XX:ErrorFile={self.folder}/crash.log",
+            f"-Djava.io.tmpdir={self.folder}",
+            f"-Duser.home={self.folder}",
+        ]
+        lines = [json.dumps(one) for one in (*common, *self.arguments(ports))]
+        return Command([str(self.java), f"@{self.private('java.args', chr(10).join(lines))}"])
+
+
+def free_ports(count: int) -> list[int]:
+    """``count`` TCP ports of 127.0.0.1 that nobody listens on at this moment."""
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        for one in sockets:
+            one.bind((HOST, 0))
+        return [int(one.getsockname()[1]) for one in sockets]
+
+
+def http(
+    url: str, *, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None, timeout: float = 5
+) -> bytes:
+    """The answer to one HTTP request; ``body`` is sent as JSON. The user's proxy is not used for this machine.
+
+    Raises:
+        OSError: nothing answers, or the status is no success (:class:`HttpError`).
+    """
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers=dict(headers or {}))  # noqa: S310 - the address of a service
+    if data is not None:
+        request.add_header("Content-Type", "application/json")
+    local = urllib.parse.urlsplit(url).hostname in {HOST, "localhost", "::1"}
+    opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))
+    try:
+        with opener.open(request, timeout=timeout) as answer:
+            return bytes(answer.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            raise HttpError(error.code, error.read().decode("utf-8", "replace")) from None
+    except (ValueError, http_client.HTTPException) as error:
+        raise OSError(f"{type(error).__name__}: {error}") from error
+
+
+class HttpError(OSError):
+    """An answer with a status that is no success; ``body`` is what the server said."""
+
+    def __init__(self, status: int, body: str) -> None:
+        super().__init__(f"HTTP status {status}: {' '.join(body.split())[:300]}")
+        self.status, self.body = status, body

@@ -1,0 +1,123 @@
+"""Small clients of catalogs: what the parent asks them itself, with the standard library only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from lakebench.errors import CommitConflict, Refused, ServiceUnavailable
+from lakebench.model import Catalog
+from lakebench.services.base import HttpError, http
+
+_CONFLICT = 409
+_LIMIT_S = 30
+
+
+def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, Any]:
+    """The answer to *loadTable* (Iceberg REST catalog OpenAPI): ``metadata-location``, ``metadata``, ``config``.
+
+    Raises:
+        Refused: the catalog says no (no such table, among others).
+        ServiceUnavailable: it does not answer.
+    """
+    base, prefix = _base(catalog)
+    path = "/".join(["v1", *prefix, "namespaces", quote(namespace, safe=""), "tables", quote(table, safe="")])
+    return _ask(f"{base}/{path}")
+
+
+def _base(catalog: Catalog) -> tuple[str, list[str]]:
+    """The address and path prefix that *getConfig* tells; overrides come before defaults."""
+    told = _ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}")
+    merged: Mapping[str, str] = told.get("defaults", {}) | told.get("overrides", {})
+    prefix = merged.get("prefix")
+    # The prefix is a path, given unencoded; Nessie's has a "|".
+    return merged.get("uri", catalog.rest_uri).rstrip("/"), [quote(prefix, safe="/%")] if prefix else []
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A branch or tag of Nessie at one commit; ``kind`` is ``BRANCH`` or ``TAG``, ``hash`` in hex."""
+
+    kind: str
+    name: str
+    hash: str
+
+    @property
+    def path(self) -> str:
+        """Name and expected commit, as paths of the API have them."""
+        return quote(f"{self.name}@{self.hash}", safe="")
+
+
+class NessieClient:
+    """Nessie's own API, version 2 (its OpenAPI document); ``api`` is the endpoint's property of that name.
+
+    Every method raises :class:`~lakebench.errors.Refused` where Nessie says no, and
+    :class:`~lakebench.errors.ServiceUnavailable` where it does not answer.
+    """
+
+    def __init__(self, api: str) -> None:
+        self._trees = f"{api.rstrip('/')}/trees"
+
+    def get_reference(self, name: str) -> Reference:
+        """The branch or tag ``name`` as it is now."""
+        return _reference(_ask(f"{self._trees}/{quote(name, safe='')}"))
+
+    def create_branch(self, name: str, at: Reference) -> Reference:
+        """Make branch ``name`` at the commit of ``at``."""
+        return self._create("BRANCH", name, at)
+
+    def create_tag(self, name: str, at: Reference) -> Reference:
+        """Make tag ``name`` at the commit of ``at``."""
+        return self._create("TAG", name, at)
+
+    def merge(self, source: Reference, into: Reference) -> Reference:
+        """Merge ``source`` into the branch ``into``; the branch with its new commit.
+
+        Raises:
+            CommitConflict: both changed the same table, which the message names.
+        """
+        answer = _ask(
+            f"{self._trees}/{into.path}/history/merge",
+            "POST",
+            {"fromRefName": source.name, "fromHash": source.hash},
+        )
+        return Reference(into.kind, into.name, answer["resultantTargetHash"])
+
+    def delete_reference(self, reference: Reference) -> None:
+        """Delete a branch or tag that still is at the commit of ``reference``."""
+        _ask(f"{self._trees}/{reference.path}", "DELETE")
+
+    def _create(self, kind: str, name: str, at: Reference) -> Reference:
+        query = urlencode({"name": name, "type": kind})
+        return _reference(_ask(f"{self._trees}?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
+
+
+def _reference(answer: Mapping[str, Any]) -> Reference:
+    told = answer["reference"]
+    return Reference(told["type"], told["name"], told["hash"])
+
+
+def _ask(url: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
+    try:
+        answer = http(url, method=method, body=body, timeout=_LIMIT_S)
+    except HttpError as error:
+        kind = CommitConflict if error.status == _CONFLICT else Refused
+        raise kind(f"the catalog answers {error.status}: {_words(error.body)}", status=error.status) from error
+    except OSError as error:
+        raise ServiceUnavailable(f"the catalog at {url.partition('/v1')[0]} does not answer: {error}") from error
+    parsed: dict[str, Any] = json.loads(answer) if answer else {}
+    return parsed
+
+
+def _words(body: str) -> str:
+    """The message in an error's body, REST catalog's or Nessie's, in one line."""
+    try:
+        told = json.loads(body)
+        inner = told.get("error", told) if isinstance(told, dict) else told
+        message = inner.get("message", body) if isinstance(inner, dict) else str(inner)
+    except ValueError:
+        message = body
+    return " ".join(str(message).split())[:300]

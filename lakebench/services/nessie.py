@@ -1,0 +1,86 @@
+"""Nessie: a catalog with branches and tags, spoken to by its Iceberg REST API."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from lakebench import artifacts
+from lakebench.model import Endpoint
+from lakebench.services.base import HOST, JavaService, http
+
+WAREHOUSE = "lake"
+
+
+class Nessie(JavaService):
+    """Nessie's server, its commits in RocksDB below the service's folder, so that a restart keeps them.
+
+    Endpoint: ``uri`` is the Iceberg REST address without a reference (clients use ``<uri>/<ref>``); properties
+    ``api`` (Nessie's own API, version 2) and ``warehouse``.
+    """
+
+    name = "nessie"
+    title = "Nessie"
+    version = "0.99.0"
+    needs = ("object-store",)
+    memory = 2**30
+    ports = ("http", "management")
+    start_s = 120
+
+    def prepare(self) -> None:
+        """Get Nessie and a Java."""
+        (self._jar,) = artifacts.ensure("nessie", self.context.progress)
+        self.java = self.find_java(21, 25)
+
+    def arguments(self, ports: Mapping[str, int]) -> list[str]:
+        """Quarkus reads everything from a properties file."""
+        lines = [f"{key}={value}" for key, value in self._properties(ports).items()]
+        properties = self.private("nessie.properties", "\n".join(lines) + "\n")
+        return [f"-Dquarkus.config.locations={properties}", "-jar", str(self._jar)]
+
+    def _properties(self, ports: Mapping[str, int]) -> dict[str, str]:
+        store = self.context.endpoint("object-store")
+        s3 = "nessie.catalog.service.s3.default-options"
+        return {
+            "quarkus.http.host": HOST,
+            "quarkus.http.port": str(ports["http"]),
+            "quarkus.management.host": HOST,
+            "quarkus.management.port": str(ports["management"]),
+            "quarkus.http.access-log.enabled": "false",
+            "quarkus.otel.sdk.disabled": "true",
+            "nessie.version.store.type": "ROCKSDB",
+            "nessie.version.store.persist.rocks.database-path": str(self.folder / "commits"),
+            "nessie.catalog.default-warehouse": WAREHOUSE,
+            f"nessie.catalog.warehouses.{WAREHOUSE}.location": f"s3://{store.properties['bucket']}/nessie/",
+            f"{s3}.endpoint": store.uri,
+            f"{s3}.region": store.properties["region"],
+            f"{s3}.path-style-access": "true",
+            # Clients have keys of their own, and not all can ask for a signature.
+            f"{s3}.request-signing-enabled": "false",
+            f"{s3}.access-key": "urn:nessie-secret:quarkus:lakebench.s3",
+            "lakebench.s3.name": store.user,
+            "lakebench.s3.secret": store.password,
+        }
+
+    def secrets(self) -> tuple[str, ...]:
+        """The object store's key is in its configuration."""
+        return (*super().secrets(), self.context.endpoint("object-store").password)
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """The Iceberg REST address, and Nessie's own."""
+        base = f"http://{HOST}:{ports['http']}"
+        properties = {"api": f"{base}/api/v2", "warehouse": WAREHOUSE}
+        return Endpoint(
+            self.name, self.runtime, f"{base}/iceberg", HOST, ports["http"], self.version, properties=properties
+        )
+
+    def external_endpoint(self) -> Endpoint:
+        """The user's Nessie: ``uri`` ends in ``/iceberg``; ``api`` and ``warehouse`` have the usual values."""
+        endpoint = super().external_endpoint()
+        api = endpoint.uri.removesuffix("/iceberg") + "/api/v2"
+        return dataclasses.replace(endpoint, properties={"api": api, "warehouse": WAREHOUSE, **endpoint.properties})
+
+    def check(self, endpoint: Endpoint) -> None:
+        """Both APIs answer, and the catalog's own check of its warehouse and store passes."""
+        http(f"{endpoint.properties['api']}/config")
+        http(f"{endpoint.uri}/v1/config?warehouse={endpoint.properties['warehouse']}", timeout=20)

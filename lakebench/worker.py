@@ -1,0 +1,215 @@
+"""The child process that holds one engine.
+
+``python -m lakebench.worker FD`` reads requests from standard input and answers on the file descriptor ``FD``, one JSON
+object a line; tables travel as Arrow IPC files whose paths stand in the messages. Standard output and error are the
+engine's own and go to its log: whatever an engine prints, it cannot be taken for an answer.
+
+The clock stands here, around the engine's own call up to the last row fetched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping
+from typing import IO, Any
+
+from lakebench import engines
+from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, WrongAnswer
+from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime, Scan
+
+_TRACEBACK_LINES = 30
+
+
+def lake_from(value: Mapping[str, Any]) -> Lake:
+    """The :class:`~lakebench.model.Lake` that ``dataclasses.asdict`` turned into JSON."""
+    catalog = {**value["catalog"], "kind": CatalogKind(value["catalog"]["kind"])}
+    return Lake(value["name"], ObjectStore(**value["store"]), Catalog(**catalog), value["namespace"])
+
+
+def settings_from(value: Mapping[str, Any]) -> EngineSettings:
+    """The :class:`~lakebench.model.EngineSettings` that ``dataclasses.asdict`` turned into JSON."""
+    server = value["server"]
+    if server is not None:
+        server = Endpoint(**{**server, "runtime": Runtime(server["runtime"])})
+    return EngineSettings(**{**value, "server": server})
+
+
+def drain(result: Any) -> tuple[list[Any], Any]:
+    """Every record batch of an engine's answer, and its Arrow schema.
+
+    Raises:
+        WrongAnswer: the answer is not Arrow batches; what was printed or promised is not an answer.
+    """
+    import pyarrow as pa
+
+    schema = getattr(result, "schema", None)
+    if isinstance(result, pa.Table):
+        result = result.to_batches()
+    if not isinstance(result, Iterable) or isinstance(result, str | bytes | Mapping):
+        raise WrongAnswer(f"the engine returned {_kind(result)}, not rows")
+    batches = []
+    for batch in result:
+        if not isinstance(batch, pa.RecordBatch):
+            raise WrongAnswer(f"the engine returned {_kind(batch)} among its rows, not an Arrow record batch")
+        batches.append(batch)
+    if schema is None:
+        schema = batches[0].schema if batches else pa.schema([])
+    return batches, schema
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+class Worker:
+    """One engine and what can be asked of it. Each public method is an operation of the protocol."""
+
+    def __init__(self) -> None:
+        self._engine: engines.Engine | None = None
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to one request: ``ok`` and what the operation gives, or ``error``."""
+        operation: Callable[..., dict[str, Any]] = getattr(self, request.pop("op"))
+        try:
+            return {"ok": True, **operation(**request)}
+        except LakebenchError as error:
+            return _failure(error)
+        except MemoryError as error:
+            return _failure(OutOfMemory(f"the engine ran out of memory: {error or 'MemoryError'}"))
+        except Exception as error:  # noqa: BLE001 - whatever an engine raises is an outcome, never the end of a run
+            return _failure(Refused(f"{type(error).__name__}: {error}"))
+
+    def make(self, engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the adapter ``module:Class``."""
+        module, _, name = engine.partition(":")
+        try:
+            self._engine = getattr(importlib.import_module(module), name)(settings_from(settings))
+        except ImportError as error:
+            raise EngineUnavailable(f"the adapter {engine} cannot be imported: {error}") from error
+        return {}
+
+    def open(self, lake: Mapping[str, Any]) -> dict[str, Any]:
+        """Open ``lake`` and tell what the running engine is."""
+        engine = self._made
+        engine.open(lake_from(lake))
+        return {"versions": engine.versions(), "settings": engine.settings_used()}
+
+    def close(self) -> dict[str, Any]:
+        """End the engine's connection."""
+        self._made.close()
+        return {}
+
+    def query(self, sql: str, into: str) -> dict[str, Any]:
+        """Run ``sql``; the rows go to the Arrow IPC file ``into`` after the clock has stopped."""
+        return self._timed(lambda: self._able(engines.CanQuery).query(sql), into)
+
+    def scan(self, scan: Mapping[str, Any], into: str) -> dict[str, Any]:
+        """Read what ``scan`` asks for into the Arrow IPC file ``into``."""
+        columns = scan["columns"]
+        wanted = Scan(**{**scan, "columns": None if columns is None else tuple(columns)})
+        return self._timed(lambda: self._able(engines.CanScan).scan(wanted), into)
+
+    def create(self, table: str, rows: str) -> dict[str, Any]:
+        """Create ``table`` with the schema of the Arrow IPC file ``rows``."""
+        schema = _read(rows).schema
+        return self._done(lambda: self._able(engines.CanCreate).create(table, schema))
+
+    def drop(self, table: str) -> dict[str, Any]:
+        """Drop ``table``."""
+        return self._done(lambda: self._able(engines.CanCreate).drop(table))
+
+    def append(self, table: str, rows: str) -> dict[str, Any]:
+        """Append the rows of the Arrow IPC file ``rows``."""
+        data = _read(rows)
+        return self._done(lambda: self._able(engines.CanAppend).append(table, data))
+
+    def load(self, table: str, files: list[str]) -> dict[str, Any]:
+        """Load local Parquet ``files``; ``peak_bytes`` is the process's own peak so far."""
+        return {**self._done(lambda: self._able(engines.CanLoad).load(table, files)), "peak_bytes": _peak()}
+
+    def register(self, table: str, metadata_location: str) -> dict[str, Any]:
+        """Register ``table`` by its metadata file."""
+        return self._done(lambda: self._able(engines.CanRegister).register(table, metadata_location))
+
+    @property
+    def _made(self) -> engines.Engine:
+        if self._engine is None:
+            raise EngineUnavailable("no engine was made")
+        return self._engine
+
+    def _able(self, ability: type[Any]) -> Any:
+        if not isinstance(self._made, ability):
+            raise EngineUnavailable(f"{self._made.name} has no {ability.__name__}")
+        return self._made
+
+    @staticmethod
+    def _done(call: Callable[[], None]) -> dict[str, Any]:
+        began, cpu = time.perf_counter_ns(), time.process_time_ns()
+        call()
+        return {"ns": time.perf_counter_ns() - began, "cpu_ns": time.process_time_ns() - cpu}
+
+    @staticmethod
+    def _timed(call: Callable[[], Any], into: str) -> dict[str, Any]:
+        began, cpu = time.perf_counter_ns(), time.process_time_ns()
+        batches, schema = drain(call())
+        ns, cpu_ns = time.perf_counter_ns() - began, time.process_time_ns() - cpu
+        rows, size = _write(into, batches, schema)
+        return {"ns": ns, "cpu_ns": cpu_ns, "offset_ns": began, "rows": rows, "bytes": size}
+
+
+def _failure(error: LakebenchError) -> dict[str, Any]:
+    lines = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
+    return {
+        "ok": False,
+        "error": {
+            "kind": type(error).__name__,
+            "message": str(error),
+            "details": json.loads(json.dumps(error.details, default=str)),
+            "traceback": "\n".join(lines),
+        },
+    }
+
+
+def _write(path: str, batches: list[Any], schema: Any) -> tuple[int, int]:
+    import pyarrow as pa
+
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return sum(batch.num_rows for batch in batches), sum(batch.nbytes for batch in batches)
+
+
+def _read(path: str) -> Any:
+    import pyarrow as pa
+
+    with pa.OSFile(path, "rb") as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _peak() -> int:
+    """The peak resident memory of this process in bytes (Linux, proc(5): VmHWM), 0 where nobody tells."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - proc
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer requests until the parent closes its end."""
+    worker = Worker()
+    for line in requests:
+        reply = worker.answer(json.loads(line))
+        replies.write(json.dumps(reply, default=str).encode() + b"\n")
+        replies.flush()
+
+
+if __name__ == "__main__":
+    with os.fdopen(int(sys.argv[1]), "wb") as answers:
+        serve(sys.stdin.buffer, answers)

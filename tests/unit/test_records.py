@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import dataclasses
+import errno
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import fixture_run
+import pytest
+
+from lakebench import records
+from lakebench.errors import UsageError
+from lakebench.model import Outcome, Record, Sample
+
+ONE = Record("phase4/q01/duckdb", "phase4", "Q1", "duckdb", Outcome.PASS)
+
+
+def _lines(run: Path) -> list[str]:
+    return (run / records.FILE).read_text().splitlines()
+
+
+def test_what_is_written_is_read_again(tmp_path: Path) -> None:
+    made = fixture_run.lines()
+    run = records.read(fixture_run.write(tmp_path))
+    assert run.header == made[0]
+    assert run.datasets == (made[1],)
+    assert list(run.cases) == [line for line in made if isinstance(line, Record)]
+    assert list(run.claims) == [line for line in made if isinstance(line, records.Claim)]
+    assert run.complete
+
+
+def test_each_line_fits_the_schema(tmp_path: Path) -> None:
+    run = fixture_run.write(tmp_path)
+    with records.Writer(run / records.FILE) as writer:
+        writer.write(records.Resume("2026-11-21T13:00:00+00:00"))
+    assert records.check(run / records.FILE) == len(fixture_run.lines()) + 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unknown": 1},
+        {"outcome": "GREAT"},
+        {"outcome": "WRONG", "reason": "a row is missing"},  # and still has samples
+        {"samples": [{"kind": "warm"}]},
+        {"case": ""},
+    ],
+)
+def test_the_schema_refuses(tmp_path: Path, change: dict[str, object]) -> None:
+    run = fixture_run.write(tmp_path)
+    lines = [json.loads(line) for line in _lines(run)]
+    timed = next(line for line in lines if line["kind"] == "case" and line["samples"])
+    (run / records.FILE).write_text(json.dumps({**timed, **change}) + "\n")
+    with pytest.raises(UsageError, match="line 1"):
+        records.check(run / records.FILE)
+
+
+def test_schema_and_types_name_the_same_fields() -> None:
+    definitions = records.schema()["$defs"]
+    nested = {"sample": Sample, "table": records.TableFacts}
+    for kind, made in {**records.KINDS, **nested}.items():
+        fields = {one.name for one in dataclasses.fields(made)} | ({"kind"} if kind in records.KINDS else set())
+        assert set(definitions[kind]["properties"]) == fields, kind
+        assert set(definitions[kind]["required"]) == fields, kind
+    assert set(definitions["case"]["properties"]["outcome"]["enum"]) == {one.value for one in Outcome}
+
+
+def test_a_cut_last_line_is_named_with_its_remedy(tmp_path: Path) -> None:
+    run = fixture_run.write(tmp_path)
+    file = run / records.FILE
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-20])
+    count = len(whole.splitlines())
+    with pytest.raises(UsageError) as caught:
+        records.read(run)
+    message = str(caught.value)
+    assert f"line {count} " in message
+    assert f"sed -i '$d' {file}" in message
+    assert f"--resume {run.name}" in message
+    assert "\n" not in message
+
+
+def test_the_remedy_works(tmp_path: Path) -> None:
+    run = fixture_run.write(tmp_path)
+    file = run / records.FILE
+    file.write_bytes(file.read_bytes()[:-20])
+    assert os.system(f"sed -i '$d' '{file}'") == 0  # noqa: S605 - the very command that users are told
+    assert records.read(run).end is None
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [b"{}", b"[]", b"null", b'{"kind": "nonsense"}', b'{"kind": []}', b"\xff\xfe", b'{"kind": "end"}', b"[" * 100_000,
+     b'{"kind": "end", "status": "complete", "seconds": "1", "exit_code": 0}',
+     b'{"kind": "resume", "at": "x", "more": 1}', b""],
+)  # fmt: skip
+def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path, damage: bytes) -> None:
+    run = fixture_run.write(tmp_path)
+    file = run / records.FILE
+    lines = file.read_bytes().splitlines()
+    lines[4] = damage
+    file.write_bytes(b"\n".join(lines) + b"\n")
+    with pytest.raises(UsageError, match=r"line 5 is damaged .*sed -i '5d'"):
+        records.read(run)
+
+
+def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
+    run = fixture_run.write(tmp_path)
+    file = run / records.FILE
+    file.write_text(file.read_text().replace('"schema": 1', '"schema": 2', 1))
+    with pytest.raises(UsageError, match="upgrade"):
+        records.read(run)
+
+
+@pytest.mark.parametrize("content", ["", '{"kind": "resume", "at": "now"}\n'])
+def test_a_file_without_a_run_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / records.FILE).write_text(content)
+    with pytest.raises(UsageError, match="start a new run"):
+        records.read(tmp_path)
+
+
+def test_a_missing_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read"):
+        records.read(tmp_path / "none")
+
+
+def test_the_later_line_stands_and_a_resume_takes_the_end_away(tmp_path: Path) -> None:
+    run = fixture_run.write(tmp_path)
+    with records.Writer(run / records.FILE) as writer:
+        writer.write(records.Resume("2026-11-21T13:00:00+00:00"))
+        writer.write(dataclasses.replace(ONE, title="again"))
+    again = records.read(run)
+    assert [one.title for one in again.cases if one.case == ONE.case] == ["again"]
+    assert not again.complete
+    assert len(again.resumes) == 1
+
+
+def test_secrets_are_masked_but_names_stay(tmp_path: Path) -> None:
+    file = tmp_path / "run" / records.FILE
+    with records.Writer(file) as writer:
+        writer.hide("duckdb", "hunter22", "ab")
+        writer.write(fixture_run.header())
+        writer.write(dataclasses.replace(ONE, reason="ab: hunter22 refused", evidence={"log": ["hunter22"]}))
+    case = records.read(file).cases[0]
+    assert case.case == ONE.case
+    assert case.reason == "ab: *** refused"
+    assert case.evidence == {"log": ["***"]}
+
+
+def test_what_json_cannot_say_becomes_text(tmp_path: Path) -> None:
+    file = tmp_path / records.FILE
+    odd = {
+        "a": Decimal("1.50"),
+        "b": float("nan"),
+        "c": "\udc80 \x1b[31mred\x1b[0m\x07\r\n",
+        "d": (1, None, True),
+        5: b"x",
+    }
+    with records.Writer(file) as writer:
+        writer.write(fixture_run.header())
+        writer.write(dataclasses.replace(ONE, evidence=odd))
+    assert records.read(file).cases[0].evidence == {
+        "a": "1.50", "b": "nan", "c": "\\udc80 red\\x07\n", "d": [1, None, True], "5": "b'x'"
+    }  # fmt: skip
+
+
+def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = fixture_run.write(tmp_path)
+    before = (run / records.FILE).read_bytes()
+    real = os.write
+    room = [100]
+
+    def nearly_full(fd: int, data: bytes) -> int:
+        if not room[0]:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written = real(fd, data[: room[0]])
+        room[0] -= written
+        return written
+
+    with records.Writer(run / records.FILE) as writer:
+        monkeypatch.setattr(os, "write", nearly_full)
+        with pytest.raises(UsageError, match=f"No space left on device; free space.*--resume {run.name}"):
+            writer.write(fixture_run.dataset())
+        monkeypatch.undo()
+    assert (run / records.FILE).read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="--output"):
+        records.Writer(tmp_path / "file" / "run" / records.FILE)
