@@ -2,7 +2,7 @@
 #   make run     sets up everything and runs phase 4
 #   make test    sets up everything and passes the tests
 .DEFAULT_GOAL := help
-.PHONY: help run test setup lint lock answers clean
+.PHONY: help run test setup bench lint lock answers clean
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
@@ -22,6 +22,9 @@ test: $(READY) lint
 	.venv/bin/python -m pytest $(ARGS)
 
 setup: $(READY)
+
+bench: $(READY)
+	.venv/bin/python benchmarks/harness_cost.py $(ARGS)
 
 lint: $(READY)
 	.venv/bin/ruff check .

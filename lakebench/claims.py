@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakebench.engines import Engine, engines
+from lakebench import phases
+from lakebench.engines import engines
 from lakebench.errors import HarnessBug
 from lakebench.model import ExitCode, Outcome, Record
 
@@ -30,30 +31,22 @@ class Accepted:
 
 @functools.cache
 def accepted() -> tuple[Accepted, ...]:
-    """Every accepted outcome of every engine known here.
+    """Every accepted outcome: of the phases, and of every engine known here.
 
     Raises:
         HarnessBug: a ``claims.toml`` cannot be read.
     """
-    return tuple(
-        one for engine in {_file(engine): engine for engine in engines().values()}.values() for one in of(engine)
-    )
+    beside = [Path(inspect.getfile(engine)).parent for engine in engines().values()]
+    files = dict.fromkeys(folder / FILE for folder in (Path(phases.__file__).parent, *beside))
+    return tuple(one for file in files if file.exists() for one in _read(file))
 
 
-def of(engine: type[Engine]) -> tuple[Accepted, ...]:
-    """The accepted outcomes in the ``claims.toml`` beside ``engine``'s module."""
-    file = _file(engine)
-    if not file.exists():
-        return ()
+def _read(file: Path) -> tuple[Accepted, ...]:
     try:
         listed = tomllib.loads(file.read_text(encoding="utf-8")).get("accepted", [])
         return tuple(Accepted(**{**one, "outcome": Outcome(one["outcome"])}) for one in listed)
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise HarnessBug(f"{file}: {error}") from None
-
-
-def _file(engine: type[Engine]) -> Path:
-    return Path(inspect.getfile(engine)).parent / FILE
 
 
 def known(case: Record) -> Accepted | None:

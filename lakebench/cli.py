@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 import os
 import signal
@@ -319,6 +320,90 @@ def tpch(sf: ScaleFactor = "1", json_: Json = False) -> None:
     Console(highlight=False, soft_wrap=True).print(f"in {Path(first).parent}")
 
 
+class Listed(enum.StrEnum):
+    """What ``list`` can list."""
+
+    PHASES = "phases"
+    ENGINES = "engines"
+    SERVICES = "services"
+    DATASETS = "datasets"
+
+
+@app.command("list")
+def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], json_: Json = False) -> None:
+    """List phases, engines, services or datasets, with what each can do."""
+    from lakebench import catalogue
+
+    rows = getattr(catalogue, what.value)()
+    if json_:
+        print(json.dumps(rows, indent=2))  # noqa: T201 - output for programs
+    else:
+        _table(what.value, [tuple(rows[0]), *(tuple(row.values()) for row in rows)])
+
+
+@app.command()
+def doctor(json_: Json = False) -> int:
+    """Say what would run here: every engine and service, its version, how it would run, and what mends what would not.
+
+    Nothing is started or downloaded.
+    """
+    from dataclasses import asdict
+
+    from lakebench.doctor import examine
+
+    found = examine(_settings())
+    if json_:
+        print(json.dumps([asdict(one) for one in found], indent=2))  # noqa: T201 - output for programs
+    else:
+        lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in found]
+        _table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
+        console = Console(highlight=False, soft_wrap=True)
+        for one in found:
+            if not one.ready:
+                console.print(f"[bold]{one.name}[/bold]: {_plain(one.missing)}; to mend it: {_plain(one.mend)}")
+    return ExitCode.OK if any(one.ready for one in found) else ExitCode.NOTHING_RAN
+
+
+@app.command()
+def up(
+    service: Annotated[list[str], typer.Argument(metavar="SERVICE…", help="Services by name; what they need comes too.")],
+    json_: Json = False,
+) -> None:
+    """Start services in the background: a lake to explore by hand, until lakebench down.
+
+    Prints the endpoints with their credentials, and what to paste into DuckDB, PyIceberg, Spark and Trino.
+    """
+    from lakebench import explore, snippets
+
+    endpoints = explore.up(service, _progress(json_))
+    lake = explore.lake(endpoints)
+    told = snippets.snippets(lake, endpoints) if lake else {}
+    if json_:
+        from dataclasses import asdict
+
+        listed = {name: asdict(one) for name, one in endpoints.items()}
+        print(json.dumps({"services": listed, "snippets": told}, indent=2))  # noqa: T201 - output for programs
+        return
+    lines = [(name, one.uri, one.user, one.password) for name, one in endpoints.items()]
+    _table("up until lakebench down", [("service", "address", "user", "password"), *lines])
+    console = Console(highlight=False, soft_wrap=True)
+    for client, text in told.items():
+        console.print(f"\n[bold]{client}[/bold]")
+        console.print(text, markup=False)
+
+
+@app.command()
+def down(json_: Json = False) -> None:
+    """End what lakebench up started, and remove its lake."""
+    from lakebench import explore
+
+    ended = explore.down()
+    if json_:
+        print(json.dumps({"ended": ended}))  # noqa: T201 - output for programs
+    else:
+        Console(highlight=False).print("ended" if ended else "nothing was up")
+
+
 def _table(title: str, lines: Sequence[tuple[str, ...]]) -> None:
     """Print ``lines``, of which the first is the header."""
     from rich.table import Table
@@ -327,7 +412,7 @@ def _table(title: str, lines: Sequence[tuple[str, ...]]) -> None:
     for column in lines[0]:
         table.add_column(column, overflow="fold")
     for line in lines[1:]:
-        table.add_row(*(_plain(cell) for cell in line))
+        table.add_row(*(_plain(str(cell)) for cell in line))
     Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
-from lakebench import artifacts, environments
+from lakebench import artifacts
 from lakebench.config import Settings
 from lakebench.engines import Engine, abilities, engines
 from lakebench.errors import LakebenchError
@@ -18,6 +15,8 @@ from lakebench.services.base import Service
 from lakebench.services.compose import require_docker
 
 _MB = 1_000_000
+# Service → its group in the lock file, where that has another name; PostgreSQL comes as a package.
+_GROUPS = {"object-store": "s3proxy"}
 
 
 @dataclass(frozen=True)
@@ -66,3 +65,13 @@ def _service(service: type[Service], settings: Settings) -> Finding:
             return Finding("service", service.name, service.version, "compose", False, str(error), "start Docker")
         return Finding("service", service.name, service.version, "compose", True)
     return Finding("service", service.name, service.version, f"local; {_cached(service)}", True)
+
+
+def _cached(service: type[Service]) -> str:
+    """What a first start would download."""
+    name = _GROUPS.get(service.name, service.name)
+    if name not in artifacts.locked()["maven"]:
+        return "installed with lakebench"
+    missing = [one for one in artifacts.group(name) if not (artifacts.repository() / one.path).exists()]
+    size = sum(one.size for one in missing)
+    return f"downloads {size / _MB:,.0f} MB at its first start" if missing else "downloaded"

@@ -14,6 +14,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -28,6 +29,7 @@ _LISTING = """
 import importlib.metadata as m
 print("\\n".join(sorted({f"{d.metadata['Name'].lower()}=={d.version}" for d in m.distributions()})))
 """
+_VERSION = re.compile(r"\d+[0-9A-Za-z.!+]*")  # no more of PEP 440 than a file name and a requirement can hold
 _JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
 
 
@@ -42,6 +44,8 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path
         return Path(sys.executable)
     if not engine.requirements:
         raise UsageError(f"{ref.name} runs in one version only: write {ref.name} without @{ref.version}")
+    if not _VERSION.fullmatch(ref.version):
+        raise UsageError(f"'{ref.version}' is no version: write {ref.name} for the installed one, or {ref.name}@1.2.3")
     wanted = [one.format(version=ref.version) for one in engine.requirements]
     requirements = [*wanted, *_base(wanted)]
     try:
@@ -135,25 +139,25 @@ def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None
         made.rename(folder)
 
 
-def _uv(*arguments: str) -> None:
-    """Run uv; its own settings (index, mirrors, proxy) are the user's."""
+def _uv(*arguments: str) -> str:
+    """What uv prints; its own settings (index, mirrors, proxy) are the user's."""
     from uv import find_uv_bin
 
     environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     command = [find_uv_bin(), "--no-progress", *arguments]
     answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if answer.returncode != 0:
-        raise _uv_error(answer.stderr)
+        raise _uv_error(" ".join(answer.stderr.split()))
+    return answer.stdout
 
 
-def _uv_error(text: str) -> LakebenchError:
-    line = " ".join(text.split())
-    if "No solution found" in line or "unsatisfiable" in line or "not a valid" in line or "Failed to parse" in line:
-        return _Unresolvable(line)
+def _uv_error(line: str) -> LakebenchError:
     if "No space left" in line:
         return UsageError(f"no space left in {cache_dir()}: make room, then run the same command again")
     if "hash mismatch" in line.lower():
         return UsageError(f"a downloaded package is not what the lock says and was not installed: {line[-300:]}")
+    if "No solution found" in line and "network was disabled" not in line:
+        return _Unresolvable(line)
     return ServiceUnavailable(
         "packages are not here and cannot be downloaded: connect to the network, or name an index in uv's settings, "
         f"then run the same command again (uv: {line[-200:]})"
@@ -161,12 +165,12 @@ def _uv_error(text: str) -> LakebenchError:
 
 
 def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> str:
-    """One line for a version that cannot be had."""
-    if f"{engine.distribution}=={ref.version}" in str(error) and "no version of" in str(error):
+    """One line for a version that cannot be had, with the versions that can."""
+    if f"no version of {engine.distribution}" in str(error):
         why = f"the package index has no {engine.distribution} {ref.version}"
     else:
         why = f"its packages do not go together: {str(error)[-300:]}"
-    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}"
+    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}, the newest {_newest(engine)}"
 
 
 def _installed(engine: type[Engine]) -> str:
@@ -174,3 +178,15 @@ def _installed(engine: type[Engine]) -> str:
         return importlib.metadata.version(engine.distribution)
     except importlib.metadata.PackageNotFoundError:
         return "none"
+
+
+def _newest(engine: type[Engine]) -> str:
+    """The newest release on the package index, or "unknown"."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "requirements.in"
+        wanted.write_text(engine.distribution, encoding="utf-8")
+        try:
+            found = _uv("pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", str(wanted))
+        except LakebenchError:
+            return "unknown"
+    return found.strip().rpartition("==")[2] or "unknown"

@@ -17,10 +17,10 @@ import psutil
 from lakebench import config
 from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
-from lakebench.model import Endpoint, Runtime
+from lakebench.model import Endpoint, Lake, Runtime
 from lakebench.paths import cache_dir
 from lakebench.progress import Progress, Quiet
-from lakebench.services import Services, with_needs
+from lakebench.services import Services, lakes, with_needs
 
 _ENDS_WITHIN_S = 30.0
 _LOOK_S = 0.2
@@ -83,6 +83,15 @@ def running() -> dict[str, Endpoint] | None:
     except (OSError, ValueError):
         return None
     return _endpoints(told) if "endpoints" in told and _keeper(told) else None
+
+
+def lake(endpoints: Mapping[str, Endpoint]) -> Lake | None:
+    """The lake that ``endpoints`` make: Nessie's, or the reference catalog's; ``None`` where there is no catalog."""
+    if "nessie" in endpoints:
+        return lakes.nessie_lake(endpoints.__getitem__)
+    if "rest-catalog" in endpoints:
+        return lakes.rest_lake(endpoints.__getitem__)
+    return None
 
 
 def down() -> bool:

@@ -59,6 +59,10 @@ class Guard:
         """End all."""
         self.close()
 
+    def remove(self, folder: Path) -> None:
+        """See to it that ``folder``, which is half made somewhere else, does not outlive the parent."""
+        self._tell(remove=str(folder))
+
     def spawn(
         self,
         argv: Sequence[str],
@@ -173,8 +177,13 @@ def reap(lines: IO[bytes]) -> None:
     """Read what to guard until the parent's end of the pipe closes, then end it all."""
     folder = json.loads(next(lines))["folder"]
     guarded = [json.loads(line) for line in lines]
-    alive = [one for told in guarded for one in _ask(told)]
+    alive = [one for told in guarded if "process" in told for one in _ask(told)]
     _kill(alive + _marked(folder))
+    for one in (folder, *(told["remove"] for told in guarded if "remove" in told)):
+        _remove(one)
+
+
+def _remove(folder: str) -> None:
     for _ in range(10):  # a server that is just ending may still write
         shutil.rmtree(folder, ignore_errors=True)
         if not Path(folder).exists():

@@ -21,7 +21,7 @@ from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
 from lakebench.model import EngineRef, ExitCode, Record
 from lakebench.progress import Progress
-from lakebench.records import FILE, End, EngineFacts, Header, Resume, ServiceFacts, Writer, read
+from lakebench.records import FILE, End, EngineFacts, Header, Resume, Writer, read
 from lakebench.services import Services
 
 
@@ -139,8 +139,8 @@ def _cases(
     foundation = tuple(dict.fromkeys(name for phase in wanted for name in phase.services))
     services.start(_needed(request, foundation))
     writer.hide(*services.secrets())
-    for facts in services.facts():
-        writer.write(ServiceFacts(**facts))
+    for service in services.facts():
+        writer.write(service)
     for name in foundation:
         services.endpoint(name)
     bench = Bench(

@@ -12,7 +12,7 @@ import difflib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.errors import UsageError
@@ -137,9 +137,22 @@ ABILITIES: dict[str, type[Any]] = {
 
 @functools.cache
 def engines() -> dict[str, type[Engine]]:
-    """Every engine known here, by name: ours and those of other distributions, all by entry point."""
+    """Every engine known here, by name: ours and those of other distributions, all by entry point.
+
+    Raises:
+        UsageError: one of them cannot be imported.
+    """
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    return {name: found[name].load() for name in sorted(found)}
+    return {name: _load(found[name]) for name in sorted(found)}
+
+
+def _load(point: EntryPoint) -> type[Engine]:
+    try:
+        engine: type[Engine] = point.load()
+    except (ImportError, AttributeError) as error:
+        whose = point.dist.name if point.dist else "an unknown distribution"
+        raise UsageError(f"the engine {point.name} of {whose} cannot be loaded ({error}): mend or uninstall it") from error
+    return engine
 
 
 def find(name: str) -> type[Engine]:

@@ -20,7 +20,7 @@ from lakebench.phases import Phase
 from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot, write_arrow
 from lakebench.records import Claim, Dataset
 from lakebench.services import lakes
-from lakebench.services.catalogs import NessieClient
+from lakebench.services.catalogs import NessieClient, Reference
 from lakebench.statistics import median
 
 _TIMED = 1
@@ -253,24 +253,32 @@ def _merge(bench: Bench, branch: str) -> None:
     api.merge(api.get_reference(branch), api.get_reference("main"))
 
 
-def _committed(bench: Bench, story: _Story) -> Snapshot:
-    """The state before the merge: a table and a tag on main, a branch with one more commit; main's snapshot."""
+@dataclass(frozen=True)
+class _Before:
+    """Main before the story's commit: the table's snapshot, and Nessie's reference with its hash."""
 
-    def act() -> Snapshot:
+    snapshot: Snapshot
+    main: Reference
+
+
+def _committed(bench: Bench, story: _Story) -> _Before:
+    """The state before the merge: a table and a tag on main, a branch with one more commit."""
+
+    def act() -> _Before:
         lake, api = lakes.nessie_lake(bench.services), _api(bench)
         _create(bench, lake, story.table)
         main = api.get_reference("main")
         api.create_tag(story.tag, main)
         api.create_branch(story.branch, main)
-        before = snapshot(lake, story.table)
+        before = _Before(snapshot(lake, story.table), main)
         bench.call(story.writer, lake.at(story.branch), "append", table=story.table, rows=str(_batch(bench, 1)))
         return before
 
     return bench.prepare(f"refs/{story.writer}", act)
 
 
-def _merged(bench: Bench, story: _Story) -> Snapshot:
-    """The state after the merge; the snapshot from before."""
+def _merged(bench: Bench, story: _Story) -> _Before:
+    """The state after the merge; what main was before."""
     before = _committed(bench, story)
     bench.prepare(f"merged/{story.writer}", lambda: _merge(bench, story.branch))
     return before
@@ -299,7 +307,13 @@ def _tag_keeps(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
 
 
 def _time_travel(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    before = _merged(bench, story)
+    main = _merged(bench, story).main
+    then = lakes.nessie_lake(bench.services).at(f"main@{main.hash}")
+    return _same(bench, reader, then, Scan(story.table), _batch(bench, 0))
+
+
+def _old_snapshot(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
+    before = _merged(bench, story).snapshot
     scan = Scan(story.table, snapshot_id=before.snapshot_id)
     found = _same(bench, reader, lakes.nessie_lake(bench.services), scan, _batch(bench, 0))
     return {**found, "snapshot_id": before.snapshot_id}
@@ -336,7 +350,8 @@ _CHECKS: Mapping[str, tuple[str, Test]] = {
     "seen-on-branch": ("a commit on a branch is seen on the branch", _seen_on_branch),
     "merge": ("after the merge it is seen on main", _seen_after_merge),
     "tag": ("a tag from before the commit stays as it was", _tag_keeps),
-    "time-travel": ("time travel on main to the snapshot before", _time_travel),
+    "time-travel": ("time travel to main's commit before the merge", _time_travel),
+    "old-snapshot": ("main's snapshot before the merge, by its Iceberg snapshot id", _old_snapshot),
     "conflict": ("two branches change one table: the second merge is refused", _conflict),
 }
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lakebench.config import Settings
@@ -12,22 +13,18 @@ from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint
 from lakebench.progress import Progress
+from lakebench.records import ServiceFacts
 from lakebench.services.base import Context, Service
 from lakebench.services.nessie import Nessie
 from lakebench.services.object_store import ObjectStoreService
 from lakebench.services.postgres import Postgres
 from lakebench.services.rest_catalog import RestCatalog
+from lakebench.services.spark import Spark
+from lakebench.services.trino import Trino
 
-SERVICES: dict[str, type[Service]] = {one.name: one for one in (ObjectStoreService, Nessie, RestCatalog, Postgres)}
-# TEMPORARY until the two modules stand.
-import importlib.util
-
-if importlib.util.find_spec("lakebench.services.trino") and importlib.util.find_spec("lakebench.services.spark"):
-    from lakebench.services.spark import Spark
-    from lakebench.services.trino import Trino
-
-    SERVICES |= {Trino.name: Trino, Spark.name: Spark}
-
+SERVICES: dict[str, type[Service]] = {
+    one.name: one for one in (ObjectStoreService, Nessie, RestCatalog, Postgres, Trino, Spark)
+}
 _END_S = 5.0
 
 
@@ -145,6 +142,25 @@ class Services:
         running = self._running.get(name)
         return running.service.log_tail() if running else ""
 
+    def secrets(self) -> tuple[str, ...]:
+        """What must not stand in a record: every credential of the services that run."""
+        return tuple(secret for running in self._running.values() for secret in running.service.secrets())
+
+    def facts(self) -> Iterator[ServiceFacts]:
+        """What the records keep of each service that runs; its settings are those that are not its defaults."""
+        for name, running in self._running.items():
+            if running.endpoint is None:
+                continue
+            told = running.endpoint.properties
+            yield ServiceFacts(
+                service=name,
+                runtime=running.endpoint.runtime,
+                version=running.endpoint.version,
+                seconds_to_start=running.seconds,
+                memory_limit=running.service.limit,
+                settings={key.removeprefix("setting."): told[key] for key in told if key.startswith("setting.")},
+            )
+
     def _folder(self, name: str) -> Path:
         return self._guard.folder / name
 
@@ -175,6 +191,7 @@ class _Running:
         self.done = threading.Event()
         self.endpoint: Endpoint | None = None
         self.error: LakebenchError | None = None
+        self.seconds = 0.0
 
     def run(self, say: Callable[[str], None]) -> None:
         """Start the service, and keep the endpoint or the reason."""
@@ -194,4 +211,7 @@ class _Running:
             need.done.wait()
             if need.error:
                 raise ServiceUnavailable(f"{self.service.title} needs {need.service.name}: {need.error}")
-        return self.service.start()
+        began = time.monotonic()
+        endpoint = self.service.start()
+        self.seconds = round(time.monotonic() - began, 3)
+        return endpoint

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import signal
 import socket
@@ -37,6 +38,7 @@ from lakebench.progress import Progress
 HOST = "127.0.0.1"
 _TAIL = 1500
 _TAIL_LINES = 6
+_FRAME = re.compile(r"(?:^|\s)(?:at [\w.$/@]+\(.*\)|\.\.\. \d+ (?:more|common frames omitted))$")
 _LOOK_S = 0.05
 _PORT_TRIES = 5
 _TAKEN = ("address already in use", "could not bind", "failed to bind", "bindexception", "port already bound")
@@ -97,6 +99,7 @@ class Service(ABC):
         self.user = f"lake{secrets.token_hex(4)}"
         self.password = secrets.token_urlsafe(24)
         self.log = context.folder / "log"
+        self._hidden = {one for one in (self.password, context.settings.password) if one}
         self._process: subprocess.Popen[bytes] | None = None
         self._composed: Any = None
         self._ports: dict[str, int] = {}
@@ -151,11 +154,6 @@ class Service(ABC):
         """The folder that a container reads the server's files from, beside the service's own."""
         return self.folder
 
-    def secrets(self) -> tuple[str, ...]:
-        """What must not stand in a message; a subclass with more than ``password`` adds to it."""
-        given = self.context.settings.password
-        return tuple(one for one in (self.password, given) if one)
-
     # What a subclass uses.
 
     @property
@@ -167,6 +165,15 @@ class Service(ABC):
     def limit(self) -> int:
         """The memory limit in bytes: the user's, or the default."""
         return int(self.context.settings.memory or self.memory)
+
+    def hide(self, secret: str) -> None:
+        """Keep ``secret`` out of every message; ``password`` is kept out anyway."""
+        if secret:
+            self._hidden.add(secret)
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not stand in a message or a record."""
+        return tuple(self._hidden)
 
     def private(self, name: str, text: str) -> Path:
         """Write ``text`` into a file of the folder that only its owner reads."""
@@ -257,7 +264,7 @@ class Service(ABC):
 
     def redact(self, text: str) -> str:
         """``text`` with every secret of the service replaced."""
-        for secret in self.secrets():
+        for secret in self._hidden:
             text = text.replace(secret, "***")
         return text
 
@@ -360,7 +367,7 @@ class Service(ABC):
     def _failed(self, why: str) -> str:
         """One line with the last lines of the log, without the frames of Java's stack traces."""
         lines = [line.strip() for line in self.log_tail(20_000).splitlines()]
-        told = [line for line in lines if line and not line.startswith(("at ", "... "))]
+        told = [line for line in lines if line and not _FRAME.search(line)]
         tail = " | ".join(line[:300] for line in told[-_TAIL_LINES:])[-_TAIL:]
         return f"{self.title} did not start: {why}" + (f"; the end of its log: {tail}" if tail else "")
 

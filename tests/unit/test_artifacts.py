@@ -183,7 +183,8 @@ def test_another_file_than_the_locked_one_is_not_kept(repository: Path, monkeypa
     assert list(repository.rglob("*.jar")) == []
 
 
-def test_a_damaged_file_names_the_command_that_mends_it(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("repository")
+def test_a_damaged_file_names_the_command_that_mends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, lambda _: Answer(CONTENT))
     damaged, _ = artifacts.ensure("pair", Quiet())
     damaged.write_bytes(CONTENT[:-1] + b"?")

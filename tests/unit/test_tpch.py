@@ -202,4 +202,4 @@ class TestRows:
         assert all(column.null_count == 1 for column in table.columns[2:])
 
 
-KNOWN: dict[str, object] = {}
+KNOWN = {"id": 22, "writer": 1, "an_int": -840588576, "a_string": "line\nbreak83"}

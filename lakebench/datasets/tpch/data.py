@@ -160,22 +160,24 @@ def _make(folder: Path, scale_factor: Decimal, version: str, progress: Progress)
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir()
-        _run_generator(partial, scale_factor, progress)
-        with progress.step("hashing what was made"):
-            _write_manifest(partial, scale_factor, version)
-        partial.rename(folder)
+        with Guard("tpch") as guard:
+            guard.remove(partial)
+            _run_generator(guard, partial, scale_factor, progress)
+            with progress.step("hashing what was made"):
+                _write_manifest(partial, scale_factor, version)
+            partial.rename(folder)
     except OSError as error:
         raise UsageError(f"TPC-H data cannot be written: {error}") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _run_generator(folder: Path, scale_factor: Decimal, progress: Progress) -> None:
+def _run_generator(guard: Guard, folder: Path, scale_factor: Decimal, progress: Progress) -> None:
     """One process a part: its start takes a second, so all tables share it."""
     parts = math.ceil(scale_factor)
     jobs = [(_SPLIT, part, parts) for part in range(1, parts + 1)]
     title = f"making TPC-H data, scale factor {_text(scale_factor)}"
-    with Guard("tpch") as guard, progress.download(title, _bytes(scale_factor)) as made:
+    with progress.download(title, _bytes(scale_factor)) as made:
         for tables, part, of in [(_UNSPLIT, 1, 1), *jobs] if parts > 1 else [(TABLES, 1, 1)]:
             _run_one(guard, _command(folder, scale_factor, tables, part, of), lambda: made(_size(folder)))
 
@@ -217,7 +219,8 @@ def _run_one(guard: Guard, command: Sequence[str], look: Callable[[], None]) -> 
             look()
     if process.returncode:
         said = " ".join(log.read_text("utf-8", "replace").split())[-300:] or "it said nothing"
-        raise UsageError(f"{_GENERATOR} ended with code {process.returncode}: {said}")
+        hint = "; make room, or name another folder in LAKEBENCH_CACHE" if "No space left" in said else ""
+        raise UsageError(f"{_GENERATOR} ended with code {process.returncode}: {said}{hint}")
 
 
 def _write_manifest(folder: Path, scale_factor: Decimal, version: str) -> None:

@@ -32,7 +32,6 @@ class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
     title = "Trino"
     dialect = "trino"
     distribution = "trino"
-    requirements = ("trino=={version}",)
     service = "trino"
 
     _connection: Any = None

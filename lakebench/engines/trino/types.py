@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NUMBERS = re.compile(r"\((\d+)(?:,\s*(\d+))?\)")
+_FLOATS = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+_MICRO = 6
 _FRACTIONS = {0: "s", 3: "ms", 6: "us", 9: "ns"}
 
 
@@ -60,8 +62,6 @@ def arrow_type(name: str) -> pa.DataType:
         raise Refused(f"the answer has a column of Trino's type {name}, which is not kept as Arrow here")
     return plain[kind]()
 
-
-_MICRO = 6
 
 
 def _parameters(name: str) -> list[int]:
@@ -164,7 +164,7 @@ def _literal(value: Any) -> str:
         return str(value)
     if isinstance(value, bytes):
         return f"X'{value.hex()}'"
-    return text(str(value))
+    return text(_FLOATS.get(str(value), str(value)) if isinstance(value, float) else str(value))
 
 
 def text(value: str) -> str:

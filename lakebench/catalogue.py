@@ -1,0 +1,62 @@
+"""What there is to run: rows for ``lakebench list``, one dictionary a row."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+from lakebench import engines as known
+from lakebench import phases as questions
+from lakebench.services import SERVICES
+
+
+def phases() -> list[dict[str, str]]:
+    """Name, subject and title of each phase, and what it stands on."""
+    return [
+        {"phase": one.name, "subject": one.subject, "title": one.title, "services": ", ".join(one.services)}
+        for one in questions.phases().values()
+    ]
+
+
+def engines() -> list[dict[str, str]]:
+    """Name, title and installed version of each engine, what it can do, and the server it needs."""
+    return [
+        {
+            "engine": name,
+            "title": engine.title,
+            "version": _installed(engine.distribution),
+            "abilities": ", ".join(known.abilities(engine)),
+            "server": engine.service or "",
+            "catalog": engine.catalog.value,
+        }
+        for name, engine in known.engines().items()
+    ]
+
+
+def services() -> list[dict[str, str]]:
+    """Name, title and version of each service, and what it needs."""
+    return [
+        {"service": name, "title": service.title, "version": service.version, "needs": ", ".join(service.needs)}
+        for name, service in SERVICES.items()
+    ]
+
+
+def datasets() -> list[dict[str, str]]:
+    """Each dataset, how it is made, and where its answers come from."""
+    from lakebench.datasets.tpch.queries import ANSWERED
+
+    answered = ", ".join(str(one) for one in ANSWERED)
+    return [
+        {
+            "dataset": "tpch",
+            "made by": f"tpchgen-cli {_installed('tpchgen-cli')}",
+            "command": "lakebench data tpch --sf N",
+            "reference answers": f"at SF {answered}; elsewhere the engines are held against each other",
+        }
+    ]
+
+
+def _installed(distribution: str) -> str:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,112 @@
+"""Daft: dataframes and SQL on Iceberg tables that PyIceberg plans."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
+from lakebench.engines.inprocess import (
+    Answer,
+    create_namespace,
+    drop_table,
+    pyiceberg_catalog,
+    refusals,
+    version_of,
+)
+from lakebench.model import Lake, Scan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_ENVIRONMENT = {"DAFT_PROGRESS_BAR": "0", "DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "true"}
+
+
+class Daft(Engine, CanQuery, CanScan, CanCreate, CanAppend):
+    """A Daft session with the catalog attached, on the native runner.
+
+    PyIceberg loads the catalog's tables and plans which files are read; Daft reads and computes.
+    """
+
+    name: ClassVar[str] = "daft"
+    title: ClassVar[str] = "Daft"
+    dialect: ClassVar[str] = "duckdb"
+    distribution: ClassVar[str] = "daft"
+    requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0")
+
+    _session: Any = None
+    _catalog: Any = None
+    _lake: Lake
+
+    def open(self, lake: Lake) -> None:
+        """Attach the catalog to a new session; see :meth:`lakebench.engines.Engine.open`."""
+        os.environ.update(_ENVIRONMENT)  # read when Daft is imported
+        with refusals():
+            from daft import set_runner_native
+            from daft.catalog import Catalog
+            from daft.session import Session
+
+            if self._session is None:
+                set_runner_native(num_threads=self.settings.threads)
+            self._catalog = pyiceberg_catalog(lake)
+            self._session = Session()
+            self._session.attach_catalog(Catalog.from_iceberg(self._catalog), alias=lake.name)
+            self._session.use(f"{lake.name}.{lake.namespace}")
+            self._lake = lake
+
+    def close(self) -> None:
+        """Let the session go."""
+        self._session = None
+
+    def versions(self) -> dict[str, str]:
+        """Daft, and the library that plans for it."""
+        import daft
+
+        return {"daft": daft.__version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
+
+    def settings_used(self) -> dict[str, str]:
+        """The runner and what is switched off."""
+        return {"runner": "native", "num_threads": str(self.settings.threads), **_ENVIRONMENT}
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """Run ``sql`` in the session."""
+        with refusals():
+            return _answer(self._session.sql(sql))
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """Read one table as a dataframe."""
+        with refusals():
+            from daft import read_iceberg
+
+            table = self._table(scan.table)
+            ref = {table.metadata.refs[scan.ref].snapshot_ref_type.value: scan.ref} if scan.ref else {}
+            frame = read_iceberg(table, snapshot_id=scan.snapshot_id, **ref)
+            return _answer(frame.select(*scan.columns) if scan.columns else frame)
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        """Create the table by the session's catalog."""
+        with refusals():
+            from daft import Schema
+
+            create_namespace(self._catalog, self._lake.namespace)
+            self._session.create_table(table, Schema.from_pyarrow_schema(schema))
+
+    def drop(self, table: str) -> None:
+        """Drop the table where it exists."""
+        with refusals():
+            drop_table(self._catalog, (self._lake.namespace, table))
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Write a dataframe of the rows in one commit."""
+        with refusals():
+            from daft import from_arrow
+
+            from_arrow(rows).write_iceberg(self._table(table), mode="append")
+
+    def _table(self, table: str) -> Any:
+        return self._catalog.load_table((self._lake.namespace, table))
+
+
+def _answer(frame: Any) -> Answer:
+    return Answer(frame.schema().to_pyarrow_schema(), frame.to_arrow_iter())

@@ -1,0 +1,261 @@
+"""DuckDB with its Iceberg extension, in two ways: a catalog attached, and single metadata files scanned."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import quote
+
+from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
+from lakebench.engines.inprocess import Answer, refusals
+from lakebench.errors import Refused
+from lakebench.model import Catalog, Lake, Scan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_EXTENSIONS = ("avro", "httpfs", "iceberg")  # the last asks for the others when it is loaded
+_SHOWN = ("threads", "memory_limit", "temp_directory", "TimeZone", "autoinstall_known_extensions")
+_ROWS = "lakebench_rows"
+_TIMEOUT_S = 30
+
+
+class _Connected(Engine, CanQuery, CanScan):
+    """One in-memory DuckDB with the extensions that its packages bring; the extension site is never asked."""
+
+    distribution: ClassVar[str] = "duckdb"
+    dialect: ClassVar[str] = "duckdb"
+    requirements: ClassVar[tuple[str, ...]] = (
+        "duckdb=={version}",
+        *(f"duckdb-extension-{name}=={{version}}" for name in _EXTENSIONS),
+    )
+
+    _connection: Any = None
+    _lake: Lake
+
+    def open(self, lake: Lake) -> None:
+        """Load the extensions, keep the store's keys as a secret; see :meth:`lakebench.engines.Engine.open`."""
+        with refusals():
+            if self._connection is None:
+                self._connection = self._connect()
+            self._run(_secret(lake))
+            self._reach(lake)
+            self._lake = lake
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def versions(self) -> dict[str, str]:
+        """DuckDB's and its extensions' own words."""
+        (duckdb,) = self._run("SELECT version()").fetchone()
+        extensions = self._run(
+            "SELECT extension_name, extension_version FROM duckdb_extensions() "
+            f"WHERE loaded AND extension_name IN {_EXTENSIONS} ORDER BY extension_name"
+        ).fetchall()
+        return {"duckdb": duckdb.removeprefix("v")} | {f"extension {name}": version for name, version in extensions}
+
+    def settings_used(self) -> dict[str, str]:
+        """The settings of ours as DuckDB tells them."""
+        asked = f"SELECT name, value FROM duckdb_settings() WHERE name IN {_SHOWN} ORDER BY name"
+        return dict(self._run(asked).fetchall())
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """Run ``sql`` on the tables as the catalog has them now."""
+        with refusals():
+            self._see(sql)
+            return self._answer(sql)
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """Read one table by a SELECT."""
+        if scan.ref:
+            raise Refused(f"DuckDB's Iceberg extension has no syntax for the table's own branch or tag '{scan.ref}'")
+        with refusals():
+            columns = ", ".join(map(_name, scan.columns)) if scan.columns else "*"
+            return self._answer(f"SELECT {columns} FROM {self._source(scan.table, scan.snapshot_id)}")
+
+    def _connect(self) -> Any:
+        import duckdb
+
+        connection = duckdb.connect(
+            config={
+                "threads": self.settings.threads,
+                "memory_limit": f"{self.settings.memory * 8 // 10 // 2**20}MiB",
+                "temp_directory": f"{self.settings.folder}/duckdb",
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "allow_persistent_secrets": False,
+            }
+        )
+        for extension in _EXTENSIONS:
+            connection.load_extension(_extension_file(extension, duckdb.__version__))
+        connection.execute("SET TimeZone = 'UTC'")
+        return connection
+
+    def _answer(self, sql: str) -> Answer:
+        """The rows of ``sql``, computed while they are fetched."""
+        result = self._run(sql)
+        # Until 1.4 the reader had another name.
+        reader = result.to_arrow_reader() if hasattr(result, "to_arrow_reader") else result.fetch_record_batch()
+        return Answer(reader.schema, reader)
+
+    def _run(self, sql: str) -> Any:
+        return self._connection.execute(sql)
+
+    def _make_views(self, sql: str) -> None:
+        """A view by its plain name for each table that ``sql`` names, over the table as it is now."""
+        for table in self._connection.get_table_names(sql):
+            self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(table)}")
+
+    @abstractmethod
+    def _reach(self, lake: Lake) -> None:
+        """What particular to one way is done on open."""
+
+    @abstractmethod
+    def _see(self, sql: str) -> None:
+        """Let the plain table names in ``sql`` be those of the lake."""
+
+    @abstractmethod
+    def _source(self, table: str, snapshot_id: int | None = None) -> str:
+        """What stands after FROM to read ``table``."""
+
+
+class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
+    """The REST catalog attached as a database.
+
+    DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
+    of other engines are seen at once. Of Nessie's references it can only be told in a table's name, ``"t@branch"``
+    (Nessie's own syntax): an endpoint with a reference in it does not work, because the extension ignores the ``uri``
+    that Nessie's configuration overrides. The names are hidden behind views; commits there need
+    ``DISABLE_MULTI_TABLE_COMMIT``, as Nessie does not know such names in a transaction of many tables.
+    """
+
+    name: ClassVar[str] = "duckdb"
+    title: ClassVar[str] = "DuckDB (catalog attached)"
+
+    _attached: str | None = None
+    _suffix: str = ""
+    _using: bool = False
+
+    def settings_used(self) -> dict[str, str]:
+        """DuckDB's settings, and how a reference of Nessie is named."""
+        at = {"tables": f'"<table>{self._suffix}"', "disable_multi_table_commit": "true"} if self._suffix else {}
+        return {**super().settings_used(), "access_delegation_mode": "none", **at}
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        """Create the schema and the table, with the types that DuckDB gives the Arrow ones."""
+        with refusals():
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(self._lake.name)}.{_name(self._lake.namespace)}")
+            self._connection.register(_ROWS, schema.empty_table())
+            described = self._run(f"DESCRIBE {_ROWS}").fetchall()
+            self._connection.unregister(_ROWS)
+            columns = ", ".join(f"{_name(name)} {kind}" for name, kind, *_ in described)
+            self._run(f"CREATE TABLE {self._source(table)} ({columns})")
+
+    def drop(self, table: str) -> None:
+        """Drop the table where it exists."""
+        with refusals():
+            self._run(f"DROP TABLE IF EXISTS {self._source(table)}")
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Insert in one commit."""
+        with refusals():
+            self._connection.register(_ROWS, rows)
+            try:
+                self._run(f"INSERT INTO {self._source(table)} BY NAME SELECT * FROM {_ROWS}")
+            finally:
+                self._connection.unregister(_ROWS)
+
+    def load(self, table: str, files: Sequence[str]) -> None:
+        """Insert the files' rows in one commit, streamed."""
+        listed = ", ".join(map(_text, files))
+        with refusals():
+            self._run(f"INSERT INTO {self._source(table)} BY NAME SELECT * FROM read_parquet([{listed}])")
+
+    def _reach(self, lake: Lake) -> None:
+        if self._attached:
+            self._run("USE memory.main")
+            self._run(f"DETACH {_name(self._attached)}")
+            self._attached = None
+        catalog = lake.catalog
+        self._suffix = f"@{catalog.ref}" if catalog.ref and catalog.ref != _default_branch(catalog) else ""
+        options = {"TYPE": "iceberg", "ENDPOINT": _text(catalog.uri), "AUTHORIZATION_TYPE": "'none'"}
+        options["ACCESS_DELEGATION_MODE"] = "'none'"  # else keys that the catalog vends take the place of ours
+        if self._suffix:
+            options["DISABLE_MULTI_TABLE_COMMIT"] = "true"
+        listed = ", ".join(f"{key} {value}" for key, value in options.items())
+        self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(lake.name)} ({listed})")
+        self._attached, self._using = lake.name, False
+
+    def _see(self, sql: str) -> None:
+        if self._suffix:
+            self._make_views(sql)
+        elif not self._using:  # not on open: the schema need not be there yet
+            self._run(f"USE {_name(self._lake.name)}.{_name(self._lake.namespace)}")
+            self._using = True
+
+    def _source(self, table: str, snapshot_id: int | None = None) -> str:
+        lake = self._lake
+        named = ".".join(map(_name, (lake.name, lake.namespace, f"{table}{self._suffix}")))
+        return named if snapshot_id is None else f"{named} AT (VERSION => {snapshot_id})"
+
+
+class IcebergScan(_Connected):
+    """``iceberg_scan`` of a metadata file, without the extension's catalog.
+
+    Each query first asks the REST catalog where the metadata of the tables it names lies now, inside the clock, as
+    whoever works this way must.
+    """
+
+    name: ClassVar[str] = "iceberg_scan"
+    title: ClassVar[str] = "DuckDB (iceberg_scan)"
+
+    def _reach(self, lake: Lake) -> None:
+        """Nothing is attached."""
+
+    def _see(self, sql: str) -> None:
+        self._make_views(sql)
+
+    def _source(self, table: str, snapshot_id: int | None = None) -> str:
+        from lakebench.services.catalogs import table_metadata
+
+        found = table_metadata(self._lake.catalog, self._lake.namespace, table)
+        at = "" if snapshot_id is None else f", snapshot_from_id => {snapshot_id}"
+        return f"iceberg_scan({_text(found['metadata-location'])}{at})"
+
+
+def _secret(lake: Lake) -> str:
+    store = lake.store
+    scheme, _, host = store.endpoint.partition("://")
+    return (
+        f"CREATE OR REPLACE TEMPORARY SECRET lakebench_store (TYPE s3, KEY_ID {_text(store.access_key)}, "
+        f"SECRET {_text(store.secret_key)}, REGION {_text(store.region)}, ENDPOINT {_text(host)}, "
+        f"URL_STYLE '{'path' if store.path_style else 'vhost'}', USE_SSL {str(scheme == 'https').lower()})"
+    )
+
+
+def _extension_file(name: str, version: str) -> str:
+    """The signed extension as its package brings it; loaded from there, it is not copied into the user's home."""
+    return str(files(f"duckdb_extension_{name}") / "extensions" / f"v{version}" / f"{name}.duckdb_extension")
+
+
+def _default_branch(catalog: Catalog) -> str | None:
+    """The reference that Nessie takes where none is named, ``None`` for another catalog."""
+    url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - the user's own catalog
+        told: dict[str, dict[str, str]] = json.load(answer)
+    return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,285 @@
+"""pg_duckdb: ``iceberg_scan`` of metadata files inside a PostgreSQL that has the extension."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from lakebench.engines import CanQuery, CanScan, Engine
+from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakebench.model import Lake, Scan
+
+_EXTENSION = "pg_duckdb"
+_DIGITS = 38
+_MEND = (
+    'name a PostgreSQL that has it: pg_config = "/path/to/pg_config" in lakebench.toml, or a running one as '
+    '[services.postgres] runtime = "external", uri = "postgresql://host:port/database"'
+)
+_PRELOAD = (
+    "the PostgreSQL here has pg_duckdb, but does not load it: set shared_preload_libraries = 'pg_duckdb' "
+    '(for one that is started here: [services.postgres.properties] "conf.shared_preload_libraries" = "pg_duckdb")'
+)
+_WITH = re.compile(r"\s*with\b", re.IGNORECASE)
+# Iceberg's primitive types as PostgreSQL's.
+_TYPES = {
+    "boolean": "boolean",
+    "int": "integer",
+    "long": "bigint",
+    "float": "real",
+    "double": "double precision",
+    "string": "text",
+    "date": "date",
+    "timestamp": "timestamp",
+    "timestamptz": "timestamptz",
+    "binary": "bytea",
+    "uuid": "uuid",
+}
+_DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
+
+
+class PgDuckDB(Engine, CanQuery, CanScan):
+    """DuckDB inside PostgreSQL.
+
+    It has no catalog: as whoever works this way must, each query first asks the REST catalog where the metadata of
+    the tables it names lies, inside the clock. It reads only.
+    """
+
+    name = "pg_duckdb"
+    title = "pg_duckdb (iceberg_scan)"
+    dialect = "postgres"
+    distribution = "psycopg"
+    service = "postgres"
+
+    _connection: Any = None
+    _secret: str = ""
+    _lake: Lake | None = None
+
+    def open(self, lake: Lake) -> None:
+        """Connect, look for the extension, and make the store's key a secret there."""
+        self.close()
+        with self._errors():
+            self._connection = self._connect()
+            self._require_extension()
+            self._run(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
+            self._run(f"SET duckdb.threads = {self.settings.threads}")
+            self._make_secret(lake)
+        self._lake = lake
+
+    def close(self) -> None:
+        """Drop the secret, which else outlives the session, and disconnect."""
+        connection, self._connection, self._lake = self._connection, None, None
+        if connection is not None:
+            import psycopg
+
+            with contextlib.suppress(psycopg.Error):
+                if self._secret:
+                    connection.execute(f"DROP SERVER IF EXISTS {_name(self._secret)} CASCADE")
+            connection.close()
+
+    def versions(self) -> dict[str, str]:
+        """The extension's, the DuckDB's in it, and PostgreSQL's."""
+        (extension,) = self._run("SELECT extversion FROM pg_extension WHERE extname = %s", (_EXTENSION,))[0]
+        (duckdb,) = self._run("SELECT r['version'] FROM duckdb.query('SELECT version() AS version') r")[0]
+        (postgres,) = self._run("SHOW server_version")[0]
+        return {"pg_duckdb": str(extension), "duckdb": str(duckdb).removeprefix("v"), "postgresql": str(postgres)}
+
+    def settings_used(self) -> dict[str, str]:
+        """The settings of ours."""
+        return {"duckdb.threads": str(self.settings.threads), "TimeZone": "UTC"}
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """Run ``sql`` with a common table expression over ``iceberg_scan`` for each table that it names."""
+        with self._errors():
+            return self._answer(_with(sql, {table: self._source(table) for table in _tables(sql)}))
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """A SELECT of the columns from ``iceberg_scan``, of the current snapshot only."""
+        if scan.snapshot_id is not None or scan.ref is not None:
+            raise Refused("pg_duckdb's iceberg_scan has no parameter for a snapshot, branch or tag")
+        columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
+        with self._errors():
+            return self._answer(f"SELECT {columns} FROM ({self._source(scan.table)}) AS t")
+
+    def _connect(self) -> Any:
+        import psycopg
+
+        server = self.settings.server
+        if server is None:
+            raise EngineUnavailable(f"no PostgreSQL runs: {_MEND}")
+        return psycopg.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            dbname=server.properties["database"],
+            autocommit=True,
+            prepare_threshold=None,
+            options="-c TimeZone=UTC",
+        )
+
+    def _require_extension(self) -> None:
+        if not self._run("SELECT 1 FROM pg_available_extensions WHERE name = %s", (_EXTENSION,)):
+            raise EngineUnavailable(f"the PostgreSQL here has no pg_duckdb: {_MEND}")
+        (preloaded,) = self._run("SHOW shared_preload_libraries")[0]
+        if _EXTENSION not in [one.strip().strip('"') for one in str(preloaded).split(",")]:
+            raise EngineUnavailable(_PRELOAD)
+
+    def _make_secret(self, lake: Lake) -> None:
+        store = lake.store
+        scheme, _, address = store.endpoint.partition("://")
+        given = {
+            "type": "S3",
+            "key_id": store.access_key,
+            "secret": store.secret_key,
+            "region": store.region,
+            "url_style": "path" if store.path_style else "vhost",
+            "endpoint": address,
+            "use_ssl": str(scheme == "https").lower(),
+        }
+        named = ", ".join(f"{key} := %s" for key in given)
+        # It answers with the name of the foreign server that holds the secret.
+        ((self._secret,),) = self._run(f"SELECT duckdb.create_simple_secret({named})", tuple(given.values()))
+
+    def _source(self, table: str) -> str:
+        """A SELECT of every column of ``table`` as it is now, each with its PostgreSQL type."""
+        from lakebench.services.catalogs import table_metadata
+
+        lake = self._lake
+        if lake is None:
+            raise EngineUnavailable("no lake is open")
+        found = table_metadata(lake.catalog, lake.namespace, table)
+        columns = ", ".join(_column(field) for field in _fields(found["metadata"]))
+        return f"SELECT {columns} FROM iceberg_scan({_text(found['metadata-location'])}) r"
+
+    def _answer(self, sql: str) -> Iterable[pa.RecordBatch]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql)
+            return _table(cursor.description, cursor.fetchall()).to_reader()
+
+    def _run(self, sql: str, given: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
+        with self._connection.cursor() as cursor:
+            cursor.execute(sql, given)
+            return cursor.fetchall() if cursor.description else []
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """PostgreSQL's errors as ours, in its words."""
+        import psycopg
+
+        try:
+            yield
+        except psycopg.Error as error:
+            raise self._refusal(error) from error
+
+    def _refusal(self, error: Any) -> LakebenchError:
+        said = " ".join(str(error).split())[:500]
+        if self._connection is None:
+            return EngineUnavailable(f"PostgreSQL does not let us in: {said}")
+        if self._connection.broken:
+            return EngineCrash(f"PostgreSQL's server process ended: {said}")
+        return OutOfMemory(said) if "out of memory" in said.lower() else Refused(said)
+
+
+def _with(sql: str, sources: Mapping[str, str]) -> str:
+    """``sql`` with each table's source as a common table expression before its own."""
+    ours = ", ".join(f"{_name(table)} AS ({source})" for table, source in sources.items())
+    if not ours:
+        return sql
+    own = _WITH.match(sql)
+    return f"WITH {ours}, {sql[own.end() :]}" if own else f"WITH {ours} {sql}"
+
+
+def _tables(sql: str) -> list[str]:
+    """The tables that ``sql`` names, without those that it defines itself."""
+    import sqlglot
+    from sqlglot import exp
+
+    tree = sqlglot.parse_one(sql, read="postgres")
+    own = {one.alias for one in tree.find_all(exp.CTE)}
+    return sorted({table.name for table in tree.find_all(exp.Table)} - own)
+
+
+def _fields(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The columns of the current schema (Iceberg specification, *current-schema-id*)."""
+    current = metadata["current-schema-id"]
+    return next(list(schema["fields"]) for schema in metadata["schemas"] if schema["schema-id"] == current)
+
+
+def _column(field: Mapping[str, Any]) -> str:
+    """One column by the syntax of pg_duckdb's rows, cast so that PostgreSQL knows its type when it plans."""
+    name = str(field["name"])
+    return f"(r[{_text(name)}])::{_postgres_type(field['type'])} AS {_name(name)}"
+
+
+def _postgres_type(kind: Any) -> str:
+    if isinstance(kind, str) and kind in _TYPES:
+        return _TYPES[kind]
+    found = _DECIMAL.fullmatch(kind) if isinstance(kind, str) else None
+    if found is None:
+        raise Refused(f"pg_duckdb's adapter has no PostgreSQL type for Iceberg's {kind}")
+    return f"numeric({found[1]}, {found[2]})"
+
+
+def _table(description: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """The fetched rows as Arrow, typed by what PostgreSQL says of each column."""
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(description)
+    kinds = [_arrow_type(column, values) for column, values in zip(description, columns, strict=True)]
+    schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(description, kinds, strict=True)])
+    return pa.table([pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)], schema=schema)
+
+
+def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
+    """The Arrow type of a result column; a numeric without precision is as wide as its values need.
+
+    Raises:
+        Refused: there is none here.
+    """
+    import psycopg
+    import pyarrow as pa
+
+    found = psycopg.adapters.types.get(column.type_code)
+    name = found.name if found else str(column.type_code)
+    if name == "numeric":
+        return pa.decimal128(_DIGITS, _scale(column.scale, values))
+    known = {
+        "bool": pa.bool_(),
+        "int2": pa.int16(),
+        "int4": pa.int32(),
+        "int8": pa.int64(),
+        "float4": pa.float32(),
+        "float8": pa.float64(),
+        "text": pa.string(),
+        "varchar": pa.string(),
+        "bpchar": pa.string(),
+        "date": pa.date32(),
+        "timestamp": pa.timestamp("us"),
+        "timestamptz": pa.timestamp("us", "UTC"),
+        "bytea": pa.binary(),
+    }
+    if name not in known:
+        raise Refused(f"the answer has a column of PostgreSQL's type {name}, which is not kept as Arrow here")
+    return known[name]
+
+
+def _scale(declared: int | None, values: Sequence[Decimal | None]) -> int:
+    if declared is not None:
+        return declared
+    exponents = [value.as_tuple().exponent for value in values if value is not None]
+    return max((-one for one in exponents if isinstance(one, int)), default=0)
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

@@ -1,0 +1,190 @@
+"""PyIceberg: the table format's own Python library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines.inprocess import (
+    Answer,
+    create_namespace,
+    drop_table,
+    pyiceberg_catalog,
+    refusals,
+    version_of,
+)
+from lakebench.model import Lake, Scan
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+_WORD = re.compile(r"\w+")
+_ALL_COLUMNS = re.compile(r"(?:\bselect|\bdistinct|,)\s*(?:\w+\s*\.\s*)?\*|\bnatural\b", re.IGNORECASE)
+_BATCH_ROWS = 65536
+_SLICE_BYTES = 256 * 2**20
+
+
+class PyIceberg(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+    """Reads and writes Iceberg tables into and out of Arrow, in this process.
+
+    PyIceberg has no SQL. A query takes the route that its documentation names, ``scan().to_duckdb()``: PyIceberg plans
+    and reads every table that the SQL names into Arrow memory, whole but only the columns that the SQL names, and
+    DuckDB computes on these. So a query's time is mostly PyIceberg's reading, no filter is pushed down, and an answer
+    says that PyIceberg delivered the right rows, not that it can compute.
+    """
+
+    name: ClassVar[str] = "pyiceberg"
+    title: ClassVar[str] = "PyIceberg (scans; DuckDB computes)"
+    dialect: ClassVar[str] = "duckdb"
+    distribution: ClassVar[str] = "pyiceberg"
+    requirements: ClassVar[tuple[str, ...]] = ("pyiceberg[pyarrow]=={version}", "duckdb==1.5.5")
+
+    _catalog: Any = None
+    _duckdb: Any = None
+    _lake: Lake
+
+    def open(self, lake: Lake) -> None:
+        """Load the catalog; see :meth:`lakebench.engines.Engine.open`."""
+        with refusals():
+            import duckdb
+
+            self.close()
+            self._duckdb = duckdb.connect(
+                config={
+                    "threads": self.settings.threads,
+                    "memory_limit": f"{self.settings.memory // 2**20}MiB",
+                    "temp_directory": self.settings.folder,
+                    "autoinstall_known_extensions": False,
+                    "autoload_known_extensions": False,
+                }
+            )
+            self._duckdb.execute("SET GLOBAL TimeZone = 'UTC'")
+            self._catalog = pyiceberg_catalog(lake)
+            self._lake = lake
+
+    def close(self) -> None:
+        """Close DuckDB."""
+        if self._duckdb is not None:
+            self._duckdb.close()
+            self._duckdb = None
+
+    def versions(self) -> dict[str, str]:
+        """PyIceberg, the libraries that do its reading, and the one that computes."""
+        parts = ("pyiceberg", "pyarrow", "pyiceberg-core", "duckdb")
+        return {part: version for part in parts if (version := version_of(part))}
+
+    def settings_used(self) -> dict[str, str]:
+        """How files are read, and how SQL is answered."""
+        return {
+            "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+            "sql": "scan(selected_fields).to_duckdb(), computed by DuckDB",
+            "duckdb.threads": str(self.settings.threads),
+        }
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """Scan the tables that ``sql`` names, then let DuckDB run it."""
+        with refusals():
+            connection = self._duckdb.cursor()  # what is registered there goes with it
+            for table in connection.get_table_names(sql):
+                loaded = self._table(table)
+                columns = named_columns(sql, loaded.schema().column_names)
+                loaded.scan(selected_fields=columns).to_duckdb(table, connection=connection)
+            reader = connection.execute(sql).to_arrow_reader()
+            return Answer(reader.schema, _closing(reader, connection))
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """Plan and read one table."""
+        with refusals():
+            fields = scan.columns or ("*",)
+            planned = self._table(scan.table).scan(selected_fields=fields, snapshot_id=scan.snapshot_id)
+            if scan.ref:
+                planned = planned.use_ref(scan.ref)
+            reader = planned.to_arrow_batch_reader()
+            return Answer(reader.schema, reader)
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        """Create the namespace and the table."""
+        with refusals():
+            create_namespace(self._catalog, self._lake.namespace)
+            self._catalog.create_table(self._identifier(table), schema=schema)
+
+    def drop(self, table: str) -> None:
+        """Drop the table where it exists; its files stay."""
+        with refusals():
+            drop_table(self._catalog, self._identifier(table))
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """Append in one commit."""
+        with refusals():
+            self._table(table).append(rows)
+
+    def load(self, table: str, files: Sequence[str]) -> None:
+        """Append the files' rows in one commit a file.
+
+        A reader handed to ``append`` would be drained as fast as it can be read, whatever the upload does
+        (``write_file`` submits every part to a thread pool), so bounded memory needs one append a slice.
+        """
+        with refusals():
+            for file in files:
+                with self._table(table).transaction() as transaction:
+                    for part in slices(file):
+                        transaction.append(part)
+
+    def register(self, table: str, metadata_location: str) -> None:
+        """Register the table at its metadata file."""
+        with refusals():
+            create_namespace(self._catalog, self._lake.namespace)
+            self._catalog.register_table(self._identifier(table), metadata_location)
+
+    def _identifier(self, table: str) -> tuple[str, str]:
+        return self._lake.namespace, table
+
+    def _table(self, table: str) -> Any:
+        return self._catalog.load_table(self._identifier(table))
+
+
+def _closing(reader: pa.RecordBatchReader, connection: Any) -> Iterator[pa.RecordBatch]:
+    yield from reader
+    connection.close()
+
+
+def named_columns(sql: str, columns: Iterable[str]) -> tuple[str, ...]:
+    """Those of ``columns`` that ``sql`` may use: all that occur in it as a word, or all for a ``*``; at least one."""
+    known = tuple(columns)
+    if _ALL_COLUMNS.search(sql):
+        return known
+    found = {word.lower() for word in _WORD.findall(sql)}
+    return tuple(column for column in known if column.lower() in found) or known[:1]
+
+
+def slices(file: str) -> Iterator[pa.Table]:
+    """The rows of a Parquet file as tables of about ``_SLICE_BYTES``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(file) as opened:
+        batches: list[pa.RecordBatch] = []
+        for batch in _batches(opened):
+            batches.append(batch)
+            if sum(one.nbytes for one in batches) >= _SLICE_BYTES:
+                yield pa.Table.from_batches(batches)
+                batches = []
+        if batches:
+            yield pa.Table.from_batches(batches)
+
+
+def _batches(opened: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """Batches with plain strings: Iceberg has one kind of string, Arrow three."""
+    import pyarrow as pa
+
+    plain = pa.schema(
+        [
+            pa.field(field.name, pa.string() if pa.types.is_string_view(field.type) else field.type)
+            for field in opened.schema_arrow
+        ]
+    )
+    for batch in opened.iter_batches(_BATCH_ROWS):
+        yield batch.cast(plain)

@@ -1,0 +1,266 @@
+"""Spark SQL, through the Spark Connect client and a catalog that is configured on the session."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.model import CatalogKind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lakebench.model import Lake, Scan
+
+_RETRIES = 4  # of a call that finds no server: the client's default goes on for ten minutes
+_GONE = ("UNAVAILABLE", "RetriesExceeded", "SESSION_NOT_FOUND", "SESSION_CLOSED", "Connection refused")
+_CONFLICTS = ("CommitFailedException", "ValidationException: Found conflicting", "AlreadyExistsException: Branch")
+_MEMORY = ("java.lang.OutOfMemoryError", "SparkOutOfMemoryError", "UNABLE_TO_ACQUIRE_MEMORY")
+_JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
+
+
+class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+    """Spark over an Iceberg REST catalog, its files through Iceberg's S3FileIO."""
+
+    name = "spark"
+    title = "Spark"
+    dialect = "spark"
+    distribution = "pyspark"
+    service = "spark"
+
+    _session: Any = None
+    _lake: Lake | None = None
+
+    def open(self, lake: Lake) -> None:
+        """Make a new session, because one that has used a catalog keeps it."""
+        self._end()
+        self._lake = lake
+        with self._errors():
+            self._session = self._connect()
+            for key, value in self.catalog_settings(lake).items():
+                self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
+        if self._namespace_exists():
+            self._run(f"USE {self._namespace}")
+
+    def close(self) -> None:
+        """End the session."""
+        with contextlib.suppress(LakebenchError):
+            self._end()
+
+    def versions(self) -> dict[str, str]:
+        """Spark's, Iceberg's and Java's versions as the server tells them, and the client's."""
+        import pyspark
+
+        lake = self._opened
+        java = "java_method('java.lang.System', 'getProperty', 'java.version')"
+        row = self._rows(f"SELECT {_name(lake.name)}.system.iceberg_version() AS iceberg, {java} AS java")[0]
+        return {"spark": str(self._session.version), **row, "pyspark": str(pyspark.__version__)}
+
+    def settings_used(self) -> dict[str, str]:
+        """The server's settings where it is ours, and the catalog's."""
+        server, lake = self.settings.server, self._opened
+        told = {} if server is None else server.properties
+        ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
+        shown = ("type", "io-impl", "cache-enabled")
+        return ours | {f"catalog.{key}": value for key, value in self.catalog_settings(lake).items() if key in shown}
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """The whole answer as one Arrow table, which is fetched before this returns."""
+        with self._errors():
+            table: pa.Table = self._session.sql(sql).toArrow()
+            return table.to_reader()
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """A SELECT of the columns, ``VERSION AS OF`` the snapshot or ref."""
+        columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
+        version = _text(scan.ref) if scan.ref is not None else scan.snapshot_id
+        travel = "" if version is None else f" VERSION AS OF {version}"
+        return self.query(f"SELECT {columns} FROM {self._qualified(scan.table)}{travel}")
+
+    def create(self, table: str, schema: pa.Schema) -> None:
+        """CREATE NAMESPACE and CREATE TABLE."""
+        self._ensure_namespace()
+        with self._errors():
+            columns = ", ".join(_column(field) for field in schema)
+        self._run(f"CREATE TABLE {self._qualified(table)} ({columns}) USING iceberg")
+
+    def drop(self, table: str) -> None:
+        """DROP TABLE IF EXISTS; its files stay, as they may be another's."""
+        if self._namespace_exists():
+            self._run(f"DROP TABLE IF EXISTS {self._qualified(table)}")
+
+    def append(self, table: str, rows: pa.Table) -> None:
+        """The Arrow table as a data frame, appended."""
+        with self._errors():
+            plain = rows.cast(_plain_schema(rows.schema))
+            self._session.createDataFrame(plain).writeTo(self._qualified(table)).append()
+
+    def load(self, table: str, files: Sequence[str]) -> None:
+        """One data frame over all files, which the server reads from this machine's disk, appended in one commit."""
+        with self._errors():
+            frame = self._session.read.parquet(*(f"file://{file}" for file in files))
+            frame.writeTo(self._qualified(table)).append()
+
+    def register(self, table: str, metadata_location: str) -> None:
+        """CALL system.register_table."""
+        self._ensure_namespace()
+        lake = self._opened
+        named = _text(f"{lake.namespace}.{table}")
+        self._run(
+            f"CALL {_name(lake.name)}.system.register_table("
+            f"table => {named}, metadata_file => {_text(metadata_location)})"
+        )
+
+    def catalog_settings(self, lake: Lake) -> dict[str, str]:
+        """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""
+        return {
+            "": "org.apache.iceberg.spark.SparkCatalog",
+            "type": "rest",
+            "uri": lake.catalog.rest_uri,
+            "warehouse": lake.catalog.warehouse,
+            **_file_io(lake),
+        }
+
+    @property
+    def _opened(self) -> Lake:
+        if self._lake is None:
+            raise EngineUnavailable("no lake is open")
+        return self._lake
+
+    @property
+    def _namespace(self) -> str:
+        lake = self._opened
+        return f"{_name(lake.name)}.{_name(lake.namespace)}"
+
+    def _qualified(self, table: str) -> str:
+        return f"{self._namespace}.{_name(table)}"
+
+    def _connect(self) -> Any:
+        from pyspark.sql.connect.client.retries import DefaultPolicy
+        from pyspark.sql.connect.session import SparkSession
+
+        server = self.settings.server
+        if server is None:
+            raise EngineUnavailable("Spark's server does not run: see the reason that the service spark gives")
+        token = f"/;token={server.password}" if server.password else ""
+        session = SparkSession.builder.remote(f"{server.uri}{token}").create()
+        session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES, max_backoff=2000)])
+        return session
+
+    def _end(self) -> None:
+        session, self._session, self._lake = self._session, None, None
+        if session is not None:
+            with self._errors():
+                session.stop()
+
+    def _run(self, sql: str) -> None:
+        self._rows(sql)
+
+    def _rows(self, sql: str) -> list[dict[str, Any]]:
+        with self._errors():
+            rows: list[dict[str, Any]] = self._session.sql(sql).toArrow().to_pylist()
+            return rows
+
+    def _namespace_exists(self) -> bool:
+        lake = self._opened
+        found = self._rows(f"SHOW NAMESPACES IN {_name(lake.name)}")
+        return {"namespace": lake.namespace} in found
+
+    def _ensure_namespace(self) -> None:
+        self._run(f"CREATE NAMESPACE IF NOT EXISTS {self._namespace}")
+        self._run(f"USE {self._namespace}")
+
+    @contextlib.contextmanager
+    def _errors(self) -> Iterator[None]:
+        """The client's errors as ours, in the server's words."""
+        import grpc
+        from pyspark.errors import PySparkException
+
+        try:
+            yield
+        except (PySparkException, grpc.RpcError) as error:
+            raise _refusal(f"{type(error).__name__}: {error}") from error
+
+
+class SparkJdbc(Spark):
+    """Spark over Iceberg's JDBC catalog in PostgreSQL."""
+
+    name = "spark-jdbc"
+    title = "Spark (JDBC catalog)"
+    needs = ("postgres",)
+    catalog = CatalogKind.JDBC
+
+    def catalog_settings(self, lake: Lake) -> dict[str, str]:
+        """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""
+        return {
+            "": "org.apache.iceberg.spark.SparkCatalog",
+            "type": "jdbc",
+            "uri": lake.catalog.uri,
+            "jdbc.user": lake.catalog.user,
+            "jdbc.password": lake.catalog.password,
+            "jdbc.schema-version": "V1",
+            "warehouse": lake.catalog.warehouse,
+            **_file_io(lake),
+        }
+
+
+def _file_io(lake: Lake) -> dict[str, str]:
+    store = lake.store
+    return {
+        "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
+        "s3.endpoint": store.endpoint,
+        "s3.path-style-access": str(store.path_style).lower(),
+        "s3.access-key-id": store.access_key,
+        "s3.secret-access-key": store.secret_key,
+        "client.region": store.region,
+        # A reader sees what others have committed; the default keeps a table's metadata for 30 seconds.
+        "cache-enabled": "false",
+    }
+
+
+def _refusal(said: str) -> LakebenchError:
+    """What the server said as one of our errors, without Java's frames and plans."""
+    text = _JAVA_CLASS.sub(r"\2: ", said.partition("JVM stacktrace:")[0].partition("\n\tat ")[0])
+    line = " ".join(text.partition("\n'")[0].split())[:500]
+    if any(sign in said for sign in _MEMORY):
+        return OutOfMemory(line)
+    if any(sign in text for sign in _CONFLICTS):
+        return CommitConflict(line)
+    if any(sign in text for sign in _GONE):
+        return EngineCrash(f"Spark's server no longer answers; its log tells why ({line[:200]})")
+    return Refused(line)
+
+
+def _column(field: pa.Field) -> str:
+    """A column of a CREATE TABLE."""
+    from pyspark.sql.pandas.types import from_arrow_type
+
+    kind = from_arrow_type(_plain(field.type), prefer_timestamp_ntz=True).simpleString()
+    return f"{_name(field.name)} {kind}{'' if field.nullable else ' NOT NULL'}"
+
+
+def _plain(kind: pa.DataType) -> pa.DataType:
+    """``kind``, or for Arrow's view types, which Spark does not take, the plain type of the same values."""
+    import pyarrow as pa
+
+    if pa.types.is_string_view(kind):
+        return pa.string()
+    return pa.binary() if pa.types.is_binary_view(kind) else kind
+
+
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema([field.with_type(_plain(field.type)) for field in schema])
+
+
+def _name(identifier: str) -> str:
+    return "`" + identifier.replace("`", "``") + "`"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

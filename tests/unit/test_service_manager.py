@@ -1,0 +1,287 @@
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from lakebench import services
+from lakebench.config import ServiceSettings, Settings
+from lakebench.errors import CommitConflict, Refused, ServiceUnavailable, UsageError
+from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
+from lakebench.progress import Quiet
+from lakebench.services import Services, base, catalogs, compose, object_store, with_needs
+from lakebench.services.base import Command, HttpError, Service
+
+SECRETS = ("PASSWORD", "SECRET")
+
+
+class Folder:
+    """As much of a guard as a service that starts nothing needs."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+
+class Toy(Service):
+    """Starts nothing: what it says of its start is set by the test."""
+
+    name = "toy"
+    title = "a toy"
+    memory = 1
+
+    def start(self) -> Endpoint:
+        BEHAVIOUR.get(self.name, lambda: None)()
+        return self.local_endpoint({"main": 1})
+
+    def restart(self) -> Endpoint:
+        return self.start()
+
+    def prepare(self) -> None: ...
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        raise NotImplementedError
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        return Endpoint(self.name, Runtime.LOCAL, "toy://", "127.0.0.1", ports["main"], "1", self.user, self.password)
+
+    def check(self, endpoint: Endpoint) -> None: ...
+
+
+class Upper(Toy):
+    name = "upper"
+    needs = ("toy",)
+
+
+class Other(Toy):
+    name = "other"
+
+
+BEHAVIOUR: dict[str, Callable[[], None]] = {}
+
+
+@pytest.fixture
+def toys(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Services:
+    monkeypatch.setattr(services, "SERVICES", {one.name: one for one in (Upper, Toy, Other)})
+    monkeypatch.setitem(globals(), "BEHAVIOUR", {})
+    return Services(Settings(), Folder(tmp_path), Quiet())  # type: ignore[arg-type] - nothing is spawned
+
+
+def fail() -> None:
+    raise ServiceUnavailable("toys are out")
+
+
+def test_what_is_needed_comes_first() -> None:
+    ordered = with_needs(["nessie", "object-store"])
+    assert ordered == ["object-store", "nessie"]
+
+
+def test_an_unknown_service_has_the_nearest_name() -> None:
+    with pytest.raises(UsageError, match=r"unknown service 'nesie': did you mean nessie\? valid names are"):
+        services.find("nesie")
+
+
+def test_needs_are_started_too(toys: Services) -> None:
+    toys.start(["upper"])
+    assert toys.endpoint("toy").service == "toy"
+    assert toys.endpoint("upper").service == "upper"
+    assert toys.failures() == {}
+
+
+def test_one_failing_does_not_stop_the_others(toys: Services) -> None:
+    BEHAVIOUR["toy"] = fail
+    toys.start(["upper", "other"])
+    assert toys.endpoint("other").service == "other"
+    with pytest.raises(ServiceUnavailable, match="toys are out"):
+        toys.endpoint("toy")
+    with pytest.raises(ServiceUnavailable, match="a toy needs toy: toys are out"):
+        toys.endpoint("upper")
+    assert not toys.alive("upper")
+
+
+def test_a_fault_in_a_start_is_kept_as_its_reason(toys: Services) -> None:
+    BEHAVIOUR["toy"] = lambda: {}["missing"]
+    toys.start(["toy", "other"])
+    with pytest.raises(ServiceUnavailable, match="a toy did not start: KeyError: 'missing'"):
+        toys.endpoint("toy")
+
+
+def test_independent_services_start_at_once(toys: Services) -> None:
+    both = threading.Barrier(2, timeout=20)
+    BEHAVIOUR["toy"] = BEHAVIOUR["other"] = lambda: both.wait() and None
+    toys.start(["toy", "other"])
+    assert toys.failures() == {}
+
+
+def test_a_service_is_started_once(toys: Services) -> None:
+    began: list[float] = []
+    BEHAVIOUR["toy"] = lambda: began.append(time.monotonic())
+    toys.start(["toy"])
+    toys.start(["toy", "upper"])
+    assert len(began) == 1
+
+
+def test_what_nobody_started_is_said(toys: Services) -> None:
+    with pytest.raises(ServiceUnavailable, match="lakebench up toy"):
+        toys.endpoint("toy")
+    assert toys.processes("toy") == []
+    assert not toys.alive("toy")
+    assert toys.log_tail("toy") == ""
+
+
+def test_after_the_stop_there_is_no_endpoint(toys: Services) -> None:
+    toys.start(["toy"])
+    toys.stop()
+    toys.stop()
+    with pytest.raises(ServiceUnavailable, match="was stopped"):
+        toys.endpoint("toy")
+
+
+def test_the_end_of_a_log_has_no_secret_and_no_stack(toys: Services, tmp_path: Path) -> None:
+    toys.start(["toy"])
+    toy = toys._running["toy"].service
+    toys.log("toy").write_text(
+        f"password={toy.password}\nboom: no\n\tat org.example.Main.main(Main.java:7)\n\t... 3 more\n"
+    )
+    assert toys.log("toy") == tmp_path / "toy" / "log"
+    assert toy.password not in toys.log_tail("toy")
+    assert toy._failed("so it is") == ("a toy did not start: so it is; the end of its log: password=*** | boom: no")
+
+
+def test_credentials_are_random_and_not_shown(toys: Services) -> None:
+    toys.start(["toy", "other"])
+    one, two = toys.endpoint("toy"), toys.endpoint("other")
+    assert one.password != two.password
+    assert len(one.password) >= 20
+    assert one.password not in repr(one)
+
+
+def test_free_ports_differ() -> None:
+    assert len(set(base.free_ports(5))) == 5
+
+
+@pytest.mark.parametrize("file", sorted(compose.FOLDER.glob("*.yaml")), ids=lambda file: file.stem)
+def test_a_compose_file_is_pinned_local_and_has_no_secret(file: Path) -> None:
+    parsed = yaml.safe_load(file.read_text())
+    assert parsed["name"] == "${LAKEBENCH_PROJECT:?}", "runs must not share containers"
+    assert list(parsed["services"]) == [file.stem]
+    for one in parsed["services"].values():
+        _, _, tag = one["image"].partition(":")
+        assert any(character.isdigit() for character in tag), "an exact tag"
+        assert "mem_limit" in one
+        assert one.get("network_mode") == "host" or all(str(port).startswith("127.0.0.1:") for port in one["ports"])
+        for key, value in one.get("environment", {}).items():
+            if any(secret in key for secret in SECRETS):
+                assert value.startswith("${LAKEBENCH_"), key
+
+
+def test_every_service_has_a_compose_file() -> None:
+    assert {file.stem for file in compose.FOLDER.glob("*.yaml")} == set(services.SERVICES)
+
+
+def test_no_docker_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ServiceUnavailable) as caught:
+        compose.require_docker()
+    assert str(caught.value) == (
+        "no Docker engine answers (no docker command on PATH): start Docker, or use --runtime local"
+    )
+
+
+def test_an_external_endpoint_is_what_the_settings_say(tmp_path: Path) -> None:
+    given = ServiceSettings(
+        runtime=Runtime.EXTERNAL, uri="https://s3.example/", user="u", properties={"bucket": "mine"}
+    )
+    settings = Settings(services={"object-store": given})
+    context = base.Context(
+        given,
+        settings,
+        tmp_path,
+        Folder(tmp_path),
+        Quiet(),
+        lambda _: fail(),
+        threading.Event(),  # type: ignore[arg-type, return-value] - nothing is spawned
+    )
+    endpoint = object_store.ObjectStoreService(context).external_endpoint()
+    assert (endpoint.uri, endpoint.host, endpoint.port) == ("https://s3.example", "s3.example", 443)
+    assert endpoint.properties == {"bucket": "mine", "region": "us-east-1"}
+    assert object_store.store(endpoint).bucket == "mine"
+
+
+def test_counters_add_up_by_operation(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = (
+        'http_server_request_duration_seconds_count{http_request_method="GET",s3_operation="GetObject"} 3',
+        'http_server_request_duration_seconds_count{s3_operation="GetObject",http_response_status_code="404"} 1.0',
+        'http_server_request_duration_seconds_count{s3_operation="PutObject"} 2',
+        'http_server_request_duration_seconds_sum{s3_operation="PutObject"} 0.5',
+    )
+    monkeypatch.setattr(object_store, "http", lambda _: "\n".join(lines).encode())
+    endpoint = Endpoint("object-store", Runtime.LOCAL, "", "", 1, "", properties={"metrics": "here"})
+    assert object_store.counters(endpoint) == {"GetObject": 4, "PutObject": 2}
+
+
+def test_a_store_that_does_not_tell_has_no_counters() -> None:
+    assert object_store.counters(Endpoint("object-store", Runtime.EXTERNAL, "", "", 1, "")) == {}
+
+
+class Asked:
+    """Answers a catalog's requests by their address."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, Any]) -> None:
+        self.urls: list[str] = []
+        self._answers = answers
+        monkeypatch.setattr(catalogs, "http", self)
+
+    def __call__(self, url: str, **_: Any) -> bytes:
+        self.urls.append(url)
+        answer = self._answers[url]
+        if isinstance(answer, Exception):
+            raise answer
+        return json.dumps(answer).encode()
+
+
+CATALOG = Catalog(CatalogKind.REST, "http://c", "w")
+
+
+@pytest.mark.parametrize(
+    ("config", "path"),
+    [
+        ({}, "http://c/v1/namespaces/ns/tables/t"),
+        ({"defaults": {"prefix": "a"}}, "http://c/v1/a/namespaces/ns/tables/t"),
+        ({"defaults": {"prefix": "a"}, "overrides": {"prefix": "b"}}, "http://c/v1/b/namespaces/ns/tables/t"),
+        ({"overrides": {"prefix": "main|lake"}}, "http://c/v1/main%7Clake/namespaces/ns/tables/t"),
+        ({"overrides": {"uri": "http://d/"}}, "http://d/v1/namespaces/ns/tables/t"),
+    ],
+)
+def test_the_prefix_comes_from_the_catalog(monkeypatch: pytest.MonkeyPatch, config: Any, path: str) -> None:
+    asked = Asked(monkeypatch, {"http://c/v1/config?warehouse=w": config, path: {"metadata-location": "m"}})
+    assert catalogs.table_metadata(CATALOG, "ns", "t") == {"metadata-location": "m"}
+    assert asked.urls[-1] == path
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "words"),
+    [
+        (404, '{"error": {"message": "no\\nsuch table", "code": 404}}', Refused, "404: no such table"),
+        (409, '{"status": 409, "message": "changed in conflict"}', CommitConflict, "409: changed in conflict"),
+        (502, "<html>bad gateway</html>", Refused, "502: <html>bad gateway</html>"),
+        (400, '["odd"]', Refused, "400: "),
+    ],
+)
+def test_a_no_of_the_catalog_is_in_its_own_words(
+    monkeypatch: pytest.MonkeyPatch, status: int, body: str, kind: type[Exception], words: str
+) -> None:
+    Asked(monkeypatch, {"http://n/trees/main": HttpError(status, body)})
+    with pytest.raises(kind, match=words):
+        catalogs.NessieClient("http://n/").get_reference("main")
+
+
+def test_a_catalog_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    Asked(monkeypatch, {"http://c/v1/config?warehouse=w": ConnectionRefusedError("refused")})
+    with pytest.raises(ServiceUnavailable, match="http://c does not answer"):
+        catalogs.table_metadata(CATALOG, "ns", "t")
