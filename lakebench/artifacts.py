@@ -240,7 +240,7 @@ def _download(name: str, artifacts: list[Artifact], root: Path, progress: Progre
     """Bring ``artifacts`` into ``root``, all or those that came before the first failure."""
     lock, done = threading.Lock(), 0
     what, total = f"{name}: {len(artifacts)} from Maven", sum(one.size for one in artifacts)
-    with scratch(root, f"lakebench-{name}") as folder, progress.download(what, total) as update:
+    with scratch(root, _scratch_name(name)) as folder, progress.download(what, total) as update:
 
         def add(count: int) -> None:
             nonlocal done
@@ -255,6 +255,11 @@ def _download(name: str, artifacts: list[Artifact], root: Path, progress: Progre
                 except BaseException:
                     pool.shutdown(wait=False, cancel_futures=True)
                     raise
+
+
+def _scratch_name(name: str) -> str:
+    """Another cache has locks of its own: a name of its own too, so that neither removes what the other still fills."""
+    return f"lakebench-{name}-{hashlib.sha256(str(cache_dir()).encode()).hexdigest()[:8]}"
 
 
 def _fetch(artifact: Artifact, folder: Path, root: Path, add: Callable[[int], None]) -> None:

@@ -6,7 +6,7 @@ import itertools
 import random
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from lakebench import environments
 from lakebench.checker import Checker
@@ -56,6 +56,16 @@ class Bench:
         self._numbers = itertools.count()
         self._folder = guard.folder / "results"
         self._folder.mkdir()
+
+    def __enter__(self) -> Self:
+        """Use the bench."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the workers and the checker; the services go with the guard."""
+        for ref in list(self._remotes):
+            self.retire(ref)
+        self.checker.close()
 
     def able(self, *abilities: type[Any]) -> tuple[EngineRef, ...]:
         """The engines of this run that have all of ``abilities``."""

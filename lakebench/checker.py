@@ -95,9 +95,6 @@ class Checker:
         if self._process is None:
             return
         self._guard.stop(self._process)
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe:
-                pipe.close()
         self._process = None
 
     def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:

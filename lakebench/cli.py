@@ -366,7 +366,9 @@ def doctor(json_: Json = False) -> int:
 
 @app.command()
 def up(
-    service: Annotated[list[str], typer.Argument(metavar="SERVICE…", help="Services by name; what they need comes too.")],
+    service: Annotated[
+        list[str], typer.Argument(metavar="SERVICE…", help="Services by name; what they need comes too.")
+    ],
     json_: Json = False,
 ) -> None:
     """Start services in the background: a lake to explore by hand, until lakebench down.

@@ -110,6 +110,10 @@ class Guard:
                 process.wait(grace_s)
         _kill(family)
         process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):  # what it did not read is lost with it
+                    pipe.close()
         if process in self._processes:
             self._processes.remove(process)
 

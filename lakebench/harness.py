@@ -143,7 +143,7 @@ def _cases(
         writer.write(service)
     for name in foundation:
         services.endpoint(name)
-    bench = Bench(
+    with Bench(
         request.settings,
         guard,
         services,
@@ -153,37 +153,35 @@ def _cases(
         profile=request.profile,
         seed=request.seed,
         foundation=foundation,
-    )
-    finished = {case.case for case in done}
-    new: list[Record] = []
-    for phase in wanted:
-        for facts in phase.facts(bench):
-            writer.write(facts)
-        blocks = list(phase.plan(bench))
-        total = sum(len(block.cases) for block in blocks)
-        with progress.count(f"{phase.name}: {total} cases", total) as advance:
-            for block in blocks:
-                todo = frozenset(case.id for case in block.cases) - finished
-                told = list(_records(block.run(bench, todo), writer)) if todo else []
-                if missing := todo - {record.case for record in told}:
-                    raise HarnessBug(f"no record came of {', '.join(sorted(missing))}")
-                new += told
-                finished |= {case.id for case in block.cases}
-                advance(len([case for block in blocks for case in block.cases if case.id in finished]))
-    for ref in request.refs:
-        if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
-            writer.write(_engine(bench, ref, new))
+    ) as bench:
+        new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
+        for ref in request.refs:
+            if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
+                writer.write(_engine(bench, ref, new))
     for phase in wanted:
         for claim in phase.reproduced([*done, *new], str(request.profile.scale_factor)):
             writer.write(claim)
     return new
 
 
-def _records(cases: Iterable[Record], writer: Writer) -> Iterable[Record]:
-    """Each record as it comes, once it is on the disk."""
-    for case in cases:
-        writer.write(case)
-        yield case
+def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]) -> list[Record]:
+    """Run the cases of ``phase`` that are not among ``finished``; each record is on the disk as soon as it is there."""
+    for facts in phase.facts(bench):
+        writer.write(facts)
+    blocks = list(phase.plan(bench))
+    total = sum(len(block.cases) for block in blocks)
+    new: list[Record] = []
+    with bench.progress.count(f"{phase.name}: {total} cases", total) as advance:
+        for block in blocks:
+            todo = frozenset(case.id for case in block.cases) - finished
+            for record in block.run(bench, todo) if todo else ():
+                writer.write(record)
+                new.append(record)
+            if missing := todo - {record.case for record in new}:
+                raise HarnessBug(f"no record came of {', '.join(sorted(missing))}")
+            finished |= {case.id for case in block.cases}
+            advance(sum(case.id in finished for block in blocks for case in block.cases))
+    return new
 
 
 def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:

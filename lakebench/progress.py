@@ -90,7 +90,7 @@ class Terminal:
 
     def say(self, text: str) -> None:
         """Print one line above the bars."""
-        self.console.print(text, highlight=False)
+        self.console.print(text, highlight=False, markup=False)
 
     @contextlib.contextmanager
     def _bar(self, what: str, total: int | None, amount: Callable[[int], str]) -> Iterator[Callable[[int], None]]:

@@ -110,8 +110,6 @@ class Remote:
     def kill(self) -> None:
         """End the process at once; the log stays."""
         self._guard.kill(self.process)
-        if self.process.stdin:
-            self.process.stdin.close()
         if self._replies >= 0:
             os.close(self._replies)
             self._replies = -1

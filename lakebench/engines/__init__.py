@@ -151,7 +151,9 @@ def _load(point: EntryPoint) -> type[Engine]:
         engine: type[Engine] = point.load()
     except (ImportError, AttributeError) as error:
         whose = point.dist.name if point.dist else "an unknown distribution"
-        raise UsageError(f"the engine {point.name} of {whose} cannot be loaded ({error}): mend or uninstall it") from error
+        raise UsageError(
+            f"the engine {point.name} of {whose} cannot be loaded ({error}): mend or uninstall it"
+        ) from error
     return engine
 
 

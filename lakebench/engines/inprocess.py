@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LINES = 6
-_CONFLICT = re.compile(r"CommitFailedException|Conflict_?409|\b409\b|Requirement failed|has changed: expected", re.I)
-_MEMORY = re.compile(r"out of memory|resources exhausted|cannot allocate|allocation failed", re.I)
+_CONFLICT = re.compile(r"CommitFailed|Conflict_?409|\b409\b|requirement failed|has changed: expected", re.IGNORECASE)
+_MEMORY = re.compile(r"out of memory|resources exhausted|cannot allocate|allocation failed", re.IGNORECASE)
 
 
 class Answer:
@@ -82,6 +82,7 @@ def version_of(distribution: str) -> str:
 
 def pyiceberg_catalog(lake: Lake) -> Any:
     """The catalog of ``lake`` as a PyIceberg catalog that reads and writes by Arrow's own file systems."""
+    import pyiceberg.io.pyarrow  # noqa: F401 - it is imported on first use, which a cold query's clock would hold
     from pyiceberg.catalog import load_catalog
 
     return load_catalog(
@@ -97,13 +98,14 @@ def pyiceberg_catalog(lake: Lake) -> Any:
 
 
 def s3_properties(store: ObjectStore) -> dict[str, str]:
-    """``store`` in PyIceberg's words (its documentation, *FileIO*), which Polars understands too."""
+    """``store`` in PyIceberg's words (its documentation, *FileIO*), which Polars and iceberg-rust understand too."""
     return {
         "s3.endpoint": store.endpoint,
         "s3.access-key-id": store.access_key,
         "s3.secret-access-key": store.secret_key,
         "s3.region": store.region,
         "s3.force-virtual-addressing": str(not store.path_style).lower(),
+        "s3.path-style-access": str(store.path_style).lower(),  # iceberg-rust's word for the contrary
     }
 
 

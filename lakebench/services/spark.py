@@ -111,6 +111,8 @@ class Spark(JavaService):
             "spark.sql.shuffle.partitions": str(2 * self._threads),
             # A query whose client was killed ends soon (default 5m), and does not slow the next one.
             "spark.connect.execute.manager.detachedTimeout": "30s",
+            # A session waits while other engines have their turns (default 60m).
+            "spark.connect.session.manager.defaultSessionTimeout": "24h",
             # Answers are timestamps in UTC wherever the server stands.
             "spark.sql.session.timeZone": "UTC",
         }

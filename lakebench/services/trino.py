@@ -1,4 +1,4 @@
-"""Trino: one node that is coordinator and worker, with the Iceberg connector and catalogs that a session adds by SQL."""
+"""Trino: one node that coordinates and works, with the Iceberg connector; sessions add catalogs by SQL."""
 
 from __future__ import annotations
 

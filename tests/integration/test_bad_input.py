@@ -128,12 +128,12 @@ def test_a_full_disk(tmp_path: Path) -> None:
     full = tmp_path / "full"
     full.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(full)], capture_output=True, check=False
+        ["/usr/bin/mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(full)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
         code, said = lakebench(*QUICK, "--output", str(full), cwd=tmp_path)
     finally:
-        subprocess.run(["umount", str(full)], check=True)
+        subprocess.run(["/usr/bin/umount", str(full)], check=True)
     assert_one_line(code, said, "No space left", "--resume")

@@ -58,7 +58,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, R
             )
             services = Services(settings, guard, Quiet())
             services.start(["object-store", "nessie"])
-            bench = Bench(
+            with Bench(
                 settings,
                 guard,
                 services,
@@ -68,12 +68,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, R
                 profile=profile,
                 seed=1,
                 foundation=("object-store", "nessie"),
-            )
-            block = next(iter(phases.find("nessie").plan(bench)))
-            found = {}
-            for record in block.run(bench, frozenset(case.id for case in block.cases)):
-                writer.write(record)
-                found[record.engine] = record
+            ) as bench:
+                block = next(iter(phases.find("nessie").plan(bench)))
+                found = {}
+                for record in block.run(bench, frozenset(case.id for case in block.cases)):
+                    writer.write(record)
+                    found[record.engine] = record
         yield found, folder
     engines.engines.cache_clear()
 

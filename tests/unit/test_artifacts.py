@@ -145,7 +145,7 @@ def test_half_a_file_is_never_left_in_its_place(repository: Path, monkeypatch: p
 
 
 def test_what_an_interrupted_run_left_is_removed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    half = repository / ".lakebench-pair-left/org/example/one/1.0/one-1.0.jar"
+    half = repository / f".{artifacts._scratch_name('pair')}-left/org/example/one/1.0/one-1.0.jar"
     half.parent.mkdir(parents=True)
     half.write_bytes(CONTENT[:10])
     serve(monkeypatch, lambda _: Answer(CONTENT))

@@ -13,6 +13,7 @@ from lakebench.model import Lake, Scan
 if TYPE_CHECKING:
     import pyarrow as pa
 
+
 class DataFusion(Engine, CanQuery, CanScan):
     """A session whose catalog hands out pyiceberg-core's table providers.
 

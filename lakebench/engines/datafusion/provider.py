@@ -7,7 +7,7 @@ from typing import Any
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
 
-class IcebergCatalog(CatalogProvider):
+class IcebergCatalog(CatalogProvider):  # type: ignore[misc]  # DataFusion has no types for mypy
     """A DataFusion catalog with the one schema ``namespace``."""
 
     def __init__(self, catalog: Any, namespace: str) -> None:
@@ -23,7 +23,7 @@ class IcebergCatalog(CatalogProvider):
         return self._schema if name == self._namespace else None
 
 
-class _Namespace(SchemaProvider):
+class _Namespace(SchemaProvider):  # type: ignore[misc]  # likewise
     """Tables as the catalog has them at the moment a query is planned."""
 
     def __init__(self, catalog: Any, namespace: str) -> None:
@@ -42,7 +42,7 @@ class _Namespace(SchemaProvider):
         that are objects. So the provider is made here, from the same parts without these.
         """
         from pyiceberg.exceptions import NoSuchTableError
-        from pyiceberg_core.datafusion import IcebergDataFusionTable
+        from pyiceberg_core.datafusion import IcebergDataFusionTable  # type: ignore[import-untyped]
 
         try:
             table = self._catalog.load_table((self._namespace, name))

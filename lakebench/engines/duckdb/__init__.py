@@ -1,0 +1,1 @@
+"""DuckDB, by an attached catalog and by iceberg_scan."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.inprocess import Answer, refusals
 from lakebench.errors import Refused
-from lakebench.model import Catalog, Lake, Scan
+from lakebench.model import Catalog, EngineSettings, Lake, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,11 +37,16 @@ class _Connected(Engine, CanQuery, CanScan):
     _connection: Any = None
     _lake: Lake
 
+    def __init__(self, settings: EngineSettings) -> None:
+        super().__init__(settings)
+        self._views: set[str] = set()
+
     def open(self, lake: Lake) -> None:
         """Load the extensions, keep the store's keys as a secret; see :meth:`lakebench.engines.Engine.open`."""
         with refusals():
             if self._connection is None:
                 self._connection = self._connect()
+            self._drop_views()
             self._run(_secret(lake))
             self._reach(lake)
             self._lake = lake
@@ -111,7 +116,13 @@ class _Connected(Engine, CanQuery, CanScan):
     def _make_views(self, sql: str) -> None:
         """A view by its plain name for each table that ``sql`` names, over the table as it is now."""
         for table in self._connection.get_table_names(sql):
+            self._views.add(table)
             self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(table)}")
+
+    def _drop_views(self) -> None:
+        for table in self._views:
+            self._run(f"DROP VIEW IF EXISTS {_name(table)}")
+        self._views.clear()
 
     @abstractmethod
     def _reach(self, lake: Lake) -> None:
@@ -130,10 +141,12 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
     """The REST catalog attached as a database.
 
     DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
-    of other engines are seen at once. Of Nessie's references it can only be told in a table's name, ``"t@branch"``
-    (Nessie's own syntax): an endpoint with a reference in it does not work, because the extension ignores the ``uri``
-    that Nessie's configuration overrides. The names are hidden behind views; commits there need
-    ``DISABLE_MULTI_TABLE_COMMIT``, as Nessie does not know such names in a transaction of many tables.
+    of other engines are seen at once; that a namespace is missing it remembers until attached anew.
+
+    Of Nessie's references it can only be told in a table's name, ``"t@branch"`` (Nessie's own syntax): an endpoint
+    with a reference in it does not work, because the extension ignores the ``uri`` that Nessie's configuration
+    overrides. The names are hidden behind views; commits there need ``DISABLE_MULTI_TABLE_COMMIT`` (1.5.4 and newer),
+    as Nessie does not know such names in a transaction of many tables.
     """
 
     name: ClassVar[str] = "duckdb"
@@ -152,6 +165,7 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
         """Create the schema and the table, with the types that DuckDB gives the Arrow ones."""
         with refusals():
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(self._lake.name)}.{_name(self._lake.namespace)}")
+            self._reach(self._lake)  # a schema once looked for in vain stays unknown to an attached catalog
             self._connection.register(_ROWS, schema.empty_table())
             described = self._run(f"DESCRIBE {_ROWS}").fetchall()
             self._connection.unregister(_ROWS)
@@ -186,6 +200,7 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
         catalog = lake.catalog
         self._suffix = f"@{catalog.ref}" if catalog.ref and catalog.ref != _default_branch(catalog) else ""
         options = {"TYPE": "iceberg", "ENDPOINT": _text(catalog.uri), "AUTHORIZATION_TYPE": "'none'"}
+        options["READ_ONLY"] = "false"  # else a warehouse that is an address is taken for a file from afar
         options["ACCESS_DELEGATION_MODE"] = "'none'"  # else keys that the catalog vends take the place of ours
         if self._suffix:
             options["DISABLE_MULTI_TABLE_COMMIT"] = "true"
@@ -197,7 +212,11 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
         if self._suffix:
             self._make_views(sql)
         elif not self._using:  # not on open: the schema need not be there yet
-            self._run(f"USE {_name(self._lake.name)}.{_name(self._lake.namespace)}")
+            try:
+                self._run(f"USE {_name(self._lake.name)}.{_name(self._lake.namespace)}")
+            except Exception:
+                self._reach(self._lake)  # another engine may create the schema yet, see create()
+                raise
             self._using = True
 
     def _source(self, table: str, snapshot_id: int | None = None) -> str:

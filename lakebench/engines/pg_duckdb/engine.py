@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakebench.engines import CanQuery, CanScan, Engine
+from lakebench.engines.inprocess import Answer
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 
 if TYPE_CHECKING:
@@ -161,7 +162,8 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     def _answer(self, sql: str) -> Iterable[pa.RecordBatch]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
-            return _table(cursor.description, cursor.fetchall()).to_reader()
+            table = _table(cursor.description, cursor.fetchall())
+        return Answer(table.schema, table.to_batches())
 
     def _run(self, sql: str, given: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
         with self._connection.cursor() as cursor:

@@ -54,9 +54,9 @@ class Polars(Engine, CanQuery, CanScan, CanAppend):
 
     def versions(self) -> dict[str, str]:
         """Polars, and the library that plans for it."""
-        import polars
+        from polars import __version__
 
-        return {"polars": polars.__version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
+        return {"polars": __version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
 
     def settings_used(self) -> dict[str, str]:
         """Threads as Polars tells them, and its way to a table."""

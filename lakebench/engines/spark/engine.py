@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines.inprocess import Answer
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import CatalogKind
 
@@ -34,6 +35,7 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
 
     _session: Any = None
     _lake: Lake | None = None
+    _using: bool = False
 
     def open(self, lake: Lake) -> None:
         """Make a new session, because one that has used a catalog keeps it."""
@@ -43,8 +45,8 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
             self._session = self._connect()
             for key, value in self.catalog_settings(lake).items():
                 self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
-        if self._namespace_exists():
-            self._run(f"USE {self._namespace}")
+        self._using = False
+        self._use()
 
     def close(self) -> None:
         """End the session."""
@@ -70,9 +72,10 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """The whole answer as one Arrow table, which is fetched before this returns."""
+        self._use()
         with self._errors():
             table: pa.Table = self._session.sql(sql).toArrow()
-            return table.to_reader()
+            return Answer(table.schema, table.to_batches())
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """A SELECT of the columns, ``VERSION AS OF`` the snapshot or ref."""
@@ -172,17 +175,23 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
 
     def _ensure_namespace(self) -> None:
         self._run(f"CREATE NAMESPACE IF NOT EXISTS {self._namespace}")
-        self._run(f"USE {self._namespace}")
+        self._use()
+
+    def _use(self) -> None:
+        """Make the namespace the current one as soon as it is there, which another engine may see to after ``open``."""
+        if not self._using and self._namespace_exists():
+            self._run(f"USE {self._namespace}")
+            self._using = True
 
     @contextlib.contextmanager
     def _errors(self) -> Iterator[None]:
         """The client's errors as ours, in the server's words."""
-        import grpc
+        from grpc import RpcError  # type: ignore[import-untyped]
         from pyspark.errors import PySparkException
 
         try:
             yield
-        except (PySparkException, grpc.RpcError) as error:
+        except (PySparkException, RpcError) as error:
             raise _refusal(f"{type(error).__name__}: {error}") from error
 
 

@@ -185,9 +185,7 @@ class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
         try:
             _upload(store, file, f"{folder}/{Path(file).name}")
             self._run(f"CREATE TABLE {_name(name)} ({types.columns(_schema(file))})")
-            self._run(
-                f"ALTER TABLE {_name(name)} EXECUTE add_files(location => 's3://{folder}/', format => 'PARQUET')"
-            )
+            self._run(f"ALTER TABLE {_name(name)} EXECUTE add_files(location => 's3://{folder}/', format => 'PARQUET')")
             yield name
         finally:
             with contextlib.suppress(LakebenchError):

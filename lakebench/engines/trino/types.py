@@ -63,7 +63,6 @@ def arrow_type(name: str) -> pa.DataType:
     return plain[kind]()
 
 
-
 def _parameters(name: str) -> list[int]:
     found = _NUMBERS.search(name)
     return [int(one) for one in found.groups() if one is not None] if found else []
