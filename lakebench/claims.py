@@ -49,27 +49,28 @@ def _read(file: Path) -> tuple[Accepted, ...]:
         raise HarnessBug(f"{file}: {error}") from None
 
 
-def known(case: Record) -> Accepted | None:
-    """The accepted outcome that speaks of ``case``, whatever became of it this time."""
-    return next((one for one in accepted() if fnmatch.fnmatchcase(case.case, one.case)), None)
+def _of(case: str) -> Accepted | None:
+    """The accepted outcome that speaks of the case with this id, whatever became of it this time."""
+    return next((one for one in accepted() if fnmatch.fnmatchcase(case, one.case)), None)
+
+
+def accepted_as(case: str, outcome: Outcome) -> Accepted | None:
+    """The accepted outcome that ``case`` has had, where it is one."""
+    expected = _of(case)
+    return expected if expected is not None and expected.outcome is outcome else None
 
 
 def is_accepted(case: Record) -> bool:
     """Whether ``case`` is as expected: passed, did not run here, or failed as it is known to."""
     if case.outcome in {Outcome.PASS, Outcome.UNAVAILABLE}:
         return True
-    expected = known(case)
-    return expected is not None and expected.outcome is case.outcome
+    return accepted_as(case.case, case.outcome) is not None
 
 
 def stale(cases: Iterable[Record]) -> list[tuple[Record, Accepted]]:
     """Cases that pass although a failure is accepted: the acceptance is to be taken back."""
-    found = []
-    for case in cases:
-        expected = known(case)
-        if expected is not None and case.outcome is Outcome.PASS:
-            found.append((case, expected))
-    return found
+    found = ((case, _of(case.case)) for case in cases if case.outcome is Outcome.PASS)
+    return [(case, expected) for case, expected in found if expected is not None]
 
 
 def exit_code(cases: Iterable[Record]) -> ExitCode:

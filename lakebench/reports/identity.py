@@ -174,13 +174,16 @@ def verdict(run: Run) -> tuple[str, bool]:
     """The run in one line, and whether all that ran passed to its end."""
     counts = Counter(record.outcome for record in run.cases)
     failures = {kind: count for kind, count in counts.items() if kind.mark == "FAIL"}
+    known = sum("known" in record.evidence for record in run.cases)
     absent = counts["UNAVAILABLE"]  # type: ignore[index]  # an Outcome is equal to its text
     ran = len(run.cases) - absent
     if not ran:
         text = "NOTHING RAN"
     elif failures:
         kinds = ", ".join(f"{count} {kind.value}" for kind, count in sorted(failures.items()))
-        text = f"FAIL: {sum(failures.values())} of {ran} cases that ran failed ({kinds})"
+        failed = sum(failures.values())
+        head, tail = ("AS ACCEPTED", "all of them known") if known == failed else ("FAIL", f"{known} of them known")
+        text = f"{head}: {failed} of {ran} cases that ran failed ({kinds}), {tail}"
     else:
         text = f"PASS: all {ran} cases that ran passed"
     if absent:

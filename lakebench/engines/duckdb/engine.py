@@ -13,7 +13,7 @@ from urllib.parse import quote
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.inprocess import Answer, refusals
 from lakebench.errors import Refused
-from lakebench.model import Catalog, EngineSettings, Lake, Scan
+from lakebench.model import Catalog, Lake, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -37,19 +37,18 @@ class _Connected(Engine, CanQuery, CanScan):
     _connection: Any = None
     _lake: Lake
 
-    def __init__(self, settings: EngineSettings) -> None:
-        super().__init__(settings)
-        self._views: set[str] = set()
-
     def open(self, lake: Lake) -> None:
-        """Load the extensions, keep the store's keys as a secret; see :meth:`lakebench.engines.Engine.open`."""
+        """Load the extensions, keep the store's keys as a secret; see :meth:`lakebench.engines.Engine.open`.
+
+        Each lake has a database of its own: in one that attaches first one catalog and then another, the extension
+        sends requests for the second over connections to the first.
+        """
         with refusals():
-            if self._connection is None:
-                self._connection = self._connect()
-            self._drop_views()
-            self._run(_secret(lake))
-            self._reach(lake)
+            self.close()
             self._lake = lake
+            self._connection = self._connect()
+            self._run(_secret(lake))
+            self._reach()
 
     def close(self) -> None:
         """Close the database."""
@@ -116,16 +115,10 @@ class _Connected(Engine, CanQuery, CanScan):
     def _make_views(self, sql: str) -> None:
         """A view by its plain name for each table that ``sql`` names, over the table as it is now."""
         for table in self._connection.get_table_names(sql):
-            self._views.add(table)
             self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(table)}")
 
-    def _drop_views(self) -> None:
-        for table in self._views:
-            self._run(f"DROP VIEW IF EXISTS {_name(table)}")
-        self._views.clear()
-
     @abstractmethod
-    def _reach(self, lake: Lake) -> None:
+    def _reach(self) -> None:
         """What particular to one way is done on open."""
 
     @abstractmethod
@@ -152,7 +145,6 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
     name: ClassVar[str] = "duckdb"
     title: ClassVar[str] = "DuckDB (catalog attached)"
 
-    _attached: str | None = None
     _suffix: str = ""
     _using: bool = False
 
@@ -165,7 +157,7 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
         """Create the schema and the table, with the types that DuckDB gives the Arrow ones."""
         with refusals():
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(self._lake.name)}.{_name(self._lake.namespace)}")
-            self._reach(self._lake)  # a schema once looked for in vain stays unknown to an attached catalog
+            self._attach_anew()
             self._connection.register(_ROWS, schema.empty_table())
             described = self._run(f"DESCRIBE {_ROWS}").fetchall()
             self._connection.unregister(_ROWS)
@@ -192,21 +184,32 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
         with refusals():
             self._run(f"INSERT INTO {self._source(table)} BY NAME SELECT * FROM read_parquet([{listed}])")
 
-    def _reach(self, lake: Lake) -> None:
-        if self._attached:
-            self._run("USE memory.main")
-            self._run(f"DETACH {_name(self._attached)}")
-            self._attached = None
-        catalog = lake.catalog
+    def _reach(self) -> None:
+        catalog = self._lake.catalog
         self._suffix = f"@{catalog.ref}" if catalog.ref and catalog.ref != _default_branch(catalog) else ""
-        options = {"TYPE": "iceberg", "ENDPOINT": _text(catalog.uri), "AUTHORIZATION_TYPE": "'none'"}
-        options["READ_ONLY"] = "false"  # else a warehouse that is an address is taken for a file from afar
-        options["ACCESS_DELEGATION_MODE"] = "'none'"  # else keys that the catalog vends take the place of ours
+        self._using = False
+        self._attach()
+
+    def _attach(self) -> None:
+        catalog = self._lake.catalog
+        options = {
+            "TYPE": "iceberg",
+            "ENDPOINT": _text(catalog.uri),
+            "AUTHORIZATION_TYPE": "'none'",
+            "ACCESS_DELEGATION_MODE": "'none'",  # else keys that the catalog vends take the place of ours
+            "READ_ONLY": "false",  # else a warehouse that is an address is taken for a remote file
+        }
         if self._suffix:
             options["DISABLE_MULTI_TABLE_COMMIT"] = "true"
         listed = ", ".join(f"{key} {value}" for key, value in options.items())
-        self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(lake.name)} ({listed})")
-        self._attached, self._using = lake.name, False
+        self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(self._lake.name)} ({listed})")
+
+    def _attach_anew(self) -> None:
+        """Forget what the extension remembers: a namespace once looked for in vain stays unknown to it."""
+        self._run("USE memory.main")
+        self._using = False
+        self._run(f"DETACH {_name(self._lake.name)}")
+        self._attach()
 
     def _see(self, sql: str) -> None:
         if self._suffix:
@@ -215,7 +218,7 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
             try:
                 self._run(f"USE {_name(self._lake.name)}.{_name(self._lake.namespace)}")
             except Exception:
-                self._reach(self._lake)  # another engine may create the schema yet, see create()
+                self._attach_anew()  # another engine may create it yet
                 raise
             self._using = True
 
@@ -235,7 +238,7 @@ class IcebergScan(_Connected):
     name: ClassVar[str] = "iceberg_scan"
     title: ClassVar[str] = "DuckDB (iceberg_scan)"
 
-    def _reach(self, lake: Lake) -> None:
+    def _reach(self) -> None:
         """Nothing is attached."""
 
     def _see(self, sql: str) -> None:

@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import ast
+import inspect
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakebench import engines
+from lakebench.engines import Engine, abilities
+from lakebench.engines.daft.engine import Daft
+from lakebench.engines.datafusion.engine import DataFusion
+from lakebench.engines.duckdb import engine as duckdb
+from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
+from lakebench.engines.inprocess import Answer, refusals, s3_properties, words
+from lakebench.engines.polars.engine import Polars
+from lakebench.engines.pyiceberg import engine as pyiceberg
+from lakebench.engines.pyiceberg.engine import PyIceberg, named_columns, slices
+from lakebench.errors import CommitConflict, EngineUnavailable, OutOfMemory, Refused, WrongAnswer
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, Scan
+
+ENGINES = (DuckDB, IcebergScan, PyIceberg, Daft, Polars, DataFusion)
+STORE = ObjectStore("http://127.0.0.1:1", "lake", "key", "it's secret")
+LAKE = Lake("lake", STORE, Catalog(CatalogKind.REST, "http://127.0.0.1:2/iceberg", "warehouse", ref="main"))
+SETTINGS = EngineSettings(1, 2**30, "/nowhere")
+FORBIDDEN = {"duckdb", "pyiceberg", "daft", "polars", "datafusion", "pyiceberg_core", "pyarrow", "pandas"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_it_is_found_by_its_name(engine: type[Engine]) -> None:
+    assert engines.find(engine.name) is engine
+
+
+@pytest.mark.parametrize(
+    ("engine", "able"),
+    [
+        (DuckDB, {"query", "scan", "create", "append", "load"}),
+        (IcebergScan, {"query", "scan"}),
+        (PyIceberg, {"query", "scan", "create", "append", "load", "register"}),
+        (Daft, {"query", "scan", "create", "append"}),
+        (Polars, {"query", "scan", "append"}),
+        (DataFusion, {"query", "scan"}),
+    ],
+)
+def test_it_can_what_it_says(engine: type[Engine], able: set[str]) -> None:
+    assert set(abilities(engine)) == able
+
+
+def _imports(tree: ast.Module) -> Iterator[str]:
+    """What the module imports at its top level, outside ``if TYPE_CHECKING``."""
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (one.name.partition(".")[0] for one in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield (node.module or "").partition(".")[0]
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_its_module_imports_no_engine(engine: type[Engine]) -> None:
+    tree = ast.parse(Path(inspect.getfile(engine)).read_text("utf-8"))
+    assert not FORBIDDEN & set(_imports(tree))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_its_claims_have_a_source(engine: type[Engine]) -> None:
+    told = tomllib.loads(Path(inspect.getfile(engine)).with_name("claims.toml").read_text("utf-8"))
+    assert set(told["claims"]) == {"read", "append", "create", "time-travel", "branch-read"}
+    for claim in told["claims"].values():
+        assert claim["support"] in {"full", "read", "write", "none", "unknown"}
+        assert claim["source"]
+        assert claim["since"] or claim["support"] in {"none", "unknown"}
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_variant_gives_its_reason_first(engine: type[Engine]) -> None:
+    for file in (Path(inspect.getfile(engine)).parent / "sql").glob("*.sql"):
+        assert file.read_text("utf-8").startswith("-- "), file
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes"),
+    [
+        (ValueError("no"), Refused),
+        (ImportError("No module named 'x'"), EngineUnavailable),
+        (RuntimeError("CommitFailedException: Requirement failed"), CommitConflict),
+        (RuntimeError("the catalog said: HTTP 409"), CommitConflict),
+        (RuntimeError("Out of Memory Error: could not allocate"), OutOfMemory),
+        (RuntimeError("Resources exhausted: no more"), OutOfMemory),
+        (WrongAnswer("ours"), WrongAnswer),
+        (MemoryError(), MemoryError),
+    ],
+)
+def test_an_engines_error_becomes_ours(error: Exception, becomes: type[Exception]) -> None:
+    with pytest.raises(becomes) as raised, refusals():
+        raise error
+    assert type(raised.value) is becomes
+
+
+def test_the_engines_words_are_kept_but_not_all() -> None:
+    with pytest.raises(Refused) as raised, refusals():
+        raise ValueError("\n".join(["first", "", "second", *"abcdefgh"]))
+    assert str(raised.value) == "ValueError: first\nsecond\na\nb\nc\nd"
+
+
+def test_an_error_without_words_has_those_of_its_cause() -> None:
+    error = ValueError("")
+    error.__cause__ = ValueError("why")
+    assert words(error) == "why"
+    assert words(KeyError()) == "KeyError()"
+
+
+def test_an_answer_has_a_schema_without_rows_and_errors_on_the_way() -> None:
+    schema = pa.schema([("a", pa.int64())])
+    assert list(Answer(schema, [])) == []
+    assert Answer(schema, []).schema == schema
+
+    def broken() -> Iterator[pa.RecordBatch]:
+        yield pa.record_batch({"a": [1]})
+        raise ValueError("half way")
+
+    with pytest.raises(Refused, match="half way"):
+        list(Answer(schema, broken()))
+
+
+@pytest.mark.parametrize(
+    ("sql", "columns"),
+    [
+        ("SELECT a FROM t", ("a",)),
+        ("SELECT B FROM t WHERE c > 1", ("b", "c")),
+        ("SELECT count(*) FROM t", ("a",)),
+        ("SELECT a * b FROM t", ("a", "b")),
+        ("SELECT * FROM t", ("a", "b", "c")),
+        ("SELECT x.a, t.* FROM t, x", ("a", "b", "c")),
+        ("SELECT DISTINCT * FROM t", ("a", "b", "c")),
+        ("SELECT a FROM t NATURAL JOIN x", ("a", "b", "c")),
+    ],
+)
+def test_the_columns_that_a_query_may_use(sql: str, columns: tuple[str, ...]) -> None:
+    assert named_columns(sql, ("a", "b", "c")) == columns
+
+
+def test_a_file_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = pa.table({"a": range(1000), "s": pa.array([str(n) for n in range(1000)], pa.string_view())})
+    pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=100)
+    monkeypatch.setattr(pyiceberg, "_BATCH_ROWS", 100)
+    monkeypatch.setattr(pyiceberg, "_SLICE_BYTES", 2500)
+    parts = list(slices(str(tmp_path / "rows.parquet")))
+    assert len(parts) > 1
+    assert all(part.nbytes < 6000 for part in parts)
+    assert pa.concat_tables(parts) == rows.set_column(1, "s", rows["s"].cast(pa.string()))
+
+
+def test_quotes_do_not_end_a_secret_or_a_name() -> None:
+    assert "SECRET 'it''s secret'" in duckdb._secret(LAKE)
+    assert "USE_SSL false" in duckdb._secret(LAKE)
+    assert duckdb._name('a"b') == '"a""b"'
+
+
+def test_the_store_in_pyicebergs_words() -> None:
+    assert s3_properties(STORE)["s3.path-style-access"] == "true"
+    assert s3_properties(STORE)["s3.force-virtual-addressing"] == "false"
+
+
+@pytest.mark.parametrize("engine", [DuckDB, IcebergScan])
+def test_duckdb_refuses_a_branch_of_the_tables_own(engine: Any) -> None:
+    with pytest.raises(Refused, match="no syntax"):
+        engine(SETTINGS).scan(Scan("t", ref="dev"))
+
+
+@pytest.mark.parametrize("scan", [Scan("t", ref="dev"), Scan("t", snapshot_id=1)])
+def test_datafusion_refuses_what_is_not_current(scan: Scan) -> None:
+    with pytest.raises(Refused, match="current snapshot only"):
+        DataFusion(SETTINGS).scan(scan)

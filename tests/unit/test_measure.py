@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from lakebench.cases import schedule
+from lakebench.measure import PROFILES, Protocol
+
+
+def test_the_first_round_is_one_execution_that_verifies() -> None:
+    for profile in PROFILES.values():
+        assert len(schedule(profile.protocol)[0]) == 1
+
+
+def test_standard_is_one_cold_one_warm_up_and_ten_samples_in_blocks_of_five() -> None:
+    assert schedule(PROFILES["standard"].protocol) == [["cold"], ["warm-up", *["warm"] * 5], ["warm"] * 5]
+
+
+def test_quick_is_one_warm_up_and_five_samples() -> None:
+    assert schedule(PROFILES["quick"].protocol) == [["warm-up"], ["warm"] * 5]
+
+
+def test_once_is_one_sample() -> None:
+    assert schedule(PROFILES["standard"].protocol.once()) == [["warm"]]
+
+
+def test_an_odd_number_of_samples_is_all_taken() -> None:
+    rounds = schedule(Protocol(cold=2, warm_ups=2, samples=7, block=5, limit_s=1))
+    kinds = [kind for one in rounds for kind in one]
+    assert (kinds.count("cold"), kinds.count("warm-up"), kinds.count("warm")) == (2, 2, 7)
