@@ -30,7 +30,8 @@ for name in ("httpfs", "avro", "iceberg"):
 con.sql(\"\"\"
 CREATE SECRET (TYPE s3, KEY_ID '{store.access_key}', SECRET '{store.secret_key}', REGION '{store.region}',
     ENDPOINT '{store.endpoint.partition("://")[2]}', URL_STYLE 'path', USE_SSL false);
-ATTACH '{lake.catalog.warehouse}' AS lake (TYPE iceberg, ENDPOINT '{lake.catalog.rest_uri}', AUTHORIZATION_TYPE 'none');
+ATTACH '{lake.catalog.warehouse}' AS lake (TYPE iceberg, ENDPOINT '{lake.catalog.uri}',
+    AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none', READ_ONLY false);
 \"\"\")"""
 
 

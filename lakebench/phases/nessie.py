@@ -12,6 +12,7 @@ from lakebench import engines
 from lakebench.answers import RULES_TEXT
 from lakebench.bench import Bench
 from lakebench.cases import Block, Case, Check, Entry, Evidence, Measurement, same
+from lakebench.catalogs import NessieClient, Reference
 from lakebench.datasets import rows, tpch
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CommitConflict, WrongAnswer
@@ -20,7 +21,6 @@ from lakebench.phases import Phase
 from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot, write_arrow
 from lakebench.records import Claim, Dataset
 from lakebench.services import lakes
-from lakebench.services.catalogs import NessieClient, Reference
 from lakebench.statistics import median
 
 _TIMED = 1

@@ -11,13 +11,13 @@ from typing import Any
 
 from lakebench import engines
 from lakebench.bench import Bench
+from lakebench.catalogs import table_metadata
 from lakebench.datasets import tpch
 from lakebench.engines import CanCreate, CanLoad, CanRegister
 from lakebench.errors import UsageError
 from lakebench.model import CatalogKind, EngineRef, Lake, Scan
 from lakebench.records import Dataset, TableFacts
 from lakebench.services import lakes
-from lakebench.services.catalogs import table_metadata
 
 _LOAD_LIMIT_S = 4 * 3600.0
 

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 from lakebench import artifacts
 from lakebench.model import Endpoint
-from lakebench.services.base import HOST, JavaService, http
+from lakebench.services.base import JavaService
+from lakebench.web import HOST, http
 
 WAREHOUSE = "lake"
 

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint, ObjectStore, Runtime
-from lakebench.services.base import HOST, HttpError, JavaService, http
+from lakebench.services.base import JavaService
+from lakebench.web import HOST, HttpError, http
 
 BUCKET = "lake"
 REGION = "us-east-1"

@@ -14,7 +14,8 @@ from pathlib import Path
 
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint, Runtime
-from lakebench.services.base import HOST, Command, Context, Service
+from lakebench.services.base import Command, Context, Service
+from lakebench.web import HOST
 
 DATABASE = "postgres"
 _ACCOUNT = "nobody"  # PostgreSQL refuses to run as root

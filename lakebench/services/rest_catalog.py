@@ -10,7 +10,8 @@ from xml.sax.saxutils import escape, quoteattr
 
 from lakebench import artifacts
 from lakebench.model import Endpoint, Runtime
-from lakebench.services.base import HOST, JavaService, http
+from lakebench.services.base import JavaService
+from lakebench.web import HOST, http
 
 _JETTY = "org.eclipse.jetty.server"
 _SERVLET = "org.eclipse.jetty.ee10.servlet"

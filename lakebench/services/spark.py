@@ -12,7 +12,8 @@ from pathlib import Path
 from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint, Runtime
-from lakebench.services.base import HOST, JavaService
+from lakebench.services.base import JavaService
+from lakebench.web import HOST
 
 _DEFAULT_PORT = 15002
 _CONTAINER_JARS = "/opt/spark/jars"

@@ -14,7 +14,8 @@ from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint
 from lakebench.paths import cache_dir
-from lakebench.services.base import HOST, JavaService, http
+from lakebench.services.base import JavaService
+from lakebench.web import HOST, http
 
 _QUERY_SHARE = 0.6
 _LOG_LEVELS = "Bootstrap=WARN\norg.apache.iceberg=WARN\n"

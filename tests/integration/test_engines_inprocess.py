@@ -14,6 +14,7 @@ import pytest
 from pyiceberg.types import LongType
 
 from lakebench import answers, checker, worker
+from lakebench.catalogs import NessieClient
 from lakebench.config import Settings
 from lakebench.datasets import rows
 from lakebench.datasets.tpch import references
@@ -30,7 +31,6 @@ from lakebench.guard import Guard
 from lakebench.model import EngineSettings, Lake, Scan
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
-from lakebench.services.catalogs import NessieClient
 
 pytestmark = pytest.mark.integration
 

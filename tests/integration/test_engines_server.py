@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench import answers
+from lakebench import answers, catalogs
 from lakebench.config import EngineLimits, Settings
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
@@ -27,7 +27,7 @@ from lakebench.errors import EngineCrash, EngineUnavailable, OutOfMemory, Refuse
 from lakebench.guard import Guard
 from lakebench.model import EngineSettings, Lake, Scan
 from lakebench.progress import Quiet
-from lakebench.services import Services, catalogs, lakes
+from lakebench.services import Services, lakes
 
 pytestmark = pytest.mark.integration
 

@@ -16,14 +16,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lakebench import artifacts, environments
+from lakebench import artifacts, catalogs, environments
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines import Engine
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint, EngineRef, Lake, Runtime
 from lakebench.progress import Quiet
-from lakebench.services import Services, base, catalogs, lakes, object_store
+from lakebench.services import Services, base, lakes, object_store
 from lakebench.services.object_store import ObjectStoreService
 
 pytestmark = pytest.mark.integration

@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 import yaml
 
-from lakebench import services
+from lakebench import catalogs, services
 from lakebench.config import ServiceSettings, Settings
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable, UsageError
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.progress import Quiet
-from lakebench.services import Services, base, catalogs, compose, object_store, with_needs
-from lakebench.services.base import Command, HttpError, Service
+from lakebench.services import Services, base, compose, object_store, with_needs
+from lakebench.services.base import Command, Service
+from lakebench.web import HttpError
 
 SECRETS = ("PASSWORD", "SECRET")
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
+from lakebench.catalogs import table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.inprocess import Answer, refusals
 from lakebench.errors import Refused
 from lakebench.model import Catalog, Lake, Scan
+from lakebench.web import http
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -186,7 +187,7 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
 
     def _reach(self) -> None:
         catalog = self._lake.catalog
-        self._suffix = f"@{catalog.ref}" if catalog.ref and catalog.ref != _default_branch(catalog) else ""
+        self._suffix = f"@{_as_identifier(catalog.ref)}" if catalog.ref not in {None, _default_branch(catalog)} else ""
         self._using = False
         self._attach()
 
@@ -245,8 +246,6 @@ class IcebergScan(_Connected):
         self._make_views(sql)
 
     def _source(self, table: str, snapshot_id: int | None = None) -> str:
-        from lakebench.services.catalogs import table_metadata
-
         found = table_metadata(self._lake.catalog, self._lake.namespace, table)
         at = "" if snapshot_id is None else f", snapshot_from_id => {snapshot_id}"
         return f"iceberg_scan({_text(found['metadata-location'])}{at})"
@@ -267,11 +266,15 @@ def _extension_file(name: str, version: str) -> str:
     return str(files(f"duckdb_extension_{name}") / "extensions" / f"v{version}" / f"{name}.duckdb_extension")
 
 
+def _as_identifier(ref: str | None) -> str:
+    """``ref`` behind a table's name: Nessie writes ``branch#commit`` there, and ``branch@commit`` in addresses."""
+    return (ref or "").replace("@", "#")
+
+
 def _default_branch(catalog: Catalog) -> str | None:
     """The reference that Nessie takes where none is named, ``None`` for another catalog."""
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
-    with urllib.request.urlopen(url, timeout=_TIMEOUT_S) as answer:  # noqa: S310 - the user's own catalog
-        told: dict[str, dict[str, str]] = json.load(answer)
+    told: dict[str, dict[str, str]] = json.loads(http(url, timeout=_TIMEOUT_S))
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
 
 

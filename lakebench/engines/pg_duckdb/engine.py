@@ -150,7 +150,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
 
     def _source(self, table: str) -> str:
         """A SELECT of every column of ``table`` as it is now, each with its PostgreSQL type."""
-        from lakebench.services.catalogs import table_metadata
+        from lakebench.catalogs import table_metadata
 
         lake = self._lake
         if lake is None:

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable
 from lakebench.model import Catalog
-from lakebench.services.base import HttpError, http
+from lakebench.web import HttpError, http
 
 _CONFLICT = 409
 _LIMIT_S = 30
