@@ -62,7 +62,7 @@ def _spark(lake: Lake, server: Endpoint) -> str:
     lines = "\n".join(f'spark.conf.set("{key}{name}", "{value}")' for name, value in settings.items())
     return f"""\
 from pyspark.sql import SparkSession
-spark = SparkSession.builder.remote("{server.uri}").getOrCreate()
+spark = SparkSession.builder.remote("{server.uri}/;token={server.password}").getOrCreate()
 {lines}"""
 
 
@@ -81,6 +81,6 @@ def _trino(lake: Lake, server: Endpoint) -> str:
     lines = ",\n    ".join(f"\"{name}\" = '{value}'" for name, value in settings.items())
     return f"""\
 -- trino --server {server.uri}
--- or, in Python, trino.dbapi.connect(host="{server.host}", port={server.port}, user="me")
+-- or, in Python, trino.dbapi.connect(host="{server.host}", port={server.port}, user="{server.user}")
 CREATE CATALOG lake USING iceberg WITH (
     {lines});"""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -15,7 +16,7 @@ from lakebench.cases import Block, Case, Check, Entry, Evidence, Measurement, sa
 from lakebench.catalogs import NessieClient, Reference
 from lakebench.datasets import rows, tpch
 from lakebench.engines import CanAppend, CanQuery, CanScan
-from lakebench.errors import CommitConflict, WrongAnswer
+from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan
 from lakebench.phases import Phase
 from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot, write_arrow
@@ -134,12 +135,30 @@ def _writers(bench: Bench) -> tuple[EngineRef, ...]:
 
 
 def _reads_append(bench: Bench, writer: EngineRef, reader: EngineRef) -> Evidence:
-    written = bench.prepare(f"append/{writer}", lambda: _append(bench, writer))
+    with _written_for(reader, writer):
+        written = bench.prepare(f"append/{writer}", lambda: _append(bench, writer))
     lake = lake_for(bench, lakes.nessie_lake(bench.services), reader, [written.at])
     return _same(bench, reader, lake, Scan(written.at.table), written.expected) | {
         "snapshot_id": written.at.snapshot_id,
         "steps": [f"{loader(bench.writer)} created {written.at.table} and wrote 1 batch", f"{writer} appended 1 batch"],
     }
+
+
+@contextlib.contextmanager
+def _written_for(reader: EngineRef, writer: EngineRef) -> Iterator[None]:
+    """What the writer could not write says nothing of another engine that was to read it.
+
+    Raises:
+        EngineUnavailable: the writer failed; its own case says how.
+    """
+    try:
+        yield
+    except ServiceLost:
+        raise
+    except LakebenchError as error:
+        if reader == writer:
+            raise
+        raise EngineUnavailable(f"there was nothing to read, because {writer} could not write: {error}") from error
 
 
 def _append(bench: Bench, writer: EngineRef) -> _Rows:
@@ -211,6 +230,8 @@ Test = Callable[[Bench, _Story, EngineRef], Evidence]
 
 
 def _told(test: Test, story: _Story, reader: EngineRef, bench: Bench) -> Evidence:
+    with _written_for(reader if test is not _commits else story.writer, story.writer):
+        _committed(bench, story)
     return test(bench, story, reader)
 
 
@@ -223,7 +244,7 @@ def _references(bench: Bench) -> Iterator[Block]:
                     id=f"phase4/nessie/{name}/{story.writer}→{reader}",
                     phase="phase4",
                     title=f"{title}: {story.writer} commits, {reader} reads",
-                    engine=reader,
+                    engine=story.writer if test is _commits else reader,
                     group=_REFERENCES,
                     row=title,
                     column=f"{story.writer} → {reader}",
@@ -284,13 +305,19 @@ def _merged(bench: Bench, story: _Story) -> _Before:
     return before
 
 
+def _commits(bench: Bench, story: _Story, _: EngineRef) -> Evidence:
+    before = _committed(bench, story)
+    branch = _api(bench).get_reference(story.branch)
+    if branch.hash == before.main.hash:
+        raise WrongAnswer(f"{story.writer} said that it committed, and the branch is where it was")
+    return {"steps": [f"branch {story.branch} went from {before.main.hash[:12]}… to {branch.hash[:12]}…"]}
+
+
 def _unseen_on_main(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    _committed(bench, story)
     return _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0))
 
 
 def _seen_on_branch(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    _committed(bench, story)
     branch = lakes.nessie_lake(bench.services).at(story.branch)
     return _same(bench, reader, branch, Scan(story.table), _batch(bench, 0, 1))
 
@@ -346,6 +373,7 @@ def _two_branches(bench: Bench, story: _Story) -> str:
 
 
 _CHECKS: Mapping[str, tuple[str, Test]] = {
+    "commit": ("commits on a branch", _commits),
     "unseen-on-main": ("a commit on a branch is unseen on main", _unseen_on_main),
     "seen-on-branch": ("a commit on a branch is seen on the branch", _seen_on_branch),
     "merge": ("after the merge it is seen on main", _seen_after_merge),
