@@ -174,20 +174,30 @@ class Bench:
     def _sharing(self, server: str) -> list[EngineRef]:
         return [ref for ref in list(self._remotes) if find(ref.name).service == server]
 
+    def preload(self) -> None:
+        """Start the workers of the installed engines, which import their packages while the services start."""
+        for ref in (*self.refs, EngineRef(self.writer)):
+            if ref.version is None and ref not in self._remotes:
+                self._remotes[ref] = self._start(ref, find(ref.name))
+
     def _started(self, ref: EngineRef) -> Remote:
+        engine = find(ref.name)
         remote = self._remotes.get(ref)
         if remote is None or not remote.alive:
-            remote = self._remotes[ref] = self._start(ref, find(ref.name))
+            remote = self._remotes[ref] = self._start(ref, engine)
+        remote.make(self._settings(ref, engine, remote.folder))
         return remote
 
     def _start(self, ref: EngineRef, engine: type[Engine]) -> Remote:
-        limits = self.settings.engine(ref.name)
+        python = environments.python_for(engine, ref, self.progress)
         folder = self.guard.folder / f"worker-{next(self._numbers)}-{ref}"
-        settings = EngineSettings(
+        return Remote(self.guard, engine, ref, python, folder, int(self.settings.engine(ref.name).memory))
+
+    def _settings(self, ref: EngineRef, engine: type[Engine], folder: Path) -> EngineSettings:
+        limits = self.settings.engine(ref.name)
+        return EngineSettings(
             threads=limits.threads,
             memory=int(limits.memory * _ENGINE_SHARE),
             folder=str(folder),
             server=self.services.endpoint(engine.service) if engine.service else None,
         )
-        python = environments.python_for(engine, ref, self.progress)
-        return Remote(self.guard, engine, ref, python, settings, int(limits.memory))

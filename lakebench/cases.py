@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -139,6 +139,7 @@ class _Course:
     evidence: dict[str, Any] = field(default_factory=dict)
     error: LakebenchError | None = None
     answer: Path | None = None
+    busy: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -176,9 +177,10 @@ class Measurement(Block):
             course.evidence.pop("first", None)
             evidence = {"sql": course.entry.sql, **self.evidence(bench), **course.evidence, "tolerance": self.tolerance}
             if course.error is None:
-                yield record(bench, course.entry.case, course.began, evidence, tuple(course.samples))
+                told = record(bench, course.entry.case, course.began, evidence, tuple(course.samples))
             else:
-                yield failure(bench, course.entry.case, course.began, course.error, evidence)
+                told = failure(bench, course.entry.case, course.began, course.error, evidence)
+            yield replace(told, seconds=round(course.busy, 6))
 
     def _rounds(self, bench: Bench, courses: list[_Course]) -> Iterator[tuple[list[str], list[_Course]]]:
         """The kinds of execution of each round, and the engines still in it, shuffled by round."""
@@ -189,6 +191,13 @@ class Measurement(Block):
     def _take(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
         if course.error is not None:
             return
+        started = time.monotonic()
+        try:
+            self._execute(bench, course, kind, number, began)
+        finally:
+            course.busy += time.monotonic() - started
+
+    def _execute(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
         ref = course.entry.case.engine
         into = bench.file(course.entry.case.id)
         try:

@@ -137,12 +137,6 @@ def _cases(
     """Run what is not in ``done``; the new records."""
     wanted = [phases.find(name) for name in request.phases]
     foundation = tuple(dict.fromkeys(name for phase in wanted for name in phase.services))
-    services.start(_needed(request, foundation))
-    writer.hide(*services.secrets())
-    for service in services.facts():
-        writer.write(service)
-    for name in foundation:
-        services.endpoint(name)
     with Bench(
         request.settings,
         guard,
@@ -154,6 +148,8 @@ def _cases(
         seed=request.seed,
         foundation=foundation,
     ) as bench:
+        bench.preload()
+        _start(services, _needed(request, foundation), foundation, writer)
         new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
         for ref in request.refs:
             if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
@@ -162,6 +158,20 @@ def _cases(
         for claim in phase.reproduced([*done, *new], str(request.profile.scale_factor)):
             writer.write(claim)
     return new
+
+
+def _start(services: Services, needed: list[str], foundation: tuple[str, ...], writer: Writer) -> None:
+    """Start what is needed and write down what it is.
+
+    Raises:
+        ServiceUnavailable: one of those that every case stands on is not there.
+    """
+    services.start(needed)
+    writer.hide(*services.secrets())
+    for service in services.facts():
+        writer.write(service)
+    for name in foundation:
+        services.endpoint(name)
 
 
 def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]) -> list[Record]:

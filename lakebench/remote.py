@@ -21,6 +21,7 @@ from lakebench.guard import Guard
 from lakebench.model import EngineRef, EngineSettings, Lake
 
 _LOOK_S = 0.1
+_MAKE_LIMIT_S = 120.0
 _LOOK_FOR_CHILDREN_S = 2.0
 _LOG_TAIL = 2000
 _KINDS: dict[str, type[LakebenchError]] = {
@@ -34,29 +35,33 @@ class Remote:
     ``limit_bytes`` is what the worker's whole process tree may hold in memory. After
     :class:`~lakebench.errors.Timeout`, :class:`~lakebench.errors.OutOfMemory` or
     :class:`~lakebench.errors.EngineCrash` the process is gone.
+
+    The process begins to import what its engine needs at once; :meth:`make` comes when the servers are there.
     """
 
     def __init__(
-        self,
-        guard: Guard,
-        engine: type[Engine],
-        ref: EngineRef,
-        python: Path,
-        settings: EngineSettings,
-        limit_bytes: int,
+        self, guard: Guard, engine: type[Engine], ref: EngineRef, python: Path, folder: Path, limit_bytes: int
     ) -> None:
         self.ref = ref
         self.lake: Lake | None = None
         self.versions: dict[str, str] = {}
         self.settings: dict[str, str] = {}
+        self.folder = folder
+        self.log = folder / "log"
         self._guard = guard
         self._limit_bytes = limit_bytes
-        self.log = Path(settings.folder) / "log"
+        self._adapter = f"{engine.__module__}:{engine.__name__}"
+        self._made = False
         self._start(python)
         self._pids = [self.process.pid]
-        self.call(
-            "make", limit_s=120, engine=f"{engine.__module__}:{engine.__name__}", settings=dataclasses.asdict(settings)
-        )
+        self._unread = 1  # the reply to this, which nobody waits for yet
+        self._send("preload", engine=self._adapter)
+
+    def make(self, settings: EngineSettings) -> None:
+        """Make the adapter, unless it is made already."""
+        if not self._made:
+            self.call("make", limit_s=_MAKE_LIMIT_S, engine=self._adapter, settings=dataclasses.asdict(settings))
+            self._made = True
 
     def _start(self, python: Path) -> None:
         read, write = os.pipe()
@@ -95,6 +100,16 @@ class Remote:
         Raises:
             LakebenchError: what the worker said, or what became of it.
         """
+        while self._unread:
+            self._line("preload", _MAKE_LIMIT_S)
+            self._unread -= 1
+        self._send(operation, **arguments)
+        reply: dict[str, Any] = json.loads(self._line(operation, limit_s))
+        if reply["ok"]:
+            return reply
+        raise _error(reply["error"])
+
+    def _send(self, operation: str, **arguments: Any) -> None:
         if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
             raise errors.HarnessBug("the worker has no standard input")
         try:
@@ -102,10 +117,6 @@ class Remote:
             self.process.stdin.flush()
         except BrokenPipeError:
             raise self._died() from None
-        reply: dict[str, Any] = json.loads(self._line(operation, limit_s))
-        if reply["ok"]:
-            return reply
-        raise _error(reply["error"])
 
     def kill(self) -> None:
         """End the process at once; the log stays."""

@@ -85,11 +85,17 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - whatever an engine raises is an outcome, never the end of a run
             return _failure(Refused(f"{type(error).__name__}: {error}"))
 
+    def preload(self, engine: str) -> dict[str, Any]:
+        """Import the adapter ``module:Class`` and what its engine needs; what is missing, ``open`` tells."""
+        with contextlib.suppress(ImportError, AttributeError):
+            for name in _adapter(engine).preload:
+                importlib.import_module(name)
+        return {}
+
     def make(self, engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Make the adapter ``module:Class``."""
-        module, _, name = engine.partition(":")
         try:
-            self._engine = getattr(importlib.import_module(module), name)(settings_from(settings))
+            self._engine = _adapter(engine)(settings_from(settings))
         except ImportError as error:
             raise EngineUnavailable(f"the adapter {engine} cannot be imported: {error}") from error
         return {}
@@ -161,6 +167,12 @@ class Worker:
         ns, cpu_ns = time.perf_counter_ns() - began, time.process_time_ns() - cpu
         rows, size = _write(into, batches, schema)
         return {"ns": ns, "cpu_ns": cpu_ns, "offset_ns": began, "rows": rows, "bytes": size}
+
+
+def _adapter(engine: str) -> type[engines.Engine]:
+    module, _, name = engine.partition(":")
+    adapter: type[engines.Engine] = getattr(importlib.import_module(module), name)
+    return adapter
 
 
 def _failure(error: LakebenchError) -> dict[str, Any]:

@@ -30,7 +30,9 @@ class Engine(ABC):
     ``name`` is what users type; ``requirements`` are the PyPI requirements of an environment of its own, where
     ``{version}`` stands for the version asked for; ``distribution`` names the one whose version is that version.
     ``service`` is the server that is the engine (``trino``, ``spark``), and ``needs`` the other services it cannot do
-    without. ``dialect`` is sqlglot's name of its SQL. ``translates`` tells whether ``{version}`` may be asked for.
+    without. ``dialect`` is sqlglot's name of its SQL. ``variant_of`` names the engine that this is another way into,
+    with the same SQL: a phase that asks many questions asks the other one. ``preload`` are modules that its worker
+    imports at its start, while the services still start.
     """
 
     name: ClassVar[str]
@@ -41,6 +43,8 @@ class Engine(ABC):
     service: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ()
     catalog: ClassVar[CatalogKind] = CatalogKind.REST
+    variant_of: ClassVar[str | None] = None
+    preload: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings

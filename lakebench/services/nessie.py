@@ -37,7 +37,9 @@ class Nessie(JavaService):
         """Quarkus reads everything from a properties file."""
         lines = [f"{key}={value}" for key, value in self._properties(ports).items()]
         properties = self.private("nessie.properties", "\n".join(lines) + "\n")
-        return [f"-Dquarkus.config.locations={properties}", "-jar", str(self._jar)]
+        # A catalog answers few and small requests: the second compiler costs more than it gives within a run.
+        quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        return [*quick, f"-Dquarkus.config.locations={properties}", "-jar", str(self._jar)]
 
     def _properties(self, ports: Mapping[str, int]) -> dict[str, str]:
         store = self.context.endpoint("object-store")

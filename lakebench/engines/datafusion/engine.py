@@ -25,6 +25,7 @@ class DataFusion(Engine, CanQuery, CanScan):
     title: ClassVar[str] = "DataFusion (iceberg-rust)"
     dialect: ClassVar[str] = "postgres"
     distribution: ClassVar[str] = "datafusion"
+    preload: ClassVar[tuple[str, ...]] = ("datafusion", "pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = (
         "datafusion=={version}",
         "pyiceberg[pyarrow]==0.12.0",

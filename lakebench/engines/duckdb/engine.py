@@ -29,6 +29,7 @@ class _Connected(Engine, CanQuery, CanScan):
     """One in-memory DuckDB with the extensions that its packages bring; the extension site is never asked."""
 
     distribution: ClassVar[str] = "duckdb"
+    preload: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     dialect: ClassVar[str] = "duckdb"
     requirements: ClassVar[tuple[str, ...]] = (
         "duckdb=={version}",

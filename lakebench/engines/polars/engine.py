@@ -25,6 +25,7 @@ class Polars(Engine, CanQuery, CanScan, CanAppend):
     title: ClassVar[str] = "Polars"
     dialect: ClassVar[str] = "postgres"
     distribution: ClassVar[str] = "polars"
+    preload: ClassVar[tuple[str, ...]] = ("polars", "pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
 
     _catalog: Any = None

@@ -40,6 +40,7 @@ class PyIceberg(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanReg
     title: ClassVar[str] = "PyIceberg (scans; DuckDB computes)"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "pyiceberg"
+    preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow", "duckdb")
     requirements: ClassVar[tuple[str, ...]] = ("pyiceberg[pyarrow]=={version}", "duckdb==1.5.5")
 
     _catalog: Any = None

@@ -32,6 +32,7 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
     dialect = "spark"
     distribution = "pyspark"
     service = "spark"
+    preload = ("pyspark.sql.connect.session",)
 
     _session: Any = None
     _lake: Lake | None = None
@@ -202,6 +203,7 @@ class SparkJdbc(Spark):
     title = "Spark (JDBC catalog)"
     needs = ("postgres",)
     catalog = CatalogKind.JDBC
+    variant_of = "spark"
 
     def catalog_settings(self, lake: Lake) -> dict[str, str]:
         """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""

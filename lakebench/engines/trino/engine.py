@@ -32,6 +32,7 @@ class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
     title = "Trino"
     dialect = "trino"
     distribution = "trino"
+    preload = ("trino", "pyarrow")
     service = "trino"
 
     _connection: Any = None
