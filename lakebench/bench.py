@@ -175,10 +175,16 @@ class Bench:
         return [ref for ref in list(self._remotes) if find(ref.name).service == server]
 
     def preload(self) -> None:
-        """Start the workers of the installed engines, which import their packages while the services start."""
-        for ref in (*self.refs, EngineRef(self.writer)):
-            if ref.version is None and ref not in self._remotes:
+        """Start the workers, which import their engines' packages while the services start.
+
+        Raises:
+            UsageError: there is no such version of an engine.
+        """
+        for ref in dict.fromkeys((*self.refs, EngineRef(self.writer))):
+            try:
                 self._remotes[ref] = self._start(ref, find(ref.name))
+            except EngineUnavailable as error:
+                self._unavailable[ref] = error
 
     def _started(self, ref: EngineRef) -> Remote:
         engine = find(ref.name)

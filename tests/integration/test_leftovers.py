@@ -18,6 +18,7 @@ import pytest
 pytestmark = pytest.mark.integration
 
 GONE_WITHIN_S = 5.0
+PARENT_BYTES = 200 * 10**6
 STARTS_WITHIN_S = 120.0
 RUN = ["run", "phase4", "--profile", "quick", "--engines", "duckdb,pyiceberg"]
 BROKEN = """
@@ -111,7 +112,13 @@ def test_after_a_normal_end(folder: Path) -> None:
     started.wait_for_cases(1)
     ports = started.ports()
     assert len(ports) >= 2
-    assert started.process.wait(300) in {0, 1}, started.log.read_text()
+    peak = 0
+    while started.process.poll() is None:
+        with contextlib.suppress(psutil.Error):
+            peak = max(peak, psutil.Process(started.process.pid).memory_info().rss)
+        time.sleep(0.1)
+    assert started.process.returncode == 0, started.log.read_text()
+    assert 0 < peak < PARENT_BYTES
     assert_all_gone(started, ports)
     assert next(iter(started.output.glob("*/report.html"))).stat().st_size > 0
 
