@@ -43,10 +43,12 @@ $(UV):
 	cp '$(CACHE)/uv-$(UV_VERSION).part/venv/bin/uv' '$@.part' && mv '$@.part' '$@'
 	rm -rf '$(CACHE)/uv-$(UV_VERSION).part'
 
+# What uv's cache has is installed without asking the index, which would fail where there is no network.
 $(READY): requirements.lock pyproject.toml | $(UV)
 	'$(UV)' venv --quiet --allow-existing --python $(PYTHON) .venv
-	'$(UV)' pip sync --python .venv --require-hashes requirements.lock
-	'$(UV)' pip install --quiet --python .venv --no-deps --editable .
+	@'$(UV)' pip sync --offline --python .venv --require-hashes requirements.lock 2>/dev/null || \
+		'$(UV)' pip sync --python .venv --require-hashes requirements.lock
+	'$(UV)' pip install --quiet --offline --python .venv --no-deps --editable .
 	touch $@
 
 # For maintainers: make the lock files and the reference answers again.
