@@ -44,8 +44,10 @@ QUERIES = {
 class Plain:
     """The plain script, asked over its pipes; the times are its own."""
 
-    def __init__(self, guard: Guard, lake: Lake, threads: int) -> None:
-        self._process = guard.spawn([sys.executable, str(PLAIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, guard: Guard, lake: Lake, config: dict[str, str]) -> None:
+        self._process = guard.spawn(
+            [sys.executable, str(PLAIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr.buffer
+        )
         store, catalog = lake.store, lake.catalog
         self._ask(
             {
@@ -54,9 +56,9 @@ class Plain:
                 "secret": store.secret_key,
                 "region": store.region,
                 "warehouse": catalog.warehouse,
-                "catalog": catalog.rest_uri,
+                "catalog": catalog.uri,
                 "namespace": lake.namespace,
-                "threads": threads,
+                "config": config,
             }
         )
 
@@ -90,8 +92,8 @@ def pairs(count: int, first: Callable[[], int], second: Callable[[], int]) -> tu
 def main() -> None:
     """Print one JSON object a query."""
     arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--sf", type=Decimal, default=Decimal("0.5"))
-    arguments.add_argument("--pairs", type=int, default=60)
+    arguments.add_argument("--sf", type=Decimal, default=Decimal(1))
+    arguments.add_argument("--pairs", type=int, default=250)
     given = arguments.parse_args()
     progress = Terminal(Console(stderr=True))
     settings = Settings()
@@ -111,7 +113,8 @@ def main() -> None:
         )
         lake = lakes.nessie_lake(services)
         load_tpch(bench, lake)
-        plain = Plain(guard, lake, settings.engine("duckdb").threads)
+        used = bench.remote(DUCKDB, lake).settings
+        plain = Plain(guard, lake, {name: used[name] for name in ("threads", "memory_limit", "temp_directory")})
         for name, sql in QUERIES.items():
             into = str(bench.file("cost"))
             harness, script = pairs(

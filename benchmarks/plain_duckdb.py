@@ -13,17 +13,17 @@ import duckdb
 from duckdb_extensions import import_extension
 
 lake = json.loads(sys.stdin.readline())
-con = duckdb.connect()
+con = duckdb.connect(config=lake["config"])  # the settings that the adapter reports, or two settings are compared
 for extension in ("httpfs", "avro", "iceberg"):
     import_extension(extension, con=con)
     con.load_extension(extension)
-con.execute(f"SET threads = {lake['threads']}")
 con.execute(
     f"CREATE SECRET (TYPE s3, KEY_ID '{lake['key']}', SECRET '{lake['secret']}', REGION '{lake['region']}', "
     f"ENDPOINT '{lake['endpoint']}', URL_STYLE 'path', USE_SSL false)"
 )
 con.execute(
-    f"ATTACH '{lake['warehouse']}' AS lake (TYPE iceberg, ENDPOINT '{lake['catalog']}', AUTHORIZATION_TYPE 'none')"
+    f"ATTACH '{lake['warehouse']}' AS lake (TYPE iceberg, ENDPOINT '{lake['catalog']}', AUTHORIZATION_TYPE 'none', "
+    "ACCESS_DELEGATION_MODE 'none', READ_ONLY false)"
 )
 con.execute(f"USE lake.{lake['namespace']}")
 sys.stdout.write('{"ns": 0}\n')

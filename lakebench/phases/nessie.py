@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -94,7 +95,7 @@ def _entry(query: tpch.Query, ref: EngineRef) -> Entry:
         row=f"Q{query.number}",
         column=str(ref),
     )
-    return Entry(case, partial(_tpch_lake, ref=ref), tpch.sql_for(engines.find(ref.name), query))
+    return Entry(case, partial(_tpch_lake, ref=ref, query=query), tpch.sql_for(engines.find(ref.name), query))
 
 
 def _tolerance(query: tpch.Query) -> str:
@@ -107,8 +108,11 @@ def _tpch(bench: Bench) -> Loaded:
     return load_tpch(bench, lakes.nessie_lake(bench.services))
 
 
-def _tpch_lake(bench: Bench, ref: EngineRef) -> Lake:
-    return lake_for(bench, lakes.nessie_lake(bench.services), ref, _tpch(bench).snapshots)
+def _tpch_lake(bench: Bench, ref: EngineRef, query: tpch.Query) -> Lake:
+    """The lake of ``ref`` with the tables that ``query`` names."""
+    words = set(re.findall(r"\w+", query.sql))
+    named = [one for one in _tpch(bench).snapshots if one.table in words]
+    return lake_for(bench, lakes.nessie_lake(bench.services), ref, named)
 
 
 # (b) every engine that writes, and every one that reads
