@@ -41,7 +41,7 @@ Measured on real servers, with the evidence behind every cell.
 
 [bold]Start here[/bold]
 
-  lakebench run phase4 --profile quick    nine engines on one Iceberg snapshot behind Nessie, small
+  lakebench run phase4 --profile quick    every engine on one Iceberg snapshot behind Nessie
   lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
   lakebench doctor                        what would run here, and what is missing
 

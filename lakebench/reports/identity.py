@@ -171,7 +171,7 @@ def _limits(run: Run) -> tuple[tuple[Cell, ...], ...]:
 
 
 def verdict(run: Run) -> tuple[str, bool]:
-    """The run in one line, and whether all that ran passed to its end."""
+    """The run in one line, and whether all that ran passed, or failed as it is known to, to its end."""
     counts = Counter(record.outcome for record in run.cases)
     failures = {kind: count for kind, count in counts.items() if kind.mark == "FAIL"}
     known = sum("known" in record.evidence for record in run.cases)
@@ -191,4 +191,4 @@ def verdict(run: Run) -> tuple[str, bool]:
     if not run.complete:
         why = f" ({run.end.reason})" if run.end and run.end.reason else ""
         text += f". INTERRUPTED{why}: lakebench run --resume {run.header.run} goes on"
-    return text, bool(ran) and not failures and run.complete
+    return text, bool(ran) and known == sum(failures.values()) and run.complete

@@ -130,14 +130,25 @@ def _cell(found: Sequence[Record], links: Mapping[str, str]) -> Cell:
 
 
 def failures(run: Run) -> Table:
-    """Every case that failed, with its reason."""
+    """Every case that failed, with its reason, and what is known of it."""
     links = anchors(run)
     rows = tuple(
-        (Cell(one.case, link=f"#{links[one.case]}"), Cell(label(one.outcome), mark(one.outcome)), Cell(one.reason))
+        (
+            Cell(one.case, link=f"#{links[one.case]}"),
+            Cell(label(one.outcome), mark(one.outcome)),
+            Cell(one.reason),
+            Cell(_known(one)),
+        )
         for one in run.cases
         if failed(one)
     )
-    return Table("What failed", ("case", "outcome", "reason"), rows)
+    return Table("What failed", ("case", "outcome", "reason", "known"), rows)
+
+
+def _known(record: Record) -> str:
+    """What an accepted outcome says of ``record``: versions, reason and link."""
+    told = record.evidence.get("known")
+    return f"{told['reason']} ({told['versions']}) {told['link']}" if told else "no"
 
 
 def unavailable(run: Run) -> Table:

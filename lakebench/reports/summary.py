@@ -66,11 +66,13 @@ def _figures(one: latency.Timed) -> list[Text]:
     return [Text(text) for text in told]
 
 
+def _verdict(record: Record) -> tuple[str, str]:
+    known = "known" in record.evidence
+    return (f"known {label(record.outcome)}", "yellow") if known else (label(record.outcome), "bold red")
+
+
 def _failures(records: list[Record]) -> list[Text]:
-    lines = [
-        Text.assemble((label(one.outcome), "bold red"), f"  {one.case}  {' '.join(one.reason.split())}")
-        for one in records[:_SHOWN]
-    ]
+    lines = [Text.assemble(_verdict(one), f"  {one.case}  {' '.join(one.reason.split())}") for one in records[:_SHOWN]]
     if len(records) > _SHOWN:
         lines.append(Text(f"… and {len(records) - _SHOWN} more: see the report"))
     return lines
