@@ -2,7 +2,7 @@
 
 ``python -m lakebench.checker`` reads requests from standard input and answers on standard output, one JSON object a
 line; tables are files (Arrow IPC, or Parquet), whose paths stand in the requests. The end of standard input ends it.
-:class:`Checker` is the parent's end of it, which never reads a row.
+:class:`Checker` is the parent's end of it, which never reads a row; small tables are written here for the same reason.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from lakebench import answers
 from lakebench.answers import Rules
+from lakebench.datasets import rows as small
+from lakebench.datasets.tpch.data import TableData
 from lakebench.errors import HarnessBug
 from lakebench.guard import Guard
 
@@ -89,6 +91,14 @@ class Checker:
             reply["diffs"],
             reply["unreadable"],
         )
+
+    def write_schema(self, parquet: Path, into: Path) -> None:
+        """Write an Arrow IPC file with no rows and the plain schema of the TPC-H file ``parquet``."""
+        self._ask("write_schema", parquet=str(parquet), into=str(into))
+
+    def write_rows(self, seed: int, numbers: Sequence[int], into: Path) -> None:
+        """Write the small rows of these writers (:func:`lakebench.datasets.rows.rows`) as an Arrow IPC file."""
+        self._ask("write_rows", seed=seed, numbers=list(numbers), into=str(into))
 
     def close(self) -> None:
         """End the process, where there is one."""
@@ -241,7 +251,34 @@ def agree(tables: dict[str, str], rules: dict[str, list[int]]) -> dict[str, Any]
     }
 
 
-_OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"answer": answer, "rows": rows, "agree": agree}
+def write_schema(parquet: str, into: str) -> dict[str, Any]:
+    """The operation ``write_schema``."""
+    _write(TableData("", (Path(parquet),), 0, 0).schema().empty_table(), into)
+    return {}
+
+
+def write_rows(seed: int, numbers: list[int], into: str) -> dict[str, Any]:
+    """The operation ``write_rows``."""
+    import pyarrow as pa
+
+    _write(pa.concat_tables([small.rows(seed, number) for number in numbers]), into)
+    return {}
+
+
+def _write(table: pa.Table, into: str) -> None:
+    import pyarrow as pa
+
+    with pa.OSFile(into, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+_OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
+    "answer": answer,
+    "rows": rows,
+    "agree": agree,
+    "write_schema": write_schema,
+    "write_rows": write_rows,
+}
 
 
 def reply_to(line: bytes) -> dict[str, Any]:

@@ -197,7 +197,7 @@ def run(
         progress.say(f"run {folder.name}: records in {folder}")
     result = harness.run(request, folder, progress, resumed=bool(resume))
     with progress.step("writing the report"):
-        reports.write(folder)
+        reports.write_apart(folder)
     _tell(result, json_)
     return result.code
 

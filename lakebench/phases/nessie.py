@@ -15,12 +15,12 @@ from lakebench.answers import RULES_TEXT
 from lakebench.bench import Bench
 from lakebench.cases import Block, Case, Check, Entry, Evidence, Measurement, same
 from lakebench.catalogs import NessieClient, Reference
-from lakebench.datasets import rows, tpch
+from lakebench.datasets import tpch
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan
 from lakebench.phases import Phase
-from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot, write_arrow
+from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot
 from lakebench.records import Claim, Dataset
 from lakebench.services import lakes
 from lakebench.statistics import median
@@ -191,15 +191,14 @@ def _create(bench: Bench, lake: Lake, table: str) -> None:
 
 def _batch(bench: Bench, *numbers: int) -> Path:
     """The run's batches of rows of these numbers, as one Arrow IPC file."""
-    import pyarrow as pa
+    name = f"batch-{'-'.join(str(number) for number in numbers)}"
 
-    name = "-".join(str(number) for number in numbers)
-    return bench.prepare(
-        f"batch/{name}",
-        lambda: write_arrow(
-            bench, f"batch-{name}", pa.concat_tables([rows.rows(bench.seed, number) for number in numbers])
-        ),
-    )
+    def write() -> Path:
+        path = bench.file(name)
+        bench.checker.write_rows(bench.seed, numbers, path)
+        return path
+
+    return bench.prepare(name, write)
 
 
 def _same(bench: Bench, reader: EngineRef, lake: Lake, scan: Scan, expected: Path) -> dict[str, Any]:

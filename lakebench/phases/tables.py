@@ -104,7 +104,8 @@ def _load_tpch(bench: Bench, lake: Lake) -> Loaded:
     with bench.progress.count(f"loading TPC-H SF {dataset.scale_factor} by {writer}", len(dataset.tables)) as done:
         peaks = []
         for number, (name, table) in enumerate(dataset.tables.items(), start=1):
-            schema = write_arrow(bench, f"schema-{name}", table.schema().empty_table())
+            schema = bench.file(f"schema-{name}")
+            bench.checker.write_schema(table.files[0], schema)
             bench.call(writer, lake, "create", table=name, rows=str(schema))
             files = [str(file) for file in table.files]
             peaks.append(bench.call(writer, lake, "load", _LOAD_LIMIT_S, table=name, files=files)["peak_bytes"])
@@ -150,13 +151,3 @@ def read(bench: Bench, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
     into = bench.file(f"{ref}-{scan.table}")
     bench.call(ref, lake, "scan", scan=vars(scan), into=str(into))
     return into
-
-
-def write_arrow(bench: Bench, name: str, table: Any) -> Path:
-    """``table`` as an Arrow IPC file of this run; its path."""
-    import pyarrow as pa
-
-    path = bench.file(name)
-    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return path

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench import records
-from lakebench.errors import UsageError
+from lakebench.errors import HarnessBug, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,6 +30,20 @@ def write(run_dir: Path) -> tuple[Path, Path]:
     _replace(made[0], markdown.render(contents))
     _replace(made[1], html.render(contents))
     return made
+
+
+def write_apart(run_dir: Path) -> None:
+    """:func:`write` in a process of its own: drawing takes more memory than all the rest of a run's parent.
+
+    Raises:
+        UsageError: the records cannot be read, or the reports not written.
+        HarnessBug: the drawing itself failed.
+    """
+    command = [sys.executable, "-m", "lakebench.reports", str(run_dir.resolve())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise UsageError(said[-1]) if len(said) == 1 else HarnessBug(f"the report was not written: {said[-1]}")
 
 
 def summarise(run_dir: Path, console: Console) -> None:

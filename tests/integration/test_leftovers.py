@@ -118,7 +118,7 @@ def test_after_a_normal_end(folder: Path) -> None:
             peak = max(peak, psutil.Process(started.process.pid).memory_info().rss)
         time.sleep(0.1)
     assert started.process.returncode == 0, started.log.read_text()
-    assert 0 < peak < PARENT_BYTES
+    assert 0 < peak < PARENT_BYTES, peak
     assert_all_gone(started, ports)
     assert next(iter(started.output.glob("*/report.html"))).stat().st_size > 0
 

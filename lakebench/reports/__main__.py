@@ -1,0 +1,12 @@
+"""``python -m lakebench.reports FOLDER`` writes the reports of a run, in a process of its own."""
+
+import sys
+from pathlib import Path
+
+from lakebench import reports
+from lakebench.errors import UsageError
+
+try:
+    reports.write(Path(sys.argv[1]))
+except UsageError as error:
+    sys.exit(str(error))
