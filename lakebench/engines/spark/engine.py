@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
     from lakebench.model import Lake, Scan
 
+# Every session of this process. PySpark's SparkSession.__del__ waits for a thread pool that all sessions share; run by
+# the garbage collector while that pool takes a task, it waits for ever. So no session is ever collected.
+_SESSIONS: list[Any] = []
 _RETRIES = 4  # of a call that finds no server: the client's default goes on for ten minutes
 _GONE = ("UNAVAILABLE", "RetriesExceeded", "SESSION_NOT_FOUND", "SESSION_CLOSED", "Connection refused")
 _CONFLICTS = ("CommitFailedException", "ValidationException: Found conflicting", "AlreadyExistsException: Branch")
@@ -44,6 +47,7 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
         self._lake = lake
         with self._errors():
             self._session = self._connect()
+            _SESSIONS.append(self._session)
             for key, value in self.catalog_settings(lake).items():
                 self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
         self._using = False
