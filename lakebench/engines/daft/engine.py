@@ -33,7 +33,8 @@ class Daft(Engine, CanQuery, CanScan, CanCreate, CanAppend):
     title: ClassVar[str] = "Daft"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "daft"
-    preload: ClassVar[tuple[str, ...]] = ("daft", "pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
+    # Not daft itself: what it sends and shows is decided by variables that open sets before the import.
+    preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0")
 
     _session: Any = None

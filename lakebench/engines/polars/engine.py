@@ -25,7 +25,8 @@ class Polars(Engine, CanQuery, CanScan, CanAppend):
     title: ClassVar[str] = "Polars"
     dialect: ClassVar[str] = "postgres"
     distribution: ClassVar[str] = "polars"
-    preload: ClassVar[tuple[str, ...]] = ("polars", "pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
+    # Not polars itself: open sets its number of threads before the import.
+    preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
 
     _catalog: Any = None
