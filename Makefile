@@ -1,8 +1,10 @@
 # Two commands on a fresh machine with Python 3.11 to 3.13 and make:
 #   make run     sets up everything and runs phase 4
 #   make test    sets up everything and passes the tests
+# and one more:
+#   make interop sets up everything and runs the interoperability matrix
 .DEFAULT_GOAL := help
-.PHONY: help run test setup bench lint lock answers clean
+.PHONY: help run interop test setup bench lint lock answers clean
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
@@ -17,6 +19,9 @@ help:
 
 run: $(READY)
 	.venv/bin/lakebench run phase4 $(ARGS)
+
+interop: $(READY)
+	.venv/bin/lakebench run interop $(ARGS)
 
 test: $(READY) lint
 	.venv/bin/python -m pytest $(ARGS)

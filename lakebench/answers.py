@@ -39,13 +39,17 @@ RULES_TEXT = {
         "decimal division keeps four digits in some engines); a floating-point value by 1e-11 of itself"
     ),
 }
+SHOWN_CHARACTERS = 200
+SHOWN_COLUMNS = 40
+UUIDS = {"extension<arrow.uuid>", "fixed_size_binary[16]"}
+"""The Arrow types that UUIDs are kept in."""
 _SHOWN_ROWS = 10
-_SHOWN_CHARACTERS = 200
-_SHOWN_COLUMNS = 40
 # Above this, an answer with the wrong number of rows is not searched for the rows that are wrong.
 _SEARCHED_ROWS = 1_000_000
 _RESEMBLING_ROWS = 1000
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
+_EPOCH = date(1970, 1, 1).toordinal()
+_INSTANTS = {"time", "timestamp", "timestamptz"}
 _NAN = ("NaN",)
 _MINUS_ZERO = ("-0.0",)
 
@@ -153,12 +157,21 @@ def same_rows(actual: pa.Table, expected: pa.Table) -> Sameness:
     if wrong:
         return Sameness(wrong)
     actual = _with_uuids_as(actual, expected)
-    got, wanted = rows(actual), rows(expected)
+    return same_cells(actual, expected, rows(actual), rows(expected))
+
+
+def same_cells(actual: pa.Table, expected: pa.Table, got: Sequence[Row], wanted: Sequence[Row]) -> Sameness:
+    """Whether ``got``, the rows of ``actual``, are the rows ``wanted`` of ``expected``, in any order.
+
+    Columns that differ and have lost their type are named in the message with both types.
+    """
     missing = list((Counter(wanted) - Counter(got)).elements())
     unexpected = list((Counter(got) - Counter(wanted)).elements())
     if missing or unexpected:
         columns = [_Column(n, actual, expected, Rules()) for n in range(expected.num_columns)]
-        return Sameness(_values(expected, got, wanted, missing, unexpected, columns))
+        diff = _values(expected, got, wanted, missing, unexpected, columns)
+        types = [one for one in _type_differences(actual, expected) if one.rpartition(": ")[0] in diff.columns]
+        return Sameness(dataclasses.replace(diff, message="; ".join([diff.message, *types])))
     return Sameness(None, _type_differences(actual, expected))
 
 
@@ -253,19 +266,19 @@ def _columns(actual: pa.Table, expected: pa.Table) -> Diff | None:
         message = f"columns in another order: {_list(actual.column_names)} instead of {_list(expected.column_names)}"
     else:
         return None
-    names = (tuple(expected.column_names[:_SHOWN_COLUMNS]),)
+    names = (tuple(expected.column_names[:SHOWN_COLUMNS]),)
     return Diff(
         "columns",
         message,
         expected.num_rows,
         actual.num_rows,
         expected=names,
-        actual=(tuple(actual.column_names[:_SHOWN_COLUMNS]),),
+        actual=(tuple(actual.column_names[:SHOWN_COLUMNS]),),
     )
 
 
 def _list(names: Iterable[str]) -> str:
-    return ", ".join(names)[:_SHOWN_CHARACTERS]
+    return ", ".join(names)[:SHOWN_CHARACTERS]
 
 
 def _too_many(actual: pa.Table, expected: pa.Table) -> Diff | None:
@@ -316,7 +329,7 @@ def _values(
         missing=len(missing),
         unexpected=len(unexpected),
         columns=differing,
-        names=tuple(expected.column_names[:_SHOWN_COLUMNS]),
+        names=tuple(expected.column_names[:SHOWN_COLUMNS]),
         expected=_shown(missing),
         actual=_shown(unexpected),
     )
@@ -326,7 +339,7 @@ def _differing(missing: Sequence[Row], unexpected: Sequence[Row], columns: Seque
     """The columns in which the first wrong row differs from the expected row that it resembles most."""
     likeness = [sum(column.same(unexpected[0], row) for column in columns) for row in missing[:_RESEMBLING_ROWS]]
     nearest = missing[likeness.index(max(likeness))]
-    return tuple(column.name for column in columns if not column.same(unexpected[0], nearest))[:_SHOWN_COLUMNS]
+    return tuple(column.name for column in columns if not column.same(unexpected[0], nearest))[:SHOWN_COLUMNS]
 
 
 def _order(expected: pa.Table, got: Sequence[Row], wanted: Sequence[Row], keys: Sequence[_Column]) -> Diff | None:
@@ -341,21 +354,48 @@ def _order(expected: pa.Table, got: Sequence[Row], wanted: Sequence[Row], keys: 
         len(wanted),
         len(got),
         columns=names,
-        names=tuple(expected.column_names[:_SHOWN_COLUMNS]),
+        names=tuple(expected.column_names[:SHOWN_COLUMNS]),
         expected=_shown([wanted[n] for n in wrong[:_SHOWN_ROWS]]),
         actual=_shown([got[n] for n in wrong[:_SHOWN_ROWS]]),
     )
 
 
 def _shown(some: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(_text(cell) for cell in row[:_SHOWN_COLUMNS]) for row in some[:_SHOWN_ROWS])
+    return tuple(tuple(_text(cell) for cell in row[:SHOWN_COLUMNS]) for row in some[:_SHOWN_ROWS])
 
 
 def _text(cell: Any) -> str:
     if cell is None:
         return "NULL"
-    text = str(cell)
-    return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}…"
+    text = _told(cell)
+    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
+
+
+def _told(cell: Any) -> str:
+    """A cell of :func:`rows` for people: an instant as one, not as nanoseconds."""
+    if isinstance(cell, bytes):
+        return f"0x{cell.hex()}"
+    if not isinstance(cell, tuple):
+        return str(cell)
+    name, *rest = cell or ("",)
+    if name in _INSTANTS and len(rest) == 1 and isinstance(rest[0], int):
+        return _instant(name, rest[0])
+    if cell in {_NAN, _MINUS_ZERO} or name == "bool":
+        return str(cell[-1])
+    return f"({', '.join(map(_told, cell))})"
+
+
+def _instant(name: str, ns: int) -> str:
+    """Nanoseconds as a time of day or since 1970, beyond the years that Python knows as they are."""
+    seconds, fraction = divmod(ns, 10**9)
+    days, seconds = divmod(seconds, 24 * 60 * 60)
+    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:09}".rstrip("0").rstrip(".")
+    if name == "time":
+        return clock if not days else f"{name} {ns} ns"
+    day = _date(days)
+    if not isinstance(day, date):
+        return f"{name} {ns} ns"
+    return f"{day} {clock}{' UTC' if name == 'timestamptz' else ''}"
 
 
 def _type_differences(actual: pa.Table, expected: pa.Table) -> tuple[str, ...]:
@@ -381,7 +421,7 @@ def _with_uuids_as(actual: pa.Table, expected: pa.Table) -> pa.Table:
 
 
 def _is_uuid(kind: pa.DataType) -> bool:
-    return str(kind) in {"extension<arrow.uuid>", "fixed_size_binary[16]"}
+    return str(kind) in UUIDS
 
 
 def _cells(array: pa.Array) -> list[Any]:
@@ -419,13 +459,32 @@ def _temporal(array: pa.Array) -> list[Any]:
     import pyarrow as pa
 
     kind = array.type
-    if pa.types.is_date(kind) or pa.types.is_interval(kind):
+    if pa.types.is_date(kind):
+        return _dates(array)
+    if pa.types.is_interval(kind):
         values: list[Any] = array.to_pylist()
         return values
     name = "timestamptz" if pa.types.is_timestamp(kind) and kind.tz else str(kind).partition("[")[0].rstrip("3264")
     whole = pa.int32() if kind.bit_width == pa.int32().bit_width else pa.int64()
     factor = _NS[kind.unit]
     return [None if value is None else (name, value * factor) for value in array.view(whole).to_pylist()]
+
+
+def _dates(array: pa.Array) -> list[Any]:
+    """Dates; one beyond the years that Python knows is its number of days since 1970."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_date64(array.type):
+        array = pc.cast(array, pa.date32(), safe=False)
+    return [None if one is None else _date(one) for one in array.view(pa.int32()).to_pylist()]
+
+
+def _date(days: int) -> Any:
+    try:
+        return date.fromordinal(_EPOCH + days)
+    except (OverflowError, ValueError):
+        return ("date", days)
 
 
 def _nested(array: pa.Array) -> list[Any]:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 import random
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from lakebench import environments
+from lakebench.accepted import Baseline
 from lakebench.checker import Checker
 from lakebench.config import Settings
 from lakebench.engines import Engine, find
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, ServiceLost, Timeout
 from lakebench.guard import Guard
 from lakebench.measure import Profile
-from lakebench.model import EngineRef, EngineSettings, Lake
+from lakebench.model import EngineRef, EngineSettings, Lake, Selection
 from lakebench.progress import Progress
 from lakebench.remote import Remote
 from lakebench.services import Services
@@ -23,6 +25,7 @@ from lakebench.services.object_store import counters
 
 _OPEN_LIMIT_S = 120.0
 _ENGINE_SHARE = 0.75  # of a worker's memory limit, for the engine itself; the rest is Python and Arrow
+_ALL, _NOTHING = Selection(), Baseline()
 Prepared = TypeVar("Prepared")
 
 
@@ -30,7 +33,7 @@ class Bench:
     """One run's services, workers and results. The harness makes it; phases use it.
 
     ``refs`` are the engines of the run in the order the user named them; ``foundation`` names the services that every
-    case stands on (object store, catalog).
+    case stands on (object store, catalog); ``writer`` writes the dataset, and is empty where there is none.
     """
 
     def __init__(
@@ -45,15 +48,19 @@ class Bench:
         profile: Profile,
         seed: int,
         foundation: tuple[str, ...],
+        selection: Selection = _ALL,
+        baseline: Baseline = _NOTHING,
     ) -> None:
         self.settings, self.guard, self.services, self.progress = settings, guard, services, progress
         self.refs, self.writer, self.profile, self.seed, self.foundation = refs, writer, profile, seed, foundation
+        self.selection, self.baseline = selection, baseline
         self.checker = Checker(guard)
         self.opened: dict[EngineRef, Remote] = {}
         self._remotes: dict[EngineRef, Remote] = {}
         self._unavailable: dict[EngineRef, EngineUnavailable] = {}
         self._prepared: dict[str, Any] = {}
         self._numbers = itertools.count()
+        self._looking = threading.Lock()
         self._folder = guard.folder / "results"
         self._folder.mkdir()
 
@@ -128,6 +135,10 @@ class Bench:
         Raises:
             ServiceLost: one of the services that the run stands on is gone.
         """
+        with self._looking:
+            return self._looked(ref, error)
+
+    def _looked(self, ref: EngineRef, error: LakebenchError) -> LakebenchError:
         for name in self.foundation:
             if not self.services.alive(name):
                 tail = self.services.log_tail(name)
@@ -180,7 +191,7 @@ class Bench:
         Raises:
             UsageError: there is no such version of an engine.
         """
-        for ref in dict.fromkeys((*self.refs, EngineRef(self.writer))):
+        for ref in dict.fromkeys((*self.refs, *([EngineRef(self.writer)] if self.writer else []))):
             try:
                 self._remotes[ref] = self._start(ref, find(ref.name))
             except EngineUnavailable as error:

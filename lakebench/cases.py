@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lakebench import claims, resources
+from lakebench import accepted, resources
 from lakebench.answers import Rules
 from lakebench.bench import Bench
 from lakebench.checker import Agreed, Checked
@@ -58,8 +58,8 @@ def record(
 def failure(bench: Bench, case: Case, began: tuple[str, float], error: LakebenchError, evidence: Evidence) -> Record:
     """The record of a case that did not pass. It has no latency: only a verified answer has a time."""
     told = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
-    if known := claims.accepted_as(case.id, error.outcome):
-        told["known"] = {"reason": known.reason, "versions": known.versions, "link": known.link}
+    if known := accepted.known(case.id, error.outcome, bench.baseline):
+        told["known"] = known
     return _record(bench, case, began, error.outcome, str(error), told, ())
 
 

@@ -6,13 +6,19 @@ from importlib.metadata import PackageNotFoundError, version
 
 from lakebench import engines as known
 from lakebench import phases as questions
+from lakebench.model import Selection
 from lakebench.services import SERVICES
 
 
 def phases() -> list[dict[str, str]]:
     """Name, subject and title of each phase, and what it stands on."""
     return [
-        {"phase": one.name, "subject": one.subject, "title": one.title, "services": ", ".join(one.services)}
+        {
+            "phase": one.name,
+            "subject": one.subject,
+            "title": one.title,
+            "services": ", ".join(one.services(Selection())),
+        }
         for one in questions.phases().values()
     ]
 
@@ -26,7 +32,7 @@ def engines() -> list[dict[str, str]]:
             "version": _installed(engine.distribution),
             "abilities": ", ".join(known.abilities(engine)),
             "server": engine.service or "",
-            "catalog": engine.catalog.value,
+            "catalogs": ", ".join(engine.catalogs),
         }
         for name, engine in known.engines().items()
     ]
@@ -52,6 +58,22 @@ def datasets() -> list[dict[str, str]]:
             "command": "lakebench data tpch --sf N",
             "reference answers": f"at SF {answered}; elsewhere the engines are held against each other",
         }
+    ]
+
+
+def features() -> list[dict[str, str]]:
+    """Each interop feature: its group, format version and title, and where it stands."""
+    from lakebench.datasets.interop.features import FEATURES
+
+    return [
+        {
+            "feature": one.id,
+            "group": one.group,
+            "format": f"v{one.format_version}",
+            "title": one.title,
+            "source": one.source,
+        }
+        for one in FEATURES
     ]
 
 

@@ -13,6 +13,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,9 +23,14 @@ from typing import IO, TYPE_CHECKING, Any
 from lakebench import answers
 from lakebench.answers import Rules
 from lakebench.datasets import rows as small
+from lakebench.datasets.interop import inspector, oracle
+from lakebench.datasets.interop.feature import Proof
+from lakebench.datasets.interop.same import same_read as same_as_expected
 from lakebench.datasets.tpch.data import TableData
 from lakebench.errors import HarnessBug
 from lakebench.guard import Guard
+from lakebench.model import ObjectStore
+from lakebench.operations import Operation, Read, from_json, to_json
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -65,12 +71,26 @@ class Agreed:
     unreadable: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Inspected:
+    """What the inspector found: facts, what the specification forbids, and the proofs that do not hold, in words.
+
+    ``files`` are the live data and delete files: ``path``, ``content``, ``format``, ``records``, ``bytes``.
+    """
+
+    facts: Mapping[str, Any]
+    violations: tuple[str, ...]
+    missing: tuple[str, ...]
+    files: tuple[Mapping[str, Any], ...] = ()
+
+
 class Checker:
-    """The checker process, started with the first question."""
+    """The checker process, started with the first question. Threads take turns."""
 
     def __init__(self, guard: Guard) -> None:
         self._guard = guard
         self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
 
     def answer(self, actual: Path, expected: Mapping[str, Path], rules: Rules) -> Checked:
         """Compare the answer in ``actual`` with each of ``expected`` (source → file)."""
@@ -100,6 +120,40 @@ class Checker:
         """Write the small rows of these writers (:func:`lakebench.datasets.rows.rows`) as an Arrow IPC file."""
         self._ask("write_rows", seed=seed, numbers=list(numbers), into=str(into))
 
+    def write_expected(
+        self,
+        program: Sequence[Operation],
+        reads: Sequence[Read],
+        succeeded: Sequence[Sequence[bool]],
+        metadata: Mapping[str, Any],
+        store: ObjectStore,
+        into: Sequence[Path],
+    ) -> None:
+        """Write what each of ``reads`` has to give after ``program`` as Arrow IPC files, by the oracle.
+
+        Names are those of the program. ``succeeded`` says of each concurrent operation, in order, which of its parts
+        count. A metadata table is what the table's ``metadata`` JSON and the manifests in ``store`` say.
+        """
+        self._ask(
+            "write_expected",
+            program=[to_json(one) for one in program],
+            reads=[oracle.read_to_json(one) for one in reads],
+            succeeded=succeeded,
+            metadata=metadata,
+            store=dataclasses.asdict(store),
+            into=[str(one) for one in into],
+        )
+
+    def inspect(self, metadata: Mapping[str, Any], store: ObjectStore, proof: Sequence[Proof] = ()) -> Inspected:
+        """What the table with this ``metadata`` JSON physically is."""
+        proofs = [dataclasses.asdict(one) for one in proof]
+        reply = self._ask("inspect", metadata=metadata, store=dataclasses.asdict(store), proof=proofs)
+        return Inspected(reply["facts"], tuple(reply["violations"]), tuple(reply["missing"]), tuple(reply["files"]))
+
+    def same_read(self, actual: Path, expected: Path) -> Checked:
+        """Compare a reader's answer with what :meth:`write_expected` wrote."""
+        return _checked(self._ask("same_read", actual=str(actual), expected=str(expected)))
+
     def close(self) -> None:
         """End the process, where there is one."""
         if self._process is None:
@@ -108,6 +162,10 @@ class Checker:
         self._process = None
 
     def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
+        with self._turn:
+            return self._reply(operation, arguments)
+
+    def _reply(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
         process = self._process = self._process or self._start()
         if process.stdin is None or process.stdout is None:  # pragma: no cover - Popen was given pipes
             raise HarnessBug("the checker has no pipes")
@@ -265,6 +323,36 @@ def write_rows(seed: int, numbers: list[int], into: str) -> dict[str, Any]:
     return {}
 
 
+def write_expected(
+    program: list[dict[str, Any]],
+    reads: list[dict[str, Any]],
+    succeeded: list[list[bool]],
+    metadata: dict[str, Any],
+    store: dict[str, Any],
+    into: list[str],
+) -> dict[str, Any]:
+    """The operation ``write_expected``."""
+    known = oracle.Oracle([from_json(one) for one in program], succeeded)
+    for one, path in zip(map(oracle.read_from_json, reads), into, strict=True):
+        of_metadata = inspector.metadata_rows(metadata, ObjectStore(**store), one) if one.metadata else None
+        _write(known.answer(one) if of_metadata is None else of_metadata, path)
+    return {}
+
+
+def inspect(metadata: dict[str, Any], store: dict[str, Any], proof: list[dict[str, Any]]) -> dict[str, Any]:
+    """The operation ``inspect``."""
+    return inspector.inspected(metadata, ObjectStore(**store), [Proof(**one) for one in proof])
+
+
+def same_read(actual: str, expected: str) -> dict[str, Any]:
+    """The operation ``same_read``."""
+    got = _read_actual(actual)
+    if isinstance(got, answers.Diff):
+        return _reply(got, None)
+    same = same_as_expected(got, read(expected))
+    return _reply(same.diff, got, type_differences=same.type_differences)
+
+
 def _write(table: pa.Table, into: str) -> None:
     import pyarrow as pa
 
@@ -278,6 +366,9 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "agree": agree,
     "write_schema": write_schema,
     "write_rows": write_rows,
+    "write_expected": write_expected,
+    "inspect": inspect,
+    "same_read": same_read,
 }
 
 

@@ -1,21 +1,88 @@
-"""Accepted outcomes: known failures, with the version they were seen at and where they are told of."""
+"""What engines claim of themselves, and known failures: ``claims.toml`` beside each engine and beside the phases.
+
+``docs/claims.md`` describes the file. What no file speaks of is unknown, which is not the same as not supported.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
+import enum
 import fnmatch
 import functools
 import inspect
+import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion
 
 from lakebench import phases
 from lakebench.engines import engines
 from lakebench.errors import HarnessBug
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import Outcome
 
 FILE = "claims.toml"
+Side = Literal["read", "write"]
+_VERSIONS = re.compile(r"([A-Za-z][\w.-]*)?\s*([<>=!~].*)")
+
+
+class Support(enum.StrEnum):
+    """What is claimed of a topic; ``full`` is reading and writing."""
+
+    FULL = "full"
+    READ = "read"
+    WRITE = "write"
+    NONE = "none"
+    UNKNOWN = "unknown"
+
+
+class Verdict(enum.StrEnum):
+    """An outcome held against what was claimed."""
+
+    AS_CLAIMED = "as claimed"
+    BETTER = "better than claimed"
+    BROKEN = "broken claim"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class ClaimOf:
+    """What an engine says of ``topic``, where (``source``), and when that was read (``date``, ISO 8601).
+
+    ``versions`` says which versions it speaks of: a specifier (``>=1.5``) of the engine's own version, or of another
+    component that the engine reports (``iceberg>=1.12``); empty means any.
+    """
+
+    topic: str
+    support: Support
+    source: str
+    date: str
+    since: str = ""
+    versions: str = ""
+
+    def covers(self, side: Side) -> bool:
+        """Whether ``side`` is claimed to work."""
+        return self.support in {Support.FULL, side}
+
+    def speaks_of(self, versions: Mapping[str, str]) -> bool:
+        """Whether it is about an engine that reports ``versions``, its own first."""
+        component, specifier = _specifier(self.versions)
+        if not specifier:
+            return True
+        running = versions.get(component) if component else next(iter(versions.values()), None)
+        try:
+            return running is not None and specifier.contains(running, prereleases=True)
+        except InvalidVersion:
+            return False
+
+    def to_json(self) -> dict[str, str]:
+        """As JSON values, for the evidence of a case."""
+        return {name: str(value) for name, value in dataclasses.asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -29,6 +96,57 @@ class Accepted:
     link: str = ""
 
 
+@dataclass(frozen=True)
+class _File:
+    """What a ``claims.toml`` says: claims of all engines of its folder, and those of one of them by its name.
+
+    ``readers`` are engines that only read, with the source of that: what the folder's claims say of writing is not
+    about them.
+    """
+
+    claims: Mapping[str, tuple[ClaimOf, ...]]
+    own: Mapping[str, Mapping[str, tuple[ClaimOf, ...]]]
+    readers: Mapping[str, str]
+    accepted: tuple[Accepted, ...]
+
+
+def claim_of(engine: str, feature: str, topic: str, versions: Mapping[str, str] | str) -> ClaimOf | None:
+    """What ``engine`` at ``versions`` claims of ``feature``, or else of its ``topic``; ``None`` where nobody says.
+
+    ``versions`` are what the running engine reports, its own first, or that alone.
+
+    Raises:
+        HarnessBug: the engine's ``claims.toml`` cannot be read.
+    """
+    running = {engine: versions} if isinstance(versions, str) else versions
+    file = _file(_folder(engine) / FILE)
+    for name in (feature, topic):
+        for claim in file.own.get(engine, {}).get(name, ()):
+            if claim.speaks_of(running):
+                return claim
+        for claim in file.claims.get(name, ()):
+            if claim.speaks_of(running):
+                return _as_reader(claim, file.readers[engine]) if engine in file.readers else claim
+    return None
+
+
+def _as_reader(claim: ClaimOf, source: str) -> ClaimOf:
+    """``claim`` as it holds for an engine that only reads."""
+    left = {Support.FULL: Support.READ, Support.WRITE: Support.NONE}.get(claim.support, claim.support)
+    return dataclasses.replace(claim, support=left, source=f"{claim.source}; {source}")
+
+
+def verdict(claim: ClaimOf | None, side: Side, outcome: Outcome) -> Verdict | None:
+    """``outcome`` of reading or writing, held against ``claim``; ``None`` where it did not run."""
+    if outcome is Outcome.UNAVAILABLE:
+        return None
+    if claim is None or claim.support is Support.UNKNOWN:
+        return Verdict.UNKNOWN
+    if outcome is Outcome.PASS:
+        return Verdict.AS_CLAIMED if claim.covers(side) else Verdict.BETTER
+    return Verdict.BROKEN if claim.covers(side) else Verdict.AS_CLAIMED
+
+
 @functools.cache
 def accepted() -> tuple[Accepted, ...]:
     """Every accepted outcome: of the phases, and of every engine known here.
@@ -36,51 +154,75 @@ def accepted() -> tuple[Accepted, ...]:
     Raises:
         HarnessBug: a ``claims.toml`` cannot be read.
     """
-    beside = [Path(inspect.getfile(engine)).parent for engine in engines().values()]
-    files = dict.fromkeys(folder / FILE for folder in (Path(phases.__file__).parent, *beside))
-    return tuple(one for file in files if file.exists() for one in _read(file))
+    folders = dict.fromkeys([Path(phases.__file__).parent, *(_folder(name) for name in engines())])
+    return tuple(one for folder in folders for one in _file(folder / FILE).accepted)
 
 
-def _read(file: Path) -> tuple[Accepted, ...]:
-    try:
-        listed = tomllib.loads(file.read_text(encoding="utf-8")).get("accepted", [])
-        return tuple(Accepted(**{**one, "outcome": Outcome(one["outcome"])}) for one in listed)
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise HarnessBug(f"{file}: {error}") from None
-
-
-def _of(case: str) -> Accepted | None:
+def accepted_for(case: str) -> Accepted | None:
     """The accepted outcome that speaks of the case with this id, whatever became of it this time."""
     return next((one for one in accepted() if fnmatch.fnmatchcase(case, one.case)), None)
 
 
 def accepted_as(case: str, outcome: Outcome) -> Accepted | None:
     """The accepted outcome that ``case`` has had, where it is one."""
-    expected = _of(case)
+    expected = accepted_for(case)
     return expected if expected is not None and expected.outcome is outcome else None
 
 
-def is_accepted(case: Record) -> bool:
-    """Whether ``case`` is as expected: passed, did not run here, or failed as it is known to."""
-    if case.outcome in {Outcome.PASS, Outcome.UNAVAILABLE}:
-        return True
-    return accepted_as(case.case, case.outcome) is not None
+def _folder(engine: str) -> Path:
+    return Path(inspect.getfile(engines()[engine])).parent
 
 
-def stale(cases: Iterable[Record]) -> list[tuple[Record, Accepted]]:
-    """Cases that pass although a failure is accepted: the acceptance is to be taken back."""
-    found = ((case, _of(case.case)) for case in cases if case.outcome is Outcome.PASS)
-    return [(case, expected) for case, expected in found if expected is not None]
+@functools.cache
+def _file(path: Path) -> _File:
+    """What stands in the file at ``path``; nothing where there is none."""
+    try:
+        told = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        own = {name: dict(value) for name, value in told.items() if isinstance(value, dict) and name != "claims"}
+        readers = {name: str(value.pop("read_only")) for name, value in own.items() if "read_only" in value}
+        return _File(
+            claims=_claims(told.get("claims", {})),
+            own={name: _claims(value) for name, value in own.items()},
+            readers=readers,
+            accepted=tuple(Accepted(**{**one, "outcome": Outcome(one["outcome"])}) for one in told.get("accepted", [])),
+        )
+    except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+        raise HarnessBug(f"{path}: {error}") from None
 
 
-def exit_code(cases: Iterable[Record]) -> ExitCode:
-    """What the outcomes of a run make of its exit code."""
-    told = list(cases)
-    unexpected = [case for case in told if not is_accepted(case)]
-    if any(case.outcome is Outcome.WRONG for case in unexpected):
-        return ExitCode.WRONG_ANSWER
-    if unexpected:
-        return ExitCode.WORSE
-    if all(case.outcome is Outcome.UNAVAILABLE for case in told):
-        return ExitCode.NOTHING_RAN
-    return ExitCode.OK
+def _claims(told: Mapping[str, Any]) -> dict[str, tuple[ClaimOf, ...]]:
+    """Topic → its claims; several of one topic are told apart by their ``versions``."""
+    listed = {topic: value if isinstance(value, list) else [value] for topic, value in told.items()}
+    return {topic: tuple(_claim(topic, one) for one in values) for topic, values in listed.items()}
+
+
+def _claim(topic: str, told: Mapping[str, Any]) -> ClaimOf:
+    try:
+        date = _date(told["date"])
+        claim = ClaimOf(**{**told, "topic": topic, "support": Support(told["support"]), "date": date})
+        _specifier(claim.versions)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the claim {topic}: {error}") from None
+    return claim
+
+
+def _date(told: Any) -> str:
+    if not isinstance(told, dt.date):
+        raise TypeError(f"date = {told!r} is not a date: write 2026-11-21 without quotes")
+    return told.isoformat()
+
+
+@functools.cache
+def _specifier(text: str) -> tuple[str, SpecifierSet]:
+    """Component (empty: the engine itself) and specifier of ``text``.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    found = _VERSIONS.fullmatch(text.strip())
+    if text and not found:
+        raise ValueError(f"versions = {text!r} is neither '>=1.5' nor 'iceberg>=1.12'")
+    try:
+        return (found[1] or "", SpecifierSet(found[2])) if found else ("", SpecifierSet())
+    except InvalidSpecifier as error:
+        raise ValueError(f"versions: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import json
 import os
+import shlex
 import signal
 import sys
 import traceback
@@ -17,7 +18,7 @@ import typer
 from rich.console import Console
 
 from lakebench.errors import HarnessBug, LakebenchError, UsageError
-from lakebench.model import ExitCode, Runtime
+from lakebench.model import ExitCode, Runtime, Selection
 
 if TYPE_CHECKING:
     from lakebench.config import Settings
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # The base of what typer raises for a command line that it cannot read; typer gives it no public name.
 _CommandLineError: Any = typer.BadParameter.__base__
+_SHOWN = 20
+_INTEROP = "The interop matrix"
 _OTHERS = ("lakebench", "lakebench-k8s")
 _ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -43,6 +46,7 @@ Measured on real servers, with the evidence behind every cell.
 
   lakebench run phase4 --profile quick    every engine on one Iceberg snapshot behind Nessie
   lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
+  lakebench run interop                   who reads what whom wrote, feature by feature
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse; 2 usage or settings; 3 nothing could
@@ -150,7 +154,7 @@ def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Set
 @app.command()
 def run(
     phase: Annotated[
-        list[str] | None, typer.Argument(metavar="PHASE…", help="Phases by number or subject: phase4 or nessie.")
+        list[str] | None, typer.Argument(metavar="PHASE…", help="Phases by name or subject: phase4 or nessie, interop.")
     ] = None,
     sf: ScaleFactor = None,
     engines: Annotated[
@@ -172,6 +176,28 @@ def run(
     time_limit: Annotated[
         float | None, typer.Option(min=0.1, metavar="SECONDS", help="Limit of one execution instead of the profile's.")
     ] = None,
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GLOBS",
+            help="Interop: features, separated by commas, * is any text. Default: all.",
+            rich_help_panel=_INTEROP,
+        ),
+    ] = None,
+    writers: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINES", help="Interop: who writes. Default: all that can.", rich_help_panel=_INTEROP),
+    ] = None,
+    readers: Annotated[
+        str | None,
+        typer.Option(metavar="ENGINES", help="Interop: who reads. Default: all that can.", rich_help_panel=_INTEROP),
+    ] = None,
+    catalog: Annotated[
+        str, typer.Option(help="Interop: the catalog, rest, nessie, jdbc or rest-bridge.", rich_help_panel=_INTEROP)
+    ] = "rest",
+    use_up: Annotated[
+        bool, typer.Option("--use-up", help="Use the services that lakebench up started; what is not up is started.")
+    ] = False,
     json_: Json = False,
 ) -> int:
     """Put a phase's question to the engines, and write the report.
@@ -180,17 +206,22 @@ def run(
 
       lakebench run phase4 --profile quick
       lakebench run phase4 --sf 1 --engines duckdb,trino,duckdb@1.4.4
+      lakebench run interop --features 'deletion-*' --writers spark,duckdb
+      lakebench run interop --engines duckdb@1.4.4,duckdb@1.5.5
       lakebench run --resume 20261121T101500Z-phase4-a1b2
     """
     from lakebench import harness, reports
 
     settings = _settings(runtime, output)
+    if use_up:
+        settings = _with_up(settings)
     if resume:
         _only_resume(phase)
         folder = _folder(settings, resume)
         request = harness.again(folder, settings)
     else:
-        request = _request(settings, phase, engines, writer, _profile(profile, sf, repeat, time_limit), seed)
+        selection = _selection(engines, features, writers, readers, catalog)
+        request = _request(settings, phase, engines, writer, _profile(profile, sf, repeat, time_limit), seed, selection)
         folder = settings.output / harness.new_id(request)
     progress = _progress(json_)
     if not json_:
@@ -225,8 +256,51 @@ def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | 
     return replace(profile, protocol=protocol, scale_factor=profile.scale_factor if sf is None else scale_factor(sf))
 
 
+def _with_up(settings: Settings) -> Settings:
+    """``settings`` with the services that are up in the place of ours."""
+    from lakebench import explore
+
+    return explore.settings(settings)
+
+
+def _selection(
+    chosen: str | None, features: str | None, writers: str | None, readers: str | None, catalog: str
+) -> Selection:
+    """What of the matrix is asked for, checked; ``--engines`` names readers and writers alike."""
+    from lakebench.datasets.interop.features import chosen as known
+    from lakebench.engines import CanOperate, CanScan, able
+    from lakebench.services.lakes import CATALOGS
+
+    if catalog not in CATALOGS:
+        raise UsageError(f"unknown catalog '{catalog}': valid names are {', '.join(CATALOGS)}")
+    known(_listed(features))
+    return Selection(
+        features=_listed(features),
+        writers=able(_listed(writers), CanOperate, "write the features") if writers else _those(chosen, CanOperate),
+        readers=able(_listed(readers), CanScan, "read tables") if readers else _those(chosen, CanScan),
+        catalog=catalog,
+    )
+
+
+def _listed(text: str | None) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(one.strip() for one in (text or "").split(",") if one.strip()))
+
+
+def _those(chosen: str | None, ability: type[Any]) -> tuple[str, ...]:
+    """Of the engines that ``--engines`` names, those with ``ability``."""
+    from lakebench import engines
+
+    return tuple(one for one in _listed(chosen) if issubclass(engines.find(engines.parse(one).name), ability))
+
+
 def _request(
-    settings: Settings, names: list[str] | None, chosen: str | None, writer: str, profile: Any, seed: int
+    settings: Settings,
+    names: list[str] | None,
+    chosen: str | None,
+    writer: str,
+    profile: Any,
+    seed: int,
+    selection: Selection,
 ) -> Request:
     """The request that the arguments make, checked before anything starts."""
     from lakebench import engines, phases
@@ -235,12 +309,16 @@ def _request(
 
     if not names:
         raise UsageError(f"name a phase: {', '.join(phases.phases())} (lakebench list phases tells more)")
-    wanted = tuple(dict.fromkeys(phases.find(name).name for name in names))
-    texts = engines.engines() if chosen is None else [text.strip() for text in chosen.split(",")]
+    wanted = [phases.find(name) for name in dict.fromkeys(names)]
+    named = [*_listed(chosen), *selection.writers, *selection.readers] if chosen else []
+    texts = named or [name for phase in wanted for name in phase.engines(selection)]
     refs = tuple(dict.fromkeys(engines.parse(text) for text in texts))
-    loader(writer)
-    command = " ".join(["lakebench", *sys.argv[1:]])
-    return Request(wanted, refs, writer, profile, seed, settings, command)
+    loads = any(phase.loads for phase in wanted)
+    if loads:
+        loader(writer)
+    command = shlex.join(["lakebench", *sys.argv[1:]])
+    found = tuple(dict.fromkeys(phase.name for phase in wanted))
+    return Request(found, refs, writer if loads else "", profile, seed, settings, command, selection)
 
 
 def _folder(settings: Settings, name: str) -> Path:
@@ -268,12 +346,20 @@ def _tell(result: Any, as_json: bool) -> None:
             "folder": str(result.folder),
             "exit_code": int(result.code),
             "error": error,
+            "changes": {kind: list(lines) for kind, lines in result.changes.items()},
+            "stale": list(result.stale),
         }
         print(json.dumps(summary, indent=2))  # noqa: T201 - output for programs
         return
     reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-    for line in result.stale:
+    for line in result.stale[:_SHOWN]:
         _ERRORS.print(f"[yellow]better than accepted:[/yellow] {_plain(line)}")
+    for kind in ("worse", "gone", "new"):
+        lines = result.changes.get(kind, ())
+        for line in lines[:_SHOWN]:
+            _ERRORS.print(f"[yellow]{kind}:[/yellow] {_plain(line)}")
+        if len(lines) > _SHOWN:
+            _ERRORS.print(f"[yellow]{kind}:[/yellow] {len(lines) - _SHOWN} more; the report has all")
     if result.error:
         _say(f"{result.error} (lakebench run --resume {result.folder.name} goes on)", result.code)
 
@@ -293,6 +379,37 @@ def report(
         print(json.dumps({"markdown": str(markdown), "html": str(html)}))  # noqa: T201 - output for programs
     else:
         reports.summarise(folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+
+
+@app.command()
+def accept(
+    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
+    reason: Annotated[str, typer.Option(help="Why these outcomes are as they are to be; it stands beside each.")],
+    output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="The file of accepted outcomes. Default: lakebench-accepted.json here.")
+    ] = None,
+    json_: Json = False,
+) -> None:
+    """Accept a run's outcomes: a later run says what is better, worse, new or gone, and fails on what is worse.
+
+    [bold]Example[/bold]
+
+      lakebench accept 20261121T101500Z-interop-a1b2 --reason "state of the art before the upgrade to Trino 483"
+    """
+    from lakebench import accepted, records
+
+    folder = _folder(_settings(output=output), run_)
+    path = file or Path(accepted.FILE)
+    counts = accepted.accept(records.read(folder), reason, path)
+    told = {outcome.value: number for outcome, number in counts.outcomes.items()}
+    if json_:
+        print(json.dumps({"file": str(path), "new": counts.new, "changed": counts.changed, "outcomes": told}))  # noqa: T201 - output for programs
+        return
+    listed = ", ".join(f"{number} {outcome}" for outcome, number in told.items())
+    Console(highlight=False, soft_wrap=True).print(
+        f"accepted {counts.cases} cases in {path}: {listed}; {counts.new} new, {counts.changed} changed"
+    )
 
 
 @data_app.command()
@@ -327,11 +444,12 @@ class Listed(enum.StrEnum):
     ENGINES = "engines"
     SERVICES = "services"
     DATASETS = "datasets"
+    FEATURES = "features"
 
 
 @app.command("list")
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], json_: Json = False) -> None:
-    """List phases, engines, services or datasets, with what each can do."""
+    """List phases, engines, services, datasets or interop features, with what each can do."""
     from lakebench import catalogue
 
     rows = getattr(catalogue, what.value)()

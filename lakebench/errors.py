@@ -78,3 +78,9 @@ class HarnessBug(LakebenchError):
 
 class ServiceLost(ServiceUnavailable):
     """A service that the whole run stands on died: the run ends, and keeps what it has."""
+
+
+def from_outcome(outcome: Outcome, message: str) -> LakebenchError:
+    """The error whose case has ``outcome``."""
+    kinds = (Refused, WrongAnswer, EngineCrash, Timeout, OutOfMemory, EngineUnavailable)
+    return next(kind for kind in kinds if kind.outcome is outcome)(message)

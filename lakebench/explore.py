@@ -94,6 +94,24 @@ def lake(endpoints: Mapping[str, Endpoint]) -> Lake | None:
     return None
 
 
+def settings(given: config.Settings) -> config.Settings:
+    """``given`` with each service that is up in the place of one of our own.
+
+    Raises:
+        UsageError: nothing is up.
+    """
+    up_now = running()
+    if up_now is None:
+        raise UsageError("nothing is up: lakebench up object-store rest-catalog trino spark starts what interop needs")
+    there = {
+        name: config.ServiceSettings(
+            runtime=Runtime.EXTERNAL, uri=one.uri, user=one.user, password=one.password, properties=dict(one.properties)
+        )
+        for name, one in up_now.items()
+    }
+    return given.model_copy(update={"services": {**given.services, **there}})
+
+
 def down() -> bool:
     """End the lake that is up; whether there was one.
 

@@ -7,19 +7,19 @@ import hashlib
 import secrets
 import subprocess
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import lakebench
-from lakebench import claims, engines, environments, machine, phases
+from lakebench import accepted, engines, environments, machine, phases
 from lakebench.bench import Bench
 from lakebench.config import Settings
 from lakebench.errors import EngineUnavailable, HarnessBug, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
-from lakebench.model import EngineRef, ExitCode, Record
+from lakebench.model import EngineRef, ExitCode, Record, Selection
 from lakebench.progress import Progress
 from lakebench.records import FILE, End, EngineFacts, Header, Resume, Writer, read
 from lakebench.services import Services
@@ -27,7 +27,10 @@ from lakebench.services import Services
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for, checked: phases by name, engines, and the protocol to measure by."""
+    """What the user asked for, checked: phases by name, engines, and the protocol to measure by.
+
+    ``writer`` writes the dataset, and is empty where no phase needs one.
+    """
 
     phases: tuple[str, ...]
     refs: tuple[EngineRef, ...]
@@ -36,6 +39,7 @@ class Request:
     seed: int
     settings: Settings
     command: str
+    selection: Selection = field(default_factory=Selection)
 
     def to_json(self) -> dict[str, Any]:
         """All of it for the records; :func:`again` reads it back."""
@@ -47,6 +51,7 @@ class Request:
             "scale_factor": str(self.profile.scale_factor),
             "protocol": vars(self.profile.protocol),
             "seed": self.seed,
+            "selection": vars(self.selection),
             "runtime": str(self.settings.runtime),
             "services": {name: _public(self.settings, name) for name in sorted(self.settings.services)},
             "limits": {str(ref): self.settings.engine(ref.name).model_dump() for ref in self.refs},
@@ -61,6 +66,7 @@ class Result:
     code: ExitCode
     stale: tuple[str, ...] = ()
     error: LakebenchError | None = None
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def _public(settings: Settings, service: str) -> dict[str, Any]:
@@ -92,7 +98,12 @@ def again(run: Path, settings: Settings) -> Request:
         seed=told["seed"],
         settings=settings,
         command=earlier.header.command,
+        selection=Selection(**{key: _tuple(value) for key, value in told["selection"].items()}),
     )
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def new_id(request: Request) -> str:
@@ -111,6 +122,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         UsageError: the folder cannot be written, or its records are damaged.
         KeyboardInterrupt: from the terminal; the records say that the run was interrupted.
     """
+    baseline = accepted.load()
     done = read(folder).cases if resumed else ()
     began = time.monotonic()
     with Writer(folder / FILE) as writer, Guard("run") as guard:
@@ -118,11 +130,11 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
         try:
             services = Services(request.settings, guard, progress)
-            cases = [*done, *_cases(request, writer, guard, services, progress, done)]
-            code = claims.exit_code(cases)
-            stale = tuple(f"{case.case} passes now; accepted as {one.outcome}" for case, one in claims.stale(cases))
-            end = End("complete", 0.0, code)
-            return Result(folder, code, stale)
+            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline)]
+            code = accepted.exit_code(cases, baseline)
+            stale = tuple(str(one) for one in accepted.stale(cases, baseline))
+            end = End("complete", 0.0, code, changes=_changes(request, cases, baseline))
+            return Result(folder, code, stale, changes=end.changes)
         except (ServiceUnavailable, EngineUnavailable) as error:
             end = End("interrupted", 0.0, ExitCode.NOTHING_RAN, reason=str(error))
             return Result(folder, ExitCode.NOTHING_RAN, error=error)
@@ -131,12 +143,31 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             writer.write(replace(end, seconds=took, load_after=tuple(machine.load())))
 
 
+def _changes(request: Request, cases: Iterable[Record], baseline: accepted.Baseline) -> Mapping[str, tuple[str, ...]]:
+    """What the run changes of what is accepted; nothing where none of its phases was ever accepted."""
+    wanted = [phases.find(name) for name in request.phases]
+    refs = frozenset(str(ref) for ref in request.refs)
+
+    def covers(case: str) -> bool:
+        return any(case.startswith(f"{one.name}/") and one.covers(case, refs, request.selection) for one in wanted)
+
+    if not any(case.startswith(f"{one.name}/") for one in wanted for case in baseline.entries):
+        return {}
+    return accepted.changes(cases, baseline, covers).lines()
+
+
 def _cases(
-    request: Request, writer: Writer, guard: Guard, services: Services, progress: Progress, done: Iterable[Record]
+    request: Request,
+    writer: Writer,
+    guard: Guard,
+    services: Services,
+    progress: Progress,
+    done: Iterable[Record],
+    baseline: accepted.Baseline,
 ) -> list[Record]:
     """Run what is not in ``done``; the new records."""
     wanted = [phases.find(name) for name in request.phases]
-    foundation = tuple(dict.fromkeys(name for phase in wanted for name in phase.services))
+    foundation = tuple(dict.fromkeys(name for phase in wanted for name in phase.services(request.selection)))
     with Bench(
         request.settings,
         guard,
@@ -147,6 +178,8 @@ def _cases(
         profile=request.profile,
         seed=request.seed,
         foundation=foundation,
+        selection=request.selection,
+        baseline=baseline,
     ) as bench:
         bench.preload()
         _start(services, _needed(request, foundation), foundation, writer)
@@ -196,7 +229,8 @@ def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]
 
 def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:
     """The services of the phases, of the engines and of the dataset's writer."""
-    chosen = [engines.find(ref.name) for ref in (*request.refs, engines.parse(request.writer))]
+    writer = [engines.parse(request.writer)] if request.writer else []
+    chosen = [engines.find(ref.name) for ref in (*request.refs, *writer)]
     found = [*foundation]
     for engine in chosen:
         found += [*([engine.service] if engine.service else []), *engine.needs]

@@ -32,7 +32,9 @@ _HIDDEN = "***"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _SHORTEST_SECRET = 4
-_NAMES = frozenset({"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column"})
+_NAMES = frozenset(
+    {"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column", "feature"}
+)
 """Fields that tell records apart: a secret that happens to be part of one must not change it."""
 
 
@@ -123,6 +125,24 @@ class Claim:
 
 
 @dataclass(frozen=True)
+class FeatureFacts:
+    """An interop feature of the run, in words: its program, the reads that check it, and what the inspector must find.
+
+    ``topic`` is that of ``claims.toml``; ``source`` the section of the specification or the thread that it is about.
+    """
+
+    feature: str
+    group: str
+    title: str
+    format_version: int
+    source: str
+    topic: str
+    program: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Resume:
     """The run went on at ``at`` (ISO 8601)."""
 
@@ -133,7 +153,8 @@ class Resume:
 class End:
     """The run ended: ``status`` is ``complete`` or ``interrupted``, and ``reason`` says why.
 
-    ``load_after`` is the machine's load then.
+    ``load_after`` is the machine's load then. ``changes`` are the cases whose outcome is not the accepted one:
+    ``better``, ``worse``, ``new`` and ``gone`` → a line each.
     """
 
     status: str
@@ -141,9 +162,10 @@ class End:
     exit_code: int
     load_after: tuple[float, ...] | None = None
     reason: str = ""
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-Line = Header | Dataset | ServiceFacts | EngineFacts | Record | Claim | Resume | End
+Line = Header | Dataset | ServiceFacts | EngineFacts | Record | Claim | FeatureFacts | Resume | End
 KINDS: dict[str, type[Any]] = {
     "run": Header,
     "dataset": Dataset,
@@ -151,6 +173,7 @@ KINDS: dict[str, type[Any]] = {
     "engine": EngineFacts,
     "case": Record,
     "claim": Claim,
+    "feature": FeatureFacts,
     "resume": Resume,
     "end": End,
 }
@@ -168,6 +191,7 @@ class Run:
     engines: tuple[EngineFacts, ...] = ()
     cases: tuple[Record, ...] = ()
     claims: tuple[Claim, ...] = ()
+    features: tuple[FeatureFacts, ...] = ()
     resumes: tuple[Resume, ...] = ()
     end: End | None = None
 
@@ -354,6 +378,7 @@ def _assemble(file: Path, lines: list[Line]) -> Run:
         engines=_latest(lines, EngineFacts, "engine"),
         cases=_latest(lines, Record, "case"),
         claims=_latest(lines, Claim, "claim"),
+        features=_latest(lines, FeatureFacts, "feature"),
         resumes=tuple(line for line in lines if isinstance(line, Resume)),
         end=end,
     )

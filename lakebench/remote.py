@@ -107,7 +107,7 @@ class Remote:
         reply: dict[str, Any] = json.loads(self._line(operation, limit_s))
         if reply["ok"]:
             return reply
-        raise _error(reply["error"])
+        raise error_from(reply["error"])
 
     def _send(self, operation: str, **arguments: Any) -> None:
         if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
@@ -191,6 +191,7 @@ def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
 
 
-def _error(error: Mapping[str, Any]) -> LakebenchError:
+def error_from(error: Mapping[str, Any]) -> LakebenchError:
+    """The error that a worker told."""
     kind = _KINDS.get(error["kind"], errors.Refused)
     return kind(error["message"], **{**error["details"], "traceback": error["traceback"]})

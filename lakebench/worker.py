@@ -16,12 +16,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import IO, Any
 
 from lakebench import engines
 from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime, Scan
+from lakebench.operations import Concurrent, Operation, Transaction, from_json
 
 _TRACEBACK_LINES = 30
 
@@ -117,9 +118,39 @@ class Worker:
 
     def scan(self, scan: Mapping[str, Any], into: str) -> dict[str, Any]:
         """Read what ``scan`` asks for into the Arrow IPC file ``into``."""
-        columns = scan["columns"]
-        wanted = Scan(**{**scan, "columns": None if columns is None else tuple(columns)})
+        wanted = Scan.from_json(scan)
         return self._timed(lambda: self._able(engines.CanScan).scan(wanted), into)
+
+    def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
+        """Each of ``scans`` into its file; ``replies`` has what :meth:`scan` would have replied to each."""
+        return {
+            "replies": [
+                self.answer({"op": "scan", "scan": one, "into": to}) for one, to in zip(scans, into, strict=True)
+            ]
+        }
+
+    def operate(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Carry out operations in order (:mod:`lakebench.operations`).
+
+        ``statements`` are what the engine was told, ``succeeded`` what each part of a concurrent operation came to. An
+        error has the statements so far, and the name of the operation that failed.
+        """
+        engine = self._able(engines.CanOperate)
+        told: list[str] = []
+        succeeded: list[list[bool]] = []
+        for one in operations:
+            operation = from_json(one)
+            try:
+                _must_know(engine, operation)
+                done = engine.operate(operation, told.append)
+            except LakebenchError as error:
+                error.details.update(statements=told, operation=one["op"])
+                raise
+            except Exception as error:
+                raise Refused(f"{type(error).__name__}: {error}", statements=told, operation=one["op"]) from error
+            if done is not None:
+                succeeded.append(done)
+        return {"statements": told, "succeeded": succeeded}
 
     def create(self, table: str, rows: str) -> dict[str, Any]:
         """Create ``table`` with the schema of the Arrow IPC file ``rows``."""
@@ -173,6 +204,19 @@ def _adapter(engine: str) -> type[engines.Engine]:
     module, _, name = engine.partition(":")
     adapter: type[engines.Engine] = getattr(importlib.import_module(module), name)
     return adapter
+
+
+def _must_know(engine: Any, operation: Operation) -> None:
+    """Stop where the engine has no way to say ``operation``, or a part of it.
+
+    Raises:
+        EngineUnavailable: it has none.
+    """
+    if type(operation) not in engine.operations:
+        raise EngineUnavailable(f"{engine.name} has no way to ask for {type(operation).__name__}")
+    if isinstance(operation, Concurrent | Transaction):
+        for part in operation.operations:
+            _must_know(engine, part)
 
 
 def _failure(error: LakebenchError) -> dict[str, Any]:

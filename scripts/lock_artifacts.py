@@ -22,11 +22,16 @@ LOCK = Path(__file__).parent.parent / "lakebench" / "artifacts.lock"
 SINGLE = {
     "s3proxy": ["org.gaul:s3proxy:4.1.0:jar:jar-with-dependencies"],
     "nessie": ["org.projectnessie.nessie:nessie-quarkus:0.99.0:jar:runner"],
+    "postgresql-jdbc": ["org.postgresql:postgresql:42.7.8"],
     "trino": ["io.trino:trino-server-core:476:tar.gz", "io.trino:trino-iceberg:476:zip"],
     "spark": [
         "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0",
         "org.apache.iceberg:iceberg-aws-bundle:1.12.0",
         "org.postgresql:postgresql:42.7.8",
+    ],
+    "spark-1.11": [
+        "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
+        "org.apache.iceberg:iceberg-aws-bundle:1.11.0",
     ],
 }
 # With what they need.

@@ -11,12 +11,13 @@ from __future__ import annotations
 import difflib
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.errors import UsageError
 from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan
+from lakebench.operations import Operation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -31,7 +32,8 @@ class Engine(ABC):
     ``{version}`` stands for the version asked for; ``distribution`` names the one whose version is that version.
     ``service`` is the server that is the engine (``trino``, ``spark``), and ``needs`` the other services it cannot do
     without. ``dialect`` is sqlglot's name of its SQL. ``variant_of`` names the engine that this is another way into,
-    with the same SQL: a phase that asks many questions asks the other one. ``preload`` are modules that its worker
+    with the same SQL: a phase that asks many questions asks the other one. ``optional`` ones run only where they are
+    named. ``preload`` are modules that its worker
     imports at its start, while the services still start.
     """
 
@@ -42,8 +44,9 @@ class Engine(ABC):
     requirements: ClassVar[tuple[str, ...]] = ()
     service: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ()
-    catalog: ClassVar[CatalogKind] = CatalogKind.REST
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST,)
     variant_of: ClassVar[str | None] = None
+    optional: ClassVar[bool] = False
     preload: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: EngineSettings) -> None:
@@ -129,6 +132,24 @@ class CanRegister(ABC):
         """Register ``table`` at ``metadata_location`` (REST catalog OpenAPI, *registerTable*)."""
 
 
+class CanOperate(ABC):
+    """Carries out neutral operations in the engine's own idiom; ``operations`` are those that it can be asked for."""
+
+    operations: ClassVar[frozenset[type[Operation]]]
+
+    @abstractmethod
+    def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        """Carry out ``operation``; ``tell`` each statement (SQL, or the Python call) before it is sent.
+
+        What :class:`~lakebench.operations.Concurrent` gives back is whether each of its parts succeeded; the others
+        give ``None``. An engine that has a syntax for something is asked, and says no itself.
+
+        Raises:
+            CommitConflict: another commit came first.
+            Refused: the engine's own error, in its own words.
+        """
+
+
 ABILITIES: dict[str, type[Any]] = {
     "query": CanQuery,
     "scan": CanScan,
@@ -136,6 +157,7 @@ ABILITIES: dict[str, type[Any]] = {
     "append": CanAppend,
     "load": CanLoad,
     "register": CanRegister,
+    "operate": CanOperate,
 }
 
 
@@ -186,6 +208,19 @@ def parse(text: str) -> EngineRef:
     if at and not version:
         raise UsageError(f"'{text}' names no version: write {name} for the installed one, or {name}@1.2.3")
     return EngineRef(name, version or None)
+
+
+def able(texts: Sequence[str], ability: type[Any], what: str) -> tuple[str, ...]:
+    """``texts`` as they are, where each names an engine with ``ability``.
+
+    Raises:
+        UsageError: one does not; the message says that it cannot ``what``, and names those that can.
+    """
+    for text in texts:
+        if not issubclass(find(parse(text).name), ability):
+            can = [name for name, engine in engines().items() if issubclass(engine, ability)]
+            raise UsageError(f"'{text}' cannot {what}: valid names are {', '.join(can)}")
+    return tuple(texts)
 
 
 def abilities(engine: type[Engine]) -> tuple[str, ...]:

@@ -1,12 +1,18 @@
-"""What the adapters of engines inside the worker share: PyIceberg's catalog, answers, and an engine's words."""
+"""What the adapters of engines inside the worker share: PyIceberg's catalog, answers, calls, and an engine's words."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+import threading
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from lakebench import operations as ops
+from lakebench.engines import CanOperate
 from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import Lake, ObjectStore
 
@@ -14,7 +20,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LINES = 6
-_CONFLICT = re.compile(r"CommitFailed|Conflict_?409|\b409\b|requirement failed|has changed: expected", re.IGNORECASE)
+_WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
+_CONFLICT = re.compile(
+    r"CommitFailed|Conflict_?409|\b409\b|requirement failed|has changed: expected|"
+    r"ValidationException: (?:Added data|Deleted data|Data files were concurrently|Cannot commit, found new delete|"
+    r"Missing required files)",
+    re.IGNORECASE,
+)
 _MEMORY = re.compile(r"out of memory|resources exhausted|cannot allocate|allocation failed", re.IGNORECASE)
 
 
@@ -33,6 +45,14 @@ class Answer:
         """
         with refusals():
             yield from self._batches
+
+
+def counted(count: int) -> Answer:
+    """A number of rows as an answer."""
+    import pyarrow as pa
+
+    rows = pa.table({"n": pa.array([count], pa.int64())})
+    return Answer(rows.schema, rows.to_batches())
 
 
 @contextlib.contextmanager
@@ -68,6 +88,79 @@ def words(error: BaseException) -> str:
     if not lines and error.__cause__ is not None:
         return words(error.__cause__)
     return "\n".join(lines[:_LINES]) or repr(error)
+
+
+Call = Callable[..., Any]
+"""``call(text, function, *arguments, **arguments)`` tells the call, makes it, and gives what it gave."""
+
+
+class PythonOperations(CanOperate):
+    """Operations as calls of a Python library.
+
+    Each of ``operations`` is carried out by the method called ``do_`` and its name, as in ``do_add_column``, which is
+    given the operation, the table as it was loaded (``None`` where it is yet to be made), and a :data:`Call`. The parts
+    of a concurrent operation all load their table before the first of them starts; then they run in ``threads``, or one
+    after the other.
+    """
+
+    threads: ClassVar[bool] = True
+
+    @abstractmethod
+    def _table(self, table: str) -> Any:
+        """The table as the catalog has it now."""
+
+    def operate(self, operation: ops.Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        """Carry out ``operation``; see :meth:`lakebench.engines.CanOperate.operate`."""
+        call = functools.partial(_call, tell)
+        if isinstance(operation, ops.Concurrent):
+            return self._concurrently(operation.operations, call)
+        with refusals():
+            self._method(operation)(operation, self._loaded(operation), call)
+        return None
+
+    def _method(self, operation: ops.Operation) -> Callable[..., None]:
+        method: Callable[..., None] = getattr(self, f"do_{_WORD.sub('_', type(operation).__name__).lower()}")
+        return method
+
+    def _loaded(self, operation: ops.Operation) -> Any:
+        return None if isinstance(operation, ops.Create) else self._table(operation.table)
+
+    def _concurrently(self, parts: Sequence[ops.Operation], call: Call) -> list[bool]:
+        with refusals():
+            loaded = [(part, self._loaded(part)) for part in parts]
+        if not self.threads:
+            return [self._attempt(part, table, call) for part, table in loaded]
+        start = threading.Barrier(len(parts))
+
+        def run(part: ops.Operation, table: Any) -> bool:
+            start.wait()
+            return self._attempt(part, table, call)
+
+        with ThreadPoolExecutor(len(parts)) as pool:
+            return list(pool.map(run, *zip(*loaded, strict=True)))
+
+    def _attempt(self, part: ops.Operation, table: Any, call: Call) -> bool:
+        try:
+            with refusals():
+                self._method(part)(part, table, call)
+        except CommitConflict:
+            return False
+        return True
+
+
+def _call(tell: Callable[[str], None], text: str, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+    given = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in named.items())]
+    tell(f"{text}({', '.join(given)})")
+    return function(*args, **named)
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in a call; rows and tables by name, as they are told by the operation."""
+    if hasattr(value, "num_rows"):
+        return f"<{value.num_rows} rows>"
+    if hasattr(value, "metadata_location"):
+        return "table"
+    return " ".join(repr(value).split())
 
 
 def version_of(distribution: str) -> str:

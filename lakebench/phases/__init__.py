@@ -12,30 +12,42 @@ from lakebench.errors import UsageError
 if TYPE_CHECKING:
     from lakebench.bench import Bench
     from lakebench.cases import Block
-    from lakebench.model import Record
-    from lakebench.records import Claim, Dataset
+    from lakebench.model import Record, Selection
+    from lakebench.records import Claim, Dataset, FeatureFacts
 
 
 class Phase(ABC):
     """A question put to the engines.
 
-    ``name`` has the number and ``subject`` the word, and either names the phase; ``services`` are those that every
-    case of it stands on. ``claims`` are the ids of the field reports' claims that it reproduces.
+    ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
+    dataset that one engine writes for all. ``claims`` are the ids of the field reports' claims that it reproduces.
     """
 
     name: ClassVar[str]
     subject: ClassVar[str]
     title: ClassVar[str]
-    services: ClassVar[tuple[str, ...]]
+    loads: ClassVar[bool] = False
     claims: ClassVar[tuple[str, ...]] = ()
+
+    @abstractmethod
+    def services(self, selection: Selection) -> tuple[str, ...]:
+        """The services that every case of it stands on."""
+
+    @abstractmethod
+    def engines(self, selection: Selection) -> tuple[str, ...]:
+        """The engines that it asks where the user names none."""
 
     @abstractmethod
     def plan(self, bench: Bench) -> Iterator[Block]:
         """The blocks of this phase in the order they run. Planning asks engines for abilities and starts none."""
 
     @abstractmethod
-    def facts(self, bench: Bench) -> Iterator[Dataset]:
-        """What the report says of the datasets: ``dataset`` lines of the records. Prepares them."""
+    def facts(self, bench: Bench) -> Iterator[Dataset | FeatureFacts]:
+        """What the report says of datasets and features: lines of the records. Prepares them."""
+
+    def covers(self, case: str, refs: frozenset[str], selection: Selection) -> bool:  # noqa: ARG002
+        """Whether a run of the engines ``refs`` is to have the case with this id, where it still exists."""
+        return case.rpartition("/")[2].partition("→")[0] in refs
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """What the finished cases say of the claims: ``claim`` lines of the records."""
@@ -44,9 +56,10 @@ class Phase(ABC):
 
 def phases() -> dict[str, Phase]:
     """Every phase by its name, in the order of the numbers."""
+    from lakebench.phases.interop import Interop
     from lakebench.phases.nessie import Nessie
 
-    return {phase.name: phase for phase in (Nessie(),)}
+    return {phase.name: phase for phase in (Nessie(), Interop())}
 
 
 def find(text: str) -> Phase:

@@ -18,7 +18,7 @@ from lakebench.catalogs import NessieClient, Reference
 from lakebench.datasets import tpch
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
-from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan
+from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.phases import Phase
 from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot
 from lakebench.records import Claim, Dataset
@@ -37,8 +37,18 @@ class Nessie(Phase):
     name: ClassVar[str] = "phase4"
     subject: ClassVar[str] = "nessie"
     title: ClassVar[str] = "One Iceberg snapshot behind Nessie, many engines, verified answers"
-    services: ClassVar[tuple[str, ...]] = ("object-store", "nessie")
+    loads: ClassVar[bool] = True
     claims: ClassVar[tuple[str, ...]] = ("C8", "C9")
+
+    def services(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """The object store and Nessie."""
+        return ("object-store", "nessie")
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """Every engine that answers queries or reads tables."""
+        return tuple(
+            name for name, one in engines.engines().items() if issubclass(one, CanQuery | CanScan) and not one.optional
+        )
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Answers and times, then appends, then references."""
@@ -144,7 +154,7 @@ def _appends(bench: Bench) -> Iterator[Block]:
 
 def _writers(bench: Bench) -> tuple[EngineRef, ...]:
     """Those that append through the REST catalog."""
-    return tuple(ref for ref in bench.able(CanAppend) if engines.find(ref.name).catalog is CatalogKind.REST)
+    return tuple(ref for ref in bench.able(CanAppend) if CatalogKind.REST in engines.find(ref.name).catalogs)
 
 
 def _reads_append(bench: Bench, writer: EngineRef, reader: EngineRef) -> Evidence:
@@ -267,7 +277,7 @@ def _references(bench: Bench) -> Iterator[Block]:
 def _cast(bench: Bench) -> list[tuple[_Story, list[EngineRef]]]:
     """Every writer with at least one reader other than itself where there is one, every reader at least once."""
     writers = _writers(bench)
-    readers = [ref for ref in bench.able(CanScan) if engines.find(ref.name).catalog is CatalogKind.REST]
+    readers = [ref for ref in bench.able(CanScan) if CatalogKind.REST in engines.find(ref.name).catalogs]
     cast: dict[EngineRef, list[EngineRef]] = {writer: [] for writer in writers}
     for number in range(max(len(writers), len(readers)) if writers and readers else 0):
         writer = writers[number % len(writers)]

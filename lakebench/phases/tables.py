@@ -71,7 +71,7 @@ def loader(name: str) -> EngineRef:
     able = [
         known
         for known, engine in engines.engines().items()
-        if issubclass(engine, CanCreate) and issubclass(engine, CanLoad) and engine.catalog is CatalogKind.REST
+        if issubclass(engine, CanCreate) and issubclass(engine, CanLoad) and CatalogKind.REST in engine.catalogs
     ]
     if ref.name not in able:
         raise UsageError(f"'{name}' cannot write the dataset: valid writers are {', '.join(able)}")
@@ -141,7 +141,7 @@ def _register(bench: Bench, ref: EngineRef, lake: Lake, one: Snapshot) -> None:
 def lake_for(bench: Bench, lake: Lake, ref: EngineRef, known: Sequence[Snapshot]) -> Lake:
     """``lake`` as ``ref`` reaches it: itself, or the JDBC catalog over the very same files."""
     engine = engines.find(ref.name)
-    if engine.catalog is CatalogKind.JDBC and issubclass(engine, CanRegister):
+    if CatalogKind.REST not in engine.catalogs and issubclass(engine, CanRegister):
         return jdbc_lake(bench, known, ref)
     return lake
 
@@ -149,5 +149,5 @@ def lake_for(bench: Bench, lake: Lake, ref: EngineRef, known: Sequence[Snapshot]
 def read(bench: Bench, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
     """The rows that ``ref`` reads, as the path of an Arrow IPC file."""
     into = bench.file(f"{ref}-{scan.table}")
-    bench.call(ref, lake, "scan", scan=vars(scan), into=str(into))
+    bench.call(ref, lake, "scan", scan=scan.to_json(), into=str(into))
     return into

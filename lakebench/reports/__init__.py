@@ -18,17 +18,21 @@ if TYPE_CHECKING:
 def write(run_dir: Path) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` into ``run_dir`` from its ``records.jsonl``; their paths.
 
-    Each takes the place of an older one in one step.
+    A run with cells of the interop matrix gets ``interop.html`` beside them. Each takes the place of an older one in
+    one step.
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
     """
-    from lakebench.reports import document, html, markdown
+    from lakebench.reports import document, html, interop, markdown
 
-    contents = document.build(records.read(run_dir))
+    run = records.read(run_dir)
+    contents = document.build(run)
     made = run_dir / "report.md", run_dir / "report.html"
     _replace(made[0], markdown.render(contents))
     _replace(made[1], html.render(contents))
+    if interop.squares(run):
+        _replace(run_dir / interop.PAGE, interop.render(run))
     return made
 
 
@@ -54,7 +58,8 @@ def summarise(run_dir: Path, console: Console) -> None:
     """
     from lakebench.reports import summary
 
-    made = tuple(path for path in (run_dir / "report.md", run_dir / "report.html") if path.exists())
+    names = ("report.md", "report.html", "interop.html")
+    made = tuple(path for name in names if (path := run_dir / name).exists())
     summary.show(records.read(run_dir), console, made)
 
 

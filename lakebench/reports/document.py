@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebench.records import Claim, Run
-from lakebench.reports import identity, latency, matrix
+from lakebench.reports import identity, interop, latency, matrix
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 
 _VERDICT_MARKS = {"reproduced": "pass", "not reproduced": "fail", "out of date": "fail"}
@@ -11,16 +11,36 @@ _VERDICT_MARKS = {"reproduced": "pass", "not reproduced": "fail", "out of date":
 
 def build(run: Run) -> Document:
     """The report of ``run``."""
-    verdict, good = identity.verdict(run)
+    text, good = verdict(run)
+    others = interop.others(run)
     return Document(
         title=f"lakebench {' '.join(run.header.phases)}",
         subtitle=_subtitle(run),
-        verdict=verdict,
+        verdict=text,
         good=good,
-        overview=matrix.overview(run),
-        plot=latency.first_plot(run),
+        overview=overview(run),
+        plot=latency.first_plot(others),
         sections=tuple(one for one in _sections(run) if one.parts),
     )
+
+
+def overview(run: Run) -> Table:
+    """One line an engine; where there is nothing but the interop matrix, what each claims against what it did."""
+    return matrix.overview(interop.others(run)) if _told_apart(run) else interop.overview(run)
+
+
+def _told_apart(run: Run) -> bool:
+    """Whether the run has cases besides the cells of the interop matrix, which have a page of their own."""
+    return bool(interop.others(run).cases) or not interop.squares(run)
+
+
+def verdict(run: Run) -> tuple[str, bool]:
+    """The run in one sentence, and whether it is as it should be."""
+    told = [identity.verdict(interop.others(run))] if _told_apart(run) else []
+    if interop.squares(run):
+        text, level = interop.verdict(run)
+        told.append((text, level == "good"))
+    return ". ".join(text for text, _ in told), all(good for _, good in told)
 
 
 def _subtitle(run: Run) -> str:
@@ -32,14 +52,16 @@ def _subtitle(run: Run) -> str:
 
 
 def _sections(run: Run) -> list[Section]:
+    others = interop.others(run)
     return [
-        Section("What failed, what did not run", "failures", tuple(_failures(run))),
-        Section("Matrices", "matrices", tuple(matrix.matrices(run))),
-        Section("Latency", "latency", tuple(latency.parts(run))),
+        *interop.sections(run),
+        Section("What failed, what did not run", "failures", tuple(_failures(others)) if _told_apart(run) else ()),
+        Section("Matrices", "matrices", tuple(matrix.matrices(others))),
+        Section("Latency", "latency", tuple(latency.parts(others))),
         Section("Claims: theirs beside ours", "claims", tuple(_claims(run.claims))),
         Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),
         Section("What ran, on what", "identity", tuple(identity.parts(run))),
-        Section("Evidence", "evidence", tuple(matrix.evidence(run))),
+        Section("Evidence", "evidence", tuple(matrix.evidence(others))),
     ]
 
 

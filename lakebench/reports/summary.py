@@ -9,9 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakebench.model import Record
+from lakebench.claims import Verdict
+from lakebench.model import Outcome, Record
 from lakebench.records import Run
-from lakebench.reports import identity, latency, matrix
+from lakebench.reports import document, latency
 from lakebench.reports.content import DASH, failed, label, seconds
 
 WIDTH = 100
@@ -22,13 +23,13 @@ _STYLES = {"pass": "green", "fail": "bold red", "none": "dim"}
 def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
     """Print verdict, overview, times and failures; ``reports`` are the files to read on."""
     width = min(console.width, WIDTH)
-    text, good = identity.verdict(run)
+    text, good = document.verdict(run)
     console.print(Text(text, style="bold green" if good else "bold red"), width=width)
     console.print(_overview(run), width=width)
     for question in latency.questions(run):
         if question.repeated:
             console.print(_times(question), width=width)
-    for line in _failures([record for record in run.cases if failed(record)]):
+    for line in _failures([record for record in run.cases if _worth_a_line(record)]):
         console.print(line, width=width, no_wrap=True, overflow="ellipsis")
     for path in reports:
         console.print(Text(str(path)), soft_wrap=True)
@@ -39,7 +40,7 @@ def _table(title: str) -> Table:
 
 
 def _overview(run: Run) -> Table:
-    content = matrix.overview(run)
+    content = document.overview(run)
     table = _table(content.caption)
     for head in content.head:
         table.add_column(Text(head), overflow="fold")
@@ -64,6 +65,13 @@ def _figures(one: latency.Timed) -> list[Text]:
     cold = seconds(one.cold.median) if one.cold else DASH
     told = (seconds(one.best.median), latency.interval(one.best.interval, one.best.n) + mark, str(one.best.n), cold)
     return [Text(text) for text in told]
+
+
+def _worth_a_line(record: Record) -> bool:
+    """Whether the case failed, and not just as its engine says that it does."""
+    if record.outcome is Outcome.WRONG:
+        return True
+    return failed(record) and record.evidence.get("verdict") != Verdict.AS_CLAIMED
 
 
 def _verdict(record: Record) -> tuple[str, str]:

@@ -18,12 +18,13 @@ from lakebench.services.base import Context, Service
 from lakebench.services.nessie import Nessie
 from lakebench.services.object_store import ObjectStoreService
 from lakebench.services.postgres import Postgres
-from lakebench.services.rest_catalog import RestCatalog
-from lakebench.services.spark import Spark
+from lakebench.services.rest_catalog import RestBridge, RestCatalog
+from lakebench.services.spark import Spark, SparkIceberg111
 from lakebench.services.trino import Trino
 
 SERVICES: dict[str, type[Service]] = {
-    one.name: one for one in (ObjectStoreService, Nessie, RestCatalog, Postgres, Trino, Spark)
+    one.name: one
+    for one in (ObjectStoreService, Nessie, RestCatalog, RestBridge, Postgres, Trino, Spark, SparkIceberg111)
 }
 _END_S = 5.0
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from lakebench.model import Catalog, CatalogKind, Endpoint, Lake
 from lakebench.services import Services
@@ -47,6 +48,35 @@ def jdbc_lake(services: Lookup) -> Lake:
     uri = f"jdbc:postgresql://{postgres.host}:{postgres.port}/{postgres.properties['database']}"
     warehouse = f"s3://{objects.bucket}/jdbc"
     return Lake("jdbc", objects, Catalog(CatalogKind.JDBC, uri, warehouse, None, postgres.user, postgres.password))
+
+
+def bridge_lake(services: Lookup) -> Lake:
+    """The tables of :func:`jdbc_lake`, through the REST catalog bridge.
+
+    Raises:
+        ServiceUnavailable: one of the two does not run.
+    """
+    look = _look(services)
+    bridge = look("rest-bridge")
+    catalog = Catalog(CatalogKind.REST, bridge.uri, bridge.properties["warehouse"])
+    return Lake("bridge", store(look("object-store")), catalog)
+
+
+@dataclass(frozen=True)
+class CatalogChoice:
+    """A catalog that a run may be put on: its services, the lake of the engines, and the same tables by REST."""
+
+    services: tuple[str, ...]
+    lake: Callable[[Lookup], Lake]
+    observer: Callable[[Lookup], Lake]
+
+
+CATALOGS: Mapping[str, CatalogChoice] = {
+    "rest": CatalogChoice(("object-store", "rest-catalog"), rest_lake, rest_lake),
+    "nessie": CatalogChoice(("object-store", "nessie"), nessie_lake, nessie_lake),
+    "jdbc": CatalogChoice(("object-store", "postgres", "rest-bridge"), jdbc_lake, bridge_lake),
+    "rest-bridge": CatalogChoice(("object-store", "postgres", "rest-bridge"), bridge_lake, bridge_lake),
+}
 
 
 def _look(services: Lookup) -> Callable[[str], Endpoint]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping
+from typing import ClassVar
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape, quoteattr
 
@@ -28,9 +29,10 @@ class RestCatalog(JavaService):
     name = "rest-catalog"
     title = "the Iceberg REST catalog"
     version = "1.11.0"
-    needs = ("object-store",)
+    needs: ClassVar[tuple[str, ...]] = ("object-store",)
     memory = 512 * 2**20
     start_s = 60
+    catalog_name: ClassVar[str] = "lakebench"
 
     def prepare(self) -> None:
         """Get the classpath and a Java."""
@@ -39,7 +41,7 @@ class RestCatalog(JavaService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """Jetty's XML names the catalog, its store and its connector."""
-        xml = self.private("jetty.xml", _xml(ports["main"], self._catalog()))
+        xml = self.private("jetty.xml", _xml(ports["main"], self.catalog_name, self._catalog()))
         classpath = os.pathsep.join(str(one) for one in self._classpath)
         plain = "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false"  # the XML is ours and names no DTD
         return [plain, "-cp", classpath, "org.eclipse.jetty.xml.XmlConfiguration", str(xml)]
@@ -50,16 +52,22 @@ class RestCatalog(JavaService):
         self.hide(store.password)
         return {
             "catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog",
-            # SQLite has one writer at a time; the others wait instead of failing.
-            "uri": f"jdbc:sqlite:{self.folder}/catalog.db?journal_mode=WAL&busy_timeout=30000",
             "jdbc.schema-version": "V1",
-            "warehouse": f"s3://{store.properties['bucket']}/rest",
+            **self._database(store.properties["bucket"]),
             "io-impl": f"{_ICEBERG}.aws.s3.S3FileIO",
             "s3.endpoint": store.uri,
             "s3.path-style-access": "true",
             "s3.access-key-id": store.user,
             "s3.secret-access-key": store.password,
             "client.region": store.properties["region"],
+        }
+
+    def _database(self, bucket: str) -> dict[str, str]:
+        """Where the catalog keeps its tables, and their files."""
+        return {
+            # SQLite has one writer at a time; the others wait instead of failing.
+            "uri": f"jdbc:sqlite:{self.folder}/catalog.db?journal_mode=WAL&busy_timeout=30000",
+            "warehouse": f"s3://{bucket}/rest",
         }
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
@@ -82,9 +90,34 @@ class RestCatalog(JavaService):
             http(f"{endpoint.uri}/v1/namespaces", timeout=20)
 
 
-def _xml(port: int, catalog: Mapping[str, str]) -> str:
+class RestBridge(RestCatalog):
+    """The same servlet over the JDBC catalog in PostgreSQL: its tables for engines that speak REST only."""
+
+    name = "rest-bridge"
+    title = "the REST catalog bridge to PostgreSQL"
+    needs: ClassVar[tuple[str, ...]] = ("object-store", "postgres")
+    catalog_name: ClassVar[str] = "jdbc"  # as the clients of the JDBC catalog call it: the tables' key begins with it
+
+    def prepare(self) -> None:
+        """Get the driver too."""
+        super().prepare()
+        self._classpath = [*self._classpath, *artifacts.ensure("postgresql-jdbc", self.context.progress)]
+
+    def _database(self, bucket: str) -> dict[str, str]:
+        """The database, the catalog's name and the warehouse that clients of the JDBC catalog are given."""
+        postgres = self.context.endpoint("postgres")
+        self.hide(postgres.password)
+        return {
+            "uri": f"jdbc:postgresql://{postgres.host}:{postgres.port}/{postgres.properties['database']}",
+            "jdbc.user": postgres.user,
+            "jdbc.password": postgres.password,
+            "warehouse": f"s3://{bucket}/jdbc",
+        }
+
+
+def _xml(port: int, name: str, catalog: Mapping[str, str]) -> str:
     entries = "".join(f"<Entry><Item>{escape(k)}</Item><Item>{escape(v)}</Item></Entry>" for k, v in catalog.items())
-    backend = _call(f"{_ICEBERG}.CatalogUtil", "buildIcebergCatalog", "lakebench", f"<Map>{entries}</Map>", _CONF)
+    backend = _call(f"{_ICEBERG}.CatalogUtil", "buildIcebergCatalog", name, f"<Map>{entries}</Map>", _CONF)
     servlet = _new(f"{_ICEBERG}.rest.RESTCatalogServlet", _new(f"{_ICEBERG}.rest.RESTCatalogAdapter", backend))
     return f"""<?xml version="1.0"?>
 <Configure id="server" class="{_JETTY}.Server">

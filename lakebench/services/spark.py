@@ -8,6 +8,7 @@ import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import ClassVar
 
 from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
@@ -51,6 +52,7 @@ class Spark(JavaService):
     memory = 4 * 2**30
     start_s = 120
     ports = ("connect",)
+    packages: ClassVar[str] = "spark"
 
     def prepare(self) -> None:
         """Find Spark's own jars in the installed package, and get Iceberg's and a Java that Spark supports."""
@@ -58,7 +60,7 @@ class Spark(JavaService):
             self._jars = _CONTAINER_JARS
         else:
             self._jars = f"{_installed()}/jars"
-        self._packages = artifacts.ensure("spark", self.context.progress)
+        self._packages = artifacts.ensure(self.packages, self.context.progress)
         self.java = self.find_java(17, 21)
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
@@ -140,6 +142,14 @@ class Spark(JavaService):
         """
         with socket.create_connection((endpoint.host, endpoint.port), timeout=5):
             pass
+
+
+class SparkIceberg111(Spark):
+    """The same Spark with the release of Iceberg before, to see what an upgrade changes."""
+
+    name = "spark-iceberg-1.11"
+    title = "Spark with Iceberg 1.11"
+    packages: ClassVar[str] = "spark-1.11"
 
 
 def _installed() -> Path:

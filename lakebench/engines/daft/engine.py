@@ -7,14 +7,17 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
+from lakebench.engines.daft.calls import DaftOperations, filtered
 from lakebench.engines.inprocess import (
     Answer,
+    counted,
     create_namespace,
     drop_table,
     pyiceberg_catalog,
     refusals,
     version_of,
 )
+from lakebench.errors import EngineUnavailable
 from lakebench.model import Lake, Scan
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT = {"DAFT_PROGRESS_BAR": "0", "DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "true"}
 
 
-class Daft(Engine, CanQuery, CanScan, CanCreate, CanAppend):
+class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
     """A Daft session with the catalog attached, on the native runner.
 
     PyIceberg loads the catalog's tables and plans which files are read; Daft reads and computes.
@@ -77,13 +80,22 @@ class Daft(Engine, CanQuery, CanScan, CanCreate, CanAppend):
             return _answer(self._session.sql(sql))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """Read one table as a dataframe."""
+        """Read one table as a dataframe.
+
+        Raises:
+            EngineUnavailable: metadata is asked for, or a snapshot by its time.
+        """
+        for_what = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
+        if scan.metadata or scan.at_ms is not None:
+            raise EngineUnavailable(f"Daft has no way to read {for_what}")
         with refusals():
             from daft import read_iceberg
 
             table = self._table(scan.table)
             ref = {table.metadata.refs[scan.ref].snapshot_ref_type.value: scan.ref} if scan.ref else {}
-            frame = read_iceberg(table, snapshot_id=scan.snapshot_id, **ref)
+            frame = filtered(read_iceberg(table, snapshot_id=scan.snapshot_id, **ref), scan.fields, scan.where)
+            if scan.count:
+                return counted(frame.count_rows())
             return _answer(frame.select(*scan.columns) if scan.columns else frame)
 
     def create(self, table: str, schema: pa.Schema) -> None:

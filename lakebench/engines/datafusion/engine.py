@@ -2,16 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.inprocess import Answer, pyiceberg_catalog, refusals, version_of
-from lakebench.errors import Refused
+from lakebench.engines.sql import SqlDialect
+from lakebench.errors import EngineUnavailable, Refused
+from lakebench.iceberg import Type
 from lakebench.model import Lake, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class DataFusionSql(SqlDialect):
+    """DataFusion's SQL. What it has no type for is written as iceberg-rust reads it: UUIDs are 16 bytes."""
+
+    types: ClassVar[Mapping[str, str]] = {
+        "boolean": "BOOLEAN",
+        "int": "INT",
+        "long": "BIGINT",
+        "float": "FLOAT",
+        "double": "DOUBLE",
+        "decimal": "DECIMAL({0}, {1})",
+        "date": "DATE",
+        "timestamp": "TIMESTAMP(6)",
+        "timestamptz": "TIMESTAMP(6) WITH TIME ZONE",
+        "timestamp_ns": "TIMESTAMP(9)",
+        "timestamptz_ns": "TIMESTAMP(9) WITH TIME ZONE",
+        "string": "VARCHAR",
+        "binary": "BYTEA",
+    }
+
+    def is_changed(self, of: Type) -> bool:  # noqa: ARG002 - of no type
+        """No type is: there are no functions for variants and geometries."""
+        return False
+
+    def primitive(self, of: str, value: Any) -> str:
+        """A value; a UUID as its bytes, a time in microseconds, as a TIME compares with nanoseconds only."""
+        if of == "time":
+            return f"arrow_cast({self.text(value)}, 'Time64(Microsecond)')"
+        return self.bytes(of, value.replace("-", "")) if of == "uuid" else super().primitive(of, value)
+
+    def bytes(self, of: str, value: str) -> str:  # noqa: ARG002 - fixed and binary are both bytes
+        """Bytes in hex."""
+        return f"X'{value}'"
 
 
 class DataFusion(Engine, CanQuery, CanScan):
@@ -77,12 +113,17 @@ class DataFusion(Engine, CanQuery, CanScan):
 
         Raises:
             Refused: an old snapshot or a reference is asked for.
+            EngineUnavailable: metadata is asked for.
         """
-        if scan.snapshot_id is not None or scan.ref:
+        if scan.snapshot_id is not None or scan.ref or scan.at_ms is not None:
             raise Refused("pyiceberg-core's table provider for DataFusion reads the current snapshot only")
+        if scan.metadata:
+            raise EngineUnavailable(f"DataFusion has no way to read the metadata table {scan.metadata}")
         with refusals():
-            columns = ", ".join(map(_name, scan.columns)) if scan.columns else "*"
-            return _answer(self._context.sql(f"SELECT {columns} FROM {_name(scan.table)}"))
+            return _answer(self._context.sql(_SQL.select(scan, _SQL.name(scan.table))))
+
+
+_SQL = DataFusionSql()
 
 
 def _answer(frame: Any) -> Answer:
@@ -90,7 +131,3 @@ def _answer(frame: Any) -> Answer:
 
     reader = pa.RecordBatchReader.from_stream(frame)
     return Answer(reader.schema, reader)
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

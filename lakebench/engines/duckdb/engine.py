@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 from abc import abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from lakebench.catalogs import table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
+from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
 from lakebench.engines.inprocess import Answer, refusals
-from lakebench.errors import Refused
+from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import Catalog, Lake, Scan
 from lakebench.web import http
 
@@ -23,10 +27,25 @@ _EXTENSIONS = ("avro", "httpfs", "iceberg")  # the last asks for the others when
 _SHOWN = ("threads", "memory_limit", "temp_directory", "TimeZone", "autoinstall_known_extensions")
 _ROWS = "lakebench_rows"
 _TIMEOUT_S = 30
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # UTC is the session's time zone
+# Iceberg's metadata tables as the extension's functions tell them: columns, and which rows are the table's.
+_METADATA: Mapping[str, tuple[str, Mapping[str, str], str]] = {
+    "snapshots": ("iceberg_snapshots", {"snapshot_id": "CAST(snapshot_id AS BIGINT)", "operation": "operation"}, ""),
+    "files": (
+        "iceberg_metadata",
+        {
+            "record_count": "record_count",
+            "content": "CASE content WHEN 'POSITION_DELETES' THEN 1 WHEN 'EQUALITY_DELETES' THEN 2 ELSE 0 END",
+        },
+        " WHERE status <> 'DELETED'",
+    ),
+}
 
 
 class _Connected(Engine, CanQuery, CanScan):
     """One in-memory DuckDB with the extensions that its packages bring; the extension site is never asked."""
+
+    sql: ClassVar[DuckDBSql] = DuckDBSql()
 
     distribution: ClassVar[str] = "duckdb"
     preload: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
@@ -79,12 +98,26 @@ class _Connected(Engine, CanQuery, CanScan):
             return self._answer(sql)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """Read one table by a SELECT."""
+        """Read one table by a SELECT, or tell its metadata by the extension's functions.
+
+        Raises:
+            EngineUnavailable: there is no function that tells it.
+        """
         if scan.ref:
             raise Refused(f"DuckDB's Iceberg extension has no syntax for the table's own branch or tag '{scan.ref}'")
         with refusals():
-            columns = ", ".join(map(_name, scan.columns)) if scan.columns else "*"
-            return self._answer(f"SELECT {columns} FROM {self._source(scan.table, scan.snapshot_id)}")
+            source = self._metadata(scan) if scan.metadata else self._source(scan)
+            return self._answer(self.sql.select(scan, source))
+
+    def _metadata(self, scan: Scan) -> str:
+        """A query of the metadata table, with Iceberg's names of its columns."""
+        function, columns, where = _METADATA.get(scan.metadata, ("", {}, ""))
+        missing = [one for one in scan.columns or () if one not in columns]
+        if missing or not columns:
+            what = f"the {', '.join(missing)} of " if columns else ""
+            raise EngineUnavailable(f"DuckDB's Iceberg extension has no way to tell {what}a table's {scan.metadata}")
+        listed = ", ".join(f"{expression} AS {_name(column)}" for column, expression in columns.items())
+        return f"(SELECT {listed} FROM {function}({self._plain(scan.table)}){where})"
 
     def _connect(self) -> Any:
         import duckdb
@@ -117,7 +150,7 @@ class _Connected(Engine, CanQuery, CanScan):
     def _make_views(self, sql: str) -> None:
         """A view by its plain name for each table that ``sql`` names, over the table as it is now."""
         for table in self._connection.get_table_names(sql):
-            self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(table)}")
+            self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(Scan(table))}")
 
     @abstractmethod
     def _reach(self) -> None:
@@ -128,11 +161,15 @@ class _Connected(Engine, CanQuery, CanScan):
         """Let the plain table names in ``sql`` be those of the lake."""
 
     @abstractmethod
-    def _source(self, table: str, snapshot_id: int | None = None) -> str:
-        """What stands after FROM to read ``table``."""
+    def _source(self, scan: Scan) -> str:
+        """What stands after FROM to read the table as of when ``scan`` asks for."""
+
+    @abstractmethod
+    def _plain(self, table: str) -> str:
+        """What a function of the extension takes for ``table``."""
 
 
-class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
+class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
     """The REST catalog attached as a database.
 
     DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
@@ -149,6 +186,7 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
 
     _suffix: str = ""
     _using: bool = False
+    _created: bool = False
 
     def settings_used(self) -> dict[str, str]:
         """DuckDB's settings, and how a reference of Nessie is named."""
@@ -158,25 +196,25 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the schema and the table, with the types that DuckDB gives the Arrow ones."""
         with refusals():
-            self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(self._lake.name)}.{_name(self._lake.namespace)}")
-            self._attach_anew()
+            for statement in self._namespace():
+                self._run(statement)
             self._connection.register(_ROWS, schema.empty_table())
             described = self._run(f"DESCRIBE {_ROWS}").fetchall()
             self._connection.unregister(_ROWS)
             columns = ", ".join(f"{_name(name)} {kind}" for name, kind, *_ in described)
-            self._run(f"CREATE TABLE {self._source(table)} ({columns})")
+            self._run(f"CREATE TABLE {self._target(table)} ({columns})")
 
     def drop(self, table: str) -> None:
         """Drop the table where it exists."""
         with refusals():
-            self._run(f"DROP TABLE IF EXISTS {self._source(table)}")
+            self._run(f"DROP TABLE IF EXISTS {self._target(table)}")
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert in one commit."""
         with refusals():
             self._connection.register(_ROWS, rows)
             try:
-                self._run(f"INSERT INTO {self._source(table)} BY NAME SELECT * FROM {_ROWS}")
+                self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_ROWS}")
             finally:
                 self._connection.unregister(_ROWS)
 
@@ -184,12 +222,12 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
         """Insert the files' rows in one commit, streamed."""
         listed = ", ".join(map(_text, files))
         with refusals():
-            self._run(f"INSERT INTO {self._source(table)} BY NAME SELECT * FROM read_parquet([{listed}])")
+            self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM read_parquet([{listed}])")
 
     def _reach(self) -> None:
         catalog = self._lake.catalog
         self._suffix = f"@{_as_identifier(catalog.ref)}" if catalog.ref not in {None, _default_branch(catalog)} else ""
-        self._using = False
+        self._using = self._created = False
         self._attach()
 
     def _attach(self) -> None:
@@ -224,10 +262,34 @@ class DuckDB(_Connected, CanCreate, CanAppend, CanLoad):
                 raise
             self._using = True
 
-    def _source(self, table: str, snapshot_id: int | None = None) -> str:
+    def _target(self, table: str) -> str:
         lake = self._lake
-        named = ".".join(map(_name, (lake.name, lake.namespace, f"{table}{self._suffix}")))
-        return named if snapshot_id is None else f"{named} AT (VERSION => {snapshot_id})"
+        return ".".join(map(_name, (lake.name, lake.namespace, f"{table}{self._suffix}")))
+
+    def _source(self, scan: Scan) -> str:
+        return f"{self._target(scan.table)}{_at(scan)}"
+
+    def _plain(self, table: str) -> str:
+        return self._target(table)
+
+    def _namespace(self) -> Iterator[str]:
+        if not self._created:
+            yield f"CREATE SCHEMA IF NOT EXISTS {_name(self._lake.name)}.{_name(self._lake.namespace)}"
+            self._attach_anew()
+            self._created = True
+
+    def _execute(self, sql: str) -> None:
+        with refusals():
+            self._run(sql)
+
+    @contextlib.contextmanager
+    def _another(self) -> Iterator[DuckDB]:
+        other = copy.copy(self)
+        other._connection = self._connection.cursor()  # noqa: SLF001 - one of its own class
+        try:
+            yield other
+        finally:
+            other.close()
 
 
 class IcebergScan(_Connected):
@@ -246,10 +308,30 @@ class IcebergScan(_Connected):
     def _see(self, sql: str) -> None:
         self._make_views(sql)
 
-    def _source(self, table: str, snapshot_id: int | None = None) -> str:
+    def _source(self, scan: Scan) -> str:
+        return f"iceberg_scan({self._plain(scan.table)}{_as_parameter(scan)})"
+
+    def _plain(self, table: str) -> str:
         found = table_metadata(self._lake.catalog, self._lake.namespace, table)
-        at = "" if snapshot_id is None else f", snapshot_from_id => {snapshot_id}"
-        return f"iceberg_scan({_text(found['metadata-location'])}{at})"
+        return _text(found["metadata-location"])
+
+
+def _at(scan: Scan) -> str:
+    """The snapshot that is asked for, as a table of a catalog is told it."""
+    if scan.at_ms is not None:
+        return f" AT (TIMESTAMP => {_moment(scan.at_ms)})"
+    return "" if scan.snapshot_id is None else f" AT (VERSION => {scan.snapshot_id})"
+
+
+def _as_parameter(scan: Scan) -> str:
+    """The snapshot that is asked for, as the function is told it."""
+    if scan.at_ms is not None:
+        return f", snapshot_from_timestamp => {_moment(scan.at_ms)}"
+    return "" if scan.snapshot_id is None else f", snapshot_from_id => {scan.snapshot_id}"
+
+
+def _moment(ms: int) -> str:
+    return f"TIMESTAMP '{_EPOCH + timedelta(milliseconds=ms)}'"
 
 
 def _secret(lake: Lake) -> str:

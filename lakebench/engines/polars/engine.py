@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
 from lakebench.engines.inprocess import Answer, pyiceberg_catalog, refusals, s3_properties, version_of
+from lakebench.engines.polars.calls import PolarsOperations, expression
+from lakebench.errors import EngineUnavailable
 from lakebench.model import Lake, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 
-class Polars(Engine, CanQuery, CanScan, CanAppend):
+class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     """``scan_iceberg`` frames and a SQL context with the catalog registered.
 
     PyIceberg loads a table's metadata and plans; Polars reads the data files itself and computes.
@@ -72,13 +74,25 @@ class Polars(Engine, CanQuery, CanScan, CanAppend):
             return _answer(self._context.execute(sql))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """Read one table as a lazy frame."""
+        """Read one table as a lazy frame.
+
+        Raises:
+            EngineUnavailable: metadata is asked for, or a snapshot by its time.
+        """
+        for_what = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
+        if scan.metadata or scan.at_ms is not None:
+            raise EngineUnavailable(f"Polars has no way to read {for_what}")
         with refusals(), _unstable():
+            from polars import len as count
             from polars import scan_iceberg
 
             table = self._table(scan.table)
             snapshot_id = table.snapshot_by_name(scan.ref).snapshot_id if scan.ref else scan.snapshot_id
             frame = scan_iceberg(table, snapshot_id=snapshot_id, storage_options=s3_properties(self._lake.store))
+            for one in scan.where:
+                frame = frame.filter(expression(scan.fields, one))
+            if scan.count:
+                frame = frame.select(count().alias("n"))
             return _answer(frame.select(*scan.columns) if scan.columns else frame)
 
     def append(self, table: str, rows: pa.Table) -> None:

@@ -6,15 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine, schemas
 from lakebench.engines.inprocess import (
     Answer,
+    counted,
     create_namespace,
     drop_table,
     pyiceberg_catalog,
     refusals,
     version_of,
 )
+from lakebench.engines.pyiceberg.calls import PyIcebergOperations
+from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import Lake, Scan
 
 if TYPE_CHECKING:
@@ -27,7 +30,7 @@ _BATCH_ROWS = 65536
 _SLICE_BYTES = 256 * 2**20
 
 
-class PyIceberg(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
     """Reads and writes Iceberg tables into and out of Arrow, in this process.
 
     PyIceberg has no SQL. A query takes the route that its documentation names, ``scan().to_duckdb()``: PyIceberg plans
@@ -97,14 +100,26 @@ class PyIceberg(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanReg
             return Answer(reader.schema, _closing(reader, connection))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """Plan and read one table."""
+        """Plan and read one table, or inspect it.
+
+        Raises:
+            EngineUnavailable: PyIceberg inspects no such thing.
+        """
         with refusals():
-            fields = scan.columns or ("*",)
-            planned = self._table(scan.table).scan(selected_fields=fields, snapshot_id=scan.snapshot_id)
+            table = self._table(scan.table)
+            if scan.metadata:
+                return _inspected(table, scan)
+            planned = table.scan(
+                row_filter=schemas.expression(scan.fields, scan.where),
+                selected_fields=("*",) if scan.count else scan.columns or ("*",),
+                snapshot_id=_snapshot_id(table, scan),
+            )
             if scan.ref:
                 planned = planned.use_ref(scan.ref)
+            if scan.count:
+                return counted(planned.count())
             reader = planned.to_arrow_batch_reader()
-            return Answer(reader.schema, reader)
+            return _ordered(reader, scan.columns)
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the namespace and the table."""
@@ -145,6 +160,36 @@ class PyIceberg(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanReg
 
     def _table(self, table: str) -> Any:
         return self._catalog.load_table(self._identifier(table))
+
+
+def _snapshot_id(table: Any, scan: Scan) -> int | None:
+    if scan.at_ms is None:
+        return scan.snapshot_id
+    found = table.snapshot_as_of_timestamp(scan.at_ms)
+    if found is None:
+        raise Refused(f"PyIceberg finds no snapshot as of {scan.at_ms} ms")
+    snapshot_id: int = found.snapshot_id
+    return snapshot_id
+
+
+def _inspected(table: Any, scan: Scan) -> Answer:
+    """What PyIceberg tells of the table; its metadata tables have Iceberg's names of columns."""
+    inspect = getattr(table.inspect, scan.metadata, None)
+    if inspect is None:
+        raise EngineUnavailable(f"PyIceberg has no way to inspect a table's {scan.metadata}")
+    told = inspect()
+    told = told.select(list(scan.columns)) if scan.columns else told
+    return Answer(told.schema, told.to_batches())
+
+
+def _ordered(reader: pa.RecordBatchReader, columns: Sequence[str] | None) -> Answer:
+    """What ``reader`` reads, in the order of ``columns``: PyIceberg keeps the table's."""
+    if columns is None:
+        return Answer(reader.schema, reader)
+    import pyarrow as pa
+
+    schema = pa.schema([reader.schema.field(one) for one in columns])
+    return Answer(schema, (batch.select(list(columns)) for batch in reader))
 
 
 def _closing(reader: pa.RecordBatchReader, connection: Any) -> Iterator[pa.RecordBatch]:

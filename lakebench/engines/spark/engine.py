@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
 from lakebench.engines.inprocess import Answer
+from lakebench.engines.spark.statements import SparkOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import CatalogKind
 
@@ -20,14 +21,19 @@ if TYPE_CHECKING:
 # Every session of this process. PySpark's SparkSession.__del__ waits for a thread pool that all sessions share; run by
 # the garbage collector while that pool takes a task, it waits for ever. So no session is ever collected.
 _SESSIONS: list[Any] = []
+_SETTINGS = {"spark.sql.geospatial.enabled": "true"}  # geometry and geography are off by default
 _RETRIES = 4  # of a call that finds no server: the client's default goes on for ten minutes
 _GONE = ("UNAVAILABLE", "RetriesExceeded", "SESSION_NOT_FOUND", "SESSION_CLOSED", "Connection refused")
-_CONFLICTS = ("CommitFailedException", "ValidationException: Found conflicting", "AlreadyExistsException: Branch")
+_CONFLICTS = re.compile(
+    r"CommitFailedException|AlreadyExistsException: Branch|"
+    r"ValidationException: (?:Found (?:new )?conflicting|Cannot commit, missing data files)"
+)
 _MEMORY = ("java.lang.OutOfMemoryError", "SparkOutOfMemoryError", "UNABLE_TO_ACQUIRE_MEMORY")
+_PLAN = re.compile(r"(SQLSTATE: \w{5}(?:; line \d+ pos \d+)?);\n.*", re.DOTALL)  # stands behind an error of analysis
 _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
 
-class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
     """Spark over an Iceberg REST catalog, its files through Iceberg's S3FileIO."""
 
     name = "spark"
@@ -35,6 +41,7 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
     dialect = "spark"
     distribution = "pyspark"
     service = "spark"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
     preload = ("pyspark.sql.connect.session",)
 
     _session: Any = None
@@ -50,6 +57,8 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
             _SESSIONS.append(self._session)
             for key, value in self.catalog_settings(lake).items():
                 self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
+            for key, value in _SETTINGS.items():
+                self._session.conf.set(key, value)
         self._using = False
         self._use()
 
@@ -73,45 +82,53 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
         told = {} if server is None else server.properties
         ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
         shown = ("type", "io-impl", "cache-enabled")
-        return ours | {f"catalog.{key}": value for key, value in self.catalog_settings(lake).items() if key in shown}
+        return (
+            ours
+            | _SETTINGS
+            | {f"catalog.{key}": value for key, value in self.catalog_settings(lake).items() if key in shown}
+        )
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """The whole answer as one Arrow table, which is fetched before this returns."""
         self._use()
         with self._errors():
-            table: pa.Table = self._session.sql(sql).toArrow()
+            table = _fetched(self._session.sql(sql))
             return Answer(table.schema, table.to_batches())
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """A SELECT of the columns, ``VERSION AS OF`` the snapshot or ref."""
-        columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
+        """A SELECT, ``AS OF`` the version or time, or of a metadata table."""
+        source = self._target(scan.table)
+        if scan.metadata:
+            source = f"{source}.{_name(scan.metadata)}"
+        if scan.at_ms is not None:
+            source = f"{source} TIMESTAMP AS OF timestamp_millis({scan.at_ms})"
         version = _text(scan.ref) if scan.ref is not None else scan.snapshot_id
         travel = "" if version is None else f" VERSION AS OF {version}"
-        return self.query(f"SELECT {columns} FROM {self._qualified(scan.table)}{travel}")
+        return self.query(self.sql.select(scan, f"{source}{travel}"))
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """CREATE NAMESPACE and CREATE TABLE."""
         self._ensure_namespace()
         with self._errors():
             columns = ", ".join(_column(field) for field in schema)
-        self._run(f"CREATE TABLE {self._qualified(table)} ({columns}) USING iceberg")
+        self._run(f"CREATE TABLE {self._target(table)} ({columns}) USING iceberg")
 
     def drop(self, table: str) -> None:
         """DROP TABLE IF EXISTS; its files stay, as they may be another's."""
         if self._namespace_exists():
-            self._run(f"DROP TABLE IF EXISTS {self._qualified(table)}")
+            self._run(f"DROP TABLE IF EXISTS {self._target(table)}")
 
     def append(self, table: str, rows: pa.Table) -> None:
         """The Arrow table as a data frame, appended."""
         with self._errors():
             plain = rows.cast(_plain_schema(rows.schema))
-            self._session.createDataFrame(plain).writeTo(self._qualified(table)).append()
+            self._session.createDataFrame(plain).writeTo(self._target(table)).append()
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """One data frame over all files, which the server reads from this machine's disk, appended in one commit."""
         with self._errors():
             frame = self._session.read.parquet(*(f"file://{file}" for file in files))
-            frame.writeTo(self._qualified(table)).append()
+            frame.writeTo(self._target(table)).append()
 
     def register(self, table: str, metadata_location: str) -> None:
         """CALL system.register_table."""
@@ -127,9 +144,9 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
         """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""
         return {
             "": "org.apache.iceberg.spark.SparkCatalog",
-            "type": "rest",
-            "uri": lake.catalog.rest_uri,
+            "type": lake.catalog.kind.value,
             "warehouse": lake.catalog.warehouse,
+            **(_jdbc(lake) if lake.catalog.kind is CatalogKind.JDBC else {"uri": lake.catalog.rest_uri}),
             **_file_io(lake),
         }
 
@@ -144,7 +161,7 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
         lake = self._opened
         return f"{_name(lake.name)}.{_name(lake.namespace)}"
 
-    def _qualified(self, table: str) -> str:
+    def _target(self, table: str) -> str:
         return f"{self._namespace}.{_name(table)}"
 
     def _connect(self) -> Any:
@@ -165,12 +182,25 @@ class Spark(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
             with self._errors():
                 session.stop()
 
+    def _execute(self, sql: str) -> None:
+        self._use()
+        self._rows(sql)
+
+    @contextlib.contextmanager
+    def _another(self) -> Iterator[Spark]:
+        other = type(self)(self.settings)
+        try:
+            other.open(self._opened)
+            yield other
+        finally:
+            other.close()
+
     def _run(self, sql: str) -> None:
         self._rows(sql)
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
         with self._errors():
-            rows: list[dict[str, Any]] = self._session.sql(sql).toArrow().to_pylist()
+            rows: list[dict[str, Any]] = _fetched(self._session.sql(sql)).to_pylist()
             return rows
 
     def _namespace_exists(self) -> bool:
@@ -206,21 +236,26 @@ class SparkJdbc(Spark):
     name = "spark-jdbc"
     title = "Spark (JDBC catalog)"
     needs = ("postgres",)
-    catalog = CatalogKind.JDBC
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.JDBC,)
     variant_of = "spark"
 
-    def catalog_settings(self, lake: Lake) -> dict[str, str]:
-        """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""
-        return {
-            "": "org.apache.iceberg.spark.SparkCatalog",
-            "type": "jdbc",
-            "uri": lake.catalog.uri,
-            "jdbc.user": lake.catalog.user,
-            "jdbc.password": lake.catalog.password,
-            "jdbc.schema-version": "V1",
-            "warehouse": lake.catalog.warehouse,
-            **_file_io(lake),
-        }
+
+class SparkIceberg111(Spark):
+    """The same Spark on a server with Iceberg 1.11, to see what an upgrade changes."""
+
+    name = "spark-iceberg-1.11"
+    title = "Spark with Iceberg 1.11"
+    service = "spark-iceberg-1.11"
+    optional = True
+
+
+def _jdbc(lake: Lake) -> dict[str, str]:
+    return {
+        "uri": lake.catalog.uri,
+        "jdbc.user": lake.catalog.user,
+        "jdbc.password": lake.catalog.password,
+        "jdbc.schema-version": "V1",
+    }
 
 
 def _file_io(lake: Lake) -> dict[str, str]:
@@ -240,14 +275,29 @@ def _file_io(lake: Lake) -> dict[str, str]:
 def _refusal(said: str) -> LakebenchError:
     """What the server said as one of our errors, without Java's frames and plans."""
     text = _JAVA_CLASS.sub(r"\2: ", said.partition("JVM stacktrace:")[0].partition("\n\tat ")[0])
-    line = " ".join(text.partition("\n'")[0].split())[:500]
+    line = " ".join(_PLAN.sub(r"\1", text).split())[:500]
     if any(sign in said for sign in _MEMORY):
         return OutOfMemory(line)
-    if any(sign in text for sign in _CONFLICTS):
+    if _CONFLICTS.search(text):
         return CommitConflict(line)
     if any(sign in text for sign in _GONE):
         return EngineCrash(f"Spark's server no longer answers; its log tells why ({line[:200]})")
     return Refused(line)
+
+
+def _fetched(frame: Any) -> pa.Table:
+    """The rows of ``frame``.
+
+    The client's ``toArrow`` ends with a cast to the types that are there already, and Arrow refuses it where a struct
+    is null whose fields are required: then the rows are taken as the server sent them.
+    """
+    import pyarrow as pa
+
+    try:
+        table: pa.Table = frame.toArrow()
+    except pa.ArrowInvalid:
+        table, _ = frame._to_table()  # noqa: SLF001 - no public method gives Arrow without the cast
+    return table
 
 
 def _column(field: pa.Field) -> str:

@@ -7,11 +7,13 @@ import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
 from lakebench.engines.trino import types
+from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.model import CatalogKind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,7 +27,7 @@ _MEMORY = {"EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUST
 _CONFLICT = {"ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT"}
 
 
-class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
     """Trino on a server of its own, over a REST catalog."""
 
     name = "trino"
@@ -34,6 +36,7 @@ class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
     distribution = "trino"
     preload = ("trino", "pyarrow")
     service = "trino"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
 
     _connection: Any = None
     _lake: Lake | None = None
@@ -80,11 +83,13 @@ class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
                 yield types.batch([], schema)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """A SELECT of the columns, ``FOR VERSION AS OF`` the snapshot or ref."""
-        columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
+        """A SELECT, ``FOR VERSION`` or ``TIMESTAMP AS OF``, or of a metadata table."""
+        source = _name(f"{scan.table}${scan.metadata}" if scan.metadata else scan.table)
+        if scan.at_ms is not None:
+            source = f"{source} FOR TIMESTAMP AS OF from_unixtime_nanos(DECIMAL '{scan.at_ms}000000')"
         version = types.text(scan.ref) if scan.ref is not None else scan.snapshot_id
         travel = "" if version is None else f" FOR VERSION AS OF {version}"
-        return self.query(f"SELECT {columns} FROM {_name(scan.table)}{travel}")
+        return self.query(self.sql.select(scan, f"{source}{travel}"))
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """CREATE SCHEMA and CREATE TABLE."""
@@ -164,6 +169,22 @@ class Trino(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegiste
             self._connection.close()
             self._connection = None
 
+    def _target(self, table: str) -> str:
+        return _name(table)
+
+    def _execute(self, sql: str) -> None:
+        self._rows(sql)
+
+    @contextlib.contextmanager
+    def _another(self) -> Iterator[Trino]:
+        """Another connection: the catalog is the server's, and stays this one's to drop."""
+        lake, other = self._opened, type(self)(self.settings)
+        other._connection = other._connect(lake.name, lake.namespace)  # noqa: SLF001 - one of its own class
+        try:
+            yield other
+        finally:
+            other.close()
+
     def _run(self, sql: str) -> None:
         self._rows(sql)
 
@@ -240,17 +261,38 @@ def _schema(file: str) -> pa.Schema:
 def _catalog(lake: Lake) -> dict[str, str]:
     """The properties of the Iceberg connector for ``lake`` (Trino's documentation, "Iceberg connector")."""
     return {
-        "iceberg.catalog.type": "rest",
-        "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
-        "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
+        **(_jdbc(lake) if lake.catalog.kind is CatalogKind.JDBC else _rest(lake)),
         "iceberg.register-table-procedure.enabled": "true",
         "iceberg.add-files-procedure.enabled": "true",
+        "iceberg.allowed-extra-properties": "*",
+        "iceberg.expire-snapshots.min-retention": "0s",  # the default refuses what is younger than a week
         "fs.native-s3.enabled": "true",
         "s3.endpoint": lake.store.endpoint,
         "s3.region": lake.store.region,
         "s3.path-style-access": str(lake.store.path_style).lower(),
         "s3.aws-access-key": lake.store.access_key,
         "s3.aws-secret-key": lake.store.secret_key,
+    }
+
+
+def _rest(lake: Lake) -> dict[str, str]:
+    return {
+        "iceberg.catalog.type": "rest",
+        "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
+        "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
+    }
+
+
+def _jdbc(lake: Lake) -> dict[str, str]:
+    return {
+        "iceberg.catalog.type": "jdbc",
+        "iceberg.jdbc-catalog.catalog-name": lake.name,
+        "iceberg.jdbc-catalog.driver-class": "org.postgresql.Driver",
+        "iceberg.jdbc-catalog.connection-url": lake.catalog.uri,
+        "iceberg.jdbc-catalog.connection-user": lake.catalog.user,
+        "iceberg.jdbc-catalog.connection-password": lake.catalog.password,
+        "iceberg.jdbc-catalog.default-warehouse-dir": lake.catalog.warehouse,
+        "iceberg.jdbc-catalog.schema-version": "V1",
     }
 
 

@@ -1,0 +1,1 @@
+"""An engine of lakebench, to copy from."""

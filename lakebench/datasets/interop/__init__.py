@@ -1,0 +1,1 @@
+"""The interop features: small programs in neutral operations, their oracle, and their inspector."""

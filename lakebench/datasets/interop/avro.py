@@ -1,0 +1,120 @@
+"""Avro container files by fastavro; Arrow opens the codecs that fastavro needs further packages for."""
+
+from __future__ import annotations
+
+import io
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+_MAGIC = b"Obj\x01"
+_SYNC_BYTES = 16
+_MORE = 0x80  # a byte that another one follows
+_CODEC = "avro.codec"
+_OTHERS = {"zstandard", "snappy"}
+
+
+def read(data: bytes) -> tuple[list[dict[str, Any]], Mapping[str, str], Mapping[str, Any]]:
+    """The records of the container file ``data``, its header's metadata, and its schema as it was written.
+
+    Raises:
+        ValueError: this is no whole container file.
+    """
+    import fastavro
+    import pyarrow as pa
+
+    try:
+        reader = fastavro.reader(io.BytesIO(_opened(data)))
+        records: list[Any] = list(reader)
+    except (EOFError, IndexError, KeyError, OSError, TypeError, zlib.error, pa.ArrowException) as error:
+        raise ValueError(f"it cannot be read as Avro: {type(error).__name__}: {error}") from None
+    schema = reader.writer_schema
+    return records, reader.metadata, schema if isinstance(schema, dict) else {}
+
+
+def _opened(data: bytes) -> bytes:
+    """``data`` with its blocks decompressed, where their codec is one of the others."""
+    source = _Source(data)
+    if source.take(len(_MAGIC)) != _MAGIC:
+        raise ValueError("it is no Avro file")
+    header = dict(source.pairs())
+    codec = header.get(_CODEC, b"null").decode()
+    if codec not in _OTHERS:
+        return data
+    sync = source.take(_SYNC_BYTES)
+    parts = [_MAGIC, _header({**header, _CODEC: b"null"}), sync]
+    while not source.ended:
+        count, block = source.long(), _decompressed(codec, source.text())
+        parts += [_long(count), _long(len(block)), block, source.take(_SYNC_BYTES)]
+    return b"".join(parts)
+
+
+def _decompressed(codec: str, block: bytes) -> bytes:
+    import pyarrow as pa
+
+    if codec == "zstandard":
+        with pa.CompressedInputStream(pa.BufferReader(block), "zstd") as stream:
+            return bytes(stream.read())
+    # The length stands in front, and a checksum at the end.
+    return bytes(pa.Codec("snappy").decompress(block[:-4], decompressed_size=_length(block), asbytes=True))
+
+
+def _length(block: bytes) -> int:
+    """The base-128 number that a snappy block begins with."""
+    return _Source(block).varint()
+
+
+def _header(pairs: Mapping[str, bytes]) -> bytes:
+    texts = [text for name, value in pairs.items() for text in (name.encode(), value)]
+    return b"".join([_long(len(pairs)), *(_long(len(text)) + text for text in texts), _long(0)])
+
+
+def _long(number: int) -> bytes:
+    """A number that is not negative, zigzag and in base 128."""
+    rest = number << 1
+    found = bytearray()
+    while rest >= _MORE:
+        found.append(rest % _MORE | _MORE)
+        rest >>= 7
+    return bytes([*found, rest])
+
+
+class _Source:
+    """Avro's primitives, one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    @property
+    def ended(self) -> bool:
+        return self._at >= len(self._data)
+
+    def take(self, size: int) -> bytes:
+        self._at += size
+        if size < 0 or self._at > len(self._data):
+            raise EOFError("it ends in the middle of a block")
+        return self._data[self._at - size : self._at]
+
+    def varint(self) -> int:
+        number = shift = 0
+        while True:
+            (byte,) = self.take(1)
+            number |= (byte % _MORE) << shift
+            shift += 7
+            if byte < _MORE:
+                return number
+
+    def long(self) -> int:
+        number = self.varint()
+        return number >> 1 ^ -(number & 1)
+
+    def text(self) -> bytes:
+        return self.take(self.long())
+
+    def pairs(self) -> Iterator[tuple[str, bytes]]:
+        while count := self.long():
+            if count < 0:
+                self.long()  # the block's size in bytes
+            for _ in range(abs(count)):
+                yield self.text().decode(), self.text()

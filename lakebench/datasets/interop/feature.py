@@ -1,0 +1,50 @@
+"""What a feature is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakebench.operations import Create, Operation, Read
+
+
+@dataclass(frozen=True)
+class Proof:
+    """A fact that the inspector must find in the table's metadata and files: ``fact test value``.
+
+    ``fact`` is a key of :func:`lakebench.datasets.interop.inspector.facts`; ``test`` is ``=``, ``>=`` or ``contains``.
+    """
+
+    fact: str
+    test: str
+    value: Any
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A small program that makes a table with one feature, the reads that check it, and the proof that it is there.
+
+    ``claim`` names the topic of ``claims.toml`` that speaks of it, where that is not the feature's own ``id``.
+    Every feature is read whole and counted; ``reads`` come beside these. ``source`` is the section of the Iceberg
+    specification, or the thread of the defect that it is about.
+    """
+
+    id: str
+    group: str
+    title: str
+    program: tuple[Operation, ...]
+    claim: str
+    source: str
+    reads: tuple[Read, ...] = ()
+    proof: tuple[Proof, ...] = ()
+    basic: tuple[Read, ...] = field(default=(Read("all rows"), Read("count(*)", count=True)))
+
+    @property
+    def format_version(self) -> int:
+        """The format version that the table is created with."""
+        return next(one.format_version for one in self.program if isinstance(one, Create))
+
+    @property
+    def all_reads(self) -> tuple[Read, ...]:
+        """Those that every feature has, and its own."""
+        return (*self.basic, *self.reads)

@@ -1,0 +1,132 @@
+"""What the files of a table say of themselves: Parquet footers, numbers of rows, position deletes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lakebench.datasets.interop import avro
+from lakebench.datasets.interop.store import Files
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+_FIELD_ID = b"PARQUET:field_id"
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """The smallest and largest value of a column chunk in Parquet's physical type."""
+
+    path: str
+    physical: str
+    low: Any
+    high: Any
+
+
+@dataclass(frozen=True)
+class Footer:
+    """A data or delete file from outside. ``field_ids`` has the path of each leaf, with its id or ``None``."""
+
+    rows: int
+    size: int
+    types: dict[str, str]
+    field_ids: dict[str, int | None]
+    codecs: frozenset[str]
+    row_groups: int
+    bloom_filters: bool
+    bounds: tuple[Bounds, ...] = ()
+
+
+def footer(files: Files, location: str, form: str) -> Footer:
+    """What the file at ``location`` of the format ``form`` says of itself.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is damaged.
+    """
+    import pyarrow as pa
+
+    with files.open(location) as file:
+        size = file.size()
+        try:
+            if form == "parquet":
+                return _parquet(file, size)
+            rows = _orc_rows(file) if form == "orc" else len(avro.read(file.read())[0])
+        except pa.ArrowException as error:
+            raise ValueError(str(error).splitlines()[0]) from None
+    return Footer(rows, size, {}, {}, frozenset(), 0, bloom_filters=False)
+
+
+def _parquet(file: pa.NativeFile, size: int) -> Footer:
+    import pyarrow.parquet as pq
+
+    read = pq.read_metadata(file)
+    leaves = [read.schema.column(n) for n in range(read.num_columns)]
+    chunks = [read.row_group(n).column(m) for n in range(read.num_row_groups) for m in range(read.num_columns)]
+    return Footer(
+        rows=read.num_rows,
+        size=size,
+        types={one.path: f"{one.logical_type.type}/{one.physical_type}".lower() for one in leaves},
+        field_ids=_field_ids(read),
+        codecs=frozenset(one.compression.lower() for one in chunks),
+        row_groups=read.num_row_groups,
+        bloom_filters=any(one.bloom_filter_offset is not None for one in chunks),
+        bounds=tuple(found for one in chunks if (found := _bounds(one))),
+    )
+
+
+def _bounds(chunk: pq.ColumnChunkMetaData) -> Bounds | None:
+    statistics = chunk.statistics if chunk.is_stats_set else None
+    if statistics is None or not statistics.has_min_max:
+        return None
+    return Bounds(chunk.path_in_schema, chunk.physical_type, statistics.min_raw, statistics.max_raw)
+
+
+def _field_ids(read: pq.FileMetaData) -> dict[str, int | None]:
+    """Leaves in the file's order; Arrow's schema has the ids, Parquet's the paths."""
+    numbers = [one for field in read.schema.to_arrow_schema() for one in _leaf_ids(field)]
+    paths = [read.schema.column(n).path for n in range(read.num_columns)]
+    return dict(zip(paths, numbers, strict=True)) if len(paths) == len(numbers) else dict.fromkeys(paths)
+
+
+def _leaf_ids(field: pa.Field) -> Iterator[int | None]:
+    import pyarrow as pa
+
+    of = field.type
+    if isinstance(of, pa.BaseExtensionType):
+        of = of.storage_type
+    if pa.types.is_map(of):
+        children = [of.key_field, of.item_field]
+    elif pa.types.is_nested(of):
+        children = [of.field(n) for n in range(of.num_fields)]
+    else:
+        number = (field.metadata or {}).get(_FIELD_ID)
+        yield None if number is None else int(number)
+        return
+    for child in children:
+        yield from _leaf_ids(child)
+
+
+def _orc_rows(file: pa.NativeFile) -> int:
+    from pyarrow import orc
+
+    return int(orc.ORCFile(file).nrows)
+
+
+def position_deletes(files: Files, location: str, form: str) -> list[tuple[str, int]]:
+    """The data files and positions in a file of position deletes."""
+    with files.open(location) as file:
+        if form == "avro":
+            return [(one["file_path"], one["pos"]) for one in avro.read(file.read())[0]]
+        if form == "orc":
+            from pyarrow import orc
+
+            table = orc.ORCFile(file).read(columns=["file_path", "pos"])
+        else:
+            import pyarrow.parquet as pq
+
+            table = pq.ParquetFile(file).read(columns=["file_path", "pos"])
+    return list(zip(table["file_path"].to_pylist(), table["pos"].to_pylist(), strict=True))

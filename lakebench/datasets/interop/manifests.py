@@ -1,0 +1,156 @@
+"""Manifest lists and manifests, read with fastavro (Iceberg specification, *Manifests* and *Manifest Lists*)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lakebench.datasets.interop import avro
+
+EXISTING, ADDED, DELETED = 0, 1, 2
+DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
+_V1 = 1
+
+# Field ids of the manifest's columns that every reader needs: an Avro file is read by them, not by its names.
+_IDS = {"status": 0, "snapshot_id": 1, "data_file": 2}
+_FILE_IDS = {"file_path": 100, "file_format": 101, "partition": 102, "record_count": 103, "file_size_in_bytes": 104}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry with what it inherits from its manifest; ``None`` where there is nothing to inherit.
+
+    ``file`` is the ``data_file`` as it stands there, its maps turned into dictionaries.
+    """
+
+    status: int
+    snapshot_id: int | None
+    sequence_number: int | None
+    first_row_id: int | None
+    spec_id: int
+    file: Mapping[str, Any]
+
+    @property
+    def live(self) -> bool:
+        """Whether the file is part of the snapshot."""
+        return self.status != DELETED
+
+    @property
+    def path(self) -> str:
+        """Where the file lies."""
+        return str(self.file["file_path"])
+
+    @property
+    def content(self) -> int:
+        """Data, position deletes or equality deletes."""
+        return int(self.file.get("content") or DATA)
+
+    @property
+    def format(self) -> str:
+        """``parquet``, ``orc``, ``avro`` or ``puffin``."""
+        return str(self.file["file_format"]).lower()
+
+    @property
+    def records(self) -> int:
+        """``record_count``."""
+        return int(self.file["record_count"])
+
+    @property
+    def partition(self) -> tuple[Any, ...]:
+        """The spec and the partition values, comparable."""
+        return (self.spec_id, *(repr(value) for value in (self.file.get("partition") or {}).values()))
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A manifest: its line in the manifest list, and its entries.
+
+    ``without_ids`` are columns whose Avro field has not the id that the specification gives it.
+    """
+
+    listed: Mapping[str, Any]
+    version: int
+    entries: tuple[Entry, ...]
+    size: int
+    without_ids: tuple[str, ...] = ()
+
+    @property
+    def path(self) -> str:
+        """Where the manifest lies."""
+        return str(self.listed["manifest_path"])
+
+    @property
+    def holds_deletes(self) -> bool:
+        """Whether its entries are delete files."""
+        return bool(self.listed.get("content"))
+
+    def count(self, status: str) -> int | None:
+        """The number of files that the manifest list gives: ``added``, ``existing`` or ``deleted``."""
+        told: int | None = self.listed.get(f"{status}_files_count", self.listed.get(f"{status}_data_files_count"))
+        return told
+
+
+def manifest_list(data: bytes) -> list[dict[str, Any]]:
+    """The lines of the manifest list ``data``.
+
+    Raises:
+        ValueError: this is no manifest list.
+    """
+    return avro.read(data)[0]
+
+
+def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
+    """The manifest ``data``, whose line in the manifest list is ``listed``.
+
+    Raises:
+        ValueError: this is no manifest.
+    """
+    records, headers, schema = avro.read(data)
+    version = int(headers.get("format-version", _V1))
+    spec_id = int(headers.get("partition-spec-id", listed.get("partition_spec_id", 0)))
+    entries = []
+    row_id = listed.get("first_row_id")
+    for one in records:
+        file = {key: _mapping(value) for key, value in one["data_file"].items()}
+        first_row_id = file.get("first_row_id")
+        if first_row_id is None and row_id is not None and one["status"] != DELETED and not listed.get("content"):
+            first_row_id, row_id = row_id, row_id + file["record_count"]
+        entries.append(
+            Entry(
+                one["status"],
+                one.get("snapshot_id") if one.get("snapshot_id") is not None else listed.get("added_snapshot_id"),
+                _sequence_number(one, listed, version),
+                first_row_id,
+                spec_id,
+                file,
+            )
+        )
+    return Manifest(listed, version, tuple(entries), len(data), tuple(_without_ids(schema)))
+
+
+def _sequence_number(entry: Mapping[str, Any], listed: Mapping[str, Any], version: int) -> int | None:
+    """A version 1 file has the number 0; an added one has its manifest's unless it says its own."""
+    if version == _V1:
+        return 0
+    own: int | None = entry.get("sequence_number")
+    return listed.get("sequence_number") if own is None and entry["status"] == ADDED else own
+
+
+def _mapping(value: Any) -> Any:
+    """A map with integer keys is an array of pairs in Avro."""
+    if isinstance(value, list) and value and isinstance(value[0], dict) and value[0].keys() == {"key", "value"}:
+        return {one["key"]: one["value"] for one in value}
+    return value
+
+
+def _without_ids(schema: Mapping[str, Any]) -> list[str]:
+    fields = {one["name"]: one for one in schema.get("fields", ())}
+    inner = fields.get("data_file", {}).get("type", {})
+    inside = {one["name"]: one for one in inner.get("fields", ())} if isinstance(inner, dict) else {}
+    return [
+        name
+        for known, found in ((_IDS, fields), (_FILE_IDS, inside))
+        for name, number in known.items()
+        if found.get(name, {}).get("field-id") != number
+    ]

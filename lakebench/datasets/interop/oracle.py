@@ -1,0 +1,555 @@
+"""The oracle: a feature's program in plain Python, by no engine under test.
+
+Rows are kept by field id, as files are: a name that is dropped and added again is another column, a renamed one is the
+same, and a column that a row was written without is its *initial-default* (Iceberg specification, *Column Projection*).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import operator
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from lakebench import values
+from lakebench.errors import HarnessBug
+from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
+from lakebench.model import Condition, conditions_from_json
+from lakebench.operations import (
+    AddColumn,
+    Append,
+    ChangeType,
+    Compact,
+    ComputeStatistics,
+    Concurrent,
+    Create,
+    CreateRef,
+    CreateView,
+    Delete,
+    DropColumn,
+    DropRef,
+    EqualityDelete,
+    ExpireSnapshots,
+    MakeOptional,
+    Mark,
+    Merge,
+    MoveColumn,
+    Operation,
+    Overwrite,
+    Read,
+    RenameColumn,
+    RewriteManifests,
+    Rollback,
+    Row,
+    SetDoc,
+    SetOrder,
+    SetPartition,
+    SetProperties,
+    Transaction,
+    Update,
+    UpgradeFormat,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+COUNT = {b"lakebench": b"count"}
+"""Metadata of an expected answer whose one column may have any name."""
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "=": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+_INCOMPARABLE = {"struct", "list", "map", "variant", "geometry", "geography", "unknown"}
+# What changes neither rows nor columns.
+_STILL = (ComputeStatistics, ExpireSnapshots, RewriteManifests, SetOrder, SetProperties, UpgradeFormat)
+
+
+@dataclass(frozen=True)
+class _Column:
+    """A field with its id; ``children`` are a struct's fields, a list's element, a map's key and value."""
+
+    id: int
+    name: str
+    type: Type
+    required: bool
+    doc: str
+    initial: Any = None
+    children: tuple[_Column, ...] = ()
+
+    @property
+    def field(self) -> Field:
+        """The field as it is now; its type is made from ``children``."""
+        return Field(self.name, self._type(), self.required, self.doc)
+
+    def _type(self) -> Type:
+        if isinstance(self.type, Struct):
+            return Struct(tuple(one.field for one in self.children))
+        if isinstance(self.type, ListOf):
+            (element,) = (one.field for one in self.children)
+            return ListOf(element.type, element.required)
+        if isinstance(self.type, MapOf):
+            key, value = (one.field for one in self.children)
+            return MapOf(key.type, value.type, value.required)
+        return self.type
+
+
+_Schema = tuple[_Column, ...]
+
+
+@dataclass(frozen=True)
+class _Stored:
+    """A row: values by field id, and the partition spec (source ids with transforms) that it was written by."""
+
+    values: Mapping[int, Any]
+    spec: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class _Snapshot:
+    rows: tuple[_Stored, ...]
+    schema: _Schema
+
+
+@dataclass(frozen=True)
+class _View:
+    table: str
+    columns: tuple[str, ...]
+    where: tuple[Condition, ...]
+
+
+@dataclass
+class _Table:
+    """A table; ``current`` is ``None`` before the first commit."""
+
+    schema: _Schema
+    spec: tuple[tuple[int, str], ...] = ()
+    last_id: int = 0
+    current: _Snapshot | None = None
+    refs: dict[str, tuple[str, _Snapshot | None]] = field(default_factory=dict)
+    marks: dict[str, _Snapshot] = field(default_factory=dict)
+
+    def rows(self, branch: str = "") -> tuple[_Stored, ...]:
+        snapshot = self.refs[branch][1] if branch else self.current
+        return snapshot.rows if snapshot else ()
+
+    def commit(self, rows: Iterable[_Stored], branch: str = "") -> None:
+        snapshot = _Snapshot(tuple(rows), self.schema)
+        if branch:
+            self.refs[branch] = (self.refs[branch][0], snapshot)
+        else:
+            self.current = snapshot
+
+    def new_id(self) -> int:
+        self.last_id += 1
+        return self.last_id
+
+    def stored(self, row: Row, columns: Sequence[_Column] | None = None) -> _Stored:
+        pairs = zip(self.schema if columns is None else columns, row, strict=True)
+        return _Stored({one.id: _store(one, value) for one, value in pairs}, self.spec)
+
+    def column(self, name: str) -> _Column:
+        return next(one for one in self.schema if one.name == name)
+
+
+class Oracle:
+    """The tables and views that a program leaves behind."""
+
+    def __init__(self, program: Iterable[Operation], succeeded: Sequence[Sequence[bool]] = ()) -> None:
+        """Run ``program``; ``succeeded`` says of each concurrent operation, in order, which of its parts count."""
+        self._tables: dict[str, _Table] = {}
+        self._views: dict[str, _View] = {}
+        self._succeeded = iter(succeeded)
+        for one in program:
+            self._run(one)
+
+    def answer(self, read: Read) -> pa.Table:
+        """The rows that ``read`` asks for; of a count, one row with one integer."""
+        import pyarrow as pa
+
+        fields, rows = self._source(read)
+        found = [row for row in rows if _holds(read.where, fields, row)]
+        if read.count:
+            return pa.table({"count": pa.array([len(found)], pa.int64())}).replace_schema_metadata(COUNT)
+        wanted = [find(fields, name) for name in read.columns] if read.columns is not None else fields
+        return values.arrow_table(wanted, [tuple(row[one.name] for one in wanted) for row in found])
+
+    def _source(self, read: Read) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
+        view = self._views.get(read.view) if read.view else None
+        if view is None:
+            return _seen(*self._at(self._tables[read.table], read))
+        table = self._tables[view.table]
+        fields, rows = _seen(table.schema, table.rows())
+        shown = tuple(find(fields, name) for name in view.columns)
+        return shown, [row for row in rows if _holds(view.where, fields, row)]
+
+    @staticmethod
+    def _at(table: _Table, read: Read) -> tuple[_Schema, tuple[_Stored, ...]]:
+        """The schema and rows of the snapshot that is read; a branch is read by the table's schema, a tag is not."""
+        mark = read.at or read.at_time
+        if mark:
+            return table.marks[mark].schema, table.marks[mark].rows
+        if read.ref and read.ref != "main":
+            reference, snapshot = table.refs[read.ref]
+            schema = snapshot.schema if snapshot and reference == "tag" else table.schema
+            return schema, table.rows(read.ref)
+        return table.schema, table.rows()
+
+    def _run(self, operation: Operation) -> None:
+        if isinstance(operation, Concurrent):
+            self._concurrent(operation)
+        elif isinstance(operation, Transaction):
+            for one in operation.operations:
+                self._run(one)
+        elif isinstance(operation, Create):
+            table = self._tables[operation.table] = _Table(())
+            table.schema = tuple(_made(one, table.new_id) for one in operation.columns)
+            _set_partition(table, operation.partition)
+        elif isinstance(operation, CreateView):
+            self._views[operation.name] = _View(operation.table, operation.columns, operation.where)
+        elif not isinstance(operation, _STILL):
+            _OPERATIONS[type(operation)](self._tables[operation.table], operation)
+
+    def _concurrent(self, operation: Concurrent) -> None:
+        succeeded = next(self._succeeded, None)
+        if succeeded is None or len(succeeded) != len(operation.operations):
+            raise HarnessBug("nobody told the oracle which parts of a concurrent operation succeeded")
+        for one, done in zip(operation.operations, succeeded, strict=True):
+            if done:
+                self._run(one)
+
+
+def expected(program: Iterable[Operation], read: Read, succeeded: Sequence[Sequence[bool]] = ()) -> pa.Table:
+    """What ``read`` has to give after ``program``."""
+    return Oracle(program, succeeded).answer(read)
+
+
+def read_to_json(read: Read) -> dict[str, Any]:
+    """The read as JSON; :func:`read_from_json` reads it back."""
+    return dataclasses.asdict(read)
+
+
+def read_from_json(value: Mapping[str, Any]) -> Read:
+    """The read that :func:`read_to_json` wrote."""
+    columns = None if value["columns"] is None else tuple(value["columns"])
+    return Read(**{**value, "columns": columns, "where": conditions_from_json(value["where"])})
+
+
+# Columns.
+
+
+def _made(given: Field, new_id: Callable[[], int], initial: Any = None) -> _Column:
+    """``given`` with fresh ids: its own before its children's."""
+    own = new_id()
+    children = tuple(_made(one, new_id) for one in _parts(given.type))
+    return _Column(own, given.name, given.type, given.required, given.doc, initial, children)
+
+
+def _parts(of: Type) -> tuple[Field, ...]:
+    if isinstance(of, Struct):
+        return of.fields
+    if isinstance(of, ListOf):
+        return (Field("element", of.element, of.required),)
+    if isinstance(of, MapOf):
+        return (Field("key", of.key, required=True), Field("value", of.value, of.required))
+    return ()
+
+
+def _below(schema: _Schema, parent: str, change: Callable[[_Schema], _Schema]) -> _Schema:
+    """``schema`` with the columns below ``parent`` changed."""
+    if not parent:
+        return change(schema)
+    name, _, rest = parent.partition(".")
+    if name not in {one.name for one in schema}:
+        raise HarnessBug(f"the program changes the column {parent}, which is not there")
+    return tuple(
+        replace(one, children=_below(one.children, rest, change)) if one.name == name else one for one in schema
+    )
+
+
+def _change_one(schema: _Schema, path: str, change: Callable[[_Column], _Column]) -> _Schema:
+    parent, _, last = path.rpartition(".")
+    return _below(schema, parent, lambda found: tuple(change(one) if one.name == last else one for one in found))
+
+
+def _placed(found: _Schema, one: _Column, *, first: bool, after: str) -> _Schema:
+    names = [each.name for each in found]
+    at = 0 if first else names.index(after) + 1 if after else len(found)
+    return (*found[:at], one, *found[at:])
+
+
+def _add_column(table: _Table, operation: AddColumn) -> None:
+    added = _made(operation.column, table.new_id, operation.column.default)
+    table.schema = _below(
+        table.schema,
+        operation.parent,
+        lambda found: _placed(found, added, first=operation.first, after=operation.after),
+    )
+
+
+def _drop_column(table: _Table, operation: DropColumn) -> None:
+    parent, _, last = operation.path.rpartition(".")
+    table.schema = _below(table.schema, parent, lambda found: tuple(one for one in found if one.name != last))
+
+
+def _move_column(table: _Table, operation: MoveColumn) -> None:
+    parent, _, last = operation.path.rpartition(".")
+
+    def moved(found: _Schema) -> _Schema:
+        (one,) = (each for each in found if each.name == last)
+        rest = tuple(each for each in found if each.name != last)
+        return _placed(rest, one, first=operation.first, after=operation.after)
+
+    table.schema = _below(table.schema, parent, moved)
+
+
+def _change_column(table: _Table, operation: RenameColumn | ChangeType | MakeOptional | SetDoc) -> None:
+    def changed(one: _Column) -> _Column:
+        if isinstance(operation, RenameColumn):
+            return replace(one, name=operation.name)
+        if isinstance(operation, ChangeType):
+            return replace(one, type=operation.type)
+        return replace(one, required=False) if isinstance(operation, MakeOptional) else replace(one, doc=operation.doc)
+
+    table.schema = _change_one(table.schema, operation.path, changed)
+
+
+def _set_partition(table: _Table, partition: tuple[PartitionField, ...]) -> None:
+    table.spec = tuple((_by_path(table.schema, one.source).id, one.transform) for one in partition)
+
+
+def _by_path(schema: _Schema, path: str) -> _Column:
+    name, _, rest = path.partition(".")
+    (found,) = (one for one in schema if one.name == name)
+    return _by_path(found.children, rest) if rest else found
+
+
+# Values.
+
+
+def _store(column: _Column, value: Any) -> Any:
+    """``value`` as a file of the column's type keeps it, struct fields by id."""
+    if value is None:
+        return None
+    if isinstance(column.type, Struct):
+        return {one.id: _store(one, value.get(one.name)) for one in column.children}
+    if isinstance(column.type, ListOf):
+        return [_store(column.children[0], one) for one in value]
+    if isinstance(column.type, MapOf):
+        key, item = column.children
+        return [(_store(key, one), _store(item, other)) for one, other in _pairs(value)]
+    return _single(value) if column.type == "float" else value
+
+
+def _pairs(value: Mapping[str, Sequence[Any]]) -> Iterator[tuple[Any, Any]]:
+    return zip(value["keys"], value["values"], strict=True)
+
+
+def _single(value: Any) -> Any:
+    """``value`` in single precision, which it keeps when the column becomes a double."""
+    return value if isinstance(value, str) else struct.unpack("<f", struct.pack("<f", value))[0]
+
+
+def _load(column: _Column, value: Any) -> Any:
+    """The stored ``value`` as the column shows it now."""
+    if value is None:
+        return None
+    if isinstance(column.type, Struct):
+        return {one.name: _load(one, value[one.id]) if one.id in value else one.initial for one in column.children}
+    if isinstance(column.type, ListOf):
+        return [_load(column.children[0], one) for one in value]
+    if isinstance(column.type, MapOf):
+        key, item = column.children
+        return {"keys": [_load(key, one) for one, _ in value], "values": [_load(item, other) for _, other in value]}
+    if kind(column.type) in {"timestamp", "timestamp_ns"} and "T" not in value:
+        return f"{value}T00:00:00"  # a date that was promoted
+    return value
+
+
+def _seen(schema: _Schema, rows: Iterable[_Stored]) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
+    """Fields, and rows by their names."""
+    return tuple(one.field for one in schema), [_shown(schema, row) for row in rows]
+
+
+def _shown(schema: _Schema, row: _Stored) -> dict[str, Any]:
+    return {one.name: _load(one, row.values[one.id]) if one.id in row.values else one.initial for one in schema}
+
+
+# Conditions.
+
+
+def _holds(where: Iterable[Condition], fields: Sequence[Field], row: Mapping[str, Any]) -> bool:
+    """Whether all of ``where`` hold: what SQL leaves unknown does not."""
+    return all(_holds_one(one, fields, row) for one in where)
+
+
+def _holds_one(condition: Condition, fields: Sequence[Field], row: Mapping[str, Any]) -> bool:
+    value = _value_at(row, condition.column)
+    if condition.test == "is-null":
+        return value is None
+    if condition.test == "not-null":
+        return value is not None
+    of = find(fields, condition.column).type
+    if kind(of) in _INCOMPARABLE:
+        raise HarnessBug(f"the oracle does not compare values of the type {kind(of)}")
+    if value is None:
+        return False
+    left = _comparable(of, value)
+    if condition.test == "in":
+        return any(left == _comparable(of, one) for one in condition.value if one is not None)
+    return condition.value is not None and _COMPARE[condition.test](left, _comparable(of, condition.value))
+
+
+def _value_at(row: Mapping[str, Any], path: str) -> Any:
+    """The value at ``path``; a field of a null struct is null. A column's own name may have dots."""
+    if path in row:
+        return row[path]
+    name, _, rest = path.partition(".")
+    inside = row[name]
+    return None if inside is None else _value_at(inside, rest)
+
+
+def _comparable(of: Type, value: Any) -> Any:
+    """``value`` as something with the order of its type; NaN is larger than all other numbers, and equal to itself."""
+    found = values.storage(of, value)
+    if isinstance(found, float):
+        return (1, 0.0) if math.isnan(found) else (0, found)
+    return found
+
+
+# Rows.
+
+
+def _append(table: _Table, operation: Append) -> None:
+    added = (table.stored(row) for row in operation.rows)
+    table.commit((*table.rows(operation.branch), *added), operation.branch)
+
+
+def _overwrite(table: _Table, operation: Overwrite) -> None:
+    added = tuple(table.stored(row) for row in operation.rows)
+    replaced = {_partition(row) for row in added} if operation.dynamic else None
+    kept = (row for row in table.rows() if replaced is not None and _partition(row) not in replaced)
+    table.commit((*kept, *added))
+
+
+def _partition(row: _Stored) -> tuple[Any, ...]:
+    """The spec and the partition values of ``row``."""
+    unknown = [transform for _, transform in row.spec if transform != "identity"]
+    if unknown:
+        raise HarnessBug(f"the oracle does not know the partition transform {unknown[0]}")
+    return (row.spec, *(_identity(row.values.get(source)) for source, _ in row.spec))
+
+
+def _identity(value: Any) -> Any:
+    """``value`` so that equal ones are one value: text and numbers are, true and 1 are not."""
+    return (type(value).__name__, value) if isinstance(value, bool) else value
+
+
+def _delete(table: _Table, operation: Delete) -> None:
+    table.commit(row for row in table.rows() if not _matches(table, row, operation.where))
+
+
+def _matches(table: _Table, row: _Stored, where: Iterable[Condition]) -> bool:
+    return _holds(where, [one.field for one in table.schema], _shown(table.schema, row))
+
+
+def _update(table: _Table, operation: Update) -> None:
+    table.commit(
+        _updated(table, row, operation) if _matches(table, row, operation.where) else row for row in table.rows()
+    )
+
+
+def _updated(table: _Table, row: _Stored, operation: Update) -> _Stored:
+    shown = _shown(table.schema, row)
+    new = {**operation.values, **{name: _sum(shown[name], step) for name, step in operation.add.items()}}
+    return table.stored(tuple({**shown, **new}[one.name] for one in table.schema))
+
+
+def _sum(value: Any, step: int) -> Any:
+    if value is None:
+        return None
+    return str(Decimal(value) + step) if isinstance(value, str) else value + step
+
+
+def _merge(table: _Table, operation: Merge) -> None:
+    """Null keys match nothing, as SQL says."""
+    keys = [table.column(name) for name in operation.key]
+    new = [table.stored(row) for row in operation.rows]
+    taken = {_key(keys, row) for row in new if None not in _key(keys, row)}
+    table.commit((*(row for row in table.rows() if _key(keys, row) not in taken), *new))
+
+
+def _key(columns: Sequence[_Column], row: _Stored) -> tuple[Any, ...]:
+    """The values of ``columns``, hashable; what has more than one form (``1.50`` and ``1.5``) is one value."""
+    shown = ((one, row.values.get(one.id, one.initial)) for one in columns)
+    return tuple(None if value is None else _identity(_comparable(one.type, _load(one, value))) for one, value in shown)
+
+
+def _equality_delete(table: _Table, operation: EqualityDelete) -> None:
+    """Null equals null; rows of another partition, or of another spec, stay, but an unpartitioned delete is global."""
+    columns = [table.column(name) for name in operation.columns or operation.key]
+    keys = [table.column(name) for name in operation.key]
+    gone = {
+        (_where(table.spec, row), _key(keys, row)) for row in (table.stored(one, columns) for one in operation.rows)
+    }
+    table.commit(row for row in table.rows() if (_where(table.spec, row), _key(keys, row)) not in gone)
+
+
+def _where(spec: tuple[tuple[int, str], ...], row: _Stored) -> tuple[Any, ...]:
+    return _partition(row) if spec else ()
+
+
+def _compact(table: _Table, _: Compact) -> None:
+    """Rows stay, and are now files of the current spec."""
+    if table.current:
+        table.commit(replace(row, spec=table.spec) for row in table.rows())
+
+
+# References.
+
+
+def _mark(table: _Table, operation: Mark) -> None:
+    table.marks[operation.name] = table.current or _Snapshot((), table.schema)
+
+
+def _create_ref(table: _Table, operation: CreateRef) -> None:
+    table.refs[operation.name] = (operation.type, table.marks[operation.at] if operation.at else table.current)
+
+
+def _drop_ref(table: _Table, operation: DropRef) -> None:
+    del table.refs[operation.name]
+
+
+def _rollback(table: _Table, operation: Rollback) -> None:
+    table.current = table.marks[operation.to]
+
+
+_OPERATIONS: dict[type[Operation], Callable[[_Table, Any], None]] = {
+    AddColumn: _add_column,
+    DropColumn: _drop_column,
+    MoveColumn: _move_column,
+    RenameColumn: _change_column,
+    ChangeType: _change_column,
+    MakeOptional: _change_column,
+    SetDoc: _change_column,
+    SetPartition: lambda table, operation: _set_partition(table, operation.partition),
+    Append: _append,
+    Overwrite: _overwrite,
+    Delete: _delete,
+    Update: _update,
+    Merge: _merge,
+    EqualityDelete: _equality_delete,
+    Compact: _compact,
+    Mark: _mark,
+    CreateRef: _create_ref,
+    DropRef: _drop_ref,
+    Rollback: _rollback,
+}

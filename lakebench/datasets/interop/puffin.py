@@ -1,0 +1,143 @@
+"""Puffin files and the deletion vectors in them, read from the bytes (Puffin specification; Roaring format)."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_MAGIC = b"PFA1"
+_VECTOR_MAGIC = b"\xd1\xd3\x39\x64"
+_LZ4 = 1
+# From the end: payload size, flags and magic.
+_TAIL = struct.Struct("<i4s4s")
+_LENGTH = struct.Struct(">I")
+
+_COOKIE_WITHOUT_RUNS = 12346
+_COOKIE = 12347
+_SMALL_WITH_RUNS = 4
+_ARRAY_LIMIT = 4096
+_BITMAP_BYTES = 8192
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A blob as the footer describes it."""
+
+    type: str
+    offset: int
+    length: int
+    fields: tuple[int, ...] = ()
+    snapshot_id: int = -1
+    sequence_number: int = -1
+
+
+def blobs(data: bytes) -> list[Blob]:
+    """The blobs of the Puffin file ``data``.
+
+    Raises:
+        ValueError: this is no whole Puffin file.
+    """
+    if len(data) < len(_MAGIC) + _TAIL.size or not data.startswith(_MAGIC):
+        raise ValueError("no Puffin file: it does not begin with PFA1")
+    size, flags, magic = _TAIL.unpack_from(data, len(data) - _TAIL.size)
+    start = len(data) - _TAIL.size - size
+    if magic != _MAGIC or size < 0 or data[start - len(_MAGIC) : start] != _MAGIC:
+        raise ValueError("no whole Puffin file: it has no footer")
+    payload = data[start : start + size]
+    footer = json.loads(_lz4(payload) if flags[0] & _LZ4 else payload)
+    return [
+        Blob(
+            one["type"],
+            one["offset"],
+            one["length"],
+            tuple(one["fields"]),
+            one["snapshot-id"],
+            one["sequence-number"],
+        )
+        for one in footer["blobs"]
+    ]
+
+
+def _lz4(payload: bytes) -> bytes:
+    import pyarrow as pa
+
+    with pa.CompressedInputStream(pa.BufferReader(payload), "lz4") as stream:
+        return bytes(stream.read())
+
+
+def positions(blob: bytes) -> list[int]:
+    """The positions in a ``deletion-vector-v1`` blob.
+
+    Raises:
+        ValueError: its length, magic, checksum or bitmap is wrong.
+    """
+    try:
+        (length,) = _LENGTH.unpack_from(blob)
+        body = blob[_LENGTH.size : _LENGTH.size + length]
+        (checksum,) = _LENGTH.unpack_from(blob, _LENGTH.size + length)
+        if _LENGTH.size * 2 + length != len(blob):
+            raise ValueError(f"a deletion vector of {len(blob)} bytes says that it has {length + _LENGTH.size * 2}")
+        if not body.startswith(_VECTOR_MAGIC):
+            raise ValueError("a deletion vector without its magic number")
+        if zlib.crc32(body) != checksum:
+            raise ValueError("a deletion vector with a wrong checksum")
+        return list(_bitmap64(_Reader(body[len(_VECTOR_MAGIC) :])))
+    except struct.error as error:
+        raise ValueError(f"a deletion vector that is cut: {error}") from None
+
+
+class _Reader:
+    """Little-endian numbers, one after the other."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._at = 0
+
+    def numbers(self, form: str) -> tuple[int, ...]:
+        numbers = struct.unpack_from(f"<{form}", self._data, self._at)
+        self._at += struct.calcsize(f"<{form}")
+        return numbers
+
+
+def _bitmap64(reader: _Reader) -> Iterator[int]:
+    (count,) = reader.numbers("Q")
+    for _ in range(count):
+        (key,) = reader.numbers("I")
+        for low in _bitmap32(reader):
+            yield key << 32 | low
+
+
+def _bitmap32(reader: _Reader) -> Iterator[int]:
+    (cookie,) = reader.numbers("I")
+    if cookie & 0xFFFF == _COOKIE:
+        size = (cookie >> 16) + 1
+        flags = reader.numbers(f"{(size + 7) // 8}B")
+        runs = [bool(flags[n // 8] >> n % 8 & 1) for n in range(size)]
+    elif cookie == _COOKIE_WITHOUT_RUNS:
+        (size,) = reader.numbers("I")
+        runs = [False] * size
+    else:
+        raise ValueError(f"a deletion vector whose bitmap begins with {cookie}")
+    header = reader.numbers(f"{size * 2}H")
+    if cookie == _COOKIE_WITHOUT_RUNS or size >= _SMALL_WITH_RUNS:
+        reader.numbers(f"{size}I")  # offsets, which a reader from front to back does without
+    for n, is_run in enumerate(runs):
+        high = header[n * 2] << 16
+        for low in _container(reader, header[n * 2 + 1] + 1, is_run=is_run):
+            yield high | low
+
+
+def _container(reader: _Reader, cardinality: int, *, is_run: bool) -> Iterator[int]:
+    if is_run:
+        (count,) = reader.numbers("H")
+        bounds = reader.numbers(f"{count * 2}H")
+        for start, more in zip(bounds[::2], bounds[1::2], strict=True):
+            yield from range(start, start + more + 1)
+    elif cardinality <= _ARRAY_LIMIT:
+        yield from reader.numbers(f"{cardinality}H")
+    else:
+        bits = reader.numbers(f"{_BITMAP_BYTES}B")
+        yield from (n * 8 + bit for n, byte in enumerate(bits) for bit in range(8) if byte >> bit & 1)

@@ -1,0 +1,55 @@
+"""Files in the object store, by their locations in Iceberg metadata."""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING
+
+from lakebench.model import ObjectStore
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyarrow import fs
+
+_ATTEMPTS = 3
+
+
+class Files:
+    """What lies in an object store; a file that is not there is a :class:`FileNotFoundError`."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._system = _system(store)
+
+    def open(self, location: str) -> pa.NativeFile:
+        """The file at ``location``, for reading anywhere in it."""
+        return self._system.open_input_file(_path(location))
+
+    def read(self, location: str) -> bytes:
+        """All bytes of the file at ``location``."""
+        with self.open(location) as file:
+            return bytes(file.read())
+
+    def has(self, location: str) -> bool:
+        """Whether there is a file at ``location``."""
+        from pyarrow import fs
+
+        return bool(self._system.get_file_info(_path(location)).type == fs.FileType.File)
+
+
+@functools.cache
+def _system(store: ObjectStore) -> fs.S3FileSystem:
+    from pyarrow import fs
+
+    return fs.S3FileSystem(
+        access_key=store.access_key,
+        secret_key=store.secret_key,
+        endpoint_override=store.endpoint,
+        region=store.region,
+        force_virtual_addressing=not store.path_style,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
+    )
+
+
+def _path(location: str) -> str:
+    """Bucket and key: names in a location stand for themselves, also those that look like an encoded URL."""
+    return location.partition("://")[2] or location

@@ -1,0 +1,127 @@
+"""A table as it lies in the store: metadata JSON, manifests, and what its files say of themselves."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from lakebench.datasets.interop import metadata as iceberg
+from lakebench.datasets.interop import puffin
+from lakebench.datasets.interop.footers import Footer, footer
+from lakebench.datasets.interop.manifests import DATA, POSITION_DELETES, Entry, Manifest
+from lakebench.datasets.interop.manifests import manifest as read_manifest
+from lakebench.datasets.interop.manifests import manifest_list as read_list
+from lakebench.datasets.interop.metadata import Json
+from lakebench.datasets.interop.store import Files
+
+
+class Table:
+    """A table's metadata and the files of its current snapshot, each read once, when it is asked for.
+
+    What cannot be read is left out, and told in ``problems``.
+    """
+
+    def __init__(self, metadata: Json, files: Files) -> None:
+        self.metadata = metadata
+        self.files = files
+        self.snapshot = iceberg.current_snapshot(metadata)
+        self.problems: list[str] = []
+
+    def short(self, location: str) -> str:
+        """A location as people read it: below the table's own."""
+        return location.removeprefix(str(self.metadata.get("location", "")).rstrip("/")).lstrip("/")
+
+    @functools.cached_property
+    def manifests(self) -> list[Manifest]:
+        """The manifests of the current snapshot."""
+        return self.manifests_of(self.snapshot) if self.snapshot else []
+
+    def manifests_of(self, snapshot: Json) -> list[Manifest]:
+        """The manifests of ``snapshot``."""
+        listed = self._try(snapshot.get("manifest-list", ""), "the manifest list", read_list)
+        if "manifest-list" not in snapshot:  # version 1 may name its manifests in the metadata
+            listed = [{"manifest_path": one} for one in snapshot.get("manifests", ())]
+        found = []
+        for one in listed or ():
+            read = self._try(one["manifest_path"], "the manifest", functools.partial(read_manifest, one))
+            found += [read] if read else []
+        return found
+
+    def _try(self, location: str, what: str, read: Callable[[bytes], Any]) -> Any:
+        if not location:
+            return None
+        try:
+            return read(self.files.read(location))
+        except FileNotFoundError:
+            self.problems.append(f"{what} {self.short(location)} is not in the store")
+        except (OSError, ValueError) as error:
+            self.problems.append(f"{what} {self.short(location)} cannot be read: {error}")
+        return None
+
+    @functools.cached_property
+    def live(self) -> list[Entry]:
+        """The data and delete files of the current snapshot."""
+        return [one for manifest in self.manifests for one in manifest.entries if one.live]
+
+    @functools.cached_property
+    def data(self) -> list[Entry]:
+        """The live data files."""
+        return [one for one in self.live if one.content == DATA]
+
+    @functools.cached_property
+    def vectors(self) -> list[Entry]:
+        """The live deletion vectors."""
+        return [one for one in self.live if one.content == POSITION_DELETES and one.format == "puffin"]
+
+    @functools.cached_property
+    def position_deletes(self) -> list[Entry]:
+        """The live files of position deletes that are no deletion vectors."""
+        return [one for one in self.live if one.content == POSITION_DELETES and one.format != "puffin"]
+
+    @functools.cached_property
+    def footers(self) -> dict[str, Footer]:
+        """Live files that have a footer, by location."""
+        found = {}
+        for one in self.live:
+            if one.format == "puffin" or one.path in found:
+                continue
+            try:
+                found[one.path] = footer(self.files, one.path, one.format)
+            except FileNotFoundError:
+                self.problems.append(f"the file {self.short(one.path)} is not in the store")
+            except (OSError, ValueError) as error:
+                self.problems.append(f"the {one.format} file {self.short(one.path)} cannot be read: {error}")
+        return found
+
+    @functools.cached_property
+    def puffins(self) -> dict[str, bytes]:
+        """The Puffin files of live deletion vectors and of statistics, by location."""
+        names = {one.path for one in self.vectors} | {one["statistics-path"] for one in self.statistics}
+        read = {name: self._try(name, "the Puffin file", bytes) for name in sorted(names)}
+        return {name: data for name, data in read.items() if data is not None}
+
+    def blobs(self, location: str) -> list[puffin.Blob] | None:
+        """The blobs of a Puffin file; ``None`` where they cannot be read, which is told once."""
+        if location not in self._blobs:
+            self._blobs[location] = None
+            if location in self.puffins:
+                try:
+                    self._blobs[location] = puffin.blobs(self.puffins[location])
+                except (ValueError, KeyError) as error:
+                    self.problems.append(f"the Puffin file {self.short(location)} cannot be read: {error}")
+        return self._blobs[location]
+
+    @functools.cached_property
+    def _blobs(self) -> dict[str, list[puffin.Blob] | None]:
+        return {}
+
+    @property
+    def statistics(self) -> list[Json]:
+        """The statistics files that the metadata names."""
+        return self.metadata.get("statistics") or []
+
+    @functools.cached_property
+    def names(self) -> dict[int, iceberg.Column]:
+        """All fields by id."""
+        return iceberg.by_id(self.metadata)

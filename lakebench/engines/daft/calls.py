@@ -1,0 +1,137 @@
+"""Operations and conditions as calls of Daft's Python API (Daft's documentation: Iceberg)."""
+
+from __future__ import annotations
+
+import functools
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar
+
+from lakebench import operations as ops
+from lakebench.engines import schemas
+from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
+from lakebench.errors import EngineUnavailable
+from lakebench.iceberg import Field, PartitionField, kind, parameters
+from lakebench.model import Condition, Lake
+from lakebench.values import arrow_schema, arrow_table
+
+_TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
+_NO_ARROW_TYPE = frozenset({"variant", "geometry", "geography"})
+_COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
+    "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
+}  # fmt: skip
+
+
+class DaftOperations(PythonOperations):
+    """Operations on dataframes and Daft's catalog: create, append, overwrite. There is no call for anything else."""
+
+    operations: ClassVar[frozenset[type[ops.Operation]]] = frozenset(
+        {ops.Create, ops.Append, ops.Overwrite, ops.Concurrent}
+    )
+
+    _catalog: Any
+    _lake: Lake
+
+    def do_create(self, operation: ops.Create, _table: Any, call: Call) -> None:
+        """``Catalog.create_table`` with a schema, properties and partition fields.
+
+        Raises:
+            EngineUnavailable: the table has what these cannot say.
+        """
+        for what in _unsayable(operation):
+            raise EngineUnavailable(f"Daft has no way to create a table with {what}")
+        from daft import Schema
+        from daft.catalog import Catalog, Identifier
+
+        schema = Schema.from_pyarrow_schema(arrow_schema(operation.columns))
+        version = {} if operation.format_version == 2 else {"format-version": str(operation.format_version)}  # noqa: PLR2004 - its default
+        fields = [_partition_field(schema, one) for one in operation.partition]
+        create_namespace(self._catalog, self._lake.namespace)
+        drop_table(self._catalog, (self._lake.namespace, operation.table))
+        call(
+            "catalog.create_table",
+            Catalog.from_iceberg(self._catalog).create_table,
+            Identifier(self._lake.namespace, operation.table),
+            schema,
+            properties={**version, **operation.properties},
+            partition_fields=fields,
+        )
+
+    def do_append(self, operation: ops.Append, table: Any, call: Call) -> None:
+        """``write_iceberg`` in the mode append.
+
+        Raises:
+            EngineUnavailable: a branch is named.
+        """
+        if operation.branch:
+            raise EngineUnavailable("Daft has no way to append to a branch")
+        _write(operation, table, "append", call)
+
+    def do_overwrite(self, operation: ops.Overwrite, table: Any, call: Call) -> None:
+        """``write_iceberg`` in the mode overwrite.
+
+        Raises:
+            EngineUnavailable: only some partitions are to be overwritten.
+        """
+        if operation.dynamic:
+            raise EngineUnavailable("Daft has no way to overwrite just the partitions that rows fall into")
+        _write(operation, table, "overwrite", call)
+
+
+def _write(operation: ops.Append | ops.Overwrite, table: Any, mode: str, call: Call) -> None:
+    from daft import from_arrow
+
+    rows = arrow_table(operation.fields, operation.rows)
+    write = from_arrow(rows).write_iceberg
+    call(f"daft.from_arrow(<{rows.num_rows} rows>).write_iceberg", write, table, mode=mode)
+
+
+def _unsayable(operation: ops.Create) -> Iterator[str]:
+    """What a schema of Daft's, properties and partition fields leave out."""
+    if operation.order:
+        yield "a sort order"
+    for one in operation.columns:
+        if kind(one.type) in _NO_ARROW_TYPE:
+            yield f"a column of the type {one.type}"
+    for name, left_out in {"required": "required columns", "doc": "comments", "default": "default values"}.items():
+        if any(getattr(one, name) not in {False, "", None} for one in operation.columns):
+            yield left_out
+
+
+def _partition_field(schema: Any, field: PartitionField) -> Any:
+    from daft.io.partitioning import PartitionField as Partition
+    from daft.io.partitioning import PartitionTransform
+
+    found = _TRANSFORM.fullmatch(field.transform)
+    name = f"iceberg_{found[1]}" if found else field.transform
+    make = getattr(PartitionTransform, name, None)
+    if make is None:
+        raise EngineUnavailable(f"Daft has no partition transform {field.transform}")
+    source = schema[field.source]
+    return Partition.create(source, source, make(int(found[2])) if found else make())
+
+
+def filtered(frame: Any, fields: tuple[Field, ...], conditions: tuple[Condition, ...]) -> Any:
+    """The lazy ``frame`` with each of ``conditions`` as a filter."""
+    for one in conditions:
+        frame = frame.where(_expression(fields, one))
+    return frame
+
+
+def _expression(fields: tuple[Field, ...], condition: Condition) -> Any:
+    from daft import DataType, col, lit
+
+    name, *inner = condition.column.split(".")
+    column = functools.reduce(lambda outer, part: outer[part], inner, col(name))
+    if condition.test in {"is-null", "not-null"}:
+        return column.is_null() if condition.test == "is-null" else column.not_null()
+    of = schemas.type_of(fields, condition.column)
+    value: Callable[[Any], Any] = functools.partial(schemas.python_value, of)
+    if isinstance(of, str) and kind(of) in {"fixed", "uuid"}:
+        # Bytes compare with bytes of the same length only, and a UUID with nothing.
+        length = DataType.fixed_size_binary(int(parameters(of)[0]) if parameters(of) else 16)
+        column, value = column.cast(length), lambda told: lit(schemas.storage_value(of, told)).cast(length)
+    if condition.test == "in":
+        return column.is_in([value(one) for one in condition.value])
+    return _COMPARISONS[condition.test](column, value(condition.value))

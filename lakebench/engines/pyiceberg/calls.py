@@ -1,0 +1,225 @@
+"""Operations as calls of PyIceberg's Python API (PyIceberg's documentation: Python API)."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+from lakebench import operations as ops
+from lakebench.engines import schemas
+from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
+from lakebench.engines.sql import SqlDialect
+from lakebench.values import arrow_table
+
+_MAIN = "main"
+_DIALECTS = ("spark", "trino")
+
+
+class PyIcebergOperations(PythonOperations):
+    """Operations on PyIceberg's tables.
+
+    There is no call to update rows in place, to write equality deletes, to rewrite files or manifests, to compute
+    statistics, or to commit to several tables at once. Concurrent parts run one after the other, on tables that were
+    loaded before the first.
+    """
+
+    threads: ClassVar[bool] = False
+    operations: ClassVar[frozenset[type[ops.Operation]]] = frozenset(
+        {
+            ops.Create, ops.Append, ops.Overwrite, ops.Delete, ops.Merge,
+            ops.AddColumn, ops.DropColumn, ops.RenameColumn, ops.MoveColumn, ops.ChangeType, ops.MakeOptional,
+            ops.SetDoc, ops.SetPartition, ops.SetOrder, ops.SetProperties, ops.UpgradeFormat,
+            ops.CreateRef, ops.DropRef, ops.Rollback, ops.ExpireSnapshots, ops.CreateView, ops.Concurrent,
+        }
+    )  # fmt: skip
+
+    _catalog: Any
+
+    @abstractmethod
+    def _identifier(self, table: str) -> tuple[str, str]:
+        """The table's name with its namespace."""
+
+    def operate(self, operation: ops.Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        """Carry out ``operation``; what PyIceberg warns of (it copies on write, always) is no failure."""
+        with warnings.catch_warnings(action="ignore"):
+            return super().operate(operation, tell)
+
+    def do_create(self, operation: ops.Create, _table: Any, call: Call) -> None:
+        """Create the table and its namespace, in place of one of this name."""
+        identifier = self._identifier(operation.table)
+        create_namespace(self._catalog, identifier[0])
+        drop_table(self._catalog, identifier)
+        call("catalog.create_table", self._catalog.create_table, identifier, **schemas.create_arguments(operation))
+
+    def do_append(self, operation: ops.Append, table: Any, call: Call) -> None:
+        """``append``, to a branch too."""
+        branch = {"branch": operation.branch} if operation.branch else {}
+        call("table.append", table.append, rows_of(operation), **branch)
+
+    def do_overwrite(self, operation: ops.Overwrite, table: Any, call: Call) -> None:
+        """``overwrite`` or ``dynamic_partition_overwrite``."""
+        name = "dynamic_partition_overwrite" if operation.dynamic else "overwrite"
+        call(f"table.{name}", getattr(table, name), rows_of(operation))
+
+    def do_delete(self, operation: ops.Delete, table: Any, call: Call) -> None:
+        """``delete`` by an expression."""
+        call("table.delete", table.delete, schemas.expression(operation.fields, operation.where))
+
+    def do_merge(self, operation: ops.Merge, table: Any, call: Call) -> None:
+        """``upsert``."""
+        call("table.upsert", table.upsert, rows_of(operation), join_cols=list(operation.key))
+
+    def do_add_column(self, operation: ops.AddColumn, table: Any, call: Call) -> None:
+        """``add_column``, and a move to its place."""
+        column = operation.column
+        parents = tuple(operation.parent.split(".")) if operation.parent else ()
+        default = None if column.default is None else schemas.python_value(column.type, column.default)
+        with table.update_schema() as update:
+            call(
+                "table.update_schema().add_column",
+                update.add_column,
+                (*parents, column.name),
+                schemas.typed(column.type),
+                doc=column.doc or None,
+                required=column.required,
+                default_value=default,
+            )
+            path = ".".join((*parents, column.name))
+            _move(update, path, first=operation.first, after=operation.after, call=call)
+
+    def do_drop_column(self, operation: ops.DropColumn, table: Any, call: Call) -> None:
+        """``delete_column``."""
+        with table.update_schema() as update:
+            call("table.update_schema().delete_column", update.delete_column, operation.path)
+
+    def do_rename_column(self, operation: ops.RenameColumn, table: Any, call: Call) -> None:
+        """``rename_column``."""
+        with table.update_schema() as update:
+            call("table.update_schema().rename_column", update.rename_column, operation.path, operation.name)
+
+    def do_move_column(self, operation: ops.MoveColumn, table: Any, call: Call) -> None:
+        """``move_first`` or ``move_after``."""
+        with table.update_schema() as update:
+            _move(update, operation.path, first=operation.first, after=operation.after, call=call)
+
+    def do_change_type(self, operation: ops.ChangeType, table: Any, call: Call) -> None:
+        """``update_column`` with a type."""
+        to = schemas.typed(operation.type)
+        with table.update_schema() as update:
+            call("table.update_schema().update_column", update.update_column, operation.path, field_type=to)
+
+    def do_make_optional(self, operation: ops.MakeOptional, table: Any, call: Call) -> None:
+        """``make_column_optional``."""
+        with table.update_schema() as update:
+            call("table.update_schema().make_column_optional", update.make_column_optional, operation.path)
+
+    def do_set_doc(self, operation: ops.SetDoc, table: Any, call: Call) -> None:
+        """``update_column`` with a comment."""
+        with table.update_schema() as update:
+            call("table.update_schema().update_column", update.update_column, operation.path, doc=operation.doc)
+
+    def do_set_partition(self, operation: ops.SetPartition, table: Any, call: Call) -> None:
+        """``remove_field`` of what goes, ``add_field`` of what comes."""
+        columns = table.schema()
+        wanted = {(columns.find_field(one.source).field_id, one.transform): one for one in operation.partition}
+        there = {(one.source_id, str(one.transform)): one.name for one in table.spec().fields}
+        with table.update_spec() as update:
+            for key, name in there.items():
+                if key not in wanted:
+                    call("table.update_spec().remove_field", update.remove_field, name)
+            for key, field in wanted.items():
+                if key not in there:
+                    to = schemas.transform(field.transform)
+                    name = schemas.name(field)
+                    call("table.update_spec().add_field", update.add_field, field.source, to, name)
+
+    def do_set_order(self, operation: ops.SetOrder, table: Any, call: Call) -> None:
+        """``asc`` and ``desc`` of a new order."""
+        from pyiceberg.table.sorting import NullOrder
+
+        with table.update_sort_order() as update:
+            for one in operation.order:
+                add = getattr(update, one.direction)
+                to = schemas.transform(one.transform)
+                call(f"table.update_sort_order().{one.direction}", add, one.source, to, NullOrder(one.nulls))
+
+    def do_set_properties(self, operation: ops.SetProperties, table: Any, call: Call) -> None:
+        """``set_properties``."""
+        with table.transaction() as transaction:
+            call("table.transaction().set_properties", transaction.set_properties, dict(operation.properties))
+
+    def do_upgrade_format(self, operation: ops.UpgradeFormat, table: Any, call: Call) -> None:
+        """``upgrade_table_version``."""
+        upgrade = "upgrade_table_version"
+        with table.transaction() as transaction:
+            call(f"table.transaction().{upgrade}", getattr(transaction, upgrade), operation.format_version)
+
+    def do_create_ref(self, operation: ops.CreateRef, table: Any, call: Call) -> None:
+        """``create_branch`` or ``create_tag``."""
+        at = operation.snapshot_id or table.current_snapshot().snapshot_id
+        self._manage(table, f"create_{operation.type}", call, at, operation.name)
+
+    def do_drop_ref(self, operation: ops.DropRef, table: Any, call: Call) -> None:
+        """``remove_branch`` or ``remove_tag``."""
+        self._manage(table, f"remove_{operation.type}", call, operation.name)
+
+    def do_rollback(self, operation: ops.Rollback, table: Any, call: Call) -> None:
+        """``rollback_to_snapshot``."""
+        self._manage(table, "rollback_to_snapshot", call, operation.snapshot_id)
+
+    def do_expire_snapshots(self, _operation: ops.ExpireSnapshots, table: Any, call: Call) -> None:
+        """``expire_snapshots`` of all that are older than now; PyIceberg deletes no files."""
+        expire = table.maintenance.expire_snapshots()
+        call("table.maintenance.expire_snapshots().older_than", expire.older_than, datetime.now(UTC)).commit()
+
+    def do_create_view(self, operation: ops.CreateView, table: Any, call: Call) -> None:
+        """``create_view``, with the SQL that the engines of :data:`_DIALECTS` read."""
+        from pyiceberg.view.metadata import SQLViewRepresentation, ViewVersion
+
+        text = _Words().query(operation)
+        version = ViewVersion(
+            version_id=1,
+            schema_id=0,
+            timestamp_ms=int(datetime.now(UTC).timestamp() * 1000),
+            summary={},
+            representations=[SQLViewRepresentation(type="sql", sql=text, dialect=one) for one in _DIALECTS],
+            default_namespace=[self._identifier("")[0]],
+        )
+        identifier = self._identifier(operation.name)
+        if self._catalog.view_exists(identifier):
+            self._catalog.drop_view(identifier)
+        columns = table.schema().select(*operation.columns)
+        call("catalog.create_view", self._catalog.create_view, identifier, columns, version)
+
+    @staticmethod
+    def _manage(table: Any, method: str, call: Call, *args: Any) -> None:
+        call(f"table.manage_snapshots().{method}", getattr(table.manage_snapshots(), method), *args).commit()
+
+
+def rows_of(operation: ops.Append | ops.Overwrite | ops.Merge) -> Any:
+    """The operation's rows as an Arrow table."""
+    return arrow_table(operation.fields, operation.rows)
+
+
+def _move(update: Any, path: str, *, first: bool, after: str, call: Call) -> None:
+    if first:
+        call("table.update_schema().move_first", update.move_first, path)
+    elif after:
+        sibling = f"{path.rpartition('.')[0]}.{after}".lstrip(".")
+        call("table.update_schema().move_after", update.move_after, path, sibling)
+
+
+class _Words(SqlDialect):
+    """SQL that many engines read: identifiers stand bare, as engines quote them in different ways."""
+
+    def name(self, identifier: str) -> str:
+        """``identifier`` as it is."""
+        return identifier
+
+    def query(self, operation: ops.CreateView) -> str:
+        """The view's SELECT, with values whose type the column decides."""
+        where = self.where((), operation.where)
+        return f"SELECT {self.names(operation.columns)} FROM {operation.table}{where}"

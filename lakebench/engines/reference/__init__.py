@@ -1,0 +1,1 @@
+"""lakebench's own writer."""

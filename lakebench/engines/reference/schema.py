@@ -1,0 +1,234 @@
+"""Schemas as table metadata has them in JSON (Iceberg specification, Appendix C), and what is asked of them."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from lakebench.errors import Refused
+from lakebench.iceberg import Field, ListOf, MapOf, Struct, Type
+
+Json = dict[str, Any]
+
+ROW_ID = 2147483540
+LAST_UPDATED = 2147483539
+FILE_PATH = 2147483546
+POSITION = 2147483545
+
+LINEAGE: tuple[Json, ...] = (
+    {"id": ROW_ID, "name": "_row_id", "required": False, "type": "long"},
+    {"id": LAST_UPDATED, "name": "_last_updated_sequence_number", "required": False, "type": "long"},
+)
+POSITION_DELETE: tuple[Json, ...] = (
+    {"id": FILE_PATH, "name": "file_path", "required": True, "type": "string"},
+    {"id": POSITION, "name": "pos", "required": True, "type": "long"},
+)
+"""The reserved columns that are written (Iceberg specification, Reserved Field IDs)."""
+
+_NUMBERS = re.compile(r"\d+")
+
+
+def kind(of: Any) -> str:
+    """The bare name of a type: ``decimal`` of ``decimal(9,2)``; ``struct``, ``list`` and ``map`` of the nested ones."""
+    name: str = of["type"] if isinstance(of, dict) else re.split(r"[(\[]", of)[0].strip()
+    return name
+
+
+def numbers(of: str) -> list[int]:
+    """The numbers in the brackets of a type or transform."""
+    return [int(one) for one in _NUMBERS.findall(of.partition("[")[2] or of.partition("(")[2])]
+
+
+def children(of: Any) -> list[Json]:
+    """The fields of a nested type; a list's is ``element``, a map's are ``key`` and ``value``."""
+    if kind(of) == "struct":
+        found: list[Json] = of["fields"]
+        return found
+    parts = {"list": ("element",), "map": ("key", "value")}.get(kind(of), ())
+    return [
+        {"id": of[f"{part}-id"], "name": part, "required": of.get(f"{part}-required", True), "type": of[part]}
+        for part in parts
+    ]
+
+
+def find(of: Any, path: str) -> Json:
+    """The field at ``path``, names joined by dots.
+
+    Raises:
+        Refused: there is none.
+    """
+    name, _, rest = path.partition(".")
+    for field in children(of):
+        if field["name"] == name:
+            return find(field["type"], rest) if rest else field
+    raise Refused(f"the table has no column {path}")
+
+
+def by_id(of: Any) -> dict[int, Json]:
+    """Every field at every depth by its id."""
+    found = {}
+    for field in children(of):
+        found[field["id"]] = field
+        found.update(by_id(field["type"]))
+    return found
+
+
+def trail(of: Any, path: str) -> list[int]:
+    """The ids on the way down ``path``, through structs alone."""
+    names = path.split(".")
+    return [find(of, ".".join(names[: n + 1]))["id"] for n in range(len(names))]
+
+
+def path_to(of: Any, wanted: int) -> list[int]:
+    """The ids on the way down to the field ``wanted``; empty where there is none."""
+    for field in children(of):
+        if field["id"] == wanted:
+            return [wanted]
+        below = path_to(field["type"], wanted)
+        if below:
+            return [field["id"], *below]
+    return []
+
+
+def current(metadata: Json) -> Json:
+    """The current schema of a table."""
+    return schema_of(metadata, metadata["current-schema-id"])
+
+
+def schema_of(metadata: Json, schema_id: int) -> Json:
+    """The schema ``schema_id`` of a table."""
+    found: Json = next(one for one in metadata["schemas"] if one["schema-id"] == schema_id)
+    return found
+
+
+def type_json(of: Type, ids: Iterator[int]) -> Any:
+    """A type with ids: those of siblings first, then those below them."""
+    if isinstance(of, Struct):
+        return {"type": "struct", "fields": fields_json(of.fields, ids)}
+    if isinstance(of, ListOf):
+        number = next(ids)
+        return {
+            "type": "list",
+            "element-id": number,
+            "element": type_json(of.element, ids),
+            "element-required": of.required,
+        }
+    if isinstance(of, MapOf):
+        key, value = next(ids), next(ids)
+        return {
+            "type": "map",
+            "key-id": key,
+            "key": type_json(of.key, ids),
+            "value-id": value,
+            "value": type_json(of.value, ids),
+            "value-required": of.required,
+        }
+    return of
+
+
+def fields_json(fields: Sequence[Field], ids: Iterator[int]) -> list[Json]:
+    """Columns with ids, and with their *write-default*."""
+    numbered = [(next(ids), one) for one in fields]
+    return [_field_json(number, one, ids) for number, one in numbered]
+
+
+def _field_json(number: int, field: Field, ids: Iterator[int]) -> Json:
+    told = {"id": number, "name": field.name, "required": field.required, "type": type_json(field.type, ids)}
+    if field.doc:
+        told["doc"] = field.doc
+    if field.default is not None:
+        told["write-default"] = field.default
+    return told
+
+
+def added(schema: Json, column: Field, ids: Iterator[int], parent: str, place: Callable[[list[Json]], int]) -> Json:
+    """``schema`` with ``column``, whose default old rows get too; ``place`` tells its index among its siblings."""
+    changed = copy.deepcopy(schema)
+    siblings = _struct_at(changed, parent)["fields"]
+    (field,) = fields_json((column,), ids)
+    if "write-default" in field:
+        field["initial-default"] = field["write-default"]
+    siblings.insert(place(siblings), field)
+    return changed
+
+
+def without(schema: Json, path: str) -> Json:
+    """``schema`` without the field at ``path``."""
+    changed = copy.deepcopy(schema)
+    siblings, index = _located(changed, path)
+    del siblings[index]
+    return changed
+
+
+def moved(schema: Json, path: str, place: Callable[[list[Json]], int]) -> Json:
+    """``schema`` with the field at ``path`` elsewhere among its siblings."""
+    changed = copy.deepcopy(schema)
+    siblings, index = _located(changed, path)
+    field = siblings.pop(index)
+    siblings.insert(place(siblings), field)
+    return changed
+
+
+def with_attributes(schema: Json, path: str, **attributes: Any) -> Json:
+    """``schema`` with other attributes (``name``, ``type``, ``required``, ``doc``) of the field at ``path``."""
+    changed = copy.deepcopy(schema)
+    parent, _, last = path.rpartition(".")
+    above = _type_at(changed, parent)
+    if kind(above) == "struct":
+        siblings, index = _located(changed, path)
+        siblings[index].update(attributes)
+        return changed
+    find(above, last)
+    for name, value in attributes.items():
+        above[last if name == "type" else f"{last}-{name}"] = value
+    return changed
+
+
+def placed(*, first: bool, after: str) -> Callable[[list[Json]], int]:
+    """Where a field goes among its siblings: ``first``, ``after`` another, else last."""
+
+    def place(siblings: list[Json]) -> int:
+        if first:
+            return 0
+        names = [one["name"] for one in siblings]
+        return names.index(after) + 1 if after else len(siblings)
+
+    return place
+
+
+def _type_at(schema: Json, path: str) -> Any:
+    return find(schema, path)["type"] if path else schema
+
+
+def _struct_at(schema: Json, path: str) -> Any:
+    of = _type_at(schema, path)
+    if kind(of) != "struct":
+        raise Refused(f"{path} is no struct")
+    return of
+
+
+def _located(schema: Json, path: str) -> tuple[list[Json], int]:
+    parent, _, last = path.rpartition(".")
+    find(schema, path)
+    siblings: list[Json] = _struct_at(schema, parent)["fields"]
+    return siblings, [one["name"] for one in siblings].index(last)
+
+
+def name_mapping(of: Any, known: Sequence[Json] = ()) -> list[Json]:
+    """The name mapping of a type's fields (Iceberg specification, Name Mapping Serialization).
+
+    A field that is in ``known`` keeps the names that it has there, unless another field has taken them.
+    """
+    old = {one.get("field-id"): one for one in known}
+    fields = children(of)
+    taken = {one["name"] for one in fields}
+    mapped = []
+    for field in fields:
+        before = old.get(field["id"], {})
+        names = [one for one in before.get("names", ()) if one not in taken]
+        entry: Json = {"field-id": field["id"], "names": [*names, field["name"]]}
+        below = name_mapping(field["type"], before.get("fields", ()))
+        mapped.append({**entry, "fields": below} if below else entry)
+    return mapped

@@ -1,0 +1,168 @@
+"""Neutral fields, partitions, orders and conditions as PyIceberg's objects, for the engines that PyIceberg serves.
+
+PyIceberg is imported inside functions only.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type, find, kind
+from lakebench.model import Condition
+from lakebench.operations import Create
+from lakebench.values import arrow_array, storage
+
+_FIRST_PARTITION_ID = 1000
+
+
+def create_arguments(operation: Create) -> dict[str, Any]:
+    """What ``create_table`` of a PyIceberg catalog is given beside the identifier."""
+    columns = schema(operation.columns)
+    return {
+        "schema": columns,
+        "partition_spec": partition_spec(columns, operation.partition),
+        "sort_order": sort_order(columns, operation.order),
+        "properties": {"format-version": str(operation.format_version), **operation.properties},
+    }
+
+
+def schema(fields: Sequence[Field]) -> Any:
+    """A ``Schema``; its ids are new, and the catalog gives others."""
+    from pyiceberg.schema import Schema
+
+    ids = itertools.count(1)
+    return Schema(*(_field(one, ids) for one in fields))
+
+
+def typed(of: Type) -> Any:
+    """An ``IcebergType``."""
+    return _type(of, itertools.count(1))
+
+
+def _field(field: Field, ids: Iterator[int]) -> Any:
+    from pyiceberg.types import NestedField
+
+    return NestedField(
+        next(ids),
+        field.name,
+        _type(field.type, ids),
+        required=field.required,
+        doc=field.doc or None,
+        write_default=None if field.default is None else python_value(field.type, field.default),
+    )
+
+
+def _type(of: Type, ids: Iterator[int]) -> Any:
+    from pyiceberg.types import ListType, MapType, NestedField, StructType
+
+    if isinstance(of, Struct):
+        return StructType(*(_field(one, ids) for one in of.fields))
+    if isinstance(of, ListOf):
+        return ListType(next(ids), _type(of.element, ids), element_required=of.required)
+    if isinstance(of, MapOf):
+        key, value = (next(ids), _type(of.key, ids)), (next(ids), _type(of.value, ids))
+        return MapType(*key, *value, value_required=of.required)
+    return NestedField(0, "of", of).field_type  # it reads a type's name
+
+
+def partition_spec(columns: Any, fields: Sequence[PartitionField]) -> Any:
+    """A ``PartitionSpec`` on ``columns``, a ``Schema``."""
+    from pyiceberg.partitioning import PartitionField as Partition
+    from pyiceberg.partitioning import PartitionSpec
+
+    return PartitionSpec(
+        *(
+            Partition(columns.find_field(one.source).field_id, _FIRST_PARTITION_ID + n, one.transform, name(one))
+            for n, one in enumerate(fields)
+        )
+    )
+
+
+def name(field: PartitionField) -> str:
+    """The name that Iceberg's Java library gives a partition field."""
+    bare = field.transform.partition("[")[0]
+    suffix = {"identity": "", "truncate": "_trunc", "void": "_null"}.get(bare, f"_{bare}")
+    return f"{field.source}{suffix}"
+
+
+def sort_order(columns: Any, fields: Sequence[SortField]) -> Any:
+    """A ``SortOrder`` on ``columns``, a ``Schema``."""
+    from pyiceberg.table.sorting import UNSORTED_SORT_ORDER, NullOrder, SortDirection, SortOrder
+    from pyiceberg.table.sorting import SortField as Sort
+
+    if not fields:
+        return UNSORTED_SORT_ORDER
+    return SortOrder(
+        *(
+            Sort(
+                columns.find_field(one.source).field_id,
+                transform(one.transform),
+                SortDirection(one.direction),
+                NullOrder(one.nulls),
+            )
+            for one in fields
+        )
+    )
+
+
+def transform(text: str) -> Any:
+    """A ``Transform``."""
+    from pyiceberg.transforms import parse_transform
+
+    return parse_transform(text)
+
+
+def expression(fields: Sequence[Field], conditions: Sequence[Condition]) -> Any:
+    """A ``BooleanExpression``: what all of ``conditions`` hold for."""
+    from pyiceberg.expressions import AlwaysTrue, And
+
+    return functools.reduce(And, [_condition(fields, one) for one in conditions] or [AlwaysTrue()])
+
+
+def _condition(fields: Sequence[Field], condition: Condition) -> Any:
+    from pyiceberg import expressions as made
+
+    if condition.test in {"is-null", "not-null"}:
+        return (made.IsNull if condition.test == "is-null" else made.NotNull)(condition.column)
+    of = type_of(fields, condition.column)
+    if condition.test == "in":
+        return made.In(condition.column, [_literal(of, one) for one in condition.value])
+    comparison = {
+        "=": made.EqualTo,
+        "!=": made.NotEqualTo,
+        "<": made.LessThan,
+        "<=": made.LessThanOrEqual,
+        ">": made.GreaterThan,
+        ">=": made.GreaterThanOrEqual,
+    }[condition.test]
+    return comparison(condition.column, _literal(of, condition.value))
+
+
+def _literal(of: Type | None, value: Any) -> Any:
+    """What PyIceberg makes a literal of: it reads text as the column's type, but for bytes and floating point."""
+    if isinstance(of, str) and kind(of) in {"float", "double", "fixed", "binary"}:
+        return python_value(of, value)
+    return value
+
+
+def type_of(fields: Sequence[Field], path: str) -> Type | None:
+    """The type of the column at ``path``, ``None`` where ``fields`` do not tell of it."""
+    try:
+        return find(fields, path).type
+    except KeyError:
+        return None
+
+
+def python_value(of: Type | None, value: Any) -> Any:
+    """``value`` as Python has it: a date, a Decimal, bytes; as it is where its type is not known."""
+    if of is None:
+        return value
+    return arrow_array(of, [value])[0].as_py()
+
+
+def storage_value(of: Type | None, value: Any) -> Any:
+    """``value`` as Arrow stores it: the bytes of a UUID, whole numbers for dates and times."""
+    return value if of is None else storage(of, value)

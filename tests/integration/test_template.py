@@ -1,0 +1,81 @@
+"""The template of an engine works as it stands: installed beside lakebench, it is in the matrix without an edit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from uv import find_uv_bin
+
+from lakebench.model import Outcome
+from lakebench.records import Run, read
+
+pytestmark = pytest.mark.integration
+
+TEMPLATE = Path(__file__).parents[2] / "examples" / "engine-template"
+FEATURES = "type-int,type-string,add-column,position-deletes"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The template installed into a folder of its own, as ``pip install --target`` does."""
+    folder = tmp_path_factory.mktemp("template")
+    command = [
+        find_uv_bin(),
+        "pip",
+        "install",
+        "--quiet",
+        "--offline",
+        "--no-deps",
+        "--target",
+        str(folder),
+        str(TEMPLATE),
+    ]
+    subprocess.run(command, check=True)
+    return {**os.environ, "PYTHONPATH": str(folder)}
+
+
+@pytest.fixture(scope="module")
+def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("runs")
+    given = ["run", "interop", "--features", FEATURES, "--writers", "reference", "--readers", "template", "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lakebench", *given, "--output", str(folder)],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return read(Path(json.loads(done.stdout)["folder"]))
+
+
+def test_it_is_listed_with_what_it_can_do(environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "lakebench", "list", "engines", "--json"]
+    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    (mine,) = (one for one in json.loads(told) if one["engine"] == "template")
+    assert (mine["version"], mine["abilities"]) == ("0.1.0", "scan")
+
+
+def test_it_reads_what_it_claims_and_refuses_what_it_does_not(run: Run) -> None:
+    found = {one.row: one for one in run.cases if one.column == "reference→template"}
+    assert {feature: one.outcome for feature, one in found.items()} == {
+        "type-int": Outcome.PASS,
+        "type-string": Outcome.PASS,
+        "add-column": Outcome.PASS,
+        "position-deletes": Outcome.REFUSED,
+    }
+    assert "knows no delete files" in found["position-deletes"].reason
+    assert found["type-int"].evidence["claim"]["source"] == "examples/engine-template/README.md"
+    assert found["type-int"].evidence["verdict"] == "as claimed"
+    assert found["position-deletes"].evidence["verdict"] == "as claimed"
+    assert found["add-column"].evidence["verdict"] == "unknown"
+
+
+def test_it_is_in_the_reports(run: Run) -> None:
+    folder = run.path.parent
+    for name in ("report.md", "report.html", "interop.html"):
+        assert "template" in (folder / name).read_text(encoding="utf-8")
