@@ -156,9 +156,13 @@ class SetDoc(Operation):
 
 @dataclass(frozen=True)
 class SetPartition(Operation):
-    """Replace the partition spec; rows that are there keep theirs."""
+    """Replace the partition spec; rows that are there keep theirs.
+
+    ``before`` is the spec that is replaced, filled in as ``fields`` are.
+    """
 
     partition: tuple[PartitionField, ...]
+    before: tuple[PartitionField, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -313,7 +317,7 @@ def from_json(value: Mapping[str, Any]) -> Operation:
     kind = OPERATIONS[value["op"]]
     readers: dict[str, Any] = {
         "fields": _fields, "columns": _fields if kind is Create else tuple, "column": field_from_json,
-        "partition": lambda told: tuple(PartitionField(**one) for one in told),
+        "partition": _partition, "before": _partition,
         "order": lambda told: tuple(SortField(**one) for one in told),
         "where": conditions_from_json, "rows": lambda told: tuple(tuple(row) for row in told), "key": tuple,
         "operations": lambda told: tuple(from_json(one) for one in told),
@@ -321,6 +325,10 @@ def from_json(value: Mapping[str, Any]) -> Operation:
     if kind is ChangeType:
         readers["type"] = type_from_json
     return kind(**{key: readers[key](told) if key in readers else told for key, told in value.items() if key != "op"})
+
+
+def _partition(value: Any) -> tuple[PartitionField, ...]:
+    return tuple(PartitionField(**one) for one in value)
 
 
 def _fields(value: Any) -> tuple[Field, ...]:

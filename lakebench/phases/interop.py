@@ -140,6 +140,21 @@ class _Course:
 
 
 @dataclass(frozen=True)
+class _Cell:
+    """What one reader made of a table."""
+
+    reader: EngineRef
+    began: tuple[str, float]
+    seconds: float
+    evidence: Mapping[str, Any]
+    error: LakebenchError | None
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.error.outcome if self.error else Outcome.PASS
+
+
+@dataclass(frozen=True)
 class Written(Block):
     """One feature by one writer, and everyone who reads it."""
 
@@ -168,7 +183,6 @@ class Written(Block):
     def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
         """Write once; then who reads it, in shuffled order; the writer's own record comes last, as it needs theirs."""
         began, course = now(), _Course()
-        read: dict[EngineRef, Outcome] = {}
         error: LakebenchError | None = None
         made: _Made | None = None
         try:
@@ -179,12 +193,16 @@ class Written(Block):
         except LakebenchError as found:
             error = found
         wrote = now()[1] - began[1]
-        for told in self._reads(bench, made, error, todo):
-            read[engines.parse(told.engine)] = told.outcome
-            yield told
+        cells = list(self._reads(bench, made, error, todo))
+        misled: frozenset[EngineRef] = frozenset()
+        if made is not None and error is None:
+            error, misled = self._unconfirmed(bench, made, {one.reader: one.outcome for one in cells})
+        for cell in cells:
+            evidence = {**cell.evidence, **({"fault": str(self.writer)} if cell.reader in misled else {})}
+            told = self._told(bench, self._case(cell.reader), cell.began, cell.error, evidence, "read")
+            yield replace(told, seconds=round(cell.seconds, 6))
         if (case := self._case(None)).id in todo:
-            error = error or self._unconfirmed(bench, read)
-            evidence = {**self._evidence("write", None), **_physical(made), "statements": course.statements}
+            evidence = {**self._evidence(bench, "write", None), **_physical(made), "statements": course.statements}
             if course.succeeded:
                 evidence["succeeded"] = course.succeeded
             yield replace(self._told(bench, case, began, error, evidence, "write"), seconds=round(wrote, 6))
@@ -192,6 +210,8 @@ class Written(Block):
     # Writing.
 
     def _make(self, bench: Bench, course: _Course) -> _Made:
+        if self.feature.by_reference and self.writer.name != REFERENCE:
+            raise EngineUnavailable("no engine is asked to make this: it is a shape of files, not an operation")
         plan = planned(self.feature, self._table)
         for operation in plan.operations:
             self._carry_out(bench, operation, course)
@@ -245,18 +265,26 @@ class Written(Block):
         return reply
 
     def _who(self, bench: Bench, operation: Operation) -> EngineRef:
-        """The writer, or for an operation by another the first engine of the run that is asked for such things.
+        """The writer, or for an operation by another an engine of the run that claims to do such things.
 
         Raises:
             EngineUnavailable: there is no other.
         """
         if not operation.by:
             return self.writer
-        for ref in bench.able(CanOperate):
-            engine = engines.find(ref.name)
-            if ref.name not in {self.writer.name, REFERENCE} and type(operation) in engine.operations:  # type: ignore[attr-defined]
-                return ref
-        raise EngineUnavailable(f"no second engine of this run can be asked for {type(operation).__name__}")
+        able = [
+            ref
+            for ref in bench.able(CanOperate)
+            if ref.name not in {self.writer.name, REFERENCE} and type(operation) in engines.find(ref.name).operations  # type: ignore[attr-defined]
+        ]
+        if not able:
+            raise EngineUnavailable(f"no second engine of this run can be asked for {type(operation).__name__}")
+        return next((ref for ref in able if self._claims_to_write(bench, ref)), able[0])
+
+    def _claims_to_write(self, bench: Bench, ref: EngineRef) -> bool:
+        bench.remote(ref, lake_of(bench, ref))  # a claim may be of one version: the running engine tells it
+        claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, bench.versions(ref))
+        return claim is not None and claim.covers("write")
 
     def _together(self, bench: Bench, operation: Concurrent, course: _Course) -> list[bool]:
         """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole."""
@@ -277,27 +305,27 @@ class Written(Block):
 
     def _reads(
         self, bench: Bench, made: _Made | None, error: LakebenchError | None, todo: frozenset[str]
-    ) -> Iterator[Record]:
+    ) -> Iterator[_Cell]:
         """Readers are processes of their own, so several read at once: what counts is the answer, not its time."""
         readers = tuple(one for one in self.readers if self._case(one).id in todo)
         shuffled = bench.shuffled(readers, where=f"interop/{self.feature.id}/{self.writer}")
         if made is None or error is not None:
             why = EngineUnavailable(f"{_NOT_WRITTEN}{self.writer} {_outcome(error)}: {error}")
             for reader in shuffled:
-                yield self._told(bench, self._case(reader), now(), why, self._evidence("read", reader), "read")
+                yield _Cell(reader, now(), 0.0, self._evidence(bench, "read", reader), why)
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             yield from pool.map(lambda reader: self._cell(bench, reader, made), shuffled)
 
-    def _cell(self, bench: Bench, reader: EngineRef, made: _Made) -> Record:
+    def _cell(self, bench: Bench, reader: EngineRef, made: _Made) -> _Cell:
         began = now()
         told, error = self._read(bench, reader, made)
         evidence = {
-            **self._evidence("read", reader),
+            **self._evidence(bench, "read", reader),
             "snapshot_id": made.metadata.get("current-snapshot-id"),
             "reads": told,
         }
-        return self._told(bench, self._case(reader), began, error, evidence, "read")
+        return _Cell(reader, began, now()[1] - began[1], evidence, error)
 
     def _read(self, bench: Bench, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], LakebenchError | None]:
         """Every read of the feature by ``reader``; the worst of them is what becomes of the case."""
@@ -336,42 +364,52 @@ class Written(Block):
 
     # What is told.
 
-    def _unconfirmed(self, bench: Bench, read: Mapping[EngineRef, Outcome]) -> LakebenchError | None:
-        """Why a write does not stand although the inspector found what it looked for.
+    def _unconfirmed(
+        self, bench: Bench, made: _Made, read: Mapping[EngineRef, Outcome]
+    ) -> tuple[LakebenchError | None, frozenset[EngineRef]]:
+        """Why a write does not stand although the inspector found what it looked for, and who was misled by it.
 
-        The writer must read its own rows back; and a reader that reads the reference's table of this feature right, and
-        this one wrong, says that the difference is the writer's.
+        The table must be what the specification allows, and the writer must read its own rows back. Readers that read the reference's table of this feature right tell
+        whose fault a wrong answer is: where at least half of them read this table wrong, the table is.
         """
-        known: dict[str, set[str]] = bench.prepare("interop/right", dict)
+        known: dict[str, set[EngineRef]] = bench.prepare("interop/right", dict)
         right = known.setdefault(self.feature.id, set())
         if self.writer.name == REFERENCE:
-            right |= {str(ref) for ref, outcome in read.items() if outcome is Outcome.PASS}
+            right |= {ref for ref, outcome in read.items() if outcome is Outcome.PASS}
+        judges = right.intersection(read)
+        wrong = frozenset(ref for ref in judges if read[ref] is Outcome.WRONG)
+        if wrong and 2 * len(wrong) >= len(judges):
+            names = ", ".join(sorted(map(str, wrong)))
+            return WrongAnswer(f"read wrong by {names}, which read the reference's table right"), wrong
+        if made.inspected.violations:
+            broken = "; ".join(made.inspected.violations[:3])
+            return WrongAnswer(f"the table breaks the specification: {broken}"), wrong
         own = read.get(self.writer, Outcome.PASS)
-        if own not in {Outcome.PASS, Outcome.UNAVAILABLE}:
-            return from_outcome(own, f"{self.writer} does not read its own table back right")
-        wrong = [str(ref) for ref, outcome in read.items() if outcome is Outcome.WRONG and str(ref) in right]
-        if wrong:
-            return WrongAnswer(f"read wrong by {', '.join(wrong)}, which read the reference's table right")
-        return None
+        claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, bench.versions(self.writer))
+        says_no = own is Outcome.REFUSED and claim is not None and not claim.covers("read")
+        if says_no or own in {Outcome.PASS, Outcome.UNAVAILABLE}:
+            return None, frozenset()
+        return from_outcome(own, f"{self.writer} does not read its own table back right"), frozenset()
 
-    def _evidence(self, side: str, reader: EngineRef | None) -> dict[str, Any]:
+    def _evidence(self, bench: Bench, side: str, reader: EngineRef | None) -> dict[str, Any]:
         readers = reader or self.writer
         return {
             "side": side,
             "feature": self.feature.id,
             "writer": str(self.writer),
             **({"reader": str(reader)} if reader else {}),
-            "command": " ".join(
-                [
-                    "lakebench run interop --features",
-                    self.feature.id,
-                    "--writers",
-                    str(self.writer),
-                    "--readers",
-                    str(readers),
-                ]
-            ),
+            "command": self._command(bench, readers),
         }
+
+    def _command(self, bench: Bench, readers: EngineRef) -> str:
+        """What runs just this cell; where another engine has a part in it, the engines of this run come too."""
+        parts = [f"lakebench run interop --features {self.feature.id} --writers {self.writer} --readers {readers}"]
+        steps = [part for one in self.feature.program for part in (one, *getattr(one, "operations", ()))]
+        if any(one.by for one in steps):
+            parts.append(f"--engines {','.join(map(str, bench.refs))}")
+        if bench.selection.catalog != Selection().catalog:
+            parts.append(f"--catalog {bench.selection.catalog}")
+        return " ".join(parts)
 
     def _told(
         self,
@@ -399,14 +437,11 @@ def _outcome(error: LakebenchError | None) -> str:
 
 
 def _must_be_there(inspected: Inspected) -> None:
-    """Stop where the metadata breaks the specification, or the feature is not in the files.
+    """Stop where the feature is not in the table.
 
     Raises:
-        WrongAnswer: the specification forbids what is there.
         Refused: the rows may be right, but the engine did not do what it was asked for.
     """
-    if inspected.violations:
-        raise WrongAnswer(f"the table breaks the specification: {'; '.join(inspected.violations[:3])}")
     if inspected.missing:
         raise Refused(f"the engine took the operations, but the feature is not there: {'; '.join(inspected.missing)}")
 

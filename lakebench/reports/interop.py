@@ -186,7 +186,8 @@ def findings(run: Run) -> Findings:
     """What the claims and the run disagree about: one line for an engine, a feature and a side."""
     every = squares(run)
     ran = Counter(_subject(one) for one in every if one.ran)
-    wrong = [one for one in every if one.record.outcome is Outcome.WRONG]
+    # A reader that was misled by a wrong table is no finding of its own: the writer's cell is.
+    wrong = [one for one in every if one.record.outcome is Outcome.WRONG and "fault" not in one.record.evidence]
     broken = [one for one in every if one.verdict == _BROKEN and one.record.outcome is not Outcome.WRONG]
     better = [one for one in every if one.verdict == _BETTER]
     return Findings(*(_findings(each, ran) for each in (wrong, broken, better)))

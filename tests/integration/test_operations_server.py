@@ -118,7 +118,12 @@ def test_rows_change(writer: Any) -> None:
         ops.Delete(table="rows", fields=SMALL, where=(Condition("id", "in", (0, 1)),)),
         ops.Update(table="rows", fields=SMALL, where=(Condition("p", "=", "p0"),), values={"p": "q"}, add={"id": 100}),
         ops.Merge(table="rows", fields=SMALL, rows=((3, "merged"), (7, None))),
-        ops.SetPartition(table="rows", fields=SMALL, partition=(PartitionField("id", "truncate[10]"),)),
+        ops.SetPartition(
+            table="rows",
+            fields=SMALL,
+            partition=(PartitionField("id", "truncate[10]"),),
+            before=(PartitionField("p"),),
+        ),
         ops.Append(table="rows", fields=SMALL, rows=((8, "last"),)),
     )
     scan = Scan("rows", fields=SMALL)

@@ -183,10 +183,9 @@ class TestSpark:
 
     def test_a_new_partition_spec_drops_and_adds_what_differs(self) -> None:
         engine = ToldSpark()
-        parts = ("bucket(4, id)", "days(st.a)", "s", "void(x)")
-        engine.parts = [{"col_name": f"Part {n}", "data_type": one} for n, one in enumerate(parts)]
-        engine.parts.append({"col_name": "id", "data_type": "bigint"})
-        operation = ops.SetPartition(partition=(PartitionField("s"), PartitionField("id", "bucket[8]")))
+        before = (PartitionField("id", "bucket[4]"), PartitionField("st.a", "day"), PartitionField("s"))
+        after = (PartitionField("s"), PartitionField("id", "bucket[8]"))
+        operation = ops.SetPartition(partition=after, before=before)
         assert told(engine, operation) == [
             "ALTER TABLE `t` DROP PARTITION FIELD bucket(4, `id`)",
             "ALTER TABLE `t` DROP PARTITION FIELD days(`st`.`a`)",

@@ -26,7 +26,8 @@ class Feature:
 
     ``claim`` names the topic of ``claims.toml`` that speaks of it, where that is not the feature's own ``id``.
     Every feature is read whole and counted; ``reads`` come beside these. ``source`` is the section of the Iceberg
-    specification, or the thread of the defect that it is about.
+    specification, or the thread of the defect that it is about. ``by_reference`` says that no operation of an engine
+    makes it, so that the reference writer alone does.
     """
 
     id: str
@@ -37,6 +38,7 @@ class Feature:
     source: str
     reads: tuple[Read, ...] = ()
     proof: tuple[Proof, ...] = ()
+    by_reference: bool = False
     basic: tuple[Read, ...] = field(default=(Read("all rows"), Read("count(*)", count=True)))
 
     @property

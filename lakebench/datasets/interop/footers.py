@@ -117,16 +117,32 @@ def _orc_rows(file: pa.NativeFile) -> int:
 
 
 def position_deletes(files: Files, location: str, form: str) -> list[tuple[str, int]]:
-    """The data files and positions in a file of position deletes."""
+    """The data files and positions in a file of position deletes.
+
+    Raises:
+        OSError: it is not there, or cannot be read.
+        ValueError: it is damaged, or has not the columns of position deletes.
+    """
+    import pyarrow as pa
+
     with files.open(location) as file:
-        if form == "avro":
-            return [(one["file_path"], one["pos"]) for one in avro.read(file.read())[0]]
-        if form == "orc":
-            from pyarrow import orc
+        try:
+            if form == "avro":
+                return [(one["file_path"], one["pos"]) for one in avro.read(file.read())[0]]
+            table = _columns(file, form)
+            return list(zip(table["file_path"].to_pylist(), table["pos"].to_pylist(), strict=True))
+        except KeyError as error:
+            raise ValueError(f"it lacks a column of position deletes: {error}") from None
+        except pa.ArrowException as error:
+            raise ValueError(str(error).splitlines()[0]) from None
 
-            table = orc.ORCFile(file).read(columns=["file_path", "pos"])
-        else:
-            import pyarrow.parquet as pq
 
-            table = pq.ParquetFile(file).read(columns=["file_path", "pos"])
-    return list(zip(table["file_path"].to_pylist(), table["pos"].to_pylist(), strict=True))
+def _columns(file: pa.NativeFile, form: str) -> pa.Table:
+    import pyarrow.parquet as pq
+
+    names = ["file_path", "pos"]
+    if form == "orc":
+        from pyarrow import orc
+
+        return orc.ORCFile(file).read(columns=names)
+    return pq.ParquetFile(file).read(columns=names)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field, ListOf, MapOf, Struct, Type
+from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type
 from lakebench.model import Condition
 from lakebench.operations import (
     AddColumn,
@@ -28,6 +28,7 @@ from lakebench.operations import (
     Read,
     RenameColumn,
     SetDoc,
+    SetPartition,
     Transaction,
     UpgradeFormat,
 )
@@ -52,6 +53,7 @@ class _Tables:
     fields: dict[str, tuple[Field, ...]] = field(default_factory=dict)
     marked: dict[str, tuple[Field, ...]] = field(default_factory=dict)
     views: dict[str, tuple[Field, ...]] = field(default_factory=dict)
+    partition: dict[str, tuple[PartitionField, ...]] = field(default_factory=dict)
 
 
 def planned(feature: Feature, name: Callable[[str], str]) -> Planned:
@@ -76,6 +78,10 @@ def _ready(operation: Operation, tables: _Tables, name: Callable[[str], str]) ->
     elif isinstance(operation, CreateView):
         tables.views[operation.name] = tuple(one for one in before if one.name in operation.columns)
         operation = replace(operation, name=name(operation.name))
+    elif isinstance(operation, SetPartition):
+        operation = replace(operation, before=tables.partition[operation.table])
+    if isinstance(operation, Create | SetPartition):
+        tables.partition[operation.table] = operation.partition
     tables.fields[operation.table] = _after(operation, before)
     return replace(operation, table=name(operation.table), fields=before)
 

@@ -1,8 +1,8 @@
-"""What readers prune by: bounds, partition values and their summaries. Where they are wrong, rows are lost in silence."""
+"""What readers prune by: bounds, partition values, their summaries. Where they are wrong, rows are lost in silence."""
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import math
 import struct
 from collections.abc import Iterator, Mapping
@@ -18,8 +18,8 @@ from lakebench.datasets.interop.table import Table
 _EXACT_BYTES = 64
 _NUMBERS = {"INT32", "INT64", "FLOAT", "DOUBLE", "BOOLEAN"}
 _WHOLE = {"int", "long", "date", "time", "timestamp", "timestamptz", "timestamp_ns", "timestamptz_ns"}
-_EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-_MICROSECOND = datetime.timedelta(microseconds=1)
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MICROSECOND = dt.timedelta(microseconds=1)
 
 
 def violations(table: Table) -> Iterator[str]:
@@ -141,7 +141,7 @@ def _limits(summary: Mapping[str, Any], values: list[Any], name: str) -> Iterato
         bound = summary[f"{word}_bound"]
         told = None if bound is None else _like(value, bound)
         if bound is None:
-            yield f"{name} of its partitions has no {word} bound, which says that there are nulls alone, but has {value!r}"
+            yield f"{name} of its partitions has no {word} bound, as if all were null, but there is {value!r}"
         elif told is None or _is_beyond(told, value, is_low=word == "lower"):
             yield f"{name} of its partitions has the {word} bound {bound!r}, which excludes {value!r}"
 
@@ -150,10 +150,10 @@ def _plain(value: Any) -> Any:
     """A partition value as something with an order; ``None`` for null, NaN, and what is not compared."""
     if isinstance(value, float) and math.isnan(value):
         return None
-    if isinstance(value, datetime.datetime):
-        value = value if value.tzinfo else value.replace(tzinfo=datetime.UTC)
+    if isinstance(value, dt.datetime):
+        value = value if value.tzinfo else value.replace(tzinfo=dt.UTC)
         return (value - _EPOCH) // _MICROSECOND
-    if isinstance(value, datetime.date):
+    if isinstance(value, dt.date):
         return value.toordinal() - _EPOCH.toordinal()
     return value if isinstance(value, bool | int | float | str | bytes | Decimal) else None
 

@@ -57,6 +57,8 @@ class Table:
             self.problems.append(f"{what} {self.short(location)} is not in the store")
         except (OSError, ValueError) as error:
             self.problems.append(f"{what} {self.short(location)} cannot be read: {error}")
+        except (KeyError, TypeError) as error:
+            self.problems.append(f"{what} {self.short(location)} lacks what it must have: {error}")
         return None
 
     @functools.cached_property

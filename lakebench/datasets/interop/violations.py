@@ -131,12 +131,11 @@ def _outside(entry: Entry, found: Footer, name: str) -> Iterator[str]:
 
 
 def _totals(table: Table) -> Iterator[str]:
+    """The totals that readers answer count(*) from; the others are optional, and nobody reads them."""
     summary = (table.snapshot or {}).get("summary") or {}
-    shared = len(table.vectors) != len({one.path for one in table.vectors})
     there = {
         "total-records": sum(one.records for one in table.data),
         "total-data-files": len(table.data),
-        **({} if shared else {"total-delete-files": len(table.live) - len(table.data)}),
     }
     if table.problems:
         return
@@ -161,7 +160,7 @@ def _lineage(table: Table) -> Iterator[str]:
     for manifest in table.manifests:
         given = manifest.listed.get("first_row_id")
         if manifest.holds_deletes and given is not None:
-            yield f"the manifest of deletes {table.short(manifest.path)} has the first_row_id {given}, which is always null"
+            yield f"the manifest of deletes {table.short(manifest.path)} has the first_row_id {given} instead of null"
         if not manifest.holds_deletes and given is None:
             yield f"the manifest {table.short(manifest.path)} has no first_row_id"
     yield from _row_ids(table)
@@ -231,7 +230,11 @@ def _positions(table: Table) -> Iterator[str]:
         name = f"the position deletes {table.short(one.path)}"
         if table.metadata["format-version"] >= _LINEAGE and _added_in_v3(table, one):
             yield f"{name} were added to a version 3 table, which takes deletion vectors alone"
-        deleted = position_deletes(table.files, one.path, one.format)
+        try:
+            deleted = position_deletes(table.files, one.path, one.format)
+        except (OSError, ValueError) as error:
+            yield f"{name} cannot be read: {error}"
+            continue
         yield from _beyond(table, one, {path for path, _ in deleted}, name)
         for path, position in deleted:
             if path in rows and not 0 <= position < rows[path]:
@@ -245,11 +248,17 @@ def _beyond(table: Table, deletes: Entry, paths: set[str], name: str) -> Iterato
     for one in table.data:
         if one.path not in paths:
             continue
-        if one.partition != deletes.partition:
+        if not _same_partition(deletes, one):
             what = f"{_in_words(deletes)}, but the data file {table.short(one.path)} is of {_in_words(one)}"
-            yield f"{name} are of {what}: no reader applies them"
+            yield f"{name} are of {what}: they do not apply to it"
         if (deletes.sequence_number or 0) < (one.sequence_number or 0):
-            yield f"{name} are older than the data file {table.short(one.path)}: no reader applies them"
+            yield f"{name} are older than the data file {table.short(one.path)}: they do not apply to it"
+
+
+def _same_partition(one: Entry, other: Entry) -> bool:
+    """Whether the spec and the values of its fields are the same; a value beyond the spec is told elsewhere."""
+    left, right = one.file.get("partition") or {}, other.file.get("partition") or {}
+    return one.spec_id == other.spec_id and all(repr(left[key]) == repr(right[key]) for key in left.keys() & right)
 
 
 def _in_words(entry: Entry) -> str:

@@ -67,7 +67,7 @@ class Reference(Engine, CanOperate):
     title: ClassVar[str] = "lakebench's reference writer"
     distribution: ClassVar[str] = "fastavro"
     preload: ClassVar[tuple[str, ...]] = ("fastavro", "pyarrow.parquet", "pyarrow.fs")
-    requirements: ClassVar[tuple[str, ...]] = ("fastavro=={version}", "pyarrow>=21")
+    requirements: ClassVar[tuple[str, ...]] = ("fastavro=={version}", "pyarrow>=25")
     operations: ClassVar[frozenset[type[Operation]]] = frozenset(
         {*_CHANGES, ops.Create, ops.CreateView, ops.Concurrent, ops.Transaction}
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines.sql import SqlDialect, SqlOperations
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from lakebench.model import Lake
 
 _TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
-_PART = re.compile(r"Part \d+")
 _SRID = re.compile(r"\d+$")
 _DEFAULT_SRID = "4326"  # how Spark numbers OGC:CRS84, Iceberg's default
 _COMPACTION = {
@@ -152,10 +151,6 @@ class SparkOperations(SqlOperations):
     def _namespace(self) -> str:
         """Catalog and namespace, in quotes."""
 
-    @abstractmethod
-    def _rows(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of an answer."""
-
     def sql_create(self, operation: ops.Create) -> Iterator[str]:
         """CREATE TABLE and WRITE ORDERED BY, in the place of a table of that name."""
         sql, table = self.sql, self._target(operation.table)
@@ -198,26 +193,12 @@ class SparkOperations(SqlOperations):
 
     def sql_set_partition(self, operation: ops.SetPartition) -> Iterator[str]:
         """DROP PARTITION FIELD for each that goes, ADD PARTITION FIELD for each that comes."""
-        here = self._partition(operation.table)
-        wanted = {self.sql.transform(one).replace("`", ""): self.sql.transform(one) for one in operation.partition}
-        for one in here:
-            if one not in wanted:
-                yield self._alter(operation, f"DROP PARTITION FIELD {self._quoted(one)}")
-        for plain, quoted in wanted.items():
-            if plain not in here:
-                yield self._alter(operation, f"ADD PARTITION FIELD {quoted}")
-
-    def _partition(self, table: str) -> list[str]:
-        """The fields of the current partition spec as DESCRIBE tells them: names are not in quotes there."""
-        told = self._rows(f"DESCRIBE TABLE EXTENDED {self._target(table)}")
-        parts = [row["data_type"] for row in told if _PART.fullmatch(row["col_name"])]
-        return [one for one in parts if not one.startswith("void(")]  # what is left of a field dropped in version 1
-
-    def _quoted(self, part: str) -> str:
-        """A partition field that DESCRIBE told, its source in quotes."""
-        before, _, source = part.rstrip(")").rpartition(", " if ", " in part else "(")
-        closing = ")" if part.endswith(")") else ""
-        return f"{before}{', ' if ', ' in part else '(' if closing else ''}{self.sql.path(source)}{closing}"
+        for one in operation.before:
+            if one not in operation.partition:
+                yield self._alter(operation, f"DROP PARTITION FIELD {self.sql.transform(one)}")
+        for one in operation.partition:
+            if one not in operation.before:
+                yield self._alter(operation, f"ADD PARTITION FIELD {self.sql.transform(one)}")
 
     def sql_set_order(self, operation: ops.SetOrder) -> Iterator[str]:
         """WRITE ORDERED BY, or WRITE UNORDERED."""

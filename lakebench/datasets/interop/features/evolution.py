@@ -131,6 +131,24 @@ ALL = (
     _promotion("int-long", "int", "long", 7, 2**40),
     _promotion("float-double", "float", "double", 1.5, 0.1),
     _promotion("decimal", "decimal(9,2)", "decimal(18,2)", "7.25", "1234567890123.45"),
+    Feature(
+        "promote-float-double-bloom-filter",
+        _GROUP,
+        "float to double, where old files have a bloom filter of floats",
+        (
+            Create(
+                columns=(Field("id", "int"), Field("v", "float")),
+                properties={"write.parquet.bloom-filter-enabled.column.v": "true"},
+            ),
+            Append(rows=((1, 1.5), (2, 2.5), (3, None))),
+            ChangeType(path="v", type="double"),
+            Append(rows=((4, 1.5), (5, 0.1))),
+        ),
+        "promotion",
+        "trino 30544: rows silently dropped where a promoted column has a bloom filter",
+        (Read("v = the old value", columns=("id",), where=(Condition("v", "=", 1.5),)),),
+        (Proof("bloom-filters", "=", True),),
+    ),
     _feature(
         "nested-add",
         "a field added to a struct",
@@ -217,6 +235,9 @@ ALL = (
             )
         ),
         Append(rows=((1, 2, 3, 4, 5), (6, None, None, None, None))),
+        proof=(
+            Proof("column-types", "contains", {"two words": "int", "it's": "int", "größe": "int", "SELECT": "int"}),
+        ),
         reads=(Read("some of them", columns=("two words", "größe"), where=(Condition("it's", "=", 3),)),),
     ),
     _feature(

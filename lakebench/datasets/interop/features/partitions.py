@@ -74,7 +74,7 @@ def _evolved(name: str, title: str, *then: Operation, properties: dict[str, str]
             Read("p = a value of both specs", columns=("id", "q"), where=(Condition("p", "=", "a"),)),
             Read("q = an old value", columns=("id",), where=(Condition("q", "=", 30),)),
         ),
-        (Proof("specs", ">=", 2),),
+        (Proof("specs", ">=", 2), Proof("partition-transforms", "=", ["bucket[4](q)"])),
     )
 
 
@@ -165,7 +165,7 @@ ALL = (
         "partition-evolution",
         "Iceberg specification, Partition Evolution",
         (Read("p = a", columns=("id",), where=(Condition("p", "=", "a"),)),),
-        (Proof("specs", ">=", 2),),
+        (Proof("specs", ">=", 2), Proof("partition-transforms", "=", [])),
     ),
     Feature(
         "sort-order",

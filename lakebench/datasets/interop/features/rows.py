@@ -222,6 +222,15 @@ ALL = (
         proof=(Proof("equality-delete-files", ">=", 1),),
     ),
     _feature(
+        "equality-deletes-beside-null-keys",
+        "an equality delete of one key leaves rows without a key alone",
+        "equality-deletes",
+        Append(rows=((None, "a", 1), (None, "b", 2))),
+        EqualityDelete(key=("id",), rows=_KEYS, columns=("id",)),
+        source=f"{_EQUALITY}: null equals null only",
+        proof=(Proof("equality-delete-files", ">=", 1),),
+    ),
+    _feature(
         "mixed-deletes",
         "position deletes and equality deletes on one table",
         "equality-deletes",
