@@ -62,14 +62,14 @@ def datasets() -> list[dict[str, str]]:
 
 
 def features() -> list[dict[str, str]]:
-    """Each interop feature: its group, format version and title, and where it stands."""
+    """Each interop feature: its format version, the topic of the claims about it, its title, and where it stands."""
     from lakebench.datasets.interop.features import FEATURES
 
     return [
         {
             "feature": one.id,
-            "group": one.group,
             "format": f"v{one.format_version}",
+            "claim": one.claim,
             "title": one.title,
             "source": one.source,
         }

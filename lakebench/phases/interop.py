@@ -369,8 +369,9 @@ class Written(Block):
     ) -> tuple[LakebenchError | None, frozenset[EngineRef]]:
         """Why a write does not stand although the inspector found what it looked for, and who was misled by it.
 
-        The table must be what the specification allows, and the writer must read its own rows back. Readers that read the reference's table of this feature right tell
-        whose fault a wrong answer is: where at least half of them read this table wrong, the table is.
+        The table must be what the specification allows, and the writer must read its own rows back. Readers that read
+        the reference's table of this feature right tell whose fault a wrong answer is: where at least half of them read
+        this table wrong, it is the writer's.
         """
         known: dict[str, set[EngineRef]] = bench.prepare("interop/right", dict)
         right = known.setdefault(self.feature.id, set())

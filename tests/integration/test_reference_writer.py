@@ -12,9 +12,7 @@ import pytest
 from lakebench import worker
 from lakebench.catalogs import table_metadata
 from lakebench.config import Settings
-from lakebench.datasets.interop import features, inspector, oracle
-from lakebench.datasets.interop.feature import Feature
-from lakebench.datasets.interop.program import planned
+from lakebench.datasets.interop import inspector
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.engines.reference.engine import Reference
@@ -30,15 +28,11 @@ from lakebench.operations import (
     Compact,
     Concurrent,
     Create,
-    CreateRef,
     Delete,
     EqualityDelete,
     ExpireSnapshots,
-    Mark,
     Merge,
     Operation,
-    Read,
-    Rollback,
     Row,
     SetProperties,
     Update,
@@ -51,9 +45,6 @@ pytestmark = pytest.mark.integration
 COLUMNS = (Field("id", "int"), Field("v", "string"))
 ROWS: tuple[Row, ...] = ((1, "a"), (2, "b"), (3, None))
 MORE: tuple[Row, ...] = ((4, "d"), (5, "e"))
-WRITABLE = [
-    one for one in features.FEATURES if all(type(step) in {*Reference.operations, Mark} for step in one.program)
-]
 
 
 class Written:
@@ -108,26 +99,6 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
         yield made
         made.close()
         services.stop()
-
-
-@pytest.mark.parametrize("feature", WRITABLE, ids=lambda feature: feature.id)
-def test_every_feature_is_made_as_the_specification_says(feature: Feature, written: Written) -> None:
-    plan = planned(feature, lambda name: f"{feature.id}_{name}".replace("-", "_"))
-    marks: dict[str, int] = {}
-    succeeded: list[list[bool]] = []
-    for one in plan.operations:
-        if isinstance(one, Mark):
-            marks[one.name] = written.metadata(one.table)["current-snapshot-id"]
-        elif isinstance(one, Rollback | CreateRef) and (mark := getattr(one, "to", "") or getattr(one, "at", "")):
-            succeeded += written.do(dataclasses.replace(one, snapshot_id=marks[mark]))
-        else:
-            succeeded += written.do(one)
-    name = f"{feature.id}_t".replace("-", "_")
-    facts = written.facts(name)
-    assert inspector.missing(feature.proof, facts) == []
-    live = Live(written.table(name))
-    count = oracle.expected(feature.program, Read("count(*)", count=True), succeeded)
-    assert sum(len(live.rows(entry)) for entry in live.data) == count["count"][0].as_py()
 
 
 def made(written: Written, table: str, version: int = 2, **properties: str) -> None:

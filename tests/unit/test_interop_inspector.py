@@ -21,7 +21,7 @@ from lakebench.datasets.interop.inspector import facts_of, holds, missing
 from lakebench.datasets.interop.metadata import type_text
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
-from lakebench.datasets.interop.violations import violations_of
+from lakebench.datasets.interop.violations import remarks_of, violations_of
 from lakebench.model import ObjectStore
 from lakebench.operations import Read
 
@@ -436,13 +436,20 @@ def _row_id_of_deletes(made: Made) -> None:
         (_wrong_offset, "its footer has no deletion-vector-v1 blob at 5"),
         (_row_ids, "has row ids from 0, beyond next-row-id 1"),
         (_no_row_id, "the manifest data.avro has no first_row_id"),
-        (_row_id_of_deletes, "has the first_row_id 2 instead of null"),
     ],
 )
 def test_damage_of_version_3_is_seen(tmp_path: Path, damage: Callable[[Made], None], sentence: str) -> None:
     made = Made(tmp_path, version=3)
     damage(made)
     assert sentence in " / ".join(violations_of(made.table()))
+
+
+def test_what_no_reader_looks_at_is_a_remark(tmp_path: Path) -> None:
+    made = Made(tmp_path, version=3)
+    assert remarks_of(made.table()) == []
+    _row_id_of_deletes(made)
+    assert violations_of(made.table()) == []
+    assert remarks_of(made.table()) == ["the manifest of deletes deletes.avro has the first_row_id 2 instead of null"]
 
 
 def test_a_missing_or_damaged_manifest_is_told_and_the_rest_is_read(tmp_path: Path) -> None:

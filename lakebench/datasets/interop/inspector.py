@@ -16,7 +16,7 @@ from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.program import proof_in_words
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
-from lakebench.datasets.interop.violations import violations_of
+from lakebench.datasets.interop.violations import remarks_of, violations_of
 from lakebench.model import ObjectStore
 from lakebench.operations import Read
 
@@ -36,7 +36,7 @@ def inspected(metadata: Json, store: ObjectStore, proofs: Iterable[Proof] = ()) 
     table = Table(metadata, Files(store))
     found = facts_of(table)
     return {
-        "facts": found,
+        "facts": {**found, **({"remarks": told} if (told := remarks_of(table)) else {})},
         "violations": violations_of(table),
         "missing": missing(proofs, found),
         "files": [_file(one) for one in table.live],

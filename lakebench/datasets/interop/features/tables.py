@@ -294,7 +294,8 @@ ALL = (
             _GONE,
             Compact(by=by),
             by=by,
-            proof=_COMPACTED,
+            # A delete file that no data file needs may stay behind, where another engine's does not tell its data file.
+            proof=_COMPACTED[:1] if by else _COMPACTED,
         )
         for by in ("", "another")
     ),

@@ -1,0 +1,140 @@
+"""The matrix on real services: all features by two writers and three readers, and what a user does around it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from lakebench import harness, reports
+from lakebench.claims import Verdict
+from lakebench.config import Settings
+from lakebench.datasets.interop import features
+from lakebench.datasets.interop.feature import Feature, Proof
+from lakebench.harness import Request
+from lakebench.iceberg import Field
+from lakebench.measure import PROFILES
+from lakebench.model import EngineRef, ExitCode, Outcome, Record, Selection
+from lakebench.operations import Append, Create
+from lakebench.progress import Quiet
+from lakebench.records import FILE, Run, check, read
+
+pytestmark = pytest.mark.integration
+
+WRITERS = ("reference", "spark")
+READERS = ("duckdb", "trino", "pyiceberg")
+
+
+@pytest.fixture(scope="module")
+def subset(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Run]:
+    """What the nightly run does, on fewer engines."""
+    folder = tmp_path_factory.mktemp("interop")
+    given = ["run", "interop", "--writers", ",".join(WRITERS), "--readers", ",".join(READERS), "--json"]
+    done = subprocess.run(
+        [sys.executable, "-m", "lakebench", *given, "--output", str(folder / "runs")],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=900,
+        check=False,
+        env=os.environ,
+    )
+    return done, read(Path(json.loads(done.stdout)["folder"]))
+
+
+def cells(run: Run) -> dict[str, Record]:
+    return {one.case: one for one in run.cases}
+
+
+def test_every_feature_writer_and_reader_has_its_cell(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    _, run = subset
+    pairs = [*WRITERS, *(f"{writer}→{reader}" for writer in WRITERS for reader in READERS)]
+    assert set(cells(run)) == {f"interop/{one.id}/{pair}" for one in features.FEATURES for pair in pairs}
+    assert {one.feature for one in run.features} == {one.id for one in features.FEATURES}
+    check(run.path)
+
+
+def test_it_is_as_accepted(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    done, run = subset
+    told = json.loads(done.stdout)
+    assert not told["changes"].get("worse")
+    assert not told["changes"].get("gone")
+    assert not told["changes"].get("new")
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert run.complete
+
+
+def test_the_reference_writes_every_feature_that_needs_no_engine(
+    subset: tuple[subprocess.CompletedProcess[str], Run],
+) -> None:
+    found = {one.row: one for one in subset[1].cases if one.column == "reference"}
+    assert {row for row, one in found.items() if one.outcome is not Outcome.PASS} == {"statistics"}
+
+
+def test_most_cells_pass_and_known_wrong_answers_are_seen(
+    subset: tuple[subprocess.CompletedProcess[str], Run],
+) -> None:
+    found = cells(subset[1])
+    assert Counter(one.outcome for one in found.values())[Outcome.PASS] > len(found) * 0.7
+    wrong = found["interop/default-values/reference→trino"]
+    assert wrong.outcome is Outcome.WRONG
+    (all_rows, *_) = wrong.evidence["reads"]
+    assert all_rows["diff"]["missing"] == 3
+    assert found["interop/type-time/spark"].evidence["verdict"] == Verdict.AS_CLAIMED
+    assert found["interop/deletion-vectors/spark→trino"].outcome is Outcome.REFUSED
+    assert "PUFFIN" in found["interop/deletion-vectors/spark→trino"].reason
+
+
+def test_the_page_holds_every_cell(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    page = (subset[1].path.parent / "interop.html").read_text(encoding="utf-8")
+    assert len(page) < 6_000_000
+    for one in features.FEATURES:
+        assert one.id in page
+
+
+def request(selection: Selection) -> Request:
+    refs = tuple(EngineRef(name) for name in dict.fromkeys((*selection.writers, *selection.readers)))
+    return Request(("interop",), refs, "", PROFILES["quick"], 1, Settings(), "test", selection)
+
+
+def test_a_feature_added_as_data_is_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    added = Feature(
+        "a-new-feature",
+        "New things",
+        "a table that nobody thought of before",
+        (Create(columns=(Field("id", "int"), Field("n", "long"))), Append(rows=((1, 10), (2, None)))),
+        "types-basic",
+        "a test",
+        proof=(Proof("rows", "=", 2),),
+    )
+    monkeypatch.setattr(features, "FEATURES", (*features.FEATURES, added))
+    selection = Selection(("a-new-*",), ("reference", "duckdb"), ("duckdb", "pyiceberg"))
+    result = harness.run(request(selection), tmp_path / "run", Quiet())
+    reports.write(tmp_path / "run")
+    assert result.code is ExitCode.OK
+    found = cells(read(tmp_path / "run"))
+    assert len(found) == 6
+    assert {one.outcome for one in found.values()} == {Outcome.PASS}
+    for name in ("report.md", "report.html", "interop.html"):
+        assert added.title in (tmp_path / "run" / name).read_text(encoding="utf-8")
+
+
+def test_a_run_that_was_stopped_goes_on_where_it_stood(tmp_path: Path) -> None:
+    selection = Selection(("tag", "merge"), ("reference", "duckdb"), ("duckdb", "pyiceberg"))
+    harness.run(request(selection), tmp_path / "run", Quiet())
+    file = tmp_path / "run" / FILE
+    lines = file.read_text(encoding="utf-8").splitlines()
+    told = [line for line in lines if json.loads(line)["kind"] == "case"]
+    assert len(told) == 12
+    kept = lines[: lines.index(told[4]) + 1]  # in the middle of a table's readers
+    file.write_text("\n".join(kept) + "\n", encoding="utf-8")
+    harness.run(harness.again(tmp_path / "run", Settings()), tmp_path / "run", Quiet(), resumed=True)
+    again = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    cases = [line["case"] for line in again if line["kind"] == "case"]
+    assert len(cases) == len(set(cases)) == 12
+    assert read(file).complete
