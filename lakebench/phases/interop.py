@@ -491,6 +491,8 @@ def lake_of(bench: Bench, ref: EngineRef) -> Lake:
     """
     chosen = lakes.CATALOGS[bench.selection.catalog]
     engine = engines.find(ref.name)
+    if ref.name == REFERENCE:  # no engine, whose way to the catalog is in question
+        return _observer(bench)
     lake = chosen.lake(bench.services)
     if lake.catalog.kind not in engine.catalogs:
         raise EngineUnavailable(f"{ref} has no way to a {lake.catalog.kind} catalog here")

@@ -110,12 +110,12 @@ def outcomes(bench: Bench, table: Table) -> dict[str, tuple[Outcome, str]]:
 
 
 def remove_delete_file(table: Table) -> None:
-    (path, *_) = table.files("position-deletes")
+    (path, *_) = table.files("position deletes")
     table.store.delete_file(path)
 
 
 def remove_deletion_vector(table: Table) -> None:
-    (path, *_) = table.files("deletion-vector")
+    (path, *_) = table.files("deletion vector")
     table.store.delete_file(path)
 
 

@@ -182,5 +182,6 @@ def _creation(operation: ops.Create) -> Json:
         "schema": schema,
         "partition-spec": {"spec-id": 0, "fields": spec},
         "write-order": {"order-id": 1 if order else 0, "fields": order},
+        "stage-create": False,  # the default, which Nessie does not take for granted
         "properties": {**operation.properties, "format-version": str(operation.format_version)},
     }
