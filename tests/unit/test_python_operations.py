@@ -201,7 +201,7 @@ def test_duckdb_creates_a_table() -> None:
     table = (
         'CREATE TABLE "t" ("id" INTEGER NOT NULL, "s" STRUCT("at" TIMESTAMP WITH TIME ZONE, "u" UUID), '
         '"l" fixed[4][], "m" MAP(VARCHAR, DECIMAL(9, 2))) PARTITIONED BY (bucket(4, "id"), "id") '
-        "WITH ('format-version' = '2', 'a' = 'it''s')"
+        "WITH ('a' = 'it''s')"
     )
     order, comment = (
         'ALTER TABLE "t" SET SORTED BY ("id" DESC NULLS LAST)',

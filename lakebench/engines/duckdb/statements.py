@@ -17,6 +17,8 @@ from lakebench.iceberg import ListOf, MapOf, PartitionField, SortField, Struct, 
 
 _TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
 
+_DEFAULT_VERSION = 2
+
 
 class DuckDBSql(SqlDialect):
     """DuckDB's SQL. It has no name for ``fixed``, whose values are BLOBs, nor for ``timestamptz_ns``."""
@@ -153,8 +155,13 @@ class DuckDBOperations(SqlOperations):
         yield f"DROP TABLE IF EXISTS {target}"
         columns = ", ".join(sql.column(dataclasses.replace(one, doc="")) for one in operation.columns)
         partition = f" PARTITIONED BY {sql.partition(operation.partition)}" if operation.partition else ""
-        properties = {"format-version": str(operation.format_version), **operation.properties}
-        yield f"CREATE TABLE {target} ({columns}){partition} WITH ({sql.properties(properties, ' = ')})"
+        # Version 2 is DuckDB's own, and WITH is not known before 1.5.
+        version = (
+            {} if operation.format_version == _DEFAULT_VERSION else {"format-version": str(operation.format_version)}
+        )
+        properties = {**version, **operation.properties}
+        given = f" WITH ({sql.properties(properties, ' = ')})" if properties else ""
+        yield f"CREATE TABLE {target} ({columns}){partition}{given}"
         if operation.order:
             yield self._alter(operation, f"SET SORTED BY {sql.order(operation.order)}")
         for one in operation.columns:
