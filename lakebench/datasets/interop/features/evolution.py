@@ -177,6 +177,15 @@ ALL = (
         Append(rows=((4, {"y": "d"}),)),
     ),
     _feature(
+        "nested-drop-and-add-again",
+        "a struct's field dropped and added again: old values must not come back",
+        "nested-evolution",
+        Create(columns=_NESTED),
+        _NESTED_OLD,
+        DropColumn(path="s.x"),
+        AddColumn(parent="s", column=Field("x", "int")),
+    ),
+    _feature(
         "nested-add-in-list",
         "a field added to the struct inside a list",
         "nested-evolution",

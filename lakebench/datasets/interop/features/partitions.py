@@ -98,6 +98,7 @@ ALL = (
     _transform("bucket-long", "bucket[8]", "long", (-(2**63), 0, 34, 2**63 - 1), 34),
     _transform("bucket-string", "bucket[8]", "string", ("iceberg", "", "Zürich 🦆"), "iceberg"),
     _transform("truncate-string", "truncate[2]", "string", ("abc", "abd", "b", "", "🦆🦆🦆"), "abc"),
+    _transform("truncate-non-ascii", "truncate[2]", "string", ("äb", "ä", "äbc", "ab"), "äb"),
     _transform("truncate-int", "truncate[10]", "int", (-11, -1, 0, 9, 10), 9),
     _transform("truncate-decimal", "truncate[50]", "decimal(9,2)", ("-10.65", "0.00", "10.65"), "10.65"),
     _transform("year", "year", "timestamp", _TIMES, _TIMES[2]),
@@ -151,6 +152,19 @@ ALL = (
         "rows of the old spec updated after the spec has changed",
         Update(where=(Condition("id", "=", 2),), values={"p": "moved"}),
         properties=_MOR,
+    ),
+    Feature(
+        "partition-field-added",
+        _GROUP,
+        "unpartitioned, then partitioned by identity",
+        (Create(columns=_COLUMNS), _BEFORE, SetPartition(partition=(PartitionField("p"),)), _AFTER),
+        "partition-evolution",
+        "Iceberg specification, Partition Evolution",
+        (
+            Read("p = a", columns=("id",), where=(Condition("p", "=", "a"),)),
+            Read("count(*) where p = a", count=True, where=(Condition("p", "=", "a"),)),
+        ),
+        (Proof("specs", ">=", 2), Proof("partition-transforms", "=", ["identity(p)"])),
     ),
     Feature(
         "partition-to-unpartitioned",
