@@ -149,6 +149,24 @@ ALL = (
         (Read("v = the old value", columns=("id",), where=(Condition("v", "=", 1.5),)),),
         (Proof("bloom-filters", "=", True),),
     ),
+    Feature(
+        "promote-int-long-bloom-filter",
+        _GROUP,
+        "int to long, where old files have a bloom filter of ints",
+        (
+            Create(
+                columns=(Field("id", "int"), Field("v", "int")),
+                properties={"write.parquet.bloom-filter-enabled.column.v": "true"},
+            ),
+            Append(rows=((1, 7), (2, 8), (3, None))),
+            ChangeType(path="v", type="long"),
+            Append(rows=((4, 7), (5, 2**40))),
+        ),
+        "promotion",
+        "trino 30544, 30545: rows silently dropped where a promoted column has a bloom filter",
+        (Read("v = the old value", columns=("id",), where=(Condition("v", "=", 7),)),),
+        (Proof("bloom-filters", "=", True),),
+    ),
     _feature(
         "nested-add",
         "a field added to a struct",
