@@ -167,3 +167,20 @@ def test_every_accepted_outcome_says_why_and_where() -> None:
         assert one.reason
         assert one.versions
         assert one.outcome not in {Outcome.PASS, Outcome.UNAVAILABLE}
+
+
+def test_what_an_acceptance_links_to_is_there() -> None:
+    root = Path(claims.__file__).parents[1]
+    linked = [one.link for one in claims.accepted() if one.link.startswith("docs/")]
+    assert linked
+    assert [link for link in linked if not (root / link).is_file()] == []
+
+
+def test_every_finding_is_in_the_index_and_has_a_title() -> None:
+    folder = Path(claims.__file__).parents[1] / "docs" / "findings"
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    found = [one for one in folder.glob("*.md") if one.name != "README.md"]
+    assert found
+    for one in found:
+        title = one.read_text(encoding="utf-8").splitlines()[0]
+        assert f"[{title.removeprefix('# ')}]({one.name})" in index
