@@ -98,7 +98,7 @@ def again(run: Path, settings: Settings) -> Request:
         seed=told["seed"],
         settings=settings,
         command=earlier.header.command,
-        selection=Selection(**{key: _tuple(value) for key, value in told["selection"].items()}),
+        selection=Selection(**{key: _tuple(value) for key, value in told.get("selection", {}).items()}),
     )
 
 

@@ -133,11 +133,12 @@ def find(fields: Iterable[Field], path: str) -> Field:
     name, _, rest = path.partition(".")
     for field in fields:
         if field.name == name:
-            return find(_children(field.type), rest) if rest else field
+            return find(children(field.type), rest) if rest else field
     raise KeyError(path)
 
 
-def _children(of: Type) -> tuple[Field, ...]:
+def children(of: Type) -> tuple[Field, ...]:
+    """The fields below a nested type: of a list ``element``, of a map ``key`` and ``value``; none of a primitive."""
     if isinstance(of, Struct):
         return of.fields
     if isinstance(of, ListOf):

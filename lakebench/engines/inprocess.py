@@ -202,6 +202,21 @@ def s3_properties(store: ObjectStore) -> dict[str, str]:
     }
 
 
+def file_system(store: ObjectStore) -> Any:
+    """``store`` as Arrow's file system; paths begin with the bucket."""
+    from pyarrow.fs import S3FileSystem
+
+    scheme, _, address = store.endpoint.partition("://")
+    return S3FileSystem(
+        access_key=store.access_key,
+        secret_key=store.secret_key,
+        region=store.region,
+        endpoint_override=address,
+        scheme=scheme,
+        force_virtual_addressing=not store.path_style,
+    )
+
+
 def create_namespace(catalog: Any, namespace: str) -> None:
     """Create ``namespace`` where it is not there; another writer may do so at the same moment."""
     from pyiceberg.exceptions import NamespaceAlreadyExistsError

@@ -48,6 +48,7 @@ _WORST = (
 )
 _FILES_SHOWN = 40
 _AT_ONCE = 4
+_LIMIT_S = 60.0
 
 
 class Interop(Phase):
@@ -255,7 +256,7 @@ class Written(Block):
         who = self._who(bench, operation)
         prefix = "" if who == self.writer else f"-- by {who}: "
         try:
-            reply = bench.call(who, lake_of(bench, who), "operate", operations=[to_json(operation)])
+            reply = bench.call(who, lake_of(bench, who), "operate", _limit(bench), operations=[to_json(operation)])
         except LakebenchError as error:
             told = error.details.get("statements")
             course.statements += [f"{prefix}{one}" for one in told] if isinstance(told, list) else []
@@ -334,7 +335,7 @@ class Written(Block):
         into = [bench.file(f"{reader}-{number}") for number in range(len(reads))]
         try:
             replies = bench.call(
-                reader, lake_of(bench, reader), "scans", scans=scans, into=[str(path) for path in into]
+                reader, lake_of(bench, reader), "scans", _limit(bench), scans=scans, into=[str(path) for path in into]
             )["replies"]
         except ServiceLost:
             raise
@@ -431,6 +432,11 @@ class Written(Block):
         if error is None:
             return record(bench, case, began, told)
         return failure(bench, case, began, error, told)
+
+
+def _limit(bench: Bench) -> float:
+    """Seconds for one call: these tables are small, and who hangs would stop all others."""
+    return min(_LIMIT_S, bench.profile.protocol.limit_s)
 
 
 def _outcome(error: LakebenchError | None) -> str:

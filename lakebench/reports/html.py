@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from lakebench.reports.content import Block, Document, Evidence, Paragraph, Plot, Table
 
 
 def render(document: Document) -> str:
-    """``document`` as a page. Everything that an engine said passes through jinja2's autoescape."""
+    """``document`` as a page."""
+    page: str = template("report.html.j2").render(document=document)
+    return page
+
+
+def template(name: str) -> Any:
+    """The template ``name`` beside this module. Everything that an engine said passes through jinja2's autoescape."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -19,7 +26,7 @@ def render(document: Document) -> str:
         lstrip_blocks=True,
     )
     environment.filters["is"] = _is
-    return environment.get_template("report.html.j2").render(document=document)
+    return environment.get_template(name)
 
 
 def _is(part: object, kind: str) -> bool:

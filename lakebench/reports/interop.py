@@ -7,13 +7,12 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 from lakebench.model import Outcome, Record
 from lakebench.records import FeatureFacts, Run
-from lakebench.reports import matrix
+from lakebench.reports import html, matrix
 from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
 
 PAGE = "interop.html"
@@ -256,18 +255,9 @@ def _changed(run: Run) -> Mapping[str, Sequence[str]]:
 
 def render(run: Run) -> str:
     """``run`` as one page that asks the network for nothing."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     text, level = verdict(run)
     every = squares(run)
-    return environment.get_template("interop.html.j2").render(
+    page: str = html.template("interop.html.j2").render(
         title=f"lakebench interop {run.header.run}",
         subtitle=_subtitle(run),
         verdict=text,
@@ -281,6 +271,7 @@ def render(run: Run) -> str:
         letters=LETTERS,
         data=_data(run),
     )
+    return page
 
 
 def _subtitle(run: Run) -> str:

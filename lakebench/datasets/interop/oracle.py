@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakebench import values
 from lakebench.errors import HarnessBug
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
+from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type, children, find, kind
 from lakebench.model import Condition, conditions_from_json
 from lakebench.operations import (
     AddColumn,
@@ -249,18 +249,8 @@ def read_from_json(value: Mapping[str, Any]) -> Read:
 def _made(given: Field, new_id: Callable[[], int], initial: Any = None) -> _Column:
     """``given`` with fresh ids: its own before its children's."""
     own = new_id()
-    children = tuple(_made(one, new_id) for one in _parts(given.type))
-    return _Column(own, given.name, given.type, given.required, given.doc, initial, children)
-
-
-def _parts(of: Type) -> tuple[Field, ...]:
-    if isinstance(of, Struct):
-        return of.fields
-    if isinstance(of, ListOf):
-        return (Field("element", of.element, of.required),)
-    if isinstance(of, MapOf):
-        return (Field("key", of.key, required=True), Field("value", of.value, of.required))
-    return ()
+    below = tuple(_made(one, new_id) for one in children(given.type))
+    return _Column(own, given.name, given.type, given.required, given.doc, initial, below)
 
 
 def _below(schema: _Schema, parent: str, change: Callable[[_Schema], _Schema]) -> _Schema:

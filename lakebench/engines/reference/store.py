@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from lakebench.engines.inprocess import words
+from lakebench.engines.inprocess import file_system, words
 from lakebench.errors import Refused
 
 if TYPE_CHECKING:
@@ -17,17 +17,7 @@ class Store:
     """The objects of one bucket by their addresses (``s3://…``); ``tell`` is told what is written and deleted."""
 
     def __init__(self, store: ObjectStore) -> None:
-        from pyarrow.fs import S3FileSystem
-
-        scheme, _, address = store.endpoint.partition("://")
-        self._files = S3FileSystem(
-            access_key=store.access_key,
-            secret_key=store.secret_key,
-            region=store.region,
-            endpoint_override=address,
-            scheme=scheme,
-            force_virtual_addressing=not store.path_style,
-        )
+        self._files = file_system(store)
         self.tell: Callable[[str], None] = lambda _: None
 
     def write(self, address: str, data: bytes) -> None:

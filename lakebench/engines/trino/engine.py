@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines.inprocess import file_system
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
@@ -203,7 +204,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         """A table over one local Parquet file, for the duration of the block; its rows never pass through here."""
         lake, name = self._opened, f"staging_{uuid.uuid4().hex}"
         folder = f"{lake.store.bucket}/lakebench-staging/{name}"
-        store = _store(lake)
+        store = file_system(lake.store)
         try:
             _upload(store, file, f"{folder}/{Path(file).name}")
             self._run(f"CREATE TABLE {_name(name)} ({types.columns(_schema(file))})")
@@ -294,21 +295,6 @@ def _jdbc(lake: Lake) -> dict[str, str]:
         "iceberg.jdbc-catalog.default-warehouse-dir": lake.catalog.warehouse,
         "iceberg.jdbc-catalog.schema-version": "V1",
     }
-
-
-def _store(lake: Lake) -> Any:
-    from pyarrow.fs import S3FileSystem
-
-    store = lake.store
-    scheme, _, address = store.endpoint.partition("://")
-    return S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key,
-        region=store.region,
-        endpoint_override=address,
-        scheme=scheme,
-        force_virtual_addressing=not store.path_style,
-    )
 
 
 def _upload(store: Any, file: str, path: str) -> None:
