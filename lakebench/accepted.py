@@ -18,7 +18,7 @@ from typing import Any
 
 from lakebench import claims
 from lakebench.errors import UsageError
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import ExitCode, Outcome, Record, Selection
 from lakebench.records import Run
 
 FILE = "lakebench-accepted.json"
@@ -269,10 +269,16 @@ def accept(run: Run, reason: str, path: Path = Path(FILE)) -> Counts:
     """Write the outcomes of ``run`` into the file at ``path`` as accepted; cases that it has no record of stay.
 
     Raises:
-        UsageError: no reason is given, the run has no cases, or the file is damaged or cannot be written.
+        UsageError: no reason is given, the run has no cases or is of another catalog than the usual one, or the file
+            is damaged or cannot be written.
     """
     if not reason.strip():
         raise UsageError('an acceptance needs a reason: --reason "why these outcomes are as they are to be"')
+    catalog = run.header.settings.get("selection", {}).get("catalog", Selection().catalog)
+    if catalog != Selection().catalog:
+        raise UsageError(
+            f"{run.header.run} ran on the catalog {catalog}: accepted outcomes are those of {Selection().catalog}"
+        )
     if not run.cases:
         raise UsageError(f"{run.header.run} has no finished case: nothing can be accepted of it")
     before = _read(path)

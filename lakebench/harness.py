@@ -122,7 +122,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         UsageError: the folder cannot be written, or its records are damaged.
         KeyboardInterrupt: from the terminal; the records say that the run was interrupted.
     """
-    baseline = accepted.load()
+    # What is accepted is of the usual catalog: another one has outcomes of its own.
+    baseline = accepted.load() if request.selection.catalog == Selection().catalog else accepted.Baseline()
     done = read(folder).cases if resumed else ()
     began = time.monotonic()
     with Writer(folder / FILE) as writer, Guard("run") as guard:

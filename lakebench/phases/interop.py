@@ -427,7 +427,8 @@ class Written(Block):
         told = {
             **evidence,
             "claim": claim.to_json() if claim else None,
-            "verdict": claims.verdict(claim, side, outcome),
+            # Who was misled by a wrong table has broken no claim: the verdict is the writer's.
+            "verdict": None if "fault" in evidence else claims.verdict(claim, side, outcome),
         }
         if error is None:
             return record(bench, case, began, told)

@@ -225,3 +225,9 @@ def test_nothing_is_accepted_without_a_reason_or_a_case(tmp_path: Path, cases: l
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         accepted.accept(_run([CASE]), "seen", tmp_path / "nowhere" / accepted.FILE)
+
+
+def test_a_run_on_another_catalog_is_not_accepted(tmp_path: Path) -> None:
+    header = Header("r", ("interop",), "c", "2026-11-21T00:00:00+00:00", {"selection": {"catalog": "nessie"}})
+    with pytest.raises(UsageError, match="ran on the catalog nessie"):
+        accepted.accept(Run(tmp_path, header), "why not", tmp_path / accepted.FILE)
