@@ -20,6 +20,7 @@ from lakebench import answers, catalogs
 from lakebench.config import EngineLimits, Settings
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
+from lakebench.engines.inprocess import file_system
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
 from lakebench.engines.spark.engine import Spark, SparkJdbc
 from lakebench.engines.trino.engine import Trino
@@ -264,7 +265,6 @@ def test_a_table_is_registered_by_its_metadata(running: Services, tmp_path: Path
 
 
 def test_staged_files_are_removed(running: Services, tmp_path: Path) -> None:
-    from lakebench.engines.trino import engine as module
 
     trino = opened(Trino, running, tmp_path, "staged")
     file = tmp_path / "rows.parquet"
@@ -273,7 +273,7 @@ def test_staged_files_are_removed(running: Services, tmp_path: Path) -> None:
     trino.load("staged", [str(file), str(file)])
     assert rows_of(trino, Scan("staged")).num_rows == 4
     lake = lakes.rest_lake(running)
-    left = module._store(lake).get_file_info(f"{lake.store.bucket}/lakebench-staging")
+    left = file_system(lake.store).get_file_info(f"{lake.store.bucket}/lakebench-staging")
     assert not left.is_file
     assert "staging_" not in str(result(trino, "SHOW TABLES").to_pylist())
     trino.drop("staged")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -48,12 +49,10 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         """Attach the catalog to a new session; see :meth:`lakebench.engines.Engine.open`."""
         os.environ.update(_ENVIRONMENT)  # read when Daft is imported
         with refusals():
-            from daft import set_runner_native
             from daft.catalog import Catalog
             from daft.session import Session
 
-            if self._session is None:
-                set_runner_native(num_threads=self.settings.threads)
+            _set_runner(self.settings.threads)
             self._catalog = pyiceberg_catalog(lake)
             self._session = Session()
             self._session.attach_catalog(Catalog.from_iceberg(self._catalog), alias=lake.name)
@@ -120,6 +119,14 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
     def _table(self, table: str) -> Any:
         return self._catalog.load_table((self._lake.namespace, table))
+
+
+@functools.cache
+def _set_runner(threads: int) -> None:
+    """Choose the native runner and its threads, which Daft takes once a process."""
+    from daft import set_runner_native
+
+    set_runner_native(num_threads=threads)
 
 
 def _answer(frame: Any) -> Answer:
