@@ -23,14 +23,14 @@ def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, An
         Refused: the catalog says no (no such table, among others).
         ServiceUnavailable: it does not answer.
     """
-    base, prefix = _base(catalog)
+    base, prefix = rest_base(catalog)
     path = "/".join(["v1", *prefix, "namespaces", quote(namespace, safe=""), "tables", quote(table, safe="")])
-    return _ask(f"{base}/{path}")
+    return ask(f"{base}/{path}")
 
 
-def _base(catalog: Catalog) -> tuple[str, list[str]]:
+def rest_base(catalog: Catalog) -> tuple[str, list[str]]:
     """The address and path prefix that *getConfig* tells; overrides come before defaults."""
-    told = _ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}")
+    told = ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}")
     merged: Mapping[str, str] = told.get("defaults", {}) | told.get("overrides", {})
     prefix = merged.get("prefix")
     # The prefix is a path, given unencoded; Nessie's has a "|".
@@ -63,7 +63,7 @@ class NessieClient:
 
     def get_reference(self, name: str) -> Reference:
         """The branch or tag ``name`` as it is now."""
-        return _reference(_ask(f"{self._trees}/{quote(name, safe='')}"))
+        return _reference(ask(f"{self._trees}/{quote(name, safe='')}"))
 
     def create_branch(self, name: str, at: Reference) -> Reference:
         """Make branch ``name`` at the commit of ``at``."""
@@ -79,7 +79,7 @@ class NessieClient:
         Raises:
             CommitConflict: both changed the same table, which the message names.
         """
-        answer = _ask(
+        answer = ask(
             f"{self._trees}/{into.path}/history/merge",
             "POST",
             {"fromRefName": source.name, "fromHash": source.hash},
@@ -88,11 +88,11 @@ class NessieClient:
 
     def delete_reference(self, reference: Reference) -> None:
         """Delete a branch or tag that still is at the commit of ``reference``."""
-        _ask(f"{self._trees}/{reference.path}", "DELETE")
+        ask(f"{self._trees}/{reference.path}", "DELETE")
 
     def _create(self, kind: str, name: str, at: Reference) -> Reference:
         query = urlencode({"name": name, "type": kind})
-        return _reference(_ask(f"{self._trees}?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
+        return _reference(ask(f"{self._trees}?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
 
 
 def _reference(answer: Mapping[str, Any]) -> Reference:
@@ -100,9 +100,16 @@ def _reference(answer: Mapping[str, Any]) -> Reference:
     return Reference(told["type"], told["name"], told["hash"])
 
 
-def _ask(url: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
+def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT_S) -> dict[str, Any]:
+    """A catalog's answer to one request; an error's ``details`` have the HTTP ``status``.
+
+    Raises:
+        CommitConflict: another commit came first.
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
     try:
-        answer = http(url, method=method, body=body, timeout=_LIMIT_S)
+        answer = http(url, method=method, body=body, timeout=timeout)
     except HttpError as error:
         kind = CommitConflict if error.status == _CONFLICT else Refused
         raise kind(f"the catalog answers {error.status}: {_words(error.body)}", status=error.status) from error

@@ -214,7 +214,9 @@ def run(
 
     settings = _settings(runtime, output)
     if use_up:
-        settings = _with_up(settings)
+        from lakebench import explore
+
+        settings = explore.settings(settings)
     if resume:
         _only_resume(phase)
         folder = _folder(settings, resume)
@@ -254,13 +256,6 @@ def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | 
     if time_limit is not None:
         protocol = replace(protocol, limit_s=time_limit)
     return replace(profile, protocol=protocol, scale_factor=profile.scale_factor if sf is None else scale_factor(sf))
-
-
-def _with_up(settings: Settings) -> Settings:
-    """``settings`` with the services that are up in the place of ours."""
-    from lakebench import explore
-
-    return explore.settings(settings)
 
 
 def _selection(

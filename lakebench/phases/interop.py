@@ -31,6 +31,7 @@ from lakebench.errors import (
 from lakebench.model import EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
 from lakebench.phases import Phase
+from lakebench.phases.tables import snapshot
 from lakebench.records import FeatureFacts
 from lakebench.remote import error_from
 from lakebench.services import lakes
@@ -239,9 +240,7 @@ class Written(Block):
     def _carry_out(self, bench: Bench, operation: Operation, course: _Course) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
-            observer = _observer(bench)
-            found = table_metadata(observer.catalog, observer.namespace, operation.table)["metadata"]
-            course.marks[operation.name] = found["current-snapshot-id"]
+            course.marks[operation.name] = snapshot(_observer(bench), operation.table).snapshot_id
             return
         if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
             operation = replace(operation, snapshot_id=course.marks[mark])  # type: ignore[call-arg]
