@@ -26,7 +26,7 @@ from lakebench.datasets import rows as small
 from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.same import same_read as same_as_expected
-from lakebench.datasets.tpch.data import TableData
+from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessBug
 from lakebench.guard import Guard
 from lakebench.model import ObjectStore

@@ -111,17 +111,44 @@ class Catalog:
         return self.uri if self.ref is None else f"{self.uri}/{self.ref}"
 
 
+class TableFormat(enum.StrEnum):
+    """What the tables of a lake are."""
+
+    ICEBERG = "iceberg"
+    PARQUET = "parquet"
+    DUCKDB = "duckdb"
+
+
 @dataclass(frozen=True)
 class Lake:
     """One storage plus one catalog: the neutral description that every adapter turns into its engine's settings.
 
-    ``name`` is the catalog's name inside SQL engines; tables live in ``namespace``.
+    ``name`` is the catalog's name inside SQL engines; tables live in ``namespace``. ``store`` is ``None`` where the
+    tables lie on the local file system, in files with ``file://`` addresses. A lake of plain Parquet has no catalog:
+    its tables are ``files`` (table → addresses, ``s3://`` or ``file://``). Of DuckDB's own tables ``database`` is the
+    path of the file.
     """
 
     name: str
-    store: ObjectStore
+    store: ObjectStore | None
     catalog: Catalog
     namespace: str = "lakebench"
+    format: TableFormat = TableFormat.ICEBERG
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    database: str = ""
+
+    @property
+    def objects(self) -> ObjectStore:
+        """The object store.
+
+        Raises:
+            EngineUnavailable: the lake lies on the local file system.
+        """
+        from lakebench.errors import EngineUnavailable  # it imports this module
+
+        if self.store is None:
+            raise EngineUnavailable("the lake lies on the local file system, and this needs an object store")
+        return self.store
 
     def at(self, ref: str) -> Lake:
         """The same lake seen at another Nessie reference, under a name of its own."""

@@ -18,7 +18,7 @@ def snippets(lake: Lake, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
 
 
 def _duckdb(lake: Lake) -> str:
-    store = lake.store
+    store = lake.objects
     return f"""\
 # Python: pip install duckdb duckdb-extensions duckdb-extension-iceberg duckdb-extension-httpfs duckdb-extension-avro
 import duckdb
@@ -40,8 +40,8 @@ def _pyiceberg(lake: Lake) -> str:
 from pyiceberg.catalog import load_catalog
 catalog = load_catalog("lake", **{{
     "type": "rest", "uri": "{lake.catalog.rest_uri}", "warehouse": "{lake.catalog.warehouse}",
-    "s3.endpoint": "{lake.store.endpoint}", "s3.region": "{lake.store.region}",
-    "s3.access-key-id": "{lake.store.access_key}", "s3.secret-access-key": "{lake.store.secret_key}",
+    "s3.endpoint": "{lake.objects.endpoint}", "s3.region": "{lake.objects.region}",
+    "s3.access-key-id": "{lake.objects.access_key}", "s3.secret-access-key": "{lake.objects.secret_key}",
 }})"""
 
 
@@ -53,11 +53,11 @@ def _spark(lake: Lake, server: Endpoint) -> str:
         ".uri": lake.catalog.rest_uri,
         ".warehouse": lake.catalog.warehouse,
         ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
-        ".s3.endpoint": lake.store.endpoint,
+        ".s3.endpoint": lake.objects.endpoint,
         ".s3.path-style-access": "true",
-        ".s3.access-key-id": lake.store.access_key,
-        ".s3.secret-access-key": lake.store.secret_key,
-        ".client.region": lake.store.region,
+        ".s3.access-key-id": lake.objects.access_key,
+        ".s3.secret-access-key": lake.objects.secret_key,
+        ".client.region": lake.objects.region,
     }
     lines = "\n".join(f'spark.conf.set("{key}{name}", "{value}")' for name, value in settings.items())
     return f"""\
@@ -72,11 +72,11 @@ def _trino(lake: Lake, server: Endpoint) -> str:
         "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
         "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
         "fs.native-s3.enabled": "true",
-        "s3.endpoint": lake.store.endpoint,
-        "s3.region": lake.store.region,
+        "s3.endpoint": lake.objects.endpoint,
+        "s3.region": lake.objects.region,
         "s3.path-style-access": "true",
-        "s3.aws-access-key": lake.store.access_key,
-        "s3.aws-secret-key": lake.store.secret_key,
+        "s3.aws-access-key": lake.objects.access_key,
+        "s3.aws-secret-key": lake.objects.secret_key,
     }
     lines = ",\n    ".join(f"\"{name}\" = '{value}'" for name, value in settings.items())
     return f"""\

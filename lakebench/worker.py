@@ -21,7 +21,17 @@ from typing import IO, Any
 
 from lakebench import engines
 from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, WrongAnswer
-from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime, Scan
+from lakebench.model import (
+    Catalog,
+    CatalogKind,
+    Endpoint,
+    EngineSettings,
+    Lake,
+    ObjectStore,
+    Runtime,
+    Scan,
+    TableFormat,
+)
 from lakebench.operations import Concurrent, Operation, Transaction, from_json
 
 _TRACEBACK_LINES = 30
@@ -29,8 +39,10 @@ _TRACEBACK_LINES = 30
 
 def lake_from(value: Mapping[str, Any]) -> Lake:
     """The :class:`~lakebench.model.Lake` that ``dataclasses.asdict`` turned into JSON."""
-    catalog = {**value["catalog"], "kind": CatalogKind(value["catalog"]["kind"])}
-    return Lake(value["name"], ObjectStore(**value["store"]), Catalog(**catalog), value["namespace"])
+    catalog = Catalog(**{**value["catalog"], "kind": CatalogKind(value["catalog"]["kind"])})
+    store = None if value["store"] is None else ObjectStore(**value["store"])
+    files = {table: tuple(addresses) for table, addresses in value["files"].items()}
+    return Lake(**{**value, "store": store, "catalog": catalog, "format": TableFormat(value["format"]), "files": files})
 
 
 def settings_from(value: Mapping[str, Any]) -> EngineSettings:

@@ -44,6 +44,7 @@ from lakebench import answers
 from lakebench.datasets import tpch
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import ANSWERED
+from lakebench.datasets.workload import TableData
 from lakebench.guard import Guard
 from lakebench.progress import Terminal
 
@@ -268,7 +269,7 @@ def computed_answers(dsn: str, data: tpch.Dataset, progress: Terminal) -> dict[i
         return {query.number: computed(connection, query, progress) for query in tpch.queries(data.scale_factor)}
 
 
-def load(connection: psycopg.Connection, table: tpch.TableData) -> None:
+def load(connection: psycopg.Connection, table: TableData) -> None:
     """Make ``table`` anew and copy its rows in."""
     columns = ", ".join(f"{field.name} {sql_type(field.type)} NOT NULL" for field in table.schema())
     connection.execute(f"DROP TABLE IF EXISTS {table.name}")
@@ -340,7 +341,7 @@ def counted(data: tpch.Dataset) -> pa.Table:
         return pa.Table.from_pylist([dict(zip(names, row, strict=True)) for row in cursor])
 
 
-def fill(connection: sqlite3.Connection, table: tpch.TableData, columns: list[str]) -> None:
+def fill(connection: sqlite3.Connection, table: TableData, columns: list[str]) -> None:
     """Copy ``columns`` of ``table`` in."""
     rows = pq.read_table(list(table.files), columns=columns)
     connection.execute(f"CREATE TABLE {table.name} ({', '.join(columns)})")

@@ -16,7 +16,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.errors import UsageError
-from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan
+from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
 from lakebench.operations import Operation
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ class Engine(ABC):
     ``service`` is the server that is the engine (``trino``, ``spark``), and ``needs`` the other services it cannot do
     without. ``dialect`` is sqlglot's name of its SQL. ``variant_of`` names the engine that this is another way into,
     with the same SQL: a phase that asks many questions asks the other one. ``optional`` ones run only where they are
-    named. ``preload`` are modules that its worker
-    imports at its start, while the services still start.
+    named. ``formats`` are the kinds of lake that ``open`` takes. ``preload`` are modules that its worker imports at its
+    start, while the services still start.
     """
 
     name: ClassVar[str]
@@ -45,6 +45,7 @@ class Engine(ABC):
     service: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ()
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST,)
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)
     variant_of: ClassVar[str | None] = None
     optional: ClassVar[bool] = False
     preload: ClassVar[tuple[str, ...]] = ()

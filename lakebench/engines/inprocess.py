@@ -185,7 +185,7 @@ def pyiceberg_catalog(lake: Lake) -> Any:
             "uri": lake.catalog.rest_uri,
             "warehouse": lake.catalog.warehouse,
             "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
-            **s3_properties(lake.store),
+            **s3_properties(lake.objects),
         },
     )
 

@@ -220,7 +220,7 @@ class Written(Block):
         found = table_metadata(_observer(bench).catalog, _observer(bench).namespace, self._table("t"))
         reads = self.feature.all_reads
         expected = tuple(bench.file(f"expected-{number}") for number in range(len(reads)))
-        store = _observer(bench).store
+        store = _observer(bench).objects
         bench.checker.write_expected(self.feature.program, reads, course.succeeded, found["metadata"], store, expected)
         inspected = bench.checker.inspect(found["metadata"], store, self.feature.proof)
         return _Made(

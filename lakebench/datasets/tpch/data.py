@@ -22,13 +22,12 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessBug, UsageError
 from lakebench.guard import Guard
 from lakebench.paths import cache_dir
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from lakebench.progress import Progress
 
 TABLES = ("region", "nation", "supplier", "customer", "part", "partsupp", "orders", "lineitem")
@@ -41,24 +40,6 @@ _MANIFEST = "manifest.json"
 # Measured with tpchgen-cli 4.0.0: 361.7 MB at scale factor 1.
 _BYTES_PER_SF = 370_000_000
 _BYTES_ALWAYS = 5_000_000
-
-
-@dataclass(frozen=True)
-class TableData:
-    """One table: its Parquet ``files`` in order, and how many rows and bytes they hold together."""
-
-    name: str
-    files: tuple[Path, ...]
-    rows: int
-    bytes: int
-
-    def schema(self) -> pa.Schema:
-        """The Arrow schema to create the table with: the files' columns as plain, nullable types."""
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-
-        found = pq.read_schema(self.files[0])
-        return pa.schema([pa.field(field.name, _plain(field.type)) for field in found])
 
 
 @dataclass(frozen=True)
@@ -110,12 +91,6 @@ def generate(scale_factor: Decimal, progress: Progress) -> Dataset:
 
 def _text(number: Decimal) -> str:
     return format(number.normalize(), "f")
-
-
-def _plain(kind: pa.DataType) -> pa.DataType:
-    import pyarrow as pa
-
-    return pa.string() if pa.types.is_string_view(kind) else kind
 
 
 def _generator_version() -> str:
@@ -274,7 +249,8 @@ def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> Datase
 def _table(folder: Path, table: str, files: Sequence[Mapping[str, Any]]) -> TableData:
     own = [one for one in files if one["table"] == table]
     paths = tuple(folder / one["file"] for one in own)
-    return TableData(table, paths, sum(one["rows"] for one in own), sum(one["bytes"] for one in own))
+    rows = tuple(one["rows"] for one in own)
+    return TableData(table, paths, sum(rows), sum(one["bytes"] for one in own), rows)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

@@ -335,7 +335,7 @@ def _moment(ms: int) -> str:
 
 
 def _secret(lake: Lake) -> str:
-    store = lake.store
+    store = lake.objects
     scheme, _, host = store.endpoint.partition("://")
     return (
         f"CREATE OR REPLACE TEMPORARY SECRET lakebench_store (TYPE s3, KEY_ID {_text(store.access_key)}, "

@@ -133,7 +133,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
             raise EngineUnavailable(_PRELOAD)
 
     def _make_secret(self, lake: Lake) -> None:
-        store = lake.store
+        store = lake.objects
         scheme, _, address = store.endpoint.partition("://")
         given = {
             "type": "S3",

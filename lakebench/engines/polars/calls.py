@@ -102,7 +102,9 @@ class PolarsOperations(PythonOperations):
     def _sink(self, rows: pa.Table, table: Any, call: Call, **how: str) -> None:
         from polars import from_arrow
 
-        sink = functools.partial(from_arrow(rows).lazy().sink_iceberg, storage_options=s3_properties(self._lake.store))
+        sink = functools.partial(
+            from_arrow(rows).lazy().sink_iceberg, storage_options=s3_properties(self._lake.objects)
+        )
         call(f"polars.from_arrow({_told(rows)}).lazy().sink_iceberg", sink, table, **how)
 
 

@@ -48,7 +48,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
                 self._catalog,
                 default_namespace=lake.namespace,
                 default=True,
-                storage_options=s3_properties(lake.store),
+                storage_options=s3_properties(lake.objects),
             )
             self._lake = lake
 
@@ -88,7 +88,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
 
             table = self._table(scan.table)
             snapshot_id = table.snapshot_by_name(scan.ref).snapshot_id if scan.ref else scan.snapshot_id
-            frame = scan_iceberg(table, snapshot_id=snapshot_id, storage_options=s3_properties(self._lake.store))
+            frame = scan_iceberg(table, snapshot_id=snapshot_id, storage_options=s3_properties(self._lake.objects))
             for one in scan.where:
                 frame = frame.filter(expression(scan.fields, one))
             if scan.count:
@@ -100,7 +100,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         with refusals(), _unstable():
             from polars import from_arrow
 
-            options = s3_properties(self._lake.store)
+            options = s3_properties(self._lake.objects)
             from_arrow(rows).lazy().sink_iceberg(self._table(table), mode="append", storage_options=options)
 
     def _table(self, table: str) -> Any:

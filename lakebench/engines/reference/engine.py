@@ -79,7 +79,7 @@ class Reference(Engine, CanOperate):
     def open(self, lake: Lake) -> None:
         """Ask the catalog for its configuration."""
         with refusals():
-            self._catalog, self._store, self._lake = RestCatalog(lake), Store(lake.store), lake
+            self._catalog, self._store, self._lake = RestCatalog(lake), Store(lake.objects), lake
 
     def close(self) -> None:
         """Nothing stays open."""

@@ -259,7 +259,7 @@ def _jdbc(lake: Lake) -> dict[str, str]:
 
 
 def _file_io(lake: Lake) -> dict[str, str]:
-    store = lake.store
+    store = lake.objects
     return {
         "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         "s3.endpoint": store.endpoint,

@@ -203,8 +203,8 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
     def _staged(self, file: str) -> Iterator[str]:
         """A table over one local Parquet file, for the duration of the block; its rows never pass through here."""
         lake, name = self._opened, f"staging_{uuid.uuid4().hex}"
-        folder = f"{lake.store.bucket}/lakebench-staging/{name}"
-        store = file_system(lake.store)
+        folder = f"{lake.objects.bucket}/lakebench-staging/{name}"
+        store = file_system(lake.objects)
         try:
             _upload(store, file, f"{folder}/{Path(file).name}")
             self._run(f"CREATE TABLE {_name(name)} ({types.columns(_schema(file))})")
@@ -268,11 +268,11 @@ def _catalog(lake: Lake) -> dict[str, str]:
         "iceberg.allowed-extra-properties": "*",
         "iceberg.expire-snapshots.min-retention": "0s",  # the default refuses what is younger than a week
         "fs.native-s3.enabled": "true",
-        "s3.endpoint": lake.store.endpoint,
-        "s3.region": lake.store.region,
-        "s3.path-style-access": str(lake.store.path_style).lower(),
-        "s3.aws-access-key": lake.store.access_key,
-        "s3.aws-secret-key": lake.store.secret_key,
+        "s3.endpoint": lake.objects.endpoint,
+        "s3.region": lake.objects.region,
+        "s3.path-style-access": str(lake.objects.path_style).lower(),
+        "s3.aws-access-key": lake.objects.access_key,
+        "s3.aws-secret-key": lake.objects.secret_key,
     }
 
 
