@@ -7,13 +7,14 @@ compared as they are, trailing blanks too: Iceberg has no padded strings, and th
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
 import hashlib
 import math
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -47,6 +48,8 @@ _SHOWN_ROWS = 10
 # Above this, an answer with the wrong number of rows is not searched for the rows that are wrong.
 _SEARCHED_ROWS = 1_000_000
 _RESEMBLING_ROWS = 1000
+FULL = "full: "
+"""How the name of a source starts that has the full answer: the query's without its LIMIT and OFFSET."""
 _NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
 _EPOCH = date(1970, 1, 1).toordinal()
 _INSTANTS = {"time", "timestamp", "timestamptz"}
@@ -58,18 +61,41 @@ _MINUS_ZERO = ("-0.0",)
 class Rules:
     """How an answer's columns are compared, by position.
 
-    ``order`` are the columns of the ORDER BY; ``average`` and ``ratio`` those with the rule of that name in
-    :data:`RULES_TEXT`; all others are ``exact``.
+    ``order`` are the columns of the ORDER BY, as far as it starts with columns of the answer; ``average`` and ``ratio``
+    those with the rule of that name in :data:`RULES_TEXT`; all others are ``exact``.
+
+    ``limit`` and ``offset`` are those of the query, where an answer may be one of several right ones. ``full_order``
+    are the columns of the whole ORDER BY in the full answer (:func:`top_n`), where those that the query does not select
+    stand last, and have negative positions. The three are no part of the ``repr``: the hash of a workload without them
+    is made of it.
     """
 
     order: tuple[int, ...] = ()
     average: tuple[int, ...] = ()
     ratio: tuple[int, ...] = ()
+    limit: int | None = field(default=None, repr=False)
+    offset: int = field(default=0, repr=False)
+    full_order: tuple[int, ...] = field(default=(), repr=False)
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Sequence[int]]) -> Rules:
+    def from_json(cls, value: Mapping[str, Any]) -> Rules:
         """The rules that :func:`dataclasses.asdict` turned into JSON."""
-        return cls(**{name: tuple(columns) for name, columns in value.items()})
+        given: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
+        return cls(**given)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the query ends in LIMIT or OFFSET, so that unequal answers may both be right."""
+        return self.limit is not None or self.offset > 0
+
+    @property
+    def cut_text(self) -> str:
+        """What comparing two answers shows of a query with LIMIT or OFFSET; empty for others."""
+        if not self.is_cut:
+            return ""
+        if not self.order:
+            return "two answers are compared by their number of rows alone: LIMIT, and no column to order them by"
+        return "rows that tie where LIMIT or OFFSET cuts may be other ones: two answers agree in their number and keys"
 
     def kind(self, column: int) -> str:
         """The name of the rule of ``column``."""
@@ -134,17 +160,44 @@ def compare(actual: pa.Table, expected: pa.Table, rules: Rules) -> Diff | None:
     """How ``actual`` differs from ``expected`` under ``rules``; ``None`` where it is the same answer.
 
     Columns are compared by position, rows as a multiset, and the sequence of the ORDER BY keys row by row, so that
-    ties may stand in any order.
+    ties may stand in any order. With a LIMIT or an OFFSET, the rows that tie with the last one or the first one may be
+    others: only their number and their keys are compared; without a key only the number of all.
     """
     wrong = _columns(actual, expected) or _too_many(actual, expected)
     if wrong:
         return wrong
+    if rules.is_cut:
+        return _compare_cut(actual, expected, rules)
     columns = [_Column(n, actual, expected, rules) for n in range(expected.num_columns)]
     got, wanted = rows(actual), rows(expected)
     missing, unexpected = _unmatched(got, wanted, columns)
     if missing or unexpected:
         return _values(expected, got, wanted, missing, unexpected, columns)
     return _order(expected, got, wanted, [columns[n] for n in rules.order])
+
+
+def top_n(actual: pa.Table, full: pa.Table, rules: Rules) -> Diff | None:
+    """How ``actual`` fails to be what LIMIT and OFFSET may leave of ``full``; ``None`` where it is a right answer.
+
+    ``full`` is the answer without them, in the order of the ORDER BY, whose keys are ``rules.full_order``; keys that
+    the query does not select are its last columns (:func:`lakebench.datasets.sql_rules.without_limit`). Each row must
+    be one of those that tie at its place, as a multiset: this shows the number, the order and every value.
+    """
+    hidden = sum(position < 0 for position in rules.full_order)
+    shown = full.select(range(full.num_columns - hidden))
+    count = max(0, min(full.num_rows - rules.offset, full.num_rows if rules.limit is None else rules.limit))
+    wrong = _columns(actual, shown) or _wrong_number(actual, count)
+    if wrong:
+        return wrong
+    columns = [_Column(n, actual, shown, rules) for n in range(shown.num_columns)]
+    got, places = rows(actual), _ties(actual, full, rules, count)
+    for first, last in sorted(set(places)):
+        here = [row for row, place in zip(got, places, strict=True) if place == (first, last)]
+        candidates = _candidates(shown.slice(first, last - first), actual, columns)
+        _, unexpected = _unmatched(here, rows(candidates), columns)
+        if unexpected:
+            return _misplaced(actual, shown, rules, unexpected, columns)
+    return None
 
 
 def same_rows(actual: pa.Table, expected: pa.Table) -> Sameness:
@@ -179,22 +232,38 @@ def agreement(tables: Mapping[str, pa.Table], rules: Rules) -> Agreement:
     """Which of ``tables`` (engine → answer) agree under ``rules``.
 
     The largest group is verified where it has two members or more and is larger than any other; otherwise nobody is.
+    A name that starts with :data:`FULL` has the full answer, with which an engine agrees as :func:`top_n` says; it
+    stands last in its group.
     """
     groups: list[list[str]] = []
-    for engine, table in tables.items():
+    for engine in sorted(tables, key=lambda name: not name.startswith(FULL)):  # they tell more than the others
         for group in groups:
-            if compare(table, tables[group[0]], rules) is None:
+            if _difference(engine, group[0], tables, rules) is None:
                 group.append(engine)
                 break
         else:
             groups.append([engine])
     groups.sort(key=len, reverse=True)
-    diffs = {engine: compare(tables[engine], tables[groups[0][0]], rules) for group in groups[1:] for engine in group}
+    diffs = {engine: _difference(engine, groups[0][0], tables, rules) for group in groups[1:] for engine in group}
+    groups = [sorted(group, key=lambda name: name.startswith(FULL)) for group in groups]
     return Agreement(
         tuple(tuple(group) for group in groups),
         tuple(groups[0]) if _is_majority(groups) else (),
         {engine: diff for engine, diff in diffs.items() if diff},
     )
+
+
+def compare_with(source: str, actual: pa.Table, expected: pa.Table, rules: Rules) -> Diff | None:
+    """:func:`compare`, or :func:`top_n` where ``source``, whose answer ``expected`` is, has the full answer."""
+    return (top_n if source.startswith(FULL) else compare)(actual, expected, rules)
+
+
+def _difference(name: str, other: str, tables: Mapping[str, pa.Table], rules: Rules) -> Diff | None:
+    if name.startswith(FULL) and other.startswith(FULL):
+        return compare(tables[name], tables[other], dataclasses.replace(rules, order=(), limit=None, offset=0))
+    if name.startswith(FULL):
+        name, other = other, name
+    return compare_with(other, tables[name], tables[other], rules)
 
 
 def _is_majority(groups: Sequence[Sequence[str]]) -> bool:
@@ -240,6 +309,20 @@ class _Column:
         if not (left.is_finite() and right.is_finite()):
             return False
         return bool(abs(left - right) <= max(self._absolute, self._relative * max(abs(left), abs(right))))
+
+
+class _Key(_Column):
+    """An ORDER BY column of a full answer: where it stands among the keys, and how it is compared.
+
+    ``position`` is negative where the query does not select it.
+    """
+
+    def __init__(self, number: int, position: int, actual: pa.Table, full: pa.Table, rules: Rules) -> None:
+        if position < 0:
+            super().__init__(position % full.num_columns, full, full, Rules())
+        else:
+            super().__init__(position, actual, full, rules)
+        self.position = number
 
 
 def _unit(kind: pa.DataType) -> Decimal:
@@ -357,6 +440,90 @@ def _order(expected: pa.Table, got: Sequence[Row], wanted: Sequence[Row], keys: 
         names=tuple(expected.column_names[:SHOWN_COLUMNS]),
         expected=_shown([wanted[n] for n in wrong[:_SHOWN_ROWS]]),
         actual=_shown([got[n] for n in wrong[:_SHOWN_ROWS]]),
+    )
+
+
+def _compare_cut(actual: pa.Table, expected: pa.Table, rules: Rules) -> Diff | None:
+    """:func:`compare` where LIMIT or OFFSET may have cut through rows that tie."""
+    wrong = _wrong_number(actual, expected.num_rows)
+    if wrong or not (rules.order and expected.num_rows):
+        return wrong
+    columns = [_Column(n, actual, expected, rules) for n in range(expected.num_columns)]
+    keys = [columns[n] for n in rules.order]
+    got, wanted = rows(actual), rows(expected)
+    if out_of_order := _order(expected, got, wanted, keys):
+        missing, unexpected = _unmatched(got, wanted, keys)
+        return _values(expected, got, wanted, missing, unexpected, keys) if missing else out_of_order
+    edges = [wanted[0]] if rules.offset else []
+    edges += [wanted[-1]] if len(wanted) == rules.limit else []
+    inside = [n for n, row in enumerate(wanted) if not any(_tie(row, edge, keys) for edge in edges)]
+    missing, unexpected = _unmatched([got[n] for n in inside], [wanted[n] for n in inside], columns)
+    return _values(expected, got, wanted, missing, unexpected, columns) if missing else None
+
+
+def _tie(one: Row, other: Row, keys: Sequence[_Column]) -> bool:
+    return all(key.same(one, other) for key in keys)
+
+
+def _wrong_number(actual: pa.Table, expected: int) -> Diff | None:
+    if actual.num_rows == expected:
+        return None
+    message = f"{actual.num_rows} rows instead of {expected}"
+    return Diff("rows", message, expected, actual.num_rows, missing=-1, unexpected=-1)
+
+
+def _ties(actual: pa.Table, full: pa.Table, rules: Rules, count: int) -> list[tuple[int, int]]:
+    """For each of ``count`` rows after the OFFSET, from where to where its ties stand in ``full``."""
+    if not rules.full_order:
+        return [(0, full.num_rows)] * count
+    keys = full.select([position % full.num_columns for position in rules.full_order])
+    compared = [_Key(number, position, actual, full, rules) for number, position in enumerate(rules.full_order)]
+    cells = rows(keys)
+    starts = [n for n in range(len(cells)) if n == 0 or not all(key.same(cells[n], cells[n - 1]) for key in compared)]
+    ends = [*starts[1:], len(cells)]
+    groups = [bisect.bisect_right(starts, n) - 1 for n in range(rules.offset, rules.offset + count)]
+    return [(starts[group], ends[group]) for group in groups]
+
+
+def _candidates(some: pa.Table, actual: pa.Table, columns: Sequence[_Column]) -> pa.Table:
+    """The rows of ``some`` without most of those that no row of ``actual`` can be: a full answer may be long."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if some.num_rows <= _RESEMBLING_ROWS:
+        return some
+    for n in (column.position for column in columns if not column.loose):
+        kind = some.field(n).type
+        if not (pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_date32(kind)):
+            continue
+        try:
+            values = actual.column(n).cast(kind).combine_chunks()
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            continue
+        some = some.filter(pc.is_in(some.column(n), value_set=values))
+    return some
+
+
+def _misplaced(
+    actual: pa.Table, shown: pa.Table, rules: Rules, unexpected: Sequence[Row], columns: Sequence[_Column]
+) -> Diff:
+    """What is wrong with rows that may not stand where they stand."""
+    count = actual.num_rows
+    _, unknown = _unmatched(rows(actual), rows(_candidates(shown, actual, columns)), columns)
+    if unknown:
+        kind, message = "values", f"{len(unknown)} of {count} rows are not in the full answer"
+    else:
+        kind = "order"
+        message = f"{len(unexpected)} of {count} rows are in the full answer, but do not belong where they stand"
+    return Diff(
+        kind,
+        message,
+        count,
+        count,
+        unexpected=len(unknown or unexpected),
+        names=tuple(shown.column_names[:SHOWN_COLUMNS]),
+        expected=_shown(rows(shown.slice(rules.offset, min(count, _SHOWN_ROWS)))),
+        actual=_shown(unknown or unexpected),
     )
 
 

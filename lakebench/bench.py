@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from lakebench import environments
+from lakebench import environments, resources
 from lakebench.accepted import Baseline
 from lakebench.checker import Checker
 from lakebench.config import Settings
-from lakebench.engines import Engine, find
+from lakebench.engines import find
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, ServiceLost, Timeout
 from lakebench.guard import Guard
 from lakebench.measure import Profile
@@ -21,11 +22,15 @@ from lakebench.model import EngineRef, EngineSettings, Lake, Selection
 from lakebench.progress import Progress
 from lakebench.remote import Remote
 from lakebench.services import Services
-from lakebench.services.object_store import counters
+from lakebench.services.object_store import counters, transferred
+from lakebench.witness import Witness
 
 _OPEN_LIMIT_S = 120.0
 _ENGINE_SHARE = 0.75  # of a worker's memory limit, for the engine itself; the rest is Python and Arrow
+_WITNESS_BYTES = 4 * 2**30
 _ALL, _NOTHING = Selection(), Baseline()
+BASE = "base"
+"""How the name of a seat begins that has the settings to compare against."""
 Prepared = TypeVar("Prepared")
 
 
@@ -33,7 +38,8 @@ class Bench:
     """One run's services, workers and results. The harness makes it; phases use it.
 
     ``refs`` are the engines of the run in the order the user named them; ``foundation`` names the services that every
-    case stands on (object store, catalog); ``writer`` writes the dataset, and is empty where there is none.
+    case stands on (object store, catalog); ``writer`` writes the dataset, and is empty where there is none. ``data`` is
+    a folder that outlives a killed run, for what ``--resume`` goes on with; ``base`` the settings to compare against.
     """
 
     def __init__(
@@ -50,13 +56,19 @@ class Bench:
         foundation: tuple[str, ...],
         selection: Selection = _ALL,
         baseline: Baseline = _NOTHING,
+        data: Path | None = None,
+        base: Settings | None = None,
     ) -> None:
         self.settings, self.guard, self.services, self.progress = settings, guard, services, progress
         self.refs, self.writer, self.profile, self.seed, self.foundation = refs, writer, profile, seed, foundation
         self.selection, self.baseline = selection, baseline
+        self.data, self.base = data or guard.folder, base or settings
         self.checker = Checker(guard)
+        self.witness = Witness(guard, guard.folder / "witness", _WITNESS_BYTES, settings.engine("duckdb").threads)
         self.opened: dict[EngineRef, Remote] = {}
-        self._remotes: dict[EngineRef, Remote] = {}
+        self._remotes: dict[tuple[EngineRef, str], Remote] = {}
+        self._used: dict[tuple[EngineRef, str], int] = {}
+        self._together = False
         self._unavailable: dict[EngineRef, EngineUnavailable] = {}
         self._prepared: dict[str, Any] = {}
         self._numbers = itertools.count()
@@ -70,9 +82,10 @@ class Bench:
 
     def __exit__(self, *_: object) -> None:
         """End the workers and the checker; the services go with the guard."""
-        for ref in list(self._remotes):
-            self.retire(ref)
+        for ref, seat in list(self._remotes):
+            self.retire(ref, seat)
         self.checker.close()
+        self.witness.close()
 
     def able(self, *abilities: type[Any]) -> tuple[EngineRef, ...]:
         """The engines of this run that have all of ``abilities``."""
@@ -103,8 +116,11 @@ class Bench:
         made: Prepared = value
         return made
 
-    def remote(self, ref: EngineRef, lake: Lake) -> Remote:
-        """The worker of ``ref`` with ``lake`` open; started where there is none.
+    def remote(self, ref: EngineRef, lake: Lake, seat: str = "") -> Remote:
+        """The worker of ``ref`` at ``seat`` with ``lake`` open; started where there is none.
+
+        Each seat has a worker process of its own, so an engine can take turns on several lakes and stay warm on each.
+        A seat whose name begins with ``base`` has the settings to compare against.
 
         Raises:
             LakebenchError: the engine cannot run here, or refuses the lake.
@@ -112,39 +128,50 @@ class Bench:
         if ref in self._unavailable:
             raise self._unavailable[ref]
         try:
-            remote = self._started(ref)
-            remote.open(lake, _OPEN_LIMIT_S)
+            self._make_room(ref, seat)
+            remote = self._started(ref, seat)
         except EngineUnavailable as error:
             self._unavailable[ref] = error
+            raise
+        try:
+            remote.open(lake, _OPEN_LIMIT_S)
+        except EngineUnavailable as error:
+            if not seat:  # another seat may have a lake that the engine can open
+                self._unavailable[ref] = error
             raise
         self.opened[ref] = remote
         return remote
 
     def call(
-        self, ref: EngineRef, lake: Lake, operation: str, limit_s: float | None = None, **given: Any
+        self, ref: EngineRef, lake: Lake, operation: str, limit_s: float | None = None, *, seat: str = "", **given: Any
     ) -> dict[str, Any]:
         """Ask ``ref`` for ``operation`` on ``lake``; see :class:`~lakebench.worker.Worker`."""
+        limit_s = limit_s or self.profile.protocol.limit_s
         try:
-            return self.remote(ref, lake).call(operation, limit_s=limit_s or self.profile.protocol.limit_s, **given)
+            return self.remote(ref, lake, seat).call(operation, limit_s=limit_s, **given)
         except LakebenchError as error:
-            raise self.look_after(ref, error) from None
+            raise self.look_after(ref, error, seat) from None
 
-    def look_after(self, ref: EngineRef, error: LakebenchError) -> LakebenchError:
+    def look_after(self, ref: EngineRef, error: LakebenchError, seat: str = "") -> LakebenchError:
         """What ``error`` means once the servers have been looked at; a server that died is started again.
 
         Raises:
             ServiceLost: one of the services that the run stands on is gone.
         """
         with self._looking:
-            return self._looked(ref, error)
+            return self._looked(ref, error, seat)
 
-    def _looked(self, ref: EngineRef, error: LakebenchError) -> LakebenchError:
+    def _looked(self, ref: EngineRef, error: LakebenchError, seat: str) -> LakebenchError:
         for name in self.foundation:
             if not self.services.alive(name):
                 tail = self.services.log_tail(name)
                 raise ServiceLost(f"{name} died while {ref} ran; the end of its log: {tail[-300:]}") from None
         server = find(ref.name).service
-        if server is None or server in self.services.failures():
+        if server is None:
+            if isinstance(error, EngineCrash | Timeout):
+                self.retire(ref, seat)
+            return error
+        if server in self.services.failures():
             return error
         if not self.services.alive(server):
             error = EngineCrash(
@@ -155,17 +182,17 @@ class Bench:
         return error
 
     def fresh(self, ref: EngineRef) -> None:
-        """End the worker of ``ref``, and start its server again where it has one."""
-        self.retire(ref)
+        """End the workers of ``ref``, and start its server again where it has one."""
         server = find(ref.name).service
+        for other, seat in list(self._remotes):
+            if other == ref or (server is not None and find(other.name).service == server):
+                self.retire(other, seat)
         if server is not None:
-            for other in self._sharing(server):
-                self.retire(other)
             self.services.restart(server)
 
-    def retire(self, ref: EngineRef) -> None:
-        """End the worker of ``ref`` where there is one."""
-        remote = self._remotes.pop(ref, None)
+    def retire(self, ref: EngineRef, seat: str = "") -> None:
+        """End the worker of ``ref`` at ``seat`` where there is one."""
+        remote = self._remotes.pop((ref, seat), None)
         if remote is not None:
             remote.kill()
 
@@ -174,16 +201,24 @@ class Bench:
         server = find(ref.name).service
         return self.services.processes(server) if server else []
 
-    def store_counters(self) -> dict[str, int]:
-        """Requests at the object store by operation so far, where the store is ours; else nothing."""
-        return counters(self.services.endpoint("object-store"))
+    def processes(self) -> dict[str, list[int]]:
+        """Process trees of this run: workers by engine and seat, services by name, the checker and the witness."""
+        trees = {f"{ref} {seat}".strip(): [remote.process.pid] for (ref, seat), remote in list(self._remotes.items())}
+        trees |= {name: self.services.processes(name) for name in self.services.names()}
+        trees |= {"checker": self.checker.processes(), "witness": self.witness.processes()}
+        return {name: resources.tree(pids) for name, pids in trees.items() if pids}
+
+    def store_bytes(self, store: str) -> int | None:
+        """Bytes that the service ``store`` has put out so far, ``None`` where it is not ours."""
+        return transferred(self.services.processes(store)).get("write") if store else None
+
+    def store_counters(self, store: str) -> dict[str, int]:
+        """Requests at the service ``store`` by operation so far, where the store is ours; else nothing."""
+        return counters(self.services.endpoint(store)) if store else {}
 
     def versions(self, ref: EngineRef) -> Mapping[str, str]:
         """What the running engine said of itself; empty before it was open."""
         return self.opened[ref].versions if ref in self.opened else {}
-
-    def _sharing(self, server: str) -> list[EngineRef]:
-        return [ref for ref in list(self._remotes) if find(ref.name).service == server]
 
     def preload(self) -> None:
         """Start the workers, which import their engines' packages while the services start.
@@ -193,25 +228,74 @@ class Bench:
         """
         for ref in dict.fromkeys((*self.refs, *([EngineRef(self.writer)] if self.writer else []))):
             try:
-                self._remotes[ref] = self._start(ref, find(ref.name))
+                self._remotes[ref, ""] = self._start(ref, "")
             except EngineUnavailable as error:
                 self._unavailable[ref] = error
 
-    def _started(self, ref: EngineRef) -> Remote:
-        engine = find(ref.name)
-        remote = self._remotes.get(ref)
+    def _started(self, ref: EngineRef, seat: str) -> Remote:
+        remote = self._remotes.get((ref, seat)) or self._idle(ref, seat)
         if remote is None or not remote.alive:
-            remote = self._remotes[ref] = self._start(ref, engine)
-        remote.make(self._settings(ref, engine, remote.folder))
+            remote = self._start(ref, seat)
+        self._remotes[ref, seat] = remote
+        remote.make(self._engine_settings(ref, seat, remote.folder))
         return remote
 
-    def _start(self, ref: EngineRef, engine: type[Engine]) -> Remote:
+    def _idle(self, ref: EngineRef, seat: str) -> Remote | None:
+        """The worker that was started ahead, where nobody sits at it yet and its limits are those of ``seat``."""
+        ahead = self._remotes.get((ref, ""))
+        if ahead is None or ahead.made or self._settings(seat) is not self.settings:
+            return None
+        return self._remotes.pop((ref, ""))
+
+    def seated(self, ref: EngineRef, seat: str) -> bool:
+        """Whether the worker of ``ref`` at ``seat`` is there, as it was left."""
+        remote = self._remotes.get((ref, seat))
+        return remote is not None and remote.alive and remote.lake is not None
+
+    @contextlib.contextmanager
+    def together(self, refs: Sequence[tuple[EngineRef, str]]) -> Iterator[None]:
+        """Work at several seats at once: none of them is ended to make room for another.
+
+        Raises:
+            EngineUnavailable: the limits of all of them are more memory than the machine has to give.
+        """
+        wanted = sum(int(self._settings(seat).engine(ref.name).memory) for ref, seat in refs)
+        for other in [one for one in self._remotes if one[1] and one not in refs]:
+            self.retire(*other)
+        if wanted > (free := resources.available_bytes()):
+            raise EngineUnavailable(
+                f"{len(refs)} workers side by side may need {wanted / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are "
+                f"free: lower memory of engines.{refs[0][0].name} in lakebench.toml"
+            )
+        self._together = True
+        try:
+            yield
+        finally:
+            self._together = False
+
+    def _make_room(self, ref: EngineRef, seat: str) -> None:
+        """End the named seats that were not used for the longest time, until this one may grow to its limit."""
+        self._used[ref, seat] = next(self._numbers)
+        mine = self._remotes.get((ref, seat))
+        held = resources.resident_bytes([mine.process.pid]) if mine is not None else 0
+        wanted = int(self._settings(seat).engine(ref.name).memory) - held
+        others = [one for one in self._remotes if one[1] and one != (ref, seat)] if seat and not self._together else []
+        for other in sorted(others, key=lambda one: self._used.get(one, 0)):
+            if wanted <= resources.available_bytes():
+                return
+            self.retire(*other)
+
+    def _start(self, ref: EngineRef, seat: str) -> Remote:
+        engine = find(ref.name)
         python = environments.python_for(engine, ref, self.progress)
         folder = self.guard.folder / f"worker-{next(self._numbers)}-{ref}"
-        return Remote(self.guard, engine, ref, python, folder, int(self.settings.engine(ref.name).memory))
+        return Remote(self.guard, engine, ref, python, folder, int(self._settings(seat).engine(ref.name).memory))
 
-    def _settings(self, ref: EngineRef, engine: type[Engine], folder: Path) -> EngineSettings:
-        limits = self.settings.engine(ref.name)
+    def _settings(self, seat: str) -> Settings:
+        return self.base if seat.startswith(BASE) else self.settings
+
+    def _engine_settings(self, ref: EngineRef, seat: str, folder: Path) -> EngineSettings:
+        engine, limits = find(ref.name), self._settings(seat).engine(ref.name)
         return EngineSettings(
             threads=limits.threads,
             memory=int(limits.memory * _ENGINE_SHARE),

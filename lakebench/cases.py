@@ -10,15 +10,17 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lakebench import accepted, resources
+from lakebench import accepted, engines, resources
 from lakebench.answers import Rules
 from lakebench.bench import Bench
 from lakebench.checker import Agreed, Checked
+from lakebench.comparison import undecided
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
 from lakebench.measure import Meter, Protocol
 from lakebench.model import EngineRef, Lake, Outcome, Record, Sample
 
 Evidence = Mapping[str, Any]
+_STEP = 5  # samples more at a time, while a comparison is undecided
 
 
 @dataclass(frozen=True)
@@ -122,11 +124,18 @@ class Check(Block):
 
 @dataclass(frozen=True)
 class Entry:
-    """An engine in a measurement: its case, its lake, and the query in its own SQL."""
+    """An engine in a measurement: its case, its lake, and the query in its own SQL.
+
+    ``seat`` names the worker that it has for itself, ``store`` the service whose requests count, empty where the lake
+    has none. ``against`` is the id of the case that this one is the base of.
+    """
 
     case: Case
     lake: Callable[[Bench], Lake]
     sql: str
+    seat: str = ""
+    store: str = "object-store"
+    against: str = ""
 
 
 @dataclass
@@ -147,7 +156,12 @@ class Measurement(Block):
     """One query on several engines, measured in shuffled rounds; the answers are checked outside the clock.
 
     The first round verifies: who is wrong there is not timed any further. ``references`` are the reference answers by
-    source; where there are none, the engines are held against each other. ``rules`` are the column rules of the answer.
+    source; where there are none, the engines are held against each other, and against the answers of ``witnesses`` by
+    source. ``rules`` are the column rules of the answer.
+
+    ``restart`` says that a cold execution has a new server too, where the engine is one; without it the server stays,
+    and only what the engine's session keeps is new. Entries that are compared take more samples, up to the protocol's
+    ``most``, while their ratio is undecided.
     """
 
     name: str
@@ -157,6 +171,8 @@ class Measurement(Block):
     rules: Rules
     tolerance: str
     evidence: Callable[[Bench], Evidence] = lambda _: {}
+    witnesses: Callable[[Bench], Mapping[str, Path]] = lambda _: {}
+    restart: bool = True
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -175,7 +191,14 @@ class Measurement(Block):
                 self._agree(bench, [course for course in courses if course.error is None])
         for course in courses:
             course.evidence.pop("first", None)
-            evidence = {"sql": course.entry.sql, **self.evidence(bench), **course.evidence, "tolerance": self.tolerance}
+            against = {"base_of": course.entry.against} if course.entry.against else {}
+            evidence = {
+                "sql": course.entry.sql,
+                **self.evidence(bench),
+                **against,
+                **course.evidence,
+                "tolerance": self.tolerance,
+            }
             if course.error is None:
                 told = record(bench, course.entry.case, course.began, evidence, tuple(course.samples))
             else:
@@ -184,9 +207,15 @@ class Measurement(Block):
 
     def _rounds(self, bench: Bench, courses: list[_Course]) -> Iterator[tuple[list[str], list[_Course]]]:
         """The kinds of execution of each round, and the engines still in it, shuffled by round."""
-        for number, kinds in enumerate(schedule(self.protocol)):
+        rounds = schedule(self.protocol)
+        for number, kinds in enumerate(rounds):
             order = bench.shuffled(tuple(range(len(courses))), where=f"{self.name}/{number}")
             yield kinds, [courses[i] for i in order if courses[i].error is None]
+        for number in range(self.protocol.samples, self.protocol.most, _STEP):
+            pairs = _undecided(courses)
+            for more in range(min(_STEP, self.protocol.most - number)):
+                order = bench.shuffled(tuple(range(len(pairs))), where=f"{self.name}/{len(rounds) + number + more}")
+                yield ["warm"], [one for i in order for one in bench.shuffled(pairs[i], where=f"{number}/{more}/{i}")]
 
     def _take(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
         if course.error is not None:
@@ -199,9 +228,13 @@ class Measurement(Block):
 
     def _execute(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
         ref = course.entry.case.engine
+        if kind == "warm" and course.samples and not bench.seated(ref, course.entry.seat):
+            self._execute(bench, course, "warm-up", number, began)  # its worker had to make room for others
+        if course.error is not None:
+            return
         into = bench.file(course.entry.case.id)
         try:
-            sample = _sample(bench, course, kind, into, self.protocol.limit_s)
+            sample = _sample(bench, course, kind, into, self.protocol.limit_s, restart=self.restart)
             shifted = sample["offset_ns"] - began
             course.samples.append(
                 Sample(**{**sample, "offset_ns": shifted, "round": number, "position": len(course.samples)})
@@ -211,7 +244,7 @@ class Measurement(Block):
         except ServiceLost:
             raise
         except LakebenchError as error:
-            course.error = bench.look_after(ref, error)
+            course.error = bench.look_after(ref, error, course.entry.seat)
             course.samples.clear()
 
     def _verify(self, bench: Bench, course: _Course, path: Path) -> None:
@@ -223,18 +256,45 @@ class Measurement(Block):
             course.evidence |= evidence if self.references else {}
 
     def _agree(self, bench: Bench, courses: list[_Course]) -> None:
-        """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified."""
-        names = {str(course.entry.case.engine): course for course in courses}
-        agreed = bench.checker.agree(
-            {name: course.answer for name, course in names.items() if course.answer}, self.rules
-        )
-        for name, course in names.items():
-            if name in agreed.verified:
-                others = [other for other in agreed.verified if other != name]
+        """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified.
+
+        An engine has one vote, however many lakes it was asked on; its other answers are held against the majority's.
+        """
+        voters = {_family(course): course for course in reversed(courses)}
+        told = {name: course.answer for name, course in voters.items() if course.answer}
+        agreed = bench.checker.agree({**told, **self._witnesses(bench, voters)}, self.rules)
+        right = next((course.answer for name, course in voters.items() if name in agreed.verified), None)
+        for course in courses:
+            name = _family(course)
+            others = [other for other in agreed.verified if other != name]
+            if voters[name] is not course and right is not None:
+                self._hold(bench, course, right, others or [name])
+            elif name in agreed.verified:
                 course.evidence |= {"checked_against": others, "first": course.answer}
-                continue
-            course.error = _unverified(name, agreed)
+            else:
+                course.error = _unverified(name, agreed)
+                course.samples.clear()
+
+    def _witnesses(self, bench: Bench, voters: Mapping[str, _Course]) -> Mapping[str, Path]:
+        """The witnesses, where their engine has no vote yet, or one vote would be all there is."""
+        if len(voters) > 1 and "duckdb" in voters:
+            return {}
+        return self.witnesses(bench)
+
+    def _hold(self, bench: Bench, course: _Course, right: Path, sources: list[str]) -> None:
+        """Hold one answer against the one that the engines ``sources`` gave."""
+        try:
+            found = same(bench.checker.answer(course.answer or right, {", ".join(sources): right}, self.rules))
+        except WrongAnswer as error:
+            course.error = error
             course.samples.clear()
+        else:
+            course.evidence |= {**found, "checked_against": sources, "first": course.answer}
+
+
+def _family(course: _Course) -> str:
+    """The engine that computes, whatever way into it and whichever version of it was asked."""
+    return engines.find(course.entry.case.engine.name).distribution
 
 
 def _unverified(name: str, agreed: Agreed) -> LakebenchError:
@@ -285,21 +345,35 @@ def schedule(protocol: Protocol) -> list[list[str]]:
     return [*rounds, block] if block else rounds
 
 
-def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float) -> dict[str, Any]:
+def _undecided(courses: list[_Course]) -> list[tuple[_Course, _Course]]:
+    """Base and candidate of each comparison that more samples may decide."""
+    right = {course.entry.case.id: course for course in courses if course.error is None}
+    pairs = [(course, right.get(course.entry.against)) for course in right.values()]
+    return [(base, other) for base, other in pairs if other and undecided(_warm(base), _warm(other))]
+
+
+def _warm(course: _Course) -> list[int]:
+    return [sample.ns for sample in course.samples if sample.kind == "warm"]
+
+
+def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float, *, restart: bool) -> dict[str, Any]:
     """One execution: what the worker measured, and what the processes and the store saw."""
-    ref, lake = course.entry.case.engine, course.entry.lake(bench)
+    entry = course.entry
+    ref, lake = entry.case.engine, entry.lake(bench)
     cache = ""
     if kind == "cold":
-        bench.fresh(ref)
-    remote = bench.remote(ref, lake)
+        cache = _made_cold(bench, entry, restart=restart)
+    remote = bench.remote(ref, lake, entry.seat)
     if kind == "cold":
-        cache = f"new process, {resources.drop_page_cache()}"
-    requests = bench.store_counters()
+        cache = f"{cache}, {resources.drop_page_cache()}"
+    requests = bench.store_counters(entry.store)
+    sent = bench.store_bytes(entry.store)
     meter = Meter(remote.process.pid, bench.server_processes(ref))
     meter.start()
     reply = remote.call("query", limit_s=limit_s, sql=course.entry.sql, into=str(into))
     cpu_ns, peak = meter.stop(reply["cpu_ns"])
-    after = bench.store_counters()
+    sent_after = bench.store_bytes(entry.store)  # before the counters, whose text the store puts out, too
+    after = bench.store_counters(entry.store)
     return {
         "kind": kind,
         "ns": reply["ns"],
@@ -311,5 +385,16 @@ def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float
         "requests": {
             key: count - requests.get(key, 0) for key, count in after.items() if count != requests.get(key, 0)
         },
+        "store_bytes": None if sent is None or sent_after is None else sent_after - sent,
         "cache": cache,
     }
+
+
+def _made_cold(bench: Bench, entry: Entry, *, restart: bool) -> str:
+    """Take from the engine what it keeps between queries; in words, for the sample's tag."""
+    ref = entry.case.engine
+    if restart or engines.find(ref.name).service is None:
+        bench.fresh(ref) if restart else bench.retire(ref, entry.seat)
+        return "new process"
+    bench.retire(ref, entry.seat)
+    return "new session and catalog, the server kept"

@@ -14,6 +14,7 @@ from lakebench.web import HttpError, http
 
 _CONFLICT = 409
 _LIMIT_S = 30
+_PURGE_LIMIT_S = 600
 
 
 def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, Any]:
@@ -23,9 +24,34 @@ def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, An
         Refused: the catalog says no (no such table, among others).
         ServiceUnavailable: it does not answer.
     """
+    return ask(_table_address(catalog, namespace, table))
+
+
+def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) -> None:
+    """Make ``snapshot_id`` the table's current snapshot again (*updateTable* with *set-snapshot-ref*).
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    main = {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": snapshot_id}
+    ask(_table_address(catalog, namespace, table), "POST", {"requirements": [], "updates": [main]})
+
+
+def drop(catalog: Catalog, namespace: str, table: str) -> None:
+    """Drop the table and delete its files (*dropTable*).
+
+    Raises:
+        Refused: the catalog says no (no such table, among others).
+        ServiceUnavailable: it does not answer.
+    """
+    ask(f"{_table_address(catalog, namespace, table)}?purgeRequested=true", "DELETE", timeout=_PURGE_LIMIT_S)
+
+
+def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
     base, prefix = rest_base(catalog)
     path = "/".join(["v1", *prefix, "namespaces", quote(namespace, safe=""), "tables", quote(table, safe="")])
-    return ask(f"{base}/{path}")
+    return f"{base}/{path}"
 
 
 def rest_base(catalog: Catalog) -> tuple[str, list[str]]:

@@ -6,6 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 
 from lakebench import engines as known
 from lakebench import phases as questions
+from lakebench.config import Settings
 from lakebench.model import Selection
 from lakebench.services import SERVICES
 
@@ -17,7 +18,7 @@ def phases() -> list[dict[str, str]]:
             "phase": one.name,
             "subject": one.subject,
             "title": one.title,
-            "services": ", ".join(one.services(Selection())),
+            "services": ", ".join(one.services(Selection(), Settings())),
         }
         for one in questions.phases().values()
     ]

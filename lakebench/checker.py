@@ -26,6 +26,8 @@ from lakebench.datasets import rows as small
 from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.same import same_read as same_as_expected
+from lakebench.datasets.tpch.refresh import Refresh
+from lakebench.datasets.tpch.refresh import write_insert as insert
 from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessBug
 from lakebench.guard import Guard
@@ -93,7 +95,10 @@ class Checker:
         self._turn = threading.Lock()
 
     def answer(self, actual: Path, expected: Mapping[str, Path], rules: Rules) -> Checked:
-        """Compare the answer in ``actual`` with each of ``expected`` (source → file)."""
+        """Compare the answer in ``actual`` with each of ``expected`` (source → file).
+
+        A source whose name starts with :data:`~lakebench.answers.FULL` has the answer without LIMIT and OFFSET.
+        """
         sources = [{"source": source, "path": str(path)} for source, path in expected.items()]
         return _checked(self._ask("answer", actual=str(actual), expected=sources, rules=dataclasses.asdict(rules)))
 
@@ -102,7 +107,7 @@ class Checker:
         return _checked(self._ask("rows", actual=str(actual), expected=str(expected)))
 
     def agree(self, tables: Mapping[str, Path], rules: Rules) -> Agreed:
-        """Which engines' answers (engine → file) agree."""
+        """Which engines' answers (engine → file) agree; of full answers see :meth:`answer`."""
         paths = {engine: str(path) for engine, path in tables.items()}
         reply = self._ask("agree", tables=paths, rules=dataclasses.asdict(rules))
         return Agreed(
@@ -150,9 +155,36 @@ class Checker:
         reply = self._ask("inspect", metadata=metadata, store=dataclasses.asdict(store), proof=proofs)
         return Inspected(reply["facts"], tuple(reply["violations"]), tuple(reply["missing"]), tuple(reply["files"]))
 
+    def data_files(self, metadata: Mapping[str, Any], store: ObjectStore | None) -> list[str]:
+        """The addresses of the data files of the current snapshot, which has no deletes, by its manifests.
+
+        Raises:
+            HarnessBug: it has some, or cannot be read.
+        """
+        told = None if store is None else dataclasses.asdict(store)
+        found: list[str] = self._ask("data_files", metadata=metadata, store=told)["files"]
+        return found
+
+    def write_insert(
+        self, orders: Sequence[Path], lineitem: Sequence[Path], pair: Refresh, folder: Path
+    ) -> tuple[Path, Path]:
+        """Write what RF1 of ``pair`` inserts (:func:`lakebench.datasets.tpch.refresh.write_insert`)."""
+        files = {"orders": [str(one) for one in orders], "lineitem": [str(one) for one in lineitem]}
+        reply = self._ask("write_insert", **files, refresh=dataclasses.asdict(pair), folder=str(folder))
+        return Path(reply["orders"]), Path(reply["lineitem"])
+
+    def processes(self) -> list[int]:
+        """The process, where there is one."""
+        return [self._process.pid] if self._process else []
+
     def same_read(self, actual: Path, expected: Path) -> Checked:
         """Compare a reader's answer with what :meth:`write_expected` wrote."""
         return _checked(self._ask("same_read", actual=str(actual), expected=str(expected)))
+
+    def start(self) -> None:
+        """Start the process, where there is none; it imports what it needs at once."""
+        with self._turn:
+            self._process = self._process or self._start()
 
     def close(self) -> None:
         """End the process, where there is one."""
@@ -272,14 +304,14 @@ def _reply(diff: answers.Diff | None, actual: pa.Table | None, **more: Any) -> d
     }
 
 
-def answer(actual: str, expected: list[dict[str, str]], rules: dict[str, list[int]]) -> dict[str, Any]:
+def answer(actual: str, expected: list[dict[str, str]], rules: dict[str, Any]) -> dict[str, Any]:
     """The operation ``answer``."""
     got = _read_actual(actual)
     if isinstance(got, answers.Diff):
         return _reply(got, None)
     sources = [one["source"] for one in expected]
     for one in expected:
-        diff = answers.compare(got, read(one["path"]), Rules.from_json(rules))
+        diff = answers.compare_with(one["source"], got, read(one["path"]), Rules.from_json(rules))
         if diff:
             against = dataclasses.replace(diff, message=f"{diff.message} (against {one['source']})")
             return _reply(against, got, sources=sources)
@@ -295,7 +327,7 @@ def rows(actual: str, expected: str) -> dict[str, Any]:
     return _reply(same.diff, got, type_differences=same.type_differences)
 
 
-def agree(tables: dict[str, str], rules: dict[str, list[int]]) -> dict[str, Any]:
+def agree(tables: dict[str, str], rules: dict[str, Any]) -> dict[str, Any]:
     """The operation ``agree``."""
     found = {engine: _read_actual(path) for engine, path in tables.items()}
     unreadable = {engine: one.message for engine, one in found.items() if isinstance(one, answers.Diff)}
@@ -344,6 +376,18 @@ def inspect(metadata: dict[str, Any], store: dict[str, Any], proof: list[dict[st
     return inspector.inspected(metadata, ObjectStore(**store), [Proof(**one) for one in proof])
 
 
+def data_files(metadata: dict[str, Any], store: dict[str, Any] | None) -> dict[str, Any]:
+    """The operation ``data_files``."""
+    return {"files": inspector.data_files(metadata, ObjectStore(**store) if store else None)}
+
+
+def write_insert(orders: list[str], lineitem: list[str], refresh: dict[str, int], folder: str) -> dict[str, Any]:
+    """The operation ``write_insert``."""
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    made = insert(orders, lineitem, refresh, folder)
+    return {"orders": str(made[0]), "lineitem": str(made[1])}
+
+
 def same_read(actual: str, expected: str) -> dict[str, Any]:
     """The operation ``same_read``."""
     got = _read_actual(actual)
@@ -368,6 +412,8 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "write_rows": write_rows,
     "write_expected": write_expected,
     "inspect": inspect,
+    "data_files": data_files,
+    "write_insert": write_insert,
     "same_read": same_read,
 }
 
@@ -383,6 +429,8 @@ def reply_to(line: bytes) -> dict[str, Any]:
 
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """Answer requests until there are no more."""
+    import pyarrow.parquet  # noqa: F401 - before the first request waits for it
+
     for line in requests:
         replies.write(json.dumps(reply_to(line)).encode() + b"\n")
         replies.flush()

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _CommandLineError: Any = typer.BadParameter.__base__
 _SHOWN = 20
 _INTEROP = "The interop matrix"
+_QUERIES = "Phases of queries: phase3 (tpch), clickbench, workload"
 _OTHERS = ("lakebench", "lakebench-k8s")
 _ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -46,6 +47,7 @@ Measured on real servers, with the evidence behind every cell.
 
   lakebench run phase4 --profile quick    every engine on one Iceberg snapshot behind Nessie
   lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
+  lakebench run phase3                    TPC-H: 22 queries on Iceberg, plain Parquet and DuckDB's own tables
   lakebench run interop                   who reads what whom wrote, feature by feature
   lakebench doctor                        what would run here, and what is missing
 
@@ -154,7 +156,12 @@ def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Set
 @app.command()
 def run(
     phase: Annotated[
-        list[str] | None, typer.Argument(metavar="PHASE…", help="Phases by name or subject: phase4 or nessie, interop.")
+        list[str] | None,
+        typer.Argument(
+            metavar="PHASE…",
+            help="Phases by name or subject: phase3 or tpch, interop …; clickbench and workload take a path behind "
+            "them.",
+        ),
     ] = None,
     sf: ScaleFactor = None,
     engines: Annotated[
@@ -165,8 +172,13 @@ def run(
         Runtime | None, typer.Option(help="How services come to be. Default: what lakebench.toml says, or local.")
     ] = None,
     profile: Annotated[
-        str, typer.Option(help="quick (SF 0.01, 5 samples) or standard (SF 1, cold and 10 warm samples).")
-    ] = "standard",
+        str,
+        typer.Option(
+            help="quick (SF 0.01, 5 samples), standard (SF 1, cold and 10 warm samples), once (1 sample, for large "
+            "scale factors) or regression (10 to 30 samples in turns). Default: standard, and regression with "
+            "--against."
+        ),
+    ] = "",
     repeat: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples instead of the profile's.")] = None,
     seed: Annotated[int, typer.Option(help="Orders and small rows follow from it.")] = 1,
     output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
@@ -195,6 +207,40 @@ def run(
     catalog: Annotated[
         str, typer.Option(help="Interop: the catalog, rest, nessie, jdbc or rest-bridge.", rich_help_panel=_INTEROP)
     ] = "rest",
+    storage: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="Storage profiles, separated by commas: local, s3, simulated-gcs, gcs, or your own of lakebench.toml.",
+            rich_help_panel=_QUERIES,
+        ),
+    ] = "local",
+    formats: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="iceberg; parquet (the same data files without Iceberg); duckdb (its own tables, on local storage).",
+            rich_help_panel=_QUERIES,
+        ),
+    ] = "iceberg,parquet,duckdb",
+    tests: Annotated[
+        str,
+        typer.Option(
+            metavar="NAMES",
+            help="phase3: queries (the 22, by the profile), power and throughput (the tests of TPC-H: each engine "
+            "loads tables of its own, RF1 and RF2 write to them).",
+            rich_help_panel=_QUERIES,
+        ),
+    ] = "queries",
+    against: Annotated[
+        str,
+        typer.Option(
+            metavar="BASE",
+            help="Compare with BASE in turns: an engine (duckdb@1.4.4), a storage (s3), or a settings file "
+            "(base.toml). Exit code 1 where something got worse.",
+            rich_help_panel=_QUERIES,
+        ),
+    ] = "",
     use_up: Annotated[
         bool, typer.Option("--use-up", help="Use the services that lakebench up started; what is not up is started.")
     ] = False,
@@ -206,6 +252,10 @@ def run(
 
       lakebench run phase4 --profile quick
       lakebench run phase4 --sf 1 --engines duckdb,trino,duckdb@1.4.4
+      lakebench run phase3 --sf 10 --storage local,s3 --engines duckdb,trino
+      lakebench run phase3 --engines duckdb --tests power,throughput
+      lakebench run phase3 --engines duckdb --against duckdb@1.4.4
+      lakebench run workload ./mine --engines duckdb,trino,spark
       lakebench run interop --features 'deletion-*' --writers spark,duckdb
       lakebench run interop --engines duckdb@1.4.4,duckdb@1.5.5
       lakebench run --resume 20261121T101500Z-phase4-a1b2
@@ -222,8 +272,11 @@ def run(
         folder = _folder(settings, resume)
         request = harness.again(folder, settings)
     else:
+        names, data = _names(phase)
         selection = _selection(engines, features, writers, readers, catalog)
-        request = _request(settings, phase, engines, writer, _profile(profile, sf, repeat, time_limit), seed, selection)
+        selection = _of_queries(selection, settings, storage, formats, tests, against, data)
+        measured = _profile(profile or ("regression" if against else "standard"), sf, repeat, time_limit)
+        request = _request(settings, names, engines, writer, measured, seed, selection)
         folder = settings.output / harness.new_id(request)
     progress = _progress(json_)
     if not json_:
@@ -256,6 +309,72 @@ def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | 
     if time_limit is not None:
         protocol = replace(protocol, limit_s=time_limit)
     return replace(profile, protocol=protocol, scale_factor=profile.scale_factor if sf is None else scale_factor(sf))
+
+
+def _names(given: list[str] | None) -> tuple[list[str], str]:
+    """The phases that are named, and the path that stands behind one of them.
+
+    Raises:
+        UsageError: a path behind a phase that takes none, or none behind one that needs it.
+    """
+    from lakebench import phases
+
+    names: list[str] = []
+    data = ""
+    for text in given or ():
+        if names and not data and ("/" in text or Path(text).exists()):
+            taker = phases.find(names[-1])
+            if not taker.data:
+                raise UsageError(f"{taker.name} takes no path: {text} is not a phase; lakebench list phases tells more")
+            if not Path(text).exists():
+                raise UsageError(f"{text}: there is no such file or folder; {taker.name} takes {taker.data}")
+            data = text
+        else:
+            names.append(phases.find(text).name)
+    if not data and (lonely := next((one for one in map(phases.find, names) if one.needs_data), None)):
+        raise UsageError(f"{lonely.name} needs {lonely.data}: lakebench run {lonely.name} ./mine")
+    return names, data
+
+
+def _of_queries(
+    selection: Selection, settings: Settings, storage: str, formats: str, tests: str, against: str, data: str
+) -> Selection:
+    """``selection`` with what phases of queries are asked for, checked."""
+    from dataclasses import replace
+
+    from lakebench.model import TESTS, TableFormat
+    from lakebench.phases.queries import base_of
+
+    for name in _listed(storage):
+        settings.storage(name)
+    base_of(against, settings)
+    return replace(
+        selection,
+        storages=_listed(storage) or ("local",),
+        formats=_of("format", formats, [one.value for one in TableFormat]),
+        tests=_of("test", tests, list(TESTS)),
+        against=against,
+        data=str(Path(data).resolve()) if data else "",
+    )
+
+
+def _of(what: str, text: str, known: list[str]) -> tuple[str, ...]:
+    """What ``text`` lists, each of ``known``.
+
+    Raises:
+        UsageError: one is not, or nothing is listed.
+    """
+    import difflib
+
+    listed = _listed(text)
+    for one in listed:
+        if one not in known:
+            near = difflib.get_close_matches(one, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise UsageError(f"unknown {what} '{one}': {hint}valid names are {', '.join(known)}")
+    if not listed:
+        raise UsageError(f"name a {what}: {', '.join(known)}")
+    return listed
 
 
 def _selection(
@@ -374,6 +493,49 @@ def report(
         print(json.dumps({"markdown": str(markdown), "html": str(html)}))  # noqa: T201 - output for programs
     else:
         reports.summarise(folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+
+
+@app.command()
+def compare(
+    base: Annotated[
+        str, typer.Argument(metavar="BASE", help="A run's id, or its folder; alone, a run made with --against.")
+    ],
+    run_: Annotated[str | None, typer.Argument(metavar="RUN", help="The run that is held against it.")] = None,
+    noise: Annotated[
+        str | None,
+        typer.Option(metavar="RUN", help="An A/A run, made with --against, that the noise floor is taken from."),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FOLDER", help="Where compare.md and compare.html go. Default: beside RUN.")
+    ] = None,
+    json_: Json = False,
+) -> int:
+    """Hold a run against another, or a run made with --against against its own base; exit code 1 on a regression.
+
+    Ratios of medians with intervals, query by query and over the queries that both got right. A regression is a case
+    that passed and fails, or a query that is more than 10 % and 50 ms slower, beyond noise.
+
+    [bold]Examples[/bold]
+
+      lakebench compare 20261121T101500Z-phase3-a1b2 20261122T101500Z-phase3-c3d4
+      lakebench compare 20261122T101500Z-phase3-c3d4
+    """
+    from lakebench import comparison, records
+    from lakebench.reports import compare as reports
+
+    settings = _settings()
+    folders = [_folder(settings, one) for one in (base, run_) if one is not None]
+    floor = records.read(_folder(settings, noise)) if noise else None
+    runs = [records.read(one) for one in folders]
+    told = comparison.within(runs[0], floor) if run_ is None else comparison.between(runs[0], runs[1], floor)
+    with _progress(json_).step("writing the comparison"):
+        made = reports.write(told, output or folders[-1])
+    if json_:
+        files = {"markdown": str(made[0]), "html": str(made[1])}
+        print(json.dumps({**reports.to_json(told), **files}, indent=2))  # noqa: T201 - output for programs
+    else:
+        reports.show(told, Console(highlight=False, width=None if sys.stdout.isatty() else 100), made)
+    return ExitCode.WORSE if told.worse else ExitCode.OK
 
 
 @app.command()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import difflib
+import enum
 import os
+import re
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
@@ -15,6 +18,16 @@ from lakebench.model import Runtime
 
 FILE = "lakebench.toml"
 _GIB = 1024**3
+_GOOGLE = "https://storage.googleapis.com"
+_STORAGE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
+# What S3Proxy's LatencyBlobStore knows; "*" stands for all.
+_OPERATIONS = (
+    *("*", "get", "put", "metadata", "list", "remove", "copy", "upload-part", "multipart-message", "multipart-param"),
+    *("list-multipart", "blob-exists", "blob-access", "container-exists", "container-access", "create-container"),
+    *("clear-container", "delete-container"),
+)
+_WITH_SPEED = ("*", "get", "put", "upload-part")
+_LATENCY = tuple(f"latency.{one}.latency" for one in _OPERATIONS) + tuple(f"latency.{one}.speed" for one in _WITH_SPEED)
 
 
 class _Strict(BaseModel):
@@ -42,6 +55,107 @@ class ServiceSettings(_Strict):
         return self
 
 
+class StorageKind(enum.StrEnum):
+    """What a storage is: the file system, an S3 endpoint, our object store made slow, or Google Cloud Storage."""
+
+    LOCAL = "local"
+    S3 = "s3"
+    SIMULATED = "simulated"
+    GCS = "gcs"
+
+
+_ENDPOINT = ("uri", "user", "password", "bucket", "region", "properties")
+_KEYS: Mapping[StorageKind, tuple[str, ...]] = {
+    StorageKind.LOCAL: ("path",),
+    StorageKind.S3: _ENDPOINT,
+    StorageKind.SIMULATED: ("properties",),
+    StorageKind.GCS: (*_ENDPOINT, "backend", "credentials"),
+}
+
+
+def _check_properties(given: Mapping[str, str], known: tuple[str, ...]) -> None:
+    for key, value in given.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise ValueError(f"unknown property {key}: {hint}valid ones are {', '.join(known)}")
+        if key.startswith("latency.") and not (value.isdecimal() and (int(value) > 0 or key.endswith(".latency"))):
+            raise ValueError(f"{key} must be a whole number of {'ms' if key.endswith('.latency') else 'kB/s'}")
+
+
+class StorageSettings(_Strict):
+    """One storage that tables may lie on.
+
+    ``path`` is the folder of a local one (``None``: inside the run's). ``uri`` and what follows are an S3 endpoint that
+    runs already; an ``s3`` without one is our own object store. ``backend`` says how ``gcs`` is reached: by its
+    S3-compatible endpoint with HMAC keys, or through our object store's Google back end with ``credentials``, the path
+    of a service account's JSON. ``properties`` are latencies in ms (``latency.get.latency``) and speeds of one request
+    in kB/s (``latency.get.speed``) of a simulated one, and ``path-style`` of an endpoint.
+    """
+
+    model_config = ConfigDict(coerce_numbers_to_str=True)
+
+    kind: StorageKind
+    path: Path | None = None
+    uri: str = ""
+    user: str = ""
+    password: str = Field(default="", repr=False)
+    bucket: str = ""
+    region: str = ""
+    backend: Literal["s3", "google"] = "s3"
+    credentials: Path | None = None
+    properties: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _has_the_keys_of_its_kind(self) -> Self:
+        for key in sorted(self.model_fields_set - {"kind", *_KEYS[self.kind]}):
+            raise ValueError(f"{key} is no key of kind {self.kind}: it has {', '.join(_KEYS[self.kind]) or 'none'}")
+        if self.kind is StorageKind.S3 and not self.uri and (self.model_fields_set - {"kind"}):
+            raise ValueError('needs uri = "…", the address of the running endpoint; without any keys it is our own')
+        if self.kind is StorageKind.SIMULATED and not self.properties:
+            raise ValueError('needs properties = { "latency.get.latency" = 60, … }, in ms')
+        _check_properties(self.properties, _LATENCY if self.kind is StorageKind.SIMULATED else ("path-style",))
+        return self
+
+    @property
+    def ours(self) -> bool:
+        """Whether the data lies on this machine: the file system, or our own object store over it."""
+        return self.kind is StorageKind.LOCAL or (self.proxied and self.kind is not StorageKind.GCS)
+
+    @property
+    def proxied(self) -> bool:
+        """Whether clients speak to an object store of ours, which counts requests."""
+        own_s3 = self.kind is StorageKind.S3 and not self.uri
+        google = self.kind is StorageKind.GCS and self.backend == "google"
+        return own_s3 or google or self.kind is StorageKind.SIMULATED
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys that it cannot be reached without and that are not there."""
+        wanted: tuple[str, ...] = ()
+        if self.kind is StorageKind.GCS:
+            wanted = ("bucket", "credentials") if self.backend == "google" else ("user", "password", "bucket")
+        elif self.uri:
+            wanted = ("user", "password")
+        return tuple(key for key in wanted if not getattr(self, key))
+
+
+# A request waits 60 ms: Google's own answer to "is this normal" was p50 62 ms for small objects
+# (github.com/googleapis/google-cloud-dotnet/issues/882). One request moves 60 MB/s: GCSFuse's published 7,741 MiB/s of
+# 128 readers (its docs/benchmarks.md). Requests of an upload in parts ask S3Proxy's store for metadata, and so wait
+# already. docs/services.md has what these settings come to.
+_SIMULATED = {
+    **{f"latency.{one}.latency": "60" for one in ("get", "put", "metadata", "list", "remove", "copy")},
+    **{f"latency.{one}.speed": "60000" for one in ("get", "put", "upload-part")},
+}
+STORAGES: Mapping[str, StorageSettings] = {
+    "local": StorageSettings(kind=StorageKind.LOCAL),
+    "s3": StorageSettings(kind=StorageKind.S3),
+    "simulated-gcs": StorageSettings(kind=StorageKind.SIMULATED, properties=_SIMULATED),
+    "gcs": StorageSettings(kind=StorageKind.GCS),
+}
+"""The storages that are there without any settings."""
+
+
 class EngineLimits(_Strict):
     """What one engine may use: ``memory`` of its worker process and ``threads``."""
 
@@ -52,7 +166,8 @@ class EngineLimits(_Strict):
 class Settings(_Strict):
     """All that ``lakebench.toml`` may say.
 
-    ``services`` and ``engines`` are keyed by name; ``pg_config`` names a PostgreSQL installation with extensions.
+    ``services``, ``engines`` and ``storage`` are keyed by name; a table under ``storage`` goes over the built-in one of
+    its name, key by key. ``pg_config`` names a PostgreSQL installation with extensions.
     """
 
     runtime: Runtime = Runtime.LOCAL
@@ -60,11 +175,85 @@ class Settings(_Strict):
     pg_config: Path | None = None
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
     engines: dict[str, EngineLimits] = Field(default_factory=dict)
+    storage_tables: dict[str, StorageSettings] = Field(default_factory=dict, alias="storage")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _over_the_built_in(cls, values: Any) -> Any:
+        tables = values.get("storage") if isinstance(values, dict) else None
+        if not isinstance(tables, dict):
+            return values
+        built_in = {name: one.model_dump(exclude_unset=True) for name, one in STORAGES.items()}
+        merged = {
+            name: {**built_in.get(name, {}), **one} if isinstance(one, dict) else one for name, one in tables.items()
+        }
+        return {**values, "storage": merged}
+
+    @model_validator(mode="after")
+    def _storages_are_called_what_they_are(self) -> Self:
+        for name, one in self.storage_tables.items():
+            if not _STORAGE_NAME.fullmatch(name):
+                raise ValueError(f"storage.{name}: a name has small letters, digits, - and _, 41 at most")
+            if name in STORAGES and one.kind is not STORAGES[name].kind:
+                raise ValueError(f"storage.{name} is of kind {STORAGES[name].kind}: give the other one its own name")
+            if (one.kind is StorageKind.SIMULATED) is not name.startswith("simulated-"):
+                raise ValueError(f"storage.{name}: the names of kind simulated, and no others, begin with simulated-")
+        return self
+
+    def storages(self) -> Mapping[str, StorageSettings]:
+        """Every storage by name: the built-in ones, and those of the settings."""
+        return {**STORAGES, **self.storage_tables}
+
+    def storage(self, name: str) -> StorageSettings:
+        """The storage called ``name``.
+
+        Raises:
+            UsageError: there is none; the message has the nearest name.
+        """
+        known = self.storages()
+        if name in known:
+            return known[name]
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise UsageError(f"unknown storage '{name}': {hint}valid names are {', '.join(known)}")
 
     def service(self, name: str) -> ServiceSettings:
-        """The settings of service ``name``; its ``runtime`` is always set."""
+        """The settings of service ``name``; its ``runtime`` is always set.
+
+        Those of an instance (``object-store@s3``) follow from its storage; the memory is the plain service's.
+
+        Raises:
+            UsageError: there is no such storage, it lacks keys, or it has no such service.
+        """
+        service, _, storage = name.partition("@")
+        if storage and name not in self.services:
+            return self._of_storage(service, storage)
         own = self.services.get(name, ServiceSettings())
         return own if own.runtime else own.model_copy(update={"runtime": self.runtime})
+
+    def _of_storage(self, service: str, name: str) -> ServiceSettings:
+        one = self.storage(name)
+        if missing := one.missing():
+            raise UsageError(f"the storage {name} needs {_wanted(missing)} under [storage.{name}] in {FILE}")
+        runtime = Runtime.LOCAL if self.runtime is Runtime.EXTERNAL else self.runtime
+        ours = ServiceSettings(runtime=runtime, memory=self.services.get(service, ServiceSettings()).memory)
+        if service != "object-store":
+            return ours
+        if one.kind is StorageKind.LOCAL:
+            raise UsageError(f"the storage {name} is a file system and has no object store: start rest-catalog@{name}")
+        named = {"bucket": one.bucket, "region": one.region or ("auto" if one.kind is StorageKind.GCS else "")}
+        properties = {**{key: value for key, value in named.items() if value}, **one.properties}
+        if not one.proxied:
+            return ServiceSettings(
+                runtime=Runtime.EXTERNAL,
+                uri=one.uri or _GOOGLE,
+                user=one.user,
+                password=one.password,
+                properties=properties,
+            )
+        if one.credentials:
+            properties["credentials"] = str(one.credentials.expanduser().absolute())
+        return ours.model_copy(update={"properties": properties})
 
     def engine(self, name: str) -> EngineLimits:
         """The limits of engine ``name``."""
@@ -105,9 +294,9 @@ def _read(file: Path) -> dict[str, Any]:
 def _explain(error: ValidationError) -> str:
     """The first error in one line, with the nearest valid keys for an unknown one."""
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"]) or "the file"
+    where = ".".join(str(part) for part in first["loc"])
     if first["type"] != "extra_forbidden":
-        return f"{where}: {first['msg'].removeprefix('Value error, ')}"
+        return ": ".join(one for one in (where, first["msg"].removeprefix("Value error, ")) if one)
     valid = _keys(first["loc"])
     near = difflib.get_close_matches(str(first["loc"][-1]), valid, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
@@ -115,8 +304,24 @@ def _explain(error: ValidationError) -> str:
 
 
 def _keys(loc: tuple[int | str, ...]) -> list[str]:
-    tables: dict[str, type[BaseModel]] = {"services": ServiceSettings, "engines": EngineLimits}
-    return list((tables.get(str(loc[0]), Settings) if len(loc) > 1 else Settings).model_fields)
+    tables: dict[str, type[BaseModel]] = {
+        "services": ServiceSettings,
+        "engines": EngineLimits,
+        "storage": StorageSettings,
+    }
+    fields = (tables.get(str(loc[0]), Settings) if len(loc) > 1 else Settings).model_fields
+    return [field.alias or name for name, field in fields.items()]
+
+
+def _wanted(keys: tuple[str, ...]) -> str:
+    """The keys with what to write behind each."""
+    meaning = {
+        "user": "the access key of an HMAC key pair",
+        "password": "its secret key",
+        "bucket": "the bucket",
+        "credentials": "the path of a service account's JSON",
+    }
+    return ", ".join(f'{key} = "{meaning[key]}"' for key in keys)
 
 
 def _check_names(file: Path, settings: Settings) -> None:

@@ -41,7 +41,7 @@ def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
         UsageError: an unknown service, or a lake is up already.
         ServiceUnavailable: one of them did not start; the others are ended again.
     """
-    wanted = with_needs(names)
+    wanted = with_needs(names, config.load())
     if running() is not None:
         raise UsageError("a lake is up already: lakebench down ends it")
     _folder().mkdir(parents=True, exist_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import secrets
+import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Mapping
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import lakebench
-from lakebench import accepted, engines, environments, machine, phases
+from lakebench import accepted, comparison, engines, environments, machine, phases, room
 from lakebench.bench import Bench
 from lakebench.config import Settings
+from lakebench.config import load as load_settings
 from lakebench.errors import EngineUnavailable, HarnessBug, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
@@ -23,6 +25,11 @@ from lakebench.model import EngineRef, ExitCode, Record, Selection
 from lakebench.progress import Progress
 from lakebench.records import FILE, End, EngineFacts, Header, Resume, Writer, read
 from lakebench.services import Services
+from lakebench.trace import FILE as TRACE
+from lakebench.trace import MemoryTrace
+
+LAKE = "lake"
+"""The folder of a run that holds what was loaded, until the run is complete."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,11 @@ class Request:
     command: str
     selection: Selection = field(default_factory=Selection)
 
+    @property
+    def base(self) -> Settings | None:
+        """The settings to compare against, where a file of them is named."""
+        return load_settings(Path(self.selection.against)) if self.selection.against.endswith(".toml") else None
+
     def to_json(self) -> dict[str, Any]:
         """All of it for the records; :func:`again` reads it back."""
         return {
@@ -53,9 +65,21 @@ class Request:
             "seed": self.seed,
             "selection": vars(self.selection),
             "runtime": str(self.settings.runtime),
+            "storages": {name: self._storage(name) for name in self.selection.storages},
             "services": {name: _public(self.settings, name) for name in sorted(self.settings.services)},
             "limits": {str(ref): self.settings.engine(ref.name).model_dump() for ref in self.refs},
+            "against": self._against(),
         }
+
+    def _storage(self, name: str) -> dict[str, Any]:
+        hidden = {"user", "password", "credentials"}
+        return self.settings.storage(name).model_dump(mode="json", exclude=hidden, exclude_unset=True)
+
+    def _against(self) -> Any:
+        """What the candidate is held against: the name of an engine or a storage, or the settings in a file."""
+        if self.base is None:
+            return self.selection.against
+        return {"limits": {str(ref): self.base.engine(ref.name).model_dump() for ref in self.refs}}
 
 
 @dataclass(frozen=True)
@@ -116,7 +140,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
     """Run all cases of ``request`` that ``folder`` has no record of yet.
 
     What is finished is on the disk before the next case begins. Services and workers are gone when this returns,
-    however it returns.
+    however it returns; what was loaded stays for another try, until a run is complete.
 
     Raises:
         UsageError: the folder cannot be written, or its records are damaged.
@@ -130,11 +154,16 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         writer.write(Resume(_now()) if resumed else _header(request, folder))
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
         try:
-            services = Services(request.settings, guard, progress)
-            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline)]
+            _check_room(request, progress)
+            keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
+            services = Services(request.settings, guard, progress, keeps)
+            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder)]
             code = accepted.exit_code(cases, baseline)
+            if code is ExitCode.OK and request.selection.against and comparison.within(read(folder)).worse:
+                code = ExitCode.WORSE
             stale = tuple(str(one) for one in accepted.stale(cases, baseline))
             end = End("complete", 0.0, code, changes=_changes(request, cases, baseline))
+            _discard(services, folder / LAKE)
             return Result(folder, code, stale, changes=end.changes)
         except (ServiceUnavailable, EngineUnavailable) as error:
             end = End("interrupted", 0.0, ExitCode.NOTHING_RAN, reason=str(error))
@@ -142,6 +171,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         finally:
             took = round(time.monotonic() - began, 3)
             writer.write(replace(end, seconds=took, load_after=tuple(machine.load())))
+            if end.status != "complete" and (folder / LAKE).exists():
+                progress.say(f"what was loaded stays in {folder / LAKE} for lakebench run --resume {folder.name}")
 
 
 def _changes(request: Request, cases: Iterable[Record], baseline: accepted.Baseline) -> Mapping[str, tuple[str, ...]]:
@@ -165,11 +196,13 @@ def _cases(
     progress: Progress,
     done: Iterable[Record],
     baseline: accepted.Baseline,
+    folder: Path,
 ) -> list[Record]:
     """Run what is not in ``done``; the new records."""
     wanted = [phases.find(name) for name in request.phases]
-    foundation = tuple(dict.fromkeys(name for phase in wanted for name in phase.services(request.selection)))
-    with Bench(
+    found = (name for phase in wanted for name in phase.services(request.selection, request.settings))
+    foundation = tuple(dict.fromkeys(found))
+    bench = Bench(
         request.settings,
         guard,
         services,
@@ -181,9 +214,12 @@ def _cases(
         foundation=foundation,
         selection=request.selection,
         baseline=baseline,
-    ) as bench:
+        data=(folder / LAKE).absolute(),
+        base=request.base,
+    )
+    with bench, MemoryTrace(folder / TRACE, bench.processes):
         bench.preload()
-        _start(services, _needed(request, foundation), foundation, writer)
+        _start(services, bench, request, foundation, writer)
         new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
         for ref in request.refs:
             if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
@@ -194,13 +230,36 @@ def _cases(
     return new
 
 
-def _start(services: Services, needed: list[str], foundation: tuple[str, ...], writer: Writer) -> None:
-    """Start what is needed and write down what it is.
+def _discard(services: Services, lake: Path) -> None:
+    """Remove what was loaded: a complete run needs it no more."""
+    services.stop()
+    services.discard()
+    shutil.rmtree(lake, ignore_errors=True)
+
+
+def _check_room(request: Request, progress: Progress) -> None:
+    """Say what the run will write, and stop where there is no room for it.
+
+    Raises:
+        UsageError: there is none.
+    """
+    needs = [need for name in request.phases for need in phases.find(name).room(request)]
+    if needs:
+        progress.say(room.check(needs))
+
+
+def _start(services: Services, bench: Bench, request: Request, foundation: tuple[str, ...], writer: Writer) -> None:
+    """Start what is needed and write down what it is; the phases make meanwhile what needs no service.
 
     Raises:
         ServiceUnavailable: one of those that every case stands on is not there.
     """
-    services.start(needed)
+
+    def meanwhile() -> None:
+        for name in request.phases:
+            phases.find(name).ready(bench)
+
+    services.start(_needed(request, foundation), meanwhile)
     writer.hide(*services.secrets())
     for service in services.facts():
         writer.write(service)

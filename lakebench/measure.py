@@ -14,7 +14,8 @@ class Protocol:
     """How often a query runs: ``cold`` executions by a new engine process, warm-ups kept apart, then samples.
 
     Samples are taken in blocks of ``block``: within a round each engine takes one block, in an order that is shuffled
-    by round. ``limit_s`` is the time limit of one execution in seconds.
+    by round. ``limit_s`` is the time limit of one execution in seconds. Where two are compared, they take samples in
+    turns, up to ``most`` while their ratio is undecided.
     """
 
     cold: int
@@ -22,10 +23,11 @@ class Protocol:
     samples: int
     block: int
     limit_s: float
+    most: int = 0
 
     def once(self) -> Protocol:
         """One execution: for an answer, with a time that has no interval."""
-        return replace(self, cold=0, warm_ups=0, samples=1, block=1)
+        return replace(self, cold=0, warm_ups=0, samples=1, block=1, most=0)
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,18 @@ PROFILES: Mapping[str, Profile] = {
             Decimal(1),
             Protocol(cold=1, warm_ups=1, samples=10, block=5, limit_s=300),
             "SF 1, 1 cold run, 1 warm-up and 10 samples in blocks of 5",
+        ),
+        Profile(
+            "once",
+            Decimal(1),
+            Protocol(cold=0, warm_ups=0, samples=1, block=1, limit_s=3600),
+            "SF 1, each query once, with an hour each: for large scale factors; no interval",
+        ),
+        Profile(
+            "regression",
+            Decimal(1),
+            Protocol(cold=0, warm_ups=1, samples=10, block=1, limit_s=300, most=30),
+            "SF 1, for --against: 1 warm-up and 10 samples in turns, up to 30 while the ratio is undecided",
         ),
     )
 }

@@ -182,17 +182,31 @@ class EngineRef:
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
+TESTS = ("queries", "power", "throughput")
+"""What phase 3 can do with TPC-H: the 22 queries by the run's protocol, and the tests of the specification."""
+
+
 @dataclass(frozen=True)
 class Selection:
-    """What of the interop matrix is run; ``features`` are globs of ids, and nothing means all.
+    """What of a phase is run.
 
-    ``catalog`` is the name of the one that every engine speaks to: ``rest``, ``nessie``, ``jdbc`` or ``rest-bridge``.
+    Of the interop matrix: ``features`` are globs of ids, and nothing means all; ``catalog`` is the name of the one that
+    every engine speaks to: ``rest``, ``nessie``, ``jdbc`` or ``rest-bridge``.
+
+    Of a phase of queries: ``storages`` are names of storage profiles, ``formats`` of :class:`TableFormat`, ``tests`` of
+    :data:`TESTS`; ``data`` is the path of the user's own data. ``against`` is the base of a comparison: an engine, a
+    storage, or a settings file.
     """
 
     features: tuple[str, ...] = ()
     writers: tuple[str, ...] = ()
     readers: tuple[str, ...] = ()
     catalog: str = "rest"
+    storages: tuple[str, ...] = ("local",)
+    formats: tuple[str, ...] = ("iceberg", "parquet", "duckdb")
+    tests: tuple[str, ...] = ("queries",)
+    data: str = ""
+    against: str = ""
 
 
 @dataclass(frozen=True)
@@ -265,7 +279,8 @@ class Sample:
     """One execution of a query.
 
     ``ns`` is the engine's time up to the last row fetched (monotonic clock); ``cpu_ns`` and ``peak_bytes`` are of the
-    engine's whole process tree; ``requests`` are what the object store saw, by operation, where the store is ours.
+    engine's whole process tree; ``requests`` are what the object store saw, by operation, and ``store_bytes`` what it
+    put out, headers included, where the store is ours.
     ``kind`` is ``cold``, ``warm-up`` or ``warm``; ``cache`` says what was dropped before a cold one.
     """
 
@@ -279,6 +294,7 @@ class Sample:
     cpu_ns: int | None = None
     peak_bytes: int | None = None
     requests: Mapping[str, int] | None = None
+    store_bytes: int | None = None
     cache: str = ""
 
 

@@ -75,7 +75,7 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables that the cases ran on, and who wrote them."""
+    """The tables that the cases ran on, who wrote them, and where they lie: a storage profile and a table format."""
 
     dataset: str
     scale_factor: str
@@ -86,6 +86,8 @@ class Dataset:
     tables: tuple[TableFacts, ...] = ()
     load_seconds: float | None = None
     load_peak_bytes: int | None = None
+    storage: str | None = None
+    format: str = "iceberg"
 
 
 @dataclass(frozen=True)
@@ -373,7 +375,7 @@ def _assemble(file: Path, lines: list[Line]) -> Run:
     return Run(
         path=file,
         header=lines[0],
-        datasets=_latest(lines, Dataset, "dataset", "scale_factor", "writer"),
+        datasets=_latest(lines, Dataset, "dataset", "scale_factor", "writer", "storage", "format"),
         services=_latest(lines, ServiceFacts, "service"),
         engines=_latest(lines, EngineFacts, "engine"),
         cases=_latest(lines, Record, "case"),

@@ -51,7 +51,7 @@ class Remote:
         self._guard = guard
         self._limit_bytes = limit_bytes
         self._adapter = f"{engine.__module__}:{engine.__name__}"
-        self._made = False
+        self.made = False
         self._start(python)
         self._pids = [self.process.pid]
         self._unread = 1  # the reply to this, which nobody waits for yet
@@ -59,9 +59,9 @@ class Remote:
 
     def make(self, settings: EngineSettings) -> None:
         """Make the adapter, unless it is made already."""
-        if not self._made:
+        if not self.made:
             self.call("make", limit_s=_MAKE_LIMIT_S, engine=self._adapter, settings=dataclasses.asdict(settings))
-            self._made = True
+            self.made = True
 
     def _start(self, python: Path) -> None:
         read, write = os.pipe()

@@ -48,6 +48,11 @@ def resident_bytes(pids: Iterable[int]) -> int:
     return sum(_status(pid, "VmRSS:") for pid in pids)
 
 
+def available_bytes() -> int:
+    """What the machine can give to processes without swapping (free(1): available), in bytes."""
+    return int(psutil.virtual_memory().available)
+
+
 def _status(pid: int, field: str) -> int:
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{pid}/status").read_text().splitlines():

@@ -2,6 +2,10 @@
 
 All intervals are 95 % percentile bootstrap intervals of the median (Efron and Tibshirani, 1993, chapter 13), seeded, so
 the same samples always give the same interval. Inputs may be in any one unit; results are in that unit.
+
+For ratios of medians that interval was held against simulations (lognormal noise of 3 and 5 %, with and without one
+outlier of 30 % in 20, with and without noise that a pair shares; n = 5, 10, 20, 30; pairs and independent samples): it
+holds the true ratio in 94.4 to 98 % of cases. ``tests/unit/test_comparison.py`` repeats a part of them.
 """
 
 from __future__ import annotations
@@ -166,14 +170,58 @@ def paired_ratio(base: Sequence[float], other: Sequence[float], *, floor: float 
     """
     if len(base) != len(other):
         raise ValueError(f"{len(base)} samples cannot be paired with {len(other)}")
-    ratio = median(other) / median(base)
-    if len(base) < MIN_INTERVAL:
-        return Ratio(ratio, None, len(base), floor)
+    return geometric_ratio([(base, other)], paired=True, floor=floor, seed=seed)
+
+
+def independent_ratio(base: Sequence[float], other: Sequence[float], *, floor: float = 0.0, seed: int = _SEED) -> Ratio:
+    """``other`` against ``base``, measured apart: the ratio of their medians, by resampling each for itself.
+
+    The interval has only the noise within each; what changed between the two times of measurement is not in it.
+
+    Raises:
+        ValueError: one of the two is empty.
+    """
+    return geometric_ratio([(base, other)], paired=False, floor=floor, seed=seed)
+
+
+def geometric_ratio(
+    queries: Sequence[tuple[Sequence[float], Sequence[float]]],
+    *,
+    paired: bool,
+    floor: float = 0.0,
+    seed: int = _SEED,
+) -> Ratio:
+    """The geometric mean of the ratios of medians of ``queries``, each ``(base, other)``, resampled within each query.
+
+    The queries are taken as they are, not as a sample of others. ``n`` of the result is the least number of samples of
+    any query; below five of them there is no interval. Over several queries the interval is on the safe side: the
+    bootstrap's spread of a median of few samples is a little too large, and a mean does not lose it (simulated: 97 to
+    99 % at 10 samples, over 99 % at 5).
+
+    Raises:
+        ValueError: there are no queries, or one has no samples.
+    """
+    if not queries:
+        raise ValueError("no queries")
+    ratio = geometric_mean([median(other) / median(base) for base, other in queries])
+    least = min(min(len(base), len(other)) for base, other in queries)
+    if least < MIN_INTERVAL:
+        return Ratio(ratio, None, least, floor)
     import numpy as np
 
-    pairs = _resamples(len(base), seed)
-    ratios = np.median(np.asarray(other, float)[pairs], axis=1) / np.median(np.asarray(base, float)[pairs], axis=1)
-    return Ratio(ratio, _percentiles(ratios), len(base), floor)
+    logs = [_log_ratios(base, other, paired, seed + 2 * at) for at, (base, other) in enumerate(queries)]
+    return Ratio(ratio, _percentiles(np.exp(np.mean(logs, axis=0))), least, floor)
+
+
+def _log_ratios(base: Sequence[float], other: Sequence[float], paired: bool, seed: int) -> NDArray[np.float64]:
+    """The logarithm of the ratio of medians in each resample: shape (``RESAMPLES``,)."""
+    import numpy as np
+
+    below = _resamples(len(base), seed)
+    above = below if paired else _resamples(len(other), seed + 1)
+    medians = np.median(np.asarray(other, float)[above], axis=1) / np.median(np.asarray(base, float)[below], axis=1)
+    logs: NDArray[np.float64] = np.log(medians)
+    return logs
 
 
 def outliers(samples: Sequence[float]) -> tuple[int, ...]:

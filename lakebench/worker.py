@@ -144,12 +144,13 @@ class Worker:
     def operate(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Carry out operations in order (:mod:`lakebench.operations`).
 
-        ``statements`` are what the engine was told, ``succeeded`` what each part of a concurrent operation came to. An
-        error has the statements so far, and the name of the operation that failed.
+        ``statements`` are what the engine was told, ``succeeded`` what each part of a concurrent operation came to,
+        ``ns`` the time that all took. An error has the statements so far, and the name of the operation that failed.
         """
         engine = self._able(engines.CanOperate)
         told: list[str] = []
         succeeded: list[list[bool]] = []
+        began = time.perf_counter_ns()
         for one in operations:
             operation = from_json(one)
             try:
@@ -162,7 +163,7 @@ class Worker:
                 raise Refused(f"{type(error).__name__}: {error}", statements=told, operation=one["op"]) from error
             if done is not None:
                 succeeded.append(done)
-        return {"statements": told, "succeeded": succeeded}
+        return {"statements": told, "succeeded": succeeded, "ns": time.perf_counter_ns() - began}
 
     def create(self, table: str, rows: str) -> dict[str, Any]:
         """Create ``table`` with the schema of the Arrow IPC file ``rows``."""

@@ -28,6 +28,10 @@ SINGLE = {
         "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.12.0",
         "org.apache.iceberg:iceberg-aws-bundle:1.12.0",
         "org.postgresql:postgresql:42.7.8",
+        # S3A, for plain Parquet: of PySpark's Hadoop, with what it needs of the AWS SDK beside the bundle of Iceberg.
+        "org.apache.hadoop:hadoop-aws:3.4.2",
+        "software.amazon.awssdk:apache-client:2.54.17",
+        "software.amazon.awssdk:s3-transfer-manager:2.54.17",
     ],
     "spark-1.11": [
         "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",

@@ -27,7 +27,10 @@ _CONFLICT = re.compile(
     r"Missing required files)",
     re.IGNORECASE,
 )
-_MEMORY = re.compile(r"out of memory|resources exhausted|cannot allocate|allocation failed", re.IGNORECASE)
+_FILE = re.compile(r"^file:(?://)?(?=/)")
+_MEMORY = re.compile(
+    r"out of memory|resources exhausted|cannot allocate|allocation failed|cannot request \d+ bytes, only", re.IGNORECASE
+)
 
 
 class Answer:
@@ -185,9 +188,19 @@ def pyiceberg_catalog(lake: Lake) -> Any:
             "uri": lake.catalog.rest_uri,
             "warehouse": lake.catalog.warehouse,
             "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
-            **s3_properties(lake.objects),
+            **file_io(lake),
         },
     )
+
+
+def file_io(lake: Lake) -> dict[str, str]:
+    """The store of ``lake`` in PyIceberg's words; nothing where its files are local, which need none."""
+    return {} if lake.store is None else s3_properties(lake.store)
+
+
+def local_path(address: str) -> str:
+    """The path that a ``file:`` address names; another address as it is."""
+    return _FILE.sub("", address)
 
 
 def s3_properties(store: ObjectStore) -> dict[str, str]:

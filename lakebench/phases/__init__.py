@@ -12,30 +12,41 @@ from lakebench.errors import UsageError
 if TYPE_CHECKING:
     from lakebench.bench import Bench
     from lakebench.cases import Block
+    from lakebench.config import Settings
+    from lakebench.harness import Request
     from lakebench.model import Record, Selection
     from lakebench.records import Claim, Dataset, FeatureFacts
+    from lakebench.room import Need
 
 
 class Phase(ABC):
     """A question put to the engines.
 
     ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
-    dataset that one engine writes for all. ``claims`` are the ids of the field reports' claims that it reproduces.
+    dataset that one engine writes for all, ``keeps`` whether a run that was killed goes on with what it had loaded,
+    ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``claims`` are the ids of the
+    field reports' claims that it reproduces.
     """
 
     name: ClassVar[str]
     subject: ClassVar[str]
     title: ClassVar[str]
     loads: ClassVar[bool] = False
+    keeps: ClassVar[bool] = False
+    data: ClassVar[str] = ""
+    needs_data: ClassVar[bool] = False
     claims: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
-    def services(self, selection: Selection) -> tuple[str, ...]:
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The services that every case of it stands on."""
 
     @abstractmethod
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """The engines that it asks where the user names none."""
+
+    def ready(self, bench: Bench) -> None:  # noqa: B027 - most have nothing to do
+        """Make what needs no service, while the services start."""
 
     @abstractmethod
     def plan(self, bench: Bench) -> Iterator[Block]:
@@ -44,6 +55,10 @@ class Phase(ABC):
     @abstractmethod
     def facts(self, bench: Bench) -> Iterator[Dataset | FeatureFacts]:
         """What the report says of datasets and features: lines of the records. Prepares them."""
+
+    def room(self, request: Request) -> Sequence[Need]:  # noqa: ARG002
+        """What a run writes, where it can tell before it starts."""
+        return ()
 
     def covers(self, case: str, refs: frozenset[str], selection: Selection) -> bool:  # noqa: ARG002
         """Whether a run of the engines ``refs`` is to have the case with this id, where it still exists."""
@@ -56,10 +71,13 @@ class Phase(ABC):
 
 def phases() -> dict[str, Phase]:
     """Every phase by its name, in the order of the numbers."""
+    from lakebench.phases.clickbench import ClickBench
     from lakebench.phases.interop import Interop
     from lakebench.phases.nessie import Nessie
+    from lakebench.phases.tpch import Tpch
+    from lakebench.phases.workload import Own
 
-    return {phase.name: phase for phase in (Nessie(), Interop())}
+    return {phase.name: phase for phase in (Tpch(), Nessie(), Interop(), ClickBench(), Own())}
 
 
 def find(text: str) -> Phase:

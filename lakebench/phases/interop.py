@@ -15,6 +15,7 @@ from lakebench.bench import Bench
 from lakebench.cases import Block, Case, failure, now, record
 from lakebench.catalogs import table_metadata
 from lakebench.checker import Inspected
+from lakebench.config import Settings
 from lakebench.datasets.interop import features
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import Planned, in_words, planned, proof_in_words, read_in_words, readable
@@ -59,7 +60,7 @@ class Interop(Phase):
     subject: ClassVar[str] = "interoperability"
     title: ClassVar[str] = "Every Iceberg feature, written by each engine and read by every other"
 
-    def services(self, selection: Selection) -> tuple[str, ...]:
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store and the catalog that was chosen."""
         return lakes.CATALOGS[selection.catalog].services
 

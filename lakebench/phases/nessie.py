@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,21 +10,22 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lakebench import engines
-from lakebench.answers import RULES_TEXT
 from lakebench.bench import Bench
 from lakebench.cases import Block, Case, Check, Entry, Evidence, Measurement, same
 from lakebench.catalogs import NessieClient, Reference
+from lakebench.config import Settings
 from lakebench.datasets import tpch
+from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.phases import Phase
-from lakebench.phases.tables import Loaded, Snapshot, lake_for, load_tpch, loader, read, snapshot
+from lakebench.phases.tables import Loaded, Snapshot, lake_for, load, loader, read, snapshot, tolerance, tpch_data
 from lakebench.records import Claim, Dataset
 from lakebench.services import lakes
 from lakebench.statistics import median
 
-_TIMED = 1
+_TIMED = "q01"
 _ANSWERS = "TPC-H answers"
 _APPENDS = "Appended by (row), read by (column)"
 _REFERENCES = "Nessie references"
@@ -40,7 +40,7 @@ class Nessie(Phase):
     loads: ClassVar[bool] = True
     claims: ClassVar[tuple[str, ...]] = ("C8", "C9")
 
-    def services(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store and Nessie."""
         return ("object-store", "nessie")
 
@@ -50,6 +50,11 @@ class Nessie(Phase):
             name for name, one in engines.engines().items() if issubclass(one, CanQuery | CanScan) and not one.optional
         )
 
+    def ready(self, bench: Bench) -> None:
+        """The data, and the checker."""
+        bench.checker.start()
+        tpch_data(bench)
+
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Answers and times, then appends, then references."""
         yield from _answers(bench)
@@ -58,11 +63,11 @@ class Nessie(Phase):
 
     def facts(self, bench: Bench) -> Iterator[Dataset]:
         """TPC-H as it was loaded."""
-        yield load_tpch(bench, lakes.nessie_lake(bench.services)).facts
+        yield _tpch(bench).facts
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         """Claims C8 and C9."""
-        timed = {case.engine: case for case in cases if case.case.startswith(f"{self.name}/q{_TIMED:02d}/")}
+        timed = {case.engine: case for case in cases if case.case.startswith(f"{self.name}/{_TIMED}/")}
         yield _latencies(timed, scale_factor)
         yield _identical(timed)
 
@@ -73,55 +78,48 @@ class Nessie(Phase):
 def _answers(bench: Bench) -> Iterator[Measurement]:
     """Query 1 by the run's protocol, then the others once."""
     once = bench.profile.protocol.once()
-    for query in tpch.queries(bench.profile.scale_factor):
-        protocol = bench.profile.protocol if query.number == _TIMED else once
+    for query in tpch.workload(tpch_data(bench)).questions:
         yield Measurement(
-            name=f"q{query.number:02d}",
+            name=query.name,
             entries=tuple(_entry(query, ref) for ref in _asked(bench, query)),
-            protocol=protocol,
-            references=tpch.reference(bench.profile.scale_factor, query.number),
+            protocol=bench.profile.protocol if query.name == _TIMED else once,
+            references=query.references,
             rules=query.rules,
-            tolerance=_tolerance(query),
+            tolerance=tolerance(query),
             evidence=lambda bench: {"snapshots": _tpch(bench).snapshot_ids},
         )
 
 
-def _asked(bench: Bench, query: tpch.Query) -> tuple[EngineRef, ...]:
+def _asked(bench: Bench, query: Question) -> tuple[EngineRef, ...]:
     """Who is asked ``query``: every engine, and another way into one of them (claim C8) the timed query alone."""
     able = bench.able(CanQuery)
-    if query.number == _TIMED:
+    if query.name == _TIMED:
         return able
     names = {ref.name for ref in able}
     return tuple(ref for ref in able if engines.find(ref.name).variant_of not in names)
 
 
-def _entry(query: tpch.Query, ref: EngineRef) -> Entry:
+def _entry(query: Question, ref: EngineRef) -> Entry:
+    row = f"Q{int(query.name[1:])}"
     case = Case(
-        id=f"phase4/q{query.number:02d}/{ref}",
+        id=f"phase4/{query.name}/{ref}",
         phase="phase4",
-        title=f"TPC-H Q{query.number} by {ref}",
+        title=f"TPC-H {row} by {ref}",
         engine=ref,
         group=_ANSWERS,
-        row=f"Q{query.number}",
+        row=row,
         column=str(ref),
     )
-    return Entry(case, partial(_tpch_lake, ref=ref, query=query), tpch.sql_for(engines.find(ref.name), query))
-
-
-def _tolerance(query: tpch.Query) -> str:
-    """The rules that the query's columns are compared by, in words."""
-    kinds = {"exact": True, "average": bool(query.rules.average), "ratio": bool(query.rules.ratio)}
-    return "; ".join(f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used)
+    return Entry(case, partial(_tpch_lake, ref=ref, query=query), query.sql(engines.find(ref.name)))
 
 
 def _tpch(bench: Bench) -> Loaded:
-    return load_tpch(bench, lakes.nessie_lake(bench.services))
+    return load(bench, lakes.nessie_lake(bench.services), tpch.workload(tpch_data(bench)))
 
 
-def _tpch_lake(bench: Bench, ref: EngineRef, query: tpch.Query) -> Lake:
+def _tpch_lake(bench: Bench, ref: EngineRef, query: Question) -> Lake:
     """The lake of ``ref`` with the tables that ``query`` names."""
-    words = set(re.findall(r"\w+", query.sql))
-    named = [one for one in _tpch(bench).snapshots if one.table in words]
+    named = [one for one in _tpch(bench).snapshots if one.table in query.tables]
     return lake_for(bench, lakes.nessie_lake(bench.services), ref, named)
 
 

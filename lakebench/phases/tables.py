@@ -1,7 +1,8 @@
-"""Tables on a lake: loading TPC-H, finding snapshots, reading rows back. Shared by phases."""
+"""Tables on a lake: loading a workload, finding snapshots, reading rows back. Shared by phases."""
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
+from lakebench.answers import RULES_TEXT
 from lakebench.bench import Bench
-from lakebench.catalogs import table_metadata
+from lakebench.catalogs import drop, roll_back, table_metadata
 from lakebench.datasets import tpch
+from lakebench.datasets.workload import Question, TableData, Workload
 from lakebench.engines import CanCreate, CanLoad, CanRegister
-from lakebench.errors import UsageError
-from lakebench.model import CatalogKind, EngineRef, Lake, Scan
+from lakebench.errors import Refused, UsageError
+from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
 from lakebench.records import Dataset, TableFacts
 from lakebench.services import lakes
 
@@ -78,11 +81,16 @@ def loader(name: str) -> EngineRef:
     return ref
 
 
+def tpch_data(bench: Bench) -> tpch.Dataset:
+    """TPC-H at the run's scale factor, found in the cache or made."""
+    return bench.prepare("tpch", lambda: tpch.generate(bench.profile.scale_factor, bench.progress))
+
+
 @dataclass(frozen=True)
 class Loaded:
-    """TPC-H on a lake: one recorded snapshot a table."""
+    """A workload on a lake: one recorded snapshot a table."""
 
-    dataset: tpch.Dataset
+    workload: Workload
     snapshots: tuple[Snapshot, ...]
     facts: Dataset
 
@@ -92,38 +100,96 @@ class Loaded:
         return {one.table: one.snapshot_id for one in self.snapshots}
 
 
-def load_tpch(bench: Bench, lake: Lake) -> Loaded:
-    """TPC-H at the run's scale factor on ``lake``, written once a run by the run's writer."""
-    return bench.prepare(f"tpch/{lake.name}", lambda: _load_tpch(bench, lake))
+def load(bench: Bench, lake: Lake, workload: Workload, *, storage: str = "") -> Loaded:
+    """``workload`` on ``lake``, written once a run by the run's writer."""
+    return bench.prepare(f"load/{workload.name}/{lake.name}", lambda: _load(bench, lake, workload, storage))
 
 
-def _load_tpch(bench: Bench, lake: Lake) -> Loaded:
-    dataset = tpch.generate(bench.profile.scale_factor, bench.progress)
-    writer = loader(bench.writer)
-    began = time.monotonic()
-    with bench.progress.count(f"loading TPC-H SF {dataset.scale_factor} by {writer}", len(dataset.tables)) as done:
-        peaks = []
-        for number, (name, table) in enumerate(dataset.tables.items(), start=1):
-            schema = bench.file(f"schema-{name}")
-            bench.checker.write_schema(table.files[0], schema)
-            bench.call(writer, lake, "create", table=name, rows=str(schema))
-            files = [str(file) for file in table.files]
-            peaks.append(bench.call(writer, lake, "load", _LOAD_LIMIT_S, table=name, files=files)["peak_bytes"])
-            done(number)
-    seconds = time.monotonic() - began
-    snapshots = tuple(snapshot(lake, name) for name in dataset.tables)
-    facts = Dataset(
-        dataset="tpch",
-        scale_factor=str(dataset.scale_factor),
-        seed=dataset.seed,
-        content_hash=dataset.content_hash,
-        workload_hash=tpch.workload_hash(tpch.queries(dataset.scale_factor)),
-        writer=str(writer),
-        tables=tuple(one.facts() for one in snapshots),
-        load_seconds=round(seconds, 3),
-        load_peak_bytes=max(peaks),
+def _load(bench: Bench, lake: Lake, workload: Workload, storage: str) -> Loaded:
+    written = write(bench, lake, workload, loader(bench.writer))
+    snapshots = tuple(snapshot(lake, name) for name in workload.tables)
+    return Loaded(workload, snapshots, facts_of(workload, written, tuple(one.facts() for one in snapshots), storage))
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a load went: ``seconds`` of all of it, ``None`` where an earlier try had written a part; peak in bytes."""
+
+    writer: EngineRef
+    seconds: float | None
+    peak_bytes: int
+
+
+def facts_of(workload: Workload, written: Written, tables: tuple[TableFacts, ...], storage: str) -> Dataset:
+    """What the records keep of a load."""
+    return Dataset(
+        dataset=workload.name,
+        scale_factor=workload.scale_factor or "none",
+        seed=workload.seed,
+        content_hash=workload.content_hash,
+        workload_hash=workload.workload_hash,
+        writer=str(written.writer),
+        tables=tables,
+        load_seconds=written.seconds,
+        load_peak_bytes=written.peak_bytes,
+        storage=storage or None,
     )
-    return Loaded(dataset, snapshots, facts)
+
+
+def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seat: str = "") -> Written:
+    """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
+
+    What an earlier try of this run wrote of whole files stays, where the lake's catalog still has it.
+    """
+    began, peak, skipped = time.monotonic(), 0, 0
+    title = f"loading {workload.title} by {writer} into {lake.name}"
+    with bench.progress.count(title, sum(len(table.files) for table in workload.tables.values())) as done:
+        finished = 0
+        for table in workload.tables.values():
+            already = _already(lake, table)
+            skipped += already or 0
+            if already is None:
+                _create(bench, lake, table, writer, seat)
+            for file in table.files[already or 0 :]:
+                reply = bench.call(writer, lake, "load", _LOAD_LIMIT_S, seat=seat, table=table.name, files=[str(file)])
+                peak = max(peak, reply["peak_bytes"])
+                finished += 1
+                done(finished + skipped)
+    return Written(writer, None if skipped else round(time.monotonic() - began, 3), peak)
+
+
+def _create(bench: Bench, lake: Lake, table: TableData, writer: EngineRef, seat: str) -> None:
+    """``table`` without rows."""
+    schema = bench.file(f"schema-{table.name}")
+    bench.checker.write_schema(table.files[0], schema)
+    bench.call(writer, lake, "create", seat=seat, table=table.name, rows=str(schema))
+
+
+def _already(lake: Lake, table: TableData) -> int | None:
+    """How many of the files an earlier try has written, ``None`` where the table is yet to be made.
+
+    A file that was written in part is taken back: the snapshot before it becomes the current one.
+    """
+    if lake.format is not TableFormat.ICEBERG:
+        return None
+    try:
+        found = snapshot(lake, table.name)
+    except Refused:
+        return None
+    whole = {rows: number for number, rows in enumerate(itertools.accumulate(table.file_rows, initial=0))}
+    snapshots = {one["snapshot-id"]: one for one in found.metadata.get("snapshots", ())}
+    at = snapshots.get(found.snapshot_id)
+    while at is not None:
+        rows = int(at["summary"].get("total-records", 0))
+        if rows in whole:
+            if at["snapshot-id"] != found.snapshot_id:
+                roll_back(lake.catalog, lake.namespace, table.name, at["snapshot-id"])
+            return whole[rows]
+        at = snapshots.get(at.get("parent-snapshot-id"))
+    if not snapshots:
+        return 0
+    drop(lake.catalog, lake.namespace, table.name)
+    return None
 
 
 def jdbc_lake(bench: Bench, known: Sequence[Snapshot], ref: EngineRef) -> Lake:
@@ -151,3 +217,9 @@ def read(bench: Bench, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
     into = bench.file(f"{ref}-{scan.table}")
     bench.call(ref, lake, "scan", scan=scan.to_json(), into=str(into))
     return into
+
+
+def tolerance(question: Question) -> str:
+    """The rules that the answer's columns are compared by, in words."""
+    kinds = {"exact": True, "average": bool(question.rules.average), "ratio": bool(question.rules.ratio)}
+    return "; ".join(f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebench.records import Claim, Run
-from lakebench.reports import identity, interop, latency, matrix
+from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 
 _VERDICT_MARKS = {"reproduced": "pass", "not reproduced": "fail", "out of date": "fail"}
@@ -57,8 +57,12 @@ def _sections(run: Run) -> list[Section]:
         *interop.sections(run),
         Section("What failed, what did not run", "failures", tuple(_failures(others)) if _told_apart(run) else ()),
         Section("Matrices", "matrices", tuple(matrix.matrices(others))),
+        *compare.sections(run),
         Section("Latency", "latency", tuple(latency.parts(others))),
+        Section("What storage and table format cost", "places", tuple(places.parts(others))),
+        Section("The tests of TPC-H", "tests", tuple(trials.parts(others))),
         Section("Claims: theirs beside ours", "claims", tuple(_claims(run.claims))),
+        Section("Memory over time", "memory", tuple(memory.parts(run))),
         Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),
         Section("What ran, on what", "identity", tuple(identity.parts(run))),
         Section("Evidence", "evidence", tuple(matrix.evidence(others))),

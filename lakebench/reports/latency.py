@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from lakebench import statistics
+from lakebench.comparison import turns
 from lakebench.model import Record, Sample
 from lakebench.records import Run
 from lakebench.reports import plots
@@ -30,6 +32,7 @@ from lakebench.reports.matrix import anchors, engine_order, group_anchors
 
 _NS = 1e9
 _NONE = Cell(DASH)
+_APART = 3  # repeated queries of a group that get a table each
 _HEAT = ((1.25, "heat0"), (2.0, "heat1"), (5.0, "heat2"), (20.0, "heat3"))
 
 
@@ -103,14 +106,27 @@ def parts(run: Run) -> list[Part]:
     """All of the latency section."""
     asked = questions(run)
     links = anchors(run)
+    wide = grids(asked)
     made: list[Part] = []
     for question in asked:
-        if question.repeated:
+        if question.repeated and question.group not in wide:
             made += [_table(question, links), *_lone(plot(question)), _resources(question, links)]
-    for group in dict.fromkeys(one.group for one in asked if not one.repeated):
-        single = [one for one in asked if one.group == group and not one.repeated]
-        made += [_once(single, links), *_lone(_queries_plot(single)), _over_queries(single)]
+    for group in dict.fromkeys(one.group for one in asked if not one.repeated or one.group in wide):
+        single = [one for one in asked if one.group == group and (group in wide or not one.repeated)]
+        made += [_grid(single, links, "warm"), *_lone(_queries_plot(single)), _over_queries(single)]
+        if group in wide:
+            made += [*([_grid(single, links, "cold")] if _has_cold(single) else []), _details(single, links)]
     return made
+
+
+def grids(asked: Sequence[Question]) -> frozenset[str]:
+    """The groups with more repeated queries than anybody reads a table each of: they get one for all."""
+    counts = Counter(one.group for one in asked if one.repeated)
+    return frozenset(group for group, count in counts.items() if count > _APART)
+
+
+def _has_cold(single: Sequence[Question]) -> bool:
+    return any(one.cold and one.warm for question in single for one in question.engines)
 
 
 def _lone(part: Plot | None) -> list[Plot]:
@@ -155,7 +171,7 @@ def _table_notes(question: Question, base: Timed | None) -> tuple[str, ...]:
     if base:
         notes.append(
             f"“Against the fastest” divides by {base.record.engine}'s median, paired by round, with a 95 % interval. "
-            "A noise floor is not had: this phase makes no A/A run."
+            "A noise floor is not had here: lakebench run … --against measures one."
         )
     return tuple(notes)
 
@@ -241,19 +257,11 @@ def _against(one: Timed, base: Timed | None) -> str:
 
 def _paired(base: Record, other: Record) -> statistics.Ratio | None:
     """Warm samples of the same round and the same turn within it, against each other."""
-    ours, theirs = _by_turn(base), _by_turn(other)
+    ours, theirs = turns(base, "warm"), turns(other, "warm")
     common = [turn for turn in ours if turn in theirs]
     if not common:
         return None
     return statistics.paired_ratio([ours[turn] for turn in common], [theirs[turn] for turn in common])
-
-
-def _by_turn(record: Record) -> dict[tuple[int, int], float]:
-    made: dict[tuple[int, int], float] = {}
-    for sample in of_kind(record, "warm"):
-        turn = sum(round_ == sample.round for round_, _ in made)
-        made[sample.round, turn] = sample.ns / _NS
-    return made
 
 
 def _resources(question: Question, links: dict[str, str]) -> Table:
@@ -262,7 +270,8 @@ def _resources(question: Question, links: dict[str, str]) -> Table:
     notes = (
         (
             "Medians over the warm samples; CPU and memory are of the engine's whole process tree, server included. "
-            "Plan and scan times apart, and bytes at the store, are not had: not every engine and store tells them."
+            "Plan and scan times apart are not had: not every engine tells them. Bytes are what the store put out, "
+            "headers included, of all requests together."
         ),
     )
     return Table(f"Resources of {question.name}, per query", head, rows, notes, "figures")
@@ -292,40 +301,68 @@ def _requests(samples: Sequence[Sample]) -> str:
         return "not had" if samples else DASH
     operations = sorted({name for one in had for name in one})
     middle = {name: f"{statistics.median([one.get(name, 0) for one in had]):g}" for name in operations}
-    return show("requests", middle)
+    sent = [one.store_bytes for one in samples if one.store_bytes is not None]
+    told = f"; {size(statistics.median(sent))}" if sent and middle else ""
+    return f"{show('requests', middle)}{told}"
 
 
-def _once(single: Sequence[Question], links: dict[str, str]) -> Table:
-    """Queries by engines, in seconds: each ran once, so nothing has an interval."""
+def _grid(single: Sequence[Question], links: dict[str, str], kind: str) -> Table:
+    """Queries by engines, in seconds: medians of the samples of ``kind``."""
     engines = _engines(single)
     rows = []
     for question in single:
         by_engine = {one.record.engine: one for one in question.engines}
-        least = min((one.best.median for one in question.engines if one.best), default=0.0)
-        row = [_once_cell(by_engine.get(engine), least, links) for engine in engines]
+        least = min((had.median for one in question.engines if (had := _chosen(one, kind))), default=0.0)
+        row = [_grid_cell(by_engine.get(engine), least, links, kind) for engine in engines]
         rows.append((Cell(question.query), *row))
-    notes = (
-        (
-            "One run each, no interval: for information. A shade marks slower than the fastest of the row by over "
-            "1.25, 2, 5 and 20 times. A failed answer has no time."
-        ),
-    )
-    return Table(f"{single[0].group}: seconds, one run each", ("", *engines), tuple(rows), notes, "figures")
+    runs = [had.n for question in single for one in question.engines if (had := _chosen(one, kind))]
+    if max(runs, default=1) == 1:
+        caption, said = "seconds, one run each", "One run each, no interval: for information."
+    else:
+        caption, said = f"{kind} medians, seconds", f"Medians of {min(runs)} to {max(runs)} {kind} samples."
+    if kind == "cold":
+        caches = {sample.cache for one in single for timed in one.engines for sample in of_kind(timed.record, "cold")}
+        caption, said = f"cold, {caption}", f"{said} Cold is: {'; '.join(sorted(caches))}."
+    said = f"{said} A shade marks slower than the fastest of the row by over 1.25, 2, 5 and 20 times."
+    notes = (f"{said} A failed answer has no time.",)
+    return Table(f"{single[0].group}: {caption}", ("", *engines), tuple(rows), notes, "figures")
+
+
+def _chosen(one: Timed, kind: str) -> statistics.Summary | None:
+    return one.cold if kind == "cold" else one.best
+
+
+def _details(single: Sequence[Question], links: dict[str, str]) -> Table:
+    """Every query on every engine: its statistics and what it used."""
+    head = ("query and engine", "median s", "95 % interval", "min s", "MAD s", "p90, p95, p99 s", "n", "cold s",
+            "CPU s", "peak memory", "store requests", "cold: store requests", "marks")  # fmt: skip
+    rows = []
+    for question in single:
+        for one in question.engines:
+            name = Cell(f"{question.query} {one.record.engine}", link=f"#{links[one.record.case]}")
+            figures, used = (_warm_cells(one, None), _used(one)) if one.best else (_failed_cells(one, 9), [])
+            if used:
+                figures = [*figures[:6], figures[7], *used[2:], figures[8]]
+                rows.append((name, *figures))
+            else:
+                rows.append((name, figures[0], *[_NONE] * (len(head) - 3), figures[-1]))
+    notes = ("CPU and memory are of the engine's whole process tree, server included; medians over the samples.",)
+    return Table(f"{single[0].group}: statistics and resources", head, tuple(rows), notes, "figures")
 
 
 def _engines(single: Sequence[Question]) -> list[str]:
     return list(dict.fromkeys(one.record.engine for question in single for one in question.engines))
 
 
-def _once_cell(one: Timed | None, least: float, links: dict[str, str]) -> Cell:
+def _grid_cell(one: Timed | None, least: float, links: dict[str, str], kind: str) -> Cell:
     if one is None:
         return _NONE
-    link = f"#{links[one.record.case]}"
-    if one.best is None:
+    link, had = f"#{links[one.record.case]}", _chosen(one, kind)
+    if had is None:
         return Cell(label(one.record.outcome), mark(one.record.outcome), link)
-    ratio = one.best.median / least if least else 1.0
+    ratio = had.median / least if least else 1.0
     heat = next((name for limit, name in _HEAT if ratio <= limit), "heat4")
-    return Cell(seconds(one.best.median), heat, link)
+    return Cell(seconds(had.median), heat, link)
 
 
 def _over_queries(single: Sequence[Question]) -> Table:
@@ -358,7 +395,7 @@ def _over_queries(single: Sequence[Question]) -> Table:
     )
     caption = f"Over the {len(common)} queries that all {len(compared)} engines with an answer got right"
     head = ("engine", "answered right", "geometric mean s", "ratio to the least")
-    notes = ("The ratio of geometric means is the geometric mean of the ratios. One run each: no interval.",)
+    notes = ("The ratio of geometric means of medians is the geometric mean of the ratios.",)
     return Table(caption, head, rows, notes, "figures")
 
 
@@ -397,7 +434,7 @@ def _queries_plot(single: Sequence[Question]) -> Plot | None:
     if not had:
         return None
     return Plot(
-        f"{single[0].group}: seconds by query and engine, one run each",
+        f"{single[0].group}: seconds by query and engine",
         f"{len(single)} queries on {', '.join(had)}; the table above has every number",
         partial(plots.dots, [one.query for one in single], had),
     )

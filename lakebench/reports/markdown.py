@@ -33,7 +33,7 @@ def _part(part: Part) -> list[str]:
     if isinstance(part, Paragraph):
         return [escape(part.text), ""]
     if isinstance(part, Plot):
-        return [f"*{escape(part.title)}: the drawing is in report.html.*", ""]
+        return [f"*{escape(part.title)}: the drawing is in the HTML page.*", ""]
     return _evidence(part)
 
 

@@ -100,6 +100,60 @@ def dots(queries: Sequence[str], values: Mapping[str, Sequence[float | None]]) -
     return _svg(figure, f"dots{_key(values)}", 480)
 
 
+@dataclass(frozen=True)
+class Ratio:
+    """One line of a plot of ratios; ``strong`` lines are those whose difference is shown."""
+
+    name: str
+    ratio: float
+    interval: tuple[float, float] | None = None
+    strong: bool = False
+
+
+def ratios(rows: Sequence[Ratio], limit: float) -> str:
+    """Each ratio a dot with its interval, one row a query, on a logarithmic axis with lines at 1 and at ``limit``."""
+    figure, axes = _figure(6.8, 0.8 + 0.26 * len(rows))
+    axes.set_xscale("log")
+    axes.axvline(1, color=_INK, linewidth=1)
+    axes.axvline(limit, color=_COLOURS[6], linewidth=1, linestyle="--")
+    for y, row in enumerate(rows):
+        colour = _FAINT if not row.strong else _COLOURS[6] if row.ratio > 1 else _COLOURS[2]
+        if row.interval:
+            axes.plot(row.interval, [y, y], "-", color=colour, linewidth=1.8, solid_capstyle="butt")
+        axes.plot([row.ratio], [y], "o" if row.interval else "x", color=colour, markersize=5)
+    ends = [one for row in rows for one in (row.ratio, *(row.interval or ()))]
+    axes.set_xlim(min(0.8, *ends) / 1.03, max(1.25, *ends) * 1.03)
+    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xlabel("time against the base, logarithmic: left of 1 is faster")
+    _plain_ticks(axes)
+    _near_one(axes)
+    return _svg(figure, f"ratios{_key(rows)}", 480)
+
+
+def _near_one(axes: Any) -> None:
+    """Ticks that tell ratios apart where all of them lie near 1."""
+    from matplotlib.ticker import FixedLocator, NullLocator
+
+    low, high = axes.get_xlim()
+    if high < 2 * low:  # 1, 2, 5 and their tens would leave one tick or two
+        axes.xaxis.set_major_locator(FixedLocator([number / 20 for number in range(10, 41)]))
+        axes.xaxis.set_minor_locator(NullLocator())
+
+
+def lines(series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
+    """One line a name, through points in the order of ``x``."""
+    figure, axes = _figure(6.8, 3.0)
+    for number, (name, points) in enumerate(series.items()):
+        axes.plot(*zip(*points, strict=True), color=_COLOURS[number % len(_COLOURS)], linewidth=1.2, label=name)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, frameon=False, fontsize=8, labelcolor=_INK,
+                borderaxespad=0)  # fmt: skip
+    return _svg(figure, f"lines{_key(series)}", 480)
+
+
 def _figure(width: float, height: float) -> tuple[Figure, Any]:
     """A figure (inches) without a window system, and its axes."""
     from matplotlib import rc_context

@@ -26,9 +26,14 @@ def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
     text, good = document.verdict(run)
     console.print(Text(text, style="bold green" if good else "bold red"), width=width)
     console.print(_overview(run), width=width)
-    for question in latency.questions(run):
-        if question.repeated:
+    asked = latency.questions(run)
+    wide = latency.grids(asked)
+    for question in asked:
+        if question.repeated and question.group not in wide:
             console.print(_times(question), width=width)
+    for group in dict.fromkeys(one.group for one in asked if one.group in wide):
+        console.print(Text(f"{group}: medians, seconds", style="bold"), width=width)
+        console.print(_grid([one for one in asked if one.group == group]), width=width)
     for line in _failures([record for record in run.cases if _worth_a_line(record)]):
         console.print(line, width=width, no_wrap=True, overflow="ellipsis")
     for path in reports:
@@ -56,6 +61,26 @@ def _times(question: latency.Question) -> Table:
     for one in question.engines:
         table.add_row(Text(one.record.engine), *_figures(one))
     return table
+
+
+def _grid(asked: list[latency.Question]) -> Table:
+    """Medians by query and engine."""
+    names = list(dict.fromkeys(one.record.engine for question in asked for one in question.engines))
+    table = _table("")
+    for head in ("", *names):
+        table.add_column(head, justify="right" if head else "left", overflow="fold")
+    for question in asked:
+        by_name = {one.record.engine: one for one in question.engines}
+        table.add_row(Text(question.query), *(_short(by_name.get(name)) for name in names))
+    return table
+
+
+def _short(one: latency.Timed | None) -> Text:
+    if one is None:
+        return Text(DASH, style="dim")
+    if one.best is None:
+        return Text(one.record.outcome.value, style="dim" if one.record.outcome.mark != "FAIL" else "bold red")
+    return Text(seconds(one.best.median))
 
 
 def _figures(one: latency.Timed) -> list[Text]:

@@ -1,14 +1,19 @@
-"""The servers of a run: which there are, and one manager that starts, watches and ends them."""
+"""The servers of a run: which there are, and one manager that starts, watches and ends them.
+
+A storage has instances of its own of the object store and of the REST catalog: ``object-store@s3`` is that of the
+storage ``s3``, beside the plain ``object-store``.
+"""
 
 from __future__ import annotations
 
 import difflib
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lakebench.config import Settings
+from lakebench.config import Settings, StorageKind
 from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint
@@ -26,57 +31,76 @@ SERVICES: dict[str, type[Service]] = {
     one.name: one
     for one in (ObjectStoreService, Nessie, RestCatalog, RestBridge, Postgres, Trino, Spark, SparkIceberg111)
 }
+_OF_A_STORAGE = ("object-store", "rest-catalog")
 _END_S = 5.0
 
 
 def find(name: str) -> type[Service]:
-    """The service called ``name``.
+    """The service called ``name``, or whose instance of a storage (``object-store@s3``) is.
 
     Raises:
         UsageError: there is none; the message has the nearest name.
     """
-    if name in SERVICES:
-        return SERVICES[name]
+    service, at, storage = name.partition("@")
+    if service in SERVICES and (not at or (storage and service in _OF_A_STORAGE)):
+        return SERVICES[service]
+    if service in SERVICES:
+        of = ", ".join(f"{one}@STORAGE" for one in _OF_A_STORAGE)
+        raise UsageError(f"unknown service '{name}': instances of a storage are {of}")
     near = difflib.get_close_matches(name, SERVICES, n=1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise UsageError(f"unknown service '{name}': {hint}valid names are {', '.join(SERVICES)}")
 
 
-def with_needs(names: Iterable[str]) -> list[str]:
-    """``names`` and all they need, each after what it needs.
+def with_needs(names: Iterable[str], settings: Settings | None = None) -> list[str]:
+    """``names`` and all they need, each after what it needs; without ``settings`` there are the built-in storages.
 
     Raises:
         UsageError: an unknown name.
     """
     ordered: dict[str, None] = {}
     for name in names:
-        for one in (*with_needs(find(name).needs), name):
+        for one in (*with_needs(_needs(name, settings or Settings()), settings), name):
             ordered.setdefault(one)
     return list(ordered)
+
+
+def _needs(name: str, settings: Settings) -> tuple[str, ...]:
+    """What ``name`` needs, of the same storage; tables on the file system need no object store."""
+    needs, (_, _, storage) = find(name).needs, name.partition("@")
+    if not storage:
+        return needs
+    local = settings.storage(storage).kind is StorageKind.LOCAL
+    return tuple(f"{need}@{storage}" for need in needs if not (local and need == "object-store"))
 
 
 class Services:
     """The services of one run, by name.
 
     A start that fails is kept as the reason that :meth:`endpoint` raises; the others go on. Safe to call from several
-    threads. ``guard`` ends what is still there when the run does.
+    threads. ``guard`` ends what is still there when the run does. What the object stores and catalogs keep lies in
+    ``data``, and a later start with the same folder finds it; without ``data`` it ends with the guard's folder.
     """
 
-    def __init__(self, settings: Settings, guard: Guard, progress: Progress) -> None:
+    def __init__(self, settings: Settings, guard: Guard, progress: Progress, data: Path | None = None) -> None:
         self._settings, self._guard, self._progress = settings, guard, progress
+        self._data = data.absolute() if data else None
         self._running: dict[str, _Running] = {}
         self._stopping = threading.Event()
         self._lock = threading.Lock()
 
-    def start(self, names: Sequence[str]) -> None:
+    def start(self, names: Sequence[str], meanwhile: Callable[[], None] = lambda: None) -> None:
         """Start ``names`` and what they need, independent ones at once; return when all are ready or have failed.
 
+        ``meanwhile`` is called while they start.
+
         Raises:
-            UsageError: an unknown name.
+            UsageError: an unknown name, or a storage that lacks keys.
         """
-        wanted = with_needs(names)
         try:
-            for one in [self._begin(name) for name in wanted]:
+            begun = [self._begin(name) for name in with_needs(names, self._settings)]
+            meanwhile()
+            for one in begun:
                 one.done.wait()
         except BaseException:
             self._stopping.set()
@@ -96,6 +120,10 @@ class Services:
         if running.endpoint is None:
             raise ServiceUnavailable(f"the service {name} was stopped: start it again")
         return running.endpoint
+
+    def names(self) -> list[str]:
+        """Every service that was asked for, also where it did not start."""
+        return list(self._running)
 
     def failures(self) -> dict[str, str]:
         """Service → why it did not start."""
@@ -134,6 +162,12 @@ class Services:
             running.service.stop()
             running.endpoint = None
 
+    def discard(self) -> None:
+        """Remove what ``data`` keeps, also what lies on the device of a storage; call it after :meth:`stop`."""
+        for running in self._running.values():
+            for folder in running.service.keeps():
+                shutil.rmtree(folder, ignore_errors=True)
+
     def log(self, name: str) -> Path:
         """The log file of ``name``: what the server wrote, which may hold secrets."""
         return self._folder(name) / "log"
@@ -163,7 +197,7 @@ class Services:
             )
 
     def _folder(self, name: str) -> Path:
-        return self._guard.folder / name
+        return self._guard.folder / name.replace("@", "-")
 
     def _begin(self, name: str) -> _Running:
         with self._lock:
@@ -174,13 +208,24 @@ class Services:
             return self._running[name]
 
     def _running_needs(self, name: str) -> list[_Running]:
-        return [self._running[one] for one in find(name).needs]
+        return [self._running[one] for one in _needs(name, self._settings)]
 
     def _make(self, name: str) -> Service:
+        settings = self._settings.service(name)
         folder = self._folder(name)
         folder.mkdir(mode=0o700)
-        settings = self._settings.service(name)
-        context = Context(settings, self._settings, folder, self._guard, self._progress, self.endpoint, self._stopping)
+        _, at, storage = name.partition("@")
+        context = Context(
+            settings,
+            self._settings,
+            folder,
+            self._guard,
+            self._progress,
+            lambda need: self.endpoint(f"{need}{at}{storage}"),
+            self._stopping,
+            storage,
+            self._data / folder.name if self._data else None,
+        )
         return find(name)(context)
 
 
@@ -204,14 +249,14 @@ class _Running:
             self.error = ServiceUnavailable(f"{self.service.title} did not start: {type(error).__name__}: {error}")
         finally:
             if self.error:
-                say(f"{self.service.name} is not available: {self.error}")
+                say(f"{self.service.full_name} is not available: {self.error}")
             self.done.set()
 
     def _start(self) -> Endpoint:
         for need in self._needs:
             need.done.wait()
             if need.error:
-                raise ServiceUnavailable(f"{self.service.title} needs {need.service.name}: {need.error}")
+                raise ServiceUnavailable(f"{self.service.title} needs {need.service.full_name}: {need.error}")
         began = time.monotonic()
         endpoint = self.service.start()
         self.seconds = round(time.monotonic() - began, 3)

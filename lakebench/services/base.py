@@ -29,7 +29,7 @@ import psutil
 
 from lakebench import artifacts, environments
 from lakebench.config import ServiceSettings, Settings
-from lakebench.errors import ServiceUnavailable
+from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint, Runtime
 from lakebench.progress import Progress
@@ -48,7 +48,8 @@ class Context:
     """What a service is made with.
 
     ``folder`` is its own, below the guard's, with mode 0700; ``endpoint`` gives those of the services it needs;
-    ``stopping`` is set when the run ends while the service still starts.
+    ``stopping`` is set when the run ends while the service still starts. ``storage`` is the name of the storage that
+    this is an instance of, ``data`` the folder of what must outlive the run, ``None`` where nothing does.
     """
 
     settings: ServiceSettings
@@ -58,6 +59,8 @@ class Context:
     progress: Progress
     endpoint: Callable[[str], Endpoint]
     stopping: threading.Event
+    storage: str = ""
+    data: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ class Service(ABC):
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
+    title: str
     version: str
     needs: ClassVar[tuple[str, ...]] = ()
     memory: ClassVar[int]
@@ -95,6 +98,8 @@ class Service(ABC):
 
     def __init__(self, context: Context) -> None:
         self.context = context
+        if context.storage:
+            self.title = f"{self.title} {self.full_name}"
         self.user = f"lake{secrets.token_hex(4)}"
         self.password = secrets.token_urlsafe(24)
         self.log = context.folder / "log"
@@ -138,7 +143,7 @@ class Service(ABC):
         uri = urllib.parse.urlsplit(given.uri)
         port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
         return Endpoint(
-            self.name,
+            self.full_name,
             Runtime.EXTERNAL,
             given.uri.rstrip("/"),
             uri.hostname or "",
@@ -154,6 +159,33 @@ class Service(ABC):
         return self.folder
 
     # What a subclass uses.
+
+    @property
+    def full_name(self) -> str:
+        """The service's name, with that of its storage where it is the instance of one."""
+        return f"{self.name}@{self.context.storage}" if self.context.storage else self.name
+
+    @property
+    def settings_table(self) -> str:
+        """The table of ``lakebench.toml`` that it is configured by."""
+        return f"storage.{self.context.storage}" if self.context.storage else f"services.{self.name}"
+
+    def kept(self) -> Path:
+        """The folder of what the server keeps, made: the one that outlives the run where there is one, else its own.
+
+        Raises:
+            UsageError: the server is in a container, which sees its own folder alone.
+        """
+        if self.context.data is None:
+            return self.folder
+        if self.runtime is Runtime.COMPOSE:
+            raise UsageError(f"{self.title} keeps nothing beyond a run in a container: use --runtime local")
+        self.context.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self.context.data
+
+    def keeps(self) -> list[Path]:
+        """The folders that outlive the run."""
+        return [self.context.data] if self.context.data else []
 
     @property
     def folder(self) -> Path:
@@ -274,7 +306,7 @@ class Service(ABC):
         except OSError as error:
             raise ServiceUnavailable(
                 f"{self.title} at {endpoint.uri} does not answer ({self.redact(str(error))}): start it, or correct "
-                f"services.{self.name}.uri in lakebench.toml"
+                f"{self.settings_table}.uri in lakebench.toml"
             ) from error
         return endpoint
 

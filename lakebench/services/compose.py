@@ -61,7 +61,7 @@ class Composed:
         from testcontainers.compose import DockerCompose
 
         self._service = service
-        self._project = f"{service.context.guard.folder.name}-{service.name}".lower()
+        self._project = f"{service.context.guard.folder.name}-{service.folder.name}".lower()
         lines = [f"{key}={value}" for key, value in self._variables(command, ports).items()]
         variables = service.private("compose.env", "\n".join(lines) + "\n")
         self._compose: Any = DockerCompose(FOLDER, f"{service.name}.yaml", env_file=str(variables))

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from lakebench.config import Settings, StorageKind
 from lakebench.model import Catalog, CatalogKind, Endpoint, Lake
-from lakebench.services import Services
+from lakebench.services import Services, with_needs
 from lakebench.services.object_store import store
 
 Lookup = Services | Callable[[str], Endpoint]
@@ -60,6 +61,33 @@ def bridge_lake(services: Lookup) -> Lake:
     bridge = look("rest-bridge")
     catalog = Catalog(CatalogKind.REST, bridge.uri, bridge.properties["warehouse"])
     return Lake("bridge", store(look("object-store")), catalog)
+
+
+def storage_services(settings: Settings, name: str) -> tuple[str, ...]:
+    """The services that the storage ``name`` is made of, the object store first where there is one.
+
+    Raises:
+        UsageError: there is no such storage, or it lacks keys; the message says which.
+    """
+    services = tuple(with_needs([f"rest-catalog@{name}"], settings))
+    for service in services:
+        settings.service(service)
+    return services
+
+
+def storage_lake(services: Lookup, settings: Settings, name: str) -> Lake:
+    """The storage ``name`` with a REST catalog of its own; of a local one the store is ``None``.
+
+    Raises:
+        UsageError: there is no such storage.
+        ServiceUnavailable: one of its services does not run.
+    """
+    look = _look(services)
+    local = settings.storage(name).kind is StorageKind.LOCAL
+    rest = look(f"rest-catalog@{name}")
+    catalog = Catalog(CatalogKind.REST, rest.uri, rest.properties["warehouse"])
+    objects = None if local else store(look(f"object-store@{name}"))
+    return Lake("".join(one if one.isalnum() else "_" for one in name), objects, catalog)
 
 
 @dataclass(frozen=True)

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
+import secrets
 from collections.abc import Mapping
+from pathlib import Path
 from typing import ClassVar
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape, quoteattr
 
 from lakebench import artifacts
+from lakebench.config import StorageKind
+from lakebench.errors import UsageError
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import JavaService
+from lakebench.services.storages import storage_facts
 from lakebench.web import HOST, http
 
 _JETTY = "org.eclipse.jetty.server"
@@ -23,7 +29,8 @@ class RestCatalog(JavaService):
     """The servlet that Iceberg tests its REST clients against, on a Jetty that listens on 127.0.0.1 only.
 
     Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector.
-    Endpoint: ``uri`` is the REST address; property ``warehouse``.
+    Endpoint: ``uri`` is the REST address; property ``warehouse``, and ``setting.<name>`` for the reports where the
+    tables lie on the file system.
     """
 
     name = "rest-catalog"
@@ -48,11 +55,13 @@ class RestCatalog(JavaService):
 
     def _catalog(self) -> dict[str, str]:
         """The properties of the catalog behind the servlet."""
+        jdbc = {"catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog", "jdbc.schema-version": "V1"}
+        if self._local():
+            return {**jdbc, **self._database(""), "io-impl": f"{_ICEBERG}.hadoop.HadoopFileIO"}
         store = self.context.endpoint("object-store")
         self.hide(store.password)
         return {
-            "catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog",
-            "jdbc.schema-version": "V1",
+            **jdbc,
             **self._database(store.properties["bucket"]),
             "io-impl": f"{_ICEBERG}.aws.s3.S3FileIO",
             "s3.endpoint": store.uri,
@@ -62,21 +71,71 @@ class RestCatalog(JavaService):
             "client.region": store.properties["region"],
         }
 
+    def _local(self) -> bool:
+        """Whether the tables lie on the file system."""
+        storage = self.context.storage
+        return bool(storage) and self.context.all_settings.storage(storage).kind is StorageKind.LOCAL
+
     def _database(self, bucket: str) -> dict[str, str]:
         """Where the catalog keeps its tables, and their files."""
         return {
             # SQLite has one writer at a time; the others wait instead of failing.
-            "uri": f"jdbc:sqlite:{self.folder}/catalog.db?journal_mode=WAL&busy_timeout=30000",
-            "warehouse": f"s3://{bucket}/rest",
+            "uri": f"jdbc:sqlite:{self.kept()}/catalog.db?journal_mode=WAL&busy_timeout=30000",
+            "warehouse": self._folder.as_uri() if self._local() else f"s3://{bucket}/{self._prefix()}",
         }
+
+    def _prefix(self) -> str:
+        """Where the tables begin in the bucket: a user's bucket may hold those of other runs."""
+        storage = self.context.storage
+        ours = not storage or self.context.all_settings.storage(storage).ours
+        return "rest" if ours else f"lakebench-{self._mark()}"
+
+    @functools.cached_property
+    def _folder(self) -> Path:
+        """The folder of the tables on the file system, made; below the storage's ``path`` where it has one.
+
+        Raises:
+            UsageError: it cannot be made, or engines would write its address in different ways.
+        """
+        path = self.context.all_settings.storage(self.context.storage).path
+        folder = self.kept() / "warehouse"
+        if path:
+            folder = path.expanduser().absolute() / f"lakebench-{self._mark()}"
+            if self.context.data is None:
+                self.context.guard.remove(folder)
+        if folder.as_uri() != f"file://{folder}":
+            raise UsageError(
+                f"{folder} cannot hold tables: engines write the blanks and signs of its name in different ways; name "
+                f"another folder with path of {self.settings_table} in lakebench.toml, or run in another one"
+            )
+        try:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"{folder} cannot be made ({error.strerror}): correct {self.settings_table}.path"
+            ) from None
+        return folder
+
+    def _mark(self) -> str:
+        """Some letters that are those of this catalog alone, the same at each of its starts."""
+        file = self.kept() / "mark"
+        if not file.exists():
+            file.write_text(secrets.token_hex(4), encoding="ascii")
+        return file.read_text(encoding="ascii")
+
+    def keeps(self) -> list[Path]:
+        """The tables on the storage's own device too."""
+        folders = super().keeps()
+        return [*folders, self._folder] if folders and self._local() and folders[0].exists() else folders
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The REST address."""
-        warehouse = self._catalog()["warehouse"]
+        properties = {"warehouse": self._catalog()["warehouse"]}
+        if self._local():
+            facts = storage_facts(self.context.storage, self.context.all_settings, self._folder)
+            properties |= {f"setting.{key}": value for key, value in facts.items()}
         uri = f"http://{HOST}:{ports['main']}"
-        return Endpoint(
-            self.name, self.runtime, uri, HOST, ports["main"], self.version, properties={"warehouse": warehouse}
-        )
+        return Endpoint(self.full_name, self.runtime, uri, HOST, ports["main"], self.version, properties=properties)
 
     def external_endpoint(self) -> Endpoint:
         """The user's catalog; ``warehouse`` is empty where none is given."""

@@ -159,8 +159,8 @@ def test_a_file_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_quotes_do_not_end_a_secret_or_a_name() -> None:
-    assert "SECRET 'it''s secret'" in duckdb._secret(LAKE)
-    assert "USE_SSL false" in duckdb._secret(LAKE)
+    assert "SECRET 'it''s secret'" in duckdb._secret(LAKE.objects)
+    assert "USE_SSL false" in duckdb._secret(LAKE.objects)
     assert duckdb._name('a"b') == '"a""b"'
 
 

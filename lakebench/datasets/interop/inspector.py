@@ -43,6 +43,18 @@ def inspected(metadata: Json, store: ObjectStore, proofs: Iterable[Proof] = ()) 
     }
 
 
+def data_files(metadata: Json, store: ObjectStore | None) -> list[str]:
+    """Where the data files of the current snapshot lie, which has no delete files.
+
+    Raises:
+        ValueError: it has some, or a manifest cannot be read.
+    """
+    table = Table(metadata, Files(store))
+    if len(table.data) != len(table.live) or table.problems:
+        raise ValueError(f"these are not all of its rows: {'; '.join(table.problems) or 'it has delete files'}")
+    return [one.path for one in table.data]
+
+
 def _file(entry: Entry) -> dict[str, Any]:
     """A live file as a line of a report."""
     content = {DATA: "data", EQUALITY_DELETES: "equality deletes"}.get(entry.content, "position deletes")

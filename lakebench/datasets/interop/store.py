@@ -15,10 +15,10 @@ _ATTEMPTS = 3
 
 
 class Files:
-    """What lies in an object store; a file that is not there is a :class:`FileNotFoundError`."""
+    """What lies in an object store, or on the local file system; a missing file is a :class:`FileNotFoundError`."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._system = _system(store)
+    def __init__(self, store: ObjectStore | None) -> None:
+        self._system = _local() if store is None else _system(store)
 
     def open(self, location: str) -> pa.NativeFile:
         """The file at ``location``, for reading anywhere in it."""
@@ -34,6 +34,12 @@ class Files:
         from pyarrow import fs
 
         return bool(self._system.get_file_info(_path(location)).type == fs.FileType.File)
+
+
+def _local() -> fs.LocalFileSystem:
+    from pyarrow import fs
+
+    return fs.LocalFileSystem()
 
 
 @functools.cache
@@ -52,4 +58,4 @@ def _system(store: ObjectStore) -> fs.S3FileSystem:
 
 def _path(location: str) -> str:
     """Bucket and key: names in a location stand for themselves, also those that look like an encoded URL."""
-    return location.partition("://")[2] or location
+    return location.partition("://")[2] or location.removeprefix("file:")

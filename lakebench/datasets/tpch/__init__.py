@@ -1,17 +1,34 @@
 """TPC-H: data, the 22 queries and their reference answers. Derived from TPC-H, not comparable to published results."""
 
-from lakebench.datasets.tpch.data import Dataset, generate, scale_factor
-from lakebench.datasets.tpch.queries import Query, is_variant, queries, sql_for, workload_hash
+from lakebench.datasets.tpch.data import Dataset, bytes_of, generate, scale_factor, to_make
+from lakebench.datasets.tpch.queries import (
+    Query,
+    is_variant,
+    queries,
+    sql_for,
+    stream_queries,
+    translated,
+    workload_hash,
+)
 from lakebench.datasets.tpch.references import reference
+from lakebench.datasets.tpch.streams import stream_count
+from lakebench.datasets.tpch.workload import questions, workload
 
 __all__ = [
     "Dataset",
     "Query",
+    "bytes_of",
     "generate",
     "is_variant",
     "queries",
+    "questions",
     "reference",
     "scale_factor",
     "sql_for",
+    "stream_count",
+    "stream_queries",
+    "to_make",
+    "translated",
+    "workload",
     "workload_hash",
 ]

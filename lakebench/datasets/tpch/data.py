@@ -6,22 +6,21 @@ The rows are fixed by the specification (clause 4.2): the seeds are the generato
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import math
 import os
-import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lakebench.datasets import cache
 from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessBug, UsageError
 from lakebench.guard import Guard
@@ -81,12 +80,22 @@ def generate(scale_factor: Decimal, progress: Progress) -> Dataset:
         UsageError: no room, no generator, or damaged files in the cache; the message says how to mend it.
     """
     version = _generator_version()
-    folder = cache_dir() / "datasets" / "tpch" / f"sf{_text(scale_factor)}-{version}"
-    with _locked(folder, progress):
+    folder = _folder(scale_factor, version)
+    with cache.locked(folder, progress):
         if not folder.exists():
             _check_room(folder.parent, scale_factor)
             _make(folder, scale_factor, version, progress)
         return _verified(folder, scale_factor, progress)
+
+
+def to_make(scale_factor: Decimal) -> tuple[Path, int]:
+    """The folder that the data of ``scale_factor`` belongs into, and about how many bytes are yet to be made there."""
+    folder = _folder(scale_factor, _generator_version())
+    return folder, 0 if folder.exists() else bytes_of(scale_factor)
+
+
+def _folder(scale_factor: Decimal, version: str) -> Path:
+    return cache_dir() / "datasets" / "tpch" / f"sf{_text(scale_factor)}-{version}"
 
 
 def _text(number: Decimal) -> str:
@@ -100,27 +109,8 @@ def _generator_version() -> str:
         raise UsageError(f"{_GENERATOR} is not installed: run '{sys.executable} -m pip install {_GENERATOR}'") from None
 
 
-@contextlib.contextmanager
-def _locked(folder: Path, progress: Progress) -> Iterator[None]:
-    """Keep two runs from making the same data at once."""
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        lock = folder.with_name(f"{folder.name}.lock").open("w")
-    except OSError as error:
-        raise UsageError(
-            f"the cache cannot be written: {error}; make it writable, or name another folder in LAKEBENCH_CACHE"
-        ) from None
-    with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.step(f"waiting for another run that makes {folder.name}"):
-                fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
 def _check_room(folder: Path, scale_factor: Decimal) -> None:
-    need = _bytes(scale_factor)
+    need = bytes_of(scale_factor)
     free = shutil.disk_usage(folder).free
     if free < need:
         raise UsageError(
@@ -130,21 +120,20 @@ def _check_room(folder: Path, scale_factor: Decimal) -> None:
 
 
 def _make(folder: Path, scale_factor: Decimal, version: str, progress: Progress) -> None:
-    """Make the data beside ``folder`` and move it there when it is whole; what was interrupted starts again."""
+    """Make the data beside ``folder`` and move it there when it is whole.
+
+    What an interrupted run has made of whole parts stays there, and is not made again.
+    """
     partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
     try:
-        partial.mkdir()
+        partial.mkdir(exist_ok=True)
         with Guard("tpch") as guard:
-            guard.remove(partial)
             _run_generator(guard, partial, scale_factor, progress)
             with progress.step("hashing what was made"):
                 _write_manifest(partial, scale_factor, version)
             partial.rename(folder)
     except OSError as error:
         raise UsageError(f"TPC-H data cannot be written: {error}") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _run_generator(guard: Guard, folder: Path, scale_factor: Decimal, progress: Progress) -> None:
@@ -152,12 +141,19 @@ def _run_generator(guard: Guard, folder: Path, scale_factor: Decimal, progress: 
     parts = math.ceil(scale_factor)
     jobs = [(_SPLIT, part, parts) for part in range(1, parts + 1)]
     title = f"making TPC-H data, scale factor {_text(scale_factor)}"
-    with progress.download(title, _bytes(scale_factor)) as made:
+    with progress.download(title, bytes_of(scale_factor)) as made:
         for tables, part, of in [(_UNSPLIT, 1, 1), *jobs] if parts > 1 else [(TABLES, 1, 1)]:
-            _run_one(guard, _command(folder, scale_factor, tables, part, of), lambda: made(_size(folder)))
+            if any(not _part_file(folder, table, part).exists() for table in tables):
+                _run_one(guard, _command(folder, scale_factor, tables, part, of), lambda: made(_size(folder)))
 
 
-def _bytes(scale_factor: Decimal) -> int:
+def _part_file(folder: Path, table: str, part: int) -> Path:
+    """Where the generator puts a part once it is whole."""
+    return folder / table / f"{table}.{part}.parquet"
+
+
+def bytes_of(scale_factor: Decimal) -> int:
+    """About how many bytes the Parquet files of ``scale_factor`` have."""
     return int(scale_factor * _BYTES_PER_SF) + _BYTES_ALWAYS
 
 
@@ -207,7 +203,7 @@ def _write_manifest(folder: Path, scale_factor: Decimal, version: str) -> None:
             "file": str(path.relative_to(folder)),
             "rows": pq.read_metadata(path).num_rows,
             "bytes": path.stat().st_size,
-            "sha256": _sha256(path),
+            "sha256": cache.sha256(path),
         }
         for table in TABLES
         for path in sorted((folder / table).glob("*.parquet"), key=_part)
@@ -226,16 +222,11 @@ def _part(path: Path) -> int:
     return int(path.name.split(".")[1])
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> Dataset:
     manifest = _read_manifest(folder)
     with progress.step(f"verifying {folder.name}"):
         for one in manifest["files"]:
-            _verify(folder, one)
+            cache.verify(folder / one["file"], one["sha256"], folder)
     hashes = "".join(f"{one['file']} {one['sha256']}\n" for one in manifest["files"])
     return Dataset(
         scale_factor=scale_factor,
@@ -263,19 +254,5 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError):
         complete = False
     if not complete:
-        raise _damaged(path, "cannot be read", folder)
+        raise cache.damaged(path, "cannot be read", folder)
     return manifest
-
-
-def _verify(folder: Path, one: Mapping[str, Any]) -> None:
-    path = folder / one["file"]
-    try:
-        found = _sha256(path)
-    except OSError as error:
-        raise _damaged(path, error.strerror or str(error), folder) from None
-    if found != one["sha256"]:
-        raise _damaged(path, "its SHA-256 is not the one in the manifest", folder)
-
-
-def _damaged(path: Path, why: str, folder: Path) -> UsageError:
-    return UsageError(f"damaged data: {path}: {why}; run: rm -r {shlex.quote(str(folder))} (it is made anew)")

@@ -1,8 +1,8 @@
-"""The 22 queries with the specification's validation parameters, and how each engine is asked them.
+"""The 22 queries with the specification's validation parameters or drawn ones, and how each engine is asked them.
 
 The files in ``queries/`` hold the specification's text with three changes that no answer depends on: arithmetic on a
-constant date stands as its result, Q13 and Q15 name their columns with ``AS`` and ``WITH``, and "the first N rows" is
-``LIMIT N``. What depends on the scale factor is a placeholder.
+substitution parameter stands as its result, Q13 and Q15 name their columns with ``AS`` and ``WITH``, and "the first N
+rows" is ``LIMIT N``. Placeholders stand for the parameters (:mod:`lakebench.datasets.tpch.parameters`).
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 import functools
 import hashlib
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench.answers import Rules
+from lakebench.datasets.tpch.parameters import VALIDATION, drawn, placeholders
+from lakebench.datasets.tpch.streams import order
 
 if TYPE_CHECKING:
     from lakebench.engines import Engine
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 DIALECT = "postgres"
 ANSWERED = (Decimal("0.01"), Decimal("0.1"), Decimal(1))
 _FOLDER = Path(__file__).parent / "queries"
+_WITH_FRACTION = 11
 _FRACTION = Decimal("0.0001")
 _FRACTION_DIGITS = Decimal("1e-10")
 
@@ -58,12 +61,12 @@ _RULES = {
 class Query:
     """One query: ``sql`` in :data:`DIALECT`, and the rules its answer is compared by.
 
-    ``fraction`` is Q11's FRACTION for the scale factor, as SQL text.
+    ``parameters`` are its substitution parameters, the specification's name in lower case → value as text.
     """
 
     number: int
     sql: str
-    fraction: str
+    parameters: Mapping[str, str]
     rules: Rules
 
     @property
@@ -73,12 +76,23 @@ class Query:
 
 
 def queries(scale_factor: Decimal) -> tuple[Query, ...]:
-    """The 22 queries for ``scale_factor``, by number."""
-    fraction = q11_fraction(scale_factor)
-    return tuple(
-        Query(number, _filled((_FOLDER / f"q{number:02d}.sql").read_text("utf-8"), fraction), fraction, rules)
-        for number, rules in _RULES.items()
-    )
+    """The 22 queries for ``scale_factor`` with the validation parameters, by number."""
+    return tuple(_query(number, VALIDATION[number], q11_fraction(scale_factor)) for number in _RULES)
+
+
+def stream_queries(scale_factor: Decimal, seed: int, stream: int) -> tuple[Query, ...]:
+    """The 22 queries with the parameters that ``seed`` gives ``stream``, in the stream's order.
+
+    Stream 0 is the power test's, those from 1 are the throughput test's. Q11's FRACTION is 0.0001 / SF everywhere.
+    """
+    fraction = _fraction(scale_factor)
+    return tuple(_query(number, drawn(seed, stream, number), fraction) for number in order(stream))
+
+
+def _query(number: int, parameters: Mapping[str, str], fraction: str) -> Query:
+    all_parameters = {**parameters, "fraction": fraction} if number == _WITH_FRACTION else parameters
+    template = (_FOLDER / f"q{number:02d}.sql").read_text("utf-8")
+    return Query(number, _filled(template, number, all_parameters), all_parameters, _RULES[number])
 
 
 def q11_fraction(scale_factor: Decimal) -> str:
@@ -87,8 +101,10 @@ def q11_fraction(scale_factor: Decimal) -> str:
     At the scale factors that have reference answers it is the validation parameter 0.0001 (clause 2.4.11.4): those
     answers were made with it.
     """
-    if scale_factor in ANSWERED:
-        return str(_FRACTION)
+    return str(_FRACTION) if scale_factor in ANSWERED else _fraction(scale_factor)
+
+
+def _fraction(scale_factor: Decimal) -> str:
     return format((_FRACTION / scale_factor).quantize(_FRACTION_DIGITS, ROUND_HALF_UP).normalize(), "f")
 
 
@@ -102,8 +118,8 @@ def sql_for(engine: type[Engine], query: Query) -> str:
     """``query`` in the words of ``engine``: its hand-written variant, or else a translation into its dialect."""
     variant = _variant(engine, query.name)
     if variant.is_file():
-        return _filled(variant.read_text("utf-8"), query.fraction)
-    return _translated(query.sql, engine.dialect)
+        return _filled(variant.read_text("utf-8"), query.number, query.parameters)
+    return translated(query.sql, engine.dialect)
 
 
 def is_variant(engine: type[Engine], query: Query) -> bool:
@@ -116,12 +132,13 @@ def _variant(engine: type[Engine], name: str) -> Path:
     return Path(module or "").parent / "sql" / f"{name}.sql"
 
 
-def _filled(sql: str, fraction: str) -> str:
-    return sql.strip().replace("{fraction}", fraction)
+def _filled(sql: str, number: int, parameters: Mapping[str, str]) -> str:
+    return sql.strip().format_map(placeholders(number, parameters))
 
 
 @functools.cache
-def _translated(sql: str, dialect: str) -> str:
+def translated(sql: str, dialect: str) -> str:
+    """``sql`` of :data:`DIALECT` in ``dialect``, a name of sqlglot's; as it is where that is empty."""
     if dialect in {"", DIALECT}:
         return sql
     import sqlglot

@@ -14,12 +14,13 @@ from lakebench.engines.inprocess import (
     counted,
     create_namespace,
     drop_table,
+    local_path,
     pyiceberg_catalog,
     refusals,
     version_of,
 )
 from lakebench.errors import EngineUnavailable
-from lakebench.model import Lake, Scan
+from lakebench.model import Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -28,7 +29,7 @@ _ENVIRONMENT = {"DAFT_PROGRESS_BAR": "0", "DAFT_ANALYTICS_ENABLED": "0", "DO_NOT
 
 
 class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
-    """A Daft session with the catalog attached, on the native runner.
+    """A Daft session with the catalog attached, or with ``read_parquet`` frames as its tables, on the native runner.
 
     PyIceberg loads the catalog's tables and plans which files are read; Daft reads and computes.
     """
@@ -40,6 +41,7 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
     # Not daft itself: what it sends and shows is decided by variables that open sets before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0")
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
 
     _session: Any = None
     _catalog: Any = None
@@ -47,17 +49,21 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
     def open(self, lake: Lake) -> None:
         """Attach the catalog to a new session; see :meth:`lakebench.engines.Engine.open`."""
-        os.environ.update(_ENVIRONMENT)  # read when Daft is imported
+        os.environ.update(self._environment())  # read when Daft is imported
         with refusals():
             from daft.catalog import Catalog
             from daft.session import Session
 
             _set_runner(self.settings.threads)
-            self._catalog = pyiceberg_catalog(lake)
+            self._lake = lake
             self._session = Session()
+            if lake.format is TableFormat.PARQUET:
+                for table, frame in _frames(lake).items():
+                    self._session.create_temp_table(table, frame)
+                return
+            self._catalog = pyiceberg_catalog(lake)
             self._session.attach_catalog(Catalog.from_iceberg(self._catalog), alias=lake.name)
             self._session.use(f"{lake.name}.{lake.namespace}")
-            self._lake = lake
 
     def close(self) -> None:
         """Let the session go."""
@@ -70,8 +76,8 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         return {"daft": daft.__version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
 
     def settings_used(self) -> dict[str, str]:
-        """The runner and what is switched off."""
-        return {"runner": "native", "num_threads": str(self.settings.threads), **_ENVIRONMENT}
+        """The runner, its memory, and what is switched off."""
+        return {"runner": "native", "num_threads": str(self.settings.threads), **self._environment()}
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` in the session."""
@@ -117,6 +123,10 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
             from_arrow(rows).write_iceberg(self._table(table), mode="append")
 
+    def _environment(self) -> dict[str, str]:
+        """What is switched off, and the bytes that Daft's operators share out, where they ask for some at all."""
+        return {**_ENVIRONMENT, "DAFT_MEMORY_LIMIT": str(self.settings.memory * 8 // 10)}
+
     def _table(self, table: str) -> Any:
         return self._catalog.load_table((self._lake.namespace, table))
 
@@ -127,6 +137,32 @@ def _set_runner(threads: int) -> None:
     from daft import set_runner_native
 
     set_runner_native(num_threads=threads)
+
+
+def _frames(lake: Lake) -> dict[str, Any]:
+    """A lazy frame over the Parquet files of each table."""
+    from daft import read_parquet
+
+    config = None if lake.store is None else _io_config(lake.store)
+    return {
+        table: read_parquet([local_path(one) for one in addresses], io_config=config)
+        for table, addresses in lake.files.items()
+    }
+
+
+def _io_config(store: ObjectStore) -> Any:
+    from daft.io import IOConfig, S3Config
+
+    return IOConfig(
+        s3=S3Config(
+            endpoint_url=store.endpoint,
+            key_id=store.access_key,
+            access_key=store.secret_key,
+            region_name=store.region,
+            use_ssl=store.endpoint.startswith("https://"),
+            force_virtual_addressing=not store.path_style,
+        )
+    )
 
 
 def _answer(frame: Any) -> Answer:

@@ -10,7 +10,7 @@ from lakebench.engines.inprocess import Answer, pyiceberg_catalog, refusals, ver
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.iceberg import Type
-from lakebench.model import Lake, Scan
+from lakebench.model import Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -51,7 +51,7 @@ class DataFusionSql(SqlDialect):
 
 
 class DataFusion(Engine, CanQuery, CanScan):
-    """A session whose catalog hands out pyiceberg-core's table providers.
+    """A session whose catalog hands out pyiceberg-core's table providers; or with its own tables over Parquet files.
 
     PyIceberg asks the REST catalog where a table's metadata lies; iceberg-rust (inside pyiceberg-core) plans and reads,
     DataFusion computes. pyiceberg-core speaks to one major version of DataFusion only, and refuses others.
@@ -67,9 +67,9 @@ class DataFusion(Engine, CanQuery, CanScan):
         "pyiceberg[pyarrow]==0.12.0",
         "pyiceberg-core",
     )
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
 
     _context: Any = None
-    _catalog: Any = None
     _lake: Lake
 
     def open(self, lake: Lake) -> None:
@@ -79,12 +79,18 @@ class DataFusion(Engine, CanQuery, CanScan):
 
             from lakebench.engines.datafusion.provider import IcebergCatalog
 
-            self._catalog = pyiceberg_catalog(lake)
-            config = SessionConfig().with_default_catalog_and_schema(lake.name, lake.namespace)
-            runtime = RuntimeEnvBuilder().with_fair_spill_pool(self.settings.memory * 8 // 10).with_disk_manager_os()
-            self._context = SessionContext(config.with_target_partitions(self.settings.threads), runtime)
-            self._context.register_catalog_provider(lake.name, IcebergCatalog(self._catalog, lake.namespace))
             self._lake = lake
+            config = SessionConfig().with_target_partitions(self.settings.threads)
+            if lake.format is TableFormat.ICEBERG:
+                config = config.with_default_catalog_and_schema(lake.name, lake.namespace)
+            runtime = RuntimeEnvBuilder().with_fair_spill_pool(self.settings.memory * 8 // 10)
+            runtime = runtime.with_disk_manager_specified(self.settings.folder)
+            self._context = SessionContext(config, runtime)
+            if lake.format is TableFormat.PARQUET:
+                _register_files(self._context, lake)
+            else:
+                provider = IcebergCatalog(pyiceberg_catalog(lake), lake.namespace)
+                self._context.register_catalog_provider(lake.name, provider)
 
     def close(self) -> None:
         """Let the session go."""
@@ -100,7 +106,9 @@ class DataFusion(Engine, CanQuery, CanScan):
         return {
             "target_partitions": str(self.settings.threads),
             "fair_spill_pool": f"{self.settings.memory * 8 // 10 // 2**20} MiB",
-            "tables": "pyiceberg_core.datafusion.IcebergDataFusionTable",
+            "tables": "register_parquet"
+            if self._lake.format is TableFormat.PARQUET
+            else "pyiceberg_core.datafusion.IcebergDataFusionTable",
         }
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
@@ -124,6 +132,38 @@ class DataFusion(Engine, CanQuery, CanScan):
 
 
 _SQL = DataFusionSql()
+
+
+def _register_files(context: Any, lake: Lake) -> None:
+    """A table over the Parquet files of each: one file is one, and more are a view over the union of theirs.
+
+    A listing table would take a folder, and all that lies in it; there is none for files that are named.
+    """
+    if lake.store is not None:
+        context.register_object_store("s3://", _amazon(lake.store), lake.store.bucket)
+    for table, addresses in lake.files.items():
+        name = _SQL.name(table)
+        if len(addresses) == 1:
+            context.register_parquet(name, addresses[0])
+            continue
+        parts = [f"{table}_{number}" for number in range(len(addresses))]
+        for part, address in zip(parts, addresses, strict=True):
+            context.register_parquet(_SQL.name(part), address)
+        union = " UNION ALL ".join(f"SELECT * FROM {_SQL.name(part)}" for part in parts)
+        context.sql(f"CREATE VIEW {name} AS {union}")
+
+
+def _amazon(store: ObjectStore) -> Any:
+    from datafusion.object_store import AmazonS3
+
+    return AmazonS3(
+        bucket_name=store.bucket,
+        endpoint=store.endpoint,
+        access_key_id=store.access_key,
+        secret_access_key=store.secret_key,
+        region=store.region,
+        allow_http=store.endpoint.startswith("http://"),
+    )
 
 
 def _answer(frame: Any) -> Answer:

@@ -9,15 +9,16 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 from lakebench.catalogs import table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
-from lakebench.engines.inprocess import Answer, refusals
+from lakebench.engines.inprocess import Answer, local_path, refusals
 from lakebench.errors import EngineUnavailable, Refused
-from lakebench.model import Catalog, Lake, Scan
+from lakebench.model import Catalog, Lake, ObjectStore, Scan, TableFormat
 from lakebench.web import http
 
 if TYPE_CHECKING:
@@ -43,7 +44,10 @@ _METADATA: Mapping[str, tuple[str, Mapping[str, str], str]] = {
 
 
 class _Connected(Engine, CanQuery, CanScan):
-    """One in-memory DuckDB with the extensions that its packages bring; the extension site is never asked."""
+    """One DuckDB with the extensions that its packages bring; the extension site is never asked.
+
+    It is in memory, but for a lake of DuckDB's own tables: then it is the lake's file.
+    """
 
     sql: ClassVar[DuckDBSql] = DuckDBSql()
 
@@ -61,6 +65,8 @@ class _Connected(Engine, CanQuery, CanScan):
     def open(self, lake: Lake) -> None:
         """Load the extensions, keep the store's keys as a secret; see :meth:`lakebench.engines.Engine.open`.
 
+        A file of DuckDB's own tables is locked until ``close``, or another ``open``.
+
         Each lake has a database of its own: in one that attaches first one catalog and then another, the extension
         sends requests for the second over connections to the first.
         """
@@ -68,7 +74,8 @@ class _Connected(Engine, CanQuery, CanScan):
             self.close()
             self._lake = lake
             self._connection = self._connect()
-            self._run(_secret(lake))
+            if lake.store is not None:
+                self._run(_secret(lake.store))
             self._reach()
 
     def close(self) -> None:
@@ -122,7 +129,10 @@ class _Connected(Engine, CanQuery, CanScan):
     def _connect(self) -> Any:
         import duckdb
 
+        if self._lake.database:
+            Path(self._lake.database).parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(
+            self._lake.database or ":memory:",
             config={
                 "threads": self.settings.threads,
                 "memory_limit": f"{self.settings.memory * 8 // 10 // 2**20}MiB",
@@ -130,9 +140,9 @@ class _Connected(Engine, CanQuery, CanScan):
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
                 "allow_persistent_secrets": False,
-            }
+            },
         )
-        for extension in _EXTENSIONS:
+        for extension in _extensions(self._lake):
             connection.load_extension(_extension_file(extension, duckdb.__version__))
         connection.execute("SET TimeZone = 'UTC'")
         return connection
@@ -170,7 +180,7 @@ class _Connected(Engine, CanQuery, CanScan):
 
 
 class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
-    """The REST catalog attached as a database.
+    """The REST catalog attached as a database; or a view over each table's Parquet files; or a file of its own tables.
 
     DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
     of other engines are seen at once; that a namespace is missing it remembers until attached anew.
@@ -183,6 +193,7 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
 
     name: ClassVar[str] = "duckdb"
     title: ClassVar[str] = "DuckDB (catalog attached)"
+    formats: ClassVar[tuple[TableFormat, ...]] = tuple(TableFormat)
 
     _suffix: str = ""
     _using: bool = False
@@ -190,6 +201,8 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
 
     def settings_used(self) -> dict[str, str]:
         """DuckDB's settings, and how a reference of Nessie is named."""
+        if self._lake.format is not TableFormat.ICEBERG:
+            return super().settings_used()
         at = {"tables": f'"<table>{self._suffix}"', "disable_multi_table_commit": "true"} if self._suffix else {}
         return {**super().settings_used(), "access_delegation_mode": "none", **at}
 
@@ -219,16 +232,33 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
                 self._connection.unregister(_ROWS)
 
     def load(self, table: str, files: Sequence[str]) -> None:
-        """Insert the files' rows in one commit, streamed."""
-        listed = ", ".join(map(_text, files))
+        """Insert the files' rows in one commit, streamed; a file of DuckDB's own has its size right after."""
         with refusals():
-            self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM read_parquet([{listed}])")
+            self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_parquet(files)}")
+            if self._lake.format is TableFormat.DUCKDB:
+                self._run("CHECKPOINT")
 
     def _reach(self) -> None:
+        if self._lake.format is not TableFormat.ICEBERG:
+            self._suffix, self._using, self._created = "", True, True
+            self._make_file_views()
+            return
         catalog = self._lake.catalog
         self._suffix = f"@{_as_identifier(catalog.ref)}" if catalog.ref not in {None, _default_branch(catalog)} else ""
         self._using = self._created = False
         self._attach()
+
+    def _make_file_views(self) -> None:
+        """A view over the Parquet files of each table.
+
+        DuckDB reads the files' schemas for that, and keeps what it has read: not here, as it is part of a cold query.
+        """
+        if not self._lake.files:
+            return
+        self._run("SET enable_external_file_cache = false")
+        for table, addresses in self._lake.files.items():
+            self._run(f"CREATE VIEW {_name(table)} AS SELECT * FROM {_parquet(map(local_path, addresses))}")
+        self._run("RESET enable_external_file_cache")
 
     def _attach(self) -> None:
         catalog = self._lake.catalog
@@ -264,6 +294,8 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
 
     def _target(self, table: str) -> str:
         lake = self._lake
+        if lake.format is not TableFormat.ICEBERG:
+            return _name(table)
         return ".".join(map(_name, (lake.name, lake.namespace, f"{table}{self._suffix}")))
 
     def _source(self, scan: Scan) -> str:
@@ -334,8 +366,14 @@ def _moment(ms: int) -> str:
     return f"TIMESTAMP '{_EPOCH + timedelta(milliseconds=ms)}'"
 
 
-def _secret(lake: Lake) -> str:
-    store = lake.objects
+def _extensions(lake: Lake) -> tuple[str, ...]:
+    """What DuckDB needs beyond itself: nothing for Parquet and tables of its own on local files."""
+    if lake.format is TableFormat.ICEBERG:
+        return _EXTENSIONS
+    return () if lake.store is None else ("httpfs",)
+
+
+def _secret(store: ObjectStore) -> str:
     scheme, _, host = store.endpoint.partition("://")
     return (
         f"CREATE OR REPLACE TEMPORARY SECRET lakebench_store (TYPE s3, KEY_ID {_text(store.access_key)}, "
@@ -359,6 +397,11 @@ def _default_branch(catalog: Catalog) -> str | None:
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
     told: dict[str, dict[str, str]] = json.loads(http(url, timeout=_TIMEOUT_S))
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
+
+
+def _parquet(paths: Iterable[str]) -> str:
+    """What stands after FROM to read Parquet files as one table."""
+    return f"read_parquet([{', '.join(map(_text, paths))}])"
 
 
 def _name(identifier: str) -> str:

@@ -15,7 +15,7 @@ from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, Out
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, Scan
+    from lakebench.model import Lake, ObjectStore, Scan
 
 _EXTENSION = "pg_duckdb"
 _DIGITS = 38
@@ -63,14 +63,23 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     _lake: Lake | None = None
 
     def open(self, lake: Lake) -> None:
-        """Connect, look for the extension, and make the store's key a secret there."""
+        """Connect, look for the extension, and make the store's key a secret there.
+
+        Raises:
+            EngineUnavailable: no server, no extension, or a lake on local files.
+        """
+        if lake.store is None:
+            raise EngineUnavailable(
+                "pg_duckdb reads files as PostgreSQL's own account, which a run's local folders are closed to: "
+                "use a lake on an object store"
+            )
         self.close()
         with self._errors():
             self._connection = self._connect()
             self._require_extension()
             self._run(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
             self._run(f"SET duckdb.threads = {self.settings.threads}")
-            self._make_secret(lake)
+            self._make_secret(lake.store)
         self._lake = lake
 
     def close(self) -> None:
@@ -132,8 +141,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         if _EXTENSION not in [one.strip().strip('"') for one in str(preloaded).split(",")]:
             raise EngineUnavailable(_PRELOAD)
 
-    def _make_secret(self, lake: Lake) -> None:
-        store = lake.objects
+    def _make_secret(self, store: ObjectStore) -> None:
         scheme, _, address = store.endpoint.partition("://")
         given = {
             "type": "S3",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines import schemas
-from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table, s3_properties
+from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table, file_io
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import Field, Struct
 from lakebench.model import Condition, Lake
@@ -102,9 +102,7 @@ class PolarsOperations(PythonOperations):
     def _sink(self, rows: pa.Table, table: Any, call: Call, **how: str) -> None:
         from polars import from_arrow
 
-        sink = functools.partial(
-            from_arrow(rows).lazy().sink_iceberg, storage_options=s3_properties(self._lake.objects)
-        )
+        sink = functools.partial(from_arrow(rows).lazy().sink_iceberg, storage_options=file_io(self._lake))
         call(f"polars.from_arrow({_told(rows)}).lazy().sink_iceberg", sink, table, **how)
 
 

@@ -8,17 +8,19 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
-from lakebench.engines.inprocess import Answer, pyiceberg_catalog, refusals, s3_properties, version_of
+from lakebench.engines.inprocess import Answer, file_io, local_path, pyiceberg_catalog, refusals, version_of
 from lakebench.engines.polars.calls import PolarsOperations, expression
 from lakebench.errors import EngineUnavailable
-from lakebench.model import Lake, Scan
+from lakebench.model import Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_MEMORY = "POLARS_OVERRIDE_TOTAL_MEMORY_MB"
+
 
 class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
-    """``scan_iceberg`` frames and a SQL context with the catalog registered.
+    """``scan_iceberg`` frames and a SQL context with the catalog registered; or ``scan_parquet`` frames.
 
     PyIceberg loads a table's metadata and plans; Polars reads the data files itself and computes.
     """
@@ -27,9 +29,10 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     title: ClassVar[str] = "Polars"
     dialect: ClassVar[str] = "postgres"
     distribution: ClassVar[str] = "polars"
-    # Not polars itself: open sets its number of threads before the import.
+    # Not polars itself: open sets its threads and memory before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
 
     _catalog: Any = None
     _context: Any = None
@@ -37,20 +40,23 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
 
     def open(self, lake: Lake) -> None:
         """Register the catalog in a new SQL context; see :meth:`lakebench.engines.Engine.open`."""
-        os.environ["POLARS_MAX_THREADS"] = str(self.settings.threads)  # read when Polars is imported
+        os.environ.update(self._environment())  # read when Polars is imported
         with refusals(), _unstable():
             from polars import SQLContext
 
-            self._catalog = pyiceberg_catalog(lake)
+            self._lake = lake
             self._context = SQLContext()
+            if lake.format is TableFormat.PARQUET:
+                self._context.register_many(_frames(lake))
+                return
+            self._catalog = pyiceberg_catalog(lake)
             self._context.register_catalog(
                 lake.name,
                 self._catalog,
                 default_namespace=lake.namespace,
                 default=True,
-                storage_options=s3_properties(lake.objects),
+                storage_options=file_io(lake),
             )
-            self._lake = lake
 
     def close(self) -> None:
         """Let the context go."""
@@ -63,10 +69,15 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         return {"polars": __version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
 
     def settings_used(self) -> dict[str, str]:
-        """Threads as Polars tells them, and its way to a table."""
+        """Threads as Polars tells them, memory, and its way to a table."""
         from polars import thread_pool_size
 
-        return {"POLARS_MAX_THREADS": str(thread_pool_size()), "catalog": "SQLContext.register_catalog"}
+        how = "register_many(scan_parquet)" if self._lake.format is TableFormat.PARQUET else "register_catalog"
+        return {
+            "POLARS_MAX_THREADS": str(thread_pool_size()),
+            _MEMORY: self._environment()[_MEMORY],
+            "tables": f"SQLContext.{how}",
+        }
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` in the context."""
@@ -88,7 +99,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
 
             table = self._table(scan.table)
             snapshot_id = table.snapshot_by_name(scan.ref).snapshot_id if scan.ref else scan.snapshot_id
-            frame = scan_iceberg(table, snapshot_id=snapshot_id, storage_options=s3_properties(self._lake.objects))
+            frame = scan_iceberg(table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
             for one in scan.where:
                 frame = frame.filter(expression(scan.fields, one))
             if scan.count:
@@ -100,11 +111,42 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         with refusals(), _unstable():
             from polars import from_arrow
 
-            options = s3_properties(self._lake.objects)
+            options = file_io(self._lake)
             from_arrow(rows).lazy().sink_iceberg(self._table(table), mode="append", storage_options=options)
+
+    def _environment(self) -> dict[str, str]:
+        """Threads, and the memory above which the streaming engine spills to disk; no memory stops a query."""
+        return {
+            "POLARS_MAX_THREADS": str(self.settings.threads),
+            _MEMORY: str(self.settings.memory // 2**20),
+            "POLARS_OOC_SPILL_DIR": f"{self.settings.folder}/polars",
+        }
 
     def _table(self, table: str) -> Any:
         return self._catalog.load_table((self._lake.namespace, table))
+
+
+def _frames(lake: Lake) -> dict[str, Any]:
+    """A lazy frame over the Parquet files of each table."""
+    from polars import scan_parquet
+
+    options = None if lake.store is None else _storage_options(lake.store)
+    return {
+        table: scan_parquet([local_path(one) for one in addresses], storage_options=options)
+        for table, addresses in lake.files.items()
+    }
+
+
+def _storage_options(store: ObjectStore) -> dict[str, str]:
+    """``store`` in the words of Rust's object_store."""
+    return {
+        "aws_endpoint_url": store.endpoint,
+        "aws_access_key_id": store.access_key,
+        "aws_secret_access_key": store.secret_key,
+        "aws_region": store.region,
+        "aws_virtual_hosted_style_request": str(not store.path_style).lower(),
+        "aws_allow_http": str(store.endpoint.startswith("http://")).lower(),
+    }
 
 
 def _answer(frame: Any) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,12 +12,12 @@ from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegist
 from lakebench.engines.inprocess import Answer
 from lakebench.engines.spark.statements import SparkOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
-from lakebench.model import CatalogKind
+from lakebench.model import CatalogKind, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, Scan
+    from lakebench.model import Lake, ObjectStore, Scan
 
 # Every session of this process. PySpark's SparkSession.__del__ waits for a thread pool that all sessions share; run by
 # the garbage collector while that pool takes a task, it waits for ever. So no session is ever collected.
@@ -34,7 +35,11 @@ _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
 
 class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
-    """Spark over an Iceberg REST catalog, its files through Iceberg's S3FileIO."""
+    """Spark over an Iceberg REST catalog, or with a temporary view over each table's Parquet files.
+
+    Iceberg's files are read and written by its S3FileIO, or its HadoopFileIO where they are local; Parquet files by
+    Hadoop's S3A, or its local file system.
+    """
 
     name = "spark"
     title = "Spark"
@@ -42,6 +47,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
     distribution = "pyspark"
     service = "spark"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
     preload = ("pyspark.sql.connect.session",)
 
     _session: Any = None
@@ -55,11 +61,14 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         with self._errors():
             self._session = self._connect()
             _SESSIONS.append(self._session)
-            for key, value in self.catalog_settings(lake).items():
-                self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
             for key, value in _SETTINGS.items():
                 self._session.conf.set(key, value)
-        self._using = False
+            self._using = lake.format is TableFormat.PARQUET
+            if self._using:
+                self._make_views(lake)
+                return
+            for key, value in self.catalog_settings(lake).items():
+                self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
         self._use()
 
     def close(self) -> None:
@@ -71,9 +80,10 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         """Spark's, Iceberg's and Java's versions as the server tells them, and the client's."""
         import pyspark
 
-        lake = self._opened
-        java = "java_method('java.lang.System', 'getProperty', 'java.version')"
-        row = self._rows(f"SELECT {_name(lake.name)}.system.iceberg_version() AS iceberg, {java} AS java")[0]
+        lake, asked = self._opened, ["java_method('java.lang.System', 'getProperty', 'java.version') AS java"]
+        if lake.format is TableFormat.ICEBERG:
+            asked.insert(0, f"{_name(lake.name)}.system.iceberg_version() AS iceberg")
+        row = self._rows(f"SELECT {', '.join(asked)}")[0]
         return {"spark": str(self._session.version), **row, "pyspark": str(pyspark.__version__)}
 
     def settings_used(self) -> dict[str, str]:
@@ -82,11 +92,8 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         told = {} if server is None else server.properties
         ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
         shown = ("type", "io-impl", "cache-enabled")
-        return (
-            ours
-            | _SETTINGS
-            | {f"catalog.{key}": value for key, value in self.catalog_settings(lake).items() if key in shown}
-        )
+        catalog = self.catalog_settings(lake) if lake.format is TableFormat.ICEBERG else {}
+        return ours | _SETTINGS | {f"catalog.{key}": value for key, value in catalog.items() if key in shown}
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """The whole answer as one Arrow table, which is fetched before this returns."""
@@ -176,6 +183,14 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES, max_backoff=2000)])
         return session
 
+    def _make_views(self, lake: Lake) -> None:
+        """A temporary view over the Parquet files of each table."""
+        options, scheme = ({}, "") if lake.store is None else (_s3a(lake.store), _scheme(lake.store))
+        reader = self._session.read.options(**options)
+        for table, addresses in lake.files.items():
+            paths = [address.replace("s3://", f"{scheme}://", 1) for address in addresses]
+            reader.parquet(*paths).createOrReplaceTempView(table)
+
     def _end(self) -> None:
         session, self._session, self._lake = self._session, None, None
         if session is not None:
@@ -237,6 +252,7 @@ class SparkJdbc(Spark):
     title = "Spark (JDBC catalog)"
     needs = ("postgres",)
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.JDBC,)
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)
     variant_of = "spark"
 
 
@@ -246,6 +262,7 @@ class SparkIceberg111(Spark):
     name = "spark-iceberg-1.11"
     title = "Spark with Iceberg 1.11"
     service = "spark-iceberg-1.11"
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)  # Parquet has nothing of Iceberg
     optional = True
 
 
@@ -259,7 +276,11 @@ def _jdbc(lake: Lake) -> dict[str, str]:
 
 
 def _file_io(lake: Lake) -> dict[str, str]:
-    store = lake.objects
+    # A reader sees what others have committed; the default keeps a table's metadata for 30 seconds.
+    fresh = {"cache-enabled": "false"}
+    store = lake.store
+    if store is None:
+        return {"io-impl": "org.apache.iceberg.hadoop.HadoopFileIO", **fresh}
     return {
         "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         "s3.endpoint": store.endpoint,
@@ -267,8 +288,25 @@ def _file_io(lake: Lake) -> dict[str, str]:
         "s3.access-key-id": store.access_key,
         "s3.secret-access-key": store.secret_key,
         "client.region": store.region,
-        # A reader sees what others have committed; the default keeps a table's metadata for 30 seconds.
-        "cache-enabled": "false",
+        **fresh,
+    }
+
+
+def _scheme(store: ObjectStore) -> str:
+    """A scheme of its own for each store: Hadoop keeps a file system by scheme and bucket, whatever its endpoint."""
+    return f"s3a-{hashlib.sha256(f'{store.endpoint} {store.access_key}'.encode()).hexdigest()[:8]}"
+
+
+def _s3a(store: ObjectStore) -> dict[str, str]:
+    """Hadoop's S3A for ``store`` (Hadoop's documentation, *hadoop-aws*)."""
+    return {
+        f"fs.{_scheme(store)}.impl": "org.apache.hadoop.fs.s3a.S3AFileSystem",
+        "fs.s3a.endpoint": store.endpoint,
+        "fs.s3a.endpoint.region": store.region,
+        "fs.s3a.path.style.access": str(store.path_style).lower(),
+        "fs.s3a.access.key": store.access_key,
+        "fs.s3a.secret.key": store.secret_key,
+        "fs.s3a.aws.credentials.provider": "org.apache.hadoop.fs.s3a.SimpleAWSCredentialsProvider",
     }
 
 

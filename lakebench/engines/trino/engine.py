@@ -19,7 +19,7 @@ from lakebench.model import CatalogKind
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, Scan
+    from lakebench.model import Lake, ObjectStore, Scan
 
 _PAGE_ROWS = 8192
 _VALUES_ROWS = 1000
@@ -69,7 +69,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         server = self.settings.server
         told = {} if server is None else server.properties
         ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
-        return ours | {"fs.native-s3.enabled": "true"}
+        return ours | (_LOCAL if self._opened.store is None else {"fs.native-s3.enabled": "true"})
 
     def query(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Pages of rows, each turned into a record batch by Trino's own types."""
@@ -120,7 +120,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
             self.load(table, [str(file)])
 
     def load(self, table: str, files: Sequence[str]) -> None:
-        """Copy each file into the object store, add it to a staging table, and INSERT from that, a commit a file."""
+        """Copy each file into the lake's storage, add it to a staging table, and INSERT from that, a commit a file."""
         for file in files:
             with self._staged(file) as staging:
                 self._run(f"INSERT INTO {_name(table)} ({_names(_schema(file))}) SELECT * FROM {_name(staging)}")
@@ -201,18 +201,25 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
 
     @contextlib.contextmanager
     def _staged(self, file: str) -> Iterator[str]:
-        """A table over one local Parquet file, for the duration of the block; its rows never pass through here."""
+        """A table over a copy of one local Parquet file, for the duration of the block; its rows never pass through.
+
+        On local files the table lies beside the copy: the catalog cannot delete what Trino calls ``local:``, so it only
+        forgets the table.
+        """
         lake, name = self._opened, f"staging_{uuid.uuid4().hex}"
-        folder = f"{lake.objects.bucket}/lakebench-staging/{name}"
-        store = file_system(lake.objects)
+        store, folder = _staging(lake, self.settings.folder, name)
+        local = lake.store is None
+        where = f" WITH (location = {types.text(f'file://{folder}/table')})" if local else ""
+        drop = f"CALL system.unregister_table({types.text(lake.namespace)}, {types.text(name)})" if local else ""
+        location = types.text(f"{'local' if local else 's3'}://{folder}/files/")
         try:
-            _upload(store, file, f"{folder}/{Path(file).name}")
-            self._run(f"CREATE TABLE {_name(name)} ({types.columns(_schema(file))})")
-            self._run(f"ALTER TABLE {_name(name)} EXECUTE add_files(location => 's3://{folder}/', format => 'PARQUET')")
+            _upload(store, file, f"{folder}/files/{Path(file).name}")
+            self._run(f"CREATE TABLE {_name(name)} ({types.columns(_schema(file))}){where}")
+            self._run(f"ALTER TABLE {_name(name)} EXECUTE add_files(location => {location}, format => 'PARQUET')")
             yield name
         finally:
             with contextlib.suppress(LakebenchError):
-                self._run(f"DROP TABLE IF EXISTS {_name(name)}")
+                self._run(drop or f"DROP TABLE IF EXISTS {_name(name)}")
             with contextlib.suppress(FileNotFoundError):
                 store.delete_dir(folder)
 
@@ -267,12 +274,23 @@ def _catalog(lake: Lake) -> dict[str, str]:
         "iceberg.add-files-procedure.enabled": "true",
         "iceberg.allowed-extra-properties": "*",
         "iceberg.expire-snapshots.min-retention": "0s",  # the default refuses what is younger than a week
+        **(_LOCAL if lake.store is None else _s3(lake.store)),
+    }
+
+
+# Trino's own local file system takes addresses with ``file:`` too, below a folder: that is the root, as the path in an
+# address is a whole one (lib/trino-filesystem-manager, FileSystemModule; it is not in the documentation).
+_LOCAL = {"fs.native-local.enabled": "true", "local.location": "/"}
+
+
+def _s3(store: ObjectStore) -> dict[str, str]:
+    return {
         "fs.native-s3.enabled": "true",
-        "s3.endpoint": lake.objects.endpoint,
-        "s3.region": lake.objects.region,
-        "s3.path-style-access": str(lake.objects.path_style).lower(),
-        "s3.aws-access-key": lake.objects.access_key,
-        "s3.aws-secret-key": lake.objects.secret_key,
+        "s3.endpoint": store.endpoint,
+        "s3.region": store.region,
+        "s3.path-style-access": str(store.path_style).lower(),
+        "s3.aws-access-key": store.access_key,
+        "s3.aws-secret-key": store.secret_key,
     }
 
 
@@ -295,6 +313,17 @@ def _jdbc(lake: Lake) -> dict[str, str]:
         "iceberg.jdbc-catalog.default-warehouse-dir": lake.catalog.warehouse,
         "iceberg.jdbc-catalog.schema-version": "V1",
     }
+
+
+def _staging(lake: Lake, scratch: str, name: str) -> tuple[Any, str]:
+    """The file system that files are staged on, and the folder called ``name`` there."""
+    from pyarrow.fs import LocalFileSystem
+
+    if lake.store is not None:
+        return file_system(lake.store), f"{lake.store.bucket}/lakebench-staging/{name}"
+    folder = Path(scratch, name).absolute()
+    (folder / "files").mkdir(parents=True)
+    return LocalFileSystem(), str(folder)
 
 
 def _upload(store: Any, file: str, path: str) -> None:

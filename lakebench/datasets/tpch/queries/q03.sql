@@ -8,11 +8,11 @@ FROM
     orders,
     lineitem
 WHERE
-    c_mktsegment = 'BUILDING'
+    c_mktsegment = '{segment}'
     AND c_custkey = o_custkey
     AND l_orderkey = o_orderkey
-    AND o_orderdate < DATE '1995-03-15'
-    AND l_shipdate > DATE '1995-03-15'
+    AND o_orderdate < DATE '{date}'
+    AND l_shipdate > DATE '{date}'
 GROUP BY
     l_orderkey,
     o_orderdate,

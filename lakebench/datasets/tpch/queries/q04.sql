@@ -4,8 +4,8 @@ SELECT
 FROM
     orders
 WHERE
-    o_orderdate >= DATE '1993-07-01'
-    AND o_orderdate < DATE '1993-10-01'
+    o_orderdate >= DATE '{date}'
+    AND o_orderdate < DATE '{date_end}'
     AND EXISTS (
         SELECT
             *

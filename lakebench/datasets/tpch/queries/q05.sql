@@ -15,9 +15,9 @@ WHERE
     AND c_nationkey = s_nationkey
     AND s_nationkey = n_nationkey
     AND n_regionkey = r_regionkey
-    AND r_name = 'ASIA'
-    AND o_orderdate >= DATE '1994-01-01'
-    AND o_orderdate < DATE '1995-01-01'
+    AND r_name = '{region}'
+    AND o_orderdate >= DATE '{date}'
+    AND o_orderdate < DATE '{date_end}'
 GROUP BY
     n_name
 ORDER BY

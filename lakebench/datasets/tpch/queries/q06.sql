@@ -3,7 +3,7 @@ SELECT
 FROM
     lineitem
 WHERE
-    l_shipdate >= DATE '1994-01-01'
-    AND l_shipdate < DATE '1995-01-01'
-    AND l_discount BETWEEN 0.05 AND 0.07
-    AND l_quantity < 24
+    l_shipdate >= DATE '{date}'
+    AND l_shipdate < DATE '{date_end}'
+    AND l_discount BETWEEN {discount_low} AND {discount_high}
+    AND l_quantity < {quantity}

@@ -15,8 +15,8 @@ FROM
 WHERE
     c_custkey = o_custkey
     AND l_orderkey = o_orderkey
-    AND o_orderdate >= DATE '1993-10-01'
-    AND o_orderdate < DATE '1994-01-01'
+    AND o_orderdate >= DATE '{date}'
+    AND o_orderdate < DATE '{date_end}'
     AND l_returnflag = 'R'
     AND c_nationkey = n_nationkey
 GROUP BY

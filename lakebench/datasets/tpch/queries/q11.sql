@@ -8,7 +8,7 @@ FROM
 WHERE
     ps_suppkey = s_suppkey
     AND s_nationkey = n_nationkey
-    AND n_name = 'GERMANY'
+    AND n_name = '{nation}'
 GROUP BY
     ps_partkey
 HAVING
@@ -22,7 +22,7 @@ HAVING
         WHERE
             ps_suppkey = s_suppkey
             AND s_nationkey = n_nationkey
-            AND n_name = 'GERMANY'
+            AND n_name = '{nation}'
     )
 ORDER BY
     value DESC

@@ -7,11 +7,11 @@ FROM
     lineitem
 WHERE
     o_orderkey = l_orderkey
-    AND l_shipmode IN ('MAIL', 'SHIP')
+    AND l_shipmode IN ('{shipmode1}', '{shipmode2}')
     AND l_commitdate < l_receiptdate
     AND l_shipdate < l_commitdate
-    AND l_receiptdate >= DATE '1994-01-01'
-    AND l_receiptdate < DATE '1995-01-01'
+    AND l_receiptdate >= DATE '{date}'
+    AND l_receiptdate < DATE '{date_end}'
 GROUP BY
     l_shipmode
 ORDER BY

@@ -8,7 +8,7 @@ FROM (
     FROM
         customer
         LEFT OUTER JOIN orders ON c_custkey = o_custkey
-            AND o_comment NOT LIKE '%special%requests%'
+            AND o_comment NOT LIKE '%{word1}%{word2}%'
     GROUP BY
         c_custkey
 ) AS c_orders

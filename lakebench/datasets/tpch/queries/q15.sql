@@ -5,8 +5,8 @@ WITH revenue AS (
     FROM
         lineitem
     WHERE
-        l_shipdate >= DATE '1996-01-01'
-        AND l_shipdate < DATE '1996-04-01'
+        l_shipdate >= DATE '{date}'
+        AND l_shipdate < DATE '{date_end}'
     GROUP BY
         l_suppkey
 )

@@ -8,9 +8,9 @@ FROM
     part
 WHERE
     p_partkey = ps_partkey
-    AND p_brand <> 'Brand#45'
-    AND p_type NOT LIKE 'MEDIUM POLISHED%'
-    AND p_size IN (49, 14, 23, 45, 19, 3, 36, 9)
+    AND p_brand <> '{brand}'
+    AND p_type NOT LIKE '{type}%'
+    AND p_size IN ({size1}, {size2}, {size3}, {size4}, {size5}, {size6}, {size7}, {size8})
     AND ps_suppkey NOT IN (
         SELECT
             s_suppkey

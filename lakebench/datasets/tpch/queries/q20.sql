@@ -17,7 +17,7 @@ WHERE
                 FROM
                     part
                 WHERE
-                    p_name LIKE 'forest%'
+                    p_name LIKE '{color}%'
             )
             AND ps_availqty > (
                 SELECT
@@ -27,11 +27,11 @@ WHERE
                 WHERE
                     l_partkey = ps_partkey
                     AND l_suppkey = ps_suppkey
-                    AND l_shipdate >= DATE '1994-01-01'
-                    AND l_shipdate < DATE '1995-01-01'
+                    AND l_shipdate >= DATE '{date}'
+                    AND l_shipdate < DATE '{date_end}'
             )
     )
     AND s_nationkey = n_nationkey
-    AND n_name = 'CANADA'
+    AND n_name = '{nation}'
 ORDER BY
     s_name

@@ -17,7 +17,7 @@ SELECT
 FROM
     lineitem
 WHERE
-    l_shipdate <= DATE '1998-09-02'
+    l_shipdate <= DATE '{date}'
 GROUP BY
     l_returnflag,
     l_linestatus

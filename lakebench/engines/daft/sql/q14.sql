@@ -11,6 +11,6 @@ FROM (
         part
     WHERE
         l_partkey = p_partkey
-        AND l_shipdate >= DATE '1995-09-01'
-        AND l_shipdate < DATE '1995-10-01'
+        AND l_shipdate >= DATE '{date}'
+        AND l_shipdate < DATE '{date_end}'
 ) AS september

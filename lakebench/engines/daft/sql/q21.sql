@@ -37,7 +37,7 @@ WHERE
     AND late_orderkey = l1.l_orderkey
     AND late_suppliers = 1
     AND s_nationkey = n_nationkey
-    AND n_name = 'SAUDI ARABIA'
+    AND n_name = '{nation}'
 GROUP BY
     s_name
 ORDER BY

@@ -1,0 +1,204 @@
+"""How often a comparison says what is not so: one engine against itself, and against itself made slower by 10 %.
+
+Each run is what ``lakebench run … --against`` does: two worker processes of its own hold DuckDB with TPC-H as plain
+Parquet, take turns by the ``regression`` protocol (10 pairs, up to 30 while undecided), and every answer is checked.
+The records go through the code of ``lakebench compare``. Runs with two equal sides and runs with a slowed candidate
+alternate, so a slow minute hits both. In the slowed one the worker is busy for another 10 % inside the clock.
+
+What counts is the verdict of the geometric mean over the queries: ``slower`` or ``faster`` is a false alarm where both
+sides are the same, and ``slower`` is the slowdown found where one is slowed. The verdicts of single queries are told
+beside it; so are regressions, which these queries are too short for (50 ms).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+from rich.console import Console
+from slowed_duckdb import SlowedDuckDB
+
+from lakebench import comparison, records
+from lakebench.bench import BASE, Bench
+from lakebench.cases import Case, Entry, Measurement, now
+from lakebench.config import Settings
+from lakebench.datasets import tpch
+from lakebench.datasets.workload import Question, Workload
+from lakebench.engines import find
+from lakebench.environments import python_for
+from lakebench.guard import Guard
+from lakebench.measure import PROFILES
+from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.progress import Quiet, Terminal
+from lakebench.remote import Remote
+from lakebench.services import Services
+
+DUCKDB = EngineRef("duckdb")
+CANDIDATE = "candidate"
+QUERIES = "q06,q14"
+PHASE = "false-alarms"
+FALSE_ALARMS = 0.05
+"""At most this part of the runs with equal sides may show a difference …"""
+FOUND = 0.95
+"""… and at least this part of the runs with a slowed candidate must show it."""
+
+
+class Seats(Bench):
+    """A bench whose candidate is slowed, where it is asked for."""
+
+    slowed = False
+
+    def _start(self, ref: EngineRef, seat: str) -> Remote:
+        if not self.slowed or seat != CANDIDATE:
+            return super()._start(ref, seat)
+        python = python_for(SlowedDuckDB, ref, self.progress)
+        folder = self.guard.folder / f"worker-{CANDIDATE}"
+        return Remote(self.guard, SlowedDuckDB, ref, python, folder, int(self.settings.engine(ref.name).memory))
+
+
+def measurement(question: Question, lake: Lake) -> Measurement:
+    """``question`` asked at both seats, in turns."""
+    return Measurement(
+        name=question.name,
+        entries=(
+            entry(question, lake, BASE, case_id(question, CANDIDATE)),
+            entry(question, lake, CANDIDATE),
+        ),
+        protocol=PROFILES["regression"].protocol,
+        references=question.references,
+        rules=question.rules,
+        tolerance="TPC-H, clause 2.1.3.5",
+    )
+
+
+def case_id(question: Question, seat: str) -> str:
+    """Of the records."""
+    return f"{PHASE}/{seat}/{question.name}/{DUCKDB}"
+
+
+def entry(question: Question, lake: Lake, seat: str, against: str = "") -> Entry:
+    """One side of a comparison."""
+    title = f"{question.name} at the seat {seat}"
+    case = Case(case_id(question, seat), PHASE, title, DUCKDB, "plain Parquet", question.name.upper(), seat)
+    return Entry(case, lambda _: lake, question.sql(find(DUCKDB.name)), seat=seat, store="", against=against)
+
+
+def lines(bench: Bench, workload: Workload, questions: list[Question], name: str) -> Iterator[records.Line]:
+    """The records of one run."""
+    yield records.Header(name, (PHASE,), " ".join(sys.argv), now()[0])
+    yield records.Dataset(
+        workload.name,
+        workload.scale_factor,
+        workload.seed,
+        workload.content_hash,
+        workload_hash=workload.workload_hash,
+        storage="local",
+        format=TableFormat.PARQUET,
+    )
+    for question in questions:
+        both = measurement(question, parquet(workload))
+        yield from both.run(bench, frozenset(case.id for case in both.cases))
+
+
+def parquet(workload: Workload) -> Lake:
+    """The generator's own files as a lake."""
+    files = {name: tuple(one.as_uri() for one in table.files) for name, table in workload.tables.items()}
+    return Lake("tpch", None, Catalog(CatalogKind.REST, "", ""), format=TableFormat.PARQUET, files=files)
+
+
+def run(workload: Workload, questions: list[Question], name: str, seed: int, *, slowed: bool) -> records.Run:
+    """Measure, write the records, and read them again."""
+    settings = Settings()
+    with Guard(PHASE) as guard:
+        bench = Seats(
+            settings,
+            guard,
+            Services(settings, guard, Quiet()),
+            Quiet(),
+            refs=(DUCKDB,),
+            writer="",
+            profile=replace(PROFILES["regression"], scale_factor=Decimal(workload.scale_factor)),
+            seed=seed,
+            foundation=(),
+        )
+        bench.slowed = slowed
+        folder = guard.folder / name
+        with bench, records.Writer(folder / records.FILE) as writer:
+            for line in lines(bench, workload, questions, name):
+                writer.write(line)
+        return records.read(folder)
+
+
+def judged(made: records.Run, *, slowed: bool) -> dict[str, object]:
+    """What ``lakebench compare`` says of the run."""
+    told = comparison.within(made)
+    assert len(told.rows) * 2 == len(made.cases), [one.reason for one in made.cases if one.reason]
+    ratio = told.means[-1].ratio
+    return {
+        "run": made.header.run,
+        "slowed": slowed,
+        "verdict": ratio.verdict,
+        "ratio": round(ratio.ratio, 4),
+        "interval": [round(ratio.interval.low, 4), round(ratio.interval.high, 4)] if ratio.interval else None,
+        "floor": round(ratio.floor, 4),
+        "queries": {row.query: f"{row.ratio.ratio:.3f} {row.ratio.verdict}, n {len(row.base)}" for row in told.rows},
+        "query_verdicts": [row.ratio.verdict for row in told.rows],
+        "milliseconds": {row.query: round(row.base_s * 1e3, 1) for row in told.rows},
+        "regressions": len(told.regressions),
+    }
+
+
+def summary(told: list[dict[str, object]], runs: int) -> dict[str, object]:
+    """False alarms and slowdowns found, of the geometric mean and of single queries."""
+    equal, slowed = ([one for one in told if one["slowed"] is side] for side in (False, True))
+    alarms = sum(one["verdict"] in {"slower", "faster"} for one in equal)
+    found = sum(one["verdict"] == "slower" for one in slowed)
+    return {
+        "runs": runs,
+        "false alarms": alarms,
+        "slowdowns found": found,
+        "holds": alarms <= FALSE_ALARMS * runs and found >= FOUND * runs,
+        "single queries, both sides equal": _counted(equal),
+        "single queries, candidate slowed": _counted(slowed),
+    }
+
+
+def _counted(told: list[dict[str, object]]) -> dict[str, int]:
+    return dict(Counter(one for run_ in told for one in run_["query_verdicts"]))  # type: ignore[attr-defined]
+
+
+def main() -> None:
+    """Print one JSON object a run, and a summary; the exit code is 1 where it does not hold."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--sf", type=Decimal, default=Decimal(1))
+    arguments.add_argument("--runs", type=int, default=40, help="of each kind")
+    arguments.add_argument("--queries", default=QUERIES)
+    arguments.add_argument("--seed", type=int, default=1)
+    given = arguments.parse_args()
+    os.environ["PYTHONPATH"] = os.pathsep.join(
+        [str(Path(__file__).resolve().parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    )  # the worker imports slowed_duckdb by its name
+    workload = tpch.workload(tpch.generate(given.sf, Terminal(Console(stderr=True))))
+    wanted = given.queries.split(",")
+    questions = [one for one in workload.questions if one.name in wanted]
+    told = []
+    for number in range(given.runs):
+        for slowed in (False, True):
+            seed = given.seed * 1_000_000 + number
+            name = f"{'slowed' if slowed else 'equal'}-{number:02}"
+            told.append(judged(run(workload, questions, name, seed, slowed=slowed), slowed=slowed))
+            print(json.dumps(told[-1]), flush=True)  # noqa: T201 - the result
+    result = summary(told, given.runs)
+    print(json.dumps(result))  # noqa: T201 - the result
+    sys.exit(0 if result["holds"] else 1)
+
+
+if __name__ == "__main__":
+    main()

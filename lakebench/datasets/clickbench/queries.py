@@ -1,0 +1,90 @@
+"""ClickBench's 43 queries in our own words, and how each engine is asked them.
+
+Each file in ``queries/`` computes what ClickBench's query of that place in its list computes; its first line says what
+that is. Text and column names are ours. ``{frequent}`` is how many rows make a counter or a host a frequent one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lakebench.answers import Rules
+from lakebench.datasets import sql_rules
+from lakebench.datasets.clickbench import hits
+from lakebench.datasets.workload import Question
+
+if TYPE_CHECKING:
+    from lakebench.engines import Engine
+
+DIALECT = "postgres"
+FREQUENT = 100_000
+"""ClickBench's own number; its table has about a thousand times as many rows."""
+_FOLDER = Path(__file__).parent / "queries"
+
+
+@dataclass(frozen=True)
+class Query:
+    """One query: ``q01`` to ``q43``, its ``sql`` in :data:`DIALECT` without the comment, and its rules."""
+
+    name: str
+    sql: str
+    rules: Rules
+    frequent: int
+
+
+def queries(frequent: int = FREQUENT) -> tuple[Query, ...]:
+    """The 43 queries, by number. ``frequent`` is what takes the place of ClickBench's number of rows."""
+    return tuple(_query(path, frequent) for path in sorted(_FOLDER.glob("q*.sql")))
+
+
+def _query(path: Path, frequent: int) -> Query:
+    sql = _filled(path.read_text("utf-8").partition("\n")[2], frequent)
+    return Query(path.stem, sql, sql_rules.rules_of(sql, DIALECT, {hits.TABLE: hits.COLUMNS}), frequent)
+
+
+def question(query: Query) -> Question:
+    """``query`` as part of a workload."""
+    return Question(
+        name=query.name,
+        text=query.sql,
+        sql=functools.partial(_sql, query),
+        rules=query.rules,
+        tables=frozenset({hits.TABLE}),
+        variant=functools.partial(_is_variant, query),
+    )
+
+
+def workload_hash(some: Iterable[Query]) -> str:
+    """SHA-256 over text and rules of ``some`` queries: results of another hash are not comparable."""
+    told = [[query.name, query.sql, dataclasses.asdict(query.rules)] for query in some]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+
+
+def _sql(query: Query, engine: type[Engine]) -> str:
+    """``query`` in the words of ``engine``: its hand-written variant, or else a translation into its dialect."""
+    variant = _variant(engine, query.name)
+    if variant.is_file():
+        return _filled(variant.read_text("utf-8"), query.frequent)
+    return sql_rules.translated(query.sql, DIALECT, engine.dialect)
+
+
+def _is_variant(query: Query, engine: type[Engine]) -> bool:
+    """Whether ``engine`` is asked a hand-written variant, which its file gives the reason for."""
+    return _variant(engine, query.name).is_file()
+
+
+def _variant(engine: type[Engine], name: str) -> Path:
+    module = sys.modules[engine.__module__].__file__
+    return Path(module or "").parent / "sql" / "clickbench" / f"{name}.sql"
+
+
+def _filled(sql: str, frequent: int) -> str:
+    return sql.strip().replace("{frequent}", str(frequent))

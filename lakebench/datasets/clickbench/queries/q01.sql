@@ -1,0 +1,3 @@
+-- How many hits there are.
+SELECT count(*) AS hits
+FROM hits

@@ -1,0 +1,3 @@
+-- The average of a large number.
+SELECT avg(userid) AS userid
+FROM hits

@@ -1,0 +1,3 @@
+-- How many users there are.
+SELECT count(DISTINCT userid) AS users
+FROM hits

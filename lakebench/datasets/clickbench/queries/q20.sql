@@ -1,0 +1,4 @@
+-- The hits of one user.
+SELECT userid
+FROM hits
+WHERE userid = 435090932899640449

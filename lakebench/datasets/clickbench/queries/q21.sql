@@ -1,0 +1,4 @@
+-- How many URLs have a word in them.
+SELECT count(*) AS hits
+FROM hits
+WHERE url LIKE '%google%'

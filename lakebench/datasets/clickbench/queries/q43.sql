@@ -1,0 +1,8 @@
+-- Views of one counter by minute on two days, from the 1,001st minute on.
+SELECT date_trunc('minute', eventtime) AS whole_minute, count(*) AS views
+FROM hits
+WHERE counterid = 62 AND eventdate BETWEEN DATE '2013-07-14' AND DATE '2013-07-15'
+    AND isrefresh = 0 AND dontcounthits = 0
+GROUP BY date_trunc('minute', eventtime)
+ORDER BY date_trunc('minute', eventtime)
+LIMIT 10 OFFSET 1000

@@ -1,0 +1,308 @@
+"""Phases of queries: a workload on storages and in table formats, every engine in turns, every answer verified."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from lakebench import config, engines
+from lakebench.bench import BASE, Bench
+from lakebench.cases import Block, Case, Entry, Measurement
+from lakebench.config import Settings
+from lakebench.datasets.sql_rules import without_limit
+from lakebench.datasets.tpch import states
+from lakebench.datasets.workload import Question, Workload
+from lakebench.engines import CanQuery
+from lakebench.errors import LakebenchError, UsageError
+from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
+from lakebench.phases import Phase
+from lakebench.phases.tables import Loaded, facts_of, load, loader, tolerance, write
+from lakebench.records import Dataset, TableFacts
+from lakebench.room import Need
+from lakebench.services import lakes
+
+if TYPE_CHECKING:
+    from lakebench.harness import Request
+
+_WITNESS = "DuckDB over the plain files"
+_FORMATS = {
+    TableFormat.ICEBERG: "Iceberg",
+    TableFormat.PARQUET: "plain Parquet",
+    TableFormat.DUCKDB: "DuckDB's own tables",
+}
+# Bytes on a lake for each byte of the generator's files, measured at SF 1 and rounded up: see docs/tpch.md.
+GROWTH = {TableFormat.ICEBERG: 1.2, TableFormat.PARQUET: 0.0, TableFormat.DUCKDB: 1.0}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an engine is asked: a storage and a table format, on the base's side of a comparison or not."""
+
+    storage: str
+    format: TableFormat
+    base: bool = False
+
+    @property
+    def key(self) -> str:
+        """As part of a case's id, and the name of a worker's seat."""
+        return "/".join([*([BASE] if self.base else []), self.storage, self.format])
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.storage}, {_FORMATS[self.format]}{' (base)' if self.base else ''}"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An engine at a place; ``against`` is the one that it is the base of."""
+
+    ref: EngineRef
+    place: Place
+    against: Contender | None = None
+
+
+@dataclass(frozen=True)
+class Base:
+    """What ``--against`` names: an engine, a storage, or settings. Exactly one is given."""
+
+    ref: EngineRef | None = None
+    storage: str | None = None
+    settings: Settings | None = None
+
+    def of(self, one: Contender) -> Contender:
+        """The base of ``one``."""
+        place = replace(one.place, base=True, storage=self.storage or one.place.storage)
+        return Contender(self.ref or one.ref, place, one)
+
+
+def base_of(text: str, settings: Settings) -> Base | None:
+    """What ``--against TEXT`` names, ``None`` where it is empty.
+
+    Raises:
+        UsageError: it is neither an engine, nor a storage, nor a settings file.
+    """
+    if not text:
+        return None
+    if text.endswith(".toml"):
+        return Base(settings=config.load(Path(text)))
+    if text in settings.storages():
+        return Base(storage=text)
+    try:
+        return Base(ref=engines.parse(text))
+    except UsageError as error:
+        storages = ", ".join(settings.storages())
+        raise UsageError(
+            f"--against {text}: it names no storage ({storages}), no settings file (*.toml), and no engine ({error})"
+        ) from None
+
+
+class Queries(Phase):
+    """A workload's queries on every engine that can be asked, storage by storage and format by format."""
+
+    loads: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
+
+    @abstractmethod
+    def workload(self, bench: Bench) -> Workload:
+        """The tables and queries, made or found."""
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
+        """Of each storage, its object store and its catalog."""
+        base = base_of(selection.against, settings)
+        storages = dict.fromkeys([*selection.storages, *([base.storage] if base and base.storage else [])])
+        return tuple(dict.fromkeys(service for one in storages for service in lakes.storage_services(settings, one)))
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:
+        """Every engine that answers queries and speaks to a REST catalog; of one engine's ways in, the usual one."""
+        base = selection.against if selection.against.partition("@")[0] in engines.engines() else ""
+        found = [
+            name
+            for name, one in engines.engines().items()
+            if issubclass(one, CanQuery) and not one.optional and one.variant_of is None
+        ]
+        return tuple(dict.fromkeys([*([base] if base else []), *found]))
+
+    def prepared(self, bench: Bench) -> Workload:
+        """:meth:`workload`, once a run."""
+        return bench.prepare(f"workload/{self.name}", lambda: self.workload(bench))
+
+    def ready(self, bench: Bench) -> None:
+        """The data, and the checker."""
+        bench.checker.start()
+        self.prepared(bench)
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:
+        """The workload as it was loaded on each storage."""
+        for storage in self._storages(bench):
+            yield self._loaded(bench, storage).facts
+        bench.retire(loader(bench.writer))  # it holds much of what it wrote
+        for one in self.contenders(bench):
+            if one.place.format is TableFormat.DUCKDB:
+                with contextlib.suppress(LakebenchError):  # each of its cases tells why
+                    yield self._own(bench, one)[1]
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """Each query on every contender."""
+        contenders = self.contenders(bench)
+        for question in self.prepared(bench).questions:
+            yield self._measurement(bench, question, contenders)
+
+    def room(self, request: Request) -> Sequence[Need]:
+        """What the lakes need, where the size of the data is known before it is made."""
+        size = self.data_bytes(request)
+        growth = sum(GROWTH[TableFormat(one)] for one in request.selection.formats)
+        ours = [one for one in request.selection.storages if request.settings.storage(one).ours]
+        lakes_need = Need("tables", request.settings.output, int(size * growth * len(ours)))
+        return [lakes_need] if size and ours else []
+
+    def data_bytes(self, request: Request) -> int:  # noqa: ARG002
+        """About how many bytes of Parquet the workload has, 0 where it is not known before it is there."""
+        return 0
+
+    def contenders(self, bench: Bench) -> list[Contender]:
+        """Every engine at every place that it can be asked at, and the base of each where there is one.
+
+        Raises:
+            UsageError: an engine is the base, and not one other is asked.
+        """
+        selection = bench.selection
+        base = base_of(selection.against, bench.settings)
+        refs = [ref for ref in bench.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
+        if base and base.ref:
+            refs = [ref for ref in refs if ref != base.ref] or [base.ref]
+            if len(refs) != 1:
+                raise UsageError(
+                    f"--against {selection.against} compares one engine with it: name it with --engines, one of "
+                    f"{', '.join(str(ref) for ref in refs)}"
+                )
+        found = [
+            Contender(ref, Place(storage, TableFormat(form)))
+            for storage in selection.storages
+            for form in selection.formats
+            for ref in refs
+            if TableFormat(form) in engines.find(ref.name).formats and _possible(bench, storage, TableFormat(form))
+        ]
+        return [*found, *(base.of(one) for one in found)] if base else found
+
+    def _storages(self, bench: Bench) -> list[str]:
+        return list(dict.fromkeys(one.place.storage for one in self.contenders(bench)))
+
+    def _loaded(self, bench: Bench, storage: str) -> Loaded:
+        lake = lakes.storage_lake(bench.services, bench.settings, storage)
+        return load(bench, lake, self.prepared(bench), storage=storage)
+
+    def _measurement(self, bench: Bench, question: Question, contenders: Sequence[Contender]) -> Measurement:
+        return Measurement(
+            name=question.name,
+            entries=tuple(self._entry(bench, question, one) for one in contenders),
+            protocol=bench.profile.protocol,
+            references=question.references,
+            rules=question.rules,
+            tolerance=tolerance(question),
+            evidence=partial(self._evidence, question),
+            witnesses=partial(self._witnesses, question),
+            restart=False,
+        )
+
+    def _entry(self, bench: Bench, question: Question, one: Contender) -> Entry:
+        case = Case(
+            id=self.case_id(question, one),
+            phase=self.name,
+            title=f"{question.name} by {one.ref} on {one.place.title}",
+            engine=one.ref,
+            group=f"{self.prepared(bench).title} on {one.place.title}",
+            row=question.name.upper() if question.name[1:].isdigit() else question.name,
+            column=str(one.ref),
+        )
+        return Entry(
+            case,
+            partial(self.lake, one=one),
+            question.sql(engines.find(one.ref.name)),
+            seat=one.place.key,
+            store=store_service(bench, one.place),
+            against=self.case_id(question, one.against) if one.against else "",
+        )
+
+    def case_id(self, question: Question, one: Contender) -> str:
+        """Such as ``phase3/local/iceberg/q01/duckdb``."""
+        return f"{self.name}/{one.place.key}/{question.name}/{one.ref}"
+
+    def lake(self, bench: Bench, one: Contender) -> Lake:
+        """The lake of a contender, its tables loaded."""
+        place = one.place
+        loaded = self._loaded(bench, place.storage)
+        lake = lakes.storage_lake(bench.services, bench.settings, place.storage)
+        lake = replace(lake, name="_".join([lake.name, place.format, *([BASE] if place.base else [])]))
+        if place.format is TableFormat.PARQUET:
+            files = bench.prepare(f"files/{place.storage}", lambda: data_files(bench, lake, loaded))
+            return replace(lake, format=place.format, files=files)
+        if place.format is TableFormat.DUCKDB:
+            return self._own(bench, one)[0]
+        return lake
+
+    def _own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
+        """A database of DuckDB's own, loaded by the engine that is asked, and what the records keep of it."""
+        return bench.prepare(f"own/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
+
+    def _load_own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
+        workload, database = (
+            self.prepared(bench),
+            bench.data / "duckdb" / one.place.key / str(one.ref) / "tables.duckdb",
+        )
+        shutil.rmtree(database.parent, ignore_errors=True)
+        database.parent.mkdir(parents=True)
+        lake = lakes.storage_lake(bench.services, bench.settings, one.place.storage)
+        own = replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=str(database))
+        written = write(bench, own, workload, one.ref, seat=one.place.key)
+        tables = tuple(TableFacts(name, table.rows) for name, table in workload.tables.items())
+        return own, replace(facts_of(workload, written, tables, one.place.storage), format=TableFormat.DUCKDB)
+
+    def _evidence(self, question: Question, bench: Bench) -> Mapping[str, object]:
+        snapshots = {
+            storage: {
+                name: at for name, at in self._loaded(bench, storage).snapshot_ids.items() if name in question.tables
+            }
+            for storage in self._storages(bench)
+        }
+        return {"snapshots": snapshots}
+
+    def _witnesses(self, question: Question, bench: Bench) -> Mapping[str, Path]:
+        """The answer of DuckDB over the plain files, where it has one."""
+        return bench.prepare(f"witness/{question.name}", lambda: self._witnessed(question, bench))
+
+    def _witnessed(self, question: Question, bench: Bench) -> Mapping[str, Path]:
+        into = bench.file(f"witness-{question.name}")
+        tables = self.prepared(bench).tables
+        views = states.views({name: one.files for name, one in tables.items() if name in question.tables}, {}, {})
+        source, sql = _WITNESS, question.sql(engines.find("duckdb"))
+        if getattr(question.rules, "limit", None) is not None:
+            source, sql = f"full: {_WITNESS}", without_limit(sql)
+        try:
+            bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
+        except LakebenchError:  # then the engines have only each other
+            return {}
+        return {source: into}
+
+
+def data_files(bench: Bench, lake: Lake, loaded: Loaded) -> Mapping[str, tuple[str, ...]]:
+    """Table → the data files of its recorded snapshot, which has no deletes."""
+    return {one.table: tuple(bench.checker.data_files(one.metadata, lake.store)) for one in loaded.snapshots}
+
+
+def store_service(bench: Bench, place: Place) -> str:
+    """The service whose requests count at ``place``; empty where nothing is asked of a store."""
+    if place.format is TableFormat.DUCKDB:
+        return ""
+    return next((one for one in lakes.storage_services(bench.settings, place.storage) if one.startswith("object")), "")
+
+
+def _possible(bench: Bench, storage: str, form: TableFormat) -> bool:
+    """DuckDB's own tables lie on the local file system only."""
+    return form is not TableFormat.DUCKDB or bench.settings.storage(storage).kind == "local"

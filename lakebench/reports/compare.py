@@ -1,0 +1,399 @@
+"""A comparison for people: as sections of a report, on a terminal, and as JSON for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as Grid
+from rich.text import Text
+
+from lakebench import comparison, statistics
+from lakebench.comparison import Comparison, Mean, Row
+from lakebench.records import Run
+from lakebench.reports import html, identity, markdown, plots
+from lakebench.reports.content import (
+    DASH,
+    TIMES,
+    Cell,
+    Document,
+    Paragraph,
+    Part,
+    Plot,
+    Section,
+    Table,
+    cells,
+    ordered,
+    seconds,
+)
+from lakebench.statistics import NO_DIFFERENCE, TOO_SMALL, Ratio
+
+NAME = "compare"
+_WIDTH = 100
+_EXAMPLES = 5
+_SHOWN = 25
+_MARKS = {comparison.REGRESSION: "fail", "slower": "fail", "faster": "pass"}
+_STYLES = {"fail": "red", "pass": "green"}
+_APART = (
+    "Two runs, not interleaved: a slow machine that day looks like a slow engine. An interval has the noise within "
+    "each run, and not what changed between the two. lakebench run … --against interleaves."
+)
+_TURNS = "Base and candidate took turns in one run, each in a process of its own: samples of one turn are a pair."
+_RATIO = (
+    "A ratio is the median time of the {other} divided by that of the {base}: 1.10 is 10 % slower. Its 95 % interval "
+    "is a seeded percentile bootstrap with {resamples:,} resamples of {what}. “{none}” stands where the interval holds "
+    "1, or the ratio lies under the noise floor. Each query is tested for itself at 95 %: of 22 that are the same, "
+    "about one is shown as different by chance. So a single small difference means little, and a regression needs more."
+)
+_RULE = (
+    "A regression is a case that passed and fails, or a query that is more than 10 % slower, where a difference is "
+    "shown and the medians are more than 50 ms apart. A query with fewer than {least} samples a side has no interval "
+    "and is never one. The geometric mean is over the queries that both got right; its interval resamples within each "
+    "query."
+)
+
+
+def write(told: Comparison, folder: Path) -> tuple[Path, Path]:
+    """Write ``compare.md`` and ``compare.html`` into ``folder``; their paths.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    contents = document(told)
+    folder.mkdir(parents=True, exist_ok=True)
+    made = folder / f"{NAME}.md", folder / f"{NAME}.html"
+    made[0].write_text(markdown.render(contents), encoding="utf-8")
+    made[1].write_text(html.render(contents), encoding="utf-8")
+    return made
+
+
+def sections(run: Run) -> list[Section]:
+    """What a run that was made with ``--against`` says of its candidate and base, in one section; none for others."""
+    if not comparison.interleaved(run):
+        return []
+    told = comparison.within(run)
+    parts = [part for section in _sections(told) for part in section.parts]
+    head: list[Part] = [Paragraph(f"{verdict(told)}."), _overview(told), *_drawings(told)]
+    return [Section("Candidate against base", "against", (*head, *parts))]
+
+
+def document(told: Comparison) -> Document:
+    """The comparison as a page."""
+    drawings = _drawings(told)
+    return Document(
+        title="lakebench compare",
+        subtitle=_subtitle(told),
+        verdict=verdict(told),
+        good=not told.worse,
+        overview=_overview(told),
+        plot=drawings[0] if drawings else None,
+        sections=(
+            *([Section("Ratios, drawn", "drawn", tuple(drawings))] if len(drawings) > 1 else []),
+            *_sections(told),
+        ),
+    )
+
+
+def verdict(told: Comparison) -> str:
+    """The comparison in one sentence."""
+    counts = ", ".join(
+        f"{told.counted(one)} {one}"
+        for one in (comparison.REGRESSION, "slower", "faster", NO_DIFFERENCE, TOO_SMALL)
+        if told.counted(one)
+    )
+    compared = f"{len(told.rows)} queries compared" + (f": {counts}" if counts else "")
+    head = "REGRESSION" if told.worse else "NO REGRESSION" if told.rows or told.mended else "NOTHING COMPARED"
+    said = [compared]
+    if told.broken:
+        said.append(f"{len(told.broken)} cases that passed fail")
+    if told.mended:
+        said.append(f"{len(told.mended)} that failed pass")
+    if told.means:
+        said.append(f"geometric mean {_summed(told.means[-1].ratio)}")
+    if told.left:
+        said.append(f"{len(told.left)} cases not compared")
+    return f"{head}: {'; '.join(said)}"
+
+
+def _subtitle(told: Comparison) -> str:
+    if told.interleaved:
+        who = f"Candidate against base within run {told.run.header.run}, {told.run.header.started}"
+    else:
+        base, run = told.base.header, told.run.header
+        who = f"RUN {run.run}, {run.started}, against BASE {base.run}, {base.started}"
+    derived = [identity.DERIVED] if any(one.dataset.startswith("tpch") for one in told.run.datasets) else []
+    return ". ".join([who, *derived])
+
+
+def _sections(told: Comparison) -> list[Section]:
+    made = [
+        Section("Regressions", "regressions", tuple(_regressions(told))),
+        Section("Query by query", "ratios", tuple(_ratios(told.rows))),
+        Section("Over the queries", "means", (_means(told.means),) if told.means else ()),
+        Section("Cold, for information", "cold-ratios", tuple(_ratios(told.cold))),
+        Section("What differs between the two", "differences", (_differences(told),)),
+        Section("Not compared", "left", (_left(told),) if told.left else ()),
+        Section("How it was compared", "compared", (*map(Paragraph, _method(told)), _floors(told))),
+    ]
+    return [one for one in made if one.parts]
+
+
+def _overview(told: Comparison) -> Table:
+    head = (
+        "engine",
+        "compared",
+        comparison.REGRESSION,
+        "slower",
+        "faster",
+        NO_DIFFERENCE,
+        TOO_SMALL,
+        "geometric mean",
+        "noise floor",
+    )
+    engines = dict.fromkeys(row.engine for row in told.rows)
+    rows = []
+    for engine in engines:
+        own = [row for row in told.rows if row.engine == engine]
+        counts = Counter(row.verdict for row in own)
+        mean = [one for one in told.means if one.engine == engine][-1]
+        rows.append(
+            (
+                Cell(engine),
+                Cell(str(len(own))),
+                *(Cell(str(counts[one])) for one in head[2:7]),
+                _ratio_cell(mean.ratio),
+                Cell(f"{told.floors[engine].value:.1%}"),
+            )
+        )
+    return Table("Engine by engine, warm", head, tuple(rows), layout="figures")
+
+
+def _regressions(told: Comparison) -> list[Part]:
+    made: list[Part] = []
+    if told.broken:
+        made.append(_changes("Passed, and fails", told.broken))
+    if told.regressions:
+        made.append(_table("Slower by more than 10 % and 50 ms", told.regressions, named=True))
+    made = made or [Paragraph("None.")]
+    return [*made, _changes("Failed, and passes", told.mended)] if told.mended else made
+
+
+def _changes(caption: str, changes: Sequence[comparison.Change]) -> Table:
+    rows = tuple(cells(one.case, one.base.value, one.other.value, one.reason) for one in changes)
+    return Table(caption, ("case", "was", "is", "reason"), rows)
+
+
+def _ratios(rows: Sequence[Row]) -> list[Part]:
+    return [_table(f"{engine}, {group}" if group else engine, own) for (engine, group), own in _grouped(rows).items()]
+
+
+def _grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
+    """By engine and group, the queries in their order."""
+    found: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        found.setdefault((row.engine, row.group), []).append(row)
+    for own in found.values():
+        order = ordered(row.query for row in own)
+        own.sort(key=lambda row: order.index(row.query))
+    return found
+
+
+def _table(caption: str, rows: Sequence[Row], *, named: bool = False) -> Table:
+    head = ("case" if named else "query", "base s", "this s", "ratio", "95 % interval", "n", "verdict")
+    lines = tuple(
+        (
+            Cell(f"{row.case} ({row.kind})" if named else row.query),
+            Cell(seconds(row.base_s)),
+            Cell(seconds(row.other_s)),
+            Cell(f"{row.ratio.ratio:.3f}"),
+            Cell(_interval(row.ratio)),
+            Cell(_n(row)),
+            Cell(row.verdict, _MARKS.get(row.verdict, "")),
+        )
+        for row in rows
+    )
+    return Table(caption, head, lines, layout="figures")
+
+
+def _n(row: Row) -> str:
+    ours, theirs = len(row.base), len(row.other)
+    return str(ours) if ours == theirs else f"{ours}, {theirs}"
+
+
+def _interval(ratio: Ratio) -> str:
+    if ratio.interval is None:
+        return TOO_SMALL
+    return f"{ratio.interval.low:.3f} {DASH} {ratio.interval.high:.3f}"
+
+
+def _times(ratio: Ratio) -> str:
+    return f"{TIMES} {ratio.ratio:.3f} ({_interval(ratio)})"
+
+
+def _summed(ratio: Ratio) -> str:
+    return f"{_times(ratio)}, {ratio.verdict}" if ratio.interval else _times(ratio)
+
+
+def _ratio_cell(ratio: Ratio) -> Cell:
+    return Cell(_times(ratio), _MARKS.get(ratio.verdict, ""))
+
+
+def _means(means: Sequence[Mean]) -> Table:
+    rows = tuple(
+        (
+            Cell(one.engine or "all engines"),
+            Cell(one.group or "all"),
+            Cell(str(one.queries)),
+            Cell(f"{one.ratio.ratio:.3f}"),
+            Cell(_interval(one.ratio)),
+            Cell(one.ratio.verdict, _MARKS.get(one.ratio.verdict, "")),
+        )
+        for one in means
+    )
+    head = ("engine", "of", "queries that both got right", "geometric mean of ratios", "95 % interval", "verdict")
+    return Table("Geometric means of the warm ratios", head, rows, layout="figures")
+
+
+def _differences(told: Comparison) -> Table:
+    notes = (
+        ("These may explain a ratio, or be what was to be compared.",)
+        if told.differences
+        else ("Nothing that the records tell of.",)
+    )
+    return Table(
+        "What is not the same", ("what", "base", "this"), tuple(cells(*one) for one in told.differences), notes
+    )
+
+
+def _left(told: Comparison) -> Table:
+    found: dict[str, list[comparison.Left]] = {}
+    for one in told.left:
+        found.setdefault(one.why, []).append(one)
+    rows = tuple(cells(why, len(cases), _examples(cases)) for why, cases in found.items())
+    return Table("Cases without a comparison", ("why", "cases", "which"), rows)
+
+
+def _examples(cases: Sequence[comparison.Left]) -> str:
+    said = [f"{one.case} ({one.detail})" if one.detail else one.case for one in cases[:_EXAMPLES]]
+    return "; ".join([*said, *([f"and {len(cases) - _EXAMPLES} more"] if len(cases) > _EXAMPLES else [])])
+
+
+def _method(told: Comparison) -> tuple[str, ...]:
+    sides = {"base": "base", "other": "candidate"} if told.interleaved else {"base": "BASE", "other": "RUN"}
+    what = "the pairs" if told.interleaved else "each run for itself"
+    return (
+        _TURNS if told.interleaved else _APART,
+        _RATIO.format(**sides, what=what, resamples=statistics.RESAMPLES, none=NO_DIFFERENCE),
+        _RULE.format(least=statistics.MIN_INTERVAL),
+    )
+
+
+def _floors(told: Comparison) -> Table:
+    rows = tuple(cells(engine, f"{one.value:.1%}", one.cases, one.how) for engine, one in told.floors.items())
+    return Table("Noise floors", ("engine", "floor", "queries", "how it was made"), rows)
+
+
+def _drawings(told: Comparison) -> list[Plot]:
+    return [_drawing(engine, group, rows) for (engine, group), rows in _grouped(told.rows).items()]
+
+
+def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
+    lines = [
+        plots.Ratio(
+            row.query,
+            row.ratio.ratio,
+            (row.ratio.interval.low, row.ratio.interval.high) if row.ratio.interval else None,
+            row.ratio.differs,
+        )
+        for row in rows
+    ]
+    said = "; ".join(f"{row.query} {row.ratio.ratio:.2f}, {row.verdict}" for row in rows)
+    name = f"{engine}, {group}" if group else engine
+    return Plot(
+        f"Ratios of {name}, warm: 95 % intervals, lines at 1 and 1.10",
+        said,
+        partial(plots.ratios, lines, comparison.THRESHOLD),
+    )
+
+
+def show(told: Comparison, console: Console, made: Sequence[Path]) -> None:
+    """Print the comparison on ``console``, within 100 columns; ``made`` are the files to read on."""
+    width = min(console.width, _WIDTH)
+    console.print(Text(verdict(told), style="bold red" if told.worse else "bold green"), width=width)
+    if not told.interleaved:
+        console.print(Text(_APART, style="yellow"), width=width)
+    shown = [row for row in (*told.rows, *told.cold) if row.ratio.differs]
+    tables = [_overview(told)] if told.rows else []
+    if told.broken:
+        tables.append(_changes("Passed, and fails", told.broken))
+    if shown:
+        tables.append(_table("Where a difference is shown", shown, named=True))
+    if told.differences:
+        tables.append(_differences(told))
+    for table in tables:
+        console.print(_grid(table), width=width)
+        if len(table.rows) > _SHOWN:
+            console.print(Text(f"… and {len(table.rows) - _SHOWN} more: see the report"))
+    for why, count in Counter(one.why for one in told.left).items():
+        console.print(Text(f"not compared: {count} cases {why}", style="dim"), width=width)
+    for path in made:
+        console.print(Text(str(path)), soft_wrap=True)
+
+
+def _grid(content: Table) -> Grid:
+    table = Grid(
+        title=content.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
+    for number, head in enumerate(content.head):
+        right = number and content.layout == "figures"
+        table.add_column(Text(head), justify="right" if right else "left", overflow="fold")
+    for row in content.rows[:_SHOWN]:
+        table.add_row(*(Text(cell.text, style=_STYLES.get(cell.mark, "")) for cell in row))
+    return table
+
+
+def to_json(told: Comparison) -> dict[str, Any]:
+    """The comparison as JSON values; times are in seconds, ratios are this divided by base."""
+    return {
+        "base": told.base.header.run,
+        "run": told.run.header.run,
+        "interleaved": told.interleaved,
+        "worse": told.worse,
+        "verdict": verdict(told),
+        "rows": [_row_json(row) for row in (*told.rows, *told.cold)],
+        "means": [
+            {"engine": one.engine, "group": one.group, "queries": one.queries, **_ratio_json(one.ratio)}
+            for one in told.means
+        ],
+        "floors": {engine: asdict(one) for engine, one in told.floors.items()},
+        "broken": [asdict(one) for one in told.broken],
+        "mended": [asdict(one) for one in told.mended],
+        "left": [asdict(one) for one in told.left],
+        "differences": [{"what": what, "base": base, "run": run} for what, base, run in told.differences],
+    }
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "case": row.case,
+        "engine": row.engine,
+        "group": row.group,
+        "query": row.query,
+        "kind": row.kind,
+        "base_s": row.base_s,
+        "run_s": row.other_s,
+        "samples": [len(row.base), len(row.other)],
+        **_ratio_json(row.ratio),
+        "verdict": row.verdict,
+    }
+
+
+def _ratio_json(ratio: Ratio) -> dict[str, Any]:
+    interval = [ratio.interval.low, ratio.interval.high] if ratio.interval else None
+    return {"ratio": ratio.ratio, "interval": interval, "floor": ratio.floor, "verdict": ratio.verdict}

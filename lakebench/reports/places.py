@@ -1,0 +1,86 @@
+"""What storage and table format cost each engine: the same queries at two places of one run, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from lakebench import statistics
+from lakebench.comparison import COLD, WARM
+from lakebench.model import Sample
+from lakebench.places import Asked, Place, ratio, verified
+from lakebench.records import Run
+from lakebench.reports.content import DASH, TIMES, Cell, Part, Table
+
+
+def parts(run: Run) -> list[Part]:
+    """Formats against Iceberg on each storage, then storages against the first, format by format."""
+    known = verified(run.cases)
+    made: list[Part] = []
+    for storage in dict.fromkeys(place.storage for place in known):
+        own = [place for place in known if place.storage == storage]
+        made += _table(f"What Iceberg costs on {storage}: Iceberg divided by", known, own, Place(storage, "iceberg"))
+    for form in dict.fromkeys(place.format for place in known):
+        own = [place for place in known if place.format == form]
+        made += _storages(known, own)
+    return made
+
+
+def _table(caption: str, known: Mapping[Place, Asked], places: list[Place], top: Place) -> list[Part]:
+    """``top`` divided by each of the other ``places``, warm, an engine a row."""
+    others = [one for one in places if one != top]
+    if top not in known or not others:
+        return []
+    engines = list(dict.fromkeys(engine for engine, _ in known[top]))
+    rows = tuple(
+        (Cell(engine), *(Cell(_ratio(known[other], known[top], engine, WARM)) for other in others))
+        for engine in engines
+    )
+    said = (
+        "Geometric mean over the queries that both got right, of warm medians paired by round, with a 95 % interval. "
+        "Plain Parquet is the very data files of the Iceberg tables; DuckDB's own tables hold the same rows."
+    )
+    return [Table(caption, ("engine", *(one.format for one in others)), rows, (said,), "figures")]
+
+
+def _storages(known: Mapping[Place, Asked], places: list[Place]) -> list[Part]:
+    """Each of the other storages divided by the first, cold and warm, with the requests that explain it."""
+    first, *others = places
+    if not others:
+        return []
+    rows = []
+    for other in others:
+        for engine in dict.fromkeys(engine for engine, _ in known[other]):
+            cold, warm = (_ratio(known[first], known[other], engine, kind) for kind in (COLD, WARM))
+            asked = [_requests(known[other], engine, kind) for kind in (COLD, WARM)]
+            rows.append((Cell(f"{engine} on {other.storage}"), Cell(cold), Cell(warm), *map(Cell, asked)))
+    head = ("engine and storage", f"cold, divided by {first.storage}", f"warm, divided by {first.storage}",
+            "cold: requests a query", "warm: requests a query")  # fmt: skip
+    notes = ("Geometric means over the queries that both got right; requests are means over these queries.",)
+    return [Table(f"What storage costs, tables in {first.format}", head, tuple(rows), notes, "figures")]
+
+
+def _ratio(base: Asked, other: Asked, engine: str, kind: str) -> str:
+    """``other`` divided by ``base`` over the engine's queries, in words."""
+    found = ratio(base, other, engine, kind)
+    if found is None:
+        return DASH
+    told, queries = found
+    bounds = told.interval
+    said = "" if bounds is None else f" ({bounds.low:.2f} {DASH} {bounds.high:.2f})"
+    none = f", {statistics.NO_DIFFERENCE}" if bounds is not None and not told.differs else ""
+    return f"{TIMES} {told.ratio:.2f}{said}{none}, {queries} queries"
+
+
+def _requests(records: Asked, engine: str, kind: str) -> str:
+    told = [dict(one.requests or {}) for one in _samples(records, engine, kind) if one.requests is not None]
+    if not told:
+        return "not had"
+    names = sorted({name for one in told for name in one})
+    means = (f"{name} {sum(one.get(name, 0) for one in told) / len(told):.3g}" for name in names)
+    return ", ".join(means) or "none"
+
+
+def _samples(records: Asked, engine: str, kind: str) -> Iterator[Sample]:
+    for (name, _), record in records.items():
+        if name == engine:
+            yield from (one for one in record.samples if one.kind == kind)

@@ -1,0 +1,89 @@
+"""The load, power and throughput tests of TPC-H, as their records have them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from lakebench.model import Outcome, Record
+from lakebench.records import Run
+from lakebench.reports.content import DASH, Cell, Part, Table, label, mark, seconds, size
+
+_METRICS = ("power_at_size", "throughput_at_size", "qphh_at_size")
+_NOTE = (
+    "Derived from TPC-H, not comparable to published TPC-H results. Power@Size, Throughput@Size and QphH@Size as "
+    "clauses 5.4.1 to 5.4.3 compute them, in queries per hour times the scale factor; one run each. Each engine loads "
+    "tables of its own; RF1 and RF2 are commits to Iceberg. Each stream is a worker of its own with the engine's full "
+    "limits."
+)
+
+
+def parts(run: Run) -> list[Part]:
+    """A table of the metrics, and one of the intervals, for each storage."""
+    tests = [one for one in run.cases if one.group.startswith("TPC-H tests on ")]
+    made: list[Part] = []
+    for group in dict.fromkeys(one.group for one in tests):
+        own = [one for one in tests if one.group == group]
+        made.append(_metrics(group, own))
+        if any(one.row == "power" and one.outcome is Outcome.PASS for one in own):
+            made.append(_intervals(group, own))
+    return made
+
+
+def _metrics(group: str, own: list[Record]) -> Table:
+    by_engine: dict[str, dict[str, Record]] = {}
+    for record in own:
+        by_engine.setdefault(record.engine, {})[record.row] = record
+    head = ("engine", "load s", "load peak", "bytes", "files", "Power@Size", "Throughput@Size", "QphH@Size", "streams")
+    rows = tuple((Cell(engine), *_row(tests)) for engine, tests in by_engine.items())
+    return Table(group, head, rows, (_NOTE,), "figures")
+
+
+def _row(tests: Mapping[str, Record]) -> list[Cell]:
+    load = tests["load"]
+    told = load.evidence
+    cells = (
+        [Cell(label(load.outcome), mark(load.outcome)), *[Cell(DASH)] * 3]
+        if load.outcome is not Outcome.PASS
+        else [
+            Cell(_seconds(told["load_seconds"])),
+            Cell(size(told["peak_bytes"])),
+            Cell(size(told["bytes"])),
+            Cell(str(told["files"])),
+        ]
+    )
+    for name, row in zip(_METRICS, ("power", "throughput", "throughput"), strict=True):
+        cells.append(_metric(tests.get(row), name))
+    throughput = tests.get("throughput")
+    streams = throughput.evidence.get("streams") if throughput else None
+    return [*cells, Cell(DASH if streams is None else str(streams))]
+
+
+def _metric(record: Record | None, name: str) -> Cell:
+    if record is None:
+        return Cell("not asked")
+    if record.outcome is not Outcome.PASS:
+        return Cell(label(record.outcome), mark(record.outcome))
+    value = record.evidence.get(name)
+    return Cell(DASH if value is None else f"{value:,.0f}")
+
+
+def _seconds(value: Any) -> str:
+    return seconds(value) if isinstance(value, int | float) else str(value)
+
+
+def _intervals(group: str, own: list[Record]) -> Table:
+    """Seconds of RF1, RF2 and the 22 queries of stream 0, and how long the throughput test's refreshes took."""
+    power = {one.engine: one.evidence["seconds"] for one in own if one.row == "power" and one.outcome is Outcome.PASS}
+    names = list(dict.fromkeys(name for told in power.values() for name in told))
+    names.sort(key=lambda name: (not name.startswith("RF"), name))
+    rows = tuple(
+        (Cell(name), *(Cell(_seconds(told[name]) if name in told else DASH) for told in power.values()))
+        for name in names
+    )
+    notes = ("One run each, by the worker's clock. The queries ran in the order of stream 0, between RF1 and RF2.",)
+    return Table(f"{group}: intervals of the power test, seconds", ("", *power), rows, notes, "figures")
+
+
+def _interval(told: Mapping[str, float], name: str) -> str:
+    return _seconds(told[name]) if name in told else DASH

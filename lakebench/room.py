@@ -1,0 +1,56 @@
+"""Room on the disk: what a run will write, told and checked before it starts."""
+
+from __future__ import annotations
+
+import shutil
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from lakebench.errors import UsageError
+
+
+@dataclass(frozen=True)
+class Need:
+    """``bytes`` that will be written below ``folder``, and what they are."""
+
+    what: str
+    folder: Path
+    bytes: int
+
+
+def check(needs: Iterable[Need]) -> str:
+    """One line that says what the run needs and what is free; needs on one device are added up.
+
+    Raises:
+        UsageError: a device has not that much room.
+    """
+    by_device: dict[int, list[Need]] = defaultdict(list)
+    for need in needs:
+        by_device[_there(need.folder).stat().st_dev].append(need)
+    told = []
+    for group in by_device.values():
+        total, free = sum(need.bytes for need in group), shutil.disk_usage(_there(group[0].folder)).free
+        listed = ", ".join(f"{need.what} {size(need.bytes)}" for need in group)
+        if free < total:
+            raise UsageError(
+                f"this run needs about {size(total)} below {group[0].folder} ({listed}), and {size(free)} are free: "
+                "make room, take a smaller --sf, fewer --storage or --formats, or name other folders with --output and "
+                "LAKEBENCH_CACHE"
+            )
+        told.append(f"disk: needs about {size(total)} ({listed}), {size(free)} are free")
+    return "; ".join(told)
+
+
+def size(count: int) -> str:
+    """``count`` bytes in the unit that people use."""
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"  # noqa: PLR2004 - a gigabyte
+
+
+def _there(folder: Path) -> Path:
+    """``folder``, or the nearest one above it that exists."""
+    folder = folder.absolute()
+    while not folder.exists():
+        folder = folder.parent
+    return folder

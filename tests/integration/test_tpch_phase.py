@@ -1,0 +1,180 @@
+"""Phase 3 as a user runs it: storages, formats, the tests of TPC-H, comparison, resume, and no room on the disk."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lakebench import records
+from lakebench.model import Outcome
+from lakebench.records import Run
+
+QUICK = ("--profile", "quick")
+
+
+def lakebench(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "lakebench", *argv]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400, check=False)
+
+
+def only_run(folder: Path) -> Run:
+    (made,) = (folder / "runs").iterdir()
+    assert records.check(made / records.FILE) > 0
+    return records.read(made)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two storages and every format, by engines that start fast."""
+    folder = tmp_path_factory.mktemp("places")
+    argv = ["--engines", "duckdb,polars", "--storage", "local,simulated-gcs", "--repeat", "1"]
+    told = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
+    assert told.returncode == 0, told.stderr + told.stdout
+    return only_run(folder)
+
+
+@pytest.mark.integration
+def test_every_place_is_asked_and_right(places: Run) -> None:
+    assert {case.outcome for case in places.cases} == {Outcome.PASS}
+    at = {case.case.split("/", 1)[1].rpartition("/q")[0] for case in places.cases}
+    assert at == {"local/iceberg", "local/parquet", "local/duckdb", "simulated-gcs/iceberg", "simulated-gcs/parquet"}
+    assert len(places.cases) == 22 * (1 + 4 * 2)
+    assert all(
+        case.evidence["checked_against"] == ["postgresql", "duckdb"] for case in places.cases if "q01" in case.case
+    )
+
+
+@pytest.mark.integration
+def test_the_far_store_is_slower_and_its_requests_count(places: Run) -> None:
+    known = {case.case: case for case in places.cases}
+    near, far = (known[f"phase3/{storage}/iceberg/q06/polars"] for storage in ("local", "simulated-gcs"))
+    assert far.samples[-1].ns > near.samples[-1].ns
+    assert not near.samples[-1].requests
+    assert sum((far.samples[-1].requests or {}).values()) > 0
+
+
+@pytest.mark.integration
+def test_the_records_say_where_tables_lie(places: Run) -> None:
+    assert {(one.storage, one.format) for one in places.datasets} == {
+        ("local", "iceberg"),
+        ("local", "duckdb"),
+        ("simulated-gcs", "iceberg"),
+    }
+    simulated = next(one for one in places.services if one.service == "object-store@simulated-gcs")
+    assert any("latency" in key for key in simulated.settings)
+
+
+@pytest.mark.integration
+def test_the_report_says_what_storage_and_format_cost(places: Run) -> None:
+    report = (places.path.parent / "report.md").read_text()
+    assert "What Iceberg costs on local" in report
+    assert "What storage costs" in report
+    assert {claim.claim for claim in places.claims} == {"C6", "C7"}
+    assert not (places.path.parent / "lake").exists()
+
+
+@pytest.fixture(scope="module")
+def trial(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Load, power and throughput tests, another engine reading along."""
+    folder = tmp_path_factory.mktemp("trial")
+    argv = ["--engines", "duckdb,polars", "--tests", "power,throughput"]
+    told = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
+    assert told.returncode == 0, told.stderr + told.stdout
+    return only_run(folder)
+
+
+@pytest.mark.integration
+def test_the_metrics_are_the_specifications(trial: Run) -> None:
+    known = {case.case: case for case in trial.cases}
+    power, throughput = (known[f"phase3/local/{test}/duckdb"] for test in ("power", "throughput"))
+    assert (power.outcome, throughput.outcome) == (Outcome.PASS, Outcome.PASS), power.reason + throughput.reason
+    seconds = power.evidence["seconds"]
+    assert len(seconds) == 24
+    least = max(value for name, value in seconds.items() if name.startswith("Q")) / 1000
+    raised = [max(value, least) if name.startswith("Q") else value for name, value in seconds.items()]
+    mean = math.exp(sum(map(math.log, raised)) / 24)
+    assert power.evidence["power_at_size"] == pytest.approx(3600 * 0.01 / mean, rel=1e-4)
+    told = throughput.evidence
+    expected = told["streams"] * 22 * 3600 / told["elapsed_seconds"] * 0.01
+    assert told["throughput_at_size"] == pytest.approx(expected, rel=1e-4)
+    assert told["qphh_at_size"] == pytest.approx(math.sqrt(expected * power.evidence["power_at_size"]), rel=1e-4)
+    assert len(told["states_seen"]) == told["streams"] * 22
+
+
+@pytest.mark.integration
+def test_after_each_refresh_another_engine_agrees(trial: Run) -> None:
+    known = {case.case: case for case in trial.cases}
+    for point in ("rf1", "rf2"):
+        assert known[f"phase3/local/{point}/duckdb→polars"].outcome is Outcome.PASS
+    assert known["phase3/local/load/polars"].outcome in {Outcome.PASS, Outcome.UNAVAILABLE}
+
+
+@pytest.mark.integration
+def test_a_killed_load_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    argv = ["run", "phase3", *QUICK, "--engines", "duckdb", "--repeat", "1", "--formats", "iceberg"]
+    run = subprocess.Popen([sys.executable, "-m", "lakebench", *argv], cwd=tmp_path, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("runs/*/lake/**/partsupp/**/*.parquet")):
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.02)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert not records.read(folder).cases
+    time.sleep(3)  # the reaper ends the servers
+    told = lakebench("run", "--resume", folder.name, cwd=tmp_path)
+    assert told.returncode == 0, told.stderr + told.stdout
+    again = records.read(folder)
+    assert {case.outcome for case in again.cases} == {Outcome.PASS}
+    assert len(again.cases) == 22
+    assert again.datasets[0].load_seconds is None  # a part is of the first try
+
+
+@pytest.mark.integration
+def test_the_same_engine_against_itself(tmp_path: Path) -> None:
+    argv = [*QUICK, "--engines", "duckdb", "--against", "duckdb", "--repeat", "5", "--formats", "iceberg"]
+    told = lakebench("run", "phase3", *argv, cwd=tmp_path)
+    assert told.returncode in {0, 1}, told.stderr + told.stdout
+    run = only_run(tmp_path)
+    bases = [case for case in run.cases if "base_of" in case.evidence]
+    assert len(bases) == 22 == len(run.cases) - 22
+    compared = lakebench("compare", run.header.run, "--json", cwd=tmp_path)
+    assert compared.returncode == told.returncode, compared.stderr + compared.stdout
+    assert json.loads(compared.stdout)
+
+
+def test_no_room_on_the_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
+    told = lakebench("run", "phase3", "--sf", "1000000", cwd=tmp_path)
+    assert told.returncode == 2
+    assert "needs about" in told.stderr
+    assert "are free" in told.stderr
+    assert "Traceback" not in told.stderr
+
+
+@pytest.mark.parametrize(
+    ("argv", "words"),
+    [
+        (["phase3", "--storage", "locl"], "did you mean local"),
+        (["phase3", "--formats", "parket"], "did you mean parquet"),
+        (["phase3", "--tests", "powr"], "did you mean power"),
+        (["phase3", "--against", "duckbd"], "duckdb"),
+        (["workload"], "needs a folder"),
+        (["workload", "./nowhere"], "no such file"),
+        (["phase3", "./nowhere"], "takes no path"),
+        (["phase3", "--storage", "gcs"], "bucket"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(tmp_path: Path, argv: list[str], words: str) -> None:
+    told = lakebench("run", *argv, cwd=tmp_path)
+    assert told.returncode == 2, told.stderr
+    assert words in told.stderr
+    assert "Traceback" not in told.stderr
