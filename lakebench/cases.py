@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import accepted, engines, resources
-from lakebench.answers import Rules
+from lakebench.answers import FULL, Rules
 from lakebench.bench import Bench
 from lakebench.checker import Agreed, Checked
 from lakebench.comparison import undecided
@@ -20,6 +20,8 @@ from lakebench.measure import Meter, Protocol
 from lakebench.model import EngineRef, Lake, Outcome, Record, Sample
 
 Evidence = Mapping[str, Any]
+_WITNESS = "duckdb"  # the engine that the witness is
+_NO_MAJORITY = "cannot be verified: there is no reference answer, and no majority of engines"
 _STEP = 5  # samples more at a time, while a comparison is undecided
 
 
@@ -148,6 +150,7 @@ class _Course:
     evidence: dict[str, Any] = field(default_factory=dict)
     error: LakebenchError | None = None
     answer: Path | None = None
+    known: Mapping[str, Path] = field(default_factory=dict)
     busy: float = 0.0
 
 
@@ -190,7 +193,6 @@ class Measurement(Block):
             if number == 0 and not self.references:
                 self._agree(bench, [course for course in courses if course.error is None])
         for course in courses:
-            course.evidence.pop("first", None)
             against = {"base_of": course.entry.against} if course.entry.against else {}
             evidence = {
                 "sql": course.entry.sql,
@@ -248,9 +250,8 @@ class Measurement(Block):
             course.samples.clear()
 
     def _verify(self, bench: Bench, course: _Course, path: Path) -> None:
-        """Hold one answer against the references, or where there are none against the engine's own first one."""
-        first = course.evidence.get("first")
-        known = self.references or ({"its own verified first answer": first} if first else {})
+        """Hold one answer against the references, or where there are none against what the engines agreed on."""
+        known = self.references or course.known
         if known:
             evidence = same(bench.checker.answer(path, known, self.rules))
             course.evidence |= evidence if self.references else {}
@@ -261,35 +262,48 @@ class Measurement(Block):
         An engine has one vote, however many lakes it was asked on; its other answers are held against the majority's.
         """
         voters = {_family(course): course for course in reversed(courses)}
+        witnesses = self._witnesses(bench, voters)
+        if witnesses and len(voters) > 1:
+            voters.pop(_WITNESS, None)  # the witness has its vote
         told = {name: course.answer for name, course in voters.items() if course.answer}
-        agreed = bench.checker.agree({**told, **self._witnesses(bench, voters)}, self.rules)
-        right = next((course.answer for name, course in voters.items() if name in agreed.verified), None)
+        agreed = bench.checker.agree({**told, **witnesses}, self.rules)
+        right = {name: path for name, path in {**told, **witnesses}.items() if name in agreed.verified}
         for course in courses:
             name = _family(course)
-            others = [other for other in agreed.verified if other != name]
-            if voters[name] is not course and right is not None:
-                self._hold(bench, course, right, others or [name])
-            elif name in agreed.verified:
-                course.evidence |= {"checked_against": others, "first": course.answer}
-            else:
+            course.known = _known(right, name)
+            if voters.get(name) is course and name not in agreed.verified:
                 course.error = _unverified(name, agreed)
                 course.samples.clear()
+            elif voters.get(name) is course:
+                course.evidence |= {"checked_against": [other for other in agreed.verified if other != name]}
+            else:
+                self._hold(bench, course, list(right))
 
     def _witnesses(self, bench: Bench, voters: Mapping[str, _Course]) -> Mapping[str, Path]:
-        """The witnesses, where their engine has no vote yet, or one vote would be all there is."""
-        if len(voters) > 1 and "duckdb" in voters:
+        """The witnesses, where their engine has no vote, or one vote would be all there is, or they know more rows."""
+        if len(voters) > 1 and _WITNESS in voters and not self.rules.is_cut:
             return {}
         return self.witnesses(bench)
 
-    def _hold(self, bench: Bench, course: _Course, right: Path, sources: list[str]) -> None:
+    def _hold(self, bench: Bench, course: _Course, sources: list[str]) -> None:
         """Hold one answer against the one that the engines ``sources`` gave."""
-        try:
-            found = same(bench.checker.answer(course.answer or right, {", ".join(sources): right}, self.rules))
-        except WrongAnswer as error:
-            course.error = error
-            course.samples.clear()
+        if not course.known:
+            course.error = EngineUnavailable(_NO_MAJORITY)
         else:
-            course.evidence |= {**found, "checked_against": sources, "first": course.answer}
+            try:
+                found = same(bench.checker.answer(course.answer or Path(), course.known, self.rules))
+                course.evidence |= {**found, "checked_against": sources}
+            except WrongAnswer as error:
+                course.error = error
+        if course.error is not None:
+            course.samples.clear()
+
+
+def _known(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:
+    """What further answers of the engine ``name`` are held against: a full answer, or one of the verified ones."""
+    full = {source: path for source, path in right.items() if source.startswith(FULL)}
+    others = {source: path for source, path in right.items() if source != name}
+    return full or dict(list((others or right).items())[:1])
 
 
 def _family(course: _Course) -> str:
@@ -302,9 +316,7 @@ def _unverified(name: str, agreed: Agreed) -> LakebenchError:
     if name in agreed.unreadable:
         return WrongAnswer(agreed.unreadable[name])
     if not agreed.verified:
-        return EngineUnavailable(
-            "cannot be verified: no reference answer at this scale factor, and no majority of engines"
-        )
+        return EngineUnavailable(_NO_MAJORITY)
     diff = agreed.diffs[name]
     return WrongAnswer(f"differs from {', '.join(agreed.verified)}: {diff['message']}", diff=_told(diff))
 

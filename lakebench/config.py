@@ -333,7 +333,7 @@ def _check_names(file: Path, settings: Settings) -> None:
         ("services", settings.services, SERVICES),
     ):
         for name in given:
-            if name not in known:
+            if (name.partition("@")[0] if kind == "services" else name) not in known:
                 near = difflib.get_close_matches(name, list(known), n=1)
                 hint = f"did you mean {near[0]}? " if near else ""
                 raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(known)}")

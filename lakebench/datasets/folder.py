@@ -71,7 +71,7 @@ def workload(path: Path, progress: Progress) -> Workload:
     tables = {name: _table(name, files) for name, files in found.items()}
     return Workload(
         name="own",
-        title=f"{path.resolve().name}, your own tables and queries",
+        title=f"Queries of {path.resolve().name}",
         tables=tables,
         questions=tuple(_question(query) for query in queries),
         content_hash=_content_hash(tables, progress),

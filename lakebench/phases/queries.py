@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from lakebench import config, engines
+from lakebench.answers import FULL
 from lakebench.bench import BASE, Bench
 from lakebench.cases import Block, Case, Entry, Measurement
 from lakebench.config import Settings
@@ -282,8 +283,8 @@ class Queries(Phase):
         tables = self.prepared(bench).tables
         views = states.views({name: one.files for name, one in tables.items() if name in question.tables}, {}, {})
         source, sql = _WITNESS, question.sql(engines.find("duckdb"))
-        if getattr(question.rules, "limit", None) is not None:
-            source, sql = f"full: {_WITNESS}", without_limit(sql)
+        if question.rules.is_cut:
+            source, sql = f"{FULL}{_WITNESS}", without_limit(sql)
         try:
             bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
         except LakebenchError:  # then the engines have only each other

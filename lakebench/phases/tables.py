@@ -222,4 +222,5 @@ def read(bench: Bench, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
 def tolerance(question: Question) -> str:
     """The rules that the answer's columns are compared by, in words."""
     kinds = {"exact": True, "average": bool(question.rules.average), "ratio": bool(question.rules.ratio)}
-    return "; ".join(f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used)
+    told = [f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used]
+    return "; ".join([*told, *([question.rules.cut_text] if question.rules.is_cut else [])])

@@ -127,8 +127,7 @@ def _subtitle(told: Comparison) -> str:
     else:
         base, run = told.base.header, told.run.header
         who = f"RUN {run.run}, {run.started}, against BASE {base.run}, {base.started}"
-    derived = [identity.DERIVED] if any(one.dataset.startswith("tpch") for one in told.run.datasets) else []
-    return ". ".join([who, *derived])
+    return ". ".join([who, *identity.derived(told.run)])
 
 
 def _sections(told: Comparison) -> list[Section]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.records import Claim, Run
+from lakebench.records import Claim, Dataset, Run
 from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 
@@ -44,11 +44,14 @@ def verdict(run: Run) -> tuple[str, bool]:
 
 
 def _subtitle(run: Run) -> str:
-    data = [
-        f"{one.dataset} scale factor {one.scale_factor} written by {one.writer or 'unknown'}" for one in run.datasets
-    ]
-    derived = [identity.DERIVED] if any(one.dataset.startswith("tpch") for one in run.datasets) else []
-    return ". ".join([f"Run {run.header.run}, {run.header.started}", *data, *derived])
+    data = [_written(one) for one in run.datasets]
+    return ". ".join([f"Run {run.header.run}, {run.header.started}", *data, *identity.derived(run)])
+
+
+def _written(one: Dataset) -> str:
+    size = "" if one.scale_factor == "none" else f" scale factor {one.scale_factor}"
+    where = f" to {one.storage} as {one.format}" if one.storage else ""
+    return f"{one.dataset}{size} written{where} by {one.writer or 'unknown'}"
 
 
 def _sections(run: Run) -> list[Section]:

@@ -9,7 +9,10 @@ from lakebench import statistics
 from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
 from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size
 
-DERIVED = "Derived from TPC-H, not comparable to published TPC-H results."
+_DERIVED = {
+    "tpch": "Derived from TPC-H, not comparable to published TPC-H results",
+    "clickbench": "Derived from ClickBench, not comparable to published ClickBench results",
+}
 _OUTCOMES = (
     "Outcomes. PASS: the answer was checked and is right. FAIL is one of WRONG (an answer, and not the right one), "
     "REFUSED (the engine said no), CRASH (process or server died), TIMEOUT, OUT_OF_MEMORY. UNAVAILABLE: it did not run "
@@ -165,9 +168,14 @@ def _limits(run: Run) -> tuple[tuple[Cell, ...], ...]:
         "Engines": "each with the settings shown, which are not tuned: a default may suit another machine.",
         "Timings with one run": "have no interval; do not compare two of them.",
     }  # fmt: skip
-    if any(one.dataset.startswith("tpch") for one in run.datasets):
-        said["TPC-H"] = DERIVED
+    if told := derived(run):
+        said["Workload"] = "; ".join(told)
     return tuple(cells(name, text) for name, text in said.items())
+
+
+def derived(run: Run) -> list[str]:
+    """What its workloads are derived from, in a sentence each."""
+    return [text for name, text in _DERIVED.items() if any(one.dataset == name for one in run.datasets)]
 
 
 def verdict(run: Run) -> tuple[str, bool]:

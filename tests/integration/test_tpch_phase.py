@@ -85,6 +85,7 @@ def test_the_report_says_what_storage_and_format_cost(places: Run) -> None:
 def trial(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Load, power and throughput tests, another engine reading along."""
     folder = tmp_path_factory.mktemp("trial")
+    (folder / "lakebench.toml").write_text('[engines.duckdb]\nmemory = "1GiB"\n')  # three of them run side by side
     argv = ["--engines", "duckdb,polars", "--tests", "power,throughput"]
     told = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
     assert told.returncode == 0, told.stderr + told.stdout

@@ -216,7 +216,7 @@ class TestOwn:
         pq.write_table(rows, tmp_path / "mine.parquet")
         found = clickbench.workload(Quiet(), tmp_path / "mine.parquet", 0)
         assert found.tables["hits"].files == (tmp_path / "mine.parquet",)
-        assert "not comparable" in found.title
+        assert found.title == "ClickBench on mine.parquet"
 
     def test_what_is_not_hits(self, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path / "cache"))

@@ -12,8 +12,6 @@ from lakebench.datasets.clickbench.queries import FREQUENT, queries, question, w
 from lakebench.datasets.workload import TableData, Workload
 from lakebench.progress import Progress
 
-NOTE = "not comparable to published ClickBench results"
-
 
 def workload(progress: Progress, path: Path | None, rows: int) -> Workload:
     """ClickBench on the Parquet in ``path`` (a file, or a folder of files), else on a sample of ``rows`` rows.
@@ -23,13 +21,13 @@ def workload(progress: Progress, path: Path | None, rows: int) -> Workload:
     """
     if path is None:
         data, content_hash = sample.table(rows, progress)
-        title = f"ClickBench on a generated sample of {rows:,} rows ({NOTE})"
+        title = f"ClickBench, generated sample of {rows:,} rows"
         # The same share of the rows as ClickBench's number is of its table.
         return _workload(
             data, content_hash, title, rows // 1000, str(sample.SEED), f"lakebench sample {sample.VERSION}"
         )
     data, content_hash = own.table(path, progress)
-    title = f"ClickBench on {path.name} ({NOTE})"
+    title = f"ClickBench on {path.name}"
     return _workload(data, content_hash, title, FREQUENT, "none: the user's own data", "the user's own Parquet")
 
 
