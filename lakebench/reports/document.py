@@ -59,7 +59,7 @@ def _sections(run: Run) -> list[Section]:
     return [
         *interop.sections(run),
         Section("What failed, what did not run", "failures", tuple(_failures(others)) if _told_apart(run) else ()),
-        Section("Matrices", "matrices", tuple(matrix.matrices(others))),
+        Section("Matrices", "matrices", tuple(matrix.matrices(others, latency.gridded(others)))),
         *compare.sections(run),
         Section("Latency", "latency", tuple(latency.parts(others))),
         Section("What storage and table format cost", "places", tuple(places.parts(others))),

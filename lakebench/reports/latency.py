@@ -10,6 +10,7 @@ from functools import partial
 from lakebench import statistics
 from lakebench.comparison import turns
 from lakebench.model import Record, Sample
+from lakebench.places import place_of
 from lakebench.records import Run
 from lakebench.reports import plots
 from lakebench.reports.content import (
@@ -113,10 +114,19 @@ def parts(run: Run) -> list[Part]:
             made += [_table(question, links), *_lone(plot(question)), _resources(question, links)]
     for group in dict.fromkeys(one.group for one in asked if not one.repeated or one.group in wide):
         single = [one for one in asked if one.group == group and (group in wide or not one.repeated)]
-        made += [_grid(single, links, "warm"), *_lone(_queries_plot(single)), _over_queries(single)]
+        anchor = group_anchors(run)[group] if group in gridded(run) else ""
+        made += [_grid(single, links, "warm", anchor), *_lone(_queries_plot(single)), _over_queries(single)]
         if group in wide:
             made += [*([_grid(single, links, "cold")] if _has_cold(single) else []), _details(single, links)]
     return made
+
+
+def gridded(run: Run) -> frozenset[str]:
+    """Groups of phases of queries with a table of seconds for all their cases, which says who failed as well."""
+    asked = questions(run)
+    apart = {one.group for one in asked if one.repeated} - grids(asked)
+    of_queries = {group_of(record) for record in run.cases if place_of(record)}
+    return frozenset(one.group for one in asked if one.group in of_queries) - apart
 
 
 def grids(asked: Sequence[Question]) -> frozenset[str]:
@@ -306,7 +316,7 @@ def _requests(samples: Sequence[Sample]) -> str:
     return f"{show('requests', middle)}{told}"
 
 
-def _grid(single: Sequence[Question], links: dict[str, str], kind: str) -> Table:
+def _grid(single: Sequence[Question], links: dict[str, str], kind: str, anchor: str = "") -> Table:
     """Queries by engines, in seconds: medians of the samples of ``kind``."""
     engines = _engines(single)
     rows = []
@@ -325,7 +335,7 @@ def _grid(single: Sequence[Question], links: dict[str, str], kind: str) -> Table
         caption, said = f"cold, {caption}", f"{said} Cold is: {'; '.join(sorted(caches))}."
     said = f"{said} A shade marks slower than the fastest of the row by over 1.25, 2, 5 and 20 times."
     notes = (f"{said} A failed answer has no time.",)
-    return Table(f"{single[0].group}: {caption}", ("", *engines), tuple(rows), notes, "figures")
+    return Table(f"{single[0].group}: {caption}", ("", *engines), tuple(rows), notes, "figures", anchor)
 
 
 def _chosen(one: Timed, kind: str) -> statistics.Summary | None:

@@ -89,9 +89,9 @@ def tally(found: Sequence[Record], link: str = "") -> Cell:
     return Cell("PASS" if ran == 1 else f"PASS {passed}", "pass", link)
 
 
-def matrices(run: Run) -> list[Table]:
-    """One table a group: its rows and columns as the cases name them."""
-    return [_matrix(run, group, anchor) for group, anchor in group_anchors(run).items()]
+def matrices(run: Run, without: frozenset[str] = frozenset()) -> list[Table]:
+    """One table a group but those in ``without``: its rows and columns as the cases name them."""
+    return [_matrix(run, group, anchor) for group, anchor in group_anchors(run).items() if group not in without]
 
 
 def _matrix(run: Run, group: str, anchor: str) -> Table:
