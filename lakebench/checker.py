@@ -9,12 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
-import select
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lakebench import answers
 from lakebench.answers import Rules
+from lakebench.child import Child, Died, Silent
 from lakebench.datasets import rows as small
 from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
@@ -90,9 +86,7 @@ class Checker:
     """The checker process, started with the first question. Threads take turns."""
 
     def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-        self._process: subprocess.Popen[bytes] | None = None
-        self._turn = threading.Lock()
+        self._child = Child(guard, "lakebench.checker", guard.folder / "checker.log")
 
     def answer(self, actual: Path, expected: Mapping[str, Path], rules: Rules) -> Checked:
         """Compare the answer in ``actual`` with each of ``expected`` (source → file).
@@ -175,7 +169,7 @@ class Checker:
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
-        return [self._process.pid] if self._process else []
+        return self._child.processes()
 
     def same_read(self, actual: Path, expected: Path) -> Checked:
         """Compare a reader's answer with what :meth:`write_expected` wrote."""
@@ -183,62 +177,22 @@ class Checker:
 
     def start(self) -> None:
         """Start the process, where there is none; it imports what it needs at once."""
-        with self._turn:
-            self._process = self._process or self._start()
+        self._child.start()
 
     def close(self) -> None:
         """End the process, where there is one."""
-        if self._process is None:
-            return
-        self._guard.stop(self._process)
-        self._process = None
+        self._child.close()
 
     def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
-        with self._turn:
-            return self._reply(operation, arguments)
-
-    def _reply(self, operation: str, arguments: Mapping[str, Any]) -> dict[str, Any]:
-        process = self._process = self._process or self._start()
-        if process.stdin is None or process.stdout is None:  # pragma: no cover - Popen was given pipes
-            raise HarnessBug("the checker has no pipes")
         try:
-            process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
-            process.stdin.flush()
-        except BrokenPipeError:
-            raise self._died("has died") from None
-        reply: dict[str, Any] = json.loads(self._line(process.stdout))
+            reply = self._child.ask({"op": operation, **arguments}, _LIMIT_S)
+        except Silent:
+            raise HarnessBug(f"the checker gave no answer within {_LIMIT_S:g} s") from None
+        except Died as error:
+            raise HarnessBug(f"the checker {error}") from None
         if "error" in reply:
             raise HarnessBug(f"the checker cannot check: {reply['error']}")
         return reply
-
-    def _line(self, replies: IO[bytes]) -> bytes:
-        """One line of the reply; the pipe is read unbuffered, as ``select`` sees only what is in the pipe."""
-        deadline = time.monotonic() + _LIMIT_S
-        line = b""
-        while not line.endswith(b"\n"):
-            if not select.select([replies], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                raise self._died(f"gave no answer within {_LIMIT_S:g} s")
-            data = os.read(replies.fileno(), 1 << 16)
-            if not data:
-                raise self._died("has died")
-            line += data
-        return line
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        with (self._guard.folder / "checker.log").open("ab") as log:
-            return self._guard.spawn(
-                [sys.executable, "-m", "lakebench.checker"],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-
-    def _died(self, how: str) -> HarnessBug:
-        log = self._guard.folder / "checker.log"
-        said = " ".join(log.read_text("utf-8", "replace").split())[-300:]
-        self.close()
-        return HarnessBug(f"the checker {how}: {said or 'it said nothing'}")
 
 
 def _checked(reply: Mapping[str, Any]) -> Checked:

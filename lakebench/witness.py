@@ -9,18 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import select
 import shutil
-import subprocess
 import sys
-import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from lakebench.errors import EngineCrash, HarnessBug, LakebenchError, OutOfMemory, Refused, Timeout
+from lakebench.child import Child, Died, Silent
+from lakebench.errors import EngineCrash, LakebenchError, OutOfMemory, Refused, Timeout
 from lakebench.guard import Guard
 
 _SHARE = 0.8  # of the memory, for DuckDB itself; the rest is Python and Arrow
@@ -40,99 +36,54 @@ class Witness:
     """
 
     def __init__(self, guard: Guard, folder: Path, memory_bytes: int, threads: int) -> None:
-        self._guard, self._folder, self._memory, self._threads = guard, folder, memory_bytes, threads
-        self._process: subprocess.Popen[bytes] | None = None
-        self._turn = threading.Lock()
+        self._memory, self._spilled = memory_bytes, folder / "spilled"
+        settings = {
+            "threads": threads,
+            "memory_limit": f"{int(memory_bytes * _SHARE) // 2**20}MiB",
+            "temp_directory": str(self._spilled),
+        }
+        self._child = Child(guard, "lakebench.witness", folder / "witness.log", [json.dumps(settings)])
 
     def answer(self, sql: str, views: Mapping[str, str], into: Path, limit_s: float) -> None:
         """Write the answer to ``sql`` into ``into`` as an Arrow IPC file; ``views`` are its tables, name → SELECT text.
 
         Raises:
-            OutOfMemory: it needs more memory than the witness has, or more room to spill than there is.
+            OutOfMemory: it needs more memory than the witness has, or more disk than there is.
             Timeout: it took longer than ``limit_s``.
             Refused: DuckDB cannot answer it.
             EngineCrash: the process died.
         """
-        request = {"sql": sql, "views": dict(views), "into": str(into)}
-        with self._turn:
-            reply = self._reply(json.dumps(request).encode() + b"\n", limit_s)
+        try:
+            reply = self._child.ask({"sql": sql, "views": dict(views), "into": str(into)}, limit_s)
+        except Silent:
+            self._forget()
+            raise Timeout(f"the witness gave no answer within {limit_s:g} s", limit_s=limit_s) from None
+        except Died as error:
+            self._forget()
+            if error.code == _KILLED:
+                said = "the witness was killed; where nobody did, the machine ran out of memory"
+                raise OutOfMemory(said) from None
+            raise EngineCrash(f"the witness {error}", code=error.code) from None
         if "error" in reply:
             raise self._error(reply)
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
-        return [self._process.pid] if self._process else []
+        return self._child.processes()
 
     def close(self) -> None:
         """End the process, and remove what it spilled."""
-        with self._turn:
-            self._end()
+        self._child.close()
+        self._forget()
+
+    def _forget(self) -> None:
+        shutil.rmtree(self._spilled, ignore_errors=True)
 
     def _error(self, reply: Mapping[str, str]) -> LakebenchError:
         message = f"the witness cannot answer: {reply['error']}"
         if reply["kind"] in _OUT_OF_MEMORY:
             return OutOfMemory(message, limit_bytes=self._memory)
         return Refused(message)
-
-    def _reply(self, request: bytes, limit_s: float) -> dict[str, str]:
-        process = self._process = self._process or self._start()
-        if process.stdin is None or process.stdout is None:  # pragma: no cover - Popen was given pipes
-            raise HarnessBug("the witness has no pipes")
-        try:
-            process.stdin.write(request)
-            process.stdin.flush()
-        except BrokenPipeError:
-            raise self._died(process) from None
-        reply: dict[str, str] = json.loads(self._line(process, process.stdout, limit_s))
-        return reply
-
-    def _line(self, process: subprocess.Popen[bytes], replies: IO[bytes], limit_s: float) -> bytes:
-        """One line of the reply; the pipe is read unbuffered, as ``select`` sees only what is in the pipe."""
-        deadline = time.monotonic() + limit_s
-        line = b""
-        while not line.endswith(b"\n"):
-            if not select.select([replies], [], [], max(0.0, deadline - time.monotonic()))[0]:
-                self._end()
-                raise Timeout(f"the witness gave no answer within {limit_s:g} s", limit_s=limit_s)
-            data = os.read(replies.fileno(), 1 << 16)
-            if not data:
-                raise self._died(process)
-            line += data
-        return line
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        settings = {
-            "threads": self._threads,
-            "memory_limit": f"{int(self._memory * _SHARE) // 2**20}MiB",
-            "temp_directory": str(self._folder / "spilled"),
-        }
-        with self._log.open("ab") as log:
-            return self._guard.spawn(
-                [sys.executable, "-m", "lakebench.witness", json.dumps(settings)],
-                env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-            )
-
-    def _died(self, process: subprocess.Popen[bytes]) -> LakebenchError:
-        said = " ".join(self._log.read_text("utf-8", "replace").split())[-300:] or "it said nothing"
-        code = process.wait()
-        self._end()
-        if code == _KILLED:
-            return OutOfMemory("the witness was killed; where nobody did, the machine ran out of memory")
-        return EngineCrash(f"the witness ended with code {code}: {said}", code=code)
-
-    def _end(self) -> None:
-        if self._process:
-            self._guard.kill(self._process)
-        self._process = None
-        shutil.rmtree(self._folder / "spilled", ignore_errors=True)
-
-    @property
-    def _log(self) -> Path:
-        return self._folder / "witness.log"
 
 
 def _answer(settings: Mapping[str, Any], sql: str, views: Mapping[str, str], into: str) -> None:

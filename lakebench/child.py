@@ -1,0 +1,113 @@
+"""A process of ours that answers requests one by one, JSON objects in lines: the parent's end of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from lakebench.errors import HarnessBug
+from lakebench.guard import Guard
+
+_SAID = 300
+
+
+class Died(Exception):
+    """The process is gone: its exit ``code``, and the end of what it ``said`` on standard error."""
+
+    def __init__(self, code: int, said: str) -> None:
+        super().__init__(f"has died with code {code}: {said}")
+        self.code, self.said = code, said
+
+
+class Silent(Exception):
+    """There was no answer within the limit; the process was ended."""
+
+
+class Child:
+    """``python -m module arguments``, started with the first request and again after one that ended it.
+
+    ``log`` takes its standard error. Threads take turns.
+    """
+
+    def __init__(self, guard: Guard, module: str, log: Path, arguments: Sequence[str] = ()) -> None:
+        self._guard, self._command, self._log = guard, [sys.executable, "-m", module, *arguments], log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._turn = threading.Lock()
+
+    def start(self) -> None:
+        """Start the process, where there is none."""
+        with self._turn:
+            self._running()
+
+    def ask(self, request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+        """The reply to ``request``.
+
+        Raises:
+            Died: the process is gone.
+            Silent: it took longer than ``limit_s`` seconds.
+        """
+        with self._turn:
+            process = self._running()
+            if process.stdin is None or process.stdout is None:  # pragma: no cover - Popen was given pipes
+                raise HarnessBug("a child has no pipes")
+            try:
+                process.stdin.write(json.dumps(request).encode() + b"\n")
+                process.stdin.flush()
+            except BrokenPipeError:
+                raise self._died(process) from None
+            reply: dict[str, Any] = json.loads(self._line(process, process.stdout, limit_s))
+            return reply
+
+    def processes(self) -> list[int]:
+        """The process, where there is one."""
+        return [self._process.pid] if self._process else []
+
+    def close(self) -> None:
+        """End the process, where there is one."""
+        with self._turn:
+            self._end()
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            self._log.parent.mkdir(parents=True, exist_ok=True)
+            with self._log.open("ab") as log:
+                self._process = self._guard.spawn(
+                    self._command,
+                    env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                )
+        return self._process
+
+    def _line(self, process: subprocess.Popen[bytes], replies: IO[bytes], limit_s: float) -> bytes:
+        """One line of the reply; the pipe is read unbuffered, as ``select`` sees only what is in the pipe."""
+        deadline = time.monotonic() + limit_s
+        line = b""
+        while not line.endswith(b"\n"):
+            if not select.select([replies], [], [], max(0.0, deadline - time.monotonic()))[0]:
+                self._end()
+                raise Silent
+            data = os.read(replies.fileno(), 1 << 16)
+            if not data:
+                raise self._died(process)
+            line += data
+        return line
+
+    def _died(self, process: subprocess.Popen[bytes]) -> Died:
+        code = process.wait()
+        self._end()
+        return Died(code, " ".join(self._log.read_text("utf-8", "replace").split())[-_SAID:] or "it said nothing")
+
+    def _end(self) -> None:
+        if self._process:
+            self._guard.kill(self._process)
+        self._process = None
