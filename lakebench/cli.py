@@ -419,6 +419,7 @@ def _request(
     """The request that the arguments make, checked before anything starts."""
     from lakebench import engines, phases
     from lakebench.harness import Request
+    from lakebench.phases.queries import base_of
     from lakebench.phases.tables import loader
 
     if not names:
@@ -426,7 +427,8 @@ def _request(
     wanted = [phases.find(name) for name in dict.fromkeys(names)]
     named = [*_listed(chosen), *selection.writers, *selection.readers] if chosen else []
     texts = named or [name for phase in wanted for name in phase.engines(selection)]
-    refs = tuple(dict.fromkeys(engines.parse(text) for text in texts))
+    base = base_of(selection.against, settings)
+    refs = tuple(dict.fromkeys([*map(engines.parse, texts), *([base.ref] if base and base.ref else [])]))
     loads = any(phase.loads for phase in wanted)
     if loads:
         loader(writer)
