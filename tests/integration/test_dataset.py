@@ -129,6 +129,15 @@ def test_two_at_once_make_it_once(cache: Path) -> None:
     assert not list(cache.glob("*.partial"))
 
 
+def test_whole_parts_of_an_interrupted_run_are_not_made_again(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = tpch.generate(TINY, Quiet())
+    (first.folder / "manifest.json").unlink()
+    first.folder.rename(first.folder.with_name(f"{first.folder.name}.partial"))
+    monkeypatch.setattr(data, "_command", lambda *_: ["false"])
+    assert tpch.generate(TINY, Quiet()).content_hash == first.content_hash
+    assert not list(cache.glob("*.partial"))
+
+
 def test_a_generator_that_fails(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     program = tmp_path / "fails"
     program.write_text("#!/bin/sh\necho 'No space left on device' >&2\nexit 3\n", encoding="utf-8")
@@ -213,8 +222,8 @@ def test_a_checker_that_dies_is_a_fault_of_the_harness_and_is_started_again(guar
     one = write(tmp_path / "one", pa.table({"n": [1]}))
     checker = Checker(guard)
     assert checker.rows(one, one).ok
-    assert checker._process is not None
-    os.kill(checker._process.pid, signal.SIGKILL)
+    (process,) = checker.processes()
+    os.kill(process, signal.SIGKILL)
     with pytest.raises(HarnessBug, match="the checker has died"):
         checker.rows(one, one)
     assert checker.rows(one, one).ok

@@ -134,6 +134,9 @@ def _make(folder: Path, scale_factor: Decimal, version: str, progress: Progress)
             partial.rename(folder)
     except OSError as error:
         raise UsageError(f"TPC-H data cannot be written: {error}") from None
+    finally:
+        if not any(partial.rglob("*.parquet")):
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _run_generator(guard: Guard, folder: Path, scale_factor: Decimal, progress: Progress) -> None:
