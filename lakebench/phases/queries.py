@@ -261,7 +261,7 @@ class Queries(Phase):
         database.parent.mkdir(parents=True)
         lake = lakes.storage_lake(bench.services, bench.settings, one.place.storage)
         own = replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=str(database))
-        written = write(bench, own, workload, one.ref, seat=one.place.key)
+        written = write(bench, own, workload, one.ref, seats=(one.place.key,))
         tables = tuple(TableFacts(name, table.rows) for name, table in workload.tables.items())
         return own, replace(facts_of(workload, written, tables, one.place.storage), format=TableFormat.DUCKDB)
 

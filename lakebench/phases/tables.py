@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from lakebench.records import Dataset, TableFacts
 from lakebench.services import lakes
 
 _LOAD_LIMIT_S = 4 * 3600.0
+_SECOND = "load"  # the seat of a second worker that loads
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,8 @@ def load(bench: Bench, lake: Lake, workload: Workload, *, storage: str = "") -> 
 
 
 def _load(bench: Bench, lake: Lake, workload: Workload, storage: str) -> Loaded:
-    written = write(bench, lake, workload, loader(bench.writer))
+    written = write(bench, lake, workload, loader(bench.writer), seats=("", _SECOND))
+    bench.retire(loader(bench.writer), _SECOND)
     snapshots = tuple(snapshot(lake, name) for name in workload.tables)
     return Loaded(workload, snapshots, facts_of(workload, written, tuple(one.facts() for one in snapshots), storage))
 
@@ -136,33 +139,66 @@ def facts_of(workload: Workload, written: Written, tables: tuple[TableFacts, ...
     )
 
 
-def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seat: str = "") -> Written:
+def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seats: Sequence[str] = ("",)) -> Written:
     """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
 
-    What an earlier try of this run wrote of whole files stays, where the lake's catalog still has it.
+    With two seats the largest table has the first for itself, while the second loads the others. What an earlier try of
+    this run wrote of whole files stays, where the lake's catalog still has it.
     """
-    began, peak, skipped = time.monotonic(), 0, 0
+    began = time.monotonic()
+    tables = list(workload.tables.values())
+    already = {table.name: _prepared(bench, lake, table, writer, seats[0]) for table in tables}
+    finished = list(range(sum(already.values())))
     title = f"loading {workload.title} by {writer} into {lake.name}"
-    with bench.progress.count(title, sum(len(table.files) for table in workload.tables.values())) as done:
-        finished = 0
-        for table in workload.tables.values():
-            already = _already(lake, table)
-            skipped += already or 0
-            if already is None:
-                _create(bench, lake, table, writer, seat)
-            for file in table.files[already or 0 :]:
-                reply = bench.call(writer, lake, "load", _LOAD_LIMIT_S, seat=seat, table=table.name, files=[str(file)])
-                peak = max(peak, reply["peak_bytes"])
-                finished += 1
-                done(finished + skipped)
-    return Written(writer, None if skipped else round(time.monotonic() - began, 3), peak)
+    with bench.progress.count(title, sum(len(table.files) for table in tables)) as done:
+
+        def fill(seat: str, own: Sequence[TableData]) -> int:
+            # A catalog of its own name inside a server that both share.
+            peak, at = 0, lake if seat == seats[0] else replace(lake, name=f"{lake.name}_{seat}")
+            for table in own:
+                for file in table.files[already[table.name] :]:
+                    given = {"table": table.name, "files": [str(file)]}
+                    peak = max(peak, bench.call(writer, at, "load", _LOAD_LIMIT_S, seat=seat, **given)["peak_bytes"])
+                    finished.append(len(finished))
+                    done(len(finished))
+            return peak
+
+        peaks = _side_by_side(bench, writer, _lanes(tables, seats), fill)
+    return Written(writer, None if any(already.values()) else round(time.monotonic() - began, 3), sum(peaks))
 
 
-def _create(bench: Bench, lake: Lake, table: TableData, writer: EngineRef, seat: str) -> None:
-    """``table`` without rows."""
-    schema = bench.file(f"schema-{table.name}")
-    bench.checker.write_schema(table.files[0], schema)
-    bench.call(writer, lake, "create", seat=seat, table=table.name, rows=str(schema))
+def _lanes(tables: Sequence[TableData], seats: Sequence[str]) -> dict[str, list[TableData]]:
+    """Which seat loads which tables."""
+    if len(seats) == 1:
+        return {seats[0]: list(tables)}
+    largest = max(tables, key=lambda table: table.bytes)
+    return {seats[0]: [largest], seats[1]: [table for table in tables if table is not largest]}
+
+
+def _side_by_side(
+    bench: Bench,
+    writer: EngineRef,
+    lanes: Mapping[str, Sequence[TableData]],
+    fill: Callable[[str, Sequence[TableData]], int],
+) -> list[int]:
+    """``fill`` each lane at once; where one fails, or the user interrupts, the workers of all end."""
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            return [one.result() for one in [pool.submit(fill, seat, own) for seat, own in lanes.items()]]
+        except BaseException:
+            for seat in lanes:
+                bench.retire(writer, seat)
+            raise
+
+
+def _prepared(bench: Bench, lake: Lake, table: TableData, writer: EngineRef, seat: str) -> int:
+    """Make ``table``, unless an earlier try has; how many of its files are in it."""
+    already = _already(lake, table)
+    if already is None:
+        schema = bench.file(f"schema-{table.name}")
+        bench.checker.write_schema(table.files[0], schema)
+        bench.call(writer, lake, "create", seat=seat, table=table.name, rows=str(schema))
+    return already or 0
 
 
 def _already(lake: Lake, table: TableData) -> int | None:

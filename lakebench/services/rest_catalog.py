@@ -51,7 +51,9 @@ class RestCatalog(JavaService):
         xml = self.private("jetty.xml", _xml(ports["main"], self.catalog_name, self._catalog()))
         classpath = os.pathsep.join(str(one) for one in self._classpath)
         plain = "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false"  # the XML is ours and names no DTD
-        return [plain, "-cp", classpath, "org.eclipse.jetty.xml.XmlConfiguration", str(xml)]
+        # Answers of a few kB: optimising for a long life costs the engines more processor time than it saves them.
+        light = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
+        return [*light, plain, "-cp", classpath, "org.eclipse.jetty.xml.XmlConfiguration", str(xml)]
 
     def _catalog(self) -> dict[str, str]:
         """The properties of the catalog behind the servlet."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine, schemas
@@ -146,7 +147,7 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
         with refusals():
             for file in files:
                 with self._table(table).transaction() as transaction:
-                    for part in slices(file):
+                    for part in _ahead(slices(file)):
                         transaction.append(part)
 
     def register(self, table: str, metadata_location: str) -> None:
@@ -220,6 +221,15 @@ def slices(file: str) -> Iterator[pa.Table]:
                 batches = []
         if batches:
             yield pa.Table.from_batches(batches)
+
+
+def _ahead(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """``parts``, each read while the one before it is written."""
+    with ThreadPoolExecutor(1) as pool:
+        upcoming = pool.submit(next, parts, None)
+        while (part := upcoming.result()) is not None:
+            upcoming = pool.submit(next, parts, None)
+            yield part
 
 
 def _batches(opened: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
