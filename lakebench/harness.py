@@ -154,7 +154,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         writer.write(Resume(_now()) if resumed else _header(request, folder))
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
         try:
-            _check_room(request, progress)
+            if not resumed:  # what was loaded is there already
+                _check_room(request, progress)
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
             cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder)]

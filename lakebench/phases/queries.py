@@ -20,6 +20,7 @@ from lakebench.datasets.sql_rules import without_limit
 from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
+from lakebench.engines.inprocess import local_path
 from lakebench.errors import LakebenchError, UsageError
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases import Phase
@@ -159,9 +160,14 @@ class Queries(Phase):
         """What the lakes need, where the size of the data is known before it is made."""
         size = self.data_bytes(request)
         growth = sum(GROWTH[TableFormat(one)] for one in request.selection.formats)
-        ours = [one for one in request.selection.storages if request.settings.storage(one).ours]
-        lakes_need = Need("tables", request.settings.output, int(size * growth * len(ours)))
-        return [lakes_need] if size and ours else []
+        base = base_of(request.selection.against, request.settings)
+        names = [*request.selection.storages, *([base.storage] if base and base.storage else [])]
+        known = {name: request.settings.storage(name) for name in names}
+        return [
+            Need(f"tables on {name}", one.path or request.settings.output, int(size * growth))
+            for name, one in known.items()
+            if one.ours and size
+        ]
 
     def data_bytes(self, request: Request) -> int:  # noqa: ARG002
         """About how many bytes of Parquet the workload has, 0 where it is not known before it is there."""
@@ -253,13 +259,12 @@ class Queries(Phase):
         return bench.prepare(f"own/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
 
     def _load_own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
-        workload, database = (
-            self.prepared(bench),
-            bench.data / "duckdb" / one.place.key / str(one.ref) / "tables.duckdb",
-        )
-        shutil.rmtree(database.parent, ignore_errors=True)
-        database.parent.mkdir(parents=True)
-        lake = lakes.storage_lake(bench.services, bench.settings, one.place.storage)
+        workload, lake = self.prepared(bench), lakes.storage_lake(bench.services, bench.settings, one.place.storage)
+        # Beside the tables of Iceberg: on the same device.
+        folder = Path(local_path(lake.catalog.warehouse)) / "duckdb" / one.place.key / str(one.ref)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        database = folder / "tables.duckdb"
         own = replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=str(database))
         written = write(bench, own, workload, one.ref, seats=(one.place.key,))
         tables = tuple(TableFacts(name, table.rows) for name, table in workload.tables.items())

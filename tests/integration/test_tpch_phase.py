@@ -18,11 +18,13 @@ from lakebench.model import Outcome
 from lakebench.records import Run
 
 QUICK = ("--profile", "quick")
+LIARS = Path(__file__).parent.parent / "liar"
 
 
-def lakebench(*argv: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+def lakebench(*argv: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lakebench", *argv]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400, check=False)
+    environment = {**os.environ, **variables}
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400, check=False, env=environment)
 
 
 def only_run(folder: Path) -> Run:
@@ -116,6 +118,17 @@ def test_after_each_refresh_another_engine_agrees(trial: Run) -> None:
     for point in ("rf1", "rf2"):
         assert known[f"phase3/local/{point}/duckdb→polars"].outcome is Outcome.PASS
     assert known["phase3/local/load/polars"].outcome in {Outcome.PASS, Outcome.UNAVAILABLE}
+
+
+@pytest.mark.integration
+def test_a_wrong_answer_in_the_power_test_has_no_power(tmp_path: Path) -> None:
+    argv = ["run", "phase3", *QUICK, "--engines", "liar-drops-a-row", "--tests", "power"]
+    told = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
+    assert told.returncode == 4, told.stderr + told.stdout
+    known = {case.case: case for case in only_run(tmp_path).cases}
+    power = known["phase3/local/power/liar-drops-a-row"]
+    assert power.outcome is Outcome.WRONG
+    assert "power_at_size" not in power.evidence
 
 
 @pytest.mark.integration
