@@ -15,7 +15,7 @@ from lakebench.accepted import Baseline
 from lakebench.checker import Checker
 from lakebench.config import Settings
 from lakebench.engines import find
-from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, ServiceLost, Timeout
+from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, ServiceLost, Timeout
 from lakebench.guard import Guard
 from lakebench.measure import Profile
 from lakebench.model import EngineRef, EngineSettings, Lake, Selection
@@ -28,6 +28,7 @@ from lakebench.witness import Witness
 _OPEN_LIMIT_S = 120.0
 _ENGINE_SHARE = 0.75  # of a worker's memory limit, for the engine itself; the rest is Python and Arrow
 _WITNESS_BYTES = 4 * 2**30
+_JAVA_MEMORY = "Terminating due to java.lang.OutOfMemoryError"  # what -XX:+ExitOnOutOfMemoryError prints
 _ALL, _NOTHING = Selection(), Baseline()
 BASE = "base"
 """How the name of a seat begins that has the settings to compare against."""
@@ -174,12 +175,19 @@ class Bench:
         if server in self.services.failures():
             return error
         if not self.services.alive(server):
-            error = EngineCrash(
-                f"{server}, the server of {ref}, died", log=self.services.log_tail(server), said=str(error)
-            )
-        if isinstance(error, EngineCrash | Timeout):  # a query that nobody waits for would slow the others
+            error = self._death(ref, server, error)
+        if isinstance(error, EngineCrash | Timeout) or not self.services.alive(
+            server
+        ):  # a query that nobody waits for would slow the others
             self.fresh(ref)
         return error
+
+    def _death(self, ref: EngineRef, server: str, error: LakebenchError) -> LakebenchError:
+        """Of what the server of ``ref`` died: a Java that is out of memory ends itself, and says so."""
+        log = self.services.log_tail(server)
+        if _JAVA_MEMORY in log:
+            return OutOfMemory(f"{server}, the server of {ref}, ran out of memory and ended", log=log, said=str(error))
+        return EngineCrash(f"{server}, the server of {ref}, died", log=log, said=str(error))
 
     def fresh(self, ref: EngineRef) -> None:
         """End the workers of ``ref``, and start its server again where it has one."""

@@ -60,7 +60,7 @@ class Request:
             "engines": [str(ref) for ref in self.refs],
             "writer": self.writer,
             "profile": self.profile.name,
-            "scale_factor": str(self.profile.scale_factor),
+            "scale_factor": f"{self.profile.scale_factor:f}",
             "protocol": vars(self.profile.protocol),
             "seed": self.seed,
             "selection": vars(self.selection),
@@ -226,7 +226,7 @@ def _cases(
             if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
                 writer.write(_engine(bench, ref, new))
     for phase in wanted:
-        for claim in phase.reproduced([*done, *new], str(request.profile.scale_factor)):
+        for claim in phase.reproduced([*done, *new], f"{request.profile.scale_factor:f}"):
             writer.write(claim)
     return new
 
