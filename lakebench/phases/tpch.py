@@ -67,6 +67,7 @@ class Tpch(Queries):
 
 
 _C6_SCALE_FACTOR = Decimal(100)
+_C7_APART = 1.5  # cold's ratio over warm's from which on the direction is shown
 _C7_THEIRS = {"cold": 650.0, "warm": 2.6}
 
 
@@ -102,7 +103,7 @@ def _cold_and_warm(known: Mapping[places.Place, places.Asked]) -> Claim:
     local = places.Place("local", TableFormat.ICEBERG)
     far = [one for one in known if one.format == TableFormat.ICEBERG and "gcs" in one.storage]
     ours: dict[str, str] = {}
-    direction: list[bool] = []
+    shown: dict[str, bool] = {}
     for place in far if local in known else ():
         for engine in dict.fromkeys(name for name, _ in known[place]):
             told = {kind: places.ratio(known[local], known[place], engine, kind) for kind in _C7_THEIRS}
@@ -111,11 +112,16 @@ def _cold_and_warm(known: Mapping[places.Place, places.Asked]) -> Claim:
                     ours[f"{engine} on {place.storage}, {kind}"] = f"{found[0].ratio:.1f} times, {found[1]} queries"
             cold, warm = told["cold"], told["warm"]
             if cold is not None and warm is not None:
-                direction.append(cold[0].ratio > warm[0].ratio > 1)
-    verdict = "could not run here" if not direction else "reproduced" if all(direction) else "not reproduced"
+                shown[engine] = warm[0].ratio > 1 and cold[0].ratio > _C7_APART * warm[0].ratio
+    verdict = "could not run here" if not shown else "reproduced" if any(shown.values()) else "not reproduced"
     simulated = any("simulated" in one.storage for one in far)
-    detail = "The direction: cold is slower by far more than warm, and warm is still slower. " + (
-        "The storage is simulated, by latency and speed settings of our object store: not GCS. " if simulated else ""
+    without = [engine for engine, so in shown.items() if not so]
+    detail = "".join(
+        [
+            "The direction: cold is slower by far more than warm, and warm is still slower. ",
+            f"Not so with {', '.join(without)}, cold as slow as warm or both as fast. " if without else "",
+            "The storage is simulated, by settings of our object store: not GCS. " if simulated else "",
+        ]
     )
     return Claim(
         claim="C7",
