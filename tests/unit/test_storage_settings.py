@@ -90,7 +90,7 @@ def test_latencies_may_be_numbers(tmp_path: Path) -> None:
         ("[storage.simulated-x]\nkind = 'local'", "and no others, begin with simulated-"),
         ("[storage.s3]\nkind = 'local'", r"toml: storage\.s3 is of kind s3: give the other one its own name"),
         ("[storage.'a b']\nkind = 'local'", r"storage\.a b: a name has small letters"),
-        ("[services.'object-store@s3']\nmemory = '1GiB'", r"unknown key services\.object-store@s3"),
+        ("[services.'object-stor@s3']\nmemory = '1GiB'", r"unknown key services\.object-stor@s3"),
     ],
 )
 def test_a_wrong_key_is_told(tmp_path: Path, text: str, words: str) -> None:
