@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import functools
 import hashlib
 import json
@@ -26,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.errors import ServiceUnavailable, UsageError
-from lakebench.paths import cache_dir
+from lakebench.paths import cache_dir, take
 from lakebench.progress import Progress
 
 LOCK_FILE = Path(__file__).with_name("artifacts.lock")
@@ -126,11 +125,7 @@ def exclusive(name: str, progress: Progress) -> Iterator[None]:
     except OSError as error:
         raise cannot_write(folder, error) from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.step(f"waiting for another process that prepares {name}"):
-                fcntl.flock(file, fcntl.LOCK_EX)
+        take(file, f"waiting for another process that prepares {name}", progress)
         yield
 
 

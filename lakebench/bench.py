@@ -176,9 +176,8 @@ class Bench:
             return error
         if not self.services.alive(server):
             error = self._death(ref, server, error)
-        if isinstance(error, EngineCrash | Timeout) or not self.services.alive(
-            server
-        ):  # a query that nobody waits for would slow the others
+        # A query that nobody waits for would slow the others.
+        if isinstance(error, EngineCrash | Timeout) or not self.services.alive(server):
             self.fresh(ref)
         return error
 

@@ -405,8 +405,8 @@ def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float
 def _made_cold(bench: Bench, entry: Entry, *, restart: bool) -> str:
     """Take from the engine what it keeps between queries; in words, for the sample's tag."""
     ref = entry.case.engine
-    if restart or engines.find(ref.name).service is None:
-        bench.fresh(ref) if restart else bench.retire(ref, entry.seat)
+    if restart:
+        bench.fresh(ref)
         return "new process"
     bench.retire(ref, entry.seat)
-    return "new session and catalog, the server kept"
+    return "new process" if engines.find(ref.name).service is None else "new session and catalog, the server kept"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import hashlib
 import secrets
 import shutil
@@ -17,11 +18,11 @@ import lakebench
 from lakebench import accepted, comparison, engines, environments, machine, phases, room
 from lakebench.bench import Bench
 from lakebench.config import Settings
-from lakebench.config import load as load_settings
 from lakebench.errors import EngineUnavailable, HarnessBug, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
 from lakebench.model import EngineRef, ExitCode, Record, Selection
+from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
 from lakebench.records import FILE, End, EngineFacts, Header, Resume, Writer, read
 from lakebench.services import Services
@@ -48,10 +49,11 @@ class Request:
     command: str
     selection: Selection = field(default_factory=Selection)
 
-    @property
+    @functools.cached_property
     def base(self) -> Settings | None:
         """The settings to compare against, where a file of them is named."""
-        return load_settings(Path(self.selection.against)) if self.selection.against.endswith(".toml") else None
+        against = base_of(self.selection.against, self.settings)
+        return against.settings if against else None
 
     def to_json(self) -> dict[str, Any]:
         """All of it for the records; :func:`again` reads it back."""

@@ -1,9 +1,14 @@
-"""Where things are kept between runs."""
+"""Where things are kept between runs, and how they are kept from being made twice at once."""
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lakebench.progress import Progress
 
 
 def cache_dir() -> Path:
@@ -11,3 +16,12 @@ def cache_dir() -> Path:
     if own := os.environ.get("LAKEBENCH_CACHE"):
         return Path(own)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lakebench"
+
+
+def take(lock: IO[str], waiting: str, progress: Progress) -> None:
+    """Lock the open file ``lock`` against other processes and threads; where one has it, say what is waited for."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        with progress.step(waiting):
+            fcntl.flock(lock, fcntl.LOCK_EX)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from lakebench.datasets.workload import TableData
 from lakebench.errors import UsageError
+from lakebench.paths import take
 from lakebench.progress import Progress
 
 _MANIFEST = "manifest.json"
@@ -35,11 +35,7 @@ def locked(folder: Path, progress: Progress) -> Iterator[None]:
             f"the cache cannot be written: {error}; make it writable, or name another folder in LAKEBENCH_CACHE"
         ) from None
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            with progress.step(f"waiting for another run that makes {folder.name}"):
-                fcntl.flock(lock, fcntl.LOCK_EX)
+        take(lock, f"waiting for another run that makes {folder.name}", progress)
         yield
 
 

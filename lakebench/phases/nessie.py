@@ -20,7 +20,7 @@ from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.phases import Phase
-from lakebench.phases.tables import Loaded, Snapshot, lake_for, load, loader, read, snapshot, tolerance, tpch_data
+from lakebench.phases.tables import Loaded, Snapshot, lake_for, load, loader, read, snapshot, tolerance, tpch_data, word
 from lakebench.records import Claim, Dataset
 from lakebench.services import lakes
 from lakebench.statistics import median
@@ -184,7 +184,7 @@ def _written_for(reader: EngineRef, writer: EngineRef) -> Iterator[None]:
 
 def _append(bench: Bench, writer: EngineRef) -> _Rows:
     """A table with rows of the dataset's writer and then of ``writer``."""
-    lake, table = lakes.nessie_lake(bench.services), f"append_{_word(writer)}"
+    lake, table = lakes.nessie_lake(bench.services), f"append_{word(writer)}"
     _create(bench, lake, table)
     bench.call(writer, lake, "append", table=table, rows=str(_batch(bench, 1)))
     return _Rows(snapshot(lake, table), _batch(bench, 0, 1))
@@ -219,11 +219,6 @@ def _same(bench: Bench, reader: EngineRef, lake: Lake, scan: Scan, expected: Pat
     return {**found, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
 
 
-def _word(ref: EngineRef) -> str:
-    """``ref`` as part of a table's or a branch's name."""
-    return "".join(c if c.isalnum() else "_" for c in str(ref))
-
-
 # (c) what Nessie adds: branches, tags, merges
 
 
@@ -235,15 +230,15 @@ class _Story:
 
     @property
     def table(self) -> str:
-        return f"refs_{_word(self.writer)}"
+        return f"refs_{word(self.writer)}"
 
     @property
     def tag(self) -> str:
-        return f"before_{_word(self.writer)}"
+        return f"before_{word(self.writer)}"
 
     @property
     def branch(self) -> str:
-        return f"dev_{_word(self.writer)}"
+        return f"dev_{word(self.writer)}"
 
 
 Test = Callable[[Bench, _Story, EngineRef], Evidence]
@@ -380,7 +375,7 @@ def _two_branches(bench: Bench, story: _Story) -> str:
         WrongAnswer: Nessie took both.
     """
     lake, api = lakes.nessie_lake(bench.services), _api(bench)
-    left, right = f"left_{_word(story.writer)}", f"right_{_word(story.writer)}"
+    left, right = f"left_{word(story.writer)}", f"right_{word(story.writer)}"
     for number, branch in ((2, left), (3, right)):
         api.create_branch(branch, api.get_reference("main"))
         bench.call(story.writer, lake.at(branch), "append", table=story.table, rows=str(_batch(bench, number)))

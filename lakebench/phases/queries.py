@@ -105,6 +105,12 @@ def base_of(text: str, settings: Settings) -> Base | None:
         ) from None
 
 
+def _named(selection: Selection, settings: Settings) -> tuple[str, ...]:
+    """The storages that are asked for, and the one to compare against."""
+    base = base_of(selection.against, settings)
+    return tuple(dict.fromkeys([*selection.storages, *([base.storage] if base and base.storage else [])]))
+
+
 class Queries(Phase):
     """A workload's queries on every engine that can be asked, storage by storage and format by format."""
 
@@ -117,19 +123,16 @@ class Queries(Phase):
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """Of each storage, its object store and its catalog."""
-        base = base_of(selection.against, settings)
-        storages = dict.fromkeys([*selection.storages, *([base.storage] if base and base.storage else [])])
+        storages = _named(selection, settings)
         return tuple(dict.fromkeys(service for one in storages for service in lakes.storage_services(settings, one)))
 
-    def engines(self, selection: Selection) -> tuple[str, ...]:
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Every engine that answers queries and speaks to a REST catalog; of one engine's ways in, the usual one."""
-        base = selection.against if selection.against.partition("@")[0] in engines.engines() else ""
-        found = [
+        return tuple(
             name
             for name, one in engines.engines().items()
             if issubclass(one, CanQuery) and not one.optional and one.variant_of is None
-        ]
-        return tuple(dict.fromkeys([*([base] if base else []), *found]))
+        )
 
     def prepared(self, bench: Bench) -> Workload:
         """:meth:`workload`, once a run."""
@@ -160,9 +163,7 @@ class Queries(Phase):
         """What the lakes need, where the size of the data is known before it is made."""
         size = self.data_bytes(request)
         growth = sum(GROWTH[TableFormat(one)] for one in request.selection.formats)
-        base = base_of(request.selection.against, request.settings)
-        names = [*request.selection.storages, *([base.storage] if base and base.storage else [])]
-        known = {name: request.settings.storage(name) for name in names}
+        known = {name: request.settings.storage(name) for name in _named(request.selection, request.settings)}
         return [
             Need(f"tables on {name}", one.path or request.settings.output, int(size * growth))
             for name, one in known.items()
@@ -179,6 +180,9 @@ class Queries(Phase):
         Raises:
             UsageError: an engine is the base, and not one other is asked.
         """
+        return bench.prepare(f"contenders/{self.name}", lambda: self._contenders(bench))
+
+    def _contenders(self, bench: Bench) -> list[Contender]:
         selection = bench.selection
         base = base_of(selection.against, bench.settings)
         refs = [ref for ref in bench.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]

@@ -260,3 +260,8 @@ def tolerance(question: Question) -> str:
     kinds = {"exact": True, "average": bool(question.rules.average), "ratio": bool(question.rules.ratio)}
     told = [f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used]
     return "; ".join([*told, *([question.rules.cut_text] if question.rules.is_cut else [])])
+
+
+def word(thing: object) -> str:
+    """``thing`` as part of a table's, a branch's or a namespace's name."""
+    return "".join(c if c.isalnum() else "_" for c in str(thing))

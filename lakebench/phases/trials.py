@@ -25,7 +25,7 @@ from lakebench.errors import EngineUnavailable, LakebenchError, Refused, Service
 from lakebench.iceberg import Field
 from lakebench.model import CatalogKind, Condition, EngineRef, Lake, Record
 from lakebench.operations import Delete, to_json
-from lakebench.phases.tables import snapshot, tpch_data, write
+from lakebench.phases.tables import snapshot, tpch_data, word, write
 from lakebench.services import lakes
 
 _NS = 1e9
@@ -109,7 +109,7 @@ class Trial(Block):
         """The engine's own namespace; each seat has a catalog of its own name inside a server that several share."""
         lake = lakes.storage_lake(bench.services, bench.settings, self.storage)
         name = "_".join([lake.name, "tests", *([seat] if seat else [])])
-        return replace(lake, name=name, namespace=f"tpch_{_word(str(self.ref))}")
+        return replace(lake, name=name, namespace=f"tpch_{word(self.ref)}")
 
     def _records(self, bench: Bench) -> Iterator[Record]:
         state = State()
@@ -232,7 +232,7 @@ class Trial(Block):
         taken = [(self.ref, seat) for seat in (*seats.values(), "refresh")]
         with bench.together(taken), ThreadPoolExecutor(count + 1) as pool:
             for ref, seat in taken:
-                bench.remote(ref, self.lake(bench, _word(seat)), seat)
+                bench.remote(ref, self.lake(bench, word(seat)), seat)
             running = {number: pool.submit(self._queries, bench, asked[number], seats[number]) for number in asked}
             refreshing = pool.submit(lambda: [self._step(bench, one, "refresh") for pair in pairs for one in pair])
             try:
@@ -340,7 +340,7 @@ class Trial(Block):
         return sum(one.ns for one in done) / _NS
 
     def _step(self, bench: Bench, step: Step, seat: str) -> Done:
-        lake = self.lake(bench, _word(seat) if seat == "refresh" else "")
+        lake = self.lake(bench, word(seat) if seat == "refresh" else "")
         began = time.perf_counter_ns()
         if step.file is not None:
             reply = bench.call(self.ref, lake, "load", seat=seat, table=step.table, files=[str(step.file)])
@@ -358,7 +358,7 @@ class Trial(Block):
         return Done(step.function, began, time.perf_counter_ns(), reply["ns"])
 
     def _query(self, bench: Bench, question: Question, seat: str) -> Done:
-        lake = self.lake(bench, _word(seat) if seat.startswith("stream") else "")
+        lake = self.lake(bench, word(seat) if seat.startswith("stream") else "")
         into = bench.file(f"{seat}-{question.name}")
         sql = question.sql(engines.find(self.ref.name))
         began = time.perf_counter_ns()
@@ -474,7 +474,3 @@ def _possible(question: Question, one: Done, steps: Sequence[Step], done: Sequen
     """How many commits on orders and on line items the query may have seen, by when it and they ran."""
     timed = [(step.table, ran.began, ran.ended) for step, ran in zip(steps, done, strict=True)]
     return states.candidates(timed, one.began, one.ended, question.tables)
-
-
-def _word(text: str) -> str:
-    return "".join(c if c.isalnum() else "_" for c in text)
