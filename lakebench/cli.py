@@ -351,7 +351,7 @@ def _of_queries(
     return replace(
         selection,
         storages=_listed(storage) or ("local",),
-        formats=_of("format", formats, [one.value for one in TableFormat]),
+        formats=_of("format", formats, [one.value for one in TableFormat if one is not TableFormat.POSTGRESQL]),
         tests=_of("test", tests, list(TESTS)),
         against=against,
         data=str(Path(data).resolve()) if data else "",

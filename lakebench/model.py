@@ -54,10 +54,13 @@ class Runtime(enum.StrEnum):
 
 
 class CatalogKind(enum.StrEnum):
-    """How an engine speaks to the catalog."""
+    """How an engine speaks to the catalog; the last three are the databases that a DuckLake's catalog can be in."""
 
     REST = "rest"
     JDBC = "jdbc"
+    DUCKDB = "duckdb"
+    SQLITE = "sqlite"
+    POSTGRES = "postgres"
 
 
 @dataclass(frozen=True)
@@ -92,10 +95,11 @@ class ObjectStore:
 
 @dataclass(frozen=True)
 class Catalog:
-    """An Iceberg catalog.
+    """The catalog of a lake.
 
-    ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), or a JDBC URL.
-    ``ref`` is a Nessie branch or tag, and ``None`` elsewhere.
+    ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), or a JDBC URL; of a DuckLake
+    the path of its DuckDB or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is where the data lies,
+    as the catalog is told it: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere.
     """
 
     kind: CatalogKind
@@ -117,6 +121,8 @@ class TableFormat(enum.StrEnum):
     ICEBERG = "iceberg"
     PARQUET = "parquet"
     DUCKDB = "duckdb"
+    DUCKLAKE = "ducklake"
+    POSTGRESQL = "postgresql"
 
 
 @dataclass(frozen=True)
@@ -126,7 +132,7 @@ class Lake:
     ``name`` is the catalog's name inside SQL engines; tables live in ``namespace``. ``store`` is ``None`` where the
     tables lie on the local file system, in files with ``file://`` addresses. A lake of plain Parquet has no catalog:
     its tables are ``files`` (table → addresses, ``s3://`` or ``file://``). Of DuckDB's own tables ``database`` is the
-    path of the file.
+    path of the file. ``options`` of a DuckLake are parameters of ATTACH, in capitals, and settings of the extension.
     """
 
     name: str
@@ -136,6 +142,7 @@ class Lake:
     format: TableFormat = TableFormat.ICEBERG
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     database: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def objects(self) -> ObjectStore:

@@ -128,6 +128,10 @@ class Worker:
         """Run ``sql``; the rows go to the Arrow IPC file ``into`` after the clock has stopped."""
         return self._timed(lambda: self._able(engines.CanQuery).query(sql), into)
 
+    def execute(self, sql: str) -> dict[str, Any]:
+        """Run ``sql``, which changes something."""
+        return self._done(lambda: self._able(engines.CanExecute).execute(sql))
+
     def scan(self, scan: Mapping[str, Any], into: str) -> dict[str, Any]:
         """Read what ``scan`` asks for into the Arrow IPC file ``into``."""
         wanted = Scan.from_json(scan)

@@ -89,6 +89,19 @@ class CanQuery(ABC):
         """
 
 
+class CanExecute(ABC):
+    """Runs statements of its own dialect that change something, one by one, in a session that lasts."""
+
+    @abstractmethod
+    def execute(self, sql: str) -> None:
+        """Run one statement to its end; a transaction that it begins stays open.
+
+        Raises:
+            CommitConflict: another commit came first.
+            Refused: the engine's own error, in its own words.
+        """
+
+
 class CanScan(ABC):
     """Reads one table without SQL, or by the SQL it writes itself."""
 
@@ -153,6 +166,7 @@ class CanOperate(ABC):
 
 ABILITIES: dict[str, type[Any]] = {
     "query": CanQuery,
+    "execute": CanExecute,
     "scan": CanScan,
     "create": CanCreate,
     "append": CanAppend,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from lakebench.config import Settings, StorageKind
-from lakebench.model import Catalog, CatalogKind, Endpoint, Lake
+from lakebench.errors import ServiceUnavailable
+from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore, TableFormat
 from lakebench.services import Services, with_needs
 from lakebench.services.object_store import store
 
@@ -88,6 +90,35 @@ def storage_lake(services: Lookup, settings: Settings, name: str) -> Lake:
     catalog = Catalog(CatalogKind.REST, rest.uri, rest.properties["warehouse"])
     objects = None if local else store(look(f"object-store@{name}"))
     return Lake("".join(one if one.isalnum() else "_" for one in name), objects, catalog)
+
+
+DUCKLAKE_CATALOGS = (CatalogKind.DUCKDB, CatalogKind.SQLITE, CatalogKind.POSTGRES)
+"""The databases that a DuckLake's catalog can be in here; MySQL, which it knows too, has no server of ours."""
+
+
+def ducklake(
+    kind: CatalogKind,
+    name: str,
+    folder: Path,
+    store: ObjectStore | None,
+    postgres: Endpoint | None = None,
+    options: Mapping[str, str] | None = None,
+) -> Lake:
+    """The DuckLake ``name``, which the first engine that opens it makes.
+
+    Its catalog is a file in ``folder``, or a schema of its own in the database of ``postgres``; its data lies in
+    ``store``, or below ``folder``. ``options`` are those of :class:`~lakebench.model.Lake`.
+    """
+    given = dict(options or {})
+    data = f"{folder}/{name}/" if store is None else f"s3://{store.bucket}/ducklake/{name}/"
+    if kind is CatalogKind.POSTGRES:
+        if postgres is None:
+            raise ServiceUnavailable("a DuckLake with its catalog in PostgreSQL needs the service postgres")
+        catalog = Catalog(kind, postgres.uri, data, None, postgres.user, postgres.password)
+        given = {"METADATA_SCHEMA": name, **given}
+    else:
+        catalog = Catalog(kind, f"{folder}/{name}.{'sqlite' if kind is CatalogKind.SQLITE else 'ducklake'}", data)
+    return Lake("lake", store, catalog, format=TableFormat.DUCKLAKE, options=given)
 
 
 @dataclass(frozen=True)

@@ -40,7 +40,7 @@ def test_it_is_found_by_its_name(engine: type[Engine]) -> None:
 @pytest.mark.parametrize(
     ("engine", "able"),
     [
-        (DuckDB, {"query", "scan", "create", "append", "load", "operate"}),
+        (DuckDB, {"query", "execute", "scan", "create", "append", "load", "operate"}),
         (IcebergScan, {"query", "scan"}),
         (PyIceberg, {"query", "scan", "create", "append", "load", "register", "operate"}),
         (Daft, {"query", "scan", "create", "append", "operate"}),

@@ -1,4 +1,4 @@
-"""DuckDB with its Iceberg extension, in two ways: a catalog attached, and single metadata files scanned."""
+"""DuckDB with its lakehouse extensions: an Iceberg catalog attached, single metadata files scanned, a DuckLake."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from lakebench.catalogs import table_metadata
-from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanScan, Engine
+from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
 from lakebench.engines.inprocess import Answer, local_path, refusals
 from lakebench.errors import EngineUnavailable, Refused
-from lakebench.model import Catalog, Lake, ObjectStore, Scan, TableFormat
+from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, Scan, TableFormat
 from lakebench.web import http
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _EXTENSIONS = ("avro", "httpfs", "iceberg")  # the last asks for the others when it is loaded
+# What a DuckLake needs, by the database that its catalog is in.
+_CATALOGS = {
+    CatalogKind.DUCKDB: (),
+    CatalogKind.SQLITE: ("sqlite_scanner",),
+    CatalogKind.POSTGRES: ("postgres_scanner",),
+}
+_PACKAGES = (*_EXTENSIONS, "ducklake", "sqlite-scanner", "postgres-scanner")
 _SHOWN = ("threads", "memory_limit", "temp_directory", "TimeZone", "autoinstall_known_extensions")
 _ROWS = "lakebench_rows"
 _TIMEOUT_S = 30
@@ -56,7 +63,7 @@ class _Connected(Engine, CanQuery, CanScan):
     dialect: ClassVar[str] = "duckdb"
     requirements: ClassVar[tuple[str, ...]] = (
         "duckdb=={version}",
-        *(f"duckdb-extension-{name}=={{version}}" for name in _EXTENSIONS),
+        *(f"duckdb-extension-{name}=={{version}}" for name in _PACKAGES),
     )
 
     _connection: Any = None
@@ -89,7 +96,7 @@ class _Connected(Engine, CanQuery, CanScan):
         (duckdb,) = self._run("SELECT version()").fetchone()
         extensions = self._run(
             "SELECT extension_name, extension_version FROM duckdb_extensions() "
-            f"WHERE loaded AND extension_name IN {_EXTENSIONS} ORDER BY extension_name"
+            "WHERE loaded AND install_mode <> 'STATICALLY_LINKED' ORDER BY extension_name"
         ).fetchall()
         return {"duckdb": duckdb.removeprefix("v")} | {f"extension {name}": version for name, version in extensions}
 
@@ -139,7 +146,8 @@ class _Connected(Engine, CanQuery, CanScan):
                 "temp_directory": f"{self.settings.folder}/duckdb",
                 "autoinstall_known_extensions": False,
                 "autoload_known_extensions": False,
-                "allow_persistent_secrets": False,
+                # Not allow_persistent_secrets = false: the extension for PostgreSQL asks for the storage of theirs.
+                "secret_directory": f"{self.settings.folder}/secrets",
             },
         )
         for extension in _extensions(self._lake):
@@ -179,8 +187,10 @@ class _Connected(Engine, CanQuery, CanScan):
         """What a function of the extension takes for ``table``."""
 
 
-class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
-    """The REST catalog attached as a database; or a view over each table's Parquet files; or a file of its own tables.
+class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, CanLoad):
+    """A catalog attached as a database; or a view over each table's Parquet files; or a file of DuckDB's own tables.
+
+    What is attached is an Iceberg REST catalog, or a DuckLake.
 
     DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
     of other engines are seen at once; that a namespace is missing it remembers until attached anew.
@@ -193,7 +203,12 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
 
     name: ClassVar[str] = "duckdb"
     title: ClassVar[str] = "DuckDB (catalog attached)"
-    formats: ClassVar[tuple[TableFormat, ...]] = tuple(TableFormat)
+    formats: ClassVar[tuple[TableFormat, ...]] = (
+        TableFormat.ICEBERG,
+        TableFormat.PARQUET,
+        TableFormat.DUCKDB,
+        TableFormat.DUCKLAKE,
+    )
 
     _suffix: str = ""
     _using: bool = False
@@ -201,10 +216,19 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
 
     def settings_used(self) -> dict[str, str]:
         """DuckDB's settings, and how a reference of Nessie is named."""
+        if self._lake.format is TableFormat.DUCKLAKE:
+            return {**super().settings_used(), **self._lake.options}
         if self._lake.format is not TableFormat.ICEBERG:
             return super().settings_used()
         at = {"tables": f'"<table>{self._suffix}"', "disable_multi_table_commit": "true"} if self._suffix else {}
         return {**super().settings_used(), "access_delegation_mode": "none", **at}
+
+    def execute(self, sql: str) -> None:
+        """Run ``sql``; plain table names are the lake's as soon as its schema is there."""
+        with refusals():
+            if self._lake.format is not TableFormat.DUCKLAKE:
+                self._see(sql)
+            self._run(sql)
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the schema and the table, with the types that DuckDB gives the Arrow ones."""
@@ -239,6 +263,10 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
                 self._run("CHECKPOINT")
 
     def _reach(self) -> None:
+        if self._lake.format is TableFormat.DUCKLAKE:
+            self._suffix, self._using, self._created = "", True, True
+            self._attach_ducklake()
+            return
         if self._lake.format is not TableFormat.ICEBERG:
             self._suffix, self._using, self._created = "", True, True
             self._make_file_views()
@@ -274,6 +302,25 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
         listed = ", ".join(f"{key} {value}" for key, value in options.items())
         self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(self._lake.name)} ({listed})")
 
+    def _attach_ducklake(self) -> None:
+        """Attach it, which makes it where it is not there yet, and make its schema the current one.
+
+        The settings come first: attaching is a transaction too, which others may win.
+        """
+        lake = self._lake
+        for key, value in lake.options.items():
+            if not key.isupper():
+                self._run(f"SET {key} = {_text(value)}")
+        given = {
+            "DATA_PATH": lake.catalog.warehouse,
+            **{key: one for key, one in lake.options.items() if key.isupper()},
+        }
+        listed = ", ".join(f"{key} {_text(value)}" for key, value in given.items())
+        name = _name(lake.name)
+        self._run(f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {name} ({listed})")
+        self._run(f"CREATE SCHEMA IF NOT EXISTS {name}.{_name(lake.namespace)}")
+        self._run(f"USE {name}.{_name(lake.namespace)}")
+
     def _attach_anew(self) -> None:
         """Forget what the extension remembers: a namespace once looked for in vain stays unknown to it."""
         self._run("USE memory.main")
@@ -294,7 +341,7 @@ class DuckDB(DuckDBOperations, _Connected, CanCreate, CanAppend, CanLoad):
 
     def _target(self, table: str) -> str:
         lake = self._lake
-        if lake.format is not TableFormat.ICEBERG:
+        if lake.format in {TableFormat.PARQUET, TableFormat.DUCKDB}:
             return _name(table)
         return ".".join(map(_name, (lake.name, lake.namespace, f"{table}{self._suffix}")))
 
@@ -370,7 +417,31 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
     """What DuckDB needs beyond itself: nothing for Parquet and tables of its own on local files."""
     if lake.format is TableFormat.ICEBERG:
         return _EXTENSIONS
-    return () if lake.store is None else ("httpfs",)
+    store = () if lake.store is None else ("httpfs",)
+    return (*store, "ducklake", *_CATALOGS[lake.catalog.kind]) if lake.format is TableFormat.DUCKLAKE else store
+
+
+def _metadata(catalog: Catalog) -> str:
+    """What stands behind ``ducklake:`` in ATTACH (DuckLake's documentation, *Choosing a Catalog Database*)."""
+    if catalog.kind is CatalogKind.DUCKDB:
+        return catalog.uri
+    if catalog.kind is CatalogKind.SQLITE:
+        return f"sqlite:{catalog.uri}"
+    found = urlsplit(catalog.uri)
+    given = {
+        "dbname": found.path.removeprefix("/"),
+        "host": found.hostname or "",
+        "port": str(found.port or ""),
+        "user": catalog.user,
+        "password": catalog.password,
+    }
+    return "postgres:" + " ".join(f"{key}={_libpq(value)}" for key, value in given.items() if value)
+
+
+def _libpq(value: str) -> str:
+    """``value`` as a connection string has it (PostgreSQL's documentation, *Connection Strings*)."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 def _secret(store: ObjectStore) -> str:
