@@ -143,6 +143,22 @@ class Bench:
         self.opened[ref] = remote
         return remote
 
+    def workers(self, places: Sequence[tuple[EngineRef, str]]) -> list[Remote]:
+        """The workers at these seats, all started before the first is waited for; they have no lake open.
+
+        Raises:
+            EngineUnavailable: the engine cannot run here.
+        """
+        for ref, seat in places:
+            remote = self._remotes.get((ref, seat))
+            if remote is None or not remote.alive:
+                self._remotes[ref, seat] = self._start(ref, seat)
+        for ref, seat in places:
+            remote = self._remotes[ref, seat]
+            remote.make(self._engine_settings(ref, seat, remote.folder))
+            remote.lake = None
+        return [self._remotes[one] for one in places]
+
     def call(
         self, ref: EngineRef, lake: Lake, operation: str, limit_s: float | None = None, *, seat: str = "", **given: Any
     ) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from lakebench import answers
 from lakebench.answers import Rules
 from lakebench.child import Child, Died, Silent
 from lakebench.datasets import rows as small
+from lakebench.datasets.concurrency import history
 from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.same import same_read as same_as_expected
@@ -166,6 +167,16 @@ class Checker:
         files = {"orders": [str(one) for one in orders], "lineitem": [str(one) for one in lineitem]}
         reply = self._ask("write_insert", **files, refresh=dataclasses.asdict(pair), folder=str(folder))
         return Path(reply["orders"]), Path(reply["lineitem"])
+
+    def writers(self, workload: str, writers: Mapping[int, Path], readers: Mapping[str, Path], final: Path) -> Any:
+        """What concurrent writers and readers came to (:func:`lakebench.datasets.concurrency.history.told`)."""
+        return self._ask(
+            "writers",
+            workload=workload,
+            writers={str(number): str(path) for number, path in writers.items()},
+            readers={name: str(path) for name, path in readers.items()},
+            final=str(final),
+        )
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
@@ -342,6 +353,11 @@ def write_insert(orders: list[str], lineitem: list[str], refresh: dict[str, int]
     return {"orders": str(made[0]), "lineitem": str(made[1])}
 
 
+def writers(workload: str, writers: dict[str, str], readers: dict[str, str], final: str) -> dict[str, Any]:
+    """The operation ``writers``."""
+    return history.told(workload, {int(number): path for number, path in writers.items()}, readers, read(final))
+
+
 def same_read(actual: str, expected: str) -> dict[str, Any]:
     """The operation ``same_read``."""
     got = _read_actual(actual)
@@ -369,6 +385,7 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "data_files": data_files,
     "write_insert": write_insert,
     "same_read": same_read,
+    "writers": writers,
 }
 
 

@@ -17,9 +17,10 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import IO, Any
 
-from lakebench import engines
+from lakebench import engines, loops
 from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, WrongAnswer
 from lakebench.model import (
     Catalog,
@@ -85,6 +86,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._engine: engines.Engine | None = None
+        self._writer: loops.Writer | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to one request: ``ok`` and what the operation gives, or ``error``."""
@@ -168,6 +170,42 @@ class Worker:
             if done is not None:
                 succeeded.append(done)
         return {"statements": told, "succeeded": succeeded, "ns": time.perf_counter_ns() - began}
+
+    def enter(self, lake: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+        """Become a writer on ``lake`` (:mod:`lakebench.loops`), connected where its ``shape`` keeps a connection.
+
+        ``refused`` is why it could not connect; its tasks try again.
+        """
+        self._writer = loops.Writer(self._made, lake_from(lake), loops.shape_from(shape))
+        try:
+            self._writer.enter()
+        except LakebenchError as error:
+            return {"refused": str(error)}
+        return {"refused": ""}
+
+    def work(self, tasks: Sequence[Mapping[str, Any]], into: str, start_ns: int, seconds: float) -> dict[str, Any]:
+        """Carry out operations, each a task, for ``seconds`` from ``start_ns`` on; ends go to the file ``into``."""
+        operations = [from_json(one) for one in tasks]
+        for one in operations:
+            _must_know(self._able(engines.CanOperate), one)
+        if self._writer is None:
+            raise EngineUnavailable("nobody entered")
+        with open(into, "a", encoding="utf-8") as log:  # noqa: PTH123 - a path in a message
+            self._writer.work(list(enumerate(operations)), log, start_ns, seconds)
+        return {}
+
+    def leave(self) -> dict[str, Any]:
+        """Be no writer any more."""
+        if self._writer is not None:
+            self._writer.leave()
+            self._writer = None
+        return {}
+
+    def watch(self, scan: Mapping[str, Any], into: str, stop: str) -> dict[str, Any]:
+        """Read what ``scan`` asks for again and again until the file ``stop`` is there; rows go to ``into``."""
+        with open(into, "a", encoding="utf-8") as log:  # noqa: PTH123 - likewise
+            loops.watch(self._able(engines.CanScan), Scan.from_json(scan), log, Path(stop), _plain_rows)
+        return {}
 
     def create(self, table: str, rows: str) -> dict[str, Any]:
         """Create ``table`` with the schema of the Arrow IPC file ``rows``."""
@@ -263,6 +301,12 @@ def _read(path: str) -> Any:
 
     with pa.OSFile(path, "rb") as source:
         return pa.ipc.open_file(source).read_all()
+
+
+def _plain_rows(answer: Any) -> list[list[Any]]:
+    """The rows of an answer as lists of plain values."""
+    batches, _ = drain(answer)
+    return [list(row.values()) for batch in batches for row in batch.to_pylist()]
 
 
 def _peak() -> int:

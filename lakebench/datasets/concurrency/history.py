@@ -1,0 +1,102 @@
+"""What the loops of a run's workers wrote (:mod:`lakebench.loops`), read back and summed up. Runs in the checker."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lakebench import statistics
+from lakebench.datasets.concurrency.oracle import Attempt, Final, Seen, explain
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MS = 1e6
+_NS = 1e9
+_PARTICULAR = re.compile(r"/[\w./@:-]+|'[^']*'|\"[^\"]*\"|\(PID \d+\)|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
+_SHOWN = 160
+
+
+def told(workload: str, writers: Mapping[int, str], readers: Mapping[str, str], final: pa.Table) -> dict[str, Any]:
+    """Counts, times and anomalies of one cell, as JSON values; ``writers`` and ``readers`` are files by name."""
+    attempts = [one for number, path in writers.items() for one in _attempts(number, _lines(path))]
+    reads = [(name, line) for name, path in readers.items() for line in _lines(path)]
+    seen = [
+        Seen(name, one["began"], one["ended"], tuple(map(tuple, one["rows"]))) for name, one in reads if "rows" in one
+    ]
+    explained = explain(workload, attempts, seen, _final(final))
+    return {
+        **_counts(attempts),
+        **_times(attempts),
+        "final_rows": final.num_rows,
+        "reads": len(seen),
+        "reads_behind": explained.behind,
+        "read_errors": _classes(one for _, one in reads if "kind" in one),
+        "anomalies": {kind: list(words) for kind, words in explained.anomalies.items()},
+    }
+
+
+def _lines(path: str) -> list[dict[str, Any]]:
+    """The whole lines of the file; a killed process may have left half of one."""
+    text = Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+def _attempts(writer: int, lines: Sequence[Mapping[str, Any]]) -> list[Attempt]:
+    """Each task that began; one without an end is unknown: its process was killed in it."""
+    began = {one["task"]: one["began"] for one in lines if "began" in one}
+    ended = {one["task"]: one for one in lines if "ended" in one}
+    lost = {"ended": None, "state": "unknown", "kind": "killed", "message": "the process ended in it", "tries": 1}
+    return [_attempt(writer, task, at, ended.get(task, lost)) for task, at in began.items()]
+
+
+def _attempt(writer: int, task: int, began: int, end: Mapping[str, Any]) -> Attempt:
+    kind, message = end.get("kind", ""), end.get("message", "")
+    return Attempt(writer, task, began, end["ended"], end["state"], kind, message, end["tries"])
+
+
+def _final(table: pa.Table) -> Final:
+    listed = table.select(["id", "writer", "value"]).to_pylist()
+    return Final(tuple((one["id"], one["writer"], one["value"]) for one in listed), tuple(table.column_names))
+
+
+def _counts(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    states = Counter(one.state for one in attempts)
+    failed = [dataclasses.asdict(one) for one in attempts if one.state != "done"]
+    return {
+        "asked": len(attempts),
+        "succeeded": states["done"],
+        "failed": states["refused"],
+        "unknown": states["unknown"],
+        "client_retries": sum(one.tries - 1 for one in attempts),
+        "errors": _classes(failed),
+    }
+
+
+def _times(attempts: Sequence[Attempt]) -> dict[str, Any]:
+    """Of the tasks that succeeded: seconds from the first begin of all to the last end, and milliseconds of each."""
+    took = [(one.ended - one.began) / _MS for one in attempts if one.state == "done" and one.ended is not None]
+    ends = [one.ended for one in attempts if one.ended is not None]
+    if not took or not ends:
+        return {}
+    wall = (max(ends) - min(one.began for one in attempts)) / _NS
+    summary = statistics.summarise(took)
+    p95 = summary.quantiles.get("p95")
+    return {
+        "wall_s": round(wall, 3),
+        "operations_per_s": round(len(took) / wall, 2),
+        "median_ms": round(summary.median, 2),
+        "p95_ms": round(p95, 2) if p95 is not None else f"n too small ({len(took)})",
+        "maximum_ms": round(max(took), 2),
+    }
+
+
+def _classes(errors: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Errors without what is particular to one of them (paths, numbers, names), and how many there were of each."""
+    said = (f"{one['kind']}: {' '.join(_PARTICULAR.sub('…', one['message']).split())[:_SHOWN]}" for one in errors)
+    return dict(Counter(said).most_common())
