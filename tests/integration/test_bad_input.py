@@ -38,7 +38,7 @@ def assert_one_line(code: int, said: str, *parts: str) -> None:
 @pytest.mark.parametrize(
     ("argv", "parts"),
     [
-        (["run", "phase5"], ["unknown phase 'phase5'", "did you mean phase4"]),
+        (["run", "phase44"], ["unknown phase 'phase44'", "did you mean phase4"]),
         (["run"], ["name a phase", "phase4"]),
         (["run", "phase4", "--engines", "dukdb"], ["unknown engine 'dukdb'", "did you mean duckdb"]),
         (["run", "phase4", "--engines", "duckdb@"], ["names no version"]),
