@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebench.records import Claim, Dataset, Run
-from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials
+from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials, writers
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 
 _VERDICT_MARKS = {"reproduced": "pass", "not reproduced": "fail", "out of date": "fail"}
@@ -64,6 +64,7 @@ def _sections(run: Run) -> list[Section]:
         Section("Latency", "latency", tuple(latency.parts(others))),
         Section("What storage and table format cost", "places", tuple(places.parts(others))),
         Section("The tests of TPC-H", "tests", tuple(trials.parts(others))),
+        Section("Several writers at once", "writers", tuple(writers.parts(others))),
         Section("Claims: theirs beside ours", "claims", tuple(_claims(run.claims))),
         Section("Memory over time", "memory", tuple(memory.parts(run))),
         Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),

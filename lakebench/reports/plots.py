@@ -141,12 +141,19 @@ def _near_one(axes: Any) -> None:
         axes.xaxis.set_minor_locator(NullLocator())
 
 
-def lines(series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str) -> str:
-    """One line a name, through points in the order of ``x``."""
+def lines(
+    series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *, log: bool = False, points: bool = False
+) -> str:
+    """One line a name, through points in the order of ``x``, which are shown; ``log`` is about the vertical axis."""
     figure, axes = _figure(6.8, 3.0)
-    for number, (name, points) in enumerate(series.items()):
-        axes.plot(*zip(*points, strict=True), color=_COLOURS[number % len(_COLOURS)], linewidth=1.2, label=name)
-    axes.set_ylim(bottom=0)
+    for number, (name, given) in enumerate(series.items()):
+        marker = _MARKERS[number % len(_MARKERS)] if points else None
+        colour = _COLOURS[number % len(_COLOURS)]
+        axes.plot(*zip(*given, strict=True), color=colour, linewidth=1.2, label=name, marker=marker, markersize=5)
+    if log:
+        axes.set_yscale("log")
+    else:
+        axes.set_ylim(bottom=0)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, frameon=False, fontsize=8, labelcolor=_INK,

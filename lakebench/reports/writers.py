@@ -1,0 +1,78 @@
+"""Several writers at once: what each cell of phase 9 came to, and a plot of throughput over writers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from lakebench.model import Outcome, Record
+from lakebench.records import Run
+from lakebench.reports import plots
+from lakebench.reports.content import DASH, Cell, Part, Plot, Table, cells, label, mark
+
+_NOTE = (
+    "Told: tasks that the engine said were committed, of those that began; a cell passes where the final rows and all "
+    "reads are explained by them. Rates and times are of the tasks that were committed, and stand only where the cell "
+    "passed. Writers and servers share the machine."
+)
+_HEAD = (
+    *("store and engine", "writers", "outcome", "told", "final rows", "per s", "median ms", "p95 ms", "max ms"),
+    *("snapshots", "data files", "lost races", "reads", "behind", "errors"),
+)
+
+
+def parts(run: Run) -> list[Part]:
+    """A table for each group of cells, and the plot of the appends."""
+    told = [one for one in run.cases if one.evidence.get("concurrency")]
+    made: list[Part] = []
+    for group in dict.fromkeys(one.group for one in told):
+        own = [one for one in told if one.group == group]
+        if drawn := _series(own):
+            made.append(_plot(group, drawn))
+        made.append(Table(f"{group}: what each cell came to", _HEAD, tuple(map(_row, own)), (_NOTE,), "figures"))
+    return made
+
+
+def _row(record: Record) -> tuple[Cell, ...]:
+    told: Mapping[str, Any] = record.evidence["concurrency"]
+    timed = record.outcome is Outcome.PASS
+    name = record.row if "writers" in record.column else f"{record.row}: {record.column}"
+    figures = ("operations_per_s", "median_ms", "p95_ms", "maximum_ms")
+    return (
+        Cell(name),
+        *cells(told["writers"]),
+        Cell(label(record.outcome), mark(record.outcome)),
+        *cells(f"{told['succeeded']} of {told['asked']}", told["final_rows"]),
+        *(Cell(_figure(told.get(key)) if timed else DASH) for key in figures),
+        *(Cell(_figure(told.get(key))) for key in ("snapshots", "data_files", "lost_races")),
+        *cells(told["reads"], told["reads_behind"]),
+        Cell(_errors(told["errors"])),
+    )
+
+
+def _figure(value: Any) -> str:
+    return DASH if value is None else str(value)
+
+
+def _errors(errors: Mapping[str, int]) -> str:
+    return "; ".join(f"{count} times {text}" for text, count in errors.items()) or "none"
+
+
+def _series(own: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:
+    """Store and engine → number of writers, operations a second, where there is more than one point."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for record in own:
+        told = record.evidence["concurrency"]
+        if record.outcome is Outcome.PASS and record.column.endswith("writers") and told.get("operations_per_s"):
+            found.setdefault(record.row, []).append((told["writers"], told["operations_per_s"]))
+    return {name: sorted(points) for name, points in found.items() if len(points) > 1}
+
+
+def _plot(group: str, drawn: Mapping[str, Sequence[tuple[float, float]]]) -> Plot:
+    alt = "; ".join(
+        f"{name}: {', '.join(f'{rate:g} a second by {writers:g}' for writers, rate in points)}"
+        for name, points in drawn.items()
+    )
+    draw = partial(plots.lines, drawn, "writers", "commits a second, logarithmic", log=True, points=True)
+    return Plot(f"{group}: commits a second", alt, draw)
