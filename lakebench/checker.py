@@ -168,14 +168,27 @@ class Checker:
         reply = self._ask("write_insert", **files, refresh=dataclasses.asdict(pair), folder=str(folder))
         return Path(reply["orders"]), Path(reply["lineitem"])
 
-    def writers(self, workload: str, writers: Mapping[int, Path], readers: Mapping[str, Path], final: Path) -> Any:
-        """What concurrent writers and readers came to (:func:`lakebench.datasets.concurrency.history.told`)."""
+    def writers(
+        self,
+        workload: str,
+        writers: Mapping[int, Path],
+        readers: Mapping[str, Path],
+        final: Path,
+        facts: Path | None,
+        lost: Sequence[int],
+    ) -> Any:
+        """What concurrent writers and readers came to (:func:`lakebench.datasets.concurrency.history.told`).
+
+        ``facts`` is a table of one row that is told as it is, ``lost`` when answers to commits were lost.
+        """
         return self._ask(
             "writers",
             workload=workload,
             writers={str(number): str(path) for number, path in writers.items()},
             readers={name: str(path) for name, path in readers.items()},
             final=str(final),
+            facts=str(facts or ""),
+            lost=list(lost),
         )
 
     def processes(self) -> list[int]:
@@ -353,9 +366,13 @@ def write_insert(orders: list[str], lineitem: list[str], refresh: dict[str, int]
     return {"orders": str(made[0]), "lineitem": str(made[1])}
 
 
-def writers(workload: str, writers: dict[str, str], readers: dict[str, str], final: str) -> dict[str, Any]:
+def writers(
+    workload: str, writers: dict[str, str], readers: dict[str, str], final: str, facts: str, lost: list[int]
+) -> dict[str, Any]:
     """The operation ``writers``."""
-    return history.told(workload, {int(number): path for number, path in writers.items()}, readers, read(final))
+    by_number = {int(number): path for number, path in writers.items()}
+    more: dict[str, Any] = read(facts).to_pylist()[0] if facts else {}
+    return {**history.told(workload, by_number, readers, read(final), lost), **more}
 
 
 def same_read(actual: str, expected: str) -> dict[str, Any]:

@@ -2,61 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from pathlib import Path
 from typing import Any, ClassVar
 
 from lakebench import engines
 from lakebench.bench import Bench
-from lakebench.cases import Block, Case, Check, Evidence
+from lakebench.cases import Block, Case, Check
 from lakebench.config import Settings
-from lakebench.datasets.concurrency.workloads import FIELDS, WORKLOADS, Workload, tasks
+from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.engines import CanOperate, CanScan
-from lakebench.errors import Refused, WrongAnswer
 from lakebench.loops import Retry, Shape
-from lakebench.model import CatalogKind, EngineRef, Lake, Record, Scan, Selection, TableFormat
-from lakebench.operations import Append, Create, Operation, to_json
+from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
+from lakebench.operations import AddColumn, Append, Create, Delete
 from lakebench.phases import Phase
-from lakebench.phases.tables import word
+from lakebench.phases.writing import FAULTS, MANY, Cell, Store, able, run
 from lakebench.records import Claim, Dataset
-from lakebench.remote import Remote
-from lakebench.services import lakes
-from lakebench.services.object_store import store
 
-_TABLE = "t"
-_AHEAD_S = 0.05  # from the call of the last writer to the common start
-_ROWS, _MANY_ROWS, _MANY = 100, 160, 8  # rows of a cell, and of one with so many writers
 _FEW = 3  # writers of the cells that are no appends
-_LIMIT_S = 10.0
 _LITTLE_SLOWER = 1.5
-_WAIT_S = 120.0
-_SCAN = Scan(_TABLE, fields=FIELDS)
 _LOCK = Retry("Conflicting lock", attempts=6, wait_s=0.5)  # as the tool behind the claims waits for the file
 _APPENDS = "Appends by writers at once"
 _CHANGES = f"Changes by {_FEW} writers at once"
-
-
-@dataclass(frozen=True)
-class Store:
-    """What the writers share, and how they connect; ``shared`` says whether another process can read meanwhile."""
-
-    name: str
-    format: TableFormat
-    catalog: CatalogKind | None = None
-    shape: Shape = dataclasses.field(default_factory=Shape)
-    options: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    shared: bool = True
-
-
+_MIXED = "Different engines at once on one Iceberg table"
+_FAULTS = "Faults while two write"
 _TASK = Shape(kept=False)
 _CREATE = "CREATE TABLE IF NOT EXISTS t (id BIGINT, writer INTEGER, value BIGINT)"
 _POSTGRES = Store("ducklake-postgres kept", TableFormat.DUCKLAKE, CatalogKind.POSTGRES)
-_ICEBERG = Store("iceberg-rest kept", TableFormat.ICEBERG)
+_NESSIE = Store("iceberg-nessie kept", TableFormat.ICEBERG, "nessie")
+_REST = Store("iceberg-rest kept", TableFormat.ICEBERG, "rest")
 _STORES = (
     Store("duckdb-file kept", TableFormat.DUCKDB, shared=False),
     Store("duckdb-file task", TableFormat.DUCKDB, shape=Shape(kept=False, retry=_LOCK), shared=False),
@@ -64,7 +39,7 @@ _STORES = (
     replace(_POSTGRES, name="ducklake-postgres task", shape=_TASK),
     Store("ducklake-sqlite kept", TableFormat.DUCKLAKE, CatalogKind.SQLITE),
     Store("ducklake-duckdb kept", TableFormat.DUCKLAKE, CatalogKind.DUCKDB, shared=False),
-    _ICEBERG,
+    _NESSIE,
 )
 _INLINING = "DATA_INLINING_ROW_LIMIT"
 _RETRIES = "ducklake_max_retry_count"
@@ -76,49 +51,30 @@ _VARIED = (
 )
 
 
-@dataclass(frozen=True)
-class Cell:
-    """Writers of one engine on one store with one workload."""
-
-    ref: EngineRef
-    store: Store
-    workload: Workload
-    writers: int
-
-    @property
-    def id(self) -> str:
-        """Such as ``phase9/insert/ducklake-postgres_kept/8/duckdb``."""
-        where = self.store.name.replace(",", "").replace(" ", "_")
-        return f"phase9/{self.workload.name}/{where}/{self.writers}/{self.ref}"
-
-    @property
-    def rows(self) -> int:
-        """The tasks of all writers together."""
-        return _MANY_ROWS if self.writers >= _MANY else _ROWS
-
-
 class Concurrent(Phase):
     """What several processes that write at once get: rows, errors, times; and whether the outcome can be explained."""
 
     name: ClassVar[str] = "phase9"
     subject: ClassVar[str] = "concurrent_writers"
-    title: ClassVar[str] = "Several writers at once: DuckDB's file, DuckLake and Iceberg, with an oracle for the rows"
+    title: ClassVar[str] = (
+        "Several writers at once on DuckDB's file, DuckLake and Iceberg; faults; an oracle for the rows"
+    )
     claims: ClassVar[tuple[str, ...]] = ("C28", "C29", "C30")
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """An object store, a REST catalog, and PostgreSQL for a DuckLake."""
-        return ("object-store", "rest-catalog", "postgres")
+        """An object store, two Iceberg catalogs, and PostgreSQL for a DuckLake."""
+        return ("object-store", "nessie", "rest-catalog", "postgres")
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
-        """Those inside a worker that append by an operation; servers are asked where they are named."""
+        """Those that change rows and the schema; one that appends alone is asked where it is named."""
         return tuple(
             name
             for name, one in engines.engines().items()
             if issubclass(one, CanOperate)
             and issubclass(one, CanScan)
-            and {Append, Create} <= one.operations
-            and one.service is None
-            and one.distribution != "lakebench-harness"
+            and {Append, Create, Delete, AddColumn} <= one.operations
+            and one.dialect
+            and one.variant_of is None
             and not one.optional
         )
 
@@ -127,14 +83,25 @@ class Concurrent(Phase):
         bench.checker.start()
 
     def plan(self, bench: Bench) -> Iterator[Block]:
-        """Appends by store and number of writers, then settings, then other changes; engine by engine."""
-        for ref in bench.able(CanOperate, CanScan):
-            for cell in _cells(bench, ref):
-                yield Check(_case(cell), partial(_run, cell=cell))
+        """Appends by store and number of writers, settings, other changes, engines together, faults."""
+        refs = bench.able(CanOperate, CanScan)
+        for ref in refs:
+            yield from (_check(cell, _group(cell)) for cell in _own_cells(bench, ref))
+        for name in ("groups", "update-own"):
+            together = able(refs, WORKLOADS[name], TableFormat.ICEBERG)
+            if len(together) > 1:
+                cell = Cell(together, _NESSIE, WORKLOADS[name], len(together))
+                yield _check(cell, _MIXED)
+        for ref in refs:
+            yield from (_check(cell, _FAULTS) for cell in _fault_cells(ref))
 
     def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
         """Nothing: the rows are made by the writers."""
         return iter(())
+
+    def covers(self, case: str, refs: frozenset[str], selection: Selection) -> bool:  # noqa: ARG002
+        """Whether all engines of the case are asked."""
+        return set(case.rpartition("/")[2].split("+")) <= refs
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C28 to C30."""
@@ -144,130 +111,47 @@ class Concurrent(Phase):
         yield _one_writer(known)
 
 
-def _cells(bench: Bench, ref: EngineRef) -> Iterator[Cell]:
-    formats = engines.find(ref.name).formats
-    numbers = (1, _FEW) if bench.profile.name == "quick" else (1, _FEW, _MANY, 16)
-    own = [one for one in _STORES if one.format in formats]
-    for one in own:
-        yield from (Cell(ref, one, WORKLOADS["insert"], number) for number in numbers)
+def _own_cells(bench: Bench, ref: EngineRef) -> Iterator[Cell]:
+    """What one engine does alone; a server takes as many writers as its clients have sessions, and few of them."""
+    engine = engines.find(ref.name)
+    numbers = (1, _FEW) if bench.profile.name == "quick" or engine.service else (1, _FEW, MANY, 16)
+    for one in _STORES:
+        if one.format in engine.formats:
+            yield from (Cell((ref,), one, WORKLOADS["insert"], number) for number in numbers)
     for one in _VARIED:
-        if one.format in formats:
-            yield Cell(ref, one, WORKLOADS["insert"], max(numbers[:3]))
-    for one in (_POSTGRES, _ICEBERG):
-        if one.format in formats:
-            for name in ("groups", "update-one", "update-own", "move", "add-column"):
-                yield Cell(ref, one, WORKLOADS[name], _FEW)
+        if one.format in engine.formats:
+            yield Cell((ref,), one, WORKLOADS["insert"], max(numbers[:3]))
+    yield Cell((ref,), _REST, WORKLOADS["insert"], _FEW)
+    for one in (_POSTGRES, _NESSIE):
+        for name in ("first-commit", "groups", "update-one", "update-own", "move", "add-column"):
+            if able((ref,), WORKLOADS[name], one.format):
+                yield Cell((ref,), one, WORKLOADS[name], _FEW)
 
 
-def _case(cell: Cell) -> Case:
-    appends = cell.workload.name == "insert"
-    return Case(
+def _fault_cells(ref: EngineRef) -> Iterator[Cell]:
+    """Each fault on each kind of lake; without inlining, so that a DuckLake has data files before it commits."""
+    for one in (_VARIED[0], _NESSIE):
+        if able((ref,), WORKLOADS["groups"], one.format):
+            yield from (Cell((ref,), one, WORKLOADS["groups"], 2, name) for name in FAULTS)
+
+
+def _group(cell: Cell) -> str:
+    return _APPENDS if cell.workload.name == "insert" else _CHANGES
+
+
+def _check(cell: Cell, group: str) -> Check:
+    columns = {_APPENDS: f"{cell.writers} writers", _FAULTS: cell.fault}
+    fault = f"; {FAULTS[cell.fault].title}" if cell.fault else ""
+    case = Case(
         id=cell.id,
         phase="phase9",
-        title=f"{cell.writers} writers by {cell.ref} on {cell.store.name}: {cell.workload.title}",
-        engine=cell.ref,
-        group=_APPENDS if appends else _CHANGES,
-        row=f"{cell.store.name} by {cell.ref}",
-        column=f"{cell.writers} writers" if appends else cell.workload.name,
+        title=f"{cell.writers} writers by {cell.who} on {cell.store.name}: {cell.workload.title}{fault}",
+        engine=cell.refs[0],
+        group=group,
+        row=f"{cell.store.name} by {cell.who}",
+        column=columns.get(group, cell.workload.name),
     )
-
-
-def _run(bench: Bench, cell: Cell) -> Evidence:
-    """Write by all at once while somebody reads, and hold what is there against what was acknowledged.
-
-    Raises:
-        WrongAnswer: it cannot be explained.
-        Refused: nobody could write.
-    """
-    lake = _lake(bench, cell)
-    _create(bench, cell, lake)
-    found = _history(bench, cell, lake)
-    told = {**found, "options": dict(cell.store.options), "time_limit_s": _LIMIT_S}
-    if anomalies := found["anomalies"]:
-        kind, words = next(iter(anomalies.items()))
-        raise WrongAnswer(f"{kind}: {words[0]}", concurrency=told)
-    if not found["succeeded"]:
-        raise Refused(f"nobody could write: {next(iter(found['errors']), 'no task began in time')}", concurrency=told)
-    return {"concurrency": told, "checked_against": ["the commits that were acknowledged"]}
-
-
-def _lake(bench: Bench, cell: Cell) -> Lake:
-    """A lake that nobody has used: a file, a DuckLake, or a namespace of the REST catalog."""
-    name = word(cell.id)
-    one = cell.store
-    folder = bench.guard.folder / "concurrent"
-    folder.mkdir(exist_ok=True)
-    if one.format is TableFormat.DUCKDB:
-        rest = lakes.rest_lake(bench.services)
-        return replace(rest, store=None, format=one.format, database=str(folder / f"{name}.duckdb"))
-    if one.catalog is not None:
-        postgres = bench.services.endpoint("postgres")
-        objects = store(bench.services.endpoint("object-store"))
-        return lakes.ducklake(one.catalog, name[:60], folder, objects, postgres, one.options)
-    return replace(lakes.rest_lake(bench.services), namespace=name)
-
-
-def _create(bench: Bench, cell: Cell, lake: Lake) -> None:
-    """The table with the workload's first rows, by the engine; then nobody has the lake open."""
-    rows = cell.workload.first(cell.writers)
-    made: list[Operation] = [Create(table=_TABLE, columns=FIELDS)]
-    made += [Append(table=_TABLE, fields=FIELDS, rows=rows)] if rows else []
-    bench.call(cell.ref, lake, "operate", operations=[to_json(one) for one in made], seat="final")
-    _close(bench, cell.ref)
-
-
-def _close(bench: Bench, ref: EngineRef) -> None:
-    """Close the lake at the seat that makes tables and reads them in the end."""
-    (remote,) = bench.workers([(ref, "final")])
-    remote.call("close", limit_s=_WAIT_S)
-
-
-def _history(bench: Bench, cell: Cell, lake: Lake) -> dict[str, Any]:
-    """Run the writers and a reader; what the checker says of it."""
-    ref, numbers = cell.ref, range(1, cell.writers + 1)
-    remotes = dict(zip(numbers, bench.workers([(ref, f"writer-{number}") for number in numbers]), strict=True))
-    logs = {number: bench.file(f"writer-{number}").with_suffix(".jsonl") for number in numbers}
-    seen, stop = bench.file("reader").with_suffix(".jsonl"), bench.file("stop")
-    with ThreadPoolExecutor(cell.writers + 1) as pool:
-        refused = list(pool.map(lambda number: _enter(remotes[number], _own(lake, number), cell), numbers))
-        reading = pool.submit(_watch, bench, cell, lake, seen, stop) if cell.store.shared else None
-        try:
-            start = time.monotonic_ns() + int(_AHEAD_S * 1e9)
-            list(pool.map(lambda number: _work(remotes[number], cell, number, logs[number], start), numbers))
-        finally:
-            stop.touch()
-        if reading:
-            reading.result()
-        list(pool.map(lambda number: remotes[number].call("leave", limit_s=_WAIT_S), numbers))
-    final = bench.file("final")
-    bench.call(ref, lake, "scan", scan=Scan(_TABLE).to_json(), into=str(final), seat="final")
-    _close(bench, ref)
-    readers = {f"{ref} reader": seen} if reading else {}
-    found: dict[str, Any] = bench.checker.writers(cell.workload.name, logs, readers, final)
-    return {"writers": cell.writers, "not_connected_at_start": sum(map(bool, refused)), **found}
-
-
-def _own(lake: Lake, number: int) -> Lake:
-    """The lake under a name of the writer's: several writers may share one server, which knows catalogs by name."""
-    return replace(lake, name=f"{lake.name}_{number}") if lake.format is TableFormat.ICEBERG else lake
-
-
-def _enter(remote: Remote, lake: Lake, cell: Cell) -> str:
-    asked = {"lake": dataclasses.asdict(lake), "shape": dataclasses.asdict(cell.store.shape)}
-    return str(remote.call("enter", limit_s=_WAIT_S, **asked)["refused"])
-
-
-def _work(remote: Remote, cell: Cell, number: int, log: Path, start: int) -> None:
-    """The writer's share of the rows."""
-    share = cell.rows // cell.writers + (number <= cell.rows % cell.writers)
-    operations = [to_json(replace(one, table=_TABLE)) for one in tasks(cell.workload, number, share)]
-    remote.call("work", limit_s=_WAIT_S, tasks=operations, into=str(log), start_ns=start, seconds=_LIMIT_S)
-
-
-def _watch(bench: Bench, cell: Cell, lake: Lake, into: Path, stop: Path) -> None:
-    bench.call(
-        cell.ref, _own(lake, 0), "watch", _WAIT_S, seat="reader", scan=_SCAN.to_json(), into=str(into), stop=str(stop)
-    )
+    return Check(case, partial(run, cell=cell))
 
 
 # Claims

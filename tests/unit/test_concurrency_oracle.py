@@ -111,7 +111,8 @@ def test_a_task_without_an_end_is_unknown_and_half_a_line_is_left_out(tmp_path: 
         {"task": 1, "began": 3},
     ]
     log.write_text("".join(json.dumps(one) + "\n" for one in lines) + '{"task": 1, "en')
-    final = pa.table({"id": [key(1, 0), key(1, 1)], "writer": [1, 1], "value": [0, 1]})
+    numbers = [key(0, 0), key(1, 0), key(1, 1)]
+    final = pa.table({"id": numbers, "writer": [0, 1, 1], "value": [0, 0, 1]})
     told = history.told("insert", {1: str(log)}, {}, final)
     assert (told["succeeded"], told["unknown"], told["final_rows"], told["anomalies"]) == (1, 1, 2, {})
     assert told["median_ms"] == 2.0
@@ -121,3 +122,21 @@ def test_a_task_without_an_end_is_unknown_and_half_a_line_is_left_out(tmp_path: 
 def test_every_workload_has_tasks_of_its_own() -> None:
     for one in WORKLOADS.values():
         assert len(tasks(one, 1, 10)) == min(10, one.most or 10)
+
+
+def test_the_row_that_was_there_before_all_is_looked_for_too(tmp_path: Path) -> None:
+    none = pa.table(
+        {"id": pa.array([], pa.int64()), "writer": pa.array([], pa.int32()), "value": pa.array([], pa.int64())}
+    )
+    assert set(history.told("insert", {1: str(tmp_path / "none")}, {}, none)["anomalies"]) == {"lost"}
+
+
+@pytest.mark.parametrize(("at", "state"), [(5, "unknown"), (50, "failed")])
+def test_a_refusal_is_unknown_where_the_answer_was_lost_in_it(tmp_path: Path, at: int, state: str) -> None:
+    log = tmp_path / "writer.jsonl"
+    end = {"task": 0, "ended": 10, "state": "refused", "tries": 1, "kind": "Refused", "message": "gone"}
+    log.write_text(f"{json.dumps({'task': 0, 'began': 1})}\n{json.dumps(end)}\n")
+    final = pa.table({"id": [key(0, 0), key(0, 0) + 1, key(0, 0) + 2], "writer": [0, 0, 0], "value": [0, 0, 0]})
+    told = history.told("groups", {1: str(log)}, {}, final, [at])
+    assert told[state] == 1
+    assert told["anomalies"] == {}

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakebench import statistics
-from lakebench.datasets.concurrency.oracle import Attempt, Final, Seen, explain
+from lakebench.datasets.concurrency.oracle import INSERTS, Attempt, Final, Seen, explain
+from lakebench.datasets.concurrency.workloads import SEED
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,20 +21,33 @@ _MS = 1e6
 _NS = 1e9
 _PARTICULAR = re.compile(r"/[\w./@:-]+|'[^']*'|\"[^\"]*\"|\(PID \d+\)|[0-9a-f]{8}-[0-9a-f-]{27}|\d+")
 _SHOWN = 160
+_UNKNOWN = frozenset({"EngineCrash", "Timeout"})
 
 
-def told(workload: str, writers: Mapping[int, str], readers: Mapping[str, str], final: pa.Table) -> dict[str, Any]:
-    """Counts, times and anomalies of one cell, as JSON values; ``writers`` and ``readers`` are files by name."""
-    attempts = [one for number, path in writers.items() for one in _attempts(number, _lines(path))]
+def told(
+    workload: str,
+    writers: Mapping[int, str],
+    readers: Mapping[str, str],
+    final: pa.Table,
+    lost: Sequence[int] = (),
+) -> dict[str, Any]:
+    """Counts, times and anomalies of one cell, as JSON values; ``writers`` and ``readers`` are files by name.
+
+    ``lost`` are the times at which the answer to a commit of the first writer was lost.
+    """
+    found = [one for number, path in writers.items() for one in _attempts(number, _lines(path))]
+    attempts = [_doubted(one, lost) for one in found]
     reads = [(name, line) for name, path in readers.items() for line in _lines(path)]
     seen = [
         Seen(name, one["began"], one["ended"], tuple(map(tuple, one["rows"]))) for name, one in reads if "rows" in one
     ]
-    explained = explain(workload, attempts, seen, _final(final))
+    first = [Attempt(*SEED, 0, 0, "done")] if workload in {"insert", "groups"} else []
+    explained = explain(workload, [*first, *attempts], seen, _final(final))
     return {
         **_counts(attempts),
         **_times(attempts),
-        "final_rows": final.num_rows,
+        "final_rows": _inserted(final) if workload in INSERTS else final.num_rows,
+        "unknown_landed": explained.unknown_landed,
         "reads": len(seen),
         "reads_behind": explained.behind,
         "read_errors": _classes(one for _, one in reads if "kind" in one),
@@ -60,9 +74,22 @@ def _attempt(writer: int, task: int, began: int, end: Mapping[str, Any]) -> Atte
     return Attempt(writer, task, began, end["ended"], end["state"], kind, message, end["tries"])
 
 
+def _doubted(attempt: Attempt, lost: Sequence[int]) -> Attempt:
+    """``attempt``, as unknown where its server died, it hung, or the answer to its commit was lost in it."""
+    if attempt.state != "refused" or attempt.ended is None:
+        return attempt
+    unheard = attempt.writer == 1 and any(attempt.began <= at <= attempt.ended for at in lost)
+    return dataclasses.replace(attempt, state="unknown") if unheard or attempt.kind in _UNKNOWN else attempt
+
+
 def _final(table: pa.Table) -> Final:
     listed = table.select(["id", "writer", "value"]).to_pylist()
     return Final(tuple((one["id"], one["writer"], one["value"]) for one in listed), tuple(table.column_names))
+
+
+def _inserted(final: pa.Table) -> int:
+    """The rows that writers inserted."""
+    return sum(writer != SEED[0] for writer in final.column("writer").to_pylist())
 
 
 def _counts(attempts: Sequence[Attempt]) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from lakebench.datasets.concurrency.workloads import GROUP, column, task_of
 Task = tuple[int, int]
 """A writer and the number of its task."""
 _SHOWN = 5
+INSERTS = frozenset({"insert", "groups", "first-commit"})
+"""Workloads whose tasks insert rows that say whose they are."""
 
 
 @dataclass(frozen=True)
@@ -263,6 +265,7 @@ def _columns(told: _Told, seen: Sequence[Seen], final: Final) -> Iterator[Anomal
 _CHECKS: Mapping[str, Callable[[_Told, Sequence[Seen], Final], Iterator[Anomaly]]] = {
     "insert": lambda *given: _inserts(1, *given),
     "groups": lambda *given: _inserts(GROUP, *given),
+    "first-commit": lambda *given: _inserts(GROUP, *given),
     "update-one": _one_counter,
     "update-own": _own_counters,
     "move": _moves,
@@ -272,7 +275,7 @@ _CHECKS: Mapping[str, Callable[[_Told, Sequence[Seen], Final], Iterator[Anomaly]
 
 def _behind(workload: str, told: _Told, seen: Sequence[Seen]) -> int:
     """Reads that miss a commit which had been acknowledged before they began."""
-    if workload not in {"insert", "groups", "update-one"}:
+    if workload not in {*INSERTS, "update-one"}:
         return 0
     return sum(_happened(workload, one) < told.done_by(one.began) for one in seen)
 
@@ -284,4 +287,4 @@ def _happened(workload: str, one: Seen) -> int:
 
 def _landed(workload: str, told: _Told, final: Final) -> int:
     """How many of the unknown inserts turned out to have happened."""
-    return len(told.unknown & set(_by_task(final.rows))) if workload in {"insert", "groups"} else 0
+    return len(told.unknown & set(_by_task(final.rows))) if workload in INSERTS else 0

@@ -16,6 +16,8 @@ from lakebench.operations import AddColumn, Append, Delete, Operation, Row, Tran
 FIELDS = (Field("id", "long"), Field("writer", "int"), Field("value", "long"))
 GROUP = 3
 """Rows of one commit of the workload ``groups``."""
+SEED = (0, 0)
+"""The writer and the task of the rows that are there before all others."""
 _STRIDE = 1_000_000
 
 
@@ -78,6 +80,11 @@ def _add_column(writer: int, task: int) -> Operation:
     return AddColumn(fields=FIELDS, column=Field(column(writer, task), "int"))
 
 
+def _seed(size: int) -> Callable[[int], tuple[Row, ...]]:
+    """The rows of a first commit that is no writer's: only a workload about the first commit begins without one."""
+    return lambda _: tuple((key(*SEED) + number, *SEED) for number in range(size))
+
+
 def _nothing(_: int) -> tuple[Row, ...]:
     return ()
 
@@ -97,8 +104,9 @@ def _homes(writers: int) -> tuple[Row, ...]:
 WORKLOADS = {
     one.name: one
     for one in (
-        Workload("insert", "one row an INSERT", _nothing, _insert),
-        Workload("groups", f"{GROUP} rows an INSERT", _nothing, _groups),
+        Workload("insert", "one row an INSERT", _seed(1), _insert),
+        Workload("groups", f"{GROUP} rows an INSERT", _seed(GROUP), _groups),
+        Workload("first-commit", f"the first {GROUP} rows of an empty table", _nothing, _groups, most=1),
         Workload("update-one", "all UPDATE one row", _one_row, _update_one),
         Workload("update-own", "each UPDATEs a row of its own", _counters, _update_own),
         Workload("move", "DELETE and INSERT in a transaction", _homes, _move),
