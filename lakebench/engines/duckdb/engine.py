@@ -315,10 +315,12 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
             "DATA_PATH": lake.catalog.warehouse,
             **{key: one for key, one in lake.options.items() if key.isupper()},
         }
-        listed = ", ".join(f"{key} {_text(value)}" for key, value in given.items())
+        listed = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items())
         name = _name(lake.name)
         self._run(f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {name} ({listed})")
-        self._run(f"CREATE SCHEMA IF NOT EXISTS {name}.{_name(lake.namespace)}")
+        asked = f"database_name = {_text(lake.name)} AND schema_name = {_text(lake.namespace)}"
+        if not self._run(f"SELECT 1 FROM duckdb_schemas() WHERE {asked}").fetchall():  # it may be read-only
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {name}.{_name(lake.namespace)}")
         self._run(f"USE {name}.{_name(lake.namespace)}")
 
     def _attach_anew(self) -> None:
@@ -468,6 +470,11 @@ def _default_branch(catalog: Catalog) -> str | None:
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
     told: dict[str, dict[str, str]] = json.loads(http(url, timeout=_TIMEOUT_S))
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
+
+
+def _parameter(value: str) -> str:
+    """A value of ATTACH: truth is no text."""
+    return value if value in {"true", "false"} else _text(value)
 
 
 def _parquet(paths: Iterable[str]) -> str:
