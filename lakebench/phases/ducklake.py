@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterator, Sequence
 from functools import partial
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lakebench import engines
 from lakebench.bench import Bench
 from lakebench.cases import Block, Case, Check, Evidence
 from lakebench.config import Settings
 from lakebench.datasets.choice import chosen
-from lakebench.datasets.ducklake.feature import Feature, Look, Step
+from lakebench.datasets.ducklake.feature import Feature
 from lakebench.datasets.ducklake.features import FEATURES
-from lakebench.datasets.interop.feature import Proof
-from lakebench.engines import CanExecute, CanQuery
-from lakebench.errors import EngineCrash, LakebenchError, Refused, Timeout, WrongAnswer
-from lakebench.model import CatalogKind, EngineRef, Lake, ObjectStore, Record, Selection, TableFormat
+from lakebench.datasets.ducklake.states import CONNECTORS
+from lakebench.engines import CanQuery
+from lakebench.errors import LakebenchError
+from lakebench.model import EngineRef, Record, Selection, TableFormat
 from lakebench.phases import Phase
-from lakebench.phases.tables import word
+from lakebench.phases.ducklake_claims import reproduced
+from lakebench.phases.ducklake_readers import reads, versions
+from lakebench.phases.ducklake_story import PLACES, Place, Story, writers
 from lakebench.records import Claim, Dataset
-from lakebench.services import lakes
-from lakebench.services.object_store import store
 
-_LIMIT_S = 60.0
-_STORAGES = ("local", "s3")
-_SHOWN = 400
+_DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
 
 
 class DuckLake(Phase):
@@ -36,15 +31,23 @@ class DuckLake(Phase):
 
     name: ClassVar[str] = "phase1"
     subject: ClassVar[str] = "ducklake"
+    claims: ClassVar[tuple[str, ...]] = ("C1", "C2", "C3", "C31")
     title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The object store, and PostgreSQL for catalogs."""
-        return ("object-store", "postgres")
+        """The object store, PostgreSQL for catalogs, and a REST catalog for who has files as tables of its own only."""
+        return ("object-store", "postgres", "rest-catalog")
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
-        """Those that open a DuckLake."""
-        return tuple(name for name, one in engines.engines().items() if _opens(one))
+        """Those that open a DuckLake or read Parquet files, and those that are asked for a connector."""
+        return tuple(
+            name
+            for name, one in engines.engines().items()
+            if issubclass(one, CanQuery)
+            and not one.optional
+            and not one.variant_of
+            and (name in CONNECTORS or _DIRECT.intersection(one.formats))
+        )
 
     def features(self) -> tuple[str, ...]:
         """The ids of the features."""
@@ -55,63 +58,28 @@ class DuckLake(Phase):
         bench.checker.start()
 
     def plan(self, bench: Bench) -> Iterator[Block]:
-        """Each feature on every lake, by every engine that opens one."""
+        """Each feature on every lake, by every engine that opens one; then who else reads; then other versions."""
         for ref in writers(bench):
             for feature in wanted(bench):
                 for place in PLACES:
                     yield Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
+        if not bench.selection.features:
+            yield from reads(bench)
+            yield from versions(bench)
 
     def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
         """Nothing is loaded."""
         yield from ()
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
-        """Nothing yet."""
-        yield from ()
-
-
-def _opens(engine: type[engines.Engine]) -> bool:
-    return TableFormat.DUCKLAKE in engine.formats and issubclass(engine, CanExecute) and issubclass(engine, CanQuery)
-
-
-def writers(bench: Bench) -> list[EngineRef]:
-    """The engines of the run that open a DuckLake and run any statement on it."""
-    return [ref for ref in bench.able(CanExecute, CanQuery) if _opens(engines.find(ref.name))]
+        """Claims C1, C2, C3 and C31."""
+        yield from reproduced([case for case in cases if case.phase == self.name])
 
 
 def wanted(bench: Bench) -> list[Feature]:
     """The features that were chosen."""
     ids = chosen(tuple(one.id for one in FEATURES), bench.selection.features)
     return [one for one in FEATURES if one.id in ids]
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a DuckLake lies: the kind of its catalog, and ``local`` or ``s3``."""
-
-    catalog: CatalogKind
-    storage: str
-
-    @property
-    def title(self) -> str:
-        """As a column of the report."""
-        return f"{self.catalog} / {self.storage}"
-
-    def lake(self, bench: Bench, name: str, options: Mapping[str, str]) -> Lake:
-        """A DuckLake that is not there yet, its tables in ``main``."""
-        folder = bench.guard.folder / "ducklake"
-        folder.mkdir(exist_ok=True)
-        objects = self.store(bench)
-        postgres = bench.services.endpoint("postgres") if self.catalog is CatalogKind.POSTGRES else None
-        named = f"{word(name)}_{self.catalog}_{self.storage}"
-        return replace(lakes.ducklake(self.catalog, named, folder, objects, postgres, options), namespace="main")
-
-    def store(self, bench: Bench) -> ObjectStore | None:
-        """The object store, ``None`` where files are local."""
-        return store(bench.services.endpoint("object-store")) if self.storage == "s3" else None
-
-
-PLACES = tuple(Place(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES)
 
 
 def _case(feature: Feature, place: Place, ref: EngineRef) -> Case:
@@ -138,116 +106,3 @@ def _shows(bench: Bench, feature: Feature, place: Place, ref: EngineRef) -> Evid
     finally:
         story.end()
     return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}
-
-
-@dataclass
-class Story:
-    """Steps of one or more sessions on one lake; ``told`` is what was done, in words.
-
-    Each session is a seat of its own, and so a worker process; a seat serves one lake after the other.
-    """
-
-    bench: Bench
-    ref: EngineRef
-    lake: Lake
-    sessions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
-    _open: dict[str, Lake] = field(default_factory=dict)
-
-    def take(self, step: Step | Look) -> None:
-        """Do ``step``.
-
-        Raises:
-            WrongAnswer: other rows or types than expected; or nothing was refused; or the inspector misses something.
-            Refused: the engine said no where it was not to, or in other words.
-        """
-        if isinstance(step, Look):
-            self._look(step)
-            return
-        sql = self._placed(step.sql)
-        self.told.append(f"{step.session}: {sql[:_SHOWN]}")
-        if step.columns:
-            self.answer(step)
-        elif step.refusal:
-            self._refuse(step, sql)
-        else:
-            self._call(step.session, "execute", sql=sql)
-
-    def answer(self, step: Step) -> None:
-        """Ask for rows, and compare them."""
-        actual, expected = self.bench.file(f"{self.ref}-actual"), self.bench.file("expected")
-        self._call(step.session, "query", sql=self._placed(step.sql), into=str(actual))
-        self.bench.checker.write_table(step.columns, step.rows, expected)
-        compare(self.bench, actual, expected, self.told[-1] if self.told else step.sql)
-
-    def end(self) -> None:
-        """Close the sessions that are open, so that others may read the catalog."""
-        for session in list(self._open):
-            self._open.pop(session)
-            self.bench.close(self.ref, _seat(session))
-
-    def _refuse(self, step: Step, sql: str) -> None:
-        try:
-            self._call(step.session, "execute", sql=sql)
-        except (EngineCrash, Timeout):
-            raise
-        except Refused as error:
-            if not re.search(step.refusal, str(error)):
-                raise
-            self.told.append(f"{step.session}: refused: {str(error)[:_SHOWN]}")
-            return
-        raise WrongAnswer(f"was to be refused, and succeeded: {sql[:_SHOWN]}")
-
-    def _look(self, step: Look) -> None:
-        self.end()
-        if step.proofs:
-            self._must_be_there(step.table, step.proofs)
-
-    def _must_be_there(self, table: str, proofs: Sequence[Proof]) -> None:
-        inspected = self.bench.checker.inspect_ducklake(self.lake, table, proofs)
-        self.told.append(f"inspected: {', '.join(f'{one.fact} {inspected.facts.get(one.fact)}' for one in proofs)}")
-        if inspected.missing:
-            raise WrongAnswer(f"physically it is not what it is to be: {'; '.join(inspected.missing)}")
-
-    def _call(self, session: str, operation: str, **given: Any) -> None:
-        lake = self._open.setdefault(session, self._lake(session))
-        self.bench.call(self.ref, lake, operation, _LIMIT_S, seat=_seat(session), **given)
-
-    def _lake(self, session: str) -> Lake:
-        """The lake as ``session`` attaches it."""
-        given = {key: self._placed(value) for key, value in self.sessions.get(session, {}).items()}
-        path = given.pop("DATA_PATH", self.lake.catalog.warehouse)
-        catalog = replace(self.lake.catalog, warehouse=path)
-        return replace(self.lake, catalog=catalog, options={**self.lake.options, **given})
-
-    def _placed(self, text: str) -> str:
-        """``text`` with the lake's data path, and a place beside it."""
-        data = self.lake.catalog.warehouse
-        beside = f"{data.rstrip('/')}_beside/"
-        if "{place}" in text and self.lake.store is None:
-            Path(beside).mkdir(exist_ok=True)
-        return text.replace("{data}", data).replace("{place}", beside)
-
-
-def _seat(session: str) -> str:
-    return f"ducklake {session}"
-
-
-def compare(bench: Bench, actual: Path, expected: Path, what: str) -> Mapping[str, Any]:
-    """The evidence that the rows and types of ``actual`` are those of ``expected``.
-
-    Raises:
-        WrongAnswer: they are others.
-    """
-    checked = bench.checker.rows(actual, expected)
-    if checked.diff is not None:
-        text = "\n".join(
-            [
-                checked.message,
-                *(f"  {side}: {' | '.join(row)}" for side in ("expected", "actual") for row in checked.diff[side]),
-            ]
-        )
-        raise WrongAnswer(f"{what}: {checked.message}", diff={**checked.diff, "text": text})
-    if checked.type_differences:
-        raise WrongAnswer(f"{what}: other types: {'; '.join(checked.type_differences)}")
-    return {"answer": {"rows": checked.rows, "sha256": checked.sha256}}

@@ -62,6 +62,8 @@ class Feature:
 
 FILES: Mapping[str, str] = {"DATA_INLINING_ROW_LIMIT": "0"}
 """Options of a DuckLake that writes every row to a Parquet file."""
+INLINED: Mapping[str, str] = {"DATA_INLINING_ROW_LIMIT": "10"}
+"""Options of a DuckLake that keeps small changes in its catalog; it is the default since version 1.0."""
 
 
 def run(*statements: str, session: str = "a") -> tuple[Step, ...]:

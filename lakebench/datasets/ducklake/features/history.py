@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, look, no, rows, run
 
 _TRAVEL = f"{DOCS}duckdb/usage/time_travel"
 _FEED = f"{DOCS}duckdb/advanced_features/data_change_feed"
@@ -41,7 +41,7 @@ _FEEDS = (
 
 ALL: tuple[Feature, ...] = (
     Feature("travel-version", "time travel by version", _TRAVEL, (*_STORY, *_VERSIONS), FILES),
-    Feature("travel-version-inlined", "time travel by version, inlined rows", _TRAVEL, (*_STORY, *_VERSIONS)),
+    Feature("travel-version-inlined", "time travel by version, inlined rows", _TRAVEL, (*_STORY, *_VERSIONS), INLINED),
     Feature(
         "travel-timestamp",
         "time travel by timestamp",
@@ -68,7 +68,7 @@ ALL: tuple[Feature, ...] = (
         {"b": {"SNAPSHOT_VERSION": "2"}},
     ),
     Feature("change-feed", "change feed: changes, insertions, deletions", _FEED, (*_STORY, *_FEEDS), FILES),
-    Feature("change-feed-inlined", "change feed of inlined rows", _FEED, (*_STORY, *_FEEDS)),
+    Feature("change-feed-inlined", "change feed of inlined rows", _FEED, (*_STORY, *_FEEDS), INLINED),
     Feature(
         "row-lineage",
         "row lineage: the rowid of a row stays in an update and a compaction",
@@ -211,5 +211,6 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT * FROM t", "id: int64; w: string; a: int32", (1, "x", 7), (2, "y", 8)),
             look(("inlined-rows", "=", 2), ("data-files", "=", 0)),
         ),
+        INLINED,
     ),
 )

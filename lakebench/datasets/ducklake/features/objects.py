@@ -19,7 +19,7 @@ ALL: tuple[Feature, ...] = (
             rows(
                 "SELECT count(*) AS n, min(id) AS a, max(id) AS b FROM t", "n: int64; a: int32; b: int32", (102, 1, 109)
             ),
-            look(("inlined-rows", "=", 2), ("data-files", "=", 1), ("rows-in-files", "=", 100), ("snapshots", "=", 4)),
+            look(("snapshots", "=", 4), ("newest", "=", 3), ("tables", "=", ["t"])),
             rows("SELECT count(*) AS n FROM t", "n: int64", (102,)),
         ),
     ),
@@ -164,7 +164,7 @@ ALL: tuple[Feature, ...] = (
     ),
     Feature(
         "options",
-        "options: global and of a table, and the settings of the lake",
+        "options of a table",
         f"{_DUCKDB}usage/configuration",
         (
             *run(
@@ -177,11 +177,19 @@ ALL: tuple[Feature, ...] = (
             rows(
                 "SELECT value FROM lake.options() WHERE option_name = 'parquet_compression'", "value: string", ("zstd",)
             ),
-            rows("SELECT count(*) AS n FROM lake.settings() WHERE data_path <> ''", "n: int64", (1,)),
             look(("codecs", "=", ["ZSTD"])),
             look(("codecs", "=", ["SNAPPY"]), table="plain"),
         ),
         FILES,
+    ),
+    Feature(
+        "settings",
+        "the settings of the lake",
+        f"{_DUCKDB}usage/configuration",
+        (
+            *run("CREATE TABLE t (id INTEGER)"),
+            rows("SELECT data_path = '{data}' AS same FROM lake.settings()", "same: bool", (True,)),
+        ),
     ),
     Feature(
         "read-only",
@@ -193,7 +201,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT * FROM t", "id: int32", (1,), session="b"),
             no("INSERT INTO t VALUES (2)", "read-only", session="b"),
             no("CREATE TABLE u (i INTEGER)", "read-only", session="b"),
-            look(("inlined-rows", "=", 1), ("tables", "=", ["t"])),
+            look(("newest", "=", 2), ("tables", "=", ["t"])),
         ),
         sessions={"b": {"READ_ONLY": "true"}},
     ),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, look, no, rows, run
 
 _SOURCE = f"{DOCS}duckdb/advanced_features/transactions"
 _CONFLICTS = f"{DOCS}duckdb/advanced_features/conflict_resolution"
@@ -33,8 +33,11 @@ ALL: tuple[Feature, ...] = (
             *run("ALTER TABLE t ADD COLUMN v VARCHAR", "ROLLBACK"),
             rows("SELECT * FROM t", "id: int32", (1,)),
             no("SELECT * FROM u", "does not exist"),
-            look(("newest", "=", 2), ("tables", "=", ["t"]), ("columns", "=", {"id": "int32"}), ("data-files", "=", 0)),
+            look(
+                ("newest", "=", 2), ("tables", "=", ["t"]), ("columns", "=", {"id": "int32"}), ("rows-in-files", "=", 1)
+            ),
         ),
+        FILES,
     ),
     Feature(
         "own-writes",
@@ -122,6 +125,7 @@ ALL: tuple[Feature, ...] = (
             no("COMMIT", _CONFLICT, session="b"),
             rows("SELECT * FROM t", "id: int32; v: int32", (1, 1)),
         ),
+        INLINED,
     ),
     Feature(
         "processes-create-conflict",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, Feature, Step, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, Step, look, no, rows, run
 
 _SOURCE = f"{DOCS}specification/data_types"
 _UNSUPPORTED = f"{DOCS}duckdb/unsupported_features"
@@ -179,7 +179,7 @@ def _pair(name: str, title: str, steps: tuple[Step, ...]) -> tuple[Feature, Feat
     inline = look(("data-files", "=", 0), ("inlined-rows", ">=", 3), ("files-in-storage", "=", 0))
     return (
         Feature(f"type-{name}", f"types: {title}", _SOURCE, (*steps, in_file), FILES),
-        Feature(f"type-{name}-inlined", f"types, inlined: {title}", _SOURCE, (*steps, inline)),
+        Feature(f"type-{name}-inlined", f"types, inlined: {title}", _SOURCE, (*steps, inline), INLINED),
     )
 
 

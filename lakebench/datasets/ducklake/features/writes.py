@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, Feature, look, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, look, rows, run
 
 _INLINING = f"{DOCS}duckdb/advanced_features/data_inlining"
 _KEYED = "id: int32; v: string"
@@ -22,6 +22,7 @@ ALL: tuple[Feature, ...] = (
             look(("inlined-rows", "=", 0), ("data-files", "=", 1), ("rows-in-files", "=", 2)),
             rows("SELECT * FROM t", _KEYED, (1, "x"), (2, "y")),
         ),
+        INLINED,
     ),
     Feature(
         "inlined-insert-limit",
@@ -35,6 +36,7 @@ ALL: tuple[Feature, ...] = (
             rows(_COUNT, "n: int64", (8,)),
             look(("data-files", "=", 1), ("rows-in-files", "=", 5), ("inlined-rows", "=", 3)),
         ),
+        INLINED,
     ),
     Feature(
         "inlined-delete",
@@ -49,6 +51,7 @@ ALL: tuple[Feature, ...] = (
             look(("inlined-deletes", "=", 0), ("delete-files", "=", 1), ("rows-in-delete-files", "=", 2)),
             rows("SELECT count(*) AS n, min(id) AS a FROM t", "n: int64; a: int32", (98, 2)),
         ),
+        INLINED,
     ),
     Feature(
         "inlined-flush-history",
@@ -64,6 +67,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT * FROM t", "id: int32", (0,), (1,), (3,), (4,), (6,), (7,)),
             look(("inlined-rows", "=", 0), ("data-files", "=", 1)),
         ),
+        INLINED,
     ),
     Feature(
         "delete",
