@@ -213,6 +213,12 @@ class Bench:
         if server is not None:
             self.services.restart(server)
 
+    def close(self, ref: EngineRef, seat: str = "") -> None:
+        """End the connection of the worker of ``ref`` at ``seat``, which stays: what it had open, others may open."""
+        remote = self._remotes.get((ref, seat))
+        if remote is not None and remote.alive and remote.made:
+            remote.close(_OPEN_LIMIT_S)
+
     def retire(self, ref: EngineRef, seat: str = "") -> None:
         """End the worker of ``ref`` at ``seat`` where there is one."""
         remote = self._remotes.pop((ref, seat), None)

@@ -63,10 +63,11 @@ def datasets() -> list[dict[str, str]]:
 
 
 def features() -> list[dict[str, str]]:
-    """Each interop feature: its format version, the topic of the claims about it, its title, and where it stands."""
+    """Each feature: its format, the topic of the claims about it, its title, and where it stands."""
+    from lakebench.datasets.ducklake.features import FEATURES as OF_DUCKLAKE
     from lakebench.datasets.interop.features import FEATURES
 
-    return [
+    of_iceberg = [
         {
             "feature": one.id,
             "format": f"v{one.format_version}",
@@ -76,6 +77,11 @@ def features() -> list[dict[str, str]]:
         }
         for one in FEATURES
     ]
+    of_ducklake = [
+        {"feature": one.id, "format": "ducklake", "claim": "", "title": one.title, "source": one.source}
+        for one in OF_DUCKLAKE
+    ]
+    return of_iceberg + of_ducklake
 
 
 def _installed(distribution: str) -> str:

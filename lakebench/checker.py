@@ -20,6 +20,9 @@ from lakebench.answers import Rules
 from lakebench.child import Child, Died, Silent
 from lakebench.datasets import rows as small
 from lakebench.datasets.concurrency import history
+from lakebench.datasets.ducklake import catalog as ducklake
+from lakebench.datasets.ducklake import expected as by_hand
+from lakebench.datasets.ducklake import inspector as of_ducklake
 from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.same import same_read as same_as_expected
@@ -28,8 +31,9 @@ from lakebench.datasets.tpch.refresh import write_insert as insert
 from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessBug
 from lakebench.guard import Guard
-from lakebench.model import ObjectStore
+from lakebench.model import Lake, ObjectStore
 from lakebench.operations import Operation, Read, from_json, to_json
+from lakebench.worker import lake_from
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,6 +163,21 @@ class Checker:
         told = None if store is None else dataclasses.asdict(store)
         found: list[str] = self._ask("data_files", metadata=metadata, store=told)["files"]
         return found
+
+    def write_table(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], into: Path) -> None:
+        """Write rows that were written by hand (:mod:`lakebench.datasets.ducklake.expected`) as an Arrow IPC file."""
+        self._ask("write_table", columns=dict(columns), rows=[list(one) for one in rows], into=str(into))
+
+    def inspect_ducklake(self, lake: Lake, table: str, proof: Sequence[Proof] = ()) -> Inspected:
+        """What the DuckLake ``lake`` and its ``table`` physically are."""
+        proofs = [dataclasses.asdict(one) for one in proof]
+        reply = self._ask("inspect_ducklake", lake=dataclasses.asdict(lake), table=table, proof=proofs)
+        return Inspected(reply["facts"], (), tuple(reply["missing"]))
+
+    def ducklake_files(self, lake: Lake, table: str) -> tuple[list[str], list[str]]:
+        """The live data files of a DuckLake's ``table`` by its catalog, and every Parquet file below its data path."""
+        reply = self._ask("ducklake_files", lake=dataclasses.asdict(lake), table=table)
+        return reply["live"], reply["all"]
 
     def write_insert(
         self, orders: Sequence[Path], lineitem: Sequence[Path], pair: Refresh, folder: Path
@@ -359,6 +378,25 @@ def data_files(metadata: dict[str, Any], store: dict[str, Any] | None) -> dict[s
     return {"files": inspector.data_files(metadata, ObjectStore(**store) if store else None)}
 
 
+def write_table(columns: dict[str, str], rows: list[list[Any]], into: str) -> dict[str, Any]:
+    """The operation ``write_table``."""
+    _write(by_hand.table(columns, rows), into)
+    return {}
+
+
+def inspect_ducklake(lake: dict[str, Any], table: str, proof: list[dict[str, Any]]) -> dict[str, Any]:
+    """The operation ``inspect_ducklake``."""
+    facts = of_ducklake.facts(lake_from(lake), table)
+    return {"facts": facts, "missing": inspector.missing([Proof(**one) for one in proof], facts)}
+
+
+def ducklake_files(lake: dict[str, Any], table: str) -> dict[str, Any]:
+    """The operation ``ducklake_files``."""
+    of = lake_from(lake)
+    scheme = "" if of.store is None else "s3://"
+    return {"live": ducklake.addresses(of, table), "all": sorted(f"{scheme}{one}" for one in of_ducklake.listed(of))}
+
+
 def write_insert(orders: list[str], lineitem: list[str], refresh: dict[str, int], folder: str) -> dict[str, Any]:
     """The operation ``write_insert``."""
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -400,6 +438,9 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "write_expected": write_expected,
     "inspect": inspect,
     "data_files": data_files,
+    "write_table": write_table,
+    "inspect_ducklake": inspect_ducklake,
+    "ducklake_files": ducklake_files,
     "write_insert": write_insert,
     "same_read": same_read,
     "writers": writers,

@@ -48,6 +48,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase4 --profile quick    every engine on one Iceberg snapshot behind Nessie
   lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
   lakebench run phase3                    TPC-H: 22 queries on Iceberg, plain Parquet and DuckDB's own tables
+  lakebench run phase1                    DuckLake: its features by catalog and storage, and who else reads it
   lakebench run interop                   who reads what whom wrote, feature by feature
   lakebench doctor                        what would run here, and what is missing
 
@@ -192,7 +193,7 @@ def run(
         str | None,
         typer.Option(
             metavar="GLOBS",
-            help="Interop: features, separated by commas, * is any text. Default: all.",
+            help="Interop and phase1: features, separated by commas, * is any text. Default: all.",
             rich_help_panel=_INTEROP,
         ),
     ] = None,
@@ -273,7 +274,7 @@ def run(
         request = harness.again(folder, settings)
     else:
         names, data = _names(phase)
-        selection = _selection(engines, features, writers, readers, catalog)
+        selection = _selection(names, engines, features, writers, readers, catalog)
         selection = _of_queries(selection, settings, storage, formats, tests, against, data)
         measured = _profile(profile or ("regression" if against else "standard"), sf, repeat, time_limit)
         request = _request(settings, names, engines, writer, measured, seed, selection)
@@ -378,16 +379,22 @@ def _of(what: str, text: str, known: list[str]) -> tuple[str, ...]:
 
 
 def _selection(
-    chosen: str | None, features: str | None, writers: str | None, readers: str | None, catalog: str
+    names: Sequence[str],
+    chosen: str | None,
+    features: str | None,
+    writers: str | None,
+    readers: str | None,
+    catalog: str,
 ) -> Selection:
-    """What of the matrix is asked for, checked; ``--engines`` names readers and writers alike."""
-    from lakebench.datasets.interop.features import chosen as known
+    """What of features and engines is asked for, checked; ``--engines`` names readers and writers alike."""
+    from lakebench import phases
+    from lakebench.datasets.choice import chosen as known
     from lakebench.engines import CanOperate, CanScan, able
     from lakebench.services.lakes import CATALOGS
 
     if catalog not in CATALOGS:
         raise UsageError(f"unknown catalog '{catalog}': valid names are {', '.join(CATALOGS)}")
-    known(_listed(features))
+    known([one for name in names for one in phases.find(name).features()], _listed(features))
     return Selection(
         features=_listed(features),
         writers=able(_listed(writers), CanOperate, "write the features") if writers else _those(chosen, CanOperate),
@@ -608,7 +615,7 @@ class Listed(enum.StrEnum):
 
 @app.command("list")
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], json_: Json = False) -> None:
-    """List phases, engines, services, datasets or interop features, with what each can do."""
+    """List phases, engines, services, datasets or features, with what each can do."""
     from lakebench import catalogue
 
     rows = getattr(catalogue, what.value)()

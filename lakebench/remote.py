@@ -94,6 +94,11 @@ class Remote:
         reply = self.call("open", limit_s=limit_s, lake=dataclasses.asdict(lake))
         self.lake, self.versions, self.settings = lake, reply["versions"], reply["settings"]
 
+    def close(self, limit_s: float) -> None:
+        """Close the engine's connection; ``open`` makes another."""
+        self.lake = None
+        self.call("close", limit_s=limit_s)
+
     def call(self, operation: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]:
         """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most.
 

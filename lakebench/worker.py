@@ -130,6 +130,15 @@ class Worker:
         """Run ``sql``; the rows go to the Arrow IPC file ``into`` after the clock has stopped."""
         return self._timed(lambda: self._able(engines.CanQuery).query(sql), into)
 
+    def names(self, word: str) -> dict[str, Any]:
+        """How many public names the engine's ``package`` and its classes have, and those ``found`` with ``word``."""
+        package = importlib.import_module(self._made.distribution)
+        own = {name: getattr(package, name, None) for name in dir(package)}
+        names = [*own, *(f"{name}.{one}" for name, kind in own.items() if isinstance(kind, type) for one in dir(kind))]
+        public = [name for name in names if "_" not in {name[0], name.rpartition(".")[2][0]}]
+        found = [name for name in public if word in name.lower()]
+        return {"package": self._made.distribution, "names": len(public), "found": found}
+
     def execute(self, sql: str) -> dict[str, Any]:
         """Run ``sql``, which changes something."""
         return self._done(lambda: self._able(engines.CanExecute).execute(sql))

@@ -45,6 +45,10 @@ class Phase(ABC):
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """The engines that it asks where the user names none."""
 
+    def features(self) -> tuple[str, ...]:
+        """The ids of what ``--features`` chooses from; nothing where the phase has no features."""
+        return ()
+
     def ready(self, bench: Bench) -> None:  # noqa: B027 - most have nothing to do
         """Make what needs no service, while the services start."""
 
@@ -73,12 +77,16 @@ def phases() -> dict[str, Phase]:
     """Every phase by its name, in the order of the numbers."""
     from lakebench.phases.clickbench import ClickBench
     from lakebench.phases.concurrent import Concurrent
+    from lakebench.phases.ducklake import DuckLake
     from lakebench.phases.interop import Interop
     from lakebench.phases.nessie import Nessie
     from lakebench.phases.tpch import Tpch
     from lakebench.phases.workload import Own
 
-    return {phase.name: phase for phase in (Tpch(), Nessie(), Concurrent(), Interop(), ClickBench(), Own())}
+    return {
+        phase.name: phase
+        for phase in (DuckLake(), Tpch(), Nessie(), Concurrent(), Interop(), ClickBench(), Own())
+    }
 
 
 def find(text: str) -> Phase:

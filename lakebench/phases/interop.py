@@ -68,6 +68,10 @@ class Interop(Phase):
         """Who writes and who reads."""
         return tuple(dict.fromkeys([*_named(selection.writers, CanOperate), *_named(selection.readers, CanScan)]))
 
+    def features(self) -> tuple[str, ...]:
+        """The ids of the features."""
+        return tuple(one.id for one in features.FEATURES)
+
     def plan(self, bench: Bench) -> Iterator[Block]:
         """A block a feature and writer; the reference writer comes first, so that readers are known before engines."""
         writers = sorted(_those(bench, bench.selection.writers, CanOperate), key=lambda ref: ref.name != REFERENCE)

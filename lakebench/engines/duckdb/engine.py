@@ -303,23 +303,15 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(self._lake.name)} ({listed})")
 
     def _attach_ducklake(self) -> None:
-        """Attach it, which makes it where it is not there yet, and make its schema the current one.
-
-        The settings come first: attaching is a transaction too, which others may win.
-        """
+        """Attach it, which makes it where it is not there yet, and make its schema the current one."""
         lake = self._lake
-        for key, value in lake.options.items():
-            if not key.isupper():
-                self._run(f"SET {key} = {_text(value)}")
-        given = {
-            "DATA_PATH": lake.catalog.warehouse,
-            **{key: one for key, one in lake.options.items() if key.isupper()},
-        }
-        listed = ", ".join(f"{key} {_text(value)}" for key, value in given.items())
-        name = _name(lake.name)
-        self._run(f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {name} ({listed})")
-        self._run(f"CREATE SCHEMA IF NOT EXISTS {name}.{_name(lake.namespace)}")
-        self._run(f"USE {name}.{_name(lake.namespace)}")
+        *attached, used = attach_ducklake(lake)
+        for statement in attached:
+            self._run(statement)
+        asked = f"database_name = {_text(lake.name)} AND schema_name = {_text(lake.namespace)}"
+        if not self._run(f"SELECT 1 FROM duckdb_schemas() WHERE {asked}").fetchall():  # it may be read-only
+            self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
+        self._run(used)
 
     def _attach_anew(self) -> None:
         """Forget what the extension remembers: a namespace once looked for in vain stays unknown to it."""
@@ -417,8 +409,23 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
     """What DuckDB needs beyond itself: nothing for Parquet and tables of its own on local files."""
     if lake.format is TableFormat.ICEBERG:
         return _EXTENSIONS
-    store = () if lake.store is None else ("httpfs",)
+    # DuckDB before 1.5 encrypts by what httpfs brings.
+    store = () if lake.store is None and "ENCRYPTED" not in lake.options else ("httpfs",)
     return (*store, "ducklake", *_CATALOGS[lake.catalog.kind]) if lake.format is TableFormat.DUCKLAKE else store
+
+
+def attach_ducklake(lake: Lake) -> Iterator[str]:
+    """The statements that attach ``lake``; the last one makes its schema the current one.
+
+    The settings come first: attaching is a transaction too, which others may win.
+    """
+    for key, value in lake.options.items():
+        if not key.isupper():
+            yield f"SET {key} = {_text(value)}"
+    given = {"DATA_PATH": lake.catalog.warehouse, **{key: one for key, one in lake.options.items() if key.isupper()}}
+    listed = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items())
+    yield f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {_name(lake.name)} ({listed})"
+    yield f"USE {_name(lake.name)}.{_name(lake.namespace)}"
 
 
 def _metadata(catalog: Catalog) -> str:
@@ -468,6 +475,11 @@ def _default_branch(catalog: Catalog) -> str | None:
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
     told: dict[str, dict[str, str]] = json.loads(http(url, timeout=_TIMEOUT_S))
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
+
+
+def _parameter(value: str) -> str:
+    """A value of ATTACH: truth is no text."""
+    return value if value in {"true", "false"} else _text(value)
 
 
 def _parquet(paths: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""pg_duckdb: ``iceberg_scan`` of metadata files inside a PostgreSQL that has the extension."""
+"""pg_duckdb: ``iceberg_scan`` of metadata files, or a DuckLake attached, in a PostgreSQL that has the extension."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
+from lakebench.engines.duckdb.engine import attach_ducklake
 from lakebench.engines.inprocess import Answer
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.model import Lake, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, ObjectStore, Scan
+    from lakebench.model import ObjectStore, Scan
 
 _EXTENSION = "pg_duckdb"
 _DIGITS = 38
@@ -50,6 +52,8 @@ class PgDuckDB(Engine, CanQuery, CanScan):
 
     It has no catalog: as whoever works this way must, each query first asks the REST catalog where the metadata of
     the tables it names lies, inside the clock. It reads only.
+
+    A DuckLake is attached inside its DuckDB, and a query goes there whole (``duckdb.query``).
     """
 
     name = "pg_duckdb"
@@ -57,6 +61,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     dialect = "postgres"
     distribution = "psycopg"
     service = "postgres"
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.DUCKLAKE)
 
     _connection: Any = None
     _secret: str = ""
@@ -80,6 +85,8 @@ class PgDuckDB(Engine, CanQuery, CanScan):
             self._run(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
             self._run(f"SET duckdb.threads = {self.settings.threads}")
             self._make_secret(lake.store)
+            for statement in attach_ducklake(lake) if lake.format is TableFormat.DUCKLAKE else ():
+                self._run("SELECT duckdb.raw_query(%s)", (statement,))
         self._lake = lake
 
     def close(self) -> None:
@@ -107,6 +114,8 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` with a common table expression over ``iceberg_scan`` for each table that it names."""
         with self._errors():
+            if self._opened.format is TableFormat.DUCKLAKE:
+                return self._answer(f"SELECT * FROM duckdb.query({_text(sql)})")
             return self._answer(_with(sql, {table: self._source(table) for table in _tables(sql)}))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
@@ -116,6 +125,12 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
         with self._errors():
             return self._answer(f"SELECT {columns} FROM ({self._source(scan.table)}) AS t")
+
+    @property
+    def _opened(self) -> Lake:
+        if self._lake is None:
+            raise EngineUnavailable("no lake is open")
+        return self._lake
 
     def _connect(self) -> Any:
         import psycopg
@@ -160,9 +175,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         """A SELECT of every column of ``table`` as it is now, each with its PostgreSQL type."""
         from lakebench.catalogs import table_metadata
 
-        lake = self._lake
-        if lake is None:
-            raise EngineUnavailable("no lake is open")
+        lake = self._opened
         found = table_metadata(lake.catalog, lake.namespace, table)
         columns = ", ".join(_column(field) for field in _fields(found["metadata"]))
         return f"SELECT {columns} FROM iceberg_scan({_text(found['metadata-location'])}) r"

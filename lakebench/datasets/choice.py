@@ -1,0 +1,23 @@
+"""Choosing features by globs of their ids."""
+
+from __future__ import annotations
+
+import difflib
+import fnmatch
+from collections.abc import Sequence
+
+from lakebench.errors import UsageError
+
+
+def chosen(ids: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
+    """Those of ``ids`` that fit one of ``patterns`` (globs), all where there are none, in their order.
+
+    Raises:
+        UsageError: a pattern fits none; the message has the nearest ids.
+    """
+    for pattern in patterns:
+        if not any(fnmatch.fnmatchcase(one, pattern) for one in ids):
+            near = difflib.get_close_matches(pattern, ids, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            raise UsageError(f"unknown feature '{pattern}': {hint}lakebench list features shows all")
+    return tuple(one for one in ids if any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns or ("*",)))

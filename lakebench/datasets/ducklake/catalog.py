@@ -1,0 +1,140 @@
+"""DuckLake's catalog tables, read as what they are: tables of a database, without DuckLake's extension.
+
+(DuckLake's specification, *Tables*.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from lakebench.model import Catalog, CatalogKind, Lake
+
+Row = dict[str, Any]
+
+
+class Metadata:
+    """The database that the catalog of ``lake`` is in; used as a context manager. Nobody else may write meanwhile."""
+
+    def __init__(self, lake: Lake) -> None:
+        kind = lake.catalog.kind
+        self._connection = {
+            CatalogKind.POSTGRES: _postgres,
+            CatalogKind.SQLITE: _sqlite,
+            CatalogKind.DUCKDB: _duckdb,
+        }[kind](lake.catalog)
+        self._prefix = f'"{lake.options["METADATA_SCHEMA"]}".' if kind is CatalogKind.POSTGRES else ""
+
+    def __enter__(self) -> Self:
+        """The open database."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close it."""
+        self._connection.close()
+
+    def rows(self, table: str, where: str = "") -> list[Row]:
+        """Every column of the rows of ``table`` that ``where`` holds for; none where there is no such table."""
+        if not self._has(table):
+            return []
+        condition = f" WHERE {where}" if where else ""
+        cursor = self._connection.cursor()
+        cursor.execute(f'SELECT * FROM {self._prefix}"{table}"{condition}')
+        names = [one[0] for one in cursor.description]
+        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+    def live(self, table: str, snapshot: int, where: str = "true") -> list[Row]:
+        """The rows of ``table`` that are part of ``snapshot``."""
+        span = f"begin_snapshot <= {snapshot} AND (end_snapshot IS NULL OR end_snapshot > {snapshot})"
+        return self.rows(table, f"{span} AND {where}")
+
+    def _has(self, table: str) -> bool:
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(f'SELECT 1 FROM {self._prefix}"{table}" LIMIT 0')
+        except self._missing():
+            return False
+        return True
+
+    def _missing(self) -> tuple[type[Exception], ...]:
+        import sqlite3
+
+        import duckdb
+        import psycopg
+
+        return (sqlite3.OperationalError, duckdb.CatalogException, psycopg.errors.UndefinedTable)
+
+
+def newest(metadata: Metadata) -> int:
+    """The newest snapshot."""
+    return max(int(one["snapshot_id"]) for one in metadata.rows("ducklake_snapshot"))
+
+
+def addresses(lake: Lake, table: str) -> list[str]:
+    """The data files of ``table`` that the newest snapshot has: ``s3://`` addresses or paths.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    with Metadata(lake) as metadata:
+        at = newest(metadata)
+        one = the_table(metadata, at, table)
+        home = folder(lake, metadata, at, one)
+        return [
+            absolute(home, file) for file in metadata.live("ducklake_data_file", at, f"table_id = {one['table_id']}")
+        ]
+
+
+def the_table(metadata: Metadata, snapshot: int, name: str) -> Row:
+    """The row of ``ducklake_table`` of the table called ``name``.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = metadata.live("ducklake_table", snapshot, f"table_name = '{name}'")
+    if not found:
+        raise ValueError(f"the catalog has no table {name} at snapshot {snapshot}")
+    return found[0]
+
+
+def folder(lake: Lake, metadata: Metadata, snapshot: int, table: Row) -> str:
+    """Where the files of ``table`` lie (DuckLake's documentation, *Paths*)."""
+    schema = metadata.live("ducklake_schema", snapshot, f"schema_id = {table['schema_id']}")[0]
+    return absolute(absolute(lake.catalog.warehouse, schema), table)
+
+
+def absolute(parent: str, row: Row) -> str:
+    """The path in ``row``, which may be relative to ``parent``."""
+    return f"{parent}{row['path']}" if row["path_is_relative"] else str(row["path"])
+
+
+def _postgres(catalog: Catalog) -> Any:
+    import psycopg
+
+    found = urlsplit(catalog.uri)
+    return psycopg.connect(
+        host=found.hostname,
+        port=found.port,
+        dbname=found.path.removeprefix("/"),
+        user=catalog.user,
+        password=catalog.password,
+        autocommit=True,
+    )
+
+
+def _sqlite(catalog: Catalog) -> Any:
+    import sqlite3
+
+    return sqlite3.connect(f"file:{catalog.uri}?mode=ro", uri=True)
+
+
+def _duckdb(catalog: Catalog) -> Any:
+    import duckdb
+
+    return duckdb.connect(catalog.uri, read_only=True)
+
+
+def inlined(metadata: Metadata, table_id: int) -> Sequence[str]:
+    """The names of the tables that hold inlined rows of the table."""
+    return [str(one["table_name"]) for one in metadata.rows("ducklake_inlined_data_tables", f"table_id = {table_id}")]

@@ -1,0 +1,15 @@
+"""Every feature of DuckLake that is asked for. One that is added to a module here is in the phase and its reports."""
+
+from __future__ import annotations
+
+from lakebench.datasets.ducklake.feature import Feature
+from lakebench.datasets.ducklake.features import history, objects, storage, transactions, types, writes
+
+FEATURES: tuple[Feature, ...] = (
+    *objects.ALL,
+    *types.ALL,
+    *transactions.ALL,
+    *history.ALL,
+    *writes.ALL,
+    *storage.ALL,
+)

@@ -1,0 +1,176 @@
+"""The inspector: what a DuckLake physically is, by its catalog's own tables and by its files.
+
+DuckLake's extension has no part in it: the catalog is read as a database, Parquet files with pyarrow.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from lakebench.datasets.ducklake import catalog
+from lakebench.datasets.ducklake.catalog import Metadata, Row
+from lakebench.model import Lake
+
+if TYPE_CHECKING:
+    from pyarrow import fs
+
+Facts = dict[str, Any]
+
+
+def facts(lake: Lake, table: str) -> Facts:
+    """What ``lake`` and its ``table`` are at the newest snapshot: JSON values.
+
+    Raises:
+        ValueError: there is no such table.
+    """
+    with Metadata(lake) as metadata:
+        at = catalog.newest(metadata)
+        one = catalog.the_table(metadata, at, table)
+        files = _Files(lake, metadata, at, one)
+        return {**_catalog_facts(metadata, at, one), **_inlined_facts(metadata, at, one), **files.facts()}
+
+
+def _catalog_facts(metadata: Metadata, at: int, table: Row) -> Facts:
+    own = f"table_id = {table['table_id']}"
+    columns = metadata.live("ducklake_column", at, own)
+    settings = {one["key"]: one["value"] for one in metadata.rows("ducklake_metadata") if not one.get("scope")}
+    spec = metadata.live("ducklake_partition_info", at, own)
+    sort = metadata.live("ducklake_sort_info", at, own)
+    return {
+        "format": settings.get("version"),
+        "encrypted": settings.get("encrypted"),
+        "snapshots": len(metadata.rows("ducklake_snapshot")),
+        "newest": at,
+        "tables": sorted(one["table_name"] for one in metadata.live("ducklake_table", at)),
+        "views": sorted(one["view_name"] for one in metadata.live("ducklake_view", at)),
+        "macros": sorted(one["macro_name"] for one in metadata.live("ducklake_macro", at)),
+        "comments": sorted(one["value"] for one in metadata.live("ducklake_tag", at)),
+        "column-comments": sorted(one["value"] for one in metadata.live("ducklake_column_tag", at)),
+        "columns": {one["column_name"]: one["column_type"] for one in columns if one["parent_column"] is None},
+        "required": [one["column_name"] for one in columns if not one["nulls_allowed"]],
+        "partition": [
+            one["transform"]
+            for spec_id in (one["partition_id"] for one in spec)
+            for one in metadata.rows("ducklake_partition_column", f"partition_id = {spec_id}")
+        ],
+        "sort": [
+            one["expression"].strip('"')
+            for sort_id in (one["sort_id"] for one in sort)
+            for one in metadata.rows("ducklake_sort_expression", f"sort_id = {sort_id}")
+        ],
+        "scheduled-for-deletion": len(metadata.rows("ducklake_files_scheduled_for_deletion")),
+    }
+
+
+def _inlined_facts(metadata: Metadata, at: int, table: Row) -> Facts:
+    """Rows that stand in the catalog: live ones, and deletes of rows in files."""
+    tables = catalog.inlined(metadata, table["table_id"])
+    return {
+        "inlined-rows": sum(len(metadata.live(name, at)) for name in tables),
+        "inlined-deletes": len(metadata.rows(f"ducklake_inlined_delete_{table['table_id']}")),
+    }
+
+
+class _Files:
+    """The files of one table, and what lies below the lake's data path."""
+
+    def __init__(self, lake: Lake, metadata: Metadata, at: int, table: Row) -> None:
+        own = f"table_id = {table['table_id']}"
+        self._lake, self._metadata, self._system = lake, metadata, system(lake)
+        self._home = catalog.folder(lake, metadata, at, table)
+        self._data = metadata.live("ducklake_data_file", at, own)
+        self._deletes = metadata.live("ducklake_delete_file", at, own)
+        self._known = {catalog.absolute(self._home, one) for one in metadata.rows("ducklake_data_file", own)}
+        self._known |= {catalog.absolute(self._home, one) for one in metadata.rows("ducklake_delete_file", own)}
+
+    def facts(self) -> Facts:
+        data = [catalog.absolute(self._home, one) for one in self._data]
+        deletes = [catalog.absolute(self._home, one) for one in self._deletes]
+        stored = listed(self._lake)
+        footers = [self._footer(path) for path in data]
+        readable = [one for one in footers if one is not None]
+        return {
+            "data-files": len(data),
+            "delete-files": len(deletes),
+            "delete-formats": sorted({path.rpartition(".")[2] for path in deletes}),
+            "rows-told": sum(one["record_count"] for one in self._data),
+            "rows-in-files": sum(one.num_rows for one in readable),
+            "rows-in-delete-files": sum(self._deleted(path) for path in deletes),
+            "unreadable-files": len(footers) - len(readable),
+            "with-keys": sum(bool(one["encryption_key"]) for one in [*self._data, *self._deletes]),
+            "codecs": sorted({one.row_group(0).column(0).compression for one in readable if one.num_row_groups}),
+            "file-columns": sorted({name for one in readable for name in one.schema.to_arrow_schema().names}),
+            "partition-values": self._partition_values(),
+            "hive-folders": sorted({path.removeprefix(self._home).rpartition("/")[0] for path in data} - {""}),
+            "foreign-files": sum(not path.startswith(self._lake.catalog.warehouse) for path in data),
+            "absent-files": sum(
+                _plain(path) not in stored for path in [*data, *deletes] if path.startswith(self._home)
+            ),
+            "files-in-storage": len(stored),
+            "orphans": len(stored - {_plain(path) for path in self._known} - self._scheduled()),
+            "sorted-files": sum(self._is_sorted(path) for path in data),
+        }
+
+    def _scheduled(self) -> set[str]:
+        rows = self._metadata.rows("ducklake_files_scheduled_for_deletion")
+        return {_plain(catalog.absolute(self._lake.catalog.warehouse, one)) for one in rows}
+
+    def _footer(self, path: str) -> Any:
+        """The Parquet footer, ``None`` where pyarrow cannot read it, as it is encrypted."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            return pq.read_metadata(_plain(path), filesystem=self._system)
+        except (pa.ArrowException, OSError):
+            return None
+
+    def _deleted(self, path: str) -> int:
+        """The positions in a Parquet delete file; what a deletion vector holds its catalog's count tells."""
+        if not path.endswith(".parquet"):
+            row = next(one for one in self._deletes if catalog.absolute(self._home, one) == path)
+            return int(row["delete_count"])
+        footer = self._footer(path)
+        return 0 if footer is None else int(footer.num_rows)
+
+    def _partition_values(self) -> list[list[Any]]:
+        """What the catalog says of the live files, as ``[value, files]``."""
+        ids = ", ".join(str(one["data_file_id"]) for one in self._data) or "-1"
+        rows = self._metadata.rows("ducklake_file_partition_value", f"data_file_id IN ({ids})")
+        found = Counter(str(one["partition_value"]) for one in rows)
+        return [[value, count] for value, count in sorted(found.items())]
+
+    def _is_sorted(self, path: str) -> bool:
+        """Whether the first column never falls."""
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        try:
+            values = pq.read_table(_plain(path), filesystem=self._system).column(0).to_pylist()
+        except (pa.ArrowException, OSError):
+            return False
+        return None not in values and values == sorted(values)
+
+
+def system(lake: Lake) -> fs.FileSystem:
+    """Arrow's file system of the lake's files."""
+    from pyarrow.fs import LocalFileSystem
+
+    from lakebench.engines.inprocess import file_system
+
+    return LocalFileSystem() if lake.store is None else file_system(lake.store)
+
+
+def listed(lake: Lake) -> set[str]:
+    """The paths of every Parquet and Puffin file below the lake's data path."""
+    from pyarrow.fs import FileSelector, FileType
+
+    selector = FileSelector(_plain(lake.catalog.warehouse).rstrip("/"), recursive=True, allow_not_found=True)
+    found = system(lake).get_file_info(selector)
+    return {one.path for one in found if one.type == FileType.File and one.path.endswith((".parquet", ".puffin"))}
+
+
+def _plain(path: str) -> str:
+    """A path as Arrow's file system takes it: bucket and key, or a local path."""
+    return path.removeprefix("s3://")

@@ -1,0 +1,108 @@
+"""Phase 1: DuckLake with each catalog on each storage, feature by feature; and who else reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import ClassVar
+
+from lakebench import engines
+from lakebench.bench import Bench
+from lakebench.cases import Block, Case, Check, Evidence
+from lakebench.config import Settings
+from lakebench.datasets.choice import chosen
+from lakebench.datasets.ducklake.feature import Feature
+from lakebench.datasets.ducklake.features import FEATURES
+from lakebench.datasets.ducklake.states import CONNECTORS
+from lakebench.engines import CanQuery
+from lakebench.errors import LakebenchError
+from lakebench.model import EngineRef, Record, Selection, TableFormat
+from lakebench.phases import Phase
+from lakebench.phases.ducklake_claims import reproduced
+from lakebench.phases.ducklake_readers import reads, versions
+from lakebench.phases.ducklake_story import PLACES, Place, Story, writers
+from lakebench.records import Claim, Dataset
+
+_DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
+
+
+class DuckLake(Phase):
+    """What works of DuckLake, with which catalog and storage, at which version; and which other engine reads it."""
+
+    name: ClassVar[str] = "phase1"
+    subject: ClassVar[str] = "ducklake"
+    claims: ClassVar[tuple[str, ...]] = ("C1", "C2", "C3", "C31")
+    title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The object store, PostgreSQL for catalogs, and a REST catalog for who has files as tables of its own only."""
+        return ("object-store", "postgres", "rest-catalog")
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """Those that open a DuckLake or read Parquet files, and those that are asked for a connector."""
+        return tuple(
+            name
+            for name, one in engines.engines().items()
+            if issubclass(one, CanQuery)
+            and not one.optional
+            and not one.variant_of
+            and (name in CONNECTORS or _DIRECT.intersection(one.formats))
+        )
+
+    def features(self) -> tuple[str, ...]:
+        """The ids of the features."""
+        return tuple(one.id for one in FEATURES)
+
+    def ready(self, bench: Bench) -> None:
+        """The checker."""
+        bench.checker.start()
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """Each feature on every lake, by every engine that opens one; then who else reads; then other versions."""
+        for ref in writers(bench):
+            for feature in wanted(bench):
+                for place in PLACES:
+                    yield Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
+        if not bench.selection.features:
+            yield from reads(bench)
+            yield from versions(bench)
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
+        """Nothing is loaded."""
+        yield from ()
+
+    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
+        """Claims C1, C2, C3 and C31."""
+        yield from reproduced([case for case in cases if case.phase == self.name])
+
+
+def wanted(bench: Bench) -> list[Feature]:
+    """The features that were chosen."""
+    ids = chosen(tuple(one.id for one in FEATURES), bench.selection.features)
+    return [one for one in FEATURES if one.id in ids]
+
+
+def _case(feature: Feature, place: Place, ref: EngineRef) -> Case:
+    return Case(
+        id=f"phase1/{place.catalog}/{place.storage}/{feature.id}/{ref}",
+        phase="phase1",
+        title=f"{feature.title}: {ref} on {place.title}",
+        engine=ref,
+        group=f"DuckLake features by {ref}",
+        row=feature.title,
+        column=place.title,
+    )
+
+
+def _shows(bench: Bench, feature: Feature, place: Place, ref: EngineRef) -> Evidence:
+    """Go through the steps of ``feature`` on a fresh lake; the error has what was done so far."""
+    story = Story(bench, ref, place.lake(bench, f"{feature.id}_{ref}", feature.options), feature.sessions)
+    try:
+        for one in feature.steps:
+            story.take(one)
+    except LakebenchError as error:
+        error.details["steps"] = story.told
+        raise
+    finally:
+        story.end()
+    return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}
