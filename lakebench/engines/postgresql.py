@@ -66,15 +66,23 @@ def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
 
     found = psycopg.adapters.types.get(column.type_code)
     name = found.name if found else str(column.type_code)
+    depth = 0
     if found is not None and column.type_code == found.array_oid:
-        return pa.list_(_known(name, column.scale, [one for value in values for one in value or ()]))
-    return _known(name, column.scale, values)
+        while depth == 0 or any(isinstance(value, list) for value in values):
+            values = [one for value in values for one in value or ()]
+            depth += 1
+    kind = _known(name, column.scale, values)
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    return kind
 
 
 def _known(name: str, scale: int | None, values: Sequence[Any]) -> pa.DataType:
     import pyarrow as pa
 
     if name == "numeric":
+        if any(value is not None and not value.is_finite() for value in values):
+            raise Refused("the answer has a numeric NaN or infinity, which Arrow's decimals do not hold")
         return pa.decimal128(_DIGITS, _scale(scale, values))
     known = {
         "bool": pa.bool_(),

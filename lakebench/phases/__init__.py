@@ -73,11 +73,12 @@ def phases() -> dict[str, Phase]:
     """Every phase by its name, in the order of the numbers."""
     from lakebench.phases.clickbench import ClickBench
     from lakebench.phases.interop import Interop
+    from lakebench.phases.jdbc import Jdbc
     from lakebench.phases.nessie import Nessie
     from lakebench.phases.tpch import Tpch
     from lakebench.phases.workload import Own
 
-    return {phase.name: phase for phase in (Tpch(), Nessie(), Interop(), ClickBench(), Own())}
+    return {phase.name: phase for phase in (Jdbc(), Tpch(), Nessie(), Interop(), ClickBench(), Own())}
 
 
 def find(text: str) -> Phase:
