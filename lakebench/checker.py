@@ -18,6 +18,7 @@ from typing import IO, TYPE_CHECKING, Any
 from lakebench import answers
 from lakebench.answers import Rules
 from lakebench.child import Child, Died, Silent
+from lakebench.datasets import postgresql
 from lakebench.datasets import rows as small
 from lakebench.datasets.concurrency import history
 from lakebench.datasets.ducklake import catalog as ducklake
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _LIMIT_S = 600.0
+_TOLD_ROWS = 1000
 _PARQUET = b"PAR1"
 _ARROW_FILE = b"ARROW1"
 
@@ -123,6 +125,19 @@ class Checker:
     def write_rows(self, seed: int, numbers: Sequence[int], into: Path) -> None:
         """Write the small rows of these writers (:func:`lakebench.datasets.rows.rows`) as an Arrow IPC file."""
         self._ask("write_rows", seed=seed, numbers=list(numbers), into=str(into))
+
+    def write_small(self, table: str, into: Path) -> None:
+        """Write the rows of a small table (:mod:`lakebench.datasets.postgresql`) as an Arrow IPC file."""
+        self._ask("write_small", table=table, into=str(into))
+
+    def told(self, actual: Path) -> list[list[str | None]]:
+        """The cells of a small answer as text, for evidence and plans: 1,000 rows at most.
+
+        Raises:
+            HarnessBug: the file is not a table.
+        """
+        found: list[list[str | None]] = self._ask("told", actual=str(actual))["rows"]
+        return found
 
     def write_expected(
         self,
@@ -352,6 +367,18 @@ def write_rows(seed: int, numbers: list[int], into: str) -> dict[str, Any]:
     return {}
 
 
+def write_small(table: str, into: str) -> dict[str, Any]:
+    """The operation ``write_small``."""
+    _write(postgresql.expected(table), into)
+    return {}
+
+
+def told(actual: str) -> dict[str, Any]:
+    """The operation ``told``."""
+    found = read(actual).slice(0, _TOLD_ROWS).to_pylist()
+    return {"rows": [[None if cell is None else str(cell) for cell in row.values()] for row in found]}
+
+
 def write_expected(
     program: list[dict[str, Any]],
     reads: list[dict[str, Any]],
@@ -435,6 +462,8 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "agree": agree,
     "write_schema": write_schema,
     "write_rows": write_rows,
+    "write_small": write_small,
+    "told": told,
     "write_expected": write_expected,
     "inspect": inspect,
     "data_files": data_files,

@@ -309,7 +309,9 @@ def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | 
         protocol = replace(protocol, samples=repeat)
     if time_limit is not None:
         protocol = replace(protocol, limit_s=time_limit)
-    return replace(profile, protocol=protocol, scale_factor=profile.scale_factor if sf is None else scale_factor(sf))
+    size = profile.scale_factor if sf is None else scale_factor(sf)
+    chosen = tuple(name for name, value in {"sf": sf, "repeat": repeat}.items() if value is not None)
+    return replace(profile, protocol=protocol, scale_factor=size, chosen=chosen)
 
 
 def _names(given: list[str] | None) -> tuple[list[str], str]:

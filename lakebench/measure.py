@@ -32,12 +32,13 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Profile:
-    """A named default protocol with its scale factor."""
+    """A named default protocol with its scale factor; ``chosen`` are the flags that changed it: ``sf``, ``repeat``."""
 
     name: str
     scale_factor: Decimal
     protocol: Protocol
     about: str
+    chosen: tuple[str, ...] = ()
 
 
 PROFILES: Mapping[str, Profile] = {

@@ -33,8 +33,9 @@ class Engine(ABC):
     ``service`` is the server that is the engine (``trino``, ``spark``), and ``needs`` the other services it cannot do
     without. ``dialect`` is sqlglot's name of its SQL. ``variant_of`` names the engine that this is another way into,
     with the same SQL: a phase that asks many questions asks the other one. ``optional`` ones run only where they are
-    named. ``formats`` are the kinds of lake that ``open`` takes. ``preload`` are modules that its worker imports at its
-    start, while the services still start.
+    named. ``formats`` are the kinds of lake that ``open`` takes; ``partitioned`` says that tables of PostgreSQL are
+    read in partitions, as the lake's options say. ``preload`` are modules that its worker imports at its start, while
+    the services still start.
     """
 
     name: ClassVar[str]
@@ -48,6 +49,7 @@ class Engine(ABC):
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)
     variant_of: ClassVar[str | None] = None
     optional: ClassVar[bool] = False
+    partitioned: ClassVar[bool] = False
     preload: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: EngineSettings) -> None:

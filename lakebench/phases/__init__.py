@@ -79,13 +79,14 @@ def phases() -> dict[str, Phase]:
     from lakebench.phases.concurrent import Concurrent
     from lakebench.phases.ducklake import DuckLake
     from lakebench.phases.interop import Interop
+    from lakebench.phases.jdbc import Jdbc
     from lakebench.phases.nessie import Nessie
     from lakebench.phases.tpch import Tpch
     from lakebench.phases.workload import Own
 
     return {
         phase.name: phase
-        for phase in (DuckLake(), Tpch(), Nessie(), Concurrent(), Interop(), ClickBench(), Own())
+        for phase in (DuckLake(), Jdbc(), Tpch(), Nessie(), Concurrent(), Interop(), ClickBench(), Own())
     }
 
 

@@ -37,6 +37,7 @@ _FORMATS = {
     TableFormat.ICEBERG: "Iceberg",
     TableFormat.PARQUET: "plain Parquet",
     TableFormat.DUCKDB: "DuckDB's own tables",
+    TableFormat.POSTGRESQL: "PostgreSQL",
 }
 # Bytes on a lake for each byte of the generator's files, measured at SF 1 and rounded up: see docs/tpch.md.
 GROWTH = {TableFormat.ICEBERG: 1.2, TableFormat.PARQUET: 0.0, TableFormat.DUCKDB: 1.0}

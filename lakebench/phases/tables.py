@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,10 @@ def loader(name: str) -> EngineRef:
     return ref
 
 
-def tpch_data(bench: Bench) -> tpch.Dataset:
-    """TPC-H at the run's scale factor, found in the cache or made."""
-    return bench.prepare("tpch", lambda: tpch.generate(bench.profile.scale_factor, bench.progress))
+def tpch_data(bench: Bench, scale_factor: Decimal | None = None) -> tpch.Dataset:
+    """TPC-H at ``scale_factor``, or else the run's, found in the cache or made."""
+    size = scale_factor or bench.profile.scale_factor
+    return bench.prepare(f"tpch/{size}", lambda: tpch.generate(size, bench.progress))
 
 
 @dataclass(frozen=True)

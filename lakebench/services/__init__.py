@@ -172,10 +172,12 @@ class Services:
         """The log file of ``name``: what the server wrote, which may hold secrets."""
         return self._folder(name) / "log"
 
-    def log_tail(self, name: str) -> str:
+    def log_tail(self, name: str, characters: int | None = None) -> str:
         """The end of the log of ``name`` without secrets; ``""`` where there is none."""
         running = self._running.get(name)
-        return running.service.log_tail() if running else ""
+        if running is None:
+            return ""
+        return running.service.log_tail() if characters is None else running.service.log_tail(characters)
 
     def secrets(self) -> tuple[str, ...]:
         """What must not stand in a record: every credential of the services that run."""

@@ -92,6 +92,22 @@ def storage_lake(services: Lookup, settings: Settings, name: str) -> Lake:
     return Lake("".join(one if one.isalnum() else "_" for one in name), objects, catalog)
 
 
+def postgresql_lake(
+    services: Lookup, namespace: str, database: str = "", options: Mapping[str, str] | None = None
+) -> Lake:
+    """The schema ``namespace`` in the database of the service postgres, or in another ``database`` of its server.
+
+    ``options`` are those of :class:`~lakebench.model.Lake`.
+
+    Raises:
+        ServiceUnavailable: it does not run.
+    """
+    postgres = _look(services)("postgres")
+    uri = f"jdbc:postgresql://{postgres.host}:{postgres.port}/{database or postgres.properties['database']}"
+    catalog = Catalog(CatalogKind.JDBC, uri, "", None, postgres.user, postgres.password)
+    return Lake("heap", None, catalog, namespace, TableFormat.POSTGRESQL, options=dict(options or {}))
+
+
 DUCKLAKE_CATALOGS = (CatalogKind.DUCKDB, CatalogKind.SQLITE, CatalogKind.POSTGRES)
 """The databases that a DuckLake's catalog can be in here; MySQL, which it knows too, has no server of ours."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import artifacts
-from lakebench.errors import ServiceUnavailable
+from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint
 from lakebench.paths import cache_dir
 from lakebench.services.base import JavaService
@@ -39,7 +39,8 @@ class Trino(JavaService):
     """A Trino server on 127.0.0.1. Trino takes passwords over TLS only, so there is none; the user's name is random.
 
     Endpoint: ``uri`` is the HTTP address, ``user`` the name to connect with; properties ``setting.<name>`` are the
-    server's settings that are not its defaults.
+    server's settings that are not its defaults. A property ``plugin.X`` in the settings is a folder with the jars of a
+    plugin more (``plugin.postgresql = "/opt/trino/plugin/postgresql"``).
     """
 
     name = "trino"
@@ -53,11 +54,32 @@ class Trino(JavaService):
         """Unpack Trino where it is not, and get a Java of 24 or newer."""
         self._home = artifacts.trino_home(self.context.progress)
         self.java = self.find_java(24, fallback="25.0.2.1")
-        # Only the plugin that the lakes need: each other one costs time at the start.
+        # Only the plugin that the lakes need, and the user's own: each other one costs time at the start.
         plugins = self.folder / "plugin"
         plugins.mkdir(exist_ok=True)
-        (plugins / "iceberg").unlink(missing_ok=True)
-        (plugins / "iceberg").symlink_to(self._home / "plugin" / "iceberg")
+        for name, folder in {"iceberg": self._home / "plugin" / "iceberg", **self._own_plugins()}.items():
+            (plugins / name).unlink(missing_ok=True)
+            (plugins / name).symlink_to(folder)
+
+    def _own_plugins(self) -> dict[str, Path]:
+        """The folders that properties ``plugin.<name>`` name.
+
+        Raises:
+            UsageError: one of them is not there.
+        """
+        given = self.context.settings.properties
+        found = {
+            key.removeprefix("plugin."): Path(value).expanduser().absolute()
+            for key, value in given.items()
+            if key.startswith("plugin.")
+        }
+        for name, folder in found.items():
+            if not folder.is_dir():
+                raise UsageError(
+                    f"services.trino.properties plugin.{name} = {folder}: there is no such folder; "
+                    "name the one with the plugin's jars"
+                )
+        return found
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """The options of Trino's launcher, and one configuration file."""

@@ -1,4 +1,4 @@
-"""DuckDB with its lakehouse extensions: an Iceberg catalog attached, single metadata files scanned, a DuckLake."""
+"""DuckDB with its extensions: an Iceberg catalog, a DuckLake or PostgreSQL attached; single metadata files scanned."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from lakebench.catalogs import table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
 from lakebench.engines.inprocess import Answer, local_path, refusals
+from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, Scan, TableFormat
 from lakebench.web import http
@@ -190,7 +191,7 @@ class _Connected(Engine, CanQuery, CanScan):
 class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, CanLoad):
     """A catalog attached as a database; or a view over each table's Parquet files; or a file of DuckDB's own tables.
 
-    What is attached is an Iceberg REST catalog, or a DuckLake.
+    What is attached is an Iceberg REST catalog, a DuckLake, or a schema of PostgreSQL by the extension for it.
 
     DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
     of other engines are seen at once; that a namespace is missing it remembers until attached anew.
@@ -208,6 +209,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         TableFormat.PARQUET,
         TableFormat.DUCKDB,
         TableFormat.DUCKLAKE,
+        TableFormat.POSTGRESQL,
     )
 
     _suffix: str = ""
@@ -267,6 +269,10 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
             self._suffix, self._using, self._created = "", True, True
             self._attach_ducklake()
             return
+        if self._lake.format is TableFormat.POSTGRESQL:
+            self._suffix, self._using, self._created = "", True, True
+            self._attach_postgresql()
+            return
         if self._lake.format is not TableFormat.ICEBERG:
             self._suffix, self._using, self._created = "", True, True
             self._make_file_views()
@@ -312,6 +318,13 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         if not self._run(f"SELECT 1 FROM duckdb_schemas() WHERE {asked}").fetchall():  # it may be read-only
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
         self._run(used)
+
+    def _attach_postgresql(self) -> None:
+        """Attach the schema (DuckDB's documentation, *PostgreSQL Extension*), and make it the current one."""
+        lake = self._lake
+        database, schema = _text(conninfo(parameters(lake.catalog))), _text(lake.namespace)
+        self._run(f"ATTACH {database} AS {_name(lake.name)} (TYPE postgres, SCHEMA {schema})")
+        self._run(f"USE {_name(lake.name)}.{_name(lake.namespace)}")
 
     def _attach_anew(self) -> None:
         """Forget what the extension remembers: a namespace once looked for in vain stays unknown to it."""
@@ -409,6 +422,8 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
     """What DuckDB needs beyond itself: nothing for Parquet and tables of its own on local files."""
     if lake.format is TableFormat.ICEBERG:
         return _EXTENSIONS
+    if lake.format is TableFormat.POSTGRESQL:
+        return ("postgres_scanner",)
     # DuckDB before 1.5 encrypts by what httpfs brings.
     store = () if lake.store is None and "ENCRYPTED" not in lake.options else ("httpfs",)
     return (*store, "ducklake", *_CATALOGS[lake.catalog.kind]) if lake.format is TableFormat.DUCKLAKE else store
@@ -434,21 +449,7 @@ def _metadata(catalog: Catalog) -> str:
         return catalog.uri
     if catalog.kind is CatalogKind.SQLITE:
         return f"sqlite:{catalog.uri}"
-    found = urlsplit(catalog.uri)
-    given = {
-        "dbname": found.path.removeprefix("/"),
-        "host": found.hostname or "",
-        "port": str(found.port or ""),
-        "user": catalog.user,
-        "password": catalog.password,
-    }
-    return "postgres:" + " ".join(f"{key}={_libpq(value)}" for key, value in given.items() if value)
-
-
-def _libpq(value: str) -> str:
-    """``value`` as a connection string has it (PostgreSQL's documentation, *Connection Strings*)."""
-    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    return f"postgres:{conninfo(parameters(catalog))}"
 
 
 def _secret(store: ObjectStore) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.duckdb.engine import attach_ducklake
 from lakebench.engines.inprocess import Answer
+from lakebench.engines.postgresql import arrow_table
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import Lake, TableFormat
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from lakebench.model import ObjectStore, Scan
 
 _EXTENSION = "pg_duckdb"
-_DIGITS = 38
 _MEND = (
     'name a PostgreSQL that has it: pg_config = "/path/to/pg_config" in lakebench.toml, or a running one as '
     '[services.postgres] runtime = "external", uri = "postgresql://host:port/database"'
@@ -183,7 +182,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     def _answer(self, sql: str) -> Iterable[pa.RecordBatch]:
         with self._connection.cursor() as cursor:
             cursor.execute(sql)
-            table = _table(cursor.description, cursor.fetchall())
+            table = arrow_table(cursor.description, cursor.fetchall())
         return Answer(table.schema, table.to_batches())
 
     def _run(self, sql: str, given: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
@@ -248,56 +247,6 @@ def _postgres_type(kind: Any) -> str:
     if found is None:
         raise Refused(f"pg_duckdb's adapter has no PostgreSQL type for Iceberg's {kind}")
     return f"numeric({found[1]}, {found[2]})"
-
-
-def _table(description: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    """The fetched rows as Arrow, typed by what PostgreSQL says of each column."""
-    import pyarrow as pa
-
-    columns = list(zip(*rows, strict=True)) if rows else [()] * len(description)
-    kinds = [_arrow_type(column, values) for column, values in zip(description, columns, strict=True)]
-    schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(description, kinds, strict=True)])
-    return pa.table([pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)], schema=schema)
-
-
-def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
-    """The Arrow type of a result column; a numeric without precision is as wide as its values need.
-
-    Raises:
-        Refused: there is none here.
-    """
-    import psycopg
-    import pyarrow as pa
-
-    found = psycopg.adapters.types.get(column.type_code)
-    name = found.name if found else str(column.type_code)
-    if name == "numeric":
-        return pa.decimal128(_DIGITS, _scale(column.scale, values))
-    known = {
-        "bool": pa.bool_(),
-        "int2": pa.int16(),
-        "int4": pa.int32(),
-        "int8": pa.int64(),
-        "float4": pa.float32(),
-        "float8": pa.float64(),
-        "text": pa.string(),
-        "varchar": pa.string(),
-        "bpchar": pa.string(),
-        "date": pa.date32(),
-        "timestamp": pa.timestamp("us"),
-        "timestamptz": pa.timestamp("us", "UTC"),
-        "bytea": pa.binary(),
-    }
-    if name not in known:
-        raise Refused(f"the answer has a column of PostgreSQL's type {name}, which is not kept as Arrow here")
-    return known[name]
-
-
-def _scale(declared: int | None, values: Sequence[Decimal | None]) -> int:
-    if declared is not None:
-        return declared
-    exponents = [value.as_tuple().exponent for value in values if value is not None]
-    return max((-one for one in exponents if isinstance(one, int)), default=0)
 
 
 def _name(identifier: str) -> str:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
 from lakebench.engines.inprocess import Answer
+from lakebench.engines.spark import jdbc
 from lakebench.engines.spark.statements import SparkOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import CatalogKind, TableFormat
@@ -34,8 +36,11 @@ _PLAN = re.compile(r"(SQLSTATE: \w{5}(?:; line \d+ pos \d+)?);\n.*", re.DOTALL) 
 _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
 
-class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
-    """Spark over an Iceberg REST catalog, or with a temporary view over each table's Parquet files.
+class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+    """Spark over an Iceberg REST catalog, or with a temporary view over each table's Parquet files, or over PostgreSQL.
+
+    Of a schema of PostgreSQL each table is a view of the JDBC data source, in partitions where its primary key begins
+    with an integer; what is inserted into the view goes into the table.
 
     Iceberg's files are read and written by its S3FileIO, or its HadoopFileIO where they are local; Parquet files by
     Hadoop's S3A, or its local file system.
@@ -47,12 +52,18 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
     distribution = "pyspark"
     service = "spark"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
-    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
+    formats: ClassVar[tuple[TableFormat, ...]] = (
+        TableFormat.ICEBERG,
+        TableFormat.PARQUET,
+        TableFormat.POSTGRESQL,
+    )
+    partitioned = True
     preload = ("pyspark.sql.connect.session",)
 
     _session: Any = None
     _lake: Lake | None = None
     _using: bool = False
+    _refused: Mapping[str, LakebenchError] = MappingProxyType({})
 
     def open(self, lake: Lake) -> None:
         """Make a new session, because one that has used a catalog keeps it."""
@@ -63,9 +74,9 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
             _SESSIONS.append(self._session)
             for key, value in _SETTINGS.items():
                 self._session.conf.set(key, value)
-            self._using = lake.format is TableFormat.PARQUET
+            self._using = lake.format is not TableFormat.ICEBERG
             if self._using:
-                self._make_views(lake)
+                (self._make_views if lake.format is TableFormat.PARQUET else self._make_jdbc_views)(lake)
                 return
             for key, value in self.catalog_settings(lake).items():
                 self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
@@ -98,9 +109,15 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """The whole answer as one Arrow table, which is fetched before this returns."""
         self._use()
+        self._complain(sql)
         with self._errors():
             table = _fetched(self._session.sql(sql))
             return Answer(table.schema, table.to_batches())
+
+    def execute(self, sql: str) -> None:
+        """Run one statement; Spark has no transactions."""
+        self._complain(sql)
+        self._execute(sql)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """A SELECT, ``AS OF`` the version or time, or of a metadata table."""
@@ -114,14 +131,25 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         return self.query(self.sql.select(scan, f"{source}{travel}"))
 
     def create(self, table: str, schema: pa.Schema) -> None:
-        """CREATE NAMESPACE and CREATE TABLE."""
+        """CREATE NAMESPACE and CREATE TABLE; in PostgreSQL the JDBC data source makes the table, its way."""
+        if self._opened.format is TableFormat.POSTGRESQL:
+            with self._errors():
+                self._write(self._session.createDataFrame(schema.empty_table().cast(_plain_schema(schema))), table)
+                self._make_jdbc_views(self._opened)
+            return
         self._ensure_namespace()
         with self._errors():
             columns = ", ".join(_column(field) for field in schema)
         self._run(f"CREATE TABLE {self._target(table)} ({columns}) USING iceberg")
 
     def drop(self, table: str) -> None:
-        """DROP TABLE IF EXISTS; its files stay, as they may be another's."""
+        """DROP TABLE IF EXISTS; its files stay, as they may be another's.
+
+        Raises:
+            EngineUnavailable: a table of PostgreSQL, which the JDBC data source cannot drop.
+        """
+        if self._opened.format is TableFormat.POSTGRESQL:
+            raise EngineUnavailable("Spark's JDBC data source cannot drop a table")
         if self._namespace_exists():
             self._run(f"DROP TABLE IF EXISTS {self._target(table)}")
 
@@ -129,12 +157,21 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         """The Arrow table as a data frame, appended."""
         with self._errors():
             plain = rows.cast(_plain_schema(rows.schema))
-            self._session.createDataFrame(plain).writeTo(self._target(table)).append()
+            self._write(self._session.createDataFrame(plain), table)
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """One data frame over all files, which the server reads from this machine's disk, appended in one commit."""
         with self._errors():
             frame = self._session.read.parquet(*(f"file://{file}" for file in files))
+            self._write(frame, table)
+
+    def _write(self, frame: Any, table: str) -> None:
+        """Append ``frame``: one commit to Iceberg, one transaction a partition to PostgreSQL."""
+        lake = self._opened
+        if lake.format is TableFormat.POSTGRESQL:
+            options = {**jdbc.source(lake), "dbtable": jdbc.target(lake, table)}
+            frame.write.format("jdbc").options(**options).mode("append").save()
+        else:
             frame.writeTo(self._target(table)).append()
 
     def register(self, table: str, metadata_location: str) -> None:
@@ -169,7 +206,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         return f"{_name(lake.name)}.{_name(lake.namespace)}"
 
     def _target(self, table: str) -> str:
-        return f"{self._namespace}.{_name(table)}"
+        return f"{self._namespace}.{_name(table)}" if self._opened.format is TableFormat.ICEBERG else _name(table)
 
     def _connect(self) -> Any:
         from pyspark.sql.connect.client.retries import DefaultPolicy
@@ -191,8 +228,37 @@ class Spark(SparkOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
             paths = [address.replace("s3://", f"{scheme}://", 1) for address in addresses]
             reader.parquet(*paths).createOrReplaceTempView(table)
 
+    def _make_jdbc_views(self, lake: Lake) -> None:
+        """A temporary view over each table and view of the schema, and over what the lake's options name.
+
+        What Spark cannot make a view of is refused when it is asked for, and not before.
+        """
+        listed = self._ask(lake, jdbc.tables(lake.namespace))
+        keys = {one["name"]: one["key"] for one in listed if one["key"] is not None}
+        known = jdbc.found(self._ask(lake, jdbc.bounds(lake.namespace, keys)) if keys else [], keys)
+        refused: dict[str, LakebenchError] = {}
+        views = jdbc.views(lake, [one["name"] for one in listed], known, 2 * self.settings.threads)
+        for view, options in views.items():
+            try:
+                with self._errors():
+                    self._session.read.format("jdbc").options(**options).load().createOrReplaceTempView(view)
+            except Refused as error:
+                refused[view] = error
+        self._refused = refused
+
+    def _ask(self, lake: Lake, query: str) -> list[dict[str, Any]]:
+        frame = self._session.read.format("jdbc").options(**jdbc.source(lake), query=query).load()
+        rows: list[dict[str, Any]] = _fetched(frame).to_pylist()
+        return rows
+
+    def _complain(self, sql: str) -> None:
+        """Raise what was said of a table that ``sql`` names."""
+        for view, error in self._refused.items():
+            if re.search(rf"\b{re.escape(view)}\b", sql):
+                raise error
+
     def _end(self) -> None:
-        session, self._session, self._lake = self._session, None, None
+        session, self._session, self._lake, self._refused = self._session, None, None, {}
         if session is not None:
             with self._errors():
                 session.stop()
@@ -253,6 +319,7 @@ class SparkJdbc(Spark):
     needs = ("postgres",)
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.JDBC,)
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)
+    partitioned = False
     variant_of = "spark"
 
 
@@ -262,7 +329,8 @@ class SparkIceberg111(Spark):
     name = "spark-iceberg-1.11"
     title = "Spark with Iceberg 1.11"
     service = "spark-iceberg-1.11"
-    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)  # Parquet has nothing of Iceberg
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)  # the others have nothing of Iceberg
+    partitioned = False
     optional = True
 
 

@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
 from lakebench.engines.inprocess import file_system
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
-from lakebench.model import CatalogKind
+from lakebench.model import CatalogKind, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,11 +25,12 @@ _PAGE_ROWS = 8192
 _VALUES_ROWS = 1000
 _VALUES_CHARACTERS = 900_000  # below Trino's query.max-length of 1,000,000
 _MEMORY = {"EXCEEDED_LOCAL_MEMORY_LIMIT", "EXCEEDED_GLOBAL_MEMORY_LIMIT", "CLUSTER_OUT_OF_MEMORY"}
+_NO_CONNECTOR = "No factory for connector"
 _CONFLICT = {"ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT"}
 
 
-class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
-    """Trino on a server of its own, over a REST catalog."""
+class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+    """Trino on a server of its own, over a REST catalog, or over PostgreSQL where the server has that connector."""
 
     name = "trino"
     title = "Trino"
@@ -38,17 +39,21 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
     preload = ("trino", "pyarrow")
     service = "trino"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.POSTGRESQL)
 
     _connection: Any = None
     _lake: Lake | None = None
 
     def open(self, lake: Lake) -> None:
-        """Make the catalog ``lake.name`` by SQL, in the place of one that an earlier worker left."""
+        """Make the catalog ``lake.name`` by SQL, in the place of one that an earlier worker left.
+
+        Raises:
+            EngineUnavailable: the server lacks the connector.
+        """
         self._forget()
         self._connection = self._connect()
         self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
-        properties = ", ".join(f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake).items())
-        self._run(f"CREATE CATALOG {_name(lake.name)} USING iceberg WITH ({properties})")
+        self._create_catalog(lake)
         self._lake = lake
         self._connection = self._connect(lake.name, lake.namespace)
 
@@ -69,6 +74,8 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         server = self.settings.server
         told = {} if server is None else server.properties
         ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
+        if self._opened.format is TableFormat.POSTGRESQL:
+            return ours
         return ours | (_LOCAL if self._opened.store is None else {"fs.native-s3.enabled": "true"})
 
     def query(self, sql: str) -> Iterator[pa.RecordBatch]:
@@ -161,6 +168,19 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
             legacy_primitive_types=True,
         )
 
+    def _create_catalog(self, lake: Lake) -> None:
+        connector = "postgresql" if lake.format is TableFormat.POSTGRESQL else "iceberg"
+        properties = ", ".join(f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake).items())
+        try:
+            self._run(f"CREATE CATALOG {_name(lake.name)} USING {connector} WITH ({properties})")
+        except Refused as error:
+            if _NO_CONNECTOR not in str(error):
+                raise
+            raise EngineUnavailable(
+                f"Trino's server lacks the connector {connector} ({error}): name the folder of its plugin as "
+                f'[services.trino.properties] "plugin.{connector}" = "/path", or an external Trino that has it'
+            ) from error
+
     def _forget(self) -> None:
         """Drop the catalog of the lake that was open."""
         lake, self._lake = self._lake, None
@@ -169,6 +189,10 @@ class Trino(TrinoOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, Ca
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def execute(self, sql: str) -> None:
+        """Run one statement, which commits."""
+        self._run(sql)
 
     def _target(self, table: str) -> str:
         return _name(table)
@@ -267,7 +291,13 @@ def _schema(file: str) -> pa.Schema:
 
 
 def _catalog(lake: Lake) -> dict[str, str]:
-    """The properties of the Iceberg connector for ``lake`` (Trino's documentation, "Iceberg connector")."""
+    """The properties of the connector for ``lake`` (Trino's documentation, "Iceberg" and "PostgreSQL connector")."""
+    if lake.format is TableFormat.POSTGRESQL:
+        return {
+            "connection-url": lake.catalog.uri,
+            "connection-user": lake.catalog.user,
+            "connection-password": lake.catalog.password,
+        }
     return {
         **(_jdbc(lake) if lake.catalog.kind is CatalogKind.JDBC else _rest(lake)),
         "iceberg.register-table-procedure.enabled": "true",

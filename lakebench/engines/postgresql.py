@@ -1,0 +1,111 @@
+"""What adapters that speak to PostgreSQL share: a database's address, and rows that psycopg fetched as Arrow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from lakebench.errors import Refused
+from lakebench.model import Catalog
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_DIGITS = 38
+
+
+def parameters(catalog: Catalog) -> dict[str, str]:
+    """Where the database of ``catalog`` is, by libpq's keywords ``host``, ``port``, ``dbname``, ``user``, ``password``.
+
+    Its ``uri`` is ``postgresql://host:port/database``, with or without ``jdbc:`` before it.
+    """
+    found = urlsplit(catalog.uri.removeprefix("jdbc:"))
+    given = {
+        "dbname": found.path.removeprefix("/"),
+        "host": found.hostname or "",
+        "port": str(found.port or ""),
+        "user": catalog.user,
+        "password": catalog.password,
+    }
+    return {key: value for key, value in given.items() if value}
+
+
+def conninfo(given: Mapping[str, str]) -> str:
+    """``given`` as one connection string (PostgreSQL's documentation, *Connection Strings*)."""
+    return " ".join(f"{key}={_quoted(value)}" for key, value in given.items())
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
+def arrow_table(description: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
+    """The fetched rows as Arrow, typed by what PostgreSQL says of each column.
+
+    Raises:
+        Refused: a column has a type that is not kept as Arrow here.
+    """
+    import pyarrow as pa
+
+    columns = list(zip(*rows, strict=True)) if rows else [()] * len(description)
+    kinds = [_arrow_type(column, values) for column, values in zip(description, columns, strict=True)]
+    schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(description, kinds, strict=True)])
+    return pa.table([pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)], schema=schema)
+
+
+def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
+    """The Arrow type of a result column; a numeric without precision is as wide as its values need.
+
+    What psycopg gives as text is text: types that it does not know, and those that it was told to leave so.
+    """
+    import psycopg
+    import pyarrow as pa
+
+    found = psycopg.adapters.types.get(column.type_code)
+    name = found.name if found else str(column.type_code)
+    depth = 0
+    if found is not None and column.type_code == found.array_oid:
+        while depth == 0 or any(isinstance(value, list) for value in values):
+            values = [one for value in values for one in value or ()]
+            depth += 1
+    kind = _known(name, column.scale, values)
+    for _ in range(depth):
+        kind = pa.list_(kind)
+    return kind
+
+
+def _known(name: str, scale: int | None, values: Sequence[Any]) -> pa.DataType:
+    import pyarrow as pa
+
+    if name == "numeric":
+        if any(value is not None and not value.is_finite() for value in values):
+            raise Refused("the answer has a numeric NaN or infinity, which Arrow's decimals do not hold")
+        return pa.decimal128(_DIGITS, _scale(scale, values))
+    known = {
+        "bool": pa.bool_(),
+        "int2": pa.int16(),
+        "int4": pa.int32(),
+        "int8": pa.int64(),
+        "float4": pa.float32(),
+        "float8": pa.float64(),
+        "date": pa.date32(),
+        "time": pa.time64("us"),
+        "timestamp": pa.timestamp("us"),
+        "timestamptz": pa.timestamp("us", "UTC"),
+        "bytea": pa.binary(),
+    }
+    if name in known:
+        return known[name]
+    if all(isinstance(value, str) for value in values if value is not None):
+        return pa.string()
+    raise Refused(f"the answer has a column of PostgreSQL's type {name}, which is not kept as Arrow here")
+
+
+def _scale(declared: int | None, values: Sequence[Decimal | None]) -> int:
+    if declared is not None:
+        return declared
+    exponents = [value.as_tuple().exponent for value in values if value is not None]
+    return max((-one for one in exponents if isinstance(one, int)), default=0)

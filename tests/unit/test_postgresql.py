@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+import pytest
+
+from lakebench.config import ServiceSettings
+from lakebench.engines.postgres import engine as postgres
+from lakebench.engines.postgresql import arrow_table, conninfo, parameters
+from lakebench.engines.spark import jdbc
+from lakebench.errors import Refused, UsageError
+from lakebench.model import Catalog, CatalogKind, Lake, TableFormat
+from lakebench.services.trino import Trino
+
+CATALOG = Catalog(CatalogKind.JDBC, "jdbc:postgresql://127.0.0.1:5433/db", "", None, "me", "it's \\ secret")
+LAKE = Lake("heap", None, CATALOG, "tpch", TableFormat.POSTGRESQL)
+
+
+def column(name: str, kind: str, scale: int | None = None, *, array: bool = False) -> Any:
+    found = psycopg.adapters.types[kind]
+    return SimpleNamespace(name=name, type_code=found.array_oid if array else found.oid, scale=scale)
+
+
+def test_an_address_is_read_with_and_without_jdbc() -> None:
+    given = parameters(CATALOG)
+    assert given == {"host": "127.0.0.1", "port": "5433", "dbname": "db", "user": "me", "password": "it's \\ secret"}
+    assert parameters(Catalog(CatalogKind.POSTGRES, "postgresql://127.0.0.1/db", "")) == {
+        "host": "127.0.0.1",
+        "dbname": "db",
+    }
+
+
+def test_a_connection_string_says_what_it_was_made_of() -> None:
+    assert psycopg.conninfo.conninfo_to_dict(conninfo(parameters(CATALOG))) == parameters(CATALOG)
+
+
+def test_rows_have_the_types_that_postgresql_says() -> None:
+    description = [
+        column("n", "numeric"),
+        column("d", "numeric", 2),
+        column("t", "text"),
+        column("a", "int4", array=True),
+    ]
+    rows = [(Decimal("1.5"), Decimal("2.00"), "é", [1, None]), (None, None, None, None)]
+    table = arrow_table(description, rows)
+    assert table.schema.types == [pa.decimal128(38, 1), pa.decimal128(38, 2), pa.string(), pa.list_(pa.int32())]
+    assert table.to_pylist()[0] == {"n": Decimal("1.5"), "d": Decimal("2.00"), "t": "é", "a": [1, None]}
+
+
+def test_what_has_no_arrow_type_is_refused() -> None:
+    with pytest.raises(Refused, match="point"):
+        arrow_table([column("p", "point")], [(object(),)])
+
+
+def test_a_partitioned_read_covers_the_key_from_its_least_to_its_greatest() -> None:
+    known = jdbc.found([{"name": "orders", "low": -5, "high": 94}, {"name": "none", "low": None, "high": None}],
+                       {"orders": "o_key", "none": "k"})  # fmt: skip
+    assert known == {"orders": ("o_key", -5, 94)}
+    assert jdbc.partitioned(known, "orders", 4) == {
+        "partitionColumn": '"o_key"',
+        "lowerBound": "-5",
+        "upperBound": "95",
+        "numPartitions": "4",
+    }
+    assert jdbc.partitioned(known, "none", 4) == {}
+
+
+def test_options_of_the_lake_make_views_and_change_those_of_tables() -> None:
+    lake = Lake("heap", None, CATALOG, "tpch", TableFormat.POSTGRESQL,
+                options={"orders.truncate": "true", "part.dbtable": "(SELECT 1) t"})  # fmt: skip
+    views = jdbc.views(lake, ["orders"], {}, 4)
+    assert views["orders"]["truncate"] == "true"
+    assert views["orders"]["dbtable"] == '"tpch"."orders"'
+    assert views["part"] == {**jdbc.source(lake), "dbtable": "(SELECT 1) t"}
+
+
+def test_names_in_the_query_for_bounds_are_quoted() -> None:
+    asked = jdbc.bounds("a'b", {'t"1': "k", "u": "l"})
+    assert asked.count(" UNION ALL ") == 1
+    assert """'t"1'::text""" in asked
+    assert '"a\'b"."t""1"' in asked
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"),
+    [
+        (pa.decimal128(15, 2), "numeric(15, 2)"),
+        (pa.timestamp("us", "UTC"), "timestamptz"),
+        (pa.timestamp("us"), "timestamp"),
+        (pa.string_view(), "text"),
+        (pa.int64(), "bigint"),
+    ],
+)
+def test_arrow_types_have_names_in_postgresql(kind: pa.DataType, told: str) -> None:
+    assert postgres._type(kind) == told
+
+
+def test_a_type_without_a_name_is_refused() -> None:
+    with pytest.raises(Refused, match="struct"):
+        postgres._type(pa.struct([("a", pa.int32())]))
+
+
+def trino(**properties: str) -> Any:
+    context = SimpleNamespace(settings=ServiceSettings(properties=properties))
+    service = Trino.__new__(Trino)
+    service.context = context  # type: ignore[assignment]
+    return service
+
+
+def test_a_plugin_of_the_users_is_linked_and_one_that_is_not_there_is_not(tmp_path: Path) -> None:
+    assert trino(**{"plugin.postgresql": str(tmp_path)})._own_plugins() == {"postgresql": tmp_path}
+    with pytest.raises(UsageError, match="there is no such folder"):
+        trino(**{"plugin.postgresql": str(tmp_path / "missing")})._own_plugins()
