@@ -1,4 +1,4 @@
-"""Small clients of catalogs: what the parent asks them itself, with the standard library only."""
+"""Small clients of catalogs: what the parent asks them itself, over HTTP or by PostgreSQL's driver."""
 
 from __future__ import annotations
 
@@ -9,12 +9,18 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable
-from lakebench.model import Catalog
+from lakebench.model import Catalog, Lake
 from lakebench.web import HttpError, http
 
 _CONFLICT = 409
 _LIMIT_S = 30
 _PURGE_LIMIT_S = 600
+_DUCKLAKE_FILES = """
+    SELECT table_name, count(*), sum(file_size_bytes)
+    FROM {0}.ducklake_data_file JOIN {0}.ducklake_table AS a_table USING (table_id)
+    WHERE ducklake_data_file.end_snapshot IS NULL AND a_table.end_snapshot IS NULL
+    GROUP BY table_name
+"""
 
 
 def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, Any]:
@@ -46,6 +52,27 @@ def drop(catalog: Catalog, namespace: str, table: str) -> None:
         ServiceUnavailable: it does not answer.
     """
     ask(f"{_table_address(catalog, namespace, table)}?purgeRequested=true", "DELETE", timeout=_PURGE_LIMIT_S)
+
+
+def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
+    """Table → number and bytes of its data files, of a DuckLake with its catalog in PostgreSQL, as of now.
+
+    A table whose rows are all in the catalog itself (inlined data) has none, and is not named. Source: DuckLake's
+    specification, *ducklake_data_file* and *ducklake_table*.
+
+    Raises:
+        ServiceUnavailable: the server does not answer, or has no such catalog.
+    """
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    catalog, schema = lake.catalog, lake.options["METADATA_SCHEMA"]
+    try:
+        with psycopg.connect(catalog.uri, user=catalog.user, password=catalog.password) as connection:
+            found = connection.execute(SQL(_DUCKLAKE_FILES).format(Identifier(schema))).fetchall()
+    except psycopg.Error as error:
+        raise ServiceUnavailable(f"the catalog of the DuckLake {schema} does not answer: {error}") from error
+    return {table: (number, int(size)) for table, number, size in found}
 
 
 def _table_address(catalog: Catalog, namespace: str, table: str) -> str:

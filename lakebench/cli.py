@@ -220,7 +220,8 @@ def run(
         str,
         typer.Option(
             metavar="NAMES",
-            help="iceberg; parquet (the same data files without Iceberg); duckdb (its own tables, on local storage).",
+            help="iceberg; parquet (the same data files without Iceberg); duckdb (its own tables, on local storage); "
+            "ducklake (its catalog in PostgreSQL).",
             rich_help_panel=_QUERIES,
         ),
     ] = "iceberg,parquet,duckdb",
@@ -254,6 +255,7 @@ def run(
       lakebench run phase4 --profile quick
       lakebench run phase4 --sf 1 --engines duckdb,trino,duckdb@1.4.4
       lakebench run phase3 --sf 10 --storage local,s3 --engines duckdb,trino
+      lakebench run phase3 --engines duckdb --formats iceberg,ducklake
       lakebench run phase3 --engines duckdb --tests power,throughput
       lakebench run phase3 --engines duckdb --against duckdb@1.4.4
       lakebench run workload ./mine --engines duckdb,trino,spark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +16,7 @@ from lakebench import config, engines
 from lakebench.answers import FULL
 from lakebench.bench import BASE, Bench
 from lakebench.cases import Block, Case, Entry, Measurement
+from lakebench.catalogs import ducklake_files
 from lakebench.config import Settings
 from lakebench.datasets.sql_rules import without_limit
 from lakebench.datasets.tpch import states
@@ -38,9 +40,16 @@ _FORMATS = {
     TableFormat.PARQUET: "plain Parquet",
     TableFormat.DUCKDB: "DuckDB's own tables",
     TableFormat.POSTGRESQL: "PostgreSQL",
+    TableFormat.DUCKLAKE: "DuckLake with its catalog in PostgreSQL",
 }
+_OWN = frozenset({TableFormat.DUCKDB, TableFormat.DUCKLAKE})  # each engine loads tables of its own
 # Bytes on a lake for each byte of the generator's files, measured at SF 1 and rounded up: see docs/tpch.md.
-GROWTH = {TableFormat.ICEBERG: 1.2, TableFormat.PARQUET: 0.0, TableFormat.DUCKDB: 1.0}
+GROWTH = {
+    TableFormat.ICEBERG: 1.2,
+    TableFormat.PARQUET: 0.0,
+    TableFormat.DUCKDB: 1.0,
+    TableFormat.DUCKLAKE: 1.0,
+}
 
 
 @dataclass(frozen=True)
@@ -123,9 +132,10 @@ class Queries(Phase):
         """The tables and queries, made or found."""
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
-        """Of each storage, its object store and its catalog."""
+        """Of each storage, its object store and its catalog; and the catalog of DuckLakes where they are asked for."""
         storages = _named(selection, settings)
-        return tuple(dict.fromkeys(service for one in storages for service in lakes.storage_services(settings, one)))
+        found = [service for one in storages for service in lakes.storage_services(settings, one)]
+        return tuple(dict.fromkeys([*found, *(["postgres"] if TableFormat.DUCKLAKE in selection.formats else [])]))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Every engine that answers queries and speaks to a REST catalog; of one engine's ways in, the usual one."""
@@ -150,7 +160,7 @@ class Queries(Phase):
             yield self._loaded(bench, storage).facts
         bench.retire(loader(bench.writer))  # it holds much of what it wrote
         for one in self.contenders(bench):
-            if one.place.format is TableFormat.DUCKDB:
+            if one.place.format in _OWN:
                 with contextlib.suppress(LakebenchError):  # each of its cases tells why
                     yield self._own(bench, one)[1]
 
@@ -163,7 +173,7 @@ class Queries(Phase):
     def room(self, request: Request) -> Sequence[Need]:
         """What the lakes need, where the size of the data is known before it is made."""
         size = self.data_bytes(request)
-        growth = sum(GROWTH[TableFormat(one)] for one in request.selection.formats)
+        growth = sum(GROWTH[form] * _copies(request, form) for form in map(TableFormat, request.selection.formats))
         known = {name: request.settings.storage(name) for name in _named(request.selection, request.settings)}
         return [
             Need(f"tables on {name}", one.path or request.settings.output, int(size * growth))
@@ -253,27 +263,36 @@ class Queries(Phase):
         lake = lakes.storage_lake(bench.services, bench.settings, place.storage)
         lake = replace(lake, name="_".join([lake.name, place.format, *([BASE] if place.base else [])]))
         if place.format is TableFormat.PARQUET:
-            files = bench.prepare(f"files/{place.storage}", lambda: data_files(bench, lake, loaded))
+            files = bench.prepare(f"files/{self.name}/{place.storage}", lambda: data_files(bench, lake, loaded))
             return replace(lake, format=place.format, files=files)
-        if place.format is TableFormat.DUCKDB:
+        if place.format in _OWN:
             return self._own(bench, one)[0]
         return lake
 
     def _own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
-        """A database of DuckDB's own, loaded by the engine that is asked, and what the records keep of it."""
-        return bench.prepare(f"own/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
+        """Tables of its own, loaded by the engine that is asked, and what the records keep of them."""
+        return bench.prepare(f"own/{self.name}/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
 
     def _load_own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
-        workload, lake = self.prepared(bench), lakes.storage_lake(bench.services, bench.settings, one.place.storage)
-        # Beside the tables of Iceberg: on the same device.
-        folder = Path(local_path(lake.catalog.warehouse)) / "duckdb" / one.place.key / str(one.ref)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        database = folder / "tables.duckdb"
-        own = replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=str(database))
-        written = write(bench, own, workload, one.ref, seats=(one.place.key,))
-        tables = tuple(TableFacts(name, table.rows) for name, table in workload.tables.items())
-        return own, replace(facts_of(workload, written, tables, one.place.storage), format=TableFormat.DUCKDB)
+        workload, place = self.prepared(bench), one.place
+        own = self._new(bench, one)
+        written = write(bench, own, workload, one.ref, seats=(place.key,))
+        tables = tuple(_own_facts(own, workload))
+        return own, replace(facts_of(workload, written, tables, place.storage), format=place.format)
+
+    def _new(self, bench: Bench, one: Contender) -> Lake:
+        """A lake that nothing is in yet, on the device and in the store that hold the tables of Iceberg."""
+        lake = lakes.storage_lake(bench.services, bench.settings, one.place.storage)
+        folder = Path(local_path(lake.catalog.warehouse)) / self.name / one.place.key / str(one.ref)
+        if lake.store is None:
+            shutil.rmtree(folder, ignore_errors=True)  # of a try that was killed
+            folder.mkdir(parents=True)
+        if one.place.format is TableFormat.DUCKDB:
+            database = str(folder / "tables.duckdb")
+            return replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=database)
+        # A name that no other run has: the server, or the bucket, may be the user's own.
+        name, postgres = f"lakebench_{secrets.token_hex(4)}", bench.services.endpoint("postgres")
+        return lakes.ducklake(CatalogKind.POSTGRES, name, folder, lake.store, postgres)
 
     def _evidence(self, question: Question, bench: Bench) -> Mapping[str, object]:
         snapshots = {
@@ -286,7 +305,7 @@ class Queries(Phase):
 
     def _witnesses(self, question: Question, bench: Bench) -> Mapping[str, Path]:
         """The answer of DuckDB over the plain files, where it has one."""
-        return bench.prepare(f"witness/{question.name}", lambda: self._witnessed(question, bench))
+        return bench.prepare(f"witness/{self.name}/{question.name}", lambda: self._witnessed(question, bench))
 
     def _witnessed(self, question: Question, bench: Bench) -> Mapping[str, Path]:
         into = bench.file(f"witness-{question.name}")
@@ -305,6 +324,22 @@ class Queries(Phase):
 def data_files(bench: Bench, lake: Lake, loaded: Loaded) -> Mapping[str, tuple[str, ...]]:
     """Table → the data files of its recorded snapshot, which has no deletes."""
     return {one.table: tuple(bench.checker.data_files(one.metadata, lake.store)) for one in loaded.snapshots}
+
+
+def _own_facts(lake: Lake, workload: Workload) -> Iterator[TableFacts]:
+    """The tables of ``workload`` on a lake of an engine's own, with their data files where a catalog tells of them."""
+    files = ducklake_files(lake) if lake.format is TableFormat.DUCKLAKE else None
+    for name, table in workload.tables.items():
+        if files is None:
+            yield TableFacts(name, table.rows)
+        else:
+            number, size = files.get(name, (0, 0))
+            yield TableFacts(name, table.rows, number, size, file_format="parquet")
+
+
+def _copies(request: Request, form: TableFormat) -> int:
+    """How many times the tables are written in ``form``: by every engine that has tables of its own, or once."""
+    return sum(form in engines.find(ref.name).formats for ref in request.refs) if form in _OWN else 1
 
 
 def store_service(bench: Bench, place: Place) -> str:

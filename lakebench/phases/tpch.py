@@ -60,9 +60,10 @@ class Tpch(Queries):
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         """Claims C6 and C7, where queries ran."""
-        known = places.verified(cases)
+        own = [case for case in cases if case.phase == self.name]  # another phase has a Q1 too
+        known = places.verified(own)
         if known:
-            yield _all_right(cases, scale_factor)
+            yield _all_right(own, scale_factor)
             yield _cold_and_warm(known)
 
 

@@ -6,23 +6,40 @@ from collections.abc import Iterator, Mapping
 
 from lakebench import statistics
 from lakebench.comparison import COLD, WARM
-from lakebench.model import Sample
-from lakebench.places import Asked, Place, ratio, verified
+from lakebench.model import Record, Sample, TableFormat
+from lakebench.places import Asked, Place, place_of, ratio, verified
 from lakebench.records import Run
 from lakebench.reports.content import DASH, TIMES, Cell, Part, Table
 
+_DUCKLAKE = (
+    "DuckLake has its catalog in PostgreSQL, and data files that the engine wrote itself, with its own codec and file "
+    "sizes: the ratio holds these too. Rows of small inserts may lie in the catalog (inlined data)."
+)
+
 
 def parts(run: Run) -> list[Part]:
-    """Formats against Iceberg on each storage, then storages against the first, format by format."""
-    known = verified(run.cases)
-    made: list[Part] = []
+    """Phase by phase: formats against Iceberg on each storage, then storages against the first, format by format."""
+    phases = [one for one in dict.fromkeys(case.phase for case in run.cases) if any(map(place_of, _cases(run, one)))]
+    return [
+        part
+        for phase in phases
+        for part in _parts(verified(_cases(run, phase)), f"{phase}: " if len(phases) > 1 else "")
+    ]
+
+
+def _cases(run: Run, phase: str) -> list[Record]:
+    return [case for case in run.cases if case.phase == phase]
+
+
+def _parts(known: Mapping[Place, Asked], phase: str) -> Iterator[Part]:
+    """The tables of one phase; ``phase`` is what their captions begin with."""
     for storage in dict.fromkeys(place.storage for place in known):
         own = [place for place in known if place.storage == storage]
-        made += _table(f"What Iceberg costs on {storage}: Iceberg divided by", known, own, Place(storage, "iceberg"))
+        caption = f"{phase}What Iceberg costs on {storage}: Iceberg divided by"
+        yield from _table(caption, known, own, Place(storage, "iceberg"))
     for form in dict.fromkeys(place.format for place in known):
         own = [place for place in known if place.format == form]
-        made += _storages(known, own)
-    return made
+        yield from _storages(f"{phase}What storage costs, tables in {form}", known, own)
 
 
 def _table(caption: str, known: Mapping[Place, Asked], places: list[Place], top: Place) -> list[Part]:
@@ -39,10 +56,11 @@ def _table(caption: str, known: Mapping[Place, Asked], places: list[Place], top:
         "Geometric mean over the queries that both got right, of warm medians paired by round, with a 95 % interval. "
         "Plain Parquet is the very data files of the Iceberg tables; DuckDB's own tables hold the same rows."
     )
-    return [Table(caption, ("engine", *(one.format for one in others)), rows, (said,), "figures")]
+    notes = (said, _DUCKLAKE) if any(one.format == TableFormat.DUCKLAKE for one in others) else (said,)
+    return [Table(caption, ("engine", *(one.format for one in others)), rows, notes, "figures")]
 
 
-def _storages(known: Mapping[Place, Asked], places: list[Place]) -> list[Part]:
+def _storages(caption: str, known: Mapping[Place, Asked], places: list[Place]) -> list[Part]:
     """Each of the other storages divided by the first, cold and warm, with the requests that explain it."""
     first, *others = places
     if not others:
@@ -56,7 +74,7 @@ def _storages(known: Mapping[Place, Asked], places: list[Place]) -> list[Part]:
     head = ("engine and storage", f"cold, divided by {first.storage}", f"warm, divided by {first.storage}",
             "cold: requests a query", "warm: requests a query")  # fmt: skip
     notes = ("Geometric means over the queries that both got right; requests are means over these queries.",)
-    return [Table(f"What storage costs, tables in {first.format}", head, tuple(rows), notes, "figures")]
+    return [Table(caption, head, tuple(rows), notes, "figures")]
 
 
 def _ratio(base: Asked, other: Asked, engine: str, kind: str) -> str:

@@ -11,6 +11,8 @@ import sys
 import time
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from lakebench import records
@@ -35,10 +37,14 @@ def only_run(folder: Path) -> Run:
 
 @pytest.fixture(scope="module")
 def places(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """Two storages and every format, by engines that start fast."""
+    """Two storages and every format, by engines that start fast; and after it a workload that has a Q1 too."""
     folder = tmp_path_factory.mktemp("places")
+    (folder / "mine").mkdir()
+    pq.write_table(pa.table({"n": [1, 2, 3]}), folder / "mine" / "things.parquet")
+    (folder / "mine" / "q01.sql").write_text("SELECT sum(n) AS total FROM things")
     argv = ["--engines", "duckdb,polars", "--storage", "local,simulated-gcs", "--repeat", "1"]
-    told = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
+    argv += ["--formats", "iceberg,parquet,duckdb,ducklake"]
+    told = lakebench("run", "phase3", "workload", "./mine", *QUICK, *argv, cwd=folder)
     assert told.returncode == 0, told.stderr + told.stdout
     return only_run(folder)
 
@@ -47,11 +53,12 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Run:
 def test_every_place_is_asked_and_right(places: Run) -> None:
     assert {case.outcome for case in places.cases} == {Outcome.PASS}
     at = {case.case.split("/", 1)[1].rpartition("/q")[0] for case in places.cases}
-    assert at == {"local/iceberg", "local/parquet", "local/duckdb", "simulated-gcs/iceberg", "simulated-gcs/parquet"}
-    assert len(places.cases) == 22 * (1 + 4 * 2)
-    assert all(
-        case.evidence["checked_against"] == ["postgresql", "duckdb"] for case in places.cases if "q01" in case.case
-    )
+    both = {f"{storage}/{form}" for storage in ("local", "simulated-gcs") for form in ("iceberg", "parquet")}
+    assert at == {*both, "local/duckdb", "local/ducklake", "simulated-gcs/ducklake"}
+    tpch = [case for case in places.cases if case.phase == "phase3"]
+    assert len(tpch) == 22 * (3 + 4 * 2)
+    assert len(places.cases) == len(tpch) + 3 + 4 * 2
+    assert all(case.evidence["checked_against"] == ["postgresql", "duckdb"] for case in tpch if "q01" in case.case)
 
 
 @pytest.mark.integration
@@ -61,6 +68,8 @@ def test_the_far_store_is_slower_and_its_requests_count(places: Run) -> None:
     assert far.samples[-1].ns > near.samples[-1].ns
     assert not near.samples[-1].requests
     assert sum((far.samples[-1].requests or {}).values()) > 0
+    asked = [sample.requests or {} for name, case in known.items() if "/ducklake/" in name for sample in case.samples]
+    assert sum(one.get("GetObject", 0) for one in asked) > 0
 
 
 @pytest.mark.integration
@@ -68,8 +77,14 @@ def test_the_records_say_where_tables_lie(places: Run) -> None:
     assert {(one.storage, one.format) for one in places.datasets} == {
         ("local", "iceberg"),
         ("local", "duckdb"),
+        ("local", "ducklake"),
         ("simulated-gcs", "iceberg"),
+        ("simulated-gcs", "ducklake"),
     }
+    lakes = [one for one in places.datasets if one.format == "ducklake" and one.dataset == "tpch"]
+    items = [table for one in lakes for table in one.tables if table.name == "lineitem"]
+    assert [(table.files, (table.bytes or 0) > 100_000) for table in items] == [(1, True)] * 2
+    assert "postgres" in {one.service for one in places.services}
     simulated = next(one for one in places.services if one.service == "object-store@simulated-gcs")
     assert any("latency" in key for key in simulated.settings)
 
@@ -77,8 +92,10 @@ def test_the_records_say_where_tables_lie(places: Run) -> None:
 @pytest.mark.integration
 def test_the_report_says_what_storage_and_format_cost(places: Run) -> None:
     report = (places.path.parent / "report.md").read_text()
-    assert "What Iceberg costs on local" in report
-    assert "What storage costs" in report
+    for phase in ("phase3", "workload"):
+        assert f"{phase}: What Iceberg costs on local" in report
+        assert f"{phase}: What storage costs" in report
+    assert "DuckLake has its catalog in PostgreSQL" in report
     assert {claim.claim for claim in places.claims} == {"C6", "C7"}
     assert not (places.path.parent / "lake").exists()
 

@@ -13,11 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from lakebench.config import Settings
 from lakebench.datasets import rows, tpch
 from lakebench.datasets.tpch import data, references
 from lakebench.datasets.tpch.queries import ANSWERED, q11_fraction
 from lakebench.engines import Engine
 from lakebench.errors import UsageError
+from lakebench.harness import Request
+from lakebench.measure import PROFILES
+from lakebench.model import EngineRef, Selection
+from lakebench.phases.clickbench import ClickBench
+from lakebench.phases.tpch import Tpch
 from lakebench.progress import Quiet
 
 VERSION = data._generator_version()
@@ -167,6 +173,26 @@ def test_no_room(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UsageError, match=r"needs about 375 MB in .* and 1 MB are free"):
         tpch.generate(Decimal(1), Quiet())
     assert not folder.exists()
+
+
+@pytest.mark.parametrize("phase", [Tpch, ClickBench])
+def test_postgresql_runs_only_for_ducklakes(phase: type[Tpch | ClickBench]) -> None:
+    asked = [
+        phase().services(Selection(formats=forms), Settings()) for forms in (("iceberg",), ("iceberg", "ducklake"))
+    ]
+    assert asked == [("rest-catalog@local",), ("rest-catalog@local", "postgres")]
+
+
+def test_each_engine_needs_room_for_tables_of_its_own() -> None:
+    def needed(form: str, *names: str) -> int:
+        refs = tuple(EngineRef(*name.split("@")) for name in names)
+        profile, chosen = PROFILES["standard"], Selection(formats=(form,))
+        request = Request(("phase3",), refs, "pyiceberg", profile, 1, Settings(), "", chosen)
+        return sum(need.bytes for need in Tpch().room(request) if need.what == "tables on local")
+
+    one, two = needed("ducklake", "duckdb"), needed("ducklake", "duckdb", "duckdb@1.4.4", "polars")
+    assert two == 2 * one > 0
+    assert needed("iceberg", "duckdb") == needed("iceberg", "duckdb", "polars") > 0
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
