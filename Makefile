@@ -13,6 +13,8 @@ UV_VERSION := $(shell sed -n 's/^uv==\([0-9.]*\).*/\1/p' requirements.lock)
 UV := $(CACHE)/uv-$(UV_VERSION)/bin/uv
 READY := .venv/.ready
 ARGS ?=
+# All tests by two processes, a module each: much of the time they wait for servers. What ARGS names by one.
+ALL := -n 2 --dist loadfile --no-loadscope-reorder
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -24,7 +26,7 @@ interop: $(READY)
 	.venv/bin/lakebench run interop $(ARGS)
 
 test: $(READY) lint
-	.venv/bin/python -m pytest $(ARGS)
+	.venv/bin/python -m pytest $(or $(ARGS),$(ALL))
 
 setup: $(READY)
 

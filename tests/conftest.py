@@ -1,0 +1,10 @@
+from __future__ import annotations
+
+import pytest
+
+# The modules that take longest begin first: else one of two workers ends long before the other.
+LONG = ("test_interop", "test_tpch_phase", "test_damage", "test_engines_server", "test_lake_formats", "test_services")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
