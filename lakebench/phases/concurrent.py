@@ -15,7 +15,7 @@ from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.engines import CanOperate, CanScan
 from lakebench.loops import Retry, Shape
 from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
-from lakebench.operations import AddColumn, Append, Create, Delete
+from lakebench.operations import AddColumn, Append, Create, Merge
 from lakebench.phases import Phase
 from lakebench.phases.writing import FAULTS, MANY, Cell, Store, able, run
 from lakebench.records import Claim, Dataset
@@ -66,13 +66,13 @@ class Concurrent(Phase):
         return ("object-store", "nessie", "rest-catalog", "postgres")
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
-        """Those that change rows and the schema; one that appends alone is asked where it is named."""
+        """Those that append, merge and change the schema; one that cannot is asked where it is named."""
         return tuple(
             name
             for name, one in engines.engines().items()
             if issubclass(one, CanOperate)
             and issubclass(one, CanScan)
-            and {Append, Create, Delete, AddColumn} <= one.operations
+            and {Append, Create, Merge, AddColumn} <= one.operations
             and one.dialect
             and one.variant_of is None
             and not one.optional

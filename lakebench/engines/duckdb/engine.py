@@ -16,6 +16,7 @@ from urllib.parse import quote
 from lakebench.catalogs import table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
+from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import Answer, local_path, refusals
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, Refused
@@ -429,29 +430,6 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
     return (*store, "ducklake", *_CATALOGS[lake.catalog.kind]) if lake.format is TableFormat.DUCKLAKE else store
 
 
-def attach_ducklake(lake: Lake) -> Iterator[str]:
-    """The statements that attach ``lake``; the last one makes its schema the current one.
-
-    The settings come first: attaching is a transaction too, which others may win.
-    """
-    for key, value in lake.options.items():
-        if not key.isupper():
-            yield f"SET {key} = {_text(value)}"
-    given = {"DATA_PATH": lake.catalog.warehouse, **{key: one for key, one in lake.options.items() if key.isupper()}}
-    listed = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items())
-    yield f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {_name(lake.name)} ({listed})"
-    yield f"USE {_name(lake.name)}.{_name(lake.namespace)}"
-
-
-def _metadata(catalog: Catalog) -> str:
-    """What stands behind ``ducklake:`` in ATTACH (DuckLake's documentation, *Choosing a Catalog Database*)."""
-    if catalog.kind is CatalogKind.DUCKDB:
-        return catalog.uri
-    if catalog.kind is CatalogKind.SQLITE:
-        return f"sqlite:{catalog.uri}"
-    return f"postgres:{conninfo(parameters(catalog))}"
-
-
 def _secret(store: ObjectStore) -> str:
     scheme, _, host = store.endpoint.partition("://")
     return (
@@ -476,11 +454,6 @@ def _default_branch(catalog: Catalog) -> str | None:
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
     told: dict[str, dict[str, str]] = json.loads(http(url, timeout=_TIMEOUT_S))
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
-
-
-def _parameter(value: str) -> str:
-    """A value of ATTACH: truth is no text."""
-    return value if value in {"true", "false"} else _text(value)
 
 
 def _parquet(paths: Iterable[str]) -> str:

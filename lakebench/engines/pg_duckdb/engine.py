@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
-from lakebench.engines.duckdb.engine import attach_ducklake
+from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import Answer
 from lakebench.engines.postgresql import arrow_table
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused

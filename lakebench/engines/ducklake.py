@@ -1,0 +1,44 @@
+"""What adapters of DuckDB share, alone or inside PostgreSQL: how a DuckLake is attached."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lakebench.engines.postgresql import conninfo, parameters
+from lakebench.model import Catalog, CatalogKind, Lake
+
+
+def attach_ducklake(lake: Lake) -> Iterator[str]:
+    """The statements that attach ``lake``; the last one makes its schema the current one.
+
+    The settings come first: attaching is a transaction too, which others may win.
+    """
+    for key, value in lake.options.items():
+        if not key.isupper():
+            yield f"SET {key} = {_text(value)}"
+    given = {"DATA_PATH": lake.catalog.warehouse, **{key: one for key, one in lake.options.items() if key.isupper()}}
+    listed = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items())
+    yield f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {_name(lake.name)} ({listed})"
+    yield f"USE {_name(lake.name)}.{_name(lake.namespace)}"
+
+
+def _metadata(catalog: Catalog) -> str:
+    """What stands behind ``ducklake:`` in ATTACH (DuckLake's documentation, *Choosing a Catalog Database*)."""
+    if catalog.kind is CatalogKind.DUCKDB:
+        return catalog.uri
+    if catalog.kind is CatalogKind.SQLITE:
+        return f"sqlite:{catalog.uri}"
+    return f"postgres:{conninfo(parameters(catalog))}"
+
+
+def _parameter(value: str) -> str:
+    """A value of ATTACH: truth is no text."""
+    return value if value in {"true", "false"} else _text(value)
+
+
+def _name(identifier: str) -> str:
+    return '"' + identifier.replace('"', '""') + '"'
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
