@@ -8,6 +8,7 @@ nanoseconds of the monotonic clock.
 from __future__ import annotations
 
 import contextlib
+import http
 import http.client
 import re
 import socket
@@ -36,8 +37,8 @@ class Fault:
     """What happens to requests that ``matches`` (method, path) after the first ``skip``, to ``times`` of them.
 
     ``refuse``: answered with ``status`` and ``body``, or disconnected where there is no HTTP, and never passed on.
-    ``lose``: passed on and carried out; then the connection ends without the answer. ``hold``: not passed on, and kept
-    until :meth:`release`; then the connection ends. ``fired`` are the times at which it happened.
+    ``lose``: passed on and carried out with success; then the connection ends without the answer. ``hold``: not passed
+    on, and kept until :meth:`release`; then the connection ends. ``fired`` are the times at which it happened.
     """
 
     kind: str
@@ -112,16 +113,17 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _pass(self) -> None:
         body = self._body()
-        taken = self.fault if self.fault and self.fault.takes(self.command, self.path) else None
-        if taken and taken.kind == HOLD:
-            taken.wait()
+        fault = self.fault
+        if fault and fault.kind == HOLD and fault.takes(self.command, self.path):
+            fault.wait()
             self._end()
-        elif taken and taken.kind == REFUSE:
-            kind = "application/xml" if taken.body.startswith("<") else "application/json"
-            self._answer(taken.status, [("Content-Type", kind)], taken.body.encode())
+        elif fault and fault.kind == REFUSE and fault.takes(self.command, self.path):
+            kind = "application/xml" if fault.body.startswith("<") else "application/json"
+            self._answer(fault.status, [("Content-Type", kind)], fault.body.encode())
         else:
             status, headers, data = self._forward(body)
-            if taken:
+            done = status < http.HTTPStatus.MULTIPLE_CHOICES
+            if fault and fault.kind == LOSE and done and fault.takes(self.command, self.path):
                 self._end()
             else:
                 self._answer(status, headers, data)

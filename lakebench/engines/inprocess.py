@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _LINES = 6
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _CONFLICT = re.compile(
-    r"DuckLake transaction\. (?:Transaction conflict|Exceeded the maximum retry count)|"
+    r"DuckLake transaction\.\s+(?:Transaction conflict|Exceeded the maximum retry count)|"
     r"CommitFailed|Conflict_?409|\b409\b|requirement failed|has changed: expected|"
     r"ValidationException: (?:Added data|Deleted data|Data files were concurrently|Cannot commit, found new delete|"
     r"Missing required files)",

@@ -112,9 +112,12 @@ class Concurrent(Phase):
 
 
 def _own_cells(bench: Bench, ref: EngineRef) -> Iterator[Cell]:
-    """What one engine does alone; a server takes as many writers as its clients have sessions, and few of them."""
+    """What one engine does alone; one that is a server, whose writers are sessions of it, is asked little."""
     engine = engines.find(ref.name)
-    numbers = (1, _FEW) if bench.profile.name == "quick" or engine.service else (1, _FEW, MANY, 16)
+    if engine.service:
+        yield from (Cell((ref,), _NESSIE, WORKLOADS[name], _FEW) for name in ("insert", "update-one", "update-own"))
+        return
+    numbers = (1, _FEW) if bench.profile.name == "quick" else (1, _FEW, MANY, 16)
     for one in _STORES:
         if one.format in engine.formats:
             yield from (Cell((ref,), one, WORKLOADS["insert"], number) for number in numbers)

@@ -32,9 +32,9 @@ from lakebench.services.object_store import store
 
 TABLE = "t"
 ROWS, MANY_ROWS, MANY = 100, 160, 8  # rows of a cell, and of one with so many writers
-FAULT_ROWS = 12
-LIMIT_S = 6.0
-_FAULT_LIMIT_S = 20.0  # a client may wait before it tries again
+FAULT_ROWS = 8
+LIMIT_S = 3.0
+_FAULT_LIMIT_S = 10.0  # a client may wait before it tries again
 _AHEAD_S = 0.05  # from the call of the last writer to the common start
 _WAIT_S = 180.0
 _HELD_S = 40.0
