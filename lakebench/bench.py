@@ -73,7 +73,7 @@ class Bench:
         self._unavailable: dict[EngineRef, EngineUnavailable] = {}
         self._prepared: dict[str, Any] = {}
         self._numbers = itertools.count()
-        self._looking = threading.Lock()
+        self._looking, self._starting = threading.Lock(), threading.Lock()
         self._folder = guard.folder / "results"
         self._folder.mkdir()
 
@@ -262,10 +262,11 @@ class Bench:
                 self._unavailable[ref] = error
 
     def _started(self, ref: EngineRef, seat: str) -> Remote:
-        remote = self._remotes.get((ref, seat)) or self._idle(ref, seat)
-        if remote is None or not remote.alive:
-            remote = self._start(ref, seat)
-        self._remotes[ref, seat] = remote
+        with self._starting:
+            remote = self._remotes.get((ref, seat)) or self._idle(ref, seat)
+            if remote is None or not remote.alive:
+                remote = self._start(ref, seat)
+            self._remotes[ref, seat] = remote
         remote.make(self._engine_settings(ref, seat, remote.folder))
         return remote
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from lakebench import accepted, engines, resources
@@ -122,6 +125,51 @@ class Check(Block):
             raise
         except LakebenchError as error:
             yield failure(bench, self.case, began, error, {})
+
+
+@dataclass(frozen=True)
+class SideBySide(Block):
+    """Lanes of checks: those of one lane run one after the other, the lanes at once, as they have nothing in common.
+
+    It is for checks that wait (for a lock, for a server), never for such as are timed.
+    """
+
+    lanes: tuple[tuple[Check, ...], ...]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The case of each check."""
+        return tuple(one.case for lane in self.lanes for one in lane)
+
+    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+        """Run them; a record as soon as it is there."""
+        made: SimpleQueue[Record | None] = SimpleQueue()
+        stop = threading.Event()
+        with ThreadPoolExecutor(max(1, len(self.lanes))) as pool:
+            running = [pool.submit(_drive, bench, lane, todo, made, stop) for lane in self.lanes]
+            try:
+                for _ in self.lanes:
+                    yield from iter(made.get, None)
+            finally:
+                stop.set()
+            for one in running:
+                one.result()
+
+
+def _drive(
+    bench: Bench,
+    lane: tuple[Check, ...],
+    todo: frozenset[str],
+    made: SimpleQueue[Record | None],
+    stop: threading.Event,
+) -> None:
+    """Put the records of one lane into ``made``, and ``None`` at its end."""
+    try:
+        for check in lane:
+            for one in check.run(bench, todo) if not stop.is_set() else ():
+                made.put(one)
+    finally:
+        made.put(None)
 
 
 @dataclass(frozen=True)

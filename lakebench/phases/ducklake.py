@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from lakebench import engines
 from lakebench.bench import Bench
-from lakebench.cases import Block, Case, Check, Evidence
+from lakebench.cases import Block, Case, Check, Evidence, SideBySide
 from lakebench.config import Settings
 from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake.feature import Feature
@@ -60,9 +60,15 @@ class DuckLake(Phase):
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Each feature on every lake, by every engine that opens one; then who else reads; then other versions."""
         for ref in writers(bench):
-            for feature in wanted(bench):
-                for place in PLACES:
-                    yield Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
+            yield SideBySide(
+                tuple(
+                    tuple(
+                        Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
+                        for feature in wanted(bench)
+                    )
+                    for place in PLACES
+                )
+            )
         if not bench.selection.features:
             yield from reads(bench)
             yield from versions(bench)

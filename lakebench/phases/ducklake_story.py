@@ -108,7 +108,7 @@ class Story:
         """Close the sessions that are open, so that others may read the catalog."""
         for session in list(self._open):
             self._open.pop(session)
-            self.bench.close(self.ref, _seat(session))
+            self.bench.close(self.ref, self._seat(session))
 
     def _refuse(self, step: Step, sql: str) -> None:
         try:
@@ -135,7 +135,7 @@ class Story:
 
     def _call(self, session: str, operation: str, **given: Any) -> None:
         lake = self._open.setdefault(session, self._lake(session))
-        self.bench.call(self.ref, lake, operation, _LIMIT_S, seat=_seat(session), **given)
+        self.bench.call(self.ref, lake, operation, _LIMIT_S, seat=self._seat(session), **given)
 
     def _lake(self, session: str) -> Lake:
         """The lake as ``session`` attaches it."""
@@ -144,6 +144,11 @@ class Story:
         catalog = replace(self.lake.catalog, warehouse=path)
         return replace(self.lake, catalog=catalog, options={**self.lake.options, **given})
 
+    def _seat(self, session: str) -> str:
+        """The seat of ``session``: lakes of different places are used at once."""
+        where = "local" if self.lake.store is None else "s3"
+        return f"ducklake {session} {self.lake.catalog.kind} {where}"
+
     def _placed(self, text: str) -> str:
         """``text`` with the lake's data path, and a place beside it."""
         data = self.lake.catalog.warehouse
@@ -151,10 +156,6 @@ class Story:
         if "{place}" in text and self.lake.store is None:
             Path(beside).mkdir(exist_ok=True)
         return text.replace("{data}", data).replace("{place}", beside)
-
-
-def _seat(session: str) -> str:
-    return f"ducklake {session}"
 
 
 def compare(bench: Bench, actual: Path, expected: Path, what: str, *, types: bool = True) -> Mapping[str, Any]:
