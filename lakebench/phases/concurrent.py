@@ -149,7 +149,7 @@ def _group(cell: Cell) -> str:
 
 
 def _check(cell: Cell, group: str) -> Check:
-    columns = {_APPENDS: f"{cell.writers} writers", _FAULTS: cell.fault}
+    columns = {_APPENDS: f"{cell.writers} {'writer' if cell.writers == 1 else 'writers'}", _FAULTS: cell.fault}
     fault = f"; {FAULTS[cell.fault].title}" if cell.fault else ""
     case = Case(
         id=cell.id,

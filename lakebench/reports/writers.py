@@ -37,7 +37,7 @@ def parts(run: Run) -> list[Part]:
 def _row(record: Record) -> tuple[Cell, ...]:
     told: Mapping[str, Any] = record.evidence["concurrency"]
     timed = record.outcome is Outcome.PASS
-    name = record.row if "writers" in record.column else f"{record.row}: {record.column}"
+    name = record.row if _counts_writers(record) else f"{record.row}: {record.column}"
     figures = ("operations_per_s", "median_ms", "p95_ms", "maximum_ms")
     return (
         Cell(name),
@@ -49,6 +49,11 @@ def _row(record: Record) -> tuple[Cell, ...]:
         *cells(told["reads"], told["reads_behind"]),
         Cell(_errors(told["errors"])),
     )
+
+
+def _counts_writers(record: Record) -> bool:
+    """Whether the column of the cell is a number of writers."""
+    return record.column.endswith(("writer", "writers"))
 
 
 def _figure(value: Any) -> str:
@@ -64,7 +69,7 @@ def _series(own: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for record in own:
         told = record.evidence["concurrency"]
-        if record.outcome is Outcome.PASS and record.column.endswith("writers") and told.get("operations_per_s"):
+        if record.outcome is Outcome.PASS and _counts_writers(record) and told.get("operations_per_s"):
             found.setdefault(record.row, []).append((told["writers"], told["operations_per_s"]))
     return {name: sorted(points) for name, points in found.items() if len(points) > 1}
 
