@@ -50,6 +50,9 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase3                    TPC-H: 22 queries on Iceberg, plain Parquet and DuckDB's own tables
   lakebench run phase1                    DuckLake: its features by catalog and storage, and who else reads it
   lakebench run interop                   who reads what whom wrote, feature by feature
+  lakebench run phase1                    DuckLake: every feature, catalog and storage, and who else reads it
+  lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
+  lakebench run phase9                    several writers at once, different engines, faults
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse; 2 usage or settings; 3 nothing could

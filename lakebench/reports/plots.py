@@ -28,6 +28,7 @@ _COLOURS = (
     "#8a8f98",
 )
 _MARKERS = "osD^vPX<>*"
+_SHORT = 20  # letters of a name of which three stand beside each other in a legend
 _LOG_FROM = 8
 """Slowest over fastest from which on an axis is logarithmic."""
 
@@ -144,19 +145,28 @@ def _near_one(axes: Any) -> None:
 def lines(
     series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *, log: bool = False, points: bool = False
 ) -> str:
-    """One line a name, through points in the order of ``x``, which are shown; ``log`` is about the vertical axis."""
+    """One line a name, through points in the order of ``x``; with ``points`` they are shown, and are the ticks.
+
+    ``log`` is about the vertical axis.
+    """
     figure, axes = _figure(6.8, 3.0)
     for number, (name, given) in enumerate(series.items()):
         marker = _MARKERS[number % len(_MARKERS)] if points else None
         colour = _COLOURS[number % len(_COLOURS)]
         axes.plot(*zip(*given, strict=True), color=colour, linewidth=1.2, label=name, marker=marker, markersize=5)
+    if points:
+        axes.set_xticks(sorted({x for given in series.values() for x, _ in given}))
     if log:
+        from matplotlib.ticker import FuncFormatter
+
         axes.set_yscale("log")
+        axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     else:
         axes.set_ylim(bottom=0)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=3, frameon=False, fontsize=8, labelcolor=_INK,
+    columns = 3 if max(map(len, series)) <= _SHORT else 2
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, frameon=False, fontsize=8, labelcolor=_INK,
                 borderaxespad=0)  # fmt: skip
     return _svg(figure, f"lines{_key(series)}", 480)
 
