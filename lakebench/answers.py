@@ -218,9 +218,9 @@ def same_cells(actual: pa.Table, expected: pa.Table, got: Sequence[Row], wanted:
 
     Columns that differ and have lost their type are named in the message with both types.
     """
-    missing = list((Counter(wanted) - Counter(got)).elements())
-    unexpected = list((Counter(got) - Counter(wanted)).elements())
-    if missing or unexpected:
+    want, have = Counter(wanted), Counter(got)
+    if not dict.__eq__(want, have):  # Counter's own takes far longer, as it looks up each element
+        missing, unexpected = list((want - have).elements()), list((have - want).elements())
         columns = [_Column(n, actual, expected, Rules()) for n in range(expected.num_columns)]
         diff = _values(expected, got, wanted, missing, unexpected, columns)
         types = [one for one in _type_differences(actual, expected) if one.rpartition(": ")[0] in diff.columns]
@@ -675,6 +675,10 @@ def _map(entries: pa.Array) -> Row:
 
 def _canonical(cell: Any) -> str:
     """A cell as text: equal numbers have equal texts, whatever their type."""
+    if isinstance(cell, int):  # without its detour over a decimal, as most cells are such
+        text = str(int(cell))  # int: of a truth value, too
+        short = text.rstrip("0")
+        return f"n{short or 0}e{len(text) - len(short) if short else 0}"
     if cell == _MINUS_ZERO:
         return "n0"
     if _is_number(cell):

@@ -74,6 +74,8 @@ class Bench:
         self._prepared: dict[str, Any] = {}
         self._numbers = itertools.count()
         self._looking, self._starting = threading.Lock(), threading.Lock()
+        self._preparing: dict[str, threading.Lock] = {}
+        self._making = threading.RLock()  # what is made may stand on something else that is prepared
         self._folder = guard.folder / "results"
         self._folder.mkdir()
 
@@ -103,19 +105,29 @@ class Bench:
         return self._folder / f"{next(self._numbers):05d}-{''.join(c if c.isalnum() else '-' for c in name)}.arrow"
 
     def prepare(self, key: str, make: Callable[[], Prepared]) -> Prepared:
-        """What ``make`` gives, made once a run; an error is remembered too, and raised again."""
-        if key not in self._prepared:
-            try:
-                self._prepared[key] = make()
-            except ServiceLost:
-                raise
-            except LakebenchError as error:
-                self._prepared[key] = error
+        """What ``make`` gives, made once a run; an error is remembered too, and raised again.
+
+        One thing is made at a time; of those who work side by side only who needs that very thing waits for it.
+        """
+        with self._preparing.setdefault(key, threading.Lock()):
+            if key not in self._prepared:
+                with self._making:
+                    self._prepared[key] = self._outcome(make)
         value = self._prepared[key]
         if isinstance(value, LakebenchError):
             raise value
         made: Prepared = value
         return made
+
+    @staticmethod
+    def _outcome(make: Callable[[], Prepared]) -> Prepared | LakebenchError:
+        """What ``make`` gives, or how it failed."""
+        try:
+            return make()
+        except ServiceLost:
+            raise
+        except LakebenchError as error:
+            return error
 
     def remote(self, ref: EngineRef, lake: Lake, seat: str = "") -> Remote:
         """The worker of ``ref`` at ``seat`` with ``lake`` open; started where there is none.
@@ -235,7 +247,7 @@ class Bench:
         trees = {f"{ref} {seat}".strip(): [remote.process.pid] for (ref, seat), remote in list(self._remotes.items())}
         trees |= {name: self.services.processes(name) for name in self.services.names()}
         trees |= {"checker": self.checker.processes(), "witness": self.witness.processes()}
-        return {name: resources.tree(pids) for name, pids in trees.items() if pids}
+        return resources.trees({name: pids for name, pids in trees.items() if pids})
 
     def store_bytes(self, store: str) -> int | None:
         """Bytes that the service ``store`` has put out so far, ``None`` where it is not ours."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -14,11 +14,40 @@ _TICK_NS = 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 def tree(pids: Iterable[int]) -> list[int]:
     """``pids`` and everything below them that is alive."""
-    found: list[int] = []
+    return trees({"": pids})[""]
+
+
+def trees(roots: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
+    """Name → process ids and everything below them that is alive, by one look at the machine's processes.
+
+    psutil looks at all of them for each root, which takes a tenth of a core where a run has 30 of them, each second.
+    """
+    children, alive = _children()
+    return {name: list(_below(pids, children, alive)) for name, pids in roots.items()}
+
+
+def _below(pids: Iterable[int], children: Mapping[int, list[int]], alive: set[int]) -> Iterator[int]:
     for pid in pids:
-        with contextlib.suppress(psutil.Error):
-            found += [pid, *(child.pid for child in psutil.Process(pid).children(recursive=True))]
-    return found
+        if pid in alive:
+            yield pid
+            yield from _below(children.get(pid, ()), children, alive)
+
+
+def _children() -> tuple[dict[int, list[int]], set[int]]:
+    """Process id → those that it started and that are there, and all that are there."""
+    found: dict[int, list[int]] = {}
+    alive = set()
+    for pid in psutil.pids():
+        with contextlib.suppress(OSError):
+            found.setdefault(int(_stat(pid)[1]), []).append(pid)
+            alive.add(pid)
+    return found, alive
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of ``/proc/<pid>/stat`` behind the name, which may have anything in it."""
+    with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123 - in half the time
+        return file.read().rpartition(b")")[2].decode().split()
 
 
 def cpu_ns(pids: Iterable[int]) -> int:
@@ -26,7 +55,7 @@ def cpu_ns(pids: Iterable[int]) -> int:
     total = 0
     for pid in pids:
         with contextlib.suppress(OSError):
-            after_name = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            after_name = _stat(pid)
             total += int(after_name[11]) + int(after_name[12])
     return total * _TICK_NS
 

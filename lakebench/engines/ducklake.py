@@ -7,14 +7,17 @@ from collections.abc import Iterator
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.model import Catalog, CatalogKind, Lake
 
+AT_START = frozenset({"allow_unsigned_extensions"})
+"""Of a lake's settings, those that DuckDB takes only while it starts."""
+
 
 def attach_ducklake(lake: Lake) -> Iterator[str]:
     """The statements that attach ``lake``; the last one makes its schema the current one.
 
-    The settings come first: attaching is a transaction too, which others may win.
+    The settings come first, but for those of :data:`AT_START`: attaching is a transaction too, which others may win.
     """
     for key, value in lake.options.items():
-        if not key.isupper():
+        if not key.isupper() and key not in AT_START:
             yield f"SET {key} = {_text(value)}"
     given = {"DATA_PATH": lake.catalog.warehouse, **{key: one for key, one in lake.options.items() if key.isupper()}}
     listed = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items())

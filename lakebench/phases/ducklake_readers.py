@@ -9,7 +9,7 @@ from typing import Any
 
 from lakebench import engines
 from lakebench.bench import Bench
-from lakebench.cases import Block, Case, Check, Evidence
+from lakebench.cases import Block, Case, Check, Evidence, SideBySide
 from lakebench.datasets.ducklake.feature import Step
 from lakebench.datasets.ducklake.states import CONNECTORS, IMPORTS, LISTINGS, STATES, TABLE, State
 from lakebench.engines import CanQuery
@@ -34,10 +34,16 @@ WAYS = {
 
 def reads(bench: Bench) -> Iterator[Block]:
     """Every state by every reader in every way that it has, and the question for a connector."""
-    for state in STATES:
-        for ref in bench.able(CanQuery):
-            for way in ways(ref):
-                yield Check(_case(state, way, ref), partial(_reads, state=state, way=way, ref=ref))
+    yield SideBySide(
+        tuple(
+            tuple(
+                Check(_case(state, way, ref), partial(_reads, state=state, way=way, ref=ref))
+                for state in STATES
+                for way in ways(ref)
+            )
+            for ref in bench.able(CanQuery)
+        )
+    )
     for ref in bench.able(CanQuery):
         engine = engines.find(ref.name)
         if TableFormat.DUCKLAKE not in engine.formats and (ref.name in CONNECTORS or engine.service is None):

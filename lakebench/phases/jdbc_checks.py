@@ -167,7 +167,7 @@ def _answer(bench: Bench, ref: EngineRef, lake: Lake, sql: str) -> Path:
 
 
 def _reads(subject: _Subject) -> Iterator[Block]:
-    yield subject.check("read-orders", _READS, "every row of orders", _orders)
+    yield subject.check("read-customer", _READS, "every row of customer", _customer)
     yield subject.check("read-whole", _READS, "a table with null and negative keys", partial(_rows, view=TRAPS.name))
     if engines.find(subject.ref.name).partitioned:
         for name, (_, _, _, title) in _CUTS.items():
@@ -176,10 +176,10 @@ def _reads(subject: _Subject) -> Iterator[Block]:
         yield subject.check("consistent", _READS, "in partitions: all of one moment", _consistent)
 
 
-def _orders(bench: Bench, subject: _Subject) -> Evidence:
-    """All rows of orders, against the generator's files."""
-    actual = _answer(bench, subject.ref, lakes.postgresql_lake(bench.services, HEAP), "SELECT * FROM orders")
-    return same(bench.checker.rows(actual, _witnessed(bench, subject, "SELECT * FROM orders")))
+def _customer(bench: Bench, subject: _Subject) -> Evidence:
+    """All rows of customer, against the generator's files."""
+    actual = _answer(bench, subject.ref, lakes.postgresql_lake(bench.services, HEAP), "SELECT * FROM customer")
+    return same(bench.checker.rows(actual, _witnessed(bench, subject, "SELECT * FROM customer")))
 
 
 def _rows(bench: Bench, subject: _Subject, view: str) -> Evidence:
@@ -226,11 +226,12 @@ def _consistent(bench: Bench, subject: _Subject) -> Evidence:
 
 
 def _witnessed(bench: Bench, subject: _Subject, sql: str) -> Path:
-    """The answer of DuckDB over the generator's files; a view ``orders`` is all that it knows."""
+    """The answer of DuckDB over the generator's files of ``customer`` and ``orders``."""
 
     def ask() -> Path:
         into = bench.file("witness-jdbc")
-        views = states.views({"orders": subject.workload.tables["orders"].files}, {}, {})
+        files = {name: subject.workload.tables[name].files for name in ("customer", "orders")}
+        views = states.views(files, {}, {})
         bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
         return into
 

@@ -27,7 +27,7 @@ from typing import Any, ClassVar
 
 import psutil
 
-from lakebench import artifacts, environments
+from lakebench import artifacts, environments, resources
 from lakebench.config import ServiceSettings, Settings
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.guard import Guard
@@ -269,12 +269,7 @@ class Service(ABC):
 
     def processes(self) -> list[int]:
         """The server's process ids, its children included; none for one that is not on this machine."""
-        found: list[int] = []
-        for pid in self._roots():
-            with contextlib.suppress(psutil.Error):
-                root = psutil.Process(pid)
-                found += [root.pid, *(child.pid for child in root.children(recursive=True))]
-        return found
+        return resources.tree(self._roots())
 
     def _roots(self) -> list[int]:
         if self._composed:

@@ -313,6 +313,13 @@ class TestSameRows:
         assert found == answers.Sameness(None, ("x: int64 instead of int32",))
         assert content_hash(self.one(1, pa.int64())) == content_hash(self.one(Decimal(1), pa.decimal128(9, 2)))
 
+    @pytest.mark.parametrize("value", [0, 1, -1, 10, -1200, 10**18, 123456789])
+    def test_a_whole_number_has_one_hash_in_every_type(self, value: int) -> None:
+        whole = content_hash(self.one(value, pa.int64()))
+        assert whole == content_hash(self.one(Decimal(value), pa.decimal128(38, 4)))
+        assert whole == content_hash(self.one(float(value), pa.float64()))
+        assert whole != content_hash(self.one(value + 1, pa.int64()))
+
     def test_an_instant_is_the_same_in_any_zone_and_unit(self) -> None:
         assert (
             same_rows(self.one(1_000, pa.timestamp("us", "UTC")), self.one(1, pa.timestamp("ms", "+02:00"))).diff

@@ -13,6 +13,7 @@ from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake import catalog, expected, inspector
 from lakebench.datasets.ducklake.feature import Feature, Look, Step
 from lakebench.datasets.ducklake.features import FEATURES
+from lakebench.engines.ducklake import attach_ducklake
 from lakebench.errors import UsageError
 from lakebench.model import Catalog, CatalogKind, Lake, TableFormat
 
@@ -78,6 +79,16 @@ def test_a_wrong_value_differs(value: str, same: bool) -> None:
     columns = {"d": "decimal128(5, 2)", "n": "list<int32>"}
     one = expected.table(columns, [(value, [1, None])])
     assert (answers.same_rows(one, expected.table(columns, [("1.50", [1, None])])).diff is None) is same
+
+
+def test_what_is_taken_at_the_start_is_not_set_afterwards() -> None:
+    options = {"allow_unsigned_extensions": "true", "threads": "1", "DATA_INLINING_ROW_LIMIT": "0"}
+    lake = Lake("lake", None, Catalog(CatalogKind.DUCKDB, "/l.ducklake", "/l/"), "main", options=options)
+    statements = list(attach_ducklake(lake))
+    assert statements[0] == "SET threads = '1'"
+    assert statements[1].startswith("ATTACH 'ducklake:/l.ducklake' AS ")
+    assert "DATA_INLINING_ROW_LIMIT '0'" in statements[1]
+    assert not any("unsigned" in one for one in statements)
 
 
 def test_features_are_chosen_by_globs() -> None:

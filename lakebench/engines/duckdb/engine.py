@@ -16,7 +16,7 @@ from urllib.parse import quote
 from lakebench.catalogs import table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
-from lakebench.engines.ducklake import attach_ducklake
+from lakebench.engines.ducklake import AT_START, attach_ducklake
 from lakebench.engines.inprocess import Answer, local_path, refusals
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, Refused
@@ -150,6 +150,7 @@ class _Connected(Engine, CanQuery, CanScan):
                 "autoload_known_extensions": False,
                 # Not allow_persistent_secrets = false: the extension for PostgreSQL asks for the storage of theirs.
                 "secret_directory": f"{self.settings.folder}/secrets",
+                **{key: value for key, value in self._lake.options.items() if key in AT_START},
             },
         )
         for extension in _extensions(self._lake):
