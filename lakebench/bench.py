@@ -309,11 +309,17 @@ class Bench:
                 f"{len(refs)} workers side by side may need {wanted / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB are "
                 f"free: lower memory of engines.{refs[0][0].name} in lakebench.toml"
             )
-        self._together = True
+        with self.side_by_side():
+            yield
+
+    @contextlib.contextmanager
+    def side_by_side(self) -> Iterator[None]:
+        """End no seat to make room for another: it may be in use."""
+        before, self._together = self._together, True
         try:
             yield
         finally:
-            self._together = False
+            self._together = before
 
     def _make_room(self, ref: EngineRef, seat: str) -> None:
         """End the named seats that were not used for the longest time, until this one may grow to its limit."""

@@ -145,7 +145,7 @@ class SideBySide(Block):
         """Run them; a record as soon as it is there."""
         made: SimpleQueue[Record | None] = SimpleQueue()
         stop = threading.Event()
-        with ThreadPoolExecutor(max(1, len(self.lanes))) as pool:
+        with bench.side_by_side(), ThreadPoolExecutor(max(1, len(self.lanes))) as pool:
             running = [pool.submit(_drive, bench, lane, todo, made, stop) for lane in self.lanes]
             try:
                 for _ in self.lanes:

@@ -34,7 +34,7 @@ REFUSE, LOSE, HOLD = "refuse", "lose", "hold"
 
 @dataclass
 class Fault:
-    """What happens to requests that ``matches`` (method, path) after the first ``skip``, to ``times`` of them.
+    """What happens to ``times`` requests that ``matches`` (method, path) when the server has carried out ``skip``.
 
     ``refuse``: answered with ``status`` and ``body``, or disconnected where there is no HTTP, and never passed on.
     ``lose``: passed on and carried out with success; then the connection ends without the answer. ``hold``: not passed
@@ -52,7 +52,7 @@ class Fault:
     def __post_init__(self) -> None:
         """What threads share."""
         self._lock = threading.Lock()
-        self._seen = 0
+        self._done = 0
         self._released = threading.Event()
         self.held = threading.Event()
 
@@ -61,11 +61,16 @@ class Fault:
         if not self.matches(method, path):
             return False
         with self._lock:
-            self._seen += 1
-            if self._seen <= self.skip or len(self.fired) >= self.times:
+            if self._done < self.skip or len(self.fired) >= self.times:
                 return False
             self.fired.append(time.monotonic_ns())
             return True
+
+    def passed(self, method: str, path: str) -> None:
+        """Know that the server carried this request out, and that its sender is told so."""
+        if self.matches(method, path):
+            with self._lock:
+                self._done += 1
 
     def wait(self) -> None:
         """Hold until :meth:`release`."""
@@ -126,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
             if fault and fault.kind == LOSE and done and fault.takes(self.command, self.path):
                 self._end()
             else:
+                if fault and done:
+                    fault.passed(self.command, self.path)
                 self._answer(status, headers, data)
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass  # noqa: N815 - http.server's names
@@ -227,7 +234,8 @@ class _Pair:
         """Pass on what the client says, until it or a fault ends it."""
         with contextlib.suppress(OSError):
             while data := self._client.recv(_CHUNK):
-                taken = self._fault if self._fault and self._commits(data) and self._fault.takes("COMMIT", "") else None
+                fault = self._fault if self._fault and self._commits(data) else None
+                taken = fault if fault and fault.takes("COMMIT", "") else None
                 if taken and taken.kind == HOLD:
                     taken.wait()
                     break
@@ -235,6 +243,8 @@ class _Pair:
                     break
                 if taken:
                     self._lost.set()
+                elif fault:
+                    fault.passed("COMMIT", "")
                 self._server.sendall(data)
         _shut(self._server)
         _shut(self._client)

@@ -80,6 +80,16 @@ def test_a_refused_request_never_reaches_the_server(server: tuple[int, list[obje
     assert len(fault.fired) == 1
 
 
+def test_a_fault_waits_for_requests_that_were_carried_out(server: tuple[int, list[object]]) -> None:
+    port, asked = server
+    fault = Fault(REFUSE, lambda method, _: method == "POST", skip=1)
+    fault.passed("PUT", "/x")
+    assert not fault.takes("POST", "/x")  # nothing that matches was carried out yet
+    with HttpProxy("127.0.0.1", port, fault) as proxy:
+        assert [ask(proxy.port, "POST", body=b"1")[0] for _ in range(3)] == [200, 503, 200]
+    assert len(asked) == 2
+
+
 def test_a_lost_answer_was_given(server: tuple[int, list[object]]) -> None:
     port, asked = server
     with (

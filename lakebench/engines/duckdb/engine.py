@@ -34,7 +34,14 @@ _CATALOGS = {
     CatalogKind.POSTGRES: ("postgres_scanner",),
 }
 _PACKAGES = (*_EXTENSIONS, "ducklake", "sqlite-scanner", "postgres-scanner")
-_SHOWN = ("threads", "memory_limit", "temp_directory", "TimeZone", "autoinstall_known_extensions")
+_SHOWN = (
+    "threads",
+    "memory_limit",
+    "temp_directory",
+    "TimeZone",
+    "autoinstall_known_extensions",
+    "allow_unsigned_extensions",
+)
 _ROWS = "lakebench_rows"
 _TIMEOUT_S = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # UTC is the session's time zone
