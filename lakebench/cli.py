@@ -48,7 +48,6 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase4 --profile quick    every engine on one Iceberg snapshot behind Nessie
   lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
   lakebench run phase3                    TPC-H: 22 queries on Iceberg, plain Parquet and DuckDB's own tables
-  lakebench run phase1                    DuckLake: its features by catalog and storage, and who else reads it
   lakebench run interop                   who reads what whom wrote, feature by feature
   lakebench run phase1                    DuckLake: every feature, catalog and storage, and who else reads it
   lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
