@@ -47,5 +47,11 @@ def test_a_wrong_cell_has_no_times_and_no_point() -> None:
     assert {one.text for one in table.rows[2][5:9]} == {"–"}  # noqa: RUF001 - the page's own dash
 
 
+def test_a_cell_with_a_fault_has_no_times() -> None:
+    (table,) = parts(cell(2, fault="the catalog answers two commits with 503"))
+    assert table.rows[0][2].text == "PASS"
+    assert {one.text for one in table.rows[0][5:9]} == {"–"}  # noqa: RUF001 - the page's own dash
+
+
 def test_without_cells_there_is_nothing() -> None:
     assert parts() == []
