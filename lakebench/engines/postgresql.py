@@ -1,13 +1,14 @@
-"""What adapters that speak to PostgreSQL share: a database's address, and rows that psycopg fetched as Arrow."""
+"""What adapters that speak to PostgreSQL share: a database's address, psycopg's errors, and rows as Arrow."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from lakebench.errors import Refused
+from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import Catalog
 
 if TYPE_CHECKING:
@@ -35,6 +36,33 @@ def parameters(catalog: Catalog) -> dict[str, str]:
 def conninfo(given: Mapping[str, str]) -> str:
     """``given`` as one connection string (PostgreSQL's documentation, *Connection Strings*)."""
     return " ".join(f"{key}={_quoted(value)}" for key, value in given.items())
+
+
+@contextlib.contextmanager
+def errors(connection: Callable[[], Any]) -> Iterator[None]:
+    """The errors of psycopg as ours, in PostgreSQL's words; ``connection`` gives the one in use, or ``None``.
+
+    Raises:
+        EngineUnavailable: nobody was let in.
+        EngineCrash: the connection is gone.
+        OutOfMemory: PostgreSQL says that it has too little.
+        Refused: any other error.
+    """
+    import psycopg
+
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _refusal(error, connection()) from error
+
+
+def _refusal(error: Exception, connection: Any) -> LakebenchError:
+    said = " ".join(str(error).split())[:500]
+    if connection is None:
+        return EngineUnavailable(f"PostgreSQL does not let us in: {said}")
+    if connection.broken:
+        return EngineCrash(f"PostgreSQL's server process ended: {said}")
+    return OutOfMemory(said) if "out of memory" in said.lower() else Refused(said)
 
 
 def _quoted(value: str) -> str:

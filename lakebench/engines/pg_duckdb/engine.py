@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table
-from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.engines.postgresql import arrow_table, errors
+from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import Lake, TableFormat
 
 if TYPE_CHECKING:
@@ -190,23 +191,8 @@ class PgDuckDB(Engine, CanQuery, CanScan):
             cursor.execute(sql, given)
             return cursor.fetchall() if cursor.description else []
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """PostgreSQL's errors as ours, in its words."""
-        import psycopg
-
-        try:
-            yield
-        except psycopg.Error as error:
-            raise self._refusal(error) from error
-
-    def _refusal(self, error: Any) -> LakebenchError:
-        said = " ".join(str(error).split())[:500]
-        if self._connection is None:
-            return EngineUnavailable(f"PostgreSQL does not let us in: {said}")
-        if self._connection.broken:
-            return EngineCrash(f"PostgreSQL's server process ended: {said}")
-        return OutOfMemory(said) if "out of memory" in said.lower() else Refused(said)
+    def _errors(self) -> AbstractContextManager[None]:
+        return errors(lambda: self._connection)
 
 
 def _with(sql: str, sources: Mapping[str, str]) -> str:

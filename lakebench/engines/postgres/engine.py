@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table, conninfo, parameters
-from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.engines.postgresql import arrow_table, conninfo, errors, parameters
+from lakebench.errors import Refused
 from lakebench.model import CatalogKind, TableFormat
 
 if TYPE_CHECKING:
@@ -137,23 +137,8 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
         with self._errors(), self._connection.cursor() as cursor:
             return list(cursor.execute(sql).fetchall())
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """PostgreSQL's errors as ours, in its words."""
-        import psycopg
-
-        try:
-            yield
-        except psycopg.Error as error:
-            raise self._refusal(error) from error
-
-    def _refusal(self, error: Any) -> LakebenchError:
-        said = " ".join(str(error).split())[:500]
-        if self._connection is None:
-            return EngineUnavailable(f"PostgreSQL does not let us in: {said}")
-        if self._connection.broken:
-            return EngineCrash(f"PostgreSQL's server process ended: {said}")
-        return OutOfMemory(said) if "out of memory" in said.lower() else Refused(said)
+    def _errors(self) -> AbstractContextManager[None]:
+        return errors(lambda: self._connection)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:
