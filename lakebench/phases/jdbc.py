@@ -14,8 +14,9 @@ from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Workload
 from lakebench.engines import CanQuery
+from lakebench.errors import EngineUnavailable
 from lakebench.measure import Profile, Protocol
-from lakebench.model import CatalogKind, Lake, Outcome, Record, Selection, TableFormat
+from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Selection, TableFormat
 from lakebench.phases.jdbc_checks import HEAP, SERVER, checks
 from lakebench.phases.nodes import WISE, nodes
 from lakebench.phases.queries import Contender, Place, Queries
@@ -111,8 +112,22 @@ class Jdbc(Queries):
         if one.place.format is TableFormat.POSTGRESQL:
             self._heap(bench)
             return lakes.postgresql_lake(bench.services, HEAP)
+        self._reaches(bench, one.ref)
         self._loaded(bench, one.place.storage)
         return self._iceberg(bench)
+
+    def _reaches(self, bench: Bench, ref: EngineRef) -> None:
+        """That ``ref`` comes into PostgreSQL: Iceberg is here to be compared with that.
+
+        Raises:
+            EngineUnavailable: it does not.
+        """
+        self._heap(bench)
+        heap, seat = lakes.postgresql_lake(bench.services, HEAP), Place(_STORAGE, TableFormat.POSTGRESQL).key
+        try:
+            bench.prepare(f"reaches/{self.name}/{ref}", lambda: bench.remote(ref, heap, seat).versions)
+        except EngineUnavailable as error:
+            raise EngineUnavailable(f"Iceberg is asked beside PostgreSQL, and {error}") from error
 
     def _contenders(self, bench: Bench) -> list[Contender]:
         found = []
