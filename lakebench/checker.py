@@ -194,6 +194,10 @@ class Checker:
         reply = self._ask("ducklake_files", lake=dataclasses.asdict(lake), table=table)
         return reply["live"], reply["all"]
 
+    def forget_ducklake(self, lake: Lake) -> None:
+        """Drop the catalog of a DuckLake that nobody needs (:func:`lakebench.datasets.ducklake.catalog.forget`)."""
+        self._ask("forget_ducklake", lake=dataclasses.asdict(lake))
+
     def write_insert(
         self, orders: Sequence[Path], lineitem: Sequence[Path], pair: Refresh, folder: Path
     ) -> tuple[Path, Path]:
@@ -424,6 +428,12 @@ def ducklake_files(lake: dict[str, Any], table: str) -> dict[str, Any]:
     return {"live": ducklake.addresses(of, table), "all": sorted(f"{scheme}{one}" for one in of_ducklake.listed(of))}
 
 
+def forget_ducklake(lake: dict[str, Any]) -> dict[str, Any]:
+    """The operation ``forget_ducklake``."""
+    ducklake.forget(lake_from(lake))
+    return {}
+
+
 def write_insert(orders: list[str], lineitem: list[str], refresh: dict[str, int], folder: str) -> dict[str, Any]:
     """The operation ``write_insert``."""
     Path(folder).mkdir(parents=True, exist_ok=True)
@@ -470,6 +480,7 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "write_table": write_table,
     "inspect_ducklake": inspect_ducklake,
     "ducklake_files": ducklake_files,
+    "forget_ducklake": forget_ducklake,
     "write_insert": write_insert,
     "same_read": same_read,
     "writers": writers,

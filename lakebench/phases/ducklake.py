@@ -111,4 +111,5 @@ def _shows(bench: Bench, feature: Feature, place: Place, ref: EngineRef) -> Evid
         raise
     finally:
         story.end()
+        bench.checker.forget_ducklake(story.lake)
     return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}
