@@ -74,8 +74,7 @@ class Bench:
         self._prepared: dict[str, Any] = {}
         self._numbers = itertools.count()
         self._looking, self._starting = threading.Lock(), threading.Lock()
-        self._preparing: dict[str, threading.Lock] = {}
-        self._making = threading.RLock()  # what is made may stand on something else that is prepared
+        self._preparing = threading.RLock()  # what is made may stand on something else that is prepared
         self._folder = guard.folder / "results"
         self._folder.mkdir()
 
@@ -107,11 +106,11 @@ class Bench:
     def prepare(self, key: str, make: Callable[[], Prepared]) -> Prepared:
         """What ``make`` gives, made once a run; an error is remembered too, and raised again.
 
-        One thing is made at a time; of those who work side by side only who needs that very thing waits for it.
+        One thing is made at a time; who works side by side with others waits only for what is not there yet.
         """
-        with self._preparing.setdefault(key, threading.Lock()):
-            if key not in self._prepared:
-                with self._making:
+        if key not in self._prepared:
+            with self._preparing:
+                if key not in self._prepared:
                     self._prepared[key] = self._outcome(make)
         value = self._prepared[key]
         if isinstance(value, LakebenchError):

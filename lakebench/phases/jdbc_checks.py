@@ -178,8 +178,9 @@ def _reads(subject: _Subject) -> Iterator[Block]:
 
 def _customer(bench: Bench, subject: _Subject) -> Evidence:
     """All rows of customer, against the generator's files."""
-    actual = _answer(bench, subject.ref, lakes.postgresql_lake(bench.services, HEAP), "SELECT * FROM customer")
-    return same(bench.checker.rows(actual, _witnessed(bench, subject, "SELECT * FROM customer")))
+    sql = "SELECT * FROM customer"
+    actual = _answer(bench, subject.ref, lakes.postgresql_lake(bench.services, HEAP), sql)
+    return same(bench.checker.rows(actual, _witnessed(bench, subject, sql)))
 
 
 def _rows(bench: Bench, subject: _Subject, view: str) -> Evidence:

@@ -109,7 +109,8 @@ def test_rows_that_somebody_removes_are_missed(bench: Bench, monkeypatch: pytest
     read = writing._read
 
     def remove_and_read(bench: Bench, cell: Cell, reader: EngineRef, lake: Any, into: Any) -> None:
-        bench.call(reader, lake, "execute", sql="DELETE FROM t WHERE writer = 2 AND value = 0", seat="final")
+        sql = "DELETE FROM t WHERE writer = 2 AND value = 0"
+        bench.call(reader, lake, "execute", sql=sql, seat=cell.seat(writing._FINAL))
         read(bench, cell, reader, lake, into)
 
     monkeypatch.setattr(writing, "_read", remove_and_read)

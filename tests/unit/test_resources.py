@@ -35,6 +35,11 @@ def test_trees_have_what_was_started_and_nothing_else(family: tuple[int, int]) -
     assert set(own) == {os.getpid(), *(one.pid for one in psutil.Process().children(recursive=True))}
 
 
+def test_a_process_that_is_a_root_and_below_another_counts_once(family: tuple[int, int]) -> None:
+    parent, child = family
+    assert resources.tree([parent, child]) == [parent, child]
+
+
 def test_who_is_gone_has_no_tree() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
