@@ -14,6 +14,7 @@ from lakebench.cases import same
 from lakebench.datasets.ducklake.feature import Look, Step
 from lakebench.datasets.interop.feature import Proof
 from lakebench.engines import CanExecute, CanQuery
+from lakebench.engines.ducklake import unverified
 from lakebench.errors import EngineCrash, Refused, Timeout, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, ObjectStore, TableFormat
 from lakebench.phases.tables import word
@@ -23,9 +24,7 @@ from lakebench.services.object_store import store
 _LIMIT_S = 60.0
 _STORAGES = ("local", "s3")
 _SHOWN = 400
-# Lakes are many and small, and side by side: one thread each. Each opening would verify the signatures of up to three
-# extensions, 40 to 75 ms each, that the lock file's hashes have vouched for. Nothing is timed here.
-_SETTINGS = {"allow_unsigned_extensions": "true", "threads": "1"}
+_SETTINGS = {"threads": "1"}  # lakes are many and small, and side by side; nothing is timed here
 
 
 def opens(engine: type[engines.Engine]) -> bool:
@@ -146,7 +145,7 @@ class Story:
         given = {key: self._placed(value) for key, value in self.sessions.get(session, {}).items()}
         path = given.pop("DATA_PATH", self.lake.catalog.warehouse)
         catalog = replace(self.lake.catalog, warehouse=path)
-        return replace(self.lake, catalog=catalog, options={**self.lake.options, **given})
+        return replace(self.lake, catalog=catalog, options={**unverified(self.ref), **self.lake.options, **given})
 
     def _seat(self, session: str) -> str:
         """The seat of ``session``: lakes of different places are used at once."""

@@ -13,9 +13,9 @@ from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake import catalog, expected, inspector
 from lakebench.datasets.ducklake.feature import Feature, Look, Step
 from lakebench.datasets.ducklake.features import FEATURES
-from lakebench.engines.ducklake import attach_ducklake
+from lakebench.engines.ducklake import attach_ducklake, unverified
 from lakebench.errors import UsageError
-from lakebench.model import Catalog, CatalogKind, Lake, TableFormat
+from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 
 KNOWN_SESSIONS = {"a", "b"}
 
@@ -89,6 +89,12 @@ def test_what_is_taken_at_the_start_is_not_set_afterwards() -> None:
     assert statements[1].startswith("ATTACH 'ducklake:/l.ducklake' AS ")
     assert "DATA_INLINING_ROW_LIMIT '0'" in statements[1]
     assert not any("unsigned" in one for one in statements)
+
+
+def test_extensions_of_a_version_that_is_named_are_verified() -> None:
+    installed, named = EngineRef("duckdb"), EngineRef("duckdb", "1.4.4")
+    assert unverified(installed) == {"allow_unsigned_extensions": "true"}
+    assert unverified(named) == unverified(installed, named) == {}
 
 
 def test_features_are_chosen_by_globs() -> None:
