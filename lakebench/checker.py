@@ -30,7 +30,7 @@ from lakebench.datasets.interop.same import same_read as same_as_expected
 from lakebench.datasets.tpch.refresh import Refresh
 from lakebench.datasets.tpch.refresh import write_insert as insert
 from lakebench.datasets.workload import TableData
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 from lakebench.guard import Guard
 from lakebench.model import Lake, ObjectStore
 from lakebench.operations import Operation, Read, from_json, to_json
@@ -134,7 +134,7 @@ class Checker:
         """The cells of a small answer as text, for evidence and plans: 1,000 rows at most.
 
         Raises:
-            HarnessBug: the file is not a table.
+            HarnessFault: the file is not a table.
         """
         found: list[list[str | None]] = self._ask("told", actual=str(actual))["rows"]
         return found
@@ -173,7 +173,7 @@ class Checker:
         """The addresses of the data files of the current snapshot, which has no deletes, by its manifests.
 
         Raises:
-            HarnessBug: it has some, or cannot be read.
+            HarnessFault: it has some, or cannot be read.
         """
         told = None if store is None else dataclasses.asdict(store)
         found: list[str] = self._ask("data_files", metadata=metadata, store=told)["files"]
@@ -249,11 +249,11 @@ class Checker:
         try:
             reply = self._child.ask({"op": operation, **arguments}, _LIMIT_S)
         except Silent:
-            raise HarnessBug(f"the checker gave no answer within {_LIMIT_S:g} s") from None
+            raise HarnessFault(f"the checker gave no answer within {_LIMIT_S:g} s") from None
         except Died as error:
-            raise HarnessBug(f"the checker {error}") from None
+            raise HarnessFault(f"the checker {error}") from None
         if "error" in reply:
-            raise HarnessBug(f"the checker cannot check: {reply['error']}")
+            raise HarnessFault(f"the checker cannot check: {reply['error']}")
         return reply
 
 

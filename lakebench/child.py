@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 from lakebench.guard import Guard
 
 _SAID = 300
@@ -57,7 +57,7 @@ class Child:
         with self._turn:
             process = self._running()
             if process.stdin is None or process.stdout is None:  # pragma: no cover - Popen was given pipes
-                raise HarnessBug("a child has no pipes")
+                raise HarnessFault("a child has no pipes")
             try:
                 process.stdin.write(json.dumps(request).encode() + b"\n")
                 process.stdin.flush()

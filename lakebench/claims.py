@@ -23,7 +23,7 @@ from packaging.version import InvalidVersion
 
 from lakebench import phases
 from lakebench.engines import engines
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 from lakebench.model import Outcome
 
 FILE = "claims.toml"
@@ -116,7 +116,7 @@ def claim_of(engine: str, feature: str, topic: str, versions: Mapping[str, str] 
     ``versions`` are what the running engine reports, its own first, or that alone.
 
     Raises:
-        HarnessBug: the engine's ``claims.toml`` cannot be read.
+        HarnessFault: the engine's ``claims.toml`` cannot be read.
     """
     running = {engine: versions} if isinstance(versions, str) else versions
     file = _file(_folder(engine) / FILE)
@@ -138,7 +138,7 @@ def _as_reader(claim: ClaimOf, source: str) -> ClaimOf:
 
 def verdict(claim: ClaimOf | None, side: Side, outcome: Outcome) -> Verdict | None:
     """``outcome`` of reading or writing, held against ``claim``; ``None`` where it did not run."""
-    if outcome is Outcome.UNAVAILABLE:
+    if not outcome.ran:
         return None
     if claim is None or claim.support is Support.UNKNOWN:
         return Verdict.UNKNOWN
@@ -152,7 +152,7 @@ def accepted() -> tuple[Accepted, ...]:
     """Every accepted outcome: of the phases, and of every engine known here.
 
     Raises:
-        HarnessBug: a ``claims.toml`` cannot be read.
+        HarnessFault: a ``claims.toml`` cannot be read.
     """
     folders = dict.fromkeys([Path(phases.__file__).parent, *(_folder(name) for name in engines())])
     return tuple(one for folder in folders for one in _file(folder / FILE).accepted)
@@ -187,7 +187,7 @@ def _file(path: Path) -> _File:
             accepted=tuple(Accepted(**{**one, "outcome": Outcome(one["outcome"])}) for one in told.get("accepted", [])),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise HarnessBug(f"{path}: {error}") from None
+        raise HarnessFault(f"{path}: {error}") from None
 
 
 def _claims(told: Mapping[str, Any]) -> dict[str, tuple[ClaimOf, ...]]:

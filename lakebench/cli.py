@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from lakebench.errors import HarnessBug, LakebenchError, UsageError
+from lakebench.errors import HarnessFault, LakebenchError, UsageError
 from lakebench.model import ExitCode, Runtime, Selection
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _run() -> int:
 
 def _failed(error: Exception) -> ExitCode:
     """Say what went wrong, and whose fault it is."""
-    if isinstance(error, LakebenchError) and not isinstance(error, HarnessBug):
+    if isinstance(error, LakebenchError) and not isinstance(error, HarnessFault):
         return _say(str(error), ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.NOTHING_RAN)
     if isinstance(error, OSError) and error.strerror:
         return _say(f"{error.filename or 'the system'}: {error.strerror}", ExitCode.USAGE)

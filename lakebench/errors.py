@@ -70,10 +70,10 @@ class OutOfMemory(LakebenchError):
     outcome = Outcome.OUT_OF_MEMORY
 
 
-class HarnessBug(LakebenchError):
-    """A fault of the harness itself. Exit code 5."""
+class HarnessFault(LakebenchError):
+    """An error of ours, which says nothing of an engine: the case is run again by ``--resume``. Exit code 5."""
 
-    outcome = Outcome.CRASH
+    outcome = Outcome.HARNESS_FAULT
 
 
 class ServiceLost(ServiceUnavailable):
@@ -82,5 +82,5 @@ class ServiceLost(ServiceUnavailable):
 
 def from_outcome(outcome: Outcome, message: str) -> LakebenchError:
     """The error whose case has ``outcome``."""
-    kinds = (Refused, WrongAnswer, EngineCrash, Timeout, OutOfMemory, EngineUnavailable)
+    kinds = (Refused, WrongAnswer, EngineCrash, Timeout, OutOfMemory, EngineUnavailable, HarnessFault)
     return next(kind for kind in kinds if kind.outcome is outcome)(message)

@@ -18,7 +18,7 @@ import lakebench
 from lakebench import accepted, comparison, engines, environments, machine, phases, room
 from lakebench.bench import Bench
 from lakebench.config import Settings
-from lakebench.errors import EngineUnavailable, HarnessBug, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.errors import EngineUnavailable, HarnessFault, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
 from lakebench.model import EngineRef, ExitCode, Record, Selection
@@ -286,7 +286,7 @@ def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]
                 writer.write(record)
                 new.append(record)
             if missing := todo - {record.case for record in new}:
-                raise HarnessBug(f"no record came of {', '.join(sorted(missing))}")
+                raise HarnessFault(f"no record came of {', '.join(sorted(missing))}")
             finished |= {case.id for case in block.cases}
             advance(sum(case.id in finished for block in blocks for case in block.cases))
     return new

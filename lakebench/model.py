@@ -24,13 +24,22 @@ class Outcome(enum.StrEnum):
     TIMEOUT = "TIMEOUT"
     OUT_OF_MEMORY = "OUT_OF_MEMORY"
     UNAVAILABLE = "UNAVAILABLE"
+    HARNESS_FAULT = "HARNESS_FAULT"
 
     @property
     def mark(self) -> str:
-        """How a matrix shows it: ``PASS``, ``FAIL`` or ``UNAVAILABLE``."""
-        if self in {Outcome.PASS, Outcome.UNAVAILABLE}:
-            return self.value
-        return "FAIL"
+        """How a matrix shows it: ``PASS``, ``FAIL``, ``UNAVAILABLE`` or ``HARNESS_FAULT``."""
+        return "FAIL" if self.is_failure else self.value
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether the engine failed; what did not run and what our own error stopped says nothing of the engine."""
+        return self not in {Outcome.PASS, Outcome.UNAVAILABLE, Outcome.HARNESS_FAULT}
+
+    @property
+    def ran(self) -> bool:
+        """Whether the case says something of the engine: it passed or failed."""
+        return self is Outcome.PASS or self.is_failure
 
 
 class ExitCode(enum.IntEnum):

@@ -116,7 +116,7 @@ class Remote:
 
     def _send(self, operation: str, **arguments: Any) -> None:
         if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
-            raise errors.HarnessBug("the worker has no standard input")
+            raise errors.HarnessFault("the worker has no standard input")
         try:
             self.process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
             self.process.stdin.flush()

@@ -40,6 +40,7 @@ from lakebench.services import lakes
 REFERENCE = "reference"
 _NOT_WRITTEN = "not written: "
 _WORST = (
+    Outcome.HARNESS_FAULT,
     Outcome.WRONG,
     Outcome.CRASH,
     Outcome.TIMEOUT,

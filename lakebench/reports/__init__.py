@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench import records
-from lakebench.errors import HarnessBug, UsageError
+from lakebench.errors import HarnessFault, UsageError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -41,13 +41,13 @@ def write_apart(run_dir: Path) -> None:
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
-        HarnessBug: the drawing itself failed.
+        HarnessFault: the drawing itself failed.
     """
     command = [sys.executable, "-m", "lakebench.reports", str(run_dir.resolve())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UsageError(said[-1]) if len(said) == 1 else HarnessBug(f"the report was not written: {said[-1]}")
+        raise UsageError(said[-1]) if len(said) == 1 else HarnessFault(f"the report was not written: {said[-1]}")
 
 
 def summarise(run_dir: Path, console: Console) -> None:

@@ -24,6 +24,7 @@ LETTERS = {
     Outcome.TIMEOUT: "T",
     Outcome.OUT_OF_MEMORY: "M",
     Outcome.UNAVAILABLE: "U",
+    Outcome.HARNESS_FAULT: "H",
 }
 _WORST_FIRST = (
     Outcome.WRONG,
@@ -32,6 +33,7 @@ _WORST_FIRST = (
     Outcome.TIMEOUT,
     Outcome.REFUSED,
     Outcome.PASS,
+    Outcome.HARNESS_FAULT,
     Outcome.UNAVAILABLE,
 )
 _MEANINGS = {
@@ -42,6 +44,7 @@ _MEANINGS = {
     Outcome.TIMEOUT: "no answer in time",
     Outcome.OUT_OF_MEMORY: "passed its memory limit",
     Outcome.UNAVAILABLE: "did not run here",
+    Outcome.HARNESS_FAULT: "an error of lakebench itself",
 }
 _BROKEN = "broken claim"
 _BETTER = "better than claimed"

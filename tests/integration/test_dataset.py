@@ -20,7 +20,7 @@ from lakebench.answers import Rules
 from lakebench.checker import Checker
 from lakebench.datasets import tpch
 from lakebench.datasets.tpch import data
-from lakebench.errors import HarnessBug, UsageError
+from lakebench.errors import HarnessFault, UsageError
 from lakebench.guard import Guard
 from lakebench.progress import Quiet
 
@@ -212,7 +212,7 @@ def test_the_checker_process(guard: Guard, tmp_path: Path) -> None:
     assert checker.answer(one, {"a": one, "b": other}, Rules()).message == "1 of 2 rows differ in n (against b)"
     agreed = checker.agree({"x": one, "y": two, "z": other}, Rules())
     assert (agreed.verified, agreed.groups) == (("x", "y"), (("x", "y"), ("z",)))
-    with pytest.raises(HarnessBug, match="cannot be read"):
+    with pytest.raises(HarnessFault, match="cannot be read"):
         checker.rows(one, tmp_path / "none")
     assert checker.rows(one, one).ok
     checker.close()
@@ -224,7 +224,7 @@ def test_a_checker_that_dies_is_a_fault_of_the_harness_and_is_started_again(guar
     assert checker.rows(one, one).ok
     (process,) = checker.processes()
     os.kill(process, signal.SIGKILL)
-    with pytest.raises(HarnessBug, match="the checker has died"):
+    with pytest.raises(HarnessFault, match="the checker has died"):
         checker.rows(one, one)
     assert checker.rows(one, one).ok
     checker.close()

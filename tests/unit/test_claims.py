@@ -8,7 +8,7 @@ from lakebench import claims
 from lakebench.claims import ClaimOf, Support, Verdict
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.engines import engines
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 from lakebench.model import Outcome
 
 KNOWN = "phase4/nessie/old-snapshot/trino→spark"
@@ -137,7 +137,7 @@ def test_a_way_in_that_only_reads_claims_reading_alone() -> None:
 def test_a_damaged_claim_is_a_fault_that_names_file_and_claim(told: Path, old: str, new: str, why: str) -> None:
     told.write_text(FILE.replace(old, new, 1), encoding="utf-8")
     claims._file.cache_clear()
-    with pytest.raises(HarnessBug) as error:
+    with pytest.raises(HarnessFault) as error:
         claims.claim_of("duckdb", "merge", "merge", "1.5.5")
     assert str(told) in str(error.value)
     assert why in str(error.value)

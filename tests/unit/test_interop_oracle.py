@@ -15,7 +15,7 @@ from lakebench.datasets.interop import wkb
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.datasets.interop.oracle import expected, read_from_json, read_to_json
 from lakebench.datasets.interop.same import same_read
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct
 from lakebench.model import Condition
 from lakebench.operations import (
@@ -187,7 +187,7 @@ def test_a_dynamic_overwrite_replaces_its_partitions() -> None:
     ]
     assert rows(create, ROWS, Overwrite(rows=((9, "a", 9),))) == [(9, "a", 9)]
     by_bucket = Create(columns=PLAIN, partition=(PartitionField("p", "bucket[4]"),))
-    with pytest.raises(HarnessBug, match="bucket"):
+    with pytest.raises(HarnessFault, match="bucket"):
         rows(by_bucket, ROWS, Overwrite(rows=((9, "a", 9),), dynamic=True))
 
 
@@ -225,7 +225,7 @@ def test_of_concurrent_operations_those_that_succeeded_count() -> None:
     both = Concurrent(operations=tuple(Update(where=(Condition("id", "=", 1),), add={"v": n}) for n in (1, 1000)))
     assert rows(CREATE, ROWS, both, succeeded=((True, False),))[0] == (1, "a", 11)
     assert rows(CREATE, ROWS, both, both, succeeded=((True, True), (False, True)))[0] == (1, "a", 2011)
-    with pytest.raises(HarnessBug, match="nobody told"):
+    with pytest.raises(HarnessFault, match="nobody told"):
         rows(CREATE, ROWS, both)
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 
 from lakebench.datasets.tpch.metrics import power, qphh, raised, throughput
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 
 ONE = Decimal(1)
 
@@ -50,10 +50,10 @@ def test_qphh() -> None:
     ],
 )
 def test_an_interval_is_missing(queries: list[float], refreshes: tuple[float, ...]) -> None:
-    with pytest.raises(HarnessBug, match="numbers above 0"):
+    with pytest.raises(HarnessFault, match="numbers above 0"):
         power(queries, refreshes, ONE)
 
 
 def test_no_throughput_in_no_time() -> None:
-    with pytest.raises(HarnessBug, match="numbers above 0"):
+    with pytest.raises(HarnessFault, match="numbers above 0"):
         throughput(2, 0.0, ONE)

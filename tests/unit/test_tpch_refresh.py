@@ -15,7 +15,7 @@ from lakebench.datasets.tpch import Dataset
 from lakebench.datasets.tpch.refresh import Refresh, refresh_pair, sparse_key, write_insert
 from lakebench.datasets.tpch.states import candidates, views
 from lakebench.datasets.workload import TableData
-from lakebench.errors import HarnessBug, UsageError
+from lakebench.errors import HarnessFault, UsageError
 
 BOTH = frozenset({"orders", "lineitem"})
 MONEY = pa.decimal128(15, 2)
@@ -149,13 +149,13 @@ class TestInsert:
         assert pq.read_metadata(made[0]).num_rows == 15
 
     def test_orders_that_are_not_there(self, files: dict[str, list[Path]], tmp_path: Path) -> None:
-        with pytest.raises(HarnessBug, match="RF1 found 0 orders"):
+        with pytest.raises(HarnessFault, match="RF1 found 0 orders"):
             inserted(files, refresh_pair(dataset("0.01", orders=5000), 1), tmp_path)
 
     def test_rows_out_of_order(self, files: dict[str, list[Path]], tmp_path: Path) -> None:
         mixed = orders(range(600, 1001))
         pq.write_table(pa.concat_tables([mixed.slice(390), mixed.slice(0, 390)]), files["orders"][1])
-        with pytest.raises(HarnessBug, match="not in the order of o_orderkey"):
+        with pytest.raises(HarnessFault, match="not in the order of o_orderkey"):
             inserted(files, refresh_pair(dataset("0.02", orders=1000), 1), tmp_path)
 
 

@@ -16,7 +16,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from lakebench import values
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type, children, find, kind
 from lakebench.model import Condition, conditions_from_json
 from lakebench.operations import (
@@ -221,7 +221,7 @@ class Oracle:
     def _concurrent(self, operation: Concurrent) -> None:
         succeeded = next(self._succeeded, None)
         if succeeded is None or len(succeeded) != len(operation.operations):
-            raise HarnessBug("nobody told the oracle which parts of a concurrent operation succeeded")
+            raise HarnessFault("nobody told the oracle which parts of a concurrent operation succeeded")
         for one, done in zip(operation.operations, succeeded, strict=True):
             if done:
                 self._run(one)
@@ -259,7 +259,7 @@ def _below(schema: _Schema, parent: str, change: Callable[[_Schema], _Schema]) -
         return change(schema)
     name, _, rest = parent.partition(".")
     if name not in {one.name for one in schema}:
-        raise HarnessBug(f"the program changes the column {parent}, which is not there")
+        raise HarnessFault(f"the program changes the column {parent}, which is not there")
     return tuple(
         replace(one, children=_below(one.children, rest, change)) if one.name == name else one for one in schema
     )
@@ -389,7 +389,7 @@ def _holds_one(condition: Condition, fields: Sequence[Field], row: Mapping[str, 
         return value is not None
     of = find(fields, condition.column).type
     if kind(of) in _INCOMPARABLE:
-        raise HarnessBug(f"the oracle does not compare values of the type {kind(of)}")
+        raise HarnessFault(f"the oracle does not compare values of the type {kind(of)}")
     if value is None:
         return False
     left = _comparable(of, value)
@@ -434,7 +434,7 @@ def _partition(row: _Stored) -> tuple[Any, ...]:
     """The spec and the partition values of ``row``."""
     unknown = [transform for _, transform in row.spec if transform != "identity"]
     if unknown:
-        raise HarnessBug(f"the oracle does not know the partition transform {unknown[0]}")
+        raise HarnessFault(f"the oracle does not know the partition transform {unknown[0]}")
     return (row.spec, *(_identity(row.values.get(source)) for source, _ in row.spec))
 
 

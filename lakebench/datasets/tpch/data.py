@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets import cache
 from lakebench.datasets.workload import TableData
-from lakebench.errors import HarnessBug, UsageError
+from lakebench.errors import HarnessFault, UsageError
 from lakebench.guard import Guard
 from lakebench.paths import cache_dir
 
@@ -212,7 +212,7 @@ def _write_manifest(folder: Path, scale_factor: Decimal, version: str) -> None:
         for path in sorted((folder / table).glob("*.parquet"), key=_part)
     ]
     if {str(one["table"]) for one in files} != set(TABLES):
-        raise HarnessBug(f"{_GENERATOR} {version} made other files than expected in {folder}")
+        raise HarnessFault(f"{_GENERATOR} {version} made other files than expected in {folder}")
     manifest = {"scale_factor": _text(scale_factor), "generator": f"{_GENERATOR} {version}", "files": files}
     with (folder / _MANIFEST).open("w", encoding="utf-8") as out:
         json.dump(manifest, out, indent=1)

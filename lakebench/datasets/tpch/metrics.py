@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from decimal import Decimal
 
-from lakebench.errors import HarnessBug
+from lakebench.errors import HarnessFault
 
 QUERIES = 22
 REFRESHES = 2
@@ -26,7 +26,7 @@ def power(queries: Sequence[float], refreshes: Sequence[float], scale_factor: De
     interval below a thousandth of the longest query's counts as that thousandth (clause 5.4.1.4).
 
     Raises:
-        HarnessBug: an interval is missing, or not above 0.
+        HarnessFault: an interval is missing, or not above 0.
     """
     _check(queries, QUERIES)
     _check(refreshes, REFRESHES)
@@ -48,7 +48,7 @@ def throughput(streams: int, seconds: float, scale_factor: Decimal) -> float:
     S ``streams`` or the refresh stream begins, to the end of the last one.
 
     Raises:
-        HarnessBug: ``streams`` or ``seconds`` is not above 0.
+        HarnessFault: ``streams`` or ``seconds`` is not above 0.
     """
     _check((streams, seconds), 2)
     return streams * QUERIES * _HOUR_S / seconds * float(scale_factor)
@@ -61,4 +61,4 @@ def qphh(power_: float, throughput_: float) -> float:
 
 def _check(numbers: Sequence[float], count: int) -> None:
     if len(numbers) != count or not all(math.isfinite(one) and one > 0 for one in numbers):
-        raise HarnessBug(f"a metric of TPC-H needs {count} numbers above 0, not {list(numbers)}")
+        raise HarnessFault(f"a metric of TPC-H needs {count} numbers above 0, not {list(numbers)}")

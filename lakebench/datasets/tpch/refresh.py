@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets.tpch.data import Dataset
-from lakebench.errors import HarnessBug, UsageError
+from lakebench.errors import HarnessFault, UsageError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +94,7 @@ def write_insert(
     :class:`Refresh`. Of the files only the row groups with rows to repeat are read, a part at a time.
 
     Raises:
-        HarnessBug: the files do not hold these orders.
+        HarnessFault: the files do not hold these orders.
     """
     pair = Refresh(**refresh)
     into = {table: Path(folder) / f"{table}-{pair.u:04d}.parquet" for table in KEYS}
@@ -102,7 +102,7 @@ def write_insert(
         table: _write(table, files, pair, into[table]) for table, files in (("orders", orders), ("lineitem", lineitem))
     }
     if written["orders"] != pair.orders or written["lineitem"] < pair.orders:
-        raise HarnessBug(f"of {pair} RF1 found {written['orders']} orders and {written['lineitem']} line items")
+        raise HarnessFault(f"of {pair} RF1 found {written['orders']} orders and {written['lineitem']} line items")
     return into["orders"], into["lineitem"]
 
 
@@ -133,7 +133,7 @@ def _batches(file: str, key: str, pair: Refresh) -> Iterator[pa.RecordBatch]:
             first, count = pc.index(wanted, True).as_py(), wanted.true_count
             # The generator's rows stand in the order of their keys, and Arrow filters no string views.
             if count and wanted[first : first + count].true_count != count:
-                raise HarnessBug(f"{file} is not in the order of {key}")
+                raise HarnessFault(f"{file} is not in the order of {key}")
             if count:
                 yield batch.slice(first, count)
 
