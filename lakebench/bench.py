@@ -76,7 +76,7 @@ class Bench:
         self._looking, self._starting = threading.Lock(), threading.Lock()
         self._preparing = threading.RLock()  # what is made may stand on something else that is prepared
         self._folder = guard.folder / "results"
-        self._folder.mkdir()
+        self._folder.mkdir(mode=0o700)
 
     def __enter__(self) -> Self:
         """Use the bench."""

@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from lakebench.errors import HarnessFault
 from lakebench.guard import Guard
+from lakebench.paths import with_source
 
 _SAID = 300
 
@@ -34,11 +35,12 @@ class Silent(Exception):
 class Child:
     """``python -m module arguments``, started with the first request and again after one that ended it.
 
-    ``log`` takes its standard error. Threads take turns.
+    ``log`` takes its standard error. Threads take turns. It imports nothing from the folder where the command runs
+    (``-P``): that may be one which others write to.
     """
 
     def __init__(self, guard: Guard, module: str, log: Path, arguments: Sequence[str] = ()) -> None:
-        self._guard, self._command, self._log = guard, [sys.executable, "-m", module, *arguments], log
+        self._guard, self._command, self._log = guard, [sys.executable, "-P", "-m", module, *arguments], log
         self._process: subprocess.Popen[bytes] | None = None
         self._turn = threading.Lock()
 
@@ -77,11 +79,11 @@ class Child:
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
-            self._log.parent.mkdir(parents=True, exist_ok=True)
+            self._log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._log.open("ab") as log:
                 self._process = self._guard.spawn(
                     self._command,
-                    env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
+                    env=with_source(),
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=log,

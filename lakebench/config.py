@@ -7,7 +7,7 @@ import enum
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -15,8 +15,12 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, mo
 
 from lakebench.errors import UsageError
 from lakebench.model import Runtime
+from lakebench.trust import stranger
 
 FILE = "lakebench.toml"
+# Properties of services that name what is run: Trino's plugins; PostgreSQL's settings, some of which are libraries and
+# commands.
+_RUN = ("plugin.", "conf.")
 _GIB = 1024**3
 _GOOGLE = "https://storage.googleapis.com"
 _STORAGE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
@@ -264,7 +268,8 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     """The settings of ``path``, or of ``lakebench.toml`` in this folder where there is one; flags that are set win.
 
     Raises:
-        UsageError: the file cannot be read, is not TOML, or has an unknown key or an unusable value.
+        UsageError: the file cannot be read, is not TOML, has an unknown key or an unusable value, or names a program
+            although somebody else could have written it.
     """
     file = path or Path(FILE)
     if path is None and not file.exists():
@@ -277,6 +282,8 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
     except ValidationError as error:
         raise UsageError(f"{file}: {_explain(error)}") from None
     _check_names(file, settings)
+    if named := _programs(settings):
+        _check_owner(file, named)
     return settings
 
 
@@ -289,6 +296,29 @@ def _read(file: Path) -> dict[str, Any]:
         ) from None
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from None
+
+
+def _programs(settings: Settings) -> list[str]:
+    """The keys that name what is run."""
+    named = ["pg_config"] if settings.pg_config else []
+    return named + [
+        f"services.{name}.properties.{key}"
+        for name, one in settings.services.items()
+        for key in one.properties
+        if key.startswith(_RUN)
+    ]
+
+
+def _check_owner(file: Path, keys: Sequence[str]) -> None:
+    try:
+        who = stranger(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error}") from None
+    if who:
+        raise UsageError(
+            f"{file} names what is run ({', '.join(keys)}), and {who}: somebody else could have written it, so it is "
+            "not used; read it, and copy it into a folder that you alone write to"
+        )
 
 
 def _explain(error: ValidationError) -> str:

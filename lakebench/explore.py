@@ -18,7 +18,7 @@ from lakebench import config
 from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint, Lake, Runtime
-from lakebench.paths import cache_dir
+from lakebench.paths import cache_dir, with_source
 from lakebench.progress import Progress, Quiet
 from lakebench.services import Services, lakes, with_needs
 
@@ -45,14 +45,16 @@ def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
     if running() is not None:
         raise UsageError("a lake is up already: lakebench down ends it")
     _folder().mkdir(parents=True, exist_ok=True)
+    _folder().chmod(0o700)  # the log may hold what a server told
     _state().unlink(missing_ok=True)
     with (_folder() / "log").open("wb") as log:
         keeper = subprocess.Popen(
-            [sys.executable, "-m", "lakebench.explore", *wanted],
+            [sys.executable, "-P", "-m", "lakebench.explore", *wanted],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
             start_new_session=True,
+            env=with_source(),
         )
     with progress.step(f"starting {', '.join(wanted)}"):
         return _wait(keeper)

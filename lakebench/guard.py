@@ -37,13 +37,12 @@ class Guard:
     """
 
     def __init__(self, name: str = "run") -> None:
-        # Short: PostgreSQL's socket path below it may have 107 bytes at most.
+        # Its owner's alone. Short: PostgreSQL's socket path below it may have 107 bytes at most.
         self.folder = Path(tempfile.mkdtemp(prefix=f"lakebench-{name[:20]}-"))
-        self.folder.chmod(0o711)  # a server that runs as another user passes through to its own folder
         self._processes: list[subprocess.Popen[bytes]] = []
         # The reaper has a session of its own, so that Ctrl-C in the terminal does not reach it.
         self._reaper = subprocess.Popen(
-            [sys.executable, "-m", "lakebench.guard"],
+            [sys.executable, "-P", "-m", "lakebench.guard"],
             stdin=subprocess.PIPE,
             start_new_session=True,
             cwd="/",
@@ -63,6 +62,10 @@ class Guard:
         """See to it that ``folder``, which is half made somewhere else, does not outlive the parent."""
         self._tell(remove=str(folder))
 
+    def open_way(self) -> None:
+        """Let a server that runs as another account pass through to its own folder; no other may then be readable."""
+        self.folder.chmod(0o711)
+
     def spawn(
         self,
         argv: Sequence[str],
@@ -75,10 +78,12 @@ class Guard:
         user: str | None = None,
         death_signal: signal.Signals = signal.SIGKILL,
         pass_fds: Sequence[int] = (),
+        umask: int = -1,
     ) -> subprocess.Popen[bytes]:
         """Start ``argv`` in a session of its own, as ``user`` where one is given (needs root).
 
         ``death_signal`` is what ends it where the parent dies; it is killed where it does not end by that.
+        ``umask`` is that of its files, the parent's where it is -1.
         """
         account = pwd.getpwnam(user) if user else None
         process = subprocess.Popen(
@@ -93,6 +98,7 @@ class Guard:
             extra_groups=[] if account else None,
             start_new_session=True,
             pass_fds=pass_fds,
+            umask=umask,
         )
         self._processes.append(process)
         self._tell(process=process.pid, started=_started(process.pid), signal=int(death_signal))

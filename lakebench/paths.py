@@ -25,3 +25,13 @@ def take(lock: IO[str], waiting: str, progress: Progress) -> None:
     except BlockingIOError:
         with progress.step(waiting):
             fcntl.flock(lock, fcntl.LOCK_EX)
+
+
+def with_source() -> dict[str, str]:
+    """This process's environment, our own source first among what a Python started with it imports from.
+
+    With ``-P`` beside it, nothing is imported from the folder where the command runs: that may be one which others
+    write to.
+    """
+    path = [str(Path(__file__).parent.parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

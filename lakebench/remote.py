@@ -66,7 +66,7 @@ class Remote:
     def _start(self, python: Path) -> None:
         read, write = os.pipe()
         folder = self.log.parent
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with self.log.open("ab") as log:
             self.process: subprocess.Popen[bytes] = self._guard.spawn(
                 [str(python), "-m", "lakebench.worker", str(write)],
@@ -186,7 +186,7 @@ def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
     worker's own folder, so that what an engine leaves goes with the run.
     """
     source = shared / "source"
-    source.mkdir(exist_ok=True)
+    source.mkdir(mode=0o700, exist_ok=True)
     link = source / "lakebench"
     if not link.exists():
         link.symlink_to(Path(__file__).parent)

@@ -52,7 +52,7 @@ class Place:
     def lake(self, bench: Bench, name: str, options: Mapping[str, str]) -> Lake:
         """A DuckLake that is not there yet, its tables in ``main``."""
         folder = bench.guard.folder / "ducklake"
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(mode=0o700, exist_ok=True)
         objects = self.store(bench)
         postgres = bench.services.endpoint("postgres") if self.catalog is CatalogKind.POSTGRES else None
         named = f"{word(name)}_{self.catalog}_{self.storage}"
@@ -157,7 +157,7 @@ class Story:
         data = self.lake.catalog.warehouse
         beside = f"{data.rstrip('/')}_beside/"
         if "{place}" in text and self.lake.store is None:
-            Path(beside).mkdir(exist_ok=True)
+            Path(beside).mkdir(mode=0o700, exist_ok=True)
         return text.replace("{data}", data).replace("{place}", beside)
 
 

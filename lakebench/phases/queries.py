@@ -286,7 +286,7 @@ class Queries(Phase):
         folder = Path(local_path(lake.catalog.warehouse)) / self.name / one.place.key / str(one.ref)
         if lake.store is None:
             shutil.rmtree(folder, ignore_errors=True)  # of a try that was killed
-            folder.mkdir(parents=True)
+            folder.mkdir(mode=0o700, parents=True)
         if one.place.format is TableFormat.DUCKDB:
             database = str(folder / "tables.duckdb")
             return replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=database)

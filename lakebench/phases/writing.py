@@ -161,7 +161,7 @@ def _lake(bench: Bench, cell: Cell) -> Lake:
     trusted = unverified(*cell.refs, _reader(bench, cell)) if one.shape.kept else {}
     given = {**trusted, **one.options}
     folder = bench.guard.folder / "concurrent"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(mode=0o700, exist_ok=True)
     if one.format is TableFormat.DUCKDB:
         local = replace(lakes.rest_lake(bench.services), store=None)
         return replace(local, format=one.format, database=str(folder / f"{name}.duckdb"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from lakebench import records
 from lakebench.errors import HarnessFault, UsageError
+from lakebench.paths import with_source
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,8 +44,8 @@ def write_apart(run_dir: Path) -> None:
         UsageError: the records cannot be read, or the reports not written.
         HarnessFault: the drawing itself failed.
     """
-    command = [sys.executable, "-m", "lakebench.reports", str(run_dir.resolve())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-P", "-m", "lakebench.reports", str(run_dir.resolve())]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=with_source())
     if done.returncode:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
         raise UsageError(said[-1]) if len(said) == 1 else HarnessFault(f"the report was not written: {said[-1]}")

@@ -180,7 +180,8 @@ class Service(ABC):
             return self.folder
         if self.runtime is Runtime.COMPOSE:
             raise UsageError(f"{self.title} keeps nothing beyond a run in a container: use --runtime local")
-        self.context.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.context.data.parent, self.context.data):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.context.data
 
     def keeps(self) -> list[Path]:
@@ -349,6 +350,7 @@ class Service(ABC):
                 stderr=log,
                 user=command.user,
                 death_signal=command.death_signal,
+                umask=0o077,
             )
 
     def _wait(self, endpoint: Endpoint) -> bool:

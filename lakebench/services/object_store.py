@@ -48,7 +48,8 @@ class ObjectStoreService(JavaService):
         # Below 21, Java rounds each of the sleeps that make a speed up to 1 ms: 50 MB/s come out as 7.
         self.java = self.find_java(21 if self._latency() else 17)
         if not self._google():
-            self._bucket_folder().mkdir(parents=True, exist_ok=True)
+            # What others may read on the disk, S3Proxy serves to all who ask: an answer to an unsigned request.
+            self._bucket_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _bucket_folder(self) -> Path:
         return self.kept() / "data" / BUCKET  # a bucket is a folder to the file system back end

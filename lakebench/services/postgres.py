@@ -47,15 +47,20 @@ class Postgres(Service):
         """Find the binaries and make a new cluster."""
         if self.runtime is Runtime.COMPOSE:  # the image does both
             self._data.mkdir()
-            self.folder.chmod(0o711)
+            self._open_way()
             return
         self._bin = self._binaries()
         self.version = _version(self._bin / "postgres")
         self._data.mkdir(mode=0o700)
         if self._account:
-            self.folder.chmod(0o711)
+            self._open_way()
             shutil.chown(self._data, self._account)
         self._initdb()
+
+    def _open_way(self) -> None:
+        """Let the account that the server runs as pass through to its own folder."""
+        self.context.guard.open_way()
+        self.folder.chmod(0o711)
 
     def _binaries(self) -> Path:
         """The folder of the binaries, where the account that runs them can read it."""
