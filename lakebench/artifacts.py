@@ -14,7 +14,6 @@ import hashlib
 import json
 import shlex
 import shutil
-import tarfile
 import tempfile
 import threading
 import zipfile
@@ -27,6 +26,7 @@ from typing import Any
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.paths import cache_dir, take
 from lakebench.progress import Progress
+from lakebench.unpacking import unpack
 
 LOCK_FILE = Path(__file__).with_name("artifacts.lock")
 _TIMEOUT_S = 30
@@ -158,11 +158,10 @@ def trino_home(progress: Progress) -> Path:
 def _unpack_trino(home: Path, archives: list[Path], progress: Progress) -> None:
     server, plugin = archives
     with progress.step(f"unpacking {home.name}"), scratch(home.parent, home.name) as folder:
-        with tarfile.open(server) as archive:
-            archive.extractall(folder, filter="data")
+        unpack(server, folder)
         (root,) = folder.iterdir()
         with zipfile.ZipFile(plugin) as archive_zip:
-            archive_zip.extractall(root / "plugin")  # noqa: S202 - zipfile keeps members inside the folder
+            archive_zip.extractall(root / "plugin")  # zipfile keeps its members inside the folder
         (inner,) = (root / "plugin").glob("trino-iceberg-*")
         inner.rename(root / "plugin" / "iceberg")
         sums = {str(file.relative_to(root)): digest for file, digest in _sums(_files(root))}
