@@ -18,9 +18,9 @@ from lakebench.engines import find
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, ServiceLost, Timeout
 from lakebench.guard import Guard
 from lakebench.measure import Profile
-from lakebench.model import EngineRef, EngineSettings, Lake, Selection
+from lakebench.model import EngineRef, EngineSettings, Lake, Outcome, Selection
 from lakebench.progress import Progress
-from lakebench.remote import Remote
+from lakebench.remote import Remote, error_from
 from lakebench.services import Services
 from lakebench.services.object_store import counters, transferred
 from lakebench.witness import Witness
@@ -171,23 +171,67 @@ class Bench:
         return [self._remotes[one] for one in places]
 
     def call(
-        self, ref: EngineRef, lake: Lake, operation: str, limit_s: float | None = None, *, seat: str = "", **given: Any
+        self,
+        ref: EngineRef,
+        lake: Lake,
+        operation: str,
+        limit_s: float | None = None,
+        *,
+        seat: str = "",
+        lasting: bool = False,
+        **given: Any,
     ) -> dict[str, Any]:
-        """Ask ``ref`` for ``operation`` on ``lake``; see :class:`~lakebench.worker.Worker`."""
+        """Ask ``ref`` for ``operation`` on ``lake``; see :class:`~lakebench.worker.Worker`.
+
+        After a failure the next call has a new connection, unless the session is ``lasting``: then it goes on after a
+        refusal, and whoever asks closes it.
+        """
         limit_s = limit_s or self.profile.protocol.limit_s
         try:
             return self.remote(ref, lake, seat).call(operation, limit_s=limit_s, **given)
         except LakebenchError as error:
-            raise self.look_after(ref, error, seat) from None
+            raise self.look_after(ref, error, seat, lasting=lasting) from None
 
-    def look_after(self, ref: EngineRef, error: LakebenchError, seat: str = "") -> LakebenchError:
+    def scans(
+        self, ref: EngineRef, lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], limit_s: float
+    ) -> list[dict[str, Any]]:
+        """What became of each of ``scans``: the worker's reply. A read after one that failed has a new connection.
+
+        Raises:
+            LakebenchError: the worker could not be asked, or died.
+        """
+        replies: list[dict[str, Any]] = []
+        while len(replies) < len(scans):
+            at = len(replies)
+            given: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
+            replies += self.call(ref, lake, "scans", limit_s, **given)["replies"]
+            if not replies[-1]["ok"]:
+                self.look_after(ref, error_from(replies[-1]["error"]))
+        return replies
+
+    def look_after(
+        self, ref: EngineRef, error: LakebenchError, seat: str = "", *, lasting: bool = False
+    ) -> LakebenchError:
         """What ``error`` means once the servers have been looked at; a server that died is started again.
+
+        Nothing is asked of the connection any more that the error came over, unless the session is ``lasting``.
 
         Raises:
             ServiceLost: one of the services that the run stands on is gone.
         """
         with self._looking:
+            self._distrust(ref, error, seat, lasting=lasting)
             return self._looked(ref, error, seat)
+
+    def _distrust(self, ref: EngineRef, error: LakebenchError, seat: str, *, lasting: bool) -> None:
+        """Let the next case begin with a new connection, or a new process where the error says that this one is broken.
+
+        What an engine has no way to do was not asked of it.
+        """
+        if any(sign in str(error) for sign in find(ref.name).fatal):
+            self.retire(ref, seat)
+        elif not lasting and error.outcome is not Outcome.UNAVAILABLE and (ref, seat) in self._remotes:
+            self._remotes[ref, seat].lake = None
 
     def _looked(self, ref: EngineRef, error: LakebenchError, seat: str) -> LakebenchError:
         for name in self.foundation:

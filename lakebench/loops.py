@@ -120,16 +120,26 @@ class Writer:
         return True
 
 
-def watch(engine: Any, scan: Scan, log: IO[str], stop: Path, drain: Callable[[Any], Any]) -> None:
-    """Read by ``scan`` over and over until the file ``stop`` is there; ``drain`` turns an answer into rows."""
+def watch(
+    engine: Any, scan: Scan, log: IO[str], stop: Path, drain: Callable[[Any], Any], reopen: Callable[[], None]
+) -> None:
+    """Read by ``scan`` over and over until the file ``stop`` is there; ``drain`` turns an answer into rows.
+
+    After a read that failed ``reopen`` makes a new connection.
+    """
     assert isinstance(engine, CanScan)  # noqa: S101 - the caller asked for the ability
+    failed = False
     while not stop.exists():
         began = time.monotonic_ns()
         try:
+            if failed:
+                reopen()
             rows = drain(engine.scan(scan))
         except Exception as error:  # noqa: BLE001 - whatever a read raises is told, and the next one tries again
+            failed = True
             _say(log, began=began, ended=time.monotonic_ns(), kind=type(error).__name__, message=str(error))
         else:
+            failed = False
             _say(log, began=began, ended=time.monotonic_ns(), rows=rows)
         time.sleep(_NAP_S)
 

@@ -86,6 +86,7 @@ class Worker:
 
     def __init__(self) -> None:
         self._engine: engines.Engine | None = None
+        self._lake: Lake | None = None
         self._writer: loops.Writer | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -117,8 +118,8 @@ class Worker:
 
     def open(self, lake: Mapping[str, Any]) -> dict[str, Any]:
         """Open ``lake`` and tell what the running engine is."""
-        engine = self._made
-        engine.open(lake_from(lake))
+        engine, self._lake = self._made, lake_from(lake)
+        engine.open(self._lake)
         return {"versions": engine.versions(), "settings": engine.settings_used()}
 
     def close(self) -> dict[str, Any]:
@@ -149,12 +150,16 @@ class Worker:
         return self._timed(lambda: self._able(engines.CanScan).scan(wanted), into)
 
     def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
-        """Each of ``scans`` into its file; ``replies`` has what :meth:`scan` would have replied to each."""
-        return {
-            "replies": [
-                self.answer({"op": "scan", "scan": one, "into": to}) for one, to in zip(scans, into, strict=True)
-            ]
-        }
+        """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.
+
+        What a read that failed left of the connection must not answer the next one.
+        """
+        replies: list[dict[str, Any]] = []
+        for one, to in zip(scans, into, strict=True):
+            replies.append(self.answer({"op": "scan", "scan": one, "into": to}))
+            if not replies[-1]["ok"]:
+                break
+        return {"replies": replies}
 
     def operate(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Carry out operations in order (:mod:`lakebench.operations`).
@@ -213,7 +218,8 @@ class Worker:
     def watch(self, scan: Mapping[str, Any], into: str, stop: str) -> dict[str, Any]:
         """Read what ``scan`` asks for again and again until the file ``stop`` is there; rows go to ``into``."""
         with open(into, "a", encoding="utf-8") as log:  # noqa: PTH123 - likewise
-            loops.watch(self._able(engines.CanScan), Scan.from_json(scan), log, Path(stop), _plain_rows)
+            wanted = Scan.from_json(scan)
+            loops.watch(self._able(engines.CanScan), wanted, log, Path(stop), _plain_rows, self._reopen)
         return {}
 
     def create(self, table: str, rows: str) -> dict[str, Any]:
@@ -237,6 +243,10 @@ class Worker:
     def register(self, table: str, metadata_location: str) -> dict[str, Any]:
         """Register ``table`` by its metadata file."""
         return self._done(lambda: self._able(engines.CanRegister).register(table, metadata_location))
+
+    def _reopen(self) -> None:
+        if self._lake is not None:
+            self._made.open(self._lake)
 
     @property
     def _made(self) -> engines.Engine:

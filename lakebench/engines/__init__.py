@@ -35,7 +35,8 @@ class Engine(ABC):
     with the same SQL: a phase that asks many questions asks the other one. ``optional`` ones run only where they are
     named. ``formats`` are the kinds of lake that ``open`` takes; ``partitioned`` says that tables of PostgreSQL are
     read in partitions, as the lake's options say. ``preload`` are modules that its worker imports at its start, while
-    the services still start.
+    the services still start. ``fatal`` are words of its errors after which its process is not used again; after any
+    other failure there is a new connection.
     """
 
     name: ClassVar[str]
@@ -51,6 +52,7 @@ class Engine(ABC):
     optional: ClassVar[bool] = False
     partitioned: ClassVar[bool] = False
     preload: ClassVar[tuple[str, ...]] = ()
+    fatal: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings

@@ -115,7 +115,7 @@ class Story:
 
     def _refuse(self, step: Step, sql: str) -> None:
         try:
-            self._call(step.session, "execute", sql=sql)
+            self._call(step.session, "execute", sql=sql, lasting=True)
         except (EngineCrash, Timeout):
             raise
         except Refused as error:

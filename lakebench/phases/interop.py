@@ -339,9 +339,7 @@ class Written(Block):
         scans = [self._scan(read, made).to_json() for read in reads]
         into = [bench.file(f"{reader}-{number}") for number in range(len(reads))]
         try:
-            replies = bench.call(
-                reader, lake_of(bench, reader), "scans", _limit(bench), scans=scans, into=[str(path) for path in into]
-            )["replies"]
+            replies = bench.scans(reader, lake_of(bench, reader), scans, into, _limit(bench))
         except ServiceLost:
             raise
         except LakebenchError as error:

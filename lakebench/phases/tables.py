@@ -159,7 +159,7 @@ def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, se
             peak, at = 0, lake if seat == seats[0] else replace(lake, name=f"{lake.name}_{seat}")
             for table in own:
                 for file in table.files[already[table.name] :]:
-                    given = {"table": table.name, "files": [str(file)]}
+                    given: dict[str, Any] = {"table": table.name, "files": [str(file)]}
                     peak = max(peak, bench.call(writer, at, "load", _LOAD_LIMIT_S, seat=seat, **given)["peak_bytes"])
                     finished.append(len(finished))
                     done(len(finished))

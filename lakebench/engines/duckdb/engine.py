@@ -70,6 +70,8 @@ class _Connected(Engine, CanQuery, CanScan):
     distribution: ClassVar[str] = "duckdb"
     preload: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     dialect: ClassVar[str] = "duckdb"
+    # After these DuckDB refuses whatever it is asked; a file is opened anew only once every reference to it is gone.
+    fatal: ClassVar[tuple[str, ...]] = ("INTERNAL Error", "FATAL Error", "database has been invalidated")
     requirements: ClassVar[tuple[str, ...]] = (
         "duckdb=={version}",
         *(f"duckdb-extension-{name}=={{version}}" for name in _PACKAGES),

@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from lakebench.engines.duckdb.engine import DuckDB
+from lakebench.errors import Refused
+from lakebench.model import Lake, Scan
 
 
 class Liar(DuckDB):
@@ -118,3 +120,45 @@ class EatsMemory(Liar):
             kept.append(bytearray(os.urandom(1) * (64 << 20)))
             time.sleep(0.02)
         return answer
+
+
+class PoisonsItsSession(DuckDB):
+    """No lie: after an error the session refuses whatever it is asked, until another one is made."""
+
+    name: ClassVar[str] = "poisons-its-session"
+    fatal: ClassVar[tuple[str, ...]] = ()
+
+    _poisoned: bool = False
+
+    def open(self, lake: Lake) -> None:
+        self._poisoned = False
+        super().open(lake)
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        self._fail(sql)
+        return super().query(sql)
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        self._fail(scan.table)
+        return super().scan(scan)
+
+    def execute(self, sql: str) -> None:
+        self._fail(sql)
+        super().execute(sql)
+
+    def _fail(self, asked: str) -> None:
+        if self._poisoned:
+            raise Refused("Current transaction is aborted")
+        if "poison" in asked:
+            self._poisoned = True
+            raise Refused("INTERNAL Error: it poisoned itself")
+
+
+class PoisonsItsProcess(PoisonsItsSession):
+    """Likewise, until there is another process."""
+
+    name: ClassVar[str] = "poisons-its-process"
+    fatal: ClassVar[tuple[str, ...]] = DuckDB.fatal
+
+    def open(self, lake: Lake) -> None:
+        DuckDB.open(self, lake)
