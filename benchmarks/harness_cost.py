@@ -15,16 +15,18 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from lakebench.bench import Bench
 from lakebench.config import Settings
+from lakebench.datasets import tpch
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES
 from lakebench.model import EngineRef, Lake
-from lakebench.phases.tables import load_tpch
+from lakebench.phases.tables import load, tpch_data
 from lakebench.progress import Terminal
 from lakebench.services import Services, lakes
 from lakebench.statistics import median, paired_ratio
@@ -48,7 +50,7 @@ class Plain:
         self._process = guard.spawn(
             [sys.executable, str(PLAIN)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=sys.stderr.buffer
         )
-        store, catalog = lake.store, lake.catalog
+        store, catalog = lake.objects, lake.catalog
         self._ask(
             {
                 "endpoint": store.endpoint.partition("://")[2],
@@ -89,6 +91,12 @@ def pairs(count: int, first: Callable[[], int], second: Callable[[], int]) -> tu
     return ones, others
 
 
+def through(bench: Bench, lake: Lake, sql: str) -> int:
+    """Nanoseconds of ``sql`` by the harness's worker, as a sample has them."""
+    into = str(bench.file("cost"))
+    return int(bench.call(DUCKDB, lake, "query", sql=sql, into=into)["ns"])
+
+
 def main() -> None:
     """Print one JSON object a query."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -112,16 +120,11 @@ def main() -> None:
             foundation=("object-store", "nessie"),
         )
         lake = lakes.nessie_lake(services)
-        load_tpch(bench, lake)
+        load(bench, lake, tpch.workload(tpch_data(bench)))
         used = bench.remote(DUCKDB, lake).settings
         plain = Plain(guard, lake, {name: used[name] for name in ("threads", "memory_limit", "temp_directory")})
         for name, sql in QUERIES.items():
-            into = str(bench.file("cost"))
-            harness, script = pairs(
-                given.pairs,
-                lambda sql=sql, into=into: bench.call(DUCKDB, lake, "query", sql=sql, into=into)["ns"],
-                lambda sql=sql: plain.time(sql),
-            )
+            harness, script = pairs(given.pairs, partial(through, bench, lake, sql), partial(plain.time, sql))
             ratio = paired_ratio(script, harness, seed=1)
             told = {
                 "query": name,

@@ -1,11 +1,12 @@
 """Make ``lakebench/artifacts.lock`` again: versions stand here, SHA-256 and size there. For maintainers.
 
 Classpaths are resolved by jgo, files are downloaded into the usual local Maven repository and hashed as they are: read
-the change of the lock file before it is committed.
+the change of the lock file before it is committed. Names of groups make only these again, and leave the others alone.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import json
 import subprocess
@@ -118,15 +119,30 @@ def hashes(requirement: str) -> list[str]:
 
 def main() -> None:
     """Write the lock."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join((*SINGLE, *CLASSPATHS, "python")))
+    arguments.add_argument("--lock", type=Path, default=LOCK)
+    given = arguments.parse_args()
+    known = {*SINGLE, *CLASSPATHS, "python"}
+    if unknown := set(given.groups) - known:
+        arguments.error(f"no such group: {', '.join(sorted(unknown))}")
+    wanted = set(given.groups) or known
+    kept = json.loads(given.lock.read_text(encoding="utf-8")) if wanted != known else {"maven": {}, "python": {}}
+    maven = {**kept["maven"], **_maven(wanted)}
+    lock = {
+        "maven": dict(sorted(maven.items())),
+        "python": {one: hashes(one) for one in PYTHON} if "python" in wanted else kept["python"],
+    }
+    given.lock.write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
+
+
+def _maven(wanted: set[str]) -> dict[str, list[dict[str, Any]]]:
+    """The entries of those groups among ``wanted`` whose artifacts are Maven's."""
     settings = GlobalSettings.load()
     context = MavenContext(repo_cache=settings.repo_cache, remote_repos=settings.repositories or None, timeout=60)
-    groups = {name: [artifact(context, one) for one in listed] for name, listed in SINGLE.items()}
-    groups |= {name: classpath(context, listed) for name, listed in CLASSPATHS.items()}
-    lock = {
-        "maven": {name: [entry(one) for one in listed] for name, listed in sorted(groups.items())},
-        "python": {requirement: hashes(requirement) for requirement in PYTHON},
-    }
-    LOCK.write_text(json.dumps(lock, indent=1) + "\n", encoding="utf-8")
+    groups = {name: [artifact(context, one) for one in listed] for name, listed in SINGLE.items() if name in wanted}
+    groups |= {name: classpath(context, listed) for name, listed in CLASSPATHS.items() if name in wanted}
+    return {name: [entry(one) for one in listed] for name, listed in groups.items()}
 
 
 if __name__ == "__main__":
