@@ -19,6 +19,7 @@ from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, Out
 from lakebench.guard import Guard
 from lakebench.measure import Profile
 from lakebench.model import EngineRef, EngineSettings, Lake, Outcome, Selection
+from lakebench.past import Past
 from lakebench.progress import Progress
 from lakebench.remote import Remote, error_from
 from lakebench.services import Services
@@ -41,6 +42,7 @@ class Bench:
     ``refs`` are the engines of the run in the order the user named them; ``foundation`` names the services that every
     case stands on (object store, catalog); ``writer`` writes the dataset, and is empty where there is none. ``data`` is
     a folder that outlives a killed run, for what ``--resume`` goes on with; ``base`` the settings to compare against.
+    ``past`` is what the run has on record, of whichever process of it: nothing else tells what became of another case.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class Bench:
         baseline: Baseline = _NOTHING,
         data: Path | None = None,
         base: Settings | None = None,
+        past: Past | None = None,
     ) -> None:
         self.settings, self.guard, self.services, self.progress = settings, guard, services, progress
         self.refs, self.writer, self.profile, self.seed, self.foundation = refs, writer, profile, seed, foundation
         self.selection, self.baseline = selection, baseline
         self.data, self.base = data or guard.folder, base or settings
+        self.past = past or Past()
         self.checker = Checker(guard)
         self.witness = Witness(guard, guard.folder / "witness", _WITNESS_BYTES, settings.engine("duckdb").threads)
         self.opened: dict[EngineRef, Remote] = {}
@@ -301,8 +305,8 @@ class Bench:
         return counters(self.services.endpoint(store)) if store else {}
 
     def versions(self, ref: EngineRef) -> Mapping[str, str]:
-        """What the running engine said of itself; empty before it was open."""
-        return self.opened[ref].versions if ref in self.opened else {}
+        """What the engine said of itself, now or in an earlier process of this run; empty before it was open."""
+        return self.opened[ref].versions if ref in self.opened else self.past.versions(str(ref))
 
     def preload(self) -> None:
         """Start the workers, which import their engines' packages while the services start.

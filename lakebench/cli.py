@@ -573,7 +573,10 @@ def accept(
 
     folder = _folder(_settings(output=output), run_)
     path = file or Path(accepted.FILE)
-    counts = accepted.accept(records.read(folder), reason, path)
+    run = records.read(folder)
+    if run.running is not None:
+        _ERRORS.print(f"{folder.name} is still running in process {run.running}: what is finished so far is accepted")
+    counts = accepted.accept(run, reason, path)
     told = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
         print(json.dumps({"file": str(path), "new": counts.new, "changed": counts.changed, "outcomes": told}))  # noqa: T201 - output for programs

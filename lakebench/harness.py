@@ -22,9 +22,11 @@ from lakebench.errors import EngineUnavailable, HarnessFault, LakebenchError, Se
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
 from lakebench.model import EngineRef, ExitCode, Record, Selection
+from lakebench.past import Past
 from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
-from lakebench.records import FILE, End, EngineFacts, Header, Resume, Writer, read
+from lakebench.records import FILE, End, EngineFacts, Header, Resume, Run, Writer, read
+from lakebench.running import alone, at_it
 from lakebench.services import Services
 from lakebench.trace import FILE as TRACE
 from lakebench.trace import MemoryTrace
@@ -104,13 +106,11 @@ def again(run: Path, settings: Settings) -> Request:
     """The request of an earlier run, from its records.
 
     Raises:
-        UsageError: there is no such run, it is complete, or its records are damaged.
+        UsageError: there is no such run, it is complete or still running, or its records are damaged.
     """
-    earlier = read(run)
-    if earlier.complete:
-        raise UsageError(
-            f"{run.name} is complete: lakebench report {run.name} shows it, lakebench run starts a new one"
-        )
+    earlier = _unfinished(run)
+    if earlier.running is not None:
+        raise at_it(run, earlier.running)
     told = earlier.header.settings
     profile = PROFILES[told["profile"]]
     return Request(
@@ -130,6 +130,15 @@ def again(run: Path, settings: Settings) -> Request:
     )
 
 
+def _unfinished(run: Path) -> Run:
+    earlier = read(run)
+    if earlier.complete:
+        raise UsageError(
+            f"{run.name} is complete: lakebench report {run.name} shows it, lakebench run starts a new one"
+        )
+    return earlier
+
+
 def _tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
@@ -147,14 +156,16 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
     however it returns; what was loaded stays for another try, until a run is complete.
 
     Raises:
-        UsageError: the folder cannot be written, or its records are damaged.
+        UsageError: the folder cannot be written, another process is at this run, or its records are damaged.
         KeyboardInterrupt: from the terminal; the records say that the run was interrupted.
     """
     # What is accepted is of the usual catalog: another one has outcomes of its own.
     baseline = accepted.load() if request.selection.catalog == Selection().catalog else accepted.Baseline()
-    done = read(folder).cases if resumed else ()
     began = time.monotonic()
-    with Writer(folder / FILE) as writer, Guard("run") as guard:
+    with alone(folder), Writer(folder / FILE) as writer, Guard("run") as guard:
+        earlier = _unfinished(folder) if resumed else None
+        past = Past(earlier)
+        done = [one for one in earlier.cases if past.case(one.case)] if earlier else []
         writer.write(Resume(_now()) if resumed else _header(request, folder))
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
         try:
@@ -162,7 +173,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
                 _check_room(request, progress)
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
-            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder)]
+            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder, past)]
             code = accepted.exit_code(cases, baseline)
             if code is ExitCode.OK and request.selection.against and comparison.within(read(folder)).worse:
                 code = ExitCode.WORSE
@@ -202,6 +213,7 @@ def _cases(
     done: Iterable[Record],
     baseline: accepted.Baseline,
     folder: Path,
+    past: Past,
 ) -> list[Record]:
     """Run what is not in ``done``; the new records."""
     wanted = [phases.find(name) for name in request.phases]
@@ -221,14 +233,15 @@ def _cases(
         baseline=baseline,
         data=(folder / LAKE).absolute(),
         base=request.base,
+        past=past,
     )
     with bench, MemoryTrace(folder / TRACE, bench.processes):
         bench.preload()
         _start(services, bench, request, foundation, writer)
         new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
         for ref in request.refs:
-            if ref in bench.opened or not done:  # an engine that had nothing left to do has its line already
-                writer.write(_engine(bench, ref, new))
+            if ref in bench.opened or not past.versions(str(ref)):  # an engine that had nothing left to do has its line
+                writer.write(_engine(bench, ref, [*done, *new]))
     for phase in wanted:
         for claim in phase.reproduced([*done, *new], f"{request.profile.scale_factor:f}"):
             writer.write(claim)
@@ -279,14 +292,19 @@ def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]
     blocks = list(phase.plan(bench))
     total = sum(len(block.cases) for block in blocks)
     new: list[Record] = []
+    seen = set(bench.opened)
     with bench.progress.count(f"{phase.name}: {total} cases", total) as advance:
         for block in blocks:
             todo = frozenset(case.id for case in block.cases) - finished
             for record in block.run(bench, todo) if todo else ():
                 writer.write(record)
+                bench.past.add(record)
                 new.append(record)
             if missing := todo - {record.case for record in new}:
                 raise HarnessFault(f"no record came of {', '.join(sorted(missing))}")
+            for ref in [one for one in bench.refs if one in bench.opened and one not in seen]:
+                writer.write(_engine(bench, ref, new))  # a run that is killed has told of its engines
+                seen.add(ref)
             finished |= {case.id for case in block.cases}
             advance(sum(case.id in finished for block in blocks for case in block.cases))
     return new

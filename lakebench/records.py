@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from lakebench import running
 from lakebench.errors import UsageError
 from lakebench.model import Record
 
@@ -184,7 +185,10 @@ _KIND_OF = {made: kind for kind, made in KINDS.items()}
 
 @dataclass(frozen=True)
 class Run:
-    """All that a run's file says. Of two lines about the same thing (a resumed run) the later one stands here."""
+    """All that a run's file says. Of two lines about the same thing (a resumed run) the later one stands here.
+
+    ``running`` is the process that is at the run now, ``None`` where there is none.
+    """
 
     path: Path
     header: Header
@@ -196,6 +200,7 @@ class Run:
     features: tuple[FeatureFacts, ...] = ()
     resumes: tuple[Resume, ...] = ()
     end: End | None = None
+    running: int | None = None
 
     @property
     def complete(self) -> bool:
@@ -383,6 +388,7 @@ def _assemble(file: Path, lines: list[Line]) -> Run:
         features=_latest(lines, FeatureFacts, "feature"),
         resumes=tuple(line for line in lines if isinstance(line, Resume)),
         end=end,
+        running=running.process(file.parent),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.model import Outcome, Record
+from lakebench.records import Run
 
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"
@@ -113,6 +114,16 @@ def label(outcome: Outcome) -> str:
 def failed(record: Record) -> bool:
     """Whether the case failed; one that did not run has not."""
     return record.outcome.mark == "FAIL"
+
+
+def unfinished(run: Run) -> str:
+    """What stands behind the verdict of a run that has no end yet; nothing where it is complete."""
+    if run.complete:
+        return ""
+    if run.running is not None:
+        return f". STILL RUNNING in process {run.running}: this is what is finished so far"
+    why = f" ({run.end.reason})" if run.end and run.end.reason else ""
+    return f". INTERRUPTED{why}: lakebench run --resume {run.header.run} goes on"
 
 
 def not_had(reason: str) -> str:

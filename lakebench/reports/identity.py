@@ -7,7 +7,20 @@ from collections.abc import Sequence
 
 from lakebench import statistics
 from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
-from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size
+from lakebench.reports.content import (
+    Cell,
+    Paragraph,
+    Part,
+    Table,
+    cells,
+    facts,
+    memory,
+    not_had,
+    seconds,
+    show,
+    size,
+    unfinished,
+)
 
 _DERIVED = {
     "tpch": "Derived from TPC-H, not comparable to published TPC-H results",
@@ -196,7 +209,5 @@ def verdict(run: Run) -> tuple[str, bool]:
         text = f"PASS: all {ran} cases that ran passed"
     if absent:
         text += f"; {absent} did not run here (UNAVAILABLE)"
-    if not run.complete:
-        why = f" ({run.end.reason})" if run.end and run.end.reason else ""
-        text += f". INTERRUPTED{why}: lakebench run --resume {run.header.run} goes on"
+    text += unfinished(run)
     return text, bool(ran) and known == sum(failures.values()) and run.complete

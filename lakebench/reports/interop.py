@@ -13,7 +13,7 @@ from urllib.parse import quote
 from lakebench.model import Outcome, Record
 from lakebench.records import FeatureFacts, Run
 from lakebench.reports import html, matrix
-from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
+from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark, unfinished
 
 PAGE = "interop.html"
 LETTERS = {
@@ -225,8 +225,7 @@ def verdict(run: Run) -> tuple[str, str]:
     )
     if worse:
         text += f"; {_count(worse, 'outcome')} worse than accepted"
-    if not run.complete:
-        text += f". INTERRUPTED: lakebench run --resume {run.header.run} goes on"
+    text += unfinished(run)
     if worse or not run.complete or not ran or not all(one.known for one in found.wrong):
         return text, "bad"
     return text, "good" if all(one.known for one in found.broken) else "fair"
