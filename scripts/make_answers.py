@@ -6,8 +6,8 @@ draws addresses and comments differently and all else alike. So in Q2, Q10, Q15 
 tpchgen-cli's rows by the name that stands beside them, and Q13, which counts comments, has ``sqlite`` as its second
 source. Both sources must agree under the queries' rules; where they do not, nothing is written.
 
-Run it as ``python scripts/make_answers.py``; it takes a minute or two and 4 GB of disk. ``--sf 0.01 --into FOLDER`` makes
-those of one scale factor in a folder of their own, to compare.
+Run it as ``python scripts/make_answers.py``; it takes a minute or two and 4 GB of disk. ``--sf 0.01 --into FOLDER``
+makes those of one scale factor in a folder of their own, to compare.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Phase 1: what its cases say of the claims of the field reports."""
+"""Phase 1: what its cases say of the field reports."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lakebench.model import Outcome, Record
+from lakebench.phases.field_reports import Said, texts_of
 from lakebench.records import Claim
 
 _C1 = "create-insert-read"
@@ -14,11 +15,11 @@ _C31 = {
     "introspection": ("introspection", "change-feed"),
     "maintenance": ("expire", "merge-adjacent"),
 }
-_DID_NOT_RUN = "could not run here"
+_C2_ERROR = "undefined symbol: PQconnectdb"
 
 
 def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
-    """Claims C1, C2, C3 and C31."""
+    """C1, C2, C3 and C31."""
     yield _alone(cases)
     yield _pg_duckdb(cases)
     yield _others(cases)
@@ -40,14 +41,14 @@ def _outcomes(cases: Sequence[Record]) -> str:
 
 
 def _ran(cases: Sequence[Record]) -> list[Record]:
-    return [one for one in cases if one.outcome is not Outcome.UNAVAILABLE]
+    return [one for one in cases if one.outcome.ran]
 
 
 def _all_pass(cases: Sequence[Record]) -> str:
-    """The verdict where passing is what is claimed."""
+    """The verdict where passing is what is reported."""
     if not _ran(cases):
-        return _DID_NOT_RUN
-    return "reproduced" if {one.outcome for one in _ran(cases)} == {Outcome.PASS} else "not reproduced"
+        return Said.COULD_NOT_RUN
+    return Said.REPRODUCED if {one.outcome for one in _ran(cases)} == {Outcome.PASS} else Said.NOT_REPRODUCED
 
 
 def _alone(cases: Sequence[Record]) -> Claim:
@@ -64,24 +65,29 @@ def _alone(cases: Sequence[Record]) -> Claim:
 
 
 def _pg_duckdb(cases: Sequence[Record]) -> Claim:
-    """C2: pg_duckdb attaches a DuckLake with its catalog in PostgreSQL."""
+    """C2: pg_duckdb attaches a DuckLake with its catalog in PostgreSQL, and the process dies of a missing symbol."""
     asked = _of(cases, "read/", "/attached/pg_duckdb")
     ran = _ran(asked)
-    verdict, detail = _DID_NOT_RUN, asked[0].reason if asked else "pg_duckdb was not asked"
-    if ran and all("libpq" in one.reason for one in ran):
-        verdict, detail = "reproduced", ran[0].reason
-    elif ran:
-        verdict = "out of date" if any(one.outcome is Outcome.PASS for one in ran) else "not reproduced"
-        detail = f"with {', '.join(f'{name} {version}' for name, version in ran[0].versions.items())}"
+    verdict, detail = Said.COULD_NOT_RUN, asked[0].reason if asked else "pg_duckdb was not asked"
+    if ran:
+        passed = [one for one in ran if one.outcome is Outcome.PASS]
+        verdict = Said.OUT_OF_DATE if passed else _by_text(ran)
+        versions = ", ".join(f"{name} {version}" for name, version in ran[0].versions.items())
+        detail = f"{'attached' if passed else ran[0].reason}, with {versions or 'a version that it did not tell'}"
     return Claim(
         claim="C2",
-        statement="pg_duckdb attaching DuckLake with a PostgreSQL catalog fails: libpq symbol collision",
-        theirs={"pg_duckdb": "libpq is incorrectly linked to backend functions"},
+        statement="pg_duckdb attaching DuckLake with a PostgreSQL catalog fails: libpq symbol collision (PQconnectdb)",
+        theirs={"pg_duckdb": f"symbol lookup error: … pg_duckdb.so: {_C2_ERROR}"},
         ours={"pg_duckdb": _outcomes(asked)},
         verdict=verdict,
-        detail=f"{detail}. Not of this run, measured in November 2026 with servers that have it: 1.1.1 (DuckDB 1.4.3) "
-        "ends in that error; main (DuckDB 1.5.4) attaches it, so 'cannot be fixed' is out of date",
+        detail=detail,
     )
+
+
+def _by_text(failed: Sequence[Record]) -> Said:
+    """It fails, as they say; of the same fault only where the error is theirs, word for word."""
+    theirs = all(_C2_ERROR in texts_of(one.evidence, one.reason) for one in failed)
+    return Said.REPRODUCED if theirs else Said.DIRECTION_ONLY
 
 
 def _others(cases: Sequence[Record]) -> Claim:
@@ -90,14 +96,14 @@ def _others(cases: Sequence[Record]) -> Claim:
     by_jdbc = {one.case.split("/")[2]: one for one in _of(cases, "read/", "/jdbc/spark")}
     right = [state for state, one in by_jdbc.items() if one.outcome is Outcome.PASS]
     wrong = [state for state, one in by_jdbc.items() if one.outcome is Outcome.WRONG]
-    verdict = _DID_NOT_RUN
+    verdict = Said.COULD_NOT_RUN
     if _ran(trino) and _ran(spark) and _ran(list(by_jdbc.values())):
         none = {one.outcome for one in [*trino, *spark]} == {Outcome.REFUSED}
-        verdict = "reproduced" if none and right and len(right) < len(by_jdbc) else "not reproduced"
+        verdict = Said.REPRODUCED if none and right and len(right) < len(by_jdbc) else Said.NOT_REPRODUCED
     return Claim(
         claim="C3",
         statement="Trino cannot read DuckLake; Spark only in a limited way (JDBC to the catalog, Parquet files)",
-        theirs={"Trino": "no", "Spark": "limited"},
+        theirs={"Trino": "cannot read it", "Spark": "Limited"},
         ours={
             "Trino's connector": _outcomes(trino),
             "Trino, files imported into Iceberg": _outcomes(_of(cases, "read/", "/imported/trino")),
@@ -115,7 +121,9 @@ def _history(cases: Sequence[Record]) -> Claim:
     asked = {what: _feature(cases, *ids) for what, ids in _C31.items()}
     return Claim(
         claim="C31",
-        statement="Time travel by snapshot and timestamp, catalog introspection and maintenance functions",
+        statement="Time travel by snapshot and timestamp; catalog introspection (ducklake_snapshots, "
+        "ducklake_table_info, ducklake_table_changes); maintenance (expire_snapshots, cleanup_old_files, "
+        "merge_adjacent_files)",
         theirs=dict.fromkeys(_C31, "works"),
         ours={what: _outcomes(found) for what, found in asked.items()},
         verdict=_all_pass([one for found in asked.values() for one in found]),

@@ -17,6 +17,7 @@ from lakebench.engines import CanQuery
 from lakebench.errors import EngineUnavailable
 from lakebench.measure import Profile, Protocol
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Selection, TableFormat
+from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc_checks import HEAP, SERVER, checks
 from lakebench.phases.nodes import WISE, nodes
 from lakebench.phases.queries import Contender, Place, Queries
@@ -177,14 +178,16 @@ def _protocol(profile: Profile) -> Protocol:
     return replace(told, cold=0, samples=min(told.samples, _SAMPLES), block=min(told.block, _SAMPLES))
 
 
-# What the cases say of claims C4 and C5
+# What the cases say of the field reports C4 and C5
 
 
 def _in_parallel(cases: Sequence[Record]) -> Claim:
     """C4: partitioned, in parallel, right."""
     told = {case.engine: case for case in cases if case.case.startswith("phase2/parallel/")}
-    reads = [case for case in cases if case.case.startswith("phase2/read-") and case.engine in told]
-    ran = {name: case for name, case in told.items() if case.outcome is not Outcome.UNAVAILABLE}
+    reads = [
+        case for case in cases if case.case.startswith("phase2/read-") and case.engine in told and case.outcome.ran
+    ]
+    ran = {name: case for name, case in told.items() if case.outcome.ran}
     ours: dict[str, float | str] = {
         f"{name}, sessions of PostgreSQL": f"{len(case.evidence.get('backends', ()))}, "
         f"{case.evidence.get('at_once', 'none')} at once"
@@ -199,7 +202,7 @@ def _in_parallel(cases: Sequence[Record]) -> Claim:
         statement="PySpark reads PostgreSQL tables over JDBC, partitioned, in parallel: works",
         theirs={"result": "works"},
         ours=ours or {"reads": "not had: no engine of this run reads in partitions"},
-        verdict="could not run here" if not ran else "reproduced" if works else "not reproduced",
+        verdict=Said.COULD_NOT_RUN if not ran else Said.REPRODUCED if works else Said.NOT_REPRODUCED,
         detail=_moved(cases) if ran else "",
     )
 
@@ -221,10 +224,10 @@ def _union(cases: Sequence[Record]) -> Claim:
     ours |= {case.row: _how(case) for case in told if "at_once" in case.evidence}
     computes = any(case.evidence["pushed"] for case in plans)
     if not plans:
-        verdict = "could not run here"
+        verdict = Said.COULD_NOT_RUN
         ours = {"plan": "not had: no PostgreSQL here with the extension pgspider_ext"}
     else:
-        verdict = "reproduced" if appended == len(plans) and not computes else "not reproduced"
+        verdict = Said.REPRODUCED if appended == len(plans) and not computes else Said.NOT_REPRODUCED
     halves = "The union holds; that nodes only send rows does not, where partitionwise aggregates are on. "
     return Claim(
         claim="C5",

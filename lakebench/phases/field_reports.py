@@ -1,0 +1,55 @@
+"""What a run says of a field report: the verdicts, and the one rule that ratios are judged by."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+FACTOR = 2.0
+"""How far a ratio of ours may be from theirs, either way, and still count as theirs."""
+
+
+class Said(enum.StrEnum):
+    """The verdict on a field report, in ascending order of what holds."""
+
+    COULD_NOT_RUN = "could not run here"
+    NOT_REPRODUCED = "not reproduced"
+    OUT_OF_DATE = "out of date"
+    DIRECTION_ONLY = "direction only"
+    REPRODUCED = "reproduced"
+
+
+def of_ratio(theirs: float | tuple[float, float], ours: float) -> Said:
+    """A ratio of ours against theirs, which may be a range.
+
+    The direction holds where both are on one side of 1; the ratio, where ours is within a factor of :data:`FACTOR`.
+    """
+    low, high = theirs if isinstance(theirs, tuple) else (theirs, theirs)
+    if (low > 1) is not (ours > 1) or (low < 1) is not (ours < 1):
+        return Said.NOT_REPRODUCED
+    return Said.REPRODUCED if low / FACTOR <= ours <= high * FACTOR else Said.DIRECTION_ONLY
+
+
+def of_all(verdicts: Iterable[Said]) -> Said:
+    """The verdict on a report that says several things: that on the one that holds least."""
+    order = list(Said)
+    return min(verdicts, key=order.index, default=Said.COULD_NOT_RUN)
+
+
+def of_any(verdicts: Iterable[Said]) -> Said:
+    """The verdict on a report that does not say by which engine: that on the one that it holds most of."""
+    order = list(Said)
+    return max(verdicts, key=order.index, default=Said.COULD_NOT_RUN)
+
+
+def of_times(theirs: Mapping[str, float], ours: Mapping[str, float]) -> Said:
+    """Times of the same things, in one unit a side: each against each, by their ratio."""
+    names = list(theirs)
+    pairs = [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
+    return of_all(of_ratio(theirs[one] / theirs[other], ours[one] / ours[other]) for one, other in pairs)
+
+
+def texts_of(evidence: Mapping[str, Any], reason: str) -> str:
+    """All that an engine or its server said where a case failed, to look for an error text of theirs in it."""
+    return "\n".join([reason, *(str(evidence[key]) for key in ("error", "said", "log") if key in evidence)])

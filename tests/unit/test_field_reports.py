@@ -1,0 +1,167 @@
+"""Verdicts on field reports: the ratio rule, and which error text is theirs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+
+from lakebench.model import Outcome, Record, Sample
+from lakebench.phases import find
+from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio, of_times
+from lakebench.records import Claim, schema
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "said"),
+    [
+        (650, 650, Said.REPRODUCED),
+        (650, 326, Said.REPRODUCED),
+        (650, 1299, Said.REPRODUCED),
+        (650, 7, Said.DIRECTION_ONLY),
+        (650, 1301, Said.DIRECTION_ONLY),
+        (650, 0.9, Said.NOT_REPRODUCED),
+        (650, 1, Said.NOT_REPRODUCED),
+        (0.64, 0.48, Said.REPRODUCED),
+        (0.64, 0.1, Said.DIRECTION_ONLY),
+        (0.64, 1.2, Said.NOT_REPRODUCED),
+        ((1.05, 1.10), 2.0, Said.REPRODUCED),
+        ((1.05, 1.10), 11, Said.DIRECTION_ONLY),
+        ((1.05, 1.10), 0.99, Said.NOT_REPRODUCED),
+    ],
+)
+def test_a_ratio_needs_its_direction_and_a_factor_of_two(
+    theirs: float | tuple[float, float], ours: float, said: Said
+) -> None:
+    assert of_ratio(theirs, ours) is said
+
+
+def test_a_report_of_several_things_holds_as_the_least_of_them() -> None:
+    assert of_all([Said.REPRODUCED, Said.DIRECTION_ONLY]) is Said.DIRECTION_ONLY
+    assert of_any([Said.REPRODUCED, Said.DIRECTION_ONLY]) is Said.REPRODUCED
+    assert of_all([]) is of_any([]) is Said.COULD_NOT_RUN
+    assert of_times({"a": 1, "b": 4}, {"a": 20, "b": 90}) is Said.REPRODUCED
+    assert of_times({"a": 1, "b": 4, "c": 5}, {"a": 1, "b": 3, "c": 30}) is Said.DIRECTION_ONLY
+    assert of_times({"a": 1, "b": 4}, {"a": 4, "b": 1}) is Said.NOT_REPRODUCED
+
+
+def case(name: str, outcome: Outcome = Outcome.PASS, reason: str = "", **given: Any) -> Record:
+    return Record(name, name.partition("/")[0], "", name.rpartition("/")[2], outcome, reason, **given)
+
+
+def timed(kind: str, seconds: float) -> Sample:
+    return Sample(kind, int(seconds * 1e9), 0, 0, 0, 1, 1)
+
+
+def claims(phase: str, cases: list[Record], scale_factor: str = "1") -> dict[str, Claim]:
+    return {claim.claim: claim for claim in find(phase).reproduced(cases, scale_factor)}
+
+
+THEIR_ERROR = "postgres: symbol lookup error: /usr/lib/pg_duckdb.so: undefined symbol: PQconnectdb"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "log", "said"),
+    [
+        (Outcome.CRASH, THEIR_ERROR, "", Said.REPRODUCED),
+        (Outcome.CRASH, "postgres-duckdb, the server of pg_duckdb, died", THEIR_ERROR, Said.REPRODUCED),
+        (Outcome.REFUSED, "libpq is incorrectly linked to backend functions", "", Said.DIRECTION_ONLY),
+        (Outcome.PASS, "", "", Said.OUT_OF_DATE),
+        (Outcome.UNAVAILABLE, "no pg_duckdb here", "", Said.COULD_NOT_RUN),
+        (Outcome.HARNESS_FAULT, "KeyError", "", Said.COULD_NOT_RUN),
+    ],
+)
+def test_c2_is_reproduced_by_their_error_text_alone(outcome: Outcome, reason: str, log: str, said: Said) -> None:
+    asked = case("phase1/read/inserted/attached/pg_duckdb", outcome, reason, evidence={"log": log} if log else {})
+    claim = claims("phase1", [asked])["C2"]
+    assert claim.verdict == said
+    assert "libpq" not in str(claim.theirs)
+    assert "undefined symbol: PQconnectdb" in str(claim.theirs)
+
+
+def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
+    """Q1 by DuckDB in 10 ms on local disk, and at GCS."""
+    times = {"local": (10.0, 10.0), "gcs": (cold_ms, warm_ms)}
+    return [
+        case(
+            f"phase3/{storage}/iceberg/q01/duckdb",
+            samples=(timed("cold", cold / 1e3), timed("warm", warm / 1e3)),
+            row="Q01",
+        )
+        for storage, (cold, warm) in times.items()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("cold_ms", "warm_ms", "said"),
+    [
+        (5000, 26, Said.REPRODUCED),
+        (70, 26, Said.DIRECTION_ONLY),  # 7 times, where they say 650
+        (5000, 60, Said.DIRECTION_ONLY),
+        (30, 26, Said.NOT_REPRODUCED),
+        (5000, 9, Said.NOT_REPRODUCED),
+    ],
+)
+def test_c7_at_seven_times_is_not_reproduced(cold_ms: float, warm_ms: float, said: Said) -> None:
+    assert claims("phase3", ran_at(cold_ms, warm_ms))["C7"].verdict == said
+
+
+def test_c6_is_of_cases_that_ran_at_scale_factor_100() -> None:
+    def asked(last: Outcome) -> list[Record]:
+        outcomes = [*[Outcome.PASS] * 21, last]
+        return [case(f"phase3/s3/iceberg/q{n:02}/trino", one) for n, one in enumerate(outcomes, 1)]
+
+    assert claims("phase3", asked(Outcome.PASS), "100")["C6"].verdict == Said.REPRODUCED
+    assert claims("phase3", asked(Outcome.WRONG), "100")["C6"].verdict == Said.NOT_REPRODUCED
+    assert claims("phase3", asked(Outcome.HARNESS_FAULT), "100")["C6"].verdict == Said.COULD_NOT_RUN
+    assert claims("phase3", asked(Outcome.PASS), "1")["C6"].verdict == Said.COULD_NOT_RUN
+
+
+def test_c8_needs_the_ratios_of_all_three() -> None:
+    def asked(duckdb: float, trino: float, spark: float) -> Claim:
+        times = {"pg_duckdb": duckdb, "trino": trino, "spark-jdbc": spark}
+        return claims(
+            "phase4",
+            [case(f"phase4/q01/{name}", samples=(timed("warm", one),), row="Q1") for name, one in times.items()],
+        )["C8"]
+
+    assert asked(0.2, 1.2, 6).verdict == Said.REPRODUCED
+    assert asked(0.2, 0.3, 0.4).verdict == Said.DIRECTION_ONLY
+    assert asked(0.4, 0.3, 0.5).verdict == Said.NOT_REPRODUCED
+    assert asked(0.2, 1.2, 6).theirs == {"pg_duckdb": "0.37 s", "trino": "2.36 s", "spark-jdbc": "10.8 s"}
+
+
+def appends(store: str, writers: int, **told: Any) -> Record:
+    return case(f"phase9/insert/{store}/{writers}/duckdb", evidence={"concurrency": told})
+
+
+def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:
+    lock = 'Could not set lock on file "x": Conflicting lock is held in python (PID 1)'
+    told = claims(
+        "phase9",
+        [
+            appends("duckdb-file_kept", 3, errors={lock: 67}),
+            appends("ducklake-postgres_kept", 3, errors={}, operations_per_s=100),
+            appends("duckdb-file_task", 3, operations_per_s=48),
+            appends("duckdb-file_task", 1, median_ms=10),
+            appends("ducklake-postgres_task", 1, median_ms=280),
+            appends("duckdb-file_kept", 1, median_ms=1),
+            appends("ducklake-postgres_kept", 1, median_ms=1.08),
+        ],
+    )
+    assert {name: claim.verdict for name, claim in told.items()} == {
+        "C28": Said.REPRODUCED,
+        "C29": Said.REPRODUCED,
+        "C30": Said.DIRECTION_ONLY,
+    }
+    assert told["C28"].theirs["duckdb file"] == "Conflicting lock is held"
+    assert told["C29"].theirs == {"duckdb": "440 ms an operation", "ducklake pooled": "280 ms an operation"}
+    assert told["C30"].theirs == {"one worker": "5 to 10 % slower"}
+
+
+def test_the_schema_has_each_verdict() -> None:
+    enum = schema()["$defs"]["claim"]["properties"]["verdict"]["enum"]
+    assert set(enum) == {str(one) for one in Said}
+    assert json.dumps(asdict(Claim("C1", "", Said.REPRODUCED)))
