@@ -166,6 +166,8 @@ def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | N
 
 def is_accepted(case: Record, baseline: Baseline) -> bool:
     """Whether ``case`` passed, did not run here, or failed no worse than it is known to."""
+    if case.outcome is Outcome.HARNESS_FAULT:  # it says nothing of the case
+        return False
     if case.outcome in {Outcome.PASS, Outcome.UNAVAILABLE} or claims.accepted_as(case.case, case.outcome):
         return True
     entry = baseline.of(case.case)
@@ -187,6 +189,8 @@ def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
 def exit_code(cases: Iterable[Record], baseline: Baseline) -> ExitCode:
     """What the outcomes of a run make of its exit code."""
     told = list(cases)
+    if any(case.outcome is Outcome.HARNESS_FAULT for case in told):
+        return ExitCode.HARNESS_FAULT
     unexpected = [case for case in told if not is_accepted(case, baseline)]
     if any(case.outcome is Outcome.WRONG for case in unexpected):
         return ExitCode.WRONG_ANSWER
@@ -207,7 +211,7 @@ def changes(cases: Iterable[Record], baseline: Baseline, scope: Callable[[str], 
     reason, and new where it runs now. A failure that ``claims.toml`` accepts is not worse.
     """
     told = {case.case: case for case in cases}
-    ran = [case for case in told.values() if case.outcome is not Outcome.UNAVAILABLE]
+    ran = [case for case in told.values() if case.outcome.ran]
     both = [(case, entry) for case in ran if (entry := _ran(baseline.of(case.case)))]
     differ = [(case, entry) for case, entry in both if case.outcome is not entry.outcome]
     return Changes(
@@ -247,7 +251,7 @@ def _gone(told: Mapping[str, Record], baseline: Baseline, scope: Callable[[str],
             continue
         if record is None and scope(case):
             yield Change(case, entry.outcome, None, "no case of this run is called so")
-        elif record is not None and record.outcome is Outcome.UNAVAILABLE:
+        elif record is not None and not record.outcome.ran:
             yield Change(case, entry.outcome, record.outcome, record.reason)
 
 
@@ -292,7 +296,8 @@ def accept(run: Run, reason: str, path: Path = Path(FILE)) -> Counts:
         reason=" ".join(reason.split()),
         versions={engine: told for engine, told in versions.items() if told},
     )
-    now = {case.case: Entry(case.outcome, _verdict(case), by) for case in run.cases}
+    told = [case for case in run.cases if case.outcome is not Outcome.HARNESS_FAULT]
+    now = {case.case: Entry(case.outcome, _verdict(case), by) for case in told}
     kept = {case: before[case] for case, entry in now.items() if case in before and _same(case, before[case], entry)}
     _write(path, {**before, **now, **kept})
     new = sum(case not in before for case in now)

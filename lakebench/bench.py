@@ -10,12 +10,23 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-from lakebench import environments, resources
+from lakebench import environments, resources, room
 from lakebench.accepted import Baseline
 from lakebench.checker import Checker
 from lakebench.config import Settings
 from lakebench.engines import find
-from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, ServiceLost, Timeout
+from lakebench.errors import (
+    CaseEnd,
+    CaseError,
+    EngineCrash,
+    EngineUnavailable,
+    HarnessFault,
+    OutOfMemory,
+    ServiceLost,
+    Timeout,
+    UsageError,
+)
+from lakebench.fault_log import FaultLog
 from lakebench.guard import Guard
 from lakebench.measure import Profile
 from lakebench.model import EngineRef, EngineSettings, Lake, Outcome, Selection
@@ -43,6 +54,7 @@ class Bench:
     case stands on (object store, catalog); ``writer`` writes the dataset, and is empty where there is none. ``data`` is
     a folder that outlives a killed run, for what ``--resume`` goes on with; ``base`` the settings to compare against.
     ``past`` is what the run has on record, of whichever process of it: nothing else tells what became of another case.
+    ``faults`` keeps the tracebacks of our own.
     """
 
     def __init__(
@@ -62,12 +74,14 @@ class Bench:
         data: Path | None = None,
         base: Settings | None = None,
         past: Past | None = None,
+        faults: FaultLog | None = None,
     ) -> None:
         self.settings, self.guard, self.services, self.progress = settings, guard, services, progress
         self.refs, self.writer, self.profile, self.seed, self.foundation = refs, writer, profile, seed, foundation
         self.selection, self.baseline = selection, baseline
         self.data, self.base = data or guard.folder, base or settings
         self.past = past or Past()
+        self.faults = faults or FaultLog(guard.folder)
         self.checker = Checker(guard)
         self.witness = Witness(guard, guard.folder / "witness", _WITNESS_BYTES, settings.engine("duckdb").threads)
         self.opened: dict[EngineRef, Remote] = {}
@@ -108,7 +122,7 @@ class Bench:
         return self._folder / f"{next(self._numbers):05d}-{''.join(c if c.isalnum() else '-' for c in name)}.arrow"
 
     def prepare(self, key: str, make: Callable[[], Prepared]) -> Prepared:
-        """What ``make`` gives, made once a run; an error is remembered too, and raised again.
+        """What ``make`` gives, made once a run; what became of it is remembered too, and raised again.
 
         One thing is made at a time; who works side by side with others waits only for what is not there yet.
         """
@@ -117,20 +131,46 @@ class Bench:
                 if key not in self._prepared:
                     self._prepared[key] = self._outcome(make)
         value = self._prepared[key]
-        if isinstance(value, LakebenchError):
+        if isinstance(value, CaseError | HarnessFault):
             raise value
         made: Prepared = value
         return made
 
-    @staticmethod
-    def _outcome(make: Callable[[], Prepared]) -> Prepared | LakebenchError:
-        """What ``make`` gives, or how it failed."""
+    def _outcome(self, make: Callable[[], Prepared]) -> Prepared | CaseEnd:
+        """What ``make`` gives, or how it failed.
+
+        Raises:
+            UsageError: it failed for want of room, which says nothing of what is prepared.
+        """
         try:
             return make()
-        except ServiceLost:
-            raise
-        except LakebenchError as error:
-            return error
+        except Exception as error:  # noqa: BLE001 - of a server or an engine, or a fault of ours
+            ended = self.ended(error)
+            self.must_have_room(ended)
+            return ended
+
+    def ended(self, error: Exception, ref: EngineRef | None = None, seat: str = "") -> CaseEnd:
+        """What ``error`` makes of a case, which the worker of ``ref`` at ``seat`` may have had a part in.
+
+        Raises:
+            LakebenchError: it ends the run, and not the case.
+        """
+        if isinstance(error, CaseError):
+            return self.look_after(ref, error, seat) if ref else error
+        if ref is not None:
+            self.retire(ref, seat)  # nobody knows what it was left with
+        return self.faults.fault(error)
+
+    def must_have_room(self, error: Exception) -> None:
+        """See that ``error`` did not come about because a disk is full.
+
+        Raises:
+            UsageError: one is; the message says which.
+        """
+        storages = (self.settings.storages()[name].path for name in self.selection.storages)
+        folders = (self.guard.folder, self.faults.folder, self.data, *(path.expanduser() for path in storages if path))
+        if told := room.full(folders, f"{error} {getattr(error, 'details', '')}"):
+            raise UsageError(told) from error
 
     def remote(self, ref: EngineRef, lake: Lake, seat: str = "") -> Remote:
         """The worker of ``ref`` at ``seat`` with ``lake`` open; started where there is none.
@@ -193,7 +233,7 @@ class Bench:
         limit_s = limit_s or self.profile.protocol.limit_s
         try:
             return self.remote(ref, lake, seat).call(operation, limit_s=limit_s, **given)
-        except LakebenchError as error:
+        except CaseError as error:
             raise self.look_after(ref, error, seat, lasting=lasting) from None
 
     def scans(
@@ -210,12 +250,10 @@ class Bench:
             given: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
             replies += self.call(ref, lake, "scans", limit_s, **given)["replies"]
             if not replies[-1]["ok"]:
-                self.look_after(ref, error_from(replies[-1]["error"]))
+                self.ended(error_from(replies[-1]["error"]), ref)
         return replies
 
-    def look_after(
-        self, ref: EngineRef, error: LakebenchError, seat: str = "", *, lasting: bool = False
-    ) -> LakebenchError:
+    def look_after(self, ref: EngineRef, error: CaseError, seat: str = "", *, lasting: bool = False) -> CaseError:
         """What ``error`` means once the servers have been looked at; a server that died is started again.
 
         Nothing is asked of the connection any more that the error came over, unless the session is ``lasting``.
@@ -227,7 +265,7 @@ class Bench:
             self._distrust(ref, error, seat, lasting=lasting)
             return self._looked(ref, error, seat)
 
-    def _distrust(self, ref: EngineRef, error: LakebenchError, seat: str, *, lasting: bool) -> None:
+    def _distrust(self, ref: EngineRef, error: CaseError, seat: str, *, lasting: bool) -> None:
         """Let the next case begin with a new connection, or a new process where the error says that this one is broken.
 
         What an engine has no way to do was not asked of it.
@@ -237,7 +275,7 @@ class Bench:
         elif not lasting and error.outcome is not Outcome.UNAVAILABLE and (ref, seat) in self._remotes:
             self._remotes[ref, seat].lake = None
 
-    def _looked(self, ref: EngineRef, error: LakebenchError, seat: str) -> LakebenchError:
+    def _looked(self, ref: EngineRef, error: CaseError, seat: str) -> CaseError:
         for name in self.foundation:
             if not self.services.alive(name):
                 tail = self.services.log_tail(name)
@@ -256,7 +294,7 @@ class Bench:
             self.fresh(ref)
         return error
 
-    def _death(self, ref: EngineRef, server: str, error: LakebenchError) -> LakebenchError:
+    def _death(self, ref: EngineRef, server: str, error: CaseError) -> CaseError:
         """Of what the server of ``ref`` died: a Java that is out of memory ends itself, and says so."""
         log = self.services.log_tail(server)
         if _JAVA_MEMORY in log:

@@ -18,7 +18,7 @@ from lakebench.answers import FULL, Rules
 from lakebench.bench import Bench
 from lakebench.checker import Agreed, Checked
 from lakebench.comparison import undecided
-from lakebench.errors import EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
+from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
 from lakebench.measure import Meter, Protocol
 from lakebench.model import EngineRef, Lake, Outcome, Record, Sample
 
@@ -62,12 +62,35 @@ def record(
     return _record(bench, case, began, Outcome.PASS, "", evidence, samples)
 
 
-def failure(bench: Bench, case: Case, began: tuple[str, float], error: LakebenchError, evidence: Evidence) -> Record:
-    """The record of a case that did not pass. It has no latency: only a verified answer has a time."""
+def failure(bench: Bench, case: Case, began: tuple[str, float], error: CaseEnd, evidence: Evidence) -> Record:
+    """The record of a case that did not pass. It has no latency: only a verified answer has a time.
+
+    Raises:
+        UsageError: a disk is full, so the case says nothing.
+    """
+    bench.must_have_room(error)
     told = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
     if known := accepted.known(case.id, error.outcome, bench.baseline):
         told["known"] = known
     return _record(bench, case, began, error.outcome, str(error), told, ())
+
+
+def records(block: Block, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    """The records of ``block``; where code of ours fails, the cases that have none yet are faults of ours."""
+    began, told = now(), set[str]()
+    try:
+        for one in block.run(bench, todo):
+            told.add(one.case)
+            yield one
+        if missing := sorted(todo - told):
+            raise HarnessFault(f"no record came of {', '.join(missing)}")  # noqa: TRY301 - a fault like any other
+    except (ServiceUnavailable, EngineUnavailable):  # what the run stands on
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is no engine's, and other cases go on
+        fault = bench.faults.fault(error)
+        for case in block.cases:
+            if case.id in todo - told:
+                yield failure(bench, case, began, fault, {})
 
 
 def now() -> tuple[str, float]:
@@ -121,9 +144,7 @@ class Check(Block):
         began = now()
         try:
             yield record(bench, self.case, began, self.test(bench))
-        except ServiceLost:
-            raise
-        except LakebenchError as error:
+        except CaseError as error:
             yield failure(bench, self.case, began, error, {})
 
 
@@ -166,7 +187,7 @@ def _drive(
     """Put the records of one lane into ``made``, and ``None`` at its end."""
     try:
         for check in lane:
-            for one in check.run(bench, todo) if not stop.is_set() else ():
+            for one in records(check, bench, todo & {check.case.id}) if not stop.is_set() else ():
                 made.put(one)
     finally:
         made.put(None)
@@ -196,7 +217,7 @@ class _Course:
     began: tuple[str, float] = field(default_factory=now)
     samples: list[Sample] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
-    error: LakebenchError | None = None
+    error: CaseEnd | None = None
     answer: Path | None = None
     known: Mapping[str, Path] = field(default_factory=dict)
     busy: float = 0.0
@@ -291,10 +312,8 @@ class Measurement(Block):
             )
             course.answer = into
             self._verify(bench, course, into)
-        except ServiceLost:
-            raise
-        except LakebenchError as error:
-            course.error = bench.look_after(ref, error, course.entry.seat)
+        except Exception as error:  # noqa: BLE001 - one engine's case, or a fault of ours; the others go on
+            course.error = bench.ended(error, ref, course.entry.seat)
             course.samples.clear()
 
     def _verify(self, bench: Bench, course: _Course, path: Path) -> None:
@@ -359,7 +378,7 @@ def _family(course: _Course) -> str:
     return engines.find(course.entry.case.engine.name).distribution
 
 
-def _unverified(name: str, agreed: Agreed) -> LakebenchError:
+def _unverified(name: str, agreed: Agreed) -> CaseError:
     """Why the answer of engine ``name`` does not stand where there is no reference answer."""
     if name in agreed.unreadable:
         return WrongAnswer(agreed.unreadable[name])

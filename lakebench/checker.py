@@ -17,7 +17,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lakebench import answers
 from lakebench.answers import Rules
-from lakebench.child import Child, Died, Silent
+from lakebench.child import Child, Died, Silent, raised
 from lakebench.datasets import postgresql
 from lakebench.datasets import rows as small
 from lakebench.datasets.concurrency import history
@@ -30,7 +30,7 @@ from lakebench.datasets.interop.same import same_read as same_as_expected
 from lakebench.datasets.tpch.refresh import Refresh
 from lakebench.datasets.tpch.refresh import write_insert as insert
 from lakebench.datasets.workload import TableData
-from lakebench.errors import HarnessFault
+from lakebench.errors import CheckerLost, HarnessFault
 from lakebench.guard import Guard
 from lakebench.model import Lake, ObjectStore
 from lakebench.operations import Operation, Read, from_json, to_json
@@ -90,7 +90,11 @@ class Inspected:
 
 
 class Checker:
-    """The checker process, started with the first question. Threads take turns."""
+    """The checker process, started with the first question, and anew where it died. Threads take turns.
+
+    Each question raises :class:`~lakebench.errors.HarnessFault` where the checker itself fails, and
+    :class:`~lakebench.errors.CheckerLost` where it dies twice of it.
+    """
 
     def __init__(self, guard: Guard) -> None:
         self._child = Child(guard, "lakebench.checker", guard.folder / "checker.log")
@@ -247,14 +251,11 @@ class Checker:
 
     def _ask(self, operation: str, **arguments: Any) -> dict[str, Any]:
         try:
-            reply = self._child.ask({"op": operation, **arguments}, _LIMIT_S)
+            return self._child.ask_again({"op": operation, **arguments}, _LIMIT_S)
         except Silent:
-            raise HarnessFault(f"the checker gave no answer within {_LIMIT_S:g} s") from None
+            raise HarnessFault(f"the checker gave no answer to {operation} within {_LIMIT_S:g} s") from None
         except Died as error:
-            raise HarnessFault(f"the checker {error}") from None
-        if "error" in reply:
-            raise HarnessFault(f"the checker cannot check: {reply['error']}")
-        return reply
+            raise CheckerLost(f"the checker {error} (twice of the same question, {operation})") from None
 
 
 def _checked(reply: Mapping[str, Any]) -> Checked:
@@ -488,12 +489,12 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def reply_to(line: bytes) -> dict[str, Any]:
-    """The reply to one request; a request that cannot be carried out gets ``error``."""
+    """The reply to one request; one that cannot be carried out is answered by what was raised."""
     try:
         request = json.loads(line)
         return _OPERATIONS[request.pop("op")](**request)
     except Exception as error:  # noqa: BLE001 - one bad request must not end the checks of the others
-        return {"error": f"{type(error).__name__}: {error}"}
+        return raised(error)
 
 
 def serve(requests: IO[bytes], replies: IO[bytes]) -> None:

@@ -9,11 +9,12 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from lakebench.errors import HarnessFault
+from lakebench.errors import HarnessFault, LakebenchError, of_kind
 from lakebench.guard import Guard
 from lakebench.paths import with_source
 
@@ -30,6 +31,12 @@ class Died(Exception):
 
 class Silent(Exception):
     """There was no answer within the limit; the process was ended."""
+
+
+def raised(error: Exception) -> dict[str, str]:
+    """The reply of a child to a request that ended by ``error``: what is of no kind of ours is a fault of ours."""
+    said = str(error) if isinstance(error, LakebenchError) else f"{type(error).__name__}: {error}"
+    return {"raised": type(error).__name__, "said": said, "traceback": "".join(traceback.format_exception(error))}
 
 
 class Child:
@@ -55,6 +62,8 @@ class Child:
         Raises:
             Died: the process is gone.
             Silent: it took longer than ``limit_s`` seconds.
+            CaseError: it found something that becomes of a case.
+            HarnessFault: code of ours failed there.
         """
         with self._turn:
             process = self._running()
@@ -65,8 +74,23 @@ class Child:
                 process.stdin.flush()
             except BrokenPipeError:
                 raise self._died(process) from None
-            reply: dict[str, Any] = json.loads(self._line(process, process.stdout, limit_s))
-            return reply
+            line = self._line(process, process.stdout, limit_s)
+        reply: dict[str, Any] = json.loads(line)
+        if "raised" in reply:
+            raise of_kind(reply["raised"])(reply["said"], traceback=reply["traceback"])
+        return reply
+
+    def ask_again(self, request: Mapping[str, Any], limit_s: float) -> dict[str, Any]:
+        """:meth:`ask`, and once more of a new process where the process died of it.
+
+        Raises:
+            Died: the new one is gone, too.
+            Silent: it took longer than ``limit_s`` seconds.
+        """
+        try:
+            return self.ask(request, limit_s)
+        except Died:
+            return self.ask(request, limit_s)
 
     def processes(self) -> list[int]:
         """The process, where there is one."""

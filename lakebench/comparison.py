@@ -246,7 +246,7 @@ def _passed(record: Record) -> bool:
 
 
 def _ran(record: Record) -> bool:
-    return record.outcome is not Outcome.UNAVAILABLE
+    return record.outcome.ran
 
 
 def _row(base: Record, other: Record, kind: str, floors: Mapping[str, Floor], *, paired: bool) -> Row | None:
@@ -354,7 +354,8 @@ def _left(pairs: Sequence[tuple[Record | None, Record | None]], compared: set[st
             here = other or one
             yield Left(here.case if here else "", f"only in {sides[1 if one is None else 0]}")
         elif absent := [(one, side) for one, side in zip((one, other), sides, strict=True) if not _ran(one)]:
-            yield Left(other.case, f"UNAVAILABLE in {' and '.join(side for _, side in absent)}", absent[-1][0].reason)
+            last = absent[-1][0]
+            yield Left(other.case, f"{last.outcome} in {' and '.join(side for _, side in absent)}", last.reason)
         elif not _passed(one) and not _passed(other):
             yield Left(other.case, "failed in both", f"{one.outcome.value}, {other.outcome.value}: {other.reason}")
         elif _passed(one) and _passed(other) and other.case not in compared:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from lakebench.model import Outcome
 
 
 class LakebenchError(Exception):
-    """Root of the tree: a message for people, and the outcome that a case gets when it is raised.
+    """Root of the tree: a message for people.
 
-    ``details`` holds what evidence needs beyond the message (a diff, a signal, a limit); JSON values only.
+    ``details`` holds what evidence needs beyond the message (a diff, a signal, a limit); JSON values only. Below it are
+    three kinds: what becomes of a case (:class:`CaseError`), a fault of ours, which blames nobody
+    (:class:`HarnessFault`), and what ends a run, all the others.
     """
-
-    outcome: Outcome = Outcome.CRASH
 
     def __init__(self, message: str, **details: object) -> None:
         super().__init__(message)
@@ -19,24 +21,28 @@ class LakebenchError(Exception):
 
 
 class UsageError(LakebenchError):
-    """The user's arguments, settings or files cannot be used. Exit code 2."""
-
-    outcome = Outcome.UNAVAILABLE
+    """The user's arguments, settings, files or disk cannot be used: a run stops, and can be resumed. Exit code 2."""
 
 
-class EngineUnavailable(LakebenchError):
+class CaseError(LakebenchError):
+    """What an engine, a server or this machine did to a case: the case's record has the ``outcome``."""
+
+    outcome: Outcome
+
+
+class EngineUnavailable(CaseError):
     """The engine cannot run here; the message says why and what to do."""
 
     outcome = Outcome.UNAVAILABLE
 
 
-class ServiceUnavailable(LakebenchError):
+class ServiceUnavailable(CaseError):
     """A service cannot run here, or does not answer; the message says why and what to do."""
 
     outcome = Outcome.UNAVAILABLE
 
 
-class Refused(LakebenchError):
+class Refused(CaseError):
     """The engine said no, in its own words."""
 
     outcome = Outcome.REFUSED
@@ -46,25 +52,25 @@ class CommitConflict(Refused):
     """The catalog or the engine refused a commit because another one came first."""
 
 
-class WrongAnswer(LakebenchError):
+class WrongAnswer(CaseError):
     """An answer, and not the right one; ``details['diff']`` shows expected against actual."""
 
     outcome = Outcome.WRONG
 
 
-class EngineCrash(LakebenchError):
+class EngineCrash(CaseError):
     """The engine's process, or its server, died; ``details`` has the signal or exit code."""
 
     outcome = Outcome.CRASH
 
 
-class Timeout(LakebenchError):
+class Timeout(CaseError):
     """No answer within the limit, which ``details['limit_s']`` tells."""
 
     outcome = Outcome.TIMEOUT
 
 
-class OutOfMemory(LakebenchError):
+class OutOfMemory(CaseError):
     """The engine passed its memory limit (``details['limit_bytes']``), or said that it ran out."""
 
     outcome = Outcome.OUT_OF_MEMORY
@@ -76,11 +82,27 @@ class HarnessFault(LakebenchError):
     outcome = Outcome.HARNESS_FAULT
 
 
-class ServiceLost(ServiceUnavailable):
-    """A service that the whole run stands on died: the run ends, and keeps what it has."""
+CaseEnd: TypeAlias = CaseError | HarnessFault
+"""What a case ends by that did not pass."""
 
 
-def from_outcome(outcome: Outcome, message: str) -> LakebenchError:
+class ServiceLost(LakebenchError):
+    """A service that the whole run stands on died: the run ends, and keeps what it has. Exit code 3."""
+
+
+class CheckerLost(LakebenchError):
+    """The checker died, and died again of the same question: the run ends, and keeps what it has. Exit code 5."""
+
+
+_OUTCOMES = (Refused, WrongAnswer, EngineCrash, Timeout, OutOfMemory, EngineUnavailable)
+
+
+def from_outcome(outcome: Outcome, message: str) -> CaseError:
     """The error whose case has ``outcome``."""
-    kinds = (Refused, WrongAnswer, EngineCrash, Timeout, OutOfMemory, EngineUnavailable, HarnessFault)
-    return next(kind for kind in kinds if kind.outcome is outcome)(message)
+    return next(kind for kind in _OUTCOMES if kind.outcome is outcome)(message)
+
+
+def of_kind(name: str) -> type[CaseEnd]:
+    """The class that another process of ours names; what is none that ends a case is a fault of ours."""
+    known: list[type[CaseEnd]] = [HarnessFault, CommitConflict, ServiceUnavailable, *_OUTCOMES]
+    return next((kind for kind in known if kind.__name__ == name), HarnessFault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import functools
 import hashlib
@@ -9,7 +10,7 @@ import secrets
 import shutil
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ from typing import Any
 import lakebench
 from lakebench import accepted, comparison, engines, environments, machine, phases, room
 from lakebench.bench import Bench
+from lakebench.cases import records
 from lakebench.config import Settings
-from lakebench.errors import EngineUnavailable, HarnessFault, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
+from lakebench.fault_log import FaultLog
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
-from lakebench.model import EngineRef, ExitCode, Record, Selection
+from lakebench.model import EngineRef, ExitCode, Outcome, Record, Selection
 from lakebench.past import Past
 from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
@@ -166,6 +169,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         earlier = _unfinished(folder) if resumed else None
         past = Past(earlier)
         done = [one for one in earlier.cases if past.case(one.case)] if earlier else []
+        faults = FaultLog(folder, writer.masked)
         writer.write(Resume(_now()) if resumed else _header(request, folder))
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
         try:
@@ -173,22 +177,38 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
                 _check_room(request, progress)
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
-            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder, past)]
+            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder, past, faults)]
             code = accepted.exit_code(cases, baseline)
             if code is ExitCode.OK and request.selection.against and comparison.within(read(folder)).worse:
                 code = ExitCode.WORSE
             stale = tuple(str(one) for one in accepted.stale(cases, baseline))
             end = End("complete", 0.0, code, changes=_changes(request, cases, baseline))
+            if told := _faults(cases):
+                end = replace(end, status="interrupted", exit_code=ExitCode.HARNESS_FAULT, reason=told)
+                return Result(folder, ExitCode.HARNESS_FAULT, stale, HarnessFault(told), end.changes)
             _discard(services, folder / LAKE)
             return Result(folder, code, stale, changes=end.changes)
-        except (ServiceUnavailable, EngineUnavailable) as error:
+        except UsageError as error:
+            end = End("interrupted", 0.0, ExitCode.USAGE, reason=str(error))
+            raise
+        except (CaseError, ServiceLost) as error:
             end = End("interrupted", 0.0, ExitCode.NOTHING_RAN, reason=str(error))
             return Result(folder, ExitCode.NOTHING_RAN, error=error)
+        except Exception as error:  # noqa: BLE001 - a fault of ours outside of any case: the run ends in order
+            fault = error if isinstance(error, CheckerLost) else faults.fault(error)
+            end = End("interrupted", 0.0, ExitCode.HARNESS_FAULT, reason=str(fault))
+            return Result(folder, ExitCode.HARNESS_FAULT, error=fault)
         finally:
             took = round(time.monotonic() - began, 3)
             writer.write(replace(end, seconds=took, load_after=tuple(machine.load())))
             if end.status != "complete" and (folder / LAKE).exists():
                 progress.say(f"what was loaded stays in {folder / LAKE} for lakebench run --resume {folder.name}")
+
+
+def _faults(cases: Iterable[Record]) -> str:
+    """In a line, how many of ``cases`` met a fault of ours, and the first; empty where none did."""
+    met = [case for case in cases if case.outcome is Outcome.HARNESS_FAULT]
+    return f"{len(met)} cases say nothing, the first is {met[0].case}: {met[0].reason}" if met else ""
 
 
 def _changes(request: Request, cases: Iterable[Record], baseline: accepted.Baseline) -> Mapping[str, tuple[str, ...]]:
@@ -214,6 +234,7 @@ def _cases(
     baseline: accepted.Baseline,
     folder: Path,
     past: Past,
+    faults: FaultLog,
 ) -> list[Record]:
     """Run what is not in ``done``; the new records."""
     wanted = [phases.find(name) for name in request.phases]
@@ -234,8 +255,9 @@ def _cases(
         data=(folder / LAKE).absolute(),
         base=request.base,
         past=past,
+        faults=faults,
     )
-    with bench, MemoryTrace(folder / TRACE, bench.processes):
+    with bench, MemoryTrace(folder / TRACE, bench.processes), _with_room(bench):
         bench.preload()
         _start(services, bench, request, foundation, writer)
         new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
@@ -246,6 +268,22 @@ def _cases(
         for claim in phase.reproduced([*done, *new], f"{request.profile.scale_factor:f}"):
             writer.write(claim)
     return new
+
+
+@contextlib.contextmanager
+def _with_room(bench: Bench) -> Iterator[None]:
+    """Tell an error that came about because a disk is full as that.
+
+    Raises:
+        UsageError: one is.
+    """
+    try:
+        yield
+    except UsageError:
+        raise
+    except Exception as error:
+        bench.must_have_room(error)
+        raise
 
 
 def _discard(services: Services, lake: Path) -> None:
@@ -296,12 +334,10 @@ def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]
     with bench.progress.count(f"{phase.name}: {total} cases", total) as advance:
         for block in blocks:
             todo = frozenset(case.id for case in block.cases) - finished
-            for record in block.run(bench, todo) if todo else ():
+            for record in records(block, bench, todo) if todo else ():
                 writer.write(record)
                 bench.past.add(record)
                 new.append(record)
-            if missing := todo - {record.case for record in new}:
-                raise HarnessFault(f"no record came of {', '.join(sorted(missing))}")
             for ref in [one for one in bench.refs if one in bench.opened and one not in seen]:
                 writer.write(_engine(bench, ref, new))  # a run that is killed has told of its engines
                 seen.add(ref)

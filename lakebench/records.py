@@ -238,6 +238,10 @@ class Writer:
         """Write ``***`` for these from now on: an engine's message may repeat the password that it was given."""
         self._secrets.update(one for one in secrets if len(one) >= _SHORTEST_SECRET)
 
+    def masked(self, text: str) -> str:
+        """``text`` without what was hidden so far, fit to be shown."""
+        return _masked(text, self._secrets)
+
     def write(self, line: Line) -> None:
         """Append ``line``.
 

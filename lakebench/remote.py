@@ -16,7 +16,7 @@ from typing import Any
 
 from lakebench import errors, resources
 from lakebench.engines import Engine
-from lakebench.errors import EngineCrash, LakebenchError, OutOfMemory, Timeout
+from lakebench.errors import CaseEnd, CaseError, EngineCrash, HarnessFault, OutOfMemory, Timeout
 from lakebench.guard import Guard
 from lakebench.model import EngineRef, EngineSettings, Lake
 
@@ -24,9 +24,6 @@ _LOOK_S = 0.1
 _MAKE_LIMIT_S = 120.0
 _LOOK_FOR_CHILDREN_S = 2.0
 _LOG_TAIL = 2000
-_KINDS: dict[str, type[LakebenchError]] = {
-    kind.__name__: kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, LakebenchError)
-}
 
 
 class Remote:
@@ -103,7 +100,7 @@ class Remote:
         """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most.
 
         Raises:
-            LakebenchError: what the worker said, or what became of it.
+            CaseError: what the worker said, or what became of it.
         """
         while self._unread:
             self._line("preload", _MAKE_LIMIT_S)
@@ -116,7 +113,7 @@ class Remote:
 
     def _send(self, operation: str, **arguments: Any) -> None:
         if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
-            raise errors.HarnessFault("the worker has no standard input")
+            raise HarnessFault("the worker has no standard input")
         try:
             self.process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
             self.process.stdin.flush()
@@ -164,7 +161,7 @@ class Remote:
                 used_bytes=used,
             )
 
-    def _died(self) -> LakebenchError:
+    def _died(self) -> CaseError:
         self.process.wait()
         code = self.process.returncode
         self.kill()
@@ -196,7 +193,7 @@ def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
 
 
-def error_from(error: Mapping[str, Any]) -> LakebenchError:
-    """The error that a worker told."""
-    kind = _KINDS.get(error["kind"], errors.Refused)
+def error_from(error: Mapping[str, Any]) -> CaseEnd:
+    """The error that a worker told; one of a kind that ends no case is a fault of ours."""
+    kind = errors.of_kind(error["kind"])
     return kind(error["message"], **{**error["details"], "traceback": error["traceback"]})

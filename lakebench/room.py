@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 from collections import defaultdict
 from collections.abc import Iterable
@@ -9,6 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakebench.errors import UsageError
+
+_ALMOST_NONE = 16 * 2**20
+# How the system (errno.ENOSPC, errno.EDQUOT), Java and SQLite say it.
+_FULL = re.compile(r"no space left on device|disk quota exceeded|\bENOSPC\b|database or disk is full", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -41,6 +47,22 @@ def check(needs: Iterable[Need]) -> str:
             )
         told.append(f"disk: needs about {size(total)} ({listed}), {size(free)} are free")
     return "; ".join(told)
+
+
+def full(folders: Iterable[Path], said: str) -> str:
+    """What to do where something failed for want of room: a folder is full, or ``said`` tells so; empty where not."""
+    free = {str(folder): _free(folder) for folder in dict.fromkeys(map(_there, folders))}
+    short = {folder: left for folder, left in free.items() if left < _ALMOST_NONE}
+    if not short and not _FULL.search(said):
+        return ""
+    listed = ", ".join(f"{folder} has {size(left)} left" for folder, left in (short or free).items())
+    return f"the disk is full ({listed}): make room there, or name other folders with TMPDIR and --output"
+
+
+def _free(folder: Path) -> int:
+    """The bytes that are left in ``folder``; none where no file can be made any more."""
+    told = os.statvfs(folder)
+    return 0 if told.f_files and not told.f_favail else told.f_bavail * told.f_frsize
 
 
 def size(count: int) -> str:

@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from lakebench.child import Child, Died, Silent
-from lakebench.errors import EngineCrash, LakebenchError, OutOfMemory, Refused, Timeout
+from lakebench.child import Child, Died, Silent, raised
+from lakebench.errors import CaseError, HarnessFault, OutOfMemory, Refused, Timeout
 from lakebench.guard import Guard
 
 _SHARE = 0.8  # of the memory, for DuckDB itself; the rest is Python and Arrow
@@ -51,21 +51,30 @@ class Witness:
             OutOfMemory: it needs more memory than the witness has, or more disk than there is.
             Timeout: it took longer than ``limit_s``.
             Refused: DuckDB cannot answer it.
-            EngineCrash: the process died.
+            HarnessFault: the process died twice of it, or code of ours failed there.
         """
+        request = {"sql": sql, "views": dict(views), "into": str(into)}
         try:
-            reply = self._child.ask({"sql": sql, "views": dict(views), "into": str(into)}, limit_s)
+            reply = self._ask(request, limit_s) or self._ask(request, limit_s)
         except Silent:
             self._forget()
             raise Timeout(f"the witness gave no answer within {limit_s:g} s", limit_s=limit_s) from None
+        if reply is None:
+            raise HarnessFault(f"the witness {self._died} (twice of the same question)")
+        if "error" in reply:
+            raise self._error(reply)
+
+    def _ask(self, request: Mapping[str, Any], limit_s: float) -> dict[str, Any] | None:
+        """The reply, ``None`` where the process died of the question."""
+        try:
+            return {"answered": True, **self._child.ask(request, limit_s)}
         except Died as error:
             self._forget()
             if error.code == _KILLED:
                 said = "the witness was killed; where nobody did, the machine ran out of memory"
                 raise OutOfMemory(said) from None
-            raise EngineCrash(f"the witness {error}", code=error.code) from None
-        if "error" in reply:
-            raise self._error(reply)
+            self._died = error
+            return None
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
@@ -79,7 +88,7 @@ class Witness:
     def _forget(self) -> None:
         shutil.rmtree(self._spilled, ignore_errors=True)
 
-    def _error(self, reply: Mapping[str, str]) -> LakebenchError:
+    def _error(self, reply: Mapping[str, str]) -> CaseError:
         message = f"the witness cannot answer: {reply['error']}"
         if reply["kind"] in _OUT_OF_MEMORY:
             return OutOfMemory(message, limit_bytes=self._memory)
@@ -109,12 +118,17 @@ def _answer(settings: Mapping[str, Any], sql: str, views: Mapping[str, str], int
 
 
 def _reply_to(line: bytes, settings: Mapping[str, Any]) -> dict[str, str]:
-    """The reply to one request: empty, or the ``kind`` of the error and what it says."""
+    """The reply to one request: empty, or the ``kind`` of DuckDB's or Arrow's error and what it says."""
+    import duckdb
+    import pyarrow as pa
+
     try:
         _answer(settings, **json.loads(line))
-    except Exception as error:  # noqa: BLE001 - one question without an answer must not end the others
+    except (duckdb.Error, pa.ArrowException, MemoryError) as error:
         said = str(error).strip().splitlines()
         return {"kind": type(error).__name__, "error": said[0] if said else repr(error)}
+    except Exception as error:  # noqa: BLE001 - one question without an answer must not end the others
+        return raised(error)
     return {}
 
 

@@ -15,7 +15,7 @@ from lakebench.datasets.ducklake.feature import Feature
 from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.datasets.ducklake.states import CONNECTORS
 from lakebench.engines import CanQuery
-from lakebench.errors import LakebenchError
+from lakebench.errors import CaseError
 from lakebench.model import EngineRef, Record, Selection, TableFormat
 from lakebench.phases import Phase
 from lakebench.phases.ducklake_claims import reproduced
@@ -106,7 +106,7 @@ def _shows(bench: Bench, feature: Feature, place: Place, ref: EngineRef) -> Evid
     try:
         for one in feature.steps:
             story.take(one)
-    except LakebenchError as error:
+    except CaseError as error:
         error.details["steps"] = story.told
         raise
     finally:

@@ -13,7 +13,7 @@ from lakebench.cases import Block, Case, Check, Evidence, SideBySide
 from lakebench.datasets.ducklake.feature import Step
 from lakebench.datasets.ducklake.states import CONNECTORS, IMPORTS, LISTINGS, STATES, TABLE, State
 from lakebench.engines import CanQuery
-from lakebench.errors import EngineUnavailable, LakebenchError, Refused, ServiceLost, WrongAnswer
+from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.ducklake_story import Place, Story, compare, writers
 from lakebench.phases.tables import word
@@ -124,9 +124,7 @@ def _written(bench: Bench, state: State) -> _Made:
     """
     try:
         return _made(bench, state)
-    except ServiceLost:
-        raise
-    except LakebenchError as error:
+    except CaseError as error:
         raise EngineUnavailable(f"there was nothing to read: {error}") from error
 
 
@@ -243,7 +241,7 @@ def _opens(bench: Bench, place: Place, wrote: EngineRef, ref: EngineRef) -> Evid
     try:
         for one in state.steps:
             first.take(one)
-    except LakebenchError as error:
+    except CaseError as error:
         raise EngineUnavailable(f"{wrote} could not write: {error}") from error
     finally:
         first.end()

@@ -21,11 +21,12 @@ from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import Planned, in_words, planned, proof_in_words, read_in_words, readable
 from lakebench.engines import CanOperate, CanScan
 from lakebench.errors import (
+    CaseEnd,
+    CaseError,
     CommitConflict,
     EngineUnavailable,
-    LakebenchError,
+    HarnessFault,
     Refused,
-    ServiceLost,
     WrongAnswer,
     from_outcome,
 )
@@ -155,7 +156,7 @@ class _Cell:
     began: tuple[str, float]
     seconds: float
     evidence: Mapping[str, Any]
-    error: LakebenchError | None
+    error: CaseEnd | None
 
     @property
     def outcome(self) -> Outcome:
@@ -191,14 +192,12 @@ class Written(Block):
     def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
         """Write once; then who reads it, in shuffled order; the writer's own record comes last, as it needs theirs."""
         began, course = now(), _Course()
-        error: LakebenchError | None = None
+        error: CaseEnd | None = None
         made: _Made | None = None
         try:
             made = self._make(bench, course)
             _must_be_there(made.inspected)
-        except ServiceLost:
-            raise
-        except LakebenchError as found:
+        except CaseError as found:
             error = found
         wrote = now()[1] - began[1]
         cells = list(self._reads(bench, made, error, todo))
@@ -262,7 +261,7 @@ class Written(Block):
         prefix = "" if who == self.writer else f"-- by {who}: "
         try:
             reply = bench.call(who, lake_of(bench, who), "operate", _limit(bench), operations=[to_json(operation)])
-        except LakebenchError as error:
+        except CaseError as error:
             told = error.details.get("statements")
             course.statements += [f"{prefix}{one}" for one in told] if isinstance(told, list) else []
             error.details.pop("statements", None)
@@ -309,9 +308,7 @@ class Written(Block):
 
     # Reading.
 
-    def _reads(
-        self, bench: Bench, made: _Made | None, error: LakebenchError | None, todo: frozenset[str]
-    ) -> Iterator[_Cell]:
+    def _reads(self, bench: Bench, made: _Made | None, error: CaseEnd | None, todo: frozenset[str]) -> Iterator[_Cell]:
         """Readers are processes of their own, so several read at once: what counts is the answer, not its time."""
         readers = tuple(one for one in self.readers if self._case(one).id in todo)
         shuffled = bench.shuffled(readers, where=f"interop/{self.feature.id}/{self.writer}")
@@ -325,7 +322,10 @@ class Written(Block):
 
     def _cell(self, bench: Bench, reader: EngineRef, made: _Made) -> _Cell:
         began = now()
-        told, error = self._read(bench, reader, made)
+        try:
+            told, error = self._read(bench, reader, made)
+        except Exception as found:  # noqa: BLE001 - a fault of ours in one reader's case; the others go on
+            told, error = [], bench.ended(found)
         evidence = {
             **self._evidence(bench, "read", reader),
             "snapshot_id": made.metadata.get("current-snapshot-id"),
@@ -333,16 +333,14 @@ class Written(Block):
         }
         return _Cell(reader, began, now()[1] - began[1], evidence, error)
 
-    def _read(self, bench: Bench, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], LakebenchError | None]:
+    def _read(self, bench: Bench, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], CaseEnd | None]:
         """Every read of the feature by ``reader``; the worst of them is what becomes of the case."""
         reads = self.feature.all_reads
         scans = [self._scan(read, made).to_json() for read in reads]
         into = [bench.file(f"{reader}-{number}") for number in range(len(reads))]
         try:
             replies = bench.scans(reader, lake_of(bench, reader), scans, into, _limit(bench))
-        except ServiceLost:
-            raise
-        except LakebenchError as error:
+        except CaseError as error:
             return [], error
         checked = [
             _checked(bench, read, reply, path, expected)
@@ -370,7 +368,7 @@ class Written(Block):
 
     def _unconfirmed(
         self, bench: Bench, made: _Made, read: Mapping[EngineRef, Outcome]
-    ) -> tuple[LakebenchError | None, frozenset[EngineRef]]:
+    ) -> tuple[CaseEnd | None, frozenset[EngineRef]]:
         """Why a write does not stand although the inspector found what it looked for, and who was misled by it.
 
         The table must be what the specification allows, and the writer must read its own rows back. Readers that read
@@ -390,6 +388,8 @@ class Written(Block):
             broken = "; ".join(made.inspected.violations[:3])
             return WrongAnswer(f"the table breaks the specification: {broken}"), wrong
         own = read.get(self.writer, Outcome.PASS)
+        if own is Outcome.HARNESS_FAULT:
+            return HarnessFault(f"whether {self.writer} reads its own table back is not known: see its own read"), wrong
         claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, bench.versions(self.writer))
         says_no = own is Outcome.REFUSED and claim is not None and not claim.covers("read")
         if says_no or own in {Outcome.PASS, Outcome.UNAVAILABLE}:
@@ -421,7 +421,7 @@ class Written(Block):
         bench: Bench,
         case: Case,
         began: tuple[str, float],
-        error: LakebenchError | None,
+        error: CaseEnd | None,
         evidence: Mapping[str, Any],
         side: claims.Side,
     ) -> Record:
@@ -443,7 +443,7 @@ def _limit(bench: Bench) -> float:
     return min(_LIMIT_S, bench.profile.protocol.limit_s)
 
 
-def _outcome(error: LakebenchError | None) -> str:
+def _outcome(error: CaseEnd | None) -> str:
     return error.outcome.value if error else Outcome.UNAVAILABLE.value
 
 
@@ -473,10 +473,10 @@ def _physical(made: _Made | None) -> dict[str, Any]:
 
 def _checked(
     bench: Bench, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
-) -> tuple[dict[str, Any], LakebenchError | None]:
+) -> tuple[dict[str, Any], CaseEnd | None]:
     """What became of one read, for the record, and the error where it did not pass."""
     if not reply["ok"]:
-        error = error_from(reply["error"])
+        error = bench.ended(error_from(reply["error"]))
         return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _named_read(read, error)
     checked = bench.checker.same_read(actual, expected)
     told = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
@@ -489,7 +489,9 @@ def _checked(
     )
 
 
-def _named_read(read: Read, error: LakebenchError) -> LakebenchError:
+def _named_read(read: Read, error: CaseEnd) -> CaseEnd:
+    if isinstance(error, HarnessFault):
+        return error
     return from_outcome(error.outcome, f"{read.name}: {error}")
 
 

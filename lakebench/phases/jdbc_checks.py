@@ -17,7 +17,7 @@ from lakebench.datasets.postgresql import BEFORE, KINDS, TRAPS, Kind
 from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Workload
 from lakebench.engines import CanExecute, CanQuery
-from lakebench.errors import EngineUnavailable, Refused, ServiceLost, WrongAnswer
+from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.model import EngineRef, Lake, Runtime, TableFormat
 from lakebench.phases.tables import word
 from lakebench.services import lakes
@@ -343,8 +343,6 @@ def _all_or_nothing(bench: Bench, subject: _Subject) -> Evidence:
     sql = f"INSERT INTO {table} SELECT id, k, t FROM {_source(subject)}"
     try:
         bench.call(subject.ref, subject.lake(bench), "execute", seat=_SEATS[_SMALL], sql=sql)
-    except ServiceLost:
-        raise
     except Refused as error:
         ((left,),) = _told(bench, f"SELECT count(*) AS n FROM {table}")
         if left != "0":

@@ -18,7 +18,7 @@ from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
-from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, ServiceLost, WrongAnswer
+from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.phases import Phase
 from lakebench.phases.field_reports import Said, of_times
@@ -176,9 +176,7 @@ def _written_for(reader: EngineRef, writer: EngineRef) -> Iterator[None]:
     """
     try:
         yield
-    except ServiceLost:
-        raise
-    except LakebenchError as error:
+    except CaseError as error:
         if reader == writer:
             raise
         raise EngineUnavailable(f"there was nothing to read, because {writer} could not write: {error}") from error

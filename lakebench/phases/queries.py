@@ -23,7 +23,7 @@ from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
 from lakebench.engines.inprocess import local_path
-from lakebench.errors import LakebenchError, UsageError
+from lakebench.errors import CaseError, HarnessFault, UsageError
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases import Phase
 from lakebench.phases.tables import Loaded, facts_of, load, loader, tolerance, write
@@ -161,7 +161,7 @@ class Queries(Phase):
         bench.retire(loader(bench.writer))  # it holds much of what it wrote
         for one in self.contenders(bench):
             if one.place.format in _OWN:
-                with contextlib.suppress(LakebenchError):  # each of its cases tells why
+                with contextlib.suppress(CaseError, HarnessFault):  # each of its cases tells why
                     yield self._own(bench, one)[1]
 
     def plan(self, bench: Bench) -> Iterator[Block]:
@@ -316,7 +316,7 @@ class Queries(Phase):
             source, sql = f"{FULL}{_WITNESS}", without_limit(sql)
         try:
             bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
-        except LakebenchError:  # then the engines have only each other
+        except CaseError:  # then the engines have only each other
             return {}
         return {source: into}
 

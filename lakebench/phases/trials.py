@@ -21,7 +21,7 @@ from lakebench.datasets.tpch.queries import stream_queries, translated
 from lakebench.datasets.tpch.streams import stream_count
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanCreate, CanLoad, CanOperate, CanQuery
-from lakebench.errors import EngineUnavailable, LakebenchError, Refused, ServiceLost, WrongAnswer
+from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.iceberg import Field
 from lakebench.model import CatalogKind, Condition, EngineRef, Lake, Record
 from lakebench.operations import Delete, to_json
@@ -133,9 +133,7 @@ class Trial(Block):
             if not ran:
                 raise EngineUnavailable(_BEFORE.format(ref=self.ref))
             evidence = test()
-        except ServiceLost:
-            raise
-        except LakebenchError as error:
+        except CaseError as error:
             yield failure(bench, case, began, error, {})
             return None
         yield record(bench, case, began, evidence)
@@ -183,9 +181,7 @@ class Trial(Block):
             for one in self._agreed(bench, state, "rf2"):
                 read.add(one.case)
                 yield one
-        except ServiceLost:
-            raise
-        except LakebenchError as error:
+        except CaseError as error:
             yield failure(bench, case, began, error, {})
             for unread in (one for one in self.cases if "→" in one.id and one.id not in read):
                 untold = EngineUnavailable(f"the power test of {self.ref} did not come to this: {error}")
@@ -213,9 +209,7 @@ class Trial(Block):
                 seen = bench.file(f"{reader}-{point}")
                 bench.call(reader, self.lake(bench), "query", seat="readers", sql=sql, into=str(seen))
                 found = same(bench.checker.answer(seen, {_WITNESS: into}, _EXACT))
-            except ServiceLost:
-                raise
-            except LakebenchError as error:
+            except CaseError as error:
                 yield failure(bench, case, began, error, {"sql": _SEEN})
             else:
                 yield record(bench, case, began, {**found, "sql": sql})
@@ -397,7 +391,7 @@ class Trial(Block):
         into = bench.file(f"witness-{name}")
         try:
             bench.witness.answer(sql, self._views(bench, state, tables), into, bench.profile.protocol.limit_s)
-        except LakebenchError as error:
+        except CaseError as error:
             raise EngineUnavailable(f"cannot be verified: {error}") from error
         return into
 

@@ -21,7 +21,7 @@ from lakebench.cases import Evidence
 from lakebench.datasets.concurrency.workloads import FIELDS, Workload, tasks
 from lakebench.engines import CanOperate, CanScan
 from lakebench.engines.ducklake import unverified
-from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, Refused, Timeout, WrongAnswer
+from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused, Timeout, WrongAnswer
 from lakebench.faults import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy
 from lakebench.loops import Shape
 from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
@@ -250,7 +250,7 @@ def _work(remote: Remote, cell: Cell, number: int, log: Path, start: int) -> Non
 
 def _leave(remote: Remote) -> None:
     if remote.alive:
-        with contextlib.suppress(LakebenchError):
+        with contextlib.suppress(CaseError):
             remote.call("leave", limit_s=_WAIT_S)
 
 

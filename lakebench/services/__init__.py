@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from lakebench import room
 from lakebench.config import Settings, StorageKind
-from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
+from lakebench.errors import CaseError, HarnessFault, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint
 from lakebench.progress import Progress
@@ -95,13 +96,15 @@ class Services:
         ``meanwhile`` is called while they start.
 
         Raises:
-            UsageError: an unknown name, or a storage that lacks keys.
+            UsageError: an unknown name, a storage that lacks keys, a damaged cache, a full disk.
         """
         try:
             begun = [self._begin(name) for name in with_needs(names, self._settings)]
             meanwhile()
             for one in begun:
                 one.done.wait()
+            if stops := next((one.error for one in begun if isinstance(one.error, UsageError)), None):
+                raise stops  # noqa: TRY301 - one that is the user's to mend, such as a full disk
         except BaseException:
             self._stopping.set()
             raise
@@ -111,12 +114,13 @@ class Services:
 
         Raises:
             ServiceUnavailable: it did not start, with the reason; or nobody started it.
+            HarnessFault: it did not start because code of ours failed.
         """
         running = self._running.get(name)
         if running is None or not running.done.is_set():
             raise ServiceUnavailable(f"the service {name} was not started: run `lakebench up {name}`")
         if running.error:
-            raise ServiceUnavailable(str(running.error), **running.error.details) from running.error
+            raise _because(running.error, str(running.error))
         if running.endpoint is None:
             raise ServiceUnavailable(f"the service {name} was stopped: start it again")
         return running.endpoint
@@ -144,15 +148,10 @@ class Services:
 
         Raises:
             ServiceUnavailable: it does not come back, or was never there.
+            HarnessFault: it does not come back because code of ours failed.
         """
         self.endpoint(name)
-        running = self._running[name]
-        try:
-            running.endpoint = running.service.restart()
-        except LakebenchError as error:
-            running.error = error
-            raise
-        return running.endpoint
+        return self._running[name].again()
 
     def stop(self) -> None:
         """End all, those that need others first. May be called again."""
@@ -245,21 +244,45 @@ class _Running:
         """Start the service, and keep the endpoint or the reason."""
         try:
             self.endpoint = self._start()
-        except LakebenchError as error:
-            self.error = error
         except Exception as error:  # noqa: BLE001 - whatever it is, the other services go on, and the reason is kept
-            self.error = ServiceUnavailable(f"{self.service.title} did not start: {type(error).__name__}: {error}")
+            self.error = self._told(error)
+            say(f"{self.service.full_name} is not available: {self.error}")
         finally:
-            if self.error:
-                say(f"{self.service.full_name} is not available: {self.error}")
             self.done.set()
+
+    def again(self) -> Endpoint:
+        """Stop the service and start it; see :meth:`Services.restart`."""
+        try:
+            self.endpoint = self.service.restart()
+        except Exception as error:
+            self.error = self._told(error)
+            raise self.error from error
+        return self.endpoint
+
+    def _told(self, error: Exception) -> LakebenchError:
+        """``error`` as it is, where its kind says whose it is; anything else is a fault of ours, or of a full disk."""
+        if full := room.full([self.service.folder], str(error)):
+            return UsageError(full)
+        if isinstance(error, LakebenchError):
+            return error
+        told = HarnessFault(f"{self.service.title} did not start: {type(error).__name__}: {error}")
+        told.__cause__ = error
+        return told
 
     def _start(self) -> Endpoint:
         for need in self._needs:
             need.done.wait()
             if need.error:
-                raise ServiceUnavailable(f"{self.service.title} needs {need.service.full_name}: {need.error}")
+                raise _because(need.error, f"{self.service.title} needs {need.service.full_name}: {need.error}")
         began = time.monotonic()
         endpoint = self.service.start()
         self.seconds = round(time.monotonic() - began, 3)
         return endpoint
+
+
+def _because(error: LakebenchError, message: str) -> LakebenchError:
+    """What a service that did not start by ``error`` means for who needs it: ``message``, of the same kind."""
+    kind = ServiceUnavailable if isinstance(error, CaseError) else type(error)
+    told = kind(message, **error.details)
+    told.__cause__ = error
+    return told

@@ -339,10 +339,17 @@ class Service(ABC):
         return endpoint
 
     def _spawn(self, command: Command) -> None:
+        try:
+            self._process = self._spawned(command)
+        except OSError as error:
+            program = f"{command.argv[0]} cannot be started ({error.strerror}): install it again"
+            raise ServiceUnavailable(f"{self.title} did not start: {program}") from error
+
+    def _spawned(self, command: Command) -> subprocess.Popen[bytes]:
         environment = {key: value for key, value in os.environ.items() if key in {"PATH", "LANG", "TZ"}}
         environment |= {"HOME": str(self.folder), "TMPDIR": str(self.folder), "LC_ALL": "C.UTF-8"} | dict(command.env)
         with self.log.open("ab") as log:
-            self._process = self.context.guard.spawn(
+            return self.context.guard.spawn(
                 command.argv,
                 env=environment,
                 cwd=self.folder,

@@ -17,7 +17,7 @@ from lakebench import answers, engines
 from lakebench.datasets import tpch
 from lakebench.datasets.tpch.refresh import refresh_pair, write_insert
 from lakebench.datasets.tpch.states import views
-from lakebench.errors import EngineCrash, LakebenchError, OutOfMemory, Refused, Timeout
+from lakebench.errors import OutOfMemory, Refused, Timeout
 from lakebench.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.witness import Witness
@@ -178,17 +178,18 @@ class TestErrors:
         assert witness.processes() == []
         assert told(witness, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
 
-    @pytest.mark.parametrize(("how", "kind"), [(signal.SIGKILL, OutOfMemory), (signal.SIGSEGV, EngineCrash)])
-    def test_it_dies_and_is_started_again(
-        self, witness: Witness, tmp_path: Path, how: signal.Signals, kind: type[LakebenchError]
-    ) -> None:
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
+    def test_it_dies_and_is_started_again(self, witness: Witness, tmp_path: Path, how: signal.Signals) -> None:
         told(witness, "SELECT 1 AS one", {}, tmp_path / "into")
         [pid] = witness.processes()
         os.kill(pid, how)
         while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
             time.sleep(0.01)
-        with pytest.raises(kind, match="the witness"):
-            witness.answer("SELECT 1 AS one", {}, tmp_path / "into", 60)
+        if how is signal.SIGKILL:  # the kernel does that where memory runs out: not again
+            with pytest.raises(OutOfMemory, match="the witness was killed"):
+                witness.answer("SELECT 1 AS one", {}, tmp_path / "into", 60)
+        else:
+            assert told(witness, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
         assert told(witness, "SELECT 2 AS two", {}, tmp_path / "again").to_pylist() == [{"two": 2}]
 
 

@@ -14,7 +14,7 @@ from lakebench.datasets.ducklake import catalog, expected, inspector
 from lakebench.datasets.ducklake.feature import Feature, Look, Step
 from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.engines.ducklake import attach_ducklake, unverified
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 
 KNOWN_SESSIONS = {"a", "b"}
@@ -192,7 +192,7 @@ def test_live_addresses_are_absolute(tmp_path: Path) -> None:
 
 
 def test_a_table_that_the_newest_snapshot_has_not(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="no table gone at snapshot 3"):
+    with pytest.raises(WrongAnswer, match="no table gone at snapshot 3"):
         inspector.facts(lake(tmp_path), "gone")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +13,8 @@ import yaml
 
 from lakebench import catalogs, services
 from lakebench.config import ServiceSettings, Settings
-from lakebench.errors import CommitConflict, Refused, ServiceUnavailable, UsageError
+from lakebench.errors import CommitConflict, HarnessFault, Refused, ServiceUnavailable, UsageError
+from lakebench.fault_log import FaultLog
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import Services, base, compose, object_store, with_needs
@@ -105,11 +107,33 @@ def test_one_failing_does_not_stop_the_others(toys: Services) -> None:
     assert not toys.alive("upper")
 
 
-def test_a_fault_in_a_start_is_kept_as_its_reason(toys: Services) -> None:
+def test_a_fault_of_ours_in_a_start_is_one_for_all_who_need_the_service(toys: Services, tmp_path: Path) -> None:
     BEHAVIOUR["toy"] = lambda: {}["missing"]
-    toys.start(["toy", "other"])
-    with pytest.raises(ServiceUnavailable, match="a toy did not start: KeyError: 'missing'"):
-        toys.endpoint("toy")
+    toys.start(["upper", "other"])
+    assert toys.endpoint("other").service == "other"
+    log = FaultLog(tmp_path)
+    for name in ("toy", "upper"):
+        with pytest.raises(HarnessFault, match="a toy did not start: KeyError: 'missing'") as found:
+            toys.endpoint(name)
+        assert log.fault(found.value).details == {"file": "faults/001.txt"}
+    assert 'BEHAVIOUR["toy"] = lambda' in (tmp_path / "faults" / "001.txt").read_text()
+    with pytest.raises(ServiceUnavailable, match="lakebench up"):
+        toys.endpoint("nobody")
+
+
+def test_a_full_disk_in_a_start_stops_everything(toys: Services) -> None:
+    BEHAVIOUR["toy"] = lambda: os.write(os.open("/dev/full", os.O_WRONLY), b"x") and None
+    with pytest.raises(UsageError, match=r"the disk is full \(.* left\): make room there"):
+        toys.start(["upper", "other"])
+
+
+def test_what_the_user_can_mend_stops_everything(toys: Services) -> None:
+    def damaged() -> None:
+        raise UsageError("the archive is damaged: rm archive")
+
+    BEHAVIOUR["toy"] = damaged
+    with pytest.raises(UsageError, match="the archive is damaged: rm archive"):
+        toys.start(["toy", "other"])
 
 
 def test_independent_services_start_at_once(toys: Services) -> None:

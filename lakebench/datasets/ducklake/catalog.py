@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from lakebench.errors import ServiceUnavailable, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, Lake
 
 Row = dict[str, Any]
@@ -94,7 +95,7 @@ def addresses(lake: Lake, table: str) -> list[str]:
     """The data files of ``table`` that the newest snapshot has: ``s3://`` addresses or paths.
 
     Raises:
-        ValueError: there is no such table.
+        WrongAnswer: there is no such table.
     """
     with Metadata(lake) as metadata:
         at = newest(metadata)
@@ -109,11 +110,11 @@ def the_table(metadata: Metadata, snapshot: int, name: str) -> Row:
     """The row of ``ducklake_table`` of the table called ``name``.
 
     Raises:
-        ValueError: there is none.
+        WrongAnswer: there is none.
     """
     found = metadata.live("ducklake_table", snapshot, f"table_name = '{name}'")
     if not found:
-        raise ValueError(f"the catalog has no table {name} at snapshot {snapshot}")
+        raise WrongAnswer(f"the catalog has no table {name} at snapshot {snapshot}")
     return found[0]
 
 
@@ -132,14 +133,17 @@ def _postgres(catalog: Catalog) -> Any:
     import psycopg
 
     found = urlsplit(catalog.uri)
-    return psycopg.connect(
-        host=found.hostname,
-        port=found.port,
-        dbname=found.path.removeprefix("/"),
-        user=catalog.user,
-        password=catalog.password,
-        autocommit=True,
-    )
+    try:
+        return psycopg.connect(
+            host=found.hostname,
+            port=found.port,
+            dbname=found.path.removeprefix("/"),
+            user=catalog.user,
+            password=catalog.password,
+            autocommit=True,
+        )
+    except psycopg.OperationalError as error:
+        raise ServiceUnavailable(f"the catalog in PostgreSQL does not answer: {error}") from error
 
 
 def _sqlite(catalog: Catalog) -> Any:
