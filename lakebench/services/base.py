@@ -7,7 +7,6 @@ has what is common: ports, folders, logs, deadlines, restarts, and words for wha
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -33,6 +32,7 @@ from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint, Runtime
 from lakebench.progress import Progress
+from lakebench.services.quoting import java_arguments
 from lakebench.web import HOST
 
 _TAIL = 1500
@@ -436,12 +436,12 @@ class JavaService(Service):
             f"-Xmx{self.limit // 2**20}m",
             "-XX:+ExitOnOutOfMemoryError",
             "-XX:-UsePerfData",  # else a file in /tmp outlives a kill
-            f"-XX:ErrorFile={self.folder}/crash.log",
+            f"-XX:ErrorFile={str(self.folder).replace('%', '%%')}/crash.log",  # %p is the process's number
             f"-Djava.io.tmpdir={self.folder}",
             f"-Duser.home={self.folder}",
         ]
-        lines = [json.dumps(one) for one in (*common, *self.arguments(ports))]
-        return Command([str(self.java), f"@{self.private('java.args', chr(10).join(lines))}"])
+        file = self.private("java.args", java_arguments([*common, *self.arguments(ports)]))
+        return Command([str(self.java), f"@{file}"])
 
 
 def free_ports(count: int) -> list[int]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakebench.errors import ServiceUnavailable
+from lakebench.services.quoting import compose_variables
 
 if TYPE_CHECKING:
     from lakebench.services.base import Command, Service
@@ -62,16 +63,15 @@ class Composed:
 
         self._service = service
         self._project = f"{service.context.guard.folder.name}-{service.folder.name}".lower()
-        lines = [f"{key}={value}" for key, value in self._variables(command, ports).items()]
-        variables = service.private("compose.env", "\n".join(lines) + "\n")
+        variables = service.private("compose.env", compose_variables(self._variables(command, ports)))
         self._compose: Any = DockerCompose(FOLDER, f"{service.name}.yaml", env_file=str(variables))
         self._watcher: subprocess.Popen[bytes] | None = None
 
     def _variables(self, command: Command, ports: Mapping[str, int]) -> dict[str, str]:
-        """What the compose files may use; values are quoted so that compose takes them as they are."""
+        """What the compose files may use."""
         service = self._service
         named = {f"LAKEBENCH_PORT_{name.upper()}": str(port) for name, port in ports.items()}
-        values = {
+        return {
             "LAKEBENCH_PROJECT": self._project,
             "LAKEBENCH_FOLDER": str(service.folder),
             "LAKEBENCH_MOUNT": str(service.mounts()),
@@ -82,7 +82,6 @@ class Composed:
             **named,
             **command.env,
         }
-        return {key: f"'{value}'" for key, value in values.items()}
 
     def start(self) -> None:
         """Start them.

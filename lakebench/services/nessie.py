@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from lakebench import artifacts
 from lakebench.model import Endpoint
 from lakebench.services.base import JavaService
+from lakebench.services.quoting import java_properties
 from lakebench.web import HOST, http
 
 WAREHOUSE = "lake"
@@ -35,11 +36,10 @@ class Nessie(JavaService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """Quarkus reads everything from a properties file."""
-        lines = [f"{key}={value}" for key, value in self._properties(ports).items()]
-        properties = self.private("nessie.properties", "\n".join(lines) + "\n")
+        properties = self.private("nessie.properties", java_properties(self._properties(ports)))
         # A catalog answers few and small requests: the second compiler costs more than it gives within a run.
         quick = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
-        return [*quick, f"-Dquarkus.config.locations={properties}", "-jar", str(self._jar)]
+        return [*quick, f"-Dquarkus.config.locations={properties.as_uri()}", "-jar", str(self._jar)]
 
     def _properties(self, ports: Mapping[str, int]) -> dict[str, str]:
         store = self.context.endpoint("object-store")

@@ -14,6 +14,7 @@ from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint, ObjectStore, Runtime
 from lakebench.services.base import JavaService
+from lakebench.services.quoting import java_properties
 from lakebench.services.storages import latency, storage_facts
 from lakebench.web import HOST, HttpError, http
 
@@ -63,8 +64,7 @@ class ObjectStoreService(JavaService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """S3Proxy reads everything else from a properties file."""
-        lines = [f"{key}={value}" for key, value in self._properties(ports).items()]
-        properties = self.private("s3proxy.conf", "\n".join(lines) + "\n")
+        properties = self.private("s3proxy.conf", java_properties(self._properties(ports)))
         return ["-jar", str(self._jar), "--properties", str(properties)]
 
     def _properties(self, ports: Mapping[str, int]) -> dict[str, str]:

@@ -14,6 +14,7 @@ from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import JavaService
+from lakebench.services.quoting import java_properties
 from lakebench.web import HOST
 
 _DEFAULT_PORT = 15002
@@ -65,8 +66,7 @@ class Spark(JavaService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """The classpath and options that `spark-submit` would make, and one properties file."""
-        lines = [f"{key} {value}" for key, value in self._properties(ports).items()]
-        properties = self.private("spark.conf", "\n".join(lines) + "\n")
+        properties = self.private("spark.conf", java_properties(self._properties(ports)))
         opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
         classpath = os.pathsep.join([f"{self._jars}/*", *(str(one) for one in self._packages)])
         return [
@@ -97,9 +97,10 @@ class Spark(JavaService):
             "spark.connect.authenticate.token": self.password,
             "spark.driver.host": HOST,
             "spark.driver.bindAddress": HOST,
-            "spark.local.dir": str(self.folder / "scratch"),
+            # Relative to its own folder: of an absolute path Spark makes an address, and a list where there are commas.
+            "spark.local.dir": "scratch",
             "spark.log.level": "WARN",
-            "spark.sql.warehouse.dir": str(self.folder / "warehouse"),
+            "spark.sql.warehouse.dir": "warehouse",
             **self._tuned(),
         }
 

@@ -15,6 +15,7 @@ from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint
 from lakebench.paths import cache_dir
 from lakebench.services.base import JavaService
+from lakebench.services.quoting import java_properties
 from lakebench.web import HOST, http
 
 _QUERY_SHARE = 0.6
@@ -83,8 +84,7 @@ class Trino(JavaService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """The options of Trino's launcher, and one configuration file."""
-        lines = [f"{key}={value}" for key, value in self._properties(ports).items()]
-        config = self.private("config.properties", "\n".join(lines) + "\n")
+        config = self.private("config.properties", java_properties(self._properties(ports)))
         processors = f"-XX:ActiveProcessorCount={self._threads}"
         return [*_JVM, processors, f"-Dconfig={config}", "-cp", f"{self._home}/lib/*", "io.trino.server.TrinoServer"]
 
