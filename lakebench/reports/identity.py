@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from lakebench import statistics
 from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
+from lakebench.reports import limits
 from lakebench.reports.content import (
     Cell,
     Paragraph,
@@ -29,8 +30,9 @@ _DERIVED = {
 _OUTCOMES = (
     "Outcomes. PASS: the answer was checked and is right. FAIL is one of WRONG (an answer, and not the right one), "
     "REFUSED (the engine said no), CRASH (process or server died), TIMEOUT, OUT_OF_MEMORY. UNAVAILABLE: it did not run "
-    "here, which is neither. Only a verified answer has a time; it is checked after the clock, outside the engine."
+    "here, which is neither. HARNESS_FAULT: an error of lakebench itself, which says nothing of the engine."
 )
+_TIMES = "Times. Only a verified answer has a time; it is checked after the clock, outside the engine."
 _SAMPLES = (
     "Samples. Warm-ups are kept apart. Engines take turns in seeded, shuffled rounds. Every raw sample, with its "
     "offset and position in the order, stands below its case's evidence."
@@ -161,29 +163,10 @@ def _words(name: str) -> str:
 def method(run: Run) -> list[Part]:
     """How outcomes and times come to be, and the limits."""
     return [
-        *(Paragraph(one) for one in (_OUTCOMES, _SAMPLES, _STATISTICS)),
-        Table("What this does not show", ("subject", "limit"), _limits(run)),
+        *(Paragraph(one) for one in (_OUTCOMES, *([_TIMES, _SAMPLES, _STATISTICS] if limits.timed(run) else []))),
+        *map(Paragraph, derived(run)),
+        limits.table(run),
     ]
-
-
-def _limits(run: Run) -> tuple[tuple[Cell, ...], ...]:
-    scale = ", ".join(sorted({one.scale_factor for one in run.datasets})) or "unknown"
-    external = [one.service for one in run.services if one.runtime == "external"]
-    said = {
-        "Machine": f"one node, {show('', run.header.machine.get('cores'))} cores, virtualised: "
-        f"{show('', run.header.machine.get('virtualised'))}. Others may use the same hardware; clients, servers and "
-        "the object store share its cores and its page cache, so nothing here tells how an engine scales out.",
-        "Size": f"scale factor {scale}: at small ones the costs of planning, metadata and start-up outweigh the scan.",
-        "Storage": f"external: {', '.join(external)}." if external else
-        "the object store is a local process in front of a disk: S3Proxy, MinIO and the like are not S3, and the "
-        "network is loopback. Latency, throttling and price of a cloud store are not in these numbers.",
-        "Load": "one query at a time: no concurrency, no throughput.",
-        "Engines": "each with the settings shown, which are not tuned: a default may suit another machine.",
-        "Timings with one run": "have no interval; do not compare two of them.",
-    }  # fmt: skip
-    if told := derived(run):
-        said["Workload"] = "; ".join(told)
-    return tuple(cells(name, text) for name, text in said.items())
 
 
 def derived(run: Run) -> list[str]:

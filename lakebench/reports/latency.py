@@ -33,6 +33,10 @@ from lakebench.reports.matrix import anchors, engine_order, group_anchors
 
 _NS = 1e9
 _NONE = Cell(DASH)
+_ASKED = (
+    "“Asked of the store” is what a warm execution fetched, in requests and bytes with headers: who made none answered "
+    "from memory that the engine keeps, and its time is held against others that fetched the data anew."
+)
 _APART = 3  # repeated queries of a group that get a table each
 _HEAT = ((1.25, "heat0"), (2.0, "heat1"), (5.0, "heat2"), (20.0, "heat3"))
 
@@ -159,6 +163,7 @@ def _table(question: Question, links: dict[str, str]) -> Table:
         "p90, p95, p99 s",
         "n",
         "against the fastest",
+        "asked of the store",
         "cold s",
         "marks",
     )
@@ -181,8 +186,10 @@ def _table_notes(question: Question, base: Timed | None) -> tuple[str, ...]:
     if base:
         notes.append(
             f"“Against the fastest” divides by {base.record.engine}'s median, paired by round, with a 95 % interval. "
-            "A noise floor is not had here: lakebench run … --against measures one."
+            "A noise floor is not had here: lakebench run phase3 --against measures one."
         )
+    if any(_asked(one) is not None for one in question.engines):
+        notes.append(_ASKED)
     return tuple(notes)
 
 
@@ -207,6 +214,7 @@ def _warm_cells(one: Timed, base: Timed | None) -> list[Cell]:
         Cell(_tail(warm)),
         Cell(str(warm.n)),
         Cell(_against(one, base)),
+        Cell(asked_of_store(one)),
         Cell(_cold(one)),
         Cell(_marks(one, warm)),
     ]
@@ -263,6 +271,31 @@ def _against(one: Timed, base: Timed | None) -> str:
         return f"{TIMES} {ratio.ratio:.2f} ({statistics.TOO_SMALL})"
     said = f"{TIMES} {ratio.ratio:.2f} ({ratio.interval.low:.2f} {DASH} {ratio.interval.high:.2f})"
     return said if ratio.differs else f"{said}, {statistics.NO_DIFFERENCE}"
+
+
+def asked_of_store(one: Timed) -> str:
+    """The requests that a warm execution made (the median), and the bytes that came; else those of a cold one."""
+    asked = _asked(one)
+    if asked is None:
+        return "not had"
+    taken = of_kind(one.record, "warm") or of_kind(one.record, "cold")
+    sent = [sample.store_bytes for sample in taken if sample.store_bytes is not None]
+    told = f", {size(statistics.median(sent))}" if sent and asked else ""
+    return f"{asked:g} request{'s' * (asked != 1)}{told}"
+
+
+def _asked(one: Timed) -> float | None:
+    """The median of the requests of all operations; ``None`` where nobody counted."""
+    taken = of_kind(one.record, "warm") or of_kind(one.record, "cold")
+    had = [sum(sample.requests.values()) for sample in taken if sample.requests is not None]
+    return statistics.median(had) if had else None
+
+
+def requests_a_query(engine: str, single: Sequence[Question]) -> str:
+    """The mean over the queries that ``engine`` has times for, of the requests of one execution."""
+    own = [one for question in single for one in question.engines if one.record.engine == engine and one.best]
+    had = [asked for one in own if (asked := _asked(one)) is not None]
+    return f"{sum(had) / len(had):.3g}" if had else "not had"
 
 
 def _paired(base: Record, other: Record) -> statistics.Ratio | None:
@@ -350,9 +383,9 @@ def _details(single: Sequence[Question], links: dict[str, str]) -> Table:
     for question in single:
         for one in question.engines:
             name = Cell(f"{question.query} {one.record.engine}", link=f"#{links[one.record.case]}")
-            figures, used = (_warm_cells(one, None), _used(one)) if one.best else (_failed_cells(one, 9), [])
+            figures, used = (_warm_cells(one, None), _used(one)) if one.best else (_failed_cells(one, 10), [])
             if used:
-                figures = [*figures[:6], figures[7], *used[2:], figures[8]]
+                figures = [*figures[:6], figures[8], *used[2:], figures[9]]
                 rows.append((name, *figures))
             else:
                 rows.append((name, figures[0], *[_NONE] * (len(head) - 3), figures[-1]))
@@ -400,12 +433,16 @@ def _over_queries(single: Sequence[Question]) -> Table:
             Cell(f"{len(had)} of {len(single)}"),
             Cell(seconds(means[engine]) if engine in means else DASH),
             Cell(f"{TIMES} {means[engine] / least:.2f}" if engine in means else DASH),
+            Cell(requests_a_query(engine, single) if had else DASH),
         )
         for engine, had in timed.items()
     )
     caption = f"Over the {len(common)} queries that all {len(compared)} engines with an answer got right"
-    head = ("engine", "answered right", "geometric mean s", "ratio to the least")
-    notes = ("The ratio of geometric means of medians is the geometric mean of the ratios.",)
+    head = ("engine", "answered right", "geometric mean s", "ratio to the least", "requests of the store a query")
+    notes = (
+        "The ratio of geometric means of medians is the geometric mean of the ratios.",
+        "An engine with few or no requests answered from memory that it keeps; others fetched the data anew.",
+    )
     return Table(caption, head, rows, notes, "figures")
 
 
@@ -429,7 +466,9 @@ def _strip(one: Timed) -> plots.Strip:
     samples = times(of_kind(one.record, "warm") or of_kind(one.record, "cold"))
     bounds = (warm.interval.low, warm.interval.high) if warm.interval else None
     note = "unstable" if warm.unstable else ""
-    return plots.Strip(one.record.engine, tuple(samples), warm.median, bounds, note)
+    asked = _asked(one)
+    name = one.record.engine if asked is None else f"{one.record.engine} ({asked:g} requests)"
+    return plots.Strip(name, tuple(samples), warm.median, bounds, note)
 
 
 def _queries_plot(single: Sequence[Question]) -> Plot | None:

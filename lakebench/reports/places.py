@@ -11,10 +11,16 @@ from lakebench.places import Asked, Place, place_of, ratio, verified
 from lakebench.records import Run
 from lakebench.reports.content import DASH, TIMES, Cell, Part, Table
 
-_DUCKLAKE = (
-    "DuckLake has its catalog in PostgreSQL, and data files that the engine wrote itself, with its own codec and file "
-    "sizes: the ratio holds these too. Rows of small inserts may lie in the catalog (inlined data)."
-)
+_MEAN = "Geometric mean over the queries that both got right, of warm medians paired by round, with a 95 % interval."
+_FORMATS = {
+    TableFormat.PARQUET: "Plain Parquet is the very data files of the Iceberg tables.",
+    TableFormat.DUCKDB: "DuckDB's own tables hold the same rows.",
+    TableFormat.POSTGRESQL: "PostgreSQL's tables hold the same rows.",
+    TableFormat.DUCKLAKE: (
+        "DuckLake has its catalog in PostgreSQL, and data files that the engine wrote itself, with its own codec and "
+        "file sizes: the ratio holds these too. Rows of small inserts may lie in the catalog (inlined data)."
+    ),
+}
 
 
 def parts(run: Run) -> list[Part]:
@@ -52,11 +58,7 @@ def _table(caption: str, known: Mapping[Place, Asked], places: list[Place], top:
         (Cell(engine), *(Cell(_ratio(known[other], known[top], engine, WARM)) for other in others))
         for engine in engines
     )
-    said = (
-        "Geometric mean over the queries that both got right, of warm medians paired by round, with a 95 % interval. "
-        "Plain Parquet is the very data files of the Iceberg tables; DuckDB's own tables hold the same rows."
-    )
-    notes = (said, _DUCKLAKE) if any(one.format == TableFormat.DUCKLAKE for one in others) else (said,)
+    notes = (_MEAN, *(said for form, said in _FORMATS.items() if any(one.format == form for one in others)))
     return [Table(caption, ("engine", *(one.format for one in others)), rows, notes, "figures")]
 
 

@@ -56,7 +56,7 @@ def _overview(run: Run) -> Table:
 
 def _times(question: latency.Question) -> Table:
     table = _table(f"Latency of {question.name}, seconds")
-    for head in ("engine", "median", "95 % interval", "n", "cold"):
+    for head in ("engine", "median", "95 % interval", "n", "asked of the store", "cold"):
         table.add_column(head, justify="left" if head == "engine" else "right")
     for one in question.engines:
         table.add_row(Text(one.record.engine), *_figures(one))
@@ -72,6 +72,7 @@ def _grid(asked: list[latency.Question]) -> Table:
     for question in asked:
         by_name = {one.record.engine: one for one in question.engines}
         table.add_row(Text(question.query), *(_short(by_name.get(name)) for name in names))
+    table.add_row(Text("requests a query", style="dim"), *(latency.requests_a_query(name, asked) for name in names))
     return table
 
 
@@ -88,7 +89,8 @@ def _figures(one: latency.Timed) -> list[Text]:
         return [Text(label(one.record.outcome), style="dim")]
     mark = " unstable" if one.best.unstable else ""
     cold = seconds(one.cold.median) if one.cold else DASH
-    told = (seconds(one.best.median), latency.interval(one.best.interval, one.best.n) + mark, str(one.best.n), cold)
+    interval = latency.interval(one.best.interval, one.best.n) + mark
+    told = (seconds(one.best.median), interval, str(one.best.n), latency.asked_of_store(one), cold)
     return [Text(text) for text in told]
 
 

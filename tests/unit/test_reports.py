@@ -224,6 +224,7 @@ def test_latency_has_its_statistics(shown: Page, run: records.Run) -> None:
     assert "n too small" in table["trino"][5]
     assert table["iceberg_scan"][7] == "1 (the fastest)"
     assert "no difference shown" in table["duckdb"][7] or re.search(r"\u00d7 1\.0\d \(", table["duckdb"][7])
+    assert table["trino"][8] == "38 requests"
     assert table["pg_duckdb"][1] == "UNAVAILABLE"
     assert "new process, page cache dropped" in shown.text
     assert "GetObject 31" in next(row for row in shown.table("engine", "rows", "bytes") if row[0] == "trino")[5]

@@ -1,0 +1,109 @@
+"""What a run does not show, as it follows from what the run did."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from lakebench import statistics
+from lakebench.records import Run, ServiceFacts
+from lakebench.reports.content import Cell, Table, cells, show
+
+_STORES = "object-store"
+
+
+def table(run: Run) -> Table:
+    """Subject and limit, a row each."""
+    subjects = {
+        "Machine": _machine(run),
+        "Size": _size(run),
+        "Storage": " ".join(_storage(run)),
+        "Load": " ".join(_load(run)),
+        "Engines": _engines(run),
+        "Timings of few runs": _few(run),
+        "Faults of the harness": _faults(run),
+    }
+    rows: tuple[tuple[Cell, ...], ...] = tuple(cells(name, text) for name, text in subjects.items() if text)
+    return Table("What this does not show", ("subject", "limit"), rows)
+
+
+def timed(run: Run) -> bool:
+    """Whether any case has samples."""
+    return any(one.samples for one in run.cases)
+
+
+def _machine(run: Run) -> str:
+    ours = [one for one in run.services if one.runtime != "external"]
+    shared = "clients and servers share its cores and its page cache" if ours else "the engines share its cores"
+    given = run.header.machine
+    return (
+        f"one node, {show('', given.get('cores'))} cores, virtualised: {show('', given.get('virtualised'))}. "
+        f"Others may use the same hardware; {shared}, so nothing here tells how an engine scales out."
+    )
+
+
+def _size(run: Run) -> str:
+    scales = sorted({one.scale_factor for one in run.datasets} - {"none"})
+    if not scales or not timed(run):
+        return ""
+    told = "at small ones the costs of planning, metadata and start-up outweigh the scan."
+    return f"scale factor {', '.join(scales)}: {told}"
+
+
+def _storage(run: Run) -> Iterator[str]:
+    stores = [one for one in run.services if one.service.partition("@")[0] == _STORES]
+    slowed = [one.service for one in stores if _simulated(one)]
+    if external := [one.service for one in run.services if one.runtime == "external"]:
+        yield f"external: {', '.join(external)}, as they were at that time and from here."
+    if any(one.runtime != "external" and one.service not in slowed for one in stores):
+        yield (
+            "An object store of ours is a process on this machine in front of a disk: S3Proxy, MinIO and the like are "
+            "not S3, and the network is loopback. Its numbers have no latency, throttling and price of a cloud store."
+        )
+    if slowed:
+        yield f"{', '.join(slowed)} waits as its settings say: a simulation, not a cloud store."
+    if not stores:
+        yield "no object store was asked: what one costs is not in these numbers."
+
+
+def _simulated(store: ServiceFacts) -> bool:
+    return store.service.partition("@")[2].startswith("simulated-")
+
+
+def _load(run: Run) -> Iterator[str]:
+    """How many were at work at once, for each way of measuring that the run has."""
+    if timed(run):
+        yield "Latencies are of one query at a time."
+    if streams := _numbers(run, "streams"):
+        yield f"Throughput is of {_listed(streams)} streams at once, with what they share of this machine."
+    told = [one.evidence["concurrency"] for one in run.cases if one.evidence.get("concurrency")]
+    if writers := sorted({one["writers"] for one in told if isinstance(one.get("writers"), int)}):
+        yield f"Writers at once: {_listed(writers)}; nothing is told of more."
+
+
+def _numbers(run: Run, key: str) -> list[int]:
+    found: set[Any] = {one.evidence.get(key) for one in run.cases}
+    return sorted(one for one in found if isinstance(one, int) and not isinstance(one, bool))
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
+
+
+def _engines(run: Run) -> str:
+    return "each with the settings shown: others may suit this machine better, or another." if run.engines else ""
+
+
+def _few(run: Run) -> str:
+    few = any(
+        0 < sum(sample.kind == kind for sample in one.samples) < statistics.MIN_INTERVAL
+        for one in run.cases
+        for kind in ("cold", "warm")
+    )
+    least = statistics.MIN_INTERVAL
+    return f"those with fewer than {least} samples have no interval: do not compare two of them." if few else ""
+
+
+def _faults(run: Run) -> str:
+    faults = sum(one.outcome == "HARNESS_FAULT" for one in run.cases)
+    return f"{faults} cases say nothing of an engine: lakebench run --resume runs them again." if faults else ""
