@@ -1,109 +1,37 @@
-"""Accepted outcomes: what became of each case the last time somebody looked, and what a run changes of it.
+"""A run held against the baseline: what is known, what got better or worse, what is new, and what is gone.
 
-Two files of one form: the baseline that ships with the package, and the user's own beside ``lakebench.toml``, which
-wins case by case. ``[[accepted]]`` in ``claims.toml`` accepts by glob, and tells of failures with a link.
+``[[accepted]]`` in ``claims.toml`` accepts by glob, and tells of failures with a link; it goes before the baseline.
 """
 
 from __future__ import annotations
 
-import contextlib
-import datetime as dt
-import functools
-import json
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from lakebench import claims
-from lakebench.errors import UsageError
-from lakebench.model import ExitCode, Outcome, Record, Selection
-from lakebench.records import Run
+from lakebench.baseline import Baseline, Entry, concerned, verdict
+from lakebench.model import FROM_BEST, ExitCode, Outcome, Record
+from lakebench.records import ONE_OF, Gone, by_engine
 
-FILE = "lakebench-accepted.json"
-SHIPPED = Path(__file__).with_name("accepted.json")
-SCHEMA = 1
-_FROM_BEST = (
-    Outcome.PASS,
-    Outcome.REFUSED,
-    Outcome.OUT_OF_MEMORY,
-    Outcome.TIMEOUT,
-    Outcome.CRASH,
-    Outcome.WRONG,
-)
 _BLIND = frozenset({Outcome.TIMEOUT, Outcome.CRASH})
 """Outcomes that do not tell what is the matter: one in the place of the other is worse, whichever way."""
-_ENTRY = 3
-
-
-@dataclass(frozen=True)
-class Acceptance:
-    """Somebody accepted ``run`` on ``date``, for ``reason``; ``versions`` are engine → its components, in a line.
-
-    Cases refer to it by ``number``, which it keeps.
-    """
-
-    number: int
-    run: str
-    date: str
-    reason: str
-    versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What is accepted of a case."""
-
-    outcome: Outcome
-    verdict: str
-    by: Acceptance
-
-    def says(self, other: Entry) -> bool:
-        """Whether ``other`` says the same, whoever accepted it."""
-        return (self.outcome, self.verdict) == (other.outcome, other.verdict)
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """Case id → what is accepted of it."""
-
-    entries: Mapping[str, Entry] = field(default_factory=dict)
-
-    def of(self, case: str) -> Entry | None:
-        """What is accepted of the case with this id."""
-        return self.entries.get(case)
-
-
-@dataclass(frozen=True)
-class Counts:
-    """What accepting a run did to the file: cases by outcome, and how many were not there before, or are other now."""
-
-    outcomes: Mapping[Outcome, int]
-    new: int
-    changed: int
-    same: int
-
-    @property
-    def cases(self) -> int:
-        """How many cases were accepted."""
-        return sum(self.outcomes.values())
 
 
 @dataclass(frozen=True)
 class Change:
-    """A case that is not what was accepted: ``before`` is ``None`` for a new one, ``now`` for one that is gone."""
+    """A case that is not what was accepted: ``before`` is empty for a new one, ``now`` ``None`` for a gone one."""
 
     case: str
-    before: Outcome | None
+    engine: str
+    before: tuple[Outcome, ...]
     now: Outcome | None
     reason: str = ""
 
     def __str__(self) -> str:
         """In one line."""
-        told = " → ".join(outcome.value for outcome in (self.before, self.now) if outcome is not None)
+        sides = (" or ".join(one.value for one in self.before), self.now.value if self.now else "")
         reason = " ".join(self.reason.split())
-        return f"{self.case}: {told}{' (' if reason else ''}{reason}{')' if reason else ''}"
+        return f"{self.case}: {' → '.join(one for one in sides if one)}{f' ({reason})' if reason else ''}"
 
 
 @dataclass(frozen=True)
@@ -141,264 +69,146 @@ class Stale:
         return f"{self.case} passes now; {self.where} accepts {self.outcome}: {self.reason}"
 
 
-# What is accepted.
-
-
-def load(own: Path = Path(FILE), shipped: Path = SHIPPED) -> Baseline:
-    """What is accepted here: ``shipped``, and what ``own`` says instead.
-
-    Raises:
-        UsageError: one of the files is damaged.
-    """
-    return Baseline({**_read(shipped), **_read(own)})
-
-
 def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | None:
     """Why the failure ``outcome`` of ``case`` is no news (``reason``, ``versions``, ``link``), or ``None`` if it is."""
     if by_glob := claims.accepted_as(case, outcome):
         return {"reason": by_glob.reason, "versions": by_glob.versions, "link": by_glob.link}
     entry = baseline.of(case)
-    if entry is None or entry.outcome is not outcome:
+    if entry is None or outcome not in entry.outcomes:
         return None
-    told = ", ".join(f"{engine} {versions}" for engine, versions in _concerned(case, entry.by.versions).items())
+    told = ", ".join(f"{engine} {versions}" for engine, versions in concerned(case, entry.by.versions).items())
     return {"reason": entry.by.reason, "versions": told, "link": ""}
 
 
+def told(case: Record, baseline: Baseline) -> Record:
+    """``case`` with the outcomes that are accepted of it, where there are several: its own says which it was."""
+    entry = baseline.of(case.case)
+    if entry is None or len(entry.outcomes) == 1:
+        return case
+    return replace(case, evidence={**case.evidence, ONE_OF: [one.value for one in Outcome if one in entry.outcomes]})
+
+
 def is_accepted(case: Record, baseline: Baseline) -> bool:
-    """Whether ``case`` passed, did not run here, or failed no worse than it is known to."""
-    if case.outcome is Outcome.HARNESS_FAULT:  # it says nothing of the case
-        return False
+    """Whether ``case`` passed, did not run here, or failed no worse than it is known to; never for a fault of ours."""
     if case.outcome in {Outcome.PASS, Outcome.UNAVAILABLE} or claims.accepted_as(case.case, case.outcome):
         return True
-    entry = baseline.of(case.case)
-    return entry is not None and entry.outcome is not Outcome.UNAVAILABLE and not _is_worse(entry.outcome, case.outcome)
+    entry = _ran(baseline.of(case.case))
+    return case.outcome.ran and entry is not None and not _is_worse(entry, case.outcome)
 
 
 def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
     """Acceptances of failures whose case passes."""
-    passed = [case.case for case in cases if case.outcome is Outcome.PASS]
     found = []
-    for case in passed:
+    for case in [case.case for case in cases if case.outcome is Outcome.PASS]:
         if by_glob := claims.accepted_for(case):
             found.append(Stale(case, by_glob.outcome, claims.FILE, by_glob.reason))
-        elif (entry := baseline.of(case)) and entry.outcome not in {Outcome.PASS, Outcome.UNAVAILABLE}:
-            found.append(Stale(case, entry.outcome, f"{entry.by.run} of {entry.by.date}", entry.by.reason))
+        elif (entry := _ran(baseline.of(case))) and Outcome.PASS not in entry.outcomes:
+            found.append(Stale(case, _outcomes(entry)[0], f"{entry.by.run} of {entry.by.date}", entry.by.reason))
     return found
 
 
-def exit_code(cases: Iterable[Record], baseline: Baseline) -> ExitCode:
-    """What the outcomes of a run make of its exit code."""
-    told = list(cases)
-    if any(case.outcome is Outcome.HARNESS_FAULT for case in told):
+def exit_code(cases: Iterable[Record], baseline: Baseline, gone: Sequence[Gone] = ()) -> ExitCode:
+    """What a run comes to: of what applies, the first of 5, 4, 3, 1 and 0."""
+    every = list(cases)
+    unexpected = [case for case in every if not is_accepted(case, baseline)]
+    if any(case.outcome is Outcome.HARNESS_FAULT for case in every):
         return ExitCode.HARNESS_FAULT
-    unexpected = [case for case in told if not is_accepted(case, baseline)]
     if any(case.outcome is Outcome.WRONG for case in unexpected):
         return ExitCode.WRONG_ANSWER
-    if unexpected:
-        return ExitCode.WORSE
-    if all(case.outcome is Outcome.UNAVAILABLE for case in told):
+    if not any(case.outcome.ran for case in every):
         return ExitCode.NOTHING_RAN
-    return ExitCode.OK
+    return ExitCode.WORSE if unexpected or gone else ExitCode.OK
 
 
 # What a run changes.
 
 
-def changes(cases: Iterable[Record], baseline: Baseline, scope: Callable[[str], bool]) -> Changes:
-    """What ``cases`` change of ``baseline``; ``scope`` says of an accepted case whether the run was to cover it.
+def changes(cases: Iterable[Record], baseline: Baseline, covers: Callable[[str], bool]) -> Changes:
+    """What ``cases`` change of ``baseline``; ``covers`` says of an accepted case whether the run was to have it.
 
     A case that did not run on one of the sides is neither better nor worse: it is gone where it ran before, with the
-    reason, and new where it runs now. A failure that ``claims.toml`` accepts is not worse.
+    reason, and new where it runs now. A fault of ours is none of them. A failure that ``claims.toml`` accepts is not
+    worse.
     """
-    told = {case.case: case for case in cases}
-    ran = [case for case in told.values() if case.outcome.ran]
+    every = {case.case: case for case in cases}
+    ran = [case for case in every.values() if case.outcome.ran]
     both = [(case, entry) for case in ran if (entry := _ran(baseline.of(case.case)))]
-    differ = [(case, entry) for case, entry in both if case.outcome is not entry.outcome]
+    differ = [(case, entry) for case, entry in both if case.outcome not in entry.outcomes]
     return Changes(
-        better=tuple(_change(case, entry) for case, entry in differ if not _is_worse(entry.outcome, case.outcome)),
+        better=tuple(_change(case, entry) for case, entry in differ if not _is_worse(entry, case.outcome)),
         worse=tuple(
             _change(case, entry)
             for case, entry in differ
-            if _is_worse(entry.outcome, case.outcome) and not claims.accepted_as(case.case, case.outcome)
+            if _is_worse(entry, case.outcome) and not claims.accepted_as(case.case, case.outcome)
         ),
         new=tuple(_change(case, None) for case in ran if _ran(baseline.of(case.case)) is None),
-        gone=tuple(_gone(told, baseline, scope)),
+        gone=tuple(_gone(every, baseline, covers)),
         wrong_not_accepted=tuple(
             _change(case, _ran(baseline.of(case.case)))
             for case in ran
             if case.outcome is Outcome.WRONG and not is_accepted(case, baseline)
         ),
         verdicts={
-            case.case: (entry.verdict, _verdict(case))
+            case.case: (entry.outcomes[case.outcome], verdict(case))
             for case, entry in both
-            if case.outcome is entry.outcome and _verdict(case) != entry.verdict
+            if case.outcome in entry.outcomes and verdict(case) != entry.outcomes[case.outcome]
         },
     )
 
 
 def _ran(entry: Entry | None) -> Entry | None:
-    return entry if entry is not None and entry.outcome is not Outcome.UNAVAILABLE else None
+    """``entry`` where it accepts an outcome that ran."""
+    return entry if entry is not None and any(one.ran for one in entry.outcomes) else None
+
+
+def _outcomes(entry: Entry | None) -> tuple[Outcome, ...]:
+    return tuple(one for one in Outcome if entry is not None and one in entry.outcomes)
 
 
 def _change(case: Record, entry: Entry | None) -> Change:
-    return Change(case.case, entry.outcome if entry else None, case.outcome, case.reason)
+    return Change(case.case, case.engine, _outcomes(entry), case.outcome, case.reason)
 
 
-def _gone(told: Mapping[str, Record], baseline: Baseline, scope: Callable[[str], bool]) -> Iterable[Change]:
+def _gone(every: Mapping[str, Record], baseline: Baseline, covers: Callable[[str], bool]) -> Iterable[Change]:
     for case, entry in sorted(baseline.entries.items()):
-        record = told.get(case)
-        if entry.outcome is Outcome.UNAVAILABLE:
+        record = every.get(case)
+        if Outcome.UNAVAILABLE in entry.outcomes:
             continue
-        if record is None and scope(case):
-            yield Change(case, entry.outcome, None, "no case of this run is called so")
-        elif record is not None and not record.outcome.ran:
-            yield Change(case, entry.outcome, record.outcome, record.reason)
+        if record is None and covers(case):
+            yield Change(case, entry.engine, _outcomes(entry), None, "no case of this run is called so")
+        elif record is not None and record.outcome is Outcome.UNAVAILABLE:
+            yield Change(case, record.engine, _outcomes(entry), record.outcome, record.reason)
 
 
-def _is_worse(before: Outcome, now: Outcome) -> bool:
-    """Whether ``now`` is worse than ``before``; both ran.
+def _is_worse(entry: Entry, now: Outcome) -> bool:
+    """Whether ``now`` is worse than one of the accepted outcomes, and not one of them.
 
     From best to worst: passed, refused in the engine's own words, out of memory, timed out, crashed, wrong. A crash
     that becomes a timeout is worse as well: neither tells what is the matter, and what was known of it is lost.
     """
-    if before in _BLIND and now in _BLIND:
-        return before is not now
-    return _FROM_BEST.index(now) > _FROM_BEST.index(before)
+    if now in entry.outcomes:
+        return False
+    before = [one for one in entry.outcomes if one.ran]
+    return any((one in _BLIND and now in _BLIND) or FROM_BEST.index(now) > FROM_BEST.index(one) for one in before)
 
 
-# The file.
+# What is gone, for the first line of the summary.
 
 
-def accept(run: Run, reason: str, path: Path = Path(FILE)) -> Counts:
-    """Write the outcomes of ``run`` into the file at ``path`` as accepted; cases that it has no record of stay.
+def gone(
+    changed: Sequence[Change], cases: Iterable[Record], asked: Sequence[str], services: Mapping[str, str]
+) -> tuple[Gone, ...]:
+    """What was to run and did not: ``services`` that were asked for (with the reason), ``asked`` engines, cases.
 
-    Raises:
-        UsageError: no reason is given, the run has no cases or is of another catalog than the usual one, or the file
-            is damaged or cannot be written.
+    ``changed`` are the accepted cases that are gone.
     """
-    if not reason.strip():
-        raise UsageError('an acceptance needs a reason: --reason "why these outcomes are as they are to be"')
-    catalog = run.header.settings.get("selection", {}).get("catalog", Selection().catalog)
-    if catalog != Selection().catalog:
-        raise UsageError(
-            f"{run.header.run} ran on the catalog {catalog}: accepted outcomes are those of {Selection().catalog}"
-        )
-    if not run.cases:
-        raise UsageError(f"{run.header.run} has no finished case: nothing can be accepted of it")
-    before = _read(path)
-    versions = {
-        one.engine: ", ".join(f"{name} {version}" for name, version in one.versions.items()) for one in run.engines
-    }
-    by = Acceptance(
-        number=max((one.by.number for one in before.values()), default=0) + 1,
-        run=run.header.run,
-        date=dt.datetime.now(dt.UTC).date().isoformat(),
-        reason=" ".join(reason.split()),
-        versions={engine: told for engine, told in versions.items() if told},
-    )
-    told = [case for case in run.cases if case.outcome is not Outcome.HARNESS_FAULT]
-    now = {case.case: Entry(case.outcome, _verdict(case), by) for case in told}
-    kept = {case: before[case] for case, entry in now.items() if case in before and _same(case, before[case], entry)}
-    _write(path, {**before, **now, **kept})
-    new = sum(case not in before for case in now)
-    changed = sum((was := before.get(case)) is not None and not was.says(one) for case, one in now.items())
-    return Counts(Counter(one.outcome for one in now.values()), new, changed, len(now) - new - changed)
+    every = list(cases)
+    ran = {case.engine for case in every if case.outcome.ran}
+    absent = [Gone("engine", name, _why(name, every)) for name in asked if name not in ran]
+    lost = by_engine((one.engine, one.reason) for one in changed)
+    return (*(Gone("service", *one) for one in services.items()), *absent, *lost)
 
 
-def _same(case: str, before: Entry, now: Entry) -> bool:
-    """Whether ``now`` is no news: then the line of the case stays as it is, and with it who accepted it when."""
-    return before.says(now) and _concerned(case, before.by.versions) == _concerned(case, now.by.versions)
-
-
-def _verdict(case: Record) -> str:
-    return str(case.evidence.get("verdict") or "")
-
-
-def _concerned(case: str, versions: Mapping[str, str]) -> dict[str, str]:
-    """Those of ``versions`` whose engine the case's id names."""
-    parts = case.replace("→", "/").split("/")
-    return {engine: told for engine, told in versions.items() if engine in parts}
-
-
-def _write(path: Path, entries: Mapping[str, Entry]) -> None:
-    """Write the file whole, sorted, one line a case: what changed is what a diff shows."""
-    numbered = {entry.by.number: entry.by for entry in entries.values()}
-    acceptances = [
-        f'"{number}": {_text({key: value for key, value in vars(by).items() if key != "number"})}'
-        for number, by in sorted(numbered.items())
-    ]
-    cases = [
-        f"{_text(case)}: {_text([one.outcome.value, one.verdict, one.by.number])}"
-        for case, one in sorted(entries.items())
-    ]
-    text = (
-        f'{{\n"schema": {SCHEMA},\n"acceptances": {{\n' + ",\n".join(acceptances) + "\n},\n"
-        '"cases": {\n' + ",\n".join(cases) + "\n}\n}\n"
-    )
-    part = path.with_name(f"{path.name}.part")
-    try:
-        part.write_text(text, encoding="utf-8")
-        part.replace(path)
-    except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink()
-        raise UsageError(f"{path} cannot be written: {error.strerror}") from None
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _read(path: Path) -> dict[str, Entry]:
-    """The entries of the file at ``path``; none where there is no file."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from None
-    try:
-        told = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise _damaged(path, error.lineno, error.msg) from None
-    damaged = functools.partial(_damaged_at, path, text)
-    if not isinstance(told, dict) or not all(isinstance(told.get(key), dict) for key in ("acceptances", "cases")):
-        raise damaged("", "it has no acceptances and cases")
-    if told.get("schema") != SCHEMA:
-        raise UsageError(
-            f"{path} has schema {told.get('schema')} and this lakebench reads {SCHEMA}: upgrade lakebench-harness"
-        )
-    by = {number: _acceptance(number, one, damaged) for number, one in told["acceptances"].items()}
-    return {case: _entry(case, one, by, damaged) for case, one in told["cases"].items()}
-
-
-def _acceptance(number: str, told: Any, damaged: Callable[[str, str], UsageError]) -> Acceptance:
-    try:
-        return Acceptance(number=int(number), **told)
-    except (TypeError, ValueError):
-        raise damaged(number, "it is not an acceptance") from None
-
-
-def _entry(case: str, told: Any, by: Mapping[str, Acceptance], damaged: Callable[[str, str], UsageError]) -> Entry:
-    if not isinstance(told, list) or len(told) != _ENTRY:
-        raise damaged(case, "it is not [outcome, verdict, number of an acceptance]")
-    outcome, verdict, number = told
-    if outcome not in Outcome.__members__.values():
-        raise damaged(case, f"{outcome!r} is no outcome")
-    if str(number) not in by:
-        raise damaged(case, f"there is no acceptance {number!r}")
-    return Entry(Outcome(outcome), str(verdict), by[str(number)])
-
-
-def _damaged_at(path: Path, text: str, key: str, why: str) -> UsageError:
-    """The error that names the line which begins with ``key``."""
-    start = f"{_text(key)}:"
-    lines = (number for number, line in enumerate(text.splitlines(), 1) if line.lstrip().startswith(start))
-    return _damaged(path, next(lines, 1), why)
-
-
-def _damaged(path: Path, line: int, why: str) -> UsageError:
-    return UsageError(
-        f"{path} line {line} is damaged ({why}): correct the line, restore the file from version control, or move it "
-        'away and write it again with lakebench accept RUN --reason "…"'
-    )
+def _why(engine: str, cases: Sequence[Record]) -> str:
+    own = [case for case in cases if case.engine == engine]
+    return next((case.reason for case in own if case.reason), "no case of this run asks it")

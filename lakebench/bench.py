@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from lakebench import environments, resources, room
-from lakebench.accepted import Baseline
+from lakebench.baseline import Baseline
 from lakebench.checker import Checker
 from lakebench.config import Settings
 from lakebench.engines import find

@@ -21,9 +21,11 @@ from lakebench.errors import HarnessFault, LakebenchError, UsageError
 from lakebench.model import ExitCode, Runtime, Selection
 
 if TYPE_CHECKING:
+    from lakebench.comparison import Comparison
     from lakebench.config import Settings
     from lakebench.harness import Request
     from lakebench.progress import Progress
+    from lakebench.records import Run
 
 # The base of what typer raises for a command line that it cannot read; typer gives it no public name.
 _CommandLineError: Any = typer.BadParameter.__base__
@@ -54,8 +56,9 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase9                    several writers at once, different engines, faults
   lakebench doctor                        what would run here, and what is missing
 
-[bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse; 2 usage or settings; 3 nothing could
-run here; 4 a wrong answer that is not an accepted one; 5 a fault of the harness; 130 interrupted.
+[bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
+nothing could run here; 4 a wrong answer that is not an accepted one; 5 a fault of the harness; 130 interrupted. Where
+several apply: 130, 5, 4, 3, 1.
 """,
 )
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
@@ -170,6 +173,14 @@ def run(
     engines: Annotated[
         str | None, typer.Option(help="Engines, separated by commas; engine@version runs that version. Default: all.")
     ] = None,
+    require: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENGINES",
+            help="Engines that must run, separated by commas: exit code 1 where one does not. Those that --engines "
+            "names must, anyway.",
+        ),
+    ] = None,
     writer: Annotated[str, typer.Option(help="The engine that writes the dataset.")] = "pyiceberg",
     runtime: Annotated[
         Runtime | None, typer.Option(help="How services come to be. Default: what lakebench.toml says, or local.")
@@ -282,6 +293,7 @@ def run(
         selection = _of_queries(selection, settings, storage, formats, tests, against, data)
         measured = _profile(profile or ("regression" if against else "standard"), sf, repeat, time_limit)
         request = _request(settings, names, engines, writer, measured, seed, selection)
+        request = _missed(request, _listed(engines), _listed(writers), _listed(readers), _listed(require))
         folder = settings.output / harness.new_id(request)
     progress = _progress(json_)
     if not json_:
@@ -450,6 +462,29 @@ def _request(
     return Request(found, refs, writer if loads else "", profile, seed, settings, command, selection)
 
 
+def _missed(
+    request: Request, chosen: Sequence[str], writers: Sequence[str], readers: Sequence[str], require: Sequence[str]
+) -> Request:
+    """``request`` with the engines that the user named, and those that must run.
+
+    Raises:
+        UsageError: one that must run is not asked; the message has the nearest name.
+    """
+    from dataclasses import replace
+
+    from lakebench import engines
+
+    asked = [str(ref) for ref in request.refs]
+    for name in require:
+        if str(engines.parse(name)) not in asked:
+            raise UsageError(
+                f"--require {name}: this run does not ask it, but {', '.join(asked)}; name it with --engines too"
+            )
+    against = [ref for ref in asked if ref == request.selection.against]
+    named = tuple(dict.fromkeys((*chosen, *writers, *readers, *against)))
+    return replace(request, named=named, require=tuple(require))
+
+
 def _folder(settings: Settings, name: str) -> Path:
     """The folder of the run called ``name``, or at the path ``name``.
 
@@ -475,20 +510,21 @@ def _tell(result: Any, as_json: bool) -> None:
             "folder": str(result.folder),
             "exit_code": int(result.code),
             "error": error,
+            "gone": [vars(one) for one in result.gone],
             "changes": {kind: list(lines) for kind, lines in result.changes.items()},
             "stale": list(result.stale),
         }
         print(json.dumps(summary, indent=2))  # noqa: T201 - output for programs
         return
     reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-    for line in result.stale[:_SHOWN]:
-        _ERRORS.print(f"[yellow]better than accepted:[/yellow] {_plain(line)}")
-    for kind in ("worse", "gone", "new"):
+    for kind in ("gone", "worse", "new"):
         lines = result.changes.get(kind, ())
         for line in lines[:_SHOWN]:
             _ERRORS.print(f"[yellow]{kind}:[/yellow] {_plain(line)}")
         if len(lines) > _SHOWN:
             _ERRORS.print(f"[yellow]{kind}:[/yellow] {len(lines) - _SHOWN} more; the report has all")
+    for line in result.stale[:_SHOWN]:
+        _ERRORS.print(f"[yellow]better than accepted:[/yellow] {_plain(line)}")
     if result.error:
         _say(f"{result.error} (lakebench run --resume {result.folder.name} goes on)", result.code)
 
@@ -528,7 +564,8 @@ def compare(
     """Hold a run against another, or a run made with --against against its own base; exit code 1 on a regression.
 
     Ratios of medians with intervals, query by query and over the queries that both got right. A regression is a case
-    that passed and fails, or a query that is more than 10 % and 50 ms slower, beyond noise.
+    that passed and fails, or a query that is more than 10 % and 50 ms slower, beyond noise. A case that ran in BASE,
+    that RUN was to have, and that did not run there, is gone: exit code 1 too, and 3 where nothing of RUN ran.
 
     [bold]Examples[/bold]
 
@@ -542,7 +579,7 @@ def compare(
     folders = [_folder(settings, one) for one in (base, run_) if one is not None]
     floor = records.read(_folder(settings, noise)) if noise else None
     runs = [records.read(one) for one in folders]
-    told = comparison.within(runs[0], floor) if run_ is None else comparison.between(runs[0], runs[1], floor)
+    told = comparison.within(runs[0], floor) if run_ is None else _between(runs[0], runs[1], floor)
     with _progress(json_).step("writing the comparison"):
         made = reports.write(told, output or folders[-1])
     if json_:
@@ -550,41 +587,63 @@ def compare(
         print(json.dumps({**reports.to_json(told), **files}, indent=2))  # noqa: T201 - output for programs
     else:
         reports.show(told, Console(highlight=False, width=None if sys.stdout.isatty() else 100), made)
-    return ExitCode.WORSE if told.worse else ExitCode.OK
+    return told.code
+
+
+def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
+    """``run`` against ``base``; of a run that names its engines, what it was not to have is not missed."""
+    from lakebench import comparison, phases
+
+    scope = phases.Scope.of(run.header.settings)
+    covers = phases.covers(run.header.phases, scope) if scope else lambda _: True
+    return comparison.between(base, run, noise, covers)
 
 
 @app.command()
 def accept(
-    run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
+    runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Ids of runs, or their folders.")],
     reason: Annotated[str, typer.Option(help="Why these outcomes are as they are to be; it stands beside each.")],
+    interrupted: Annotated[
+        bool, typer.Option("--interrupted", help="Accept what is finished of a run that did not come to its end.")
+    ] = False,
     output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
     file: Annotated[
-        Path | None, typer.Option(help="The file of accepted outcomes. Default: lakebench-accepted.json here.")
+        Path | None,
+        typer.Option(
+            help="The file of accepted outcomes, or a folder: then one file a phase. Default: lakebench-accepted.json "
+            "here."
+        ),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Accept a run's outcomes: a later run says what is better, worse, new or gone, and fails on what is worse.
+    """Accept a run's outcomes: a later run says what is better, worse, new or gone, and fails on what is worse or gone.
+
+    Several runs are accepted together: where a race decides, and a case had another outcome in each, any of them is as
+    accepted from then on.
 
     [bold]Example[/bold]
 
       lakebench accept 20261121T101500Z-interop-a1b2 --reason "state of the art before the upgrade to Trino 483"
     """
-    from lakebench import accepted, records
+    from lakebench import baseline, records
 
-    folder = _folder(_settings(output=output), run_)
-    path = file or Path(accepted.FILE)
-    run = records.read(folder)
-    if run.running is not None:
-        _ERRORS.print(f"{folder.name} is still running in process {run.running}: what is finished so far is accepted")
-    counts = accepted.accept(run, reason, path)
+    settings = _settings(output=output)
+    path = file or Path(baseline.FILE)
+    found = [records.read(_folder(settings, one)) for one in dict.fromkeys(runs)]
+    counts = baseline.accept(found, reason, path, interrupted=interrupted)
     told = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
-        print(json.dumps({"file": str(path), "new": counts.new, "changed": counts.changed, "outcomes": told}))  # noqa: T201 - output for programs
+        numbers = {"new": counts.new, "changed": counts.changed, "gone": counts.gone, "faults": counts.faults}
+        print(json.dumps({"file": str(path), **numbers, "outcomes": told}))  # noqa: T201 - output for programs
         return
     listed = ", ".join(f"{number} {outcome}" for outcome, number in told.items())
-    Console(highlight=False, soft_wrap=True).print(
-        f"accepted {counts.cases} cases in {path}: {listed}; {counts.new} new, {counts.changed} changed"
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(
+        f"accepted {counts.cases} cases in {path}: {listed}; {counts.new} new, {counts.changed} changed, "
+        f"{counts.gone} gone"
     )
+    if counts.faults:
+        console.print(f"left out {counts.faults} faults of lakebench itself (HARNESS_FAULT): nobody can accept them")
 
 
 @data_app.command()

@@ -1,19 +1,20 @@
 """Two sides of one thing: two runs, or the base and the candidate of a run that was made with ``--against``.
 
 A regression is a case that passed and fails, or a query that is more than 10 % slower, by an interval that does not
-hold 1, beyond the noise floor, and by more than 50 ms. What cannot be compared is told with its reason.
+hold 1, beyond the noise floor, and by more than 50 ms. What ran on the first side only is gone, which is as bad. What
+cannot be compared is told with its reason.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lakebench import statistics
 from lakebench.errors import UsageError
-from lakebench.model import Outcome, Record, Sample
+from lakebench.model import ExitCode, Outcome, Record, Sample
 from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
 from lakebench.statistics import Ratio
 
@@ -96,6 +97,16 @@ class Change:
 
 
 @dataclass(frozen=True)
+class Missed:
+    """A case that ran in the base only, and that the other side was to have: ``reason`` is why it did not run."""
+
+    case: str
+    engine: str
+    base: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
 class Left:
     """A case without a comparison: ``why`` in general, ``detail`` in the words of its record."""
 
@@ -117,6 +128,7 @@ class Comparison:
     floors: Mapping[str, Floor]
     broken: tuple[Change, ...]
     mended: tuple[Change, ...]
+    gone: tuple[Missed, ...]
     left: tuple[Left, ...]
     differences: tuple[tuple[str, str, str], ...]
 
@@ -127,8 +139,15 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether anything is a regression."""
-        return bool(self.regressions or self.broken)
+        """Whether anything is a regression, or gone."""
+        return bool(self.regressions or self.broken or self.gone)
+
+    @property
+    def code(self) -> ExitCode:
+        """1 where it is worse, and 3 where nothing ran that could be worse."""
+        if not any(record.outcome.ran for record in self.run.cases):
+            return ExitCode.NOTHING_RAN
+        return ExitCode.WORSE if self.worse else ExitCode.OK
 
     def counted(self, verdict: str) -> int:
         """How many warm rows have ``verdict``."""
@@ -170,21 +189,27 @@ def within(run: Run, noise: Run | None = None) -> Comparison:
     bases = {str(one.evidence[BASE_OF]): one for one in run.cases if BASE_OF in one.evidence}
     pairs = [(bases.get(case), one) for case, one in known.items() if BASE_OF not in one.evidence]
     alone = [(one, None) for case, one in bases.items() if case not in known]
-    return _compared(run, run, [*pairs, *alone], _own_differences(run, pairs), noise)
+    return _compared(run, run, [*pairs, *alone], _own_differences(run, pairs), noise, _all)
 
 
-def between(base: Run, run: Run, noise: Run | None = None) -> Comparison:
+def _all(_: str) -> bool:
+    return True
+
+
+def between(base: Run, run: Run, noise: Run | None = None, covers: Callable[[str], bool] = _all) -> Comparison:
     """``run`` against ``base``, case by case; they ran at different times, so nothing is paired.
+
+    ``covers`` says of a case's id whether ``run`` was to have it.
 
     Raises:
         UsageError: they have other data or another workload, or no case in common; or ``noise`` is no A/A run.
     """
     _must_fit(base, run)
     before, after = ({record.case: record for record in one.cases} for one in (base, run))
-    if not before.keys() & after.keys():
+    if after and not before.keys() & after.keys():
         raise UsageError(f"{base.header.run} and {run.header.run} have no case in common, so nothing can be compared")
     pairs = [(before.get(case), after.get(case)) for case in dict.fromkeys((*before, *after))]
-    return _compared(base, run, pairs, _differences(base, run), noise)
+    return _compared(base, run, pairs, _differences(base, run), noise, covers)
 
 
 def _must_fit(base: Run, run: Run) -> None:
@@ -215,6 +240,7 @@ def _compared(
     pairs: Sequence[tuple[Record | None, Record | None]],
     differences: Iterable[tuple[str, str, str]],
     noise: Run | None,
+    covers: Callable[[str], bool],
 ) -> Comparison:
     paired = base is run
     both = [(one, other) for one, other in pairs if one and other and _passed(one) and _passed(other)]
@@ -226,6 +252,8 @@ def _compared(
         for one, other in pairs
         if one and other and _ran(one) and _ran(other) and _passed(one) != _passed(other)
     ]
+    missed = tuple(_gone(pairs, covers))
+    told = {*(one.case for one in (*rows, *cold)), *(one.case for one in missed)}
     return Comparison(
         base,
         run,
@@ -236,7 +264,8 @@ def _compared(
         {engine: floors[engine] for engine in dict.fromkeys(row.engine for row in rows)},
         tuple(one for one in changes if one.base is Outcome.PASS),
         tuple(one for one in changes if one.other is Outcome.PASS),
-        tuple(_left(pairs, {row.case for row in (*rows, *cold)}, paired=paired)),
+        missed,
+        tuple(one for one in _left(pairs, told, paired=paired) if one.case not in told),
         tuple(differences),
     )
 
@@ -344,6 +373,14 @@ def _measured_floors(noise: Run) -> dict[str, Floor]:
     return {
         engine: Floor(max(LEAST_FLOOR, statistics.median(values)), len(values), how) for engine, values in found.items()
     }
+
+
+def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Callable[[str], bool]) -> Iterator[Missed]:
+    """What ran in the base, and did not on the other side although it was to."""
+    for one, other in pairs:
+        if one and _ran(one) and (covers(one.case) if other is None else not _ran(other)):
+            reason = other.reason if other else "no case is called so"
+            yield Missed(one.case, one.engine, one.outcome, reason)
 
 
 def _left(pairs: Sequence[tuple[Record | None, Record | None]], compared: set[str], *, paired: bool) -> Iterator[Left]:

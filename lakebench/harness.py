@@ -17,6 +17,7 @@ from typing import Any
 
 import lakebench
 from lakebench import accepted, comparison, engines, environments, machine, phases, room
+from lakebench.baseline import Baseline, load
 from lakebench.bench import Bench
 from lakebench.cases import records
 from lakebench.config import Settings
@@ -24,11 +25,12 @@ from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchErro
 from lakebench.fault_log import FaultLog
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile
-from lakebench.model import EngineRef, ExitCode, Outcome, Record, Selection
+from lakebench.model import EngineRef, ExitCode, Outcome, Record, Runtime, Selection
 from lakebench.past import Past
+from lakebench.phases import selection_of
 from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
-from lakebench.records import FILE, End, EngineFacts, Header, Resume, Run, Writer, read
+from lakebench.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, read
 from lakebench.running import alone, at_it
 from lakebench.services import Services
 from lakebench.trace import FILE as TRACE
@@ -42,7 +44,8 @@ LAKE = "lake"
 class Request:
     """What the user asked for, checked: phases by name, engines, and the protocol to measure by.
 
-    ``writer`` writes the dataset, and is empty where no phase needs one.
+    ``writer`` writes the dataset, and is empty where no phase needs one. ``named`` are the engines that the user named,
+    and ``require`` those that must run as well.
     """
 
     phases: tuple[str, ...]
@@ -53,6 +56,13 @@ class Request:
     settings: Settings
     command: str
     selection: Selection = field(default_factory=Selection)
+    named: tuple[str, ...] = ()
+    require: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The engines that the run is not whole without."""
+        return tuple(dict.fromkeys((*self.named, *self.require)))
 
     @functools.cached_property
     def base(self) -> Settings | None:
@@ -71,6 +81,9 @@ class Request:
             "chosen": list(self.profile.chosen),
             "protocol": vars(self.profile.protocol),
             "seed": self.seed,
+            "named": list(self.named),
+            "require": list(self.require),
+            "pg_config": str(self.settings.pg_config) if self.settings.pg_config else None,
             "selection": vars(self.selection),
             "runtime": str(self.settings.runtime),
             "storages": {name: self._storage(name) for name in self.selection.storages},
@@ -99,6 +112,7 @@ class Result:
     stale: tuple[str, ...] = ()
     error: LakebenchError | None = None
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: tuple[Gone, ...] = ()
 
 
 def _public(settings: Settings, service: str) -> dict[str, Any]:
@@ -129,7 +143,9 @@ def again(run: Path, settings: Settings) -> Request:
         seed=told["seed"],
         settings=settings,
         command=earlier.header.command,
-        selection=Selection(**{key: _tuple(value) for key, value in told.get("selection", {}).items()}),
+        selection=selection_of(told),
+        named=tuple(told.get("named", ())),
+        require=tuple(told.get("require", ())),
     )
 
 
@@ -140,10 +156,6 @@ def _unfinished(run: Path) -> Run:
             f"{run.name} is complete: lakebench report {run.name} shows it, lakebench run starts a new one"
         )
     return earlier
-
-
-def _tuple(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
 
 
 def new_id(request: Request) -> str:
@@ -162,8 +174,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         UsageError: the folder cannot be written, another process is at this run, or its records are damaged.
         KeyboardInterrupt: from the terminal; the records say that the run was interrupted.
     """
-    # What is accepted is of the usual catalog: another one has outcomes of its own.
-    baseline = accepted.load() if request.selection.catalog == Selection().catalog else accepted.Baseline()
+    baseline = load(request.to_json())
     began = time.monotonic()
     with alone(folder), Writer(folder / FILE) as writer, Guard("run") as guard:
         earlier = _unfinished(folder) if resumed else None
@@ -178,22 +189,25 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
             cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder, past, faults)]
-            code = accepted.exit_code(cases, baseline)
+            changed = _changes(request, cases, baseline)
+            gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
+            code = accepted.exit_code(cases, baseline, gone)
             if code is ExitCode.OK and request.selection.against and comparison.within(read(folder)).worse:
                 code = ExitCode.WORSE
             stale = tuple(str(one) for one in accepted.stale(cases, baseline))
-            end = End("complete", 0.0, code, changes=_changes(request, cases, baseline))
+            end = End("complete", 0.0, code, changes=changed.lines(), gone=gone)
             if told := _faults(cases):
-                end = replace(end, status="interrupted", exit_code=ExitCode.HARNESS_FAULT, reason=told)
-                return Result(folder, ExitCode.HARNESS_FAULT, stale, HarnessFault(told), end.changes)
+                end = replace(end, status="interrupted", reason=told)
+                return Result(folder, code, stale, HarnessFault(told), end.changes, gone)
             _discard(services, folder / LAKE)
-            return Result(folder, code, stale, changes=end.changes)
+            return Result(folder, code, stale, changes=end.changes, gone=gone)
         except UsageError as error:
             end = End("interrupted", 0.0, ExitCode.USAGE, reason=str(error))
             raise
         except (CaseError, ServiceLost) as error:
-            end = End("interrupted", 0.0, ExitCode.NOTHING_RAN, reason=str(error))
-            return Result(folder, ExitCode.NOTHING_RAN, error=error)
+            code = ExitCode.first(ExitCode.NOTHING_RAN, accepted.exit_code(read(folder).cases, baseline))
+            end = End("interrupted", 0.0, code, reason=str(error))
+            return Result(folder, code, error=error)
         except Exception as error:  # noqa: BLE001 - a fault of ours outside of any case: the run ends in order
             fault = error if isinstance(error, CheckerLost) else faults.fault(error)
             end = End("interrupted", 0.0, ExitCode.HARNESS_FAULT, reason=str(fault))
@@ -211,17 +225,22 @@ def _faults(cases: Iterable[Record]) -> str:
     return f"{len(met)} cases say nothing, the first is {met[0].case}: {met[0].reason}" if met else ""
 
 
-def _changes(request: Request, cases: Iterable[Record], baseline: accepted.Baseline) -> Mapping[str, tuple[str, ...]]:
+def _changes(request: Request, cases: Iterable[Record], baseline: Baseline) -> accepted.Changes:
     """What the run changes of what is accepted; nothing where none of its phases was ever accepted."""
-    wanted = [phases.find(name) for name in request.phases]
-    refs = frozenset(str(ref) for ref in request.refs)
+    if not any(case.startswith(f"{name}/") for name in request.phases for case in baseline.entries):
+        return accepted.Changes()
+    scope = phases.Scope(request.refs, request.selection, request.profile.name, bool(request.named))
+    return accepted.changes(cases, baseline, phases.covers(request.phases, scope))
 
-    def covers(case: str) -> bool:
-        return any(case.startswith(f"{one.name}/") and one.covers(case, refs, request.selection) for one in wanted)
 
-    if not any(case.startswith(f"{one.name}/") for one in wanted for case in baseline.entries):
-        return {}
-    return accepted.changes(cases, baseline, covers).lines()
+def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
+    """Those of the services that did not start that the user asked for, by settings or by naming who needs them."""
+    settings = request.settings
+    named = [engines.find(engines.parse(name).name) for name in request.asked]
+    asked = {service for one in named for service in (one.service, *one.needs)}
+    asked |= {name for name, one in settings.services.items() if one.runtime or one.uri}
+    asked |= {"postgres"} if settings.pg_config else set()
+    return {name: why for name, why in failures.items() if settings.runtime is not Runtime.LOCAL or name in asked}
 
 
 def _cases(
@@ -231,7 +250,7 @@ def _cases(
     services: Services,
     progress: Progress,
     done: Iterable[Record],
-    baseline: accepted.Baseline,
+    baseline: Baseline,
     folder: Path,
     past: Past,
     faults: FaultLog,
@@ -334,7 +353,8 @@ def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]
     with bench.progress.count(f"{phase.name}: {total} cases", total) as advance:
         for block in blocks:
             todo = frozenset(case.id for case in block.cases) - finished
-            for record in records(block, bench, todo) if todo else ():
+            for found in records(block, bench, todo) if todo else ():
+                record = accepted.told(found, bench.baseline)
                 writer.write(record)
                 bench.past.add(record)
                 new.append(record)

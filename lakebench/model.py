@@ -42,8 +42,19 @@ class Outcome(enum.StrEnum):
         return self is Outcome.PASS or self.is_failure
 
 
+FROM_BEST = (
+    Outcome.PASS,
+    Outcome.REFUSED,
+    Outcome.OUT_OF_MEMORY,
+    Outcome.TIMEOUT,
+    Outcome.CRASH,
+    Outcome.WRONG,
+)
+"""What a case that ran may come to: refused in the engine's own words is the best failure, a wrong answer the worst."""
+
+
 class ExitCode(enum.IntEnum):
-    """What the command's exit code means."""
+    """What the command's exit code means; where several apply, :meth:`first` says which is told."""
 
     OK = 0
     WORSE = 1
@@ -52,6 +63,11 @@ class ExitCode(enum.IntEnum):
     WRONG_ANSWER = 4
     HARNESS_FAULT = 5
     INTERRUPTED = 130
+
+    @classmethod
+    def first(cls, *codes: ExitCode) -> ExitCode:
+        """The one of ``codes`` that matters most; 0 where there is none."""
+        return max(codes, default=cls.OK)
 
 
 class Runtime(enum.StrEnum):

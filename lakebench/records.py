@@ -13,7 +13,8 @@ import math
 import os
 import re
 import shlex
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -29,6 +30,8 @@ _T = TypeVar("_T")
 
 FILE = "records.jsonl"
 SCHEMA = 1
+ONE_OF = "accepted_outcomes"
+"""In a case's evidence: the outcomes that are accepted, where there are several; its own is the one that it was."""
 _HIDDEN = "***"
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -153,11 +156,34 @@ class Resume:
 
 
 @dataclass(frozen=True)
+class Gone:
+    """What was to run and did not.
+
+    ``what`` is ``engine`` or ``service`` (the user asked for the one called ``name``), or ``cases``: so many accepted
+    ones of the engine ``name``. ``reason`` is that of most.
+    """
+
+    what: str
+    name: str
+    reason: str
+    cases: int = 0
+
+
+def by_engine(cases: Iterable[tuple[str, str]]) -> tuple[Gone, ...]:
+    """What is gone, one for each engine, the most cases first; ``cases`` are engines with reasons."""
+    every = list(cases)
+    return tuple(
+        Gone("cases", engine, Counter(why for name, why in every if name == engine).most_common(1)[0][0], number)
+        for engine, number in Counter(engine for engine, _ in every).most_common()
+    )
+
+
+@dataclass(frozen=True)
 class End:
     """The run ended: ``status`` is ``complete`` or ``interrupted``, and ``reason`` says why.
 
     ``load_after`` is the machine's load then. ``changes`` are the cases whose outcome is not the accepted one:
-    ``better``, ``worse``, ``new`` and ``gone`` → a line each.
+    ``better``, ``worse``, ``new`` and ``gone`` → a line each; ``gone`` is all that was to run and did not, in short.
     """
 
     status: str
@@ -166,6 +192,7 @@ class End:
     load_after: tuple[float, ...] | None = None
     reason: str = ""
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: tuple[Gone, ...] = ()
 
 
 Line = Header | Dataset | ServiceFacts | EngineFacts | Record | Claim | FeatureFacts | Resume | End

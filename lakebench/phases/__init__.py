@@ -3,20 +3,78 @@
 from __future__ import annotations
 
 import difflib
+import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
+from lakebench import engines
 from lakebench.errors import UsageError
+from lakebench.model import EngineRef, Selection
 
 if TYPE_CHECKING:
     from lakebench.bench import Bench
     from lakebench.cases import Block
     from lakebench.config import Settings
     from lakebench.harness import Request
-    from lakebench.model import Record, Selection
+    from lakebench.model import Record
     from lakebench.records import Claim, Dataset, FeatureFacts
     from lakebench.room import Need
+
+
+_LEAST_SLASHES = 2  # phase, what is asked, who
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What a run is to cover: engines in the order of the run, and what else was chosen.
+
+    ``named`` says whether the user named the engines. ``profile`` is the name of one.
+    """
+
+    refs: tuple[EngineRef, ...]
+    selection: Selection
+    profile: str
+    named: bool = True
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Scope | None:
+        """The scope of the run whose header has ``settings``; ``None`` where they do not tell."""
+        if "engines" not in settings:
+            return None
+        named = (ref.partition("@") for ref in settings["engines"])
+        refs = tuple(EngineRef(name, version or None) for name, _, version in named)
+        return cls(refs, selection_of(settings), settings.get("profile", ""), bool(settings.get("named", True)))
+
+    @property
+    def known(self) -> tuple[EngineRef, ...]:
+        """The engines that are known here; records may be of another machine."""
+        return tuple(ref for ref in self.refs if ref.name in engines.engines())
+
+    def asks(self, names: Iterable[str]) -> bool:
+        """Whether all engines ``names`` are asked.
+
+        One that is not known here any more is missed by a run that was to ask every engine.
+        """
+        known = {str(ref) for ref in self.refs}
+        return all(name in known or (not self.named and self._lost(name)) for name in names)
+
+    @staticmethod
+    def _lost(name: str) -> bool:
+        return "@" not in name and name not in engines.engines()
+
+
+def selection_of(settings: Mapping[str, Any]) -> Selection:
+    """What the run whose header has ``settings`` was asked for."""
+    told: dict[str, Any] = settings.get("selection", {})
+    known: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in told.items()}
+    return Selection(**known)
+
+
+def engines_of(case: str) -> tuple[str, ...]:
+    """The engines that the last part of a case's id names: ``trino``, ``spark→trino`` or ``duckdb+spark``."""
+    return tuple(re.split(r"[→+]", case.rpartition("/")[2]))
 
 
 class Phase(ABC):
@@ -25,7 +83,7 @@ class Phase(ABC):
     ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
     dataset that one engine writes for all, ``keeps`` whether a run that was killed goes on with what it had loaded,
     ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``claims`` are the ids of the
-    field reports' claims that it reproduces.
+    field reports' claims that it reproduces. ``chooses_catalog`` says whether ``--catalog`` is for it.
     """
 
     name: ClassVar[str]
@@ -36,6 +94,7 @@ class Phase(ABC):
     data: ClassVar[str] = ""
     needs_data: ClassVar[bool] = False
     claims: ClassVar[tuple[str, ...]] = ()
+    chooses_catalog: ClassVar[bool] = False
 
     @abstractmethod
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
@@ -64,9 +123,9 @@ class Phase(ABC):
         """What a run writes, where it can tell before it starts."""
         return ()
 
-    def covers(self, case: str, refs: frozenset[str], selection: Selection) -> bool:  # noqa: ARG002
-        """Whether a run of the engines ``refs`` is to have the case with this id, where it still exists."""
-        return case.rpartition("/")[2].partition("→")[0] in refs
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether a run of this ``scope`` is to have the case with this id of this phase."""
+        return scope.asks(engines_of(case))
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """What the finished cases say of the claims: ``claim`` lines of the records."""
@@ -88,6 +147,17 @@ def phases() -> dict[str, Phase]:
         phase.name: phase
         for phase in (DuckLake(), Jdbc(), Tpch(), Nessie(), Concurrent(), Interop(), ClickBench(), Own())
     }
+
+
+def covers(names: Iterable[str], scope: Scope) -> Callable[[str], bool]:
+    """Whether a run of the phases ``names`` with this ``scope`` is to have a case, by its id."""
+    wanted = {one.name: one for one in map(find, names)}
+
+    def told(case: str) -> bool:
+        phase = wanted.get(case.partition("/")[0])
+        return phase is not None and case.count("/") >= _LEAST_SLASHES and phase.covers(case, scope)
+
+    return told
 
 
 def find(text: str) -> Phase:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from lakebench.engines import CanOperate, CanScan
 from lakebench.loops import Retry, Shape
 from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
 from lakebench.operations import AddColumn, Append, Create, Merge
-from lakebench.phases import Phase
+from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.field_reports import Said, of_all, of_ratio, of_times
 from lakebench.phases.writing import FAULTS, MANY, STORE, Cell, Store, able, run
 from lakebench.records import Claim, Dataset
@@ -89,12 +90,8 @@ class Concurrent(Phase):
         """Appends by store and number of writers, settings, other changes, engines together, faults."""
         refs = bench.able(CanOperate, CanScan)
         for ref in refs:
-            yield from (_check(cell, _group(cell)) for cell in _own_cells(bench, ref))
-        for name in ("groups", "update-own"):
-            together = able(refs, WORKLOADS[name], TableFormat.ICEBERG)
-            if len(together) > 1:
-                cell = Cell(together, _NESSIE, WORKLOADS[name], len(together))
-                yield _check(cell, _MIXED)
+            yield from (_check(cell, _group(cell)) for cell in _own_cells(bench.profile.name, ref))
+        yield from (_check(cell, _MIXED) for cell in _mixed_cells(refs))
         # Nothing is timed here, and much is waiting: for a client's next try, for a server's next start.
         yield SideBySide(tuple(tuple(_check(cell, _FAULTS) for cell in _fault_cells(ref)) for ref in refs))
 
@@ -102,9 +99,13 @@ class Concurrent(Phase):
         """Nothing: the rows are made by the writers."""
         return iter(())
 
-    def covers(self, case: str, refs: frozenset[str], selection: Selection) -> bool:  # noqa: ARG002
-        """Whether all engines of the case are asked."""
-        return set(case.rpartition("/")[2].split("+")) <= refs
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether all engines of the case are asked, with as many writers; those together are the run's."""
+        asked = engines_of(case)
+        if not scope.asks(asked):
+            return False
+        ids = _ids(scope.known, scope.profile)
+        return case in ids or (len(asked) == 1 and case not in _ids(scope.known, "standard"))
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C28 to C30."""
@@ -114,13 +115,29 @@ class Concurrent(Phase):
         yield _one_writer(known)
 
 
-def _own_cells(bench: Bench, ref: EngineRef) -> Iterator[Cell]:
+@functools.cache
+def _ids(refs: tuple[EngineRef, ...], profile: str) -> frozenset[str]:
+    """The cases of a run of ``refs`` with this profile."""
+    asked = tuple(ref for ref in refs if issubclass(engines.find(ref.name), CanOperate | CanScan))
+    own = [cell for ref in asked for cell in (*_own_cells(profile, ref), *_fault_cells(ref))]
+    return frozenset(cell.id for cell in (*own, *_mixed_cells(asked)))
+
+
+def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[Cell]:
+    """What different engines do at once."""
+    for name in ("groups", "update-own"):
+        together = able(refs, WORKLOADS[name], TableFormat.ICEBERG)
+        if len(together) > 1:
+            yield Cell(together, _NESSIE, WORKLOADS[name], len(together))
+
+
+def _own_cells(profile: str, ref: EngineRef) -> Iterator[Cell]:
     """What one engine does alone; one that is a server, whose writers are sessions of it, is asked little."""
     engine = engines.find(ref.name)
     if engine.service:
         yield from (Cell((ref,), _NESSIE, WORKLOADS[name], _FEW) for name in ("insert", "update-one", "update-own"))
         return
-    numbers = (1, _FEW) if bench.profile.name == "quick" else (1, _FEW, MANY, 16)
+    numbers = (1, _FEW) if profile == "quick" else (1, _FEW, MANY, 16)
     for one in _STORES:
         if one.format in engine.formats:
             yield from (Cell((ref,), one, WORKLOADS["insert"], number) for number in numbers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import ClassVar
@@ -17,12 +18,13 @@ from lakebench.datasets.ducklake.states import CONNECTORS
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError
 from lakebench.model import EngineRef, Record, Selection, TableFormat
-from lakebench.phases import Phase
+from lakebench.phases import Phase, Scope
 from lakebench.phases.ducklake_claims import reproduced
 from lakebench.phases.ducklake_readers import reads, versions
 from lakebench.phases.ducklake_story import PLACES, Place, Story, writers
 from lakebench.records import Claim, Dataset
 
+_OF_NO_FEATURE = ("read", "connector", "versions")  # second part of their ids
 _DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
 
 
@@ -76,6 +78,15 @@ class DuckLake(Phase):
     def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
         """Nothing is loaded."""
         yield from ()
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether the engines are asked, and the feature is chosen; readers and versions come where none is."""
+        _, what, _, *rest = case.split("/")
+        features = scope.selection.features
+        if what in _OF_NO_FEATURE:
+            return super().covers(case, scope) and not features
+        chosen = any(fnmatch.fnmatchcase(name, one) for name in rest[:1] for one in features or ("*",))
+        return super().covers(case, scope) and chosen
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C1, C2, C3 and C31."""

@@ -32,7 +32,7 @@ from lakebench.errors import (
 )
 from lakebench.model import EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
-from lakebench.phases import Phase
+from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.tables import snapshot
 from lakebench.records import FeatureFacts
 from lakebench.remote import error_from
@@ -61,6 +61,7 @@ class Interop(Phase):
     name: ClassVar[str] = "interop"
     subject: ClassVar[str] = "interoperability"
     title: ClassVar[str] = "Every Iceberg feature, written by each engine and read by every other"
+    chooses_catalog: ClassVar[bool] = True
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store and the catalog that was chosen."""
@@ -82,14 +83,16 @@ class Interop(Phase):
             for writer in writers:
                 yield Written(feature, writer, tuple(readers))
 
-    def covers(self, case: str, refs: frozenset[str], selection: Selection) -> bool:
+    def covers(self, case: str, scope: Scope) -> bool:
         """Whether feature, writer and reader are among those that were chosen."""
-        _, feature, pair = case.split("/")
+        _, feature, *_, pair = case.split("/")
         writer, _, reader = pair.partition("→")
+        chosen = scope.selection
         return (
-            any(fnmatch.fnmatchcase(feature, one) for one in selection.features or ("*",))
-            and writer in refs.intersection(_named(selection.writers, CanOperate))
-            and (not reader or reader in refs.intersection(_named(selection.readers, CanScan)))
+            any(fnmatch.fnmatchcase(feature, one) for one in chosen.features or ("*",))
+            and scope.asks(engines_of(case))
+            and _among(writer, chosen.writers, CanOperate)
+            and (not reader or _among(reader, chosen.readers, CanScan))
         )
 
     def facts(self, bench: Bench) -> Iterator[FeatureFacts]:
@@ -119,6 +122,11 @@ def _named(chosen: tuple[str, ...], ability: type[Any]) -> tuple[str, ...]:
         and not engine.optional
         and "postgres" not in (engine.service, *engine.needs)
     )
+
+
+def _among(name: str, chosen: tuple[str, ...], ability: type[Any]) -> bool:
+    """Whether ``name`` is one of :func:`_named`, or unknown here where nobody is chosen."""
+    return name in _named(chosen, ability) or (not chosen and name not in engines.engines())
 
 
 def _those(bench: Bench, chosen: tuple[str, ...], ability: type[Any]) -> list[EngineRef]:

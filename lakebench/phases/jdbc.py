@@ -17,6 +17,7 @@ from lakebench.engines import CanQuery
 from lakebench.errors import EngineUnavailable
 from lakebench.measure import Profile, Protocol
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Selection, TableFormat
+from lakebench.phases import Phase, Scope
 from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc_checks import HEAP, SERVER, checks
 from lakebench.phases.nodes import WISE, nodes
@@ -116,6 +117,10 @@ class Jdbc(Queries):
         self._reaches(bench, one.ref)
         self._loaded(bench, one.place.storage)
         return self._iceberg(bench)
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether the engine is asked."""
+        return Phase.covers(self, case, scope)
 
     def _reaches(self, bench: Bench, ref: EngineRef) -> None:
         """That ``ref`` comes into PostgreSQL: Iceberg is here to be compared with that.

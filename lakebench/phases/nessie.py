@@ -20,7 +20,7 @@ from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
-from lakebench.phases import Phase
+from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.field_reports import Said, of_times
 from lakebench.phases.tables import Loaded, Snapshot, lake_for, load, loader, read, snapshot, tolerance, tpch_data, word
 from lakebench.records import Claim, Dataset
@@ -67,6 +67,16 @@ class Nessie(Phase):
         """TPC-H as it was loaded."""
         yield _tpch(bench).facts
 
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether engines are asked, and together: not each is asked all, and pairs follow from who is there."""
+        asked, (_, what, *_) = engines_of(case), case.split("/")
+        if not scope.asks(asked) or not all(name.partition("@")[0] in engines.engines() for name in asked):
+            return scope.asks(asked)
+        if what == "nessie":
+            return asked in {(str(story.writer), str(one)) for story, readers in _cast(scope.known) for one in readers}
+        others = {str(ref) for ref in _without_variants(scope.known)}
+        return what in {_TIMED, "append"} or set(asked) <= others
+
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         """Claims C8 and C9."""
         timed = {case.engine: case for case in cases if case.case.startswith(f"{self.name}/{_TIMED}/")}
@@ -95,10 +105,13 @@ def _answers(bench: Bench) -> Iterator[Measurement]:
 def _asked(bench: Bench, query: Question) -> tuple[EngineRef, ...]:
     """Who is asked ``query``: every engine, and another way into one of them (claim C8) the timed query alone."""
     able = bench.able(CanQuery)
-    if query.name == _TIMED:
-        return able
-    names = {ref.name for ref in able}
-    return tuple(ref for ref in able if engines.find(ref.name).variant_of not in names)
+    return able if query.name == _TIMED else _without_variants(able)
+
+
+def _without_variants(refs: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
+    """``refs`` without those that are another way into one of them."""
+    names = {ref.name for ref in refs}
+    return tuple(ref for ref in refs if engines.find(ref.name).variant_of not in names)
 
 
 def _entry(query: Question, ref: EngineRef) -> Entry:
@@ -138,7 +151,7 @@ class _Rows:
 
 def _appends(bench: Bench) -> Iterator[Block]:
     """A table by each engine that can write; who reads it is shuffled."""
-    for writer in _writers(bench):
+    for writer in _through_rest(bench.refs, CanAppend):
         for reader in bench.shuffled(bench.able(CanScan), where=f"append/{writer}"):
             case = Case(
                 id=f"phase4/append/{writer}→{reader}",
@@ -152,9 +165,10 @@ def _appends(bench: Bench) -> Iterator[Block]:
             yield Check(case, partial(_reads_append, writer=writer, reader=reader))
 
 
-def _writers(bench: Bench) -> tuple[EngineRef, ...]:
-    """Those that append through the REST catalog."""
-    return tuple(ref for ref in bench.able(CanAppend) if CatalogKind.REST in engines.find(ref.name).catalogs)
+def _through_rest(refs: Sequence[EngineRef], ability: type[Any]) -> tuple[EngineRef, ...]:
+    """Those of ``refs`` that have ``ability`` through the REST catalog."""
+    known = ((ref, engines.find(ref.name)) for ref in refs)
+    return tuple(ref for ref, one in known if issubclass(one, ability) and CatalogKind.REST in one.catalogs)
 
 
 def _reads_append(bench: Bench, writer: EngineRef, reader: EngineRef) -> Evidence:
@@ -252,7 +266,7 @@ def _told(test: Test, story: _Story, reader: EngineRef, bench: Bench) -> Evidenc
 
 def _references(bench: Bench) -> Iterator[Block]:
     """Each writer's story, seen by its readers; the checks of a story have an order of their own."""
-    for story, readers in _cast(bench):
+    for story, readers in _cast(bench.refs):
         for name, (title, test) in _CHECKS.items():
             for reader in readers:
                 case = Case(
@@ -267,14 +281,13 @@ def _references(bench: Bench) -> Iterator[Block]:
                 yield Check(case, partial(_told, test, story, reader))
 
 
-def _cast(bench: Bench) -> list[tuple[_Story, list[EngineRef]]]:
+def _cast(refs: Sequence[EngineRef]) -> list[tuple[_Story, list[EngineRef]]]:
     """Every writer with at least one reader other than itself where there is one, every reader at least once."""
-    writers = _writers(bench)
-    readers = [ref for ref in bench.able(CanScan) if CatalogKind.REST in engines.find(ref.name).catalogs]
+    writers, readers = _through_rest(refs, CanAppend), _through_rest(refs, CanScan)
     cast: dict[EngineRef, list[EngineRef]] = {writer: [] for writer in writers}
     for number in range(max(len(writers), len(readers)) if writers and readers else 0):
         writer = writers[number % len(writers)]
-        others = [reader for reader in readers if reader != writer] or readers
+        others = [reader for reader in readers if reader != writer] or list(readers)
         cast[writer].append(min(others, key=lambda reader: sum(reader in seen for seen in cast.values())))
     return [(_Story(writer), seen_by) for writer, seen_by in cast.items()]
 

@@ -25,7 +25,7 @@ from lakebench.engines import CanQuery
 from lakebench.engines.inprocess import local_path
 from lakebench.errors import CaseError, HarnessFault, UsageError
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
-from lakebench.phases import Phase
+from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.tables import Loaded, facts_of, load, loader, tolerance, write
 from lakebench.records import Dataset, TableFacts
 from lakebench.room import Need
@@ -181,6 +181,14 @@ class Queries(Phase):
             if one.ours and size
         ]
 
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether engine, storage and format are asked; what a base answers is for its comparison alone."""
+        _, storage, what, *query = case.split("/")
+        chosen = scope.selection
+        asked = what in chosen.formats and "queries" in chosen.tests if len(query) > 1 else tested(what, chosen)
+        is_base = chosen.against in engines_of(case) and len(scope.refs) > 1
+        return asked and not is_base and storage in chosen.storages and super().covers(case, scope)
+
     def data_bytes(self, request: Request) -> int:  # noqa: ARG002
         """About how many bytes of Parquet the workload has, 0 where it is not known before it is there."""
         return 0
@@ -319,6 +327,12 @@ class Queries(Phase):
         except CaseError:  # then the engines have only each other
             return {}
         return {source: into}
+
+
+def tested(what: str, chosen: Selection) -> bool:
+    """Whether a test of TPC-H is asked for; tables are loaded for any, and each refresh of the power test is read."""
+    needs = {"load": {"power", "throughput"}, "rf1": {"power"}, "rf2": {"power"}}
+    return bool(needs.get(what, {what}) & set(chosen.tests))
 
 
 def data_files(bench: Bench, lake: Lake, loaded: Loaded) -> Mapping[str, tuple[str, ...]]:

@@ -16,8 +16,9 @@ from rich.text import Text
 
 from lakebench import comparison, statistics
 from lakebench.comparison import Comparison, Mean, Row
-from lakebench.records import Run
+from lakebench.records import Run, by_engine
 from lakebench.reports import html, identity, markdown, plots
+from lakebench.reports.alerts import cases_of
 from lakebench.reports.content import (
     DASH,
     TIMES,
@@ -79,7 +80,8 @@ def sections(run: Run) -> list[Section]:
         return []
     told = comparison.within(run)
     parts = [part for section in _sections(told) for part in section.parts]
-    head: list[Part] = [Paragraph(f"{verdict(told)}."), _overview(told), *_drawings(told)]
+    lines = (*_alerts(told), verdict(told))
+    head: list[Part] = [*(Paragraph(f"{line}.") for line in lines), _overview(told), *_drawings(told)]
     return [Section("Candidate against base", "against", (*head, *parts))]
 
 
@@ -91,6 +93,7 @@ def document(told: Comparison) -> Document:
         subtitle=_subtitle(told),
         verdict=verdict(told),
         good=not told.worse,
+        alerts=_alerts(told),
         overview=_overview(told),
         plot=drawings[0] if drawings else None,
         sections=(
@@ -108,7 +111,16 @@ def verdict(told: Comparison) -> str:
         if told.counted(one)
     )
     compared = f"{len(told.rows)} queries compared" + (f": {counts}" if counts else "")
-    head = "REGRESSION" if told.worse else "NO REGRESSION" if told.rows or told.mended else "NOTHING COMPARED"
+    slower = bool(told.regressions or told.broken)
+    head = (
+        "REGRESSION"
+        if slower
+        else "WORSE"
+        if told.worse
+        else "NO REGRESSION"
+        if told.rows or told.mended
+        else "NOTHING COMPARED"
+    )
     said = [compared]
     if told.broken:
         said.append(f"{len(told.broken)} cases that passed fail")
@@ -119,6 +131,16 @@ def verdict(told: Comparison) -> str:
     if told.left:
         said.append(f"{len(told.left)} cases not compared")
     return f"{head}: {'; '.join(said)}"
+
+
+def _alerts(told: Comparison) -> tuple[str, ...]:
+    """What is gone, by engine, before all."""
+    if not told.gone:
+        return ()
+    ran = sum(record.outcome.ran for record in told.base.cases)
+    base, other = ("the base", "the candidate") if told.interleaved else ("BASE", "RUN")
+    who = cases_of(by_engine((one.engine, one.reason) for one in told.gone))
+    return (f"GONE: {len(told.gone):,} of {ran:,} cases that ran in {base} did not run in {other}: {who}",)
 
 
 def _subtitle(told: Comparison) -> str:
@@ -132,6 +154,7 @@ def _subtitle(told: Comparison) -> str:
 
 def _sections(told: Comparison) -> list[Section]:
     made = [
+        Section("Gone", "gone", (_gone(told),) if told.gone else ()),
         Section("Regressions", "regressions", tuple(_regressions(told))),
         Section("Query by query", "ratios", tuple(_ratios(told.rows))),
         Section("Over the queries", "means", (_means(told.means),) if told.means else ()),
@@ -181,6 +204,11 @@ def _regressions(told: Comparison) -> list[Part]:
         made.append(_table("Slower by more than 10 % and 50 ms", told.regressions, named=True))
     made = made or [Paragraph("None.")]
     return [*made, _changes("Failed, and passes", told.mended)] if told.mended else made
+
+
+def _gone(told: Comparison) -> Table:
+    rows = tuple(cells(one.case, one.engine, one.base.value, one.reason) for one in told.gone)
+    return Table("Ran, and did not run", ("case", "engine", "was", "reason"), rows)
 
 
 def _changes(caption: str, changes: Sequence[comparison.Change]) -> Table:
@@ -324,6 +352,8 @@ def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
 def show(told: Comparison, console: Console, made: Sequence[Path]) -> None:
     """Print the comparison on ``console``, within 100 columns; ``made`` are the files to read on."""
     width = min(console.width, _WIDTH)
+    for line in _alerts(told):
+        console.print(Text(line, style="bold red"), width=width)
     console.print(Text(verdict(told), style="bold red" if told.worse else "bold green"), width=width)
     if not told.interleaved:
         console.print(Text(_APART, style="yellow"), width=width)
@@ -371,6 +401,7 @@ def to_json(told: Comparison) -> dict[str, Any]:
             for one in told.means
         ],
         "floors": {engine: asdict(one) for engine, one in told.floors.items()},
+        "gone": [asdict(one) for one in told.gone],
         "broken": [asdict(one) for one in told.broken],
         "mended": [asdict(one) for one in told.mended],
         "left": [asdict(one) for one in told.left],

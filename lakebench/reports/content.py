@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lakebench.model import Outcome, Record
+from lakebench.model import FROM_BEST, Outcome, Record
 from lakebench.records import Run
 
 DASH = "\N{EN DASH}"
@@ -85,12 +85,13 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report: the first screen, then the sections."""
+    """A whole report: the first screen, then the sections. ``alerts`` stand before the verdict."""
 
     title: str
     subtitle: str
     verdict: str
     good: bool
+    alerts: tuple[str, ...]
     overview: Table
     plot: Plot | None
     sections: tuple[Section, ...]
@@ -116,14 +117,19 @@ def failed(record: Record) -> bool:
     return record.outcome.mark == "FAIL"
 
 
-def unfinished(run: Run) -> str:
-    """What stands behind the verdict of a run that has no end yet; nothing where it is complete."""
-    if run.complete:
-        return ""
-    if run.running is not None:
-        return f". STILL RUNNING in process {run.running}: this is what is finished so far"
-    why = f" ({run.end.reason})" if run.end and run.end.reason else ""
-    return f". INTERRUPTED{why}: lakebench run --resume {run.header.run} goes on"
+def worst_first(run: Run) -> list[Record]:
+    """The cases that failed, and those that met an error of ours: first what nobody accepts, the gravest before all.
+
+    What is better than accepted comes after that, and then what is known.
+    """
+    better = {line.partition(": ")[0] for line in (run.end.changes.get("better", ()) if run.end else ())}
+
+    def place(record: Record) -> tuple[bool, bool, int]:
+        grave = FROM_BEST.index(record.outcome) if record.outcome.ran else len(FROM_BEST)
+        return "known" in record.evidence, record.case in better, -grave
+
+    found = [one for one in run.cases if failed(one) or one.outcome is Outcome.HARNESS_FAULT]
+    return sorted(found, key=place)
 
 
 def not_had(reason: str) -> str:

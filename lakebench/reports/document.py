@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from lakebench.records import Claim, Dataset, Run
 from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials, writers
+from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 
 _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduced": "fail", "out of date": "fail"}
@@ -18,6 +19,7 @@ def build(run: Run) -> Document:
         subtitle=_subtitle(run),
         verdict=text,
         good=good,
+        alerts=alerts(run),
         overview=overview(run),
         plot=latency.first_plot(others),
         sections=tuple(one for one in _sections(run) if one.parts),
@@ -40,7 +42,7 @@ def verdict(run: Run) -> tuple[str, bool]:
     if interop.squares(run):
         text, level = interop.verdict(run)
         told.append((text, level == "good"))
-    return ". ".join(text for text, _ in told), all(good for _, good in told)
+    return ". ".join(text for text, _ in told), all(good for _, good in told) and not alerts(run)
 
 
 def _subtitle(run: Run) -> str:

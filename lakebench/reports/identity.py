@@ -6,22 +6,11 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lakebench import statistics
+from lakebench.model import Outcome
 from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
 from lakebench.reports import limits
-from lakebench.reports.content import (
-    Cell,
-    Paragraph,
-    Part,
-    Table,
-    cells,
-    facts,
-    memory,
-    not_had,
-    seconds,
-    show,
-    size,
-    unfinished,
-)
+from lakebench.reports.alerts import alerts
+from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size
 
 _DERIVED = {
     "tpch": "Derived from TPC-H, not comparable to published TPC-H results",
@@ -175,22 +164,23 @@ def derived(run: Run) -> list[str]:
 
 
 def verdict(run: Run) -> tuple[str, bool]:
-    """The run in one line, and whether all that ran passed, or failed as it is known to, to its end."""
+    """The run in one line, and whether it is whole, and all that ran passed or failed as it is known to."""
     counts = Counter(record.outcome for record in run.cases)
     failures = {kind: count for kind, count in counts.items() if kind.mark == "FAIL"}
-    known = sum("known" in record.evidence for record in run.cases)
-    absent = counts["UNAVAILABLE"]  # type: ignore[index]  # an Outcome is equal to its text
-    ran = len(run.cases) - absent
+    known = sum("known" in record.evidence for record in run.cases if record.outcome.is_failure)
+    absent = counts[Outcome.UNAVAILABLE]
+    ran = sum(record.outcome.ran for record in run.cases)
+    whole = not alerts(run)
     if not ran:
         text = "NOTHING RAN"
     elif failures:
         kinds = ", ".join(f"{count} {kind.value}" for kind, count in sorted(failures.items()))
         failed = sum(failures.values())
-        head, tail = ("AS ACCEPTED", "all of them known") if known == failed else ("FAIL", f"{known} of them known")
-        text = f"{head}: {failed} of {ran} cases that ran failed ({kinds}), {tail}"
+        accepted = "AS ACCEPTED: " if whole else ""
+        head, tail = (accepted, "all of them known") if known == failed else ("FAIL: ", f"{known} of them known")
+        text = f"{head}{failed} of {ran} cases that ran failed ({kinds}), {tail}"
     else:
-        text = f"PASS: all {ran} cases that ran passed"
+        text = f"{'PASS: ' if whole else ''}all {ran} cases that ran passed"
     if absent:
         text += f"; {absent} did not run here (UNAVAILABLE)"
-    text += unfinished(run)
-    return text, bool(ran) and known == sum(failures.values()) and run.complete
+    return text, bool(ran) and known == sum(failures.values()) and whole

@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote
 
-from lakebench.model import Outcome, Record
+from lakebench.model import FROM_BEST, Outcome, Record
 from lakebench.records import FeatureFacts, Run
 from lakebench.reports import html, matrix
-from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark, unfinished
+from lakebench.reports.alerts import alerts
+from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
 
 PAGE = "interop.html"
 LETTERS = {
@@ -27,12 +28,7 @@ LETTERS = {
     Outcome.HARNESS_FAULT: "H",
 }
 _WORST_FIRST = (
-    Outcome.WRONG,
-    Outcome.CRASH,
-    Outcome.OUT_OF_MEMORY,
-    Outcome.TIMEOUT,
-    Outcome.REFUSED,
-    Outcome.PASS,
+    *reversed(FROM_BEST),
     Outcome.HARNESS_FAULT,
     Outcome.UNAVAILABLE,
 )
@@ -99,7 +95,7 @@ class Square:
     @property
     def ran(self) -> bool:
         """Whether it ran here."""
-        return self.record.outcome is not Outcome.UNAVAILABLE
+        return self.record.outcome.ran
 
     @property
     def link(self) -> str:
@@ -211,7 +207,7 @@ def _findings(found: Iterable[Square], ran: Mapping[tuple[str, ...], int]) -> tu
 def verdict(run: Run) -> tuple[str, str]:
     """The matrix in one sentence, and ``good``, ``fair`` (a claim is broken) or ``bad``.
 
-    It is bad where a wrong answer is not accepted, an outcome is worse than the accepted one, or the run did not end.
+    It is bad where a wrong answer is not accepted, an outcome is worse than the accepted one, or the run is not whole.
     """
     every, found = squares(run), findings(run)
     ran = [one for one in every if one.ran]
@@ -225,8 +221,7 @@ def verdict(run: Run) -> tuple[str, str]:
     )
     if worse:
         text += f"; {_count(worse, 'outcome')} worse than accepted"
-    text += unfinished(run)
-    if worse or not run.complete or not ran or not all(one.known for one in found.wrong):
+    if worse or alerts(run) or not ran or not all(one.known for one in found.wrong):
         return text, "bad"
     return text, "good" if all(one.known for one in found.broken) else "fair"
 
@@ -262,6 +257,7 @@ def render(run: Run) -> str:
     page: str = html.template("interop.html.j2").render(
         title=f"lakebench interop {run.header.run}",
         subtitle=_subtitle(run),
+        alerts=alerts(run),
         verdict=text,
         level=level,
         outcomes=_outcomes(every),

@@ -11,13 +11,18 @@ _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 
 def render(document: Document) -> str:
     """``document`` as GitHub-flavoured Markdown."""
-    lines = [f"# {escape(document.title)}", "", escape(document.subtitle), "", f"**{escape(document.verdict)}**", ""]
+    lines = [f"# {escape(document.title)}", "", *_first(document), escape(document.subtitle), ""]
     lines += _table(document.overview)
     for section in document.sections:
         lines += [f"## {escape(section.title)}", ""]
         for part in section.parts:
             lines += _part(part)
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _first(document: Document) -> list[str]:
+    """What matters most stands below the title."""
+    return [line for text in (*document.alerts, document.verdict) for line in (f"**{escape(text)}**", "")]
 
 
 def escape(text: str) -> str:

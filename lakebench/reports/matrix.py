@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakebench.model import Outcome, Record
-from lakebench.records import Run
+from lakebench.records import ONE_OF, Run
 from lakebench.reports.content import (
     DASH,
     Block,
@@ -24,6 +24,7 @@ from lakebench.reports.content import (
     mark,
     ordered,
     show,
+    worst_first,
 )
 
 _ABSENT = Cell(DASH)
@@ -139,16 +140,19 @@ def failures(run: Run) -> Table:
             Cell(one.reason),
             Cell(_known(one)),
         )
-        for one in run.cases
-        if failed(one)
+        for one in worst_first(run)
     )
-    return Table("What failed", ("case", "outcome", "reason", "known"), rows)
+    return Table("What failed, unaccepted and gravest first", ("case", "outcome", "reason", "known"), rows)
 
 
 def _known(record: Record) -> str:
     """What an accepted outcome says of ``record``: versions, reason and link."""
     told = record.evidence.get("known")
-    return f"{told['reason']} ({told['versions']}) {told['link']}" if told else "no"
+    if not told:
+        return "no"
+    several = record.evidence.get(ONE_OF)
+    also = f" Accepted is any of {', '.join(several)}." if several else ""
+    return f"{told['reason']} ({told['versions']}) {told['link']}{also}"
 
 
 def unavailable(run: Run) -> Table:
@@ -166,11 +170,12 @@ def unavailable(run: Run) -> Table:
 
 
 def evidence(run: Run) -> list[Evidence]:
-    """The evidence of every case: what failed first, else in the order of the run."""
-    links = anchors(run)
+    """The evidence of every case: what failed first, gravest first, else in the order of the run."""
+    links, grave = anchors(run), worst_first(run)
+    order = {record.case: number for number, record in enumerate(grave)}
     return [
         Evidence(links[record.case], f"{record.case}: {record.title}", record.outcome, _parts(run, record))
-        for record in sorted(run.cases, key=lambda one: not failed(one))
+        for record in sorted(run.cases, key=lambda one: order.get(one.case, len(order)))
     ]
 
 

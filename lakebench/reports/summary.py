@@ -13,7 +13,8 @@ from lakebench.claims import Verdict
 from lakebench.model import Outcome, Record
 from lakebench.records import Run
 from lakebench.reports import document, latency
-from lakebench.reports.content import DASH, failed, label, seconds
+from lakebench.reports.alerts import alerts
+from lakebench.reports.content import DASH, failed, label, seconds, worst_first
 
 WIDTH = 100
 _SHOWN = 12
@@ -24,6 +25,8 @@ def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
     """Print verdict, overview, times and failures; ``reports`` are the files to read on."""
     width = min(console.width, WIDTH)
     text, good = document.verdict(run)
+    for alert in alerts(run):
+        console.print(Text(alert, style="bold red"), width=width)
     console.print(Text(text, style="bold green" if good else "bold red"), width=width)
     console.print(_overview(run), width=width)
     asked = latency.questions(run)
@@ -34,7 +37,7 @@ def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
     for group in dict.fromkeys(one.group for one in asked if one.group in wide):
         console.print(Text(f"{group}: medians, seconds", style="bold"), width=width)
         console.print(_grid([one for one in asked if one.group == group]), width=width)
-    for line in _failures([record for record in run.cases if _worth_a_line(record)]):
+    for line in _failures([record for record in worst_first(run) if _worth_a_line(record)]):
         console.print(line, width=width, no_wrap=True, overflow="ellipsis")
     for path in reports:
         console.print(Text(str(path)), soft_wrap=True)
@@ -95,10 +98,11 @@ def _figures(one: latency.Timed) -> list[Text]:
 
 
 def _worth_a_line(record: Record) -> bool:
-    """Whether the case failed, and not just as its engine says that it does."""
-    if record.outcome is Outcome.WRONG:
+    """Whether the case failed, and is not known to, or not just as its engine says that it does."""
+    if record.outcome in {Outcome.WRONG, Outcome.HARNESS_FAULT}:
         return True
-    return failed(record) and record.evidence.get("verdict") != Verdict.AS_CLAIMED
+    as_claimed = record.evidence.get("verdict") == Verdict.AS_CLAIMED
+    return failed(record) and not (as_claimed and "known" in record.evidence)
 
 
 def _verdict(record: Record) -> tuple[str, str]:

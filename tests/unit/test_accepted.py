@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from lakebench import accepted
-from lakebench.accepted import Acceptance, Baseline, Entry
-from lakebench.errors import UsageError
+from lakebench.baseline import Acceptance, Baseline, Entry
 from lakebench.model import ExitCode, Outcome, Record
-from lakebench.records import EngineFacts, Header, Run
+from lakebench.records import Gone
 
 KNOWN = "phase4/nessie/old-snapshot/trino→spark"  # claims.toml of the phases accepts REFUSED
 CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS)
@@ -20,22 +16,12 @@ FAILURES = (Outcome.REFUSED, Outcome.OUT_OF_MEMORY, Outcome.TIMEOUT, Outcome.CRA
 NOTHING = Baseline()
 
 
-def _had(outcome: Outcome, case: str = CASE.case, verdict: str = "") -> Baseline:
-    return Baseline({case: Entry(outcome, verdict, BY)})
+def _had(*outcomes: Outcome, case: str = CASE.case, verdict: str = "") -> Baseline:
+    return Baseline({case: Entry("trino", dict.fromkeys(outcomes, verdict), BY)})
 
 
 def _now(outcome: Outcome) -> list[Record]:
     return [replace(CASE, outcome=outcome, reason="so it is"), replace(CASE, case="interop/append/duckdb")]
-
-
-def _run(cases: list[Record], name: str = "20261121T101500Z-interop-a1b2") -> Run:
-    versions = {"duckdb": "1.5.5", "extension iceberg": "6561bfc"}
-    return Run(
-        path=Path("records.jsonl"),
-        header=Header(run=name, phases=("interop",), command="lakebench run interop", started="2026-11-21"),
-        engines=(EngineFacts("duckdb", versions), EngineFacts("trino", {"trino": "476"}), EngineFacts("pg_duckdb")),
-        cases=tuple(cases),
-    )
 
 
 def _everything(_: str) -> bool:
@@ -50,6 +36,9 @@ def _everything(_: str) -> bool:
         ([Outcome.PASS, Outcome.TIMEOUT, Outcome.CRASH], ExitCode.WORSE),
         ([Outcome.REFUSED, Outcome.WRONG, Outcome.PASS], ExitCode.WRONG_ANSWER),
         ([Outcome.UNAVAILABLE, Outcome.UNAVAILABLE], ExitCode.NOTHING_RAN),
+        ([], ExitCode.NOTHING_RAN),
+        ([Outcome.PASS, Outcome.WRONG, Outcome.HARNESS_FAULT], ExitCode.HARNESS_FAULT),
+        ([Outcome.UNAVAILABLE, Outcome.HARNESS_FAULT], ExitCode.HARNESS_FAULT),
     ],
 )
 def test_without_a_baseline_every_failure_counts(outcomes: list[Outcome], code: ExitCode) -> None:
@@ -71,7 +60,6 @@ def test_without_a_baseline_every_failure_counts(outcomes: list[Outcome], code: 
         (Outcome.WRONG, Outcome.CRASH, ExitCode.OK),
         (Outcome.WRONG, Outcome.WRONG, ExitCode.OK),
         (Outcome.WRONG, Outcome.PASS, ExitCode.OK),
-        (Outcome.PASS, Outcome.UNAVAILABLE, ExitCode.OK),
         (Outcome.UNAVAILABLE, Outcome.REFUSED, ExitCode.WORSE),
         (Outcome.UNAVAILABLE, Outcome.PASS, ExitCode.OK),
     ],
@@ -88,7 +76,7 @@ def test_what_is_worse_than_accepted_counts(before: Outcome, now: Outcome, code:
 
 def test_a_failure_that_claims_accept_is_not_worse() -> None:
     known = replace(CASE, case=KNOWN, outcome=Outcome.REFUSED)
-    for baseline in (NOTHING, _had(Outcome.PASS, KNOWN)):
+    for baseline in (NOTHING, _had(Outcome.PASS, case=KNOWN)):
         assert accepted.exit_code([CASE, known], baseline) is ExitCode.OK
         assert not accepted.changes([CASE, known], baseline, _everything).worse
     assert accepted.exit_code([replace(known, outcome=Outcome.CRASH)], NOTHING) is ExitCode.WORSE
@@ -106,7 +94,7 @@ def test_what_did_not_run_is_gone_with_the_reason_and_what_runs_now_is_new() -> 
 
 def test_a_run_of_a_part_does_not_miss_what_it_was_not_to_cover() -> None:
     other = "interop/merge/spark→trino"
-    baseline = Baseline({**_had(Outcome.PASS).entries, **_had(Outcome.PASS, other).entries})
+    baseline = Baseline({**_had(Outcome.PASS).entries, **_had(Outcome.PASS, case=other).entries})
     assert not accepted.changes([CASE], baseline, lambda case: case.startswith("interop/append/")).gone
     assert [one.case for one in accepted.changes([CASE], baseline, _everything).gone] == [other]
 
@@ -135,99 +123,64 @@ def test_an_accepted_failure_says_who_accepted_it() -> None:
     assert by_glob["link"].startswith("https://")
 
 
-def test_what_is_accepted_is_read_again(tmp_path: Path) -> None:
-    file = tmp_path / accepted.FILE
-    cases = [replace(CASE, outcome=Outcome.WRONG, evidence={"verdict": "broken claim"}), *_now(Outcome.PASS)[1:]]
-    counts = accepted.accept(_run(cases), "  seen and\nreported ", file)
-    assert (counts.cases, counts.new, counts.changed, counts.same) == (2, 2, 0, 0)
-    assert counts.outcomes[Outcome.WRONG] == 1
-    baseline = accepted.load(file, tmp_path / "none")
-    entry = baseline.of(CASE.case)
-    assert entry is not None
-    assert (entry.outcome, entry.verdict, entry.by.reason) == (Outcome.WRONG, "broken claim", "seen and reported")
-    assert entry.by.versions == {"duckdb": "duckdb 1.5.5, extension iceberg 6561bfc", "trino": "trino 476"}
-    assert accepted.exit_code(cases, baseline) is ExitCode.OK
+@pytest.mark.parametrize("accepted_then", [Outcome.PASS, Outcome.WRONG])
+def test_an_error_of_ours_is_neither_accepted_nor_a_change_of_an_engine(accepted_then: Outcome) -> None:
+    faults = [replace(CASE, outcome=Outcome.HARNESS_FAULT, reason="KeyError"), *_now(Outcome.PASS)[1:]]
+    baseline = _had(accepted_then)
+    changed = accepted.changes(faults, baseline, lambda case: case == CASE.case)
+    assert not accepted.is_accepted(faults[0], baseline)
+    assert not any((changed.better, changed.worse, changed.gone, changed.wrong_not_accepted))
+    assert [one.case for one in changed.new] == ["interop/append/duckdb"]
+    assert accepted.exit_code(faults, baseline) is ExitCode.HARNESS_FAULT
 
 
-def test_a_diff_shows_what_changed_and_nothing_else(tmp_path: Path) -> None:
-    file = tmp_path / accepted.FILE
-    accepted.accept(_run(_now(Outcome.PASS)), "first", file)
-    before = file.read_text().splitlines()
-    counts = accepted.accept(_run(_now(Outcome.REFUSED), "20261122T101500Z-interop-b2c3"), "second", file)
-    after = file.read_text().splitlines()
-    assert (counts.new, counts.changed, counts.same) == (0, 1, 1)
-    assert set(before) - set(after) == {
-        next(line for line in before if line.startswith('"1": ')),  # it ends with a comma now
-        next(line for line in before if line.startswith(f'"{CASE.case}"')),
-    }
-    assert [line for line in after if CASE.case in line] == [f'"{CASE.case}": ["REFUSED", "", 2]']
-    cases = [line for line in after if line.startswith('"interop')]
-    assert cases == sorted(cases)
+def test_what_is_gone_fails_the_run_and_is_counted_by_engine() -> None:
+    names = [f"interop/append/duckdb→trino{number}" for number in range(24)]
+    baseline = Baseline({name: Entry("trino", {Outcome.PASS: ""}, BY) for name in names})
+    cases = [replace(CASE, case=name, outcome=Outcome.UNAVAILABLE, reason="no Java") for name in names[:20]]
+    cases.append(replace(CASE, case="interop/append/duckdb", engine="duckdb"))
+    changed = accepted.changes(cases, baseline, _everything)
+    gone = accepted.gone(changed.gone, cases, (), {})
+    assert gone == (Gone("cases", "trino", "no Java", 24),)
+    assert accepted.exit_code(cases, baseline, gone) is ExitCode.WORSE
+    wrong = [*cases, replace(CASE, case="interop/merge/duckdb", outcome=Outcome.WRONG)]
+    assert accepted.exit_code(wrong, baseline, gone) is ExitCode.WRONG_ANSWER
+    assert accepted.exit_code(cases[:20], baseline, gone) is ExitCode.NOTHING_RAN
 
 
-def test_an_acceptance_that_nothing_refers_to_any_more_goes(tmp_path: Path) -> None:
-    file = tmp_path / accepted.FILE
-    accepted.accept(_run([CASE]), "first", file)
-    accepted.accept(_run([replace(CASE, outcome=Outcome.CRASH)]), "second", file)
-    assert [one["reason"] for one in json.loads(file.read_text())["acceptances"].values()] == ["second"]
-
-
-def test_the_users_file_wins_over_the_shipped_one(tmp_path: Path) -> None:
-    own, shipped = tmp_path / "own.json", tmp_path / "shipped.json"
-    accepted.accept(_run(_now(Outcome.PASS)), "shipped", shipped)
-    accepted.accept(_run([replace(CASE, outcome=Outcome.REFUSED)]), "ours", own)
-    baseline = accepted.load(own, shipped)
-    told: Mapping[str, str] = {case: entry.by.reason for case, entry in baseline.entries.items()}
-    assert told == {CASE.case: "ours", "interop/append/duckdb": "shipped"}
-
-
-def test_what_ships_is_sound() -> None:
-    accepted.load(Path("there is no such file"))
+def test_an_engine_or_a_service_that_was_asked_for_and_did_not_run_is_gone() -> None:
+    cases = [CASE, replace(CASE, case="interop/append/spark", engine="spark", outcome=Outcome.UNAVAILABLE, reason="no")]
+    found = accepted.gone((), cases, ("trino", "spark", "daft"), {"nessie": "refused"})
+    assert found == (
+        Gone("service", "nessie", "refused"),
+        Gone("engine", "spark", "no"),
+        Gone("engine", "daft", "no case of this run asks it"),
+    )
+    assert accepted.exit_code(cases, NOTHING, found) is ExitCode.WORSE
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "line", "why"),
+    ("now", "code"),
     [
-        ('"cases": {', '"cases": {{', 6, "Expecting"),
-        ('["PASS", "", 1]', '["FINE", "", 1]', 7, "'FINE' is no outcome"),
-        ('["PASS", "", 1]', '["PASS", "", 7]', 7, "there is no acceptance 7"),
-        ('["PASS", "", 1]', '["PASS"]', 7, "it is not [outcome, verdict, number of an acceptance]"),
-        ('"reason"', '"season"', 4, "it is not an acceptance"),
-        ('"acceptances"', '"exceptions"', 1, "it has no acceptances and cases"),
+        (Outcome.PASS, ExitCode.OK),
+        (Outcome.CRASH, ExitCode.OK),
+        (Outcome.TIMEOUT, ExitCode.WORSE),
+        (Outcome.REFUSED, ExitCode.WORSE),
+        (Outcome.WRONG, ExitCode.WRONG_ANSWER),
     ],
 )
-def test_a_damaged_file_is_told_with_its_line(tmp_path: Path, old: str, new: str, line: int, why: str) -> None:
-    file = tmp_path / accepted.FILE
-    accepted.accept(_run([CASE]), "first", file)
-    file.write_text(file.read_text().replace(old, new), encoding="utf-8")
-    with pytest.raises(UsageError) as error:
-        accepted.load(file, tmp_path / "none")
-    assert f"{file} line {line} is damaged" in str(error.value)
-    assert why in str(error.value)
-    assert "restore the file from version control" in str(error.value)
+def test_of_a_race_any_accepted_outcome_is_fine_and_no_other_between_them(now: Outcome, code: ExitCode) -> None:
+    race = _had(Outcome.PASS, Outcome.CRASH)
+    changed = accepted.changes(_now(now), race, _everything)
+    assert accepted.exit_code(_now(now), race) is code
+    assert bool(changed.worse) is (code is not ExitCode.OK)
+    assert not changed.better
+    assert accepted.stale(_now(now), race) == []
+    assert accepted.told(_now(now)[0], race).evidence == {"accepted_outcomes": ["PASS", "CRASH"]}
+    assert (accepted.known(CASE.case, now, race) is not None) is (code is ExitCode.OK)
 
 
-def test_a_file_of_a_newer_harness_is_told(tmp_path: Path) -> None:
-    file = tmp_path / accepted.FILE
-    accepted.accept(_run([CASE]), "first", file)
-    file.write_text(file.read_text().replace('"schema": 1', '"schema": 2'), encoding="utf-8")
-    with pytest.raises(UsageError, match="upgrade lakebench-harness"):
-        accepted.load(file, tmp_path / "none")
-
-
-@pytest.mark.parametrize(("cases", "reason"), [([CASE], " \n"), ([], "seen")])
-def test_nothing_is_accepted_without_a_reason_or_a_case(tmp_path: Path, cases: list[Record], reason: str) -> None:
-    with pytest.raises(UsageError):
-        accepted.accept(_run(cases), reason, tmp_path / accepted.FILE)
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="cannot be written"):
-        accepted.accept(_run([CASE]), "seen", tmp_path / "nowhere" / accepted.FILE)
-
-
-def test_a_run_on_another_catalog_is_not_accepted(tmp_path: Path) -> None:
-    header = Header("r", ("interop",), "c", "2026-11-21T00:00:00+00:00", {"selection": {"catalog": "nessie"}})
-    with pytest.raises(UsageError, match="ran on the catalog nessie"):
-        accepted.accept(Run(tmp_path, header), "why not", tmp_path / accepted.FILE)
+def test_a_race_may_end_in_not_running_where_that_was_accepted_too() -> None:
+    race = _had(Outcome.PASS, Outcome.UNAVAILABLE)
+    assert not accepted.changes(_now(Outcome.UNAVAILABLE), race, _everything).gone
+    assert accepted.changes(_now(Outcome.UNAVAILABLE), _had(Outcome.PASS), _everything).gone

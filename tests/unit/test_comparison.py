@@ -126,18 +126,19 @@ def test_nothing_is_dropped() -> None:
         ],
     )
     told = comparison.between(base, run)
+    assert {one.case: one.reason for one in told.gone} == {"only-a": "no case is called so", "gone": "no Java"}
     assert {one.case: (one.why, one.detail) for one in told.left} == {
-        "only-a": ("only in BASE", ""),
         "only-b": ("only in RUN", ""),
-        "gone": ("UNAVAILABLE in RUN", "no Java"),
         "nowhere": ("UNAVAILABLE in BASE and RUN", "no Java"),
         "wrong": ("failed in both", "WRONG, TIMEOUT: 60 s"),
         "untimed": ("passed in both, not timed", ""),
         "half": ("passed in both, no samples in RUN", ""),
     }
     known = {one.case for one in (*base.cases, *run.cases)}
-    assert known == {one.case for one in told.left} | {one.case for one in told.rows}
-    assert not told.worse
+    assert known == {*(one.case for one in (*told.left, *told.rows)), *(one.case for one in told.gone)}
+    assert told.worse, "two cases are gone"
+    assert not told.regressions
+    assert not told.broken
 
 
 def test_cold_samples_are_for_information_below_five() -> None:

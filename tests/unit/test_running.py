@@ -16,6 +16,7 @@ import pytest
 from lakebench import cli, harness, records, reports, running
 from lakebench.config import Settings
 from lakebench.errors import UsageError
+from lakebench.model import ExitCode
 from lakebench.reports import document
 
 HOLD = """
@@ -86,15 +87,15 @@ def test_who_looks_does_not_keep_others_away(folder: Path) -> None:
 def test_a_report_says_that_the_run_goes_on(folder: Path, other: subprocess.Popen[str]) -> None:
     run = records.read(folder)
     assert run.running == other.pid
-    assert document.build(run).verdict.endswith(
-        f"STILL RUNNING in process {other.pid}: this is what is finished so far"
-    )
+    assert document.build(run).alerts == (
+        f"STILL RUNNING in process {other.pid}: this is what is finished so far",
+    )  # fmt: skip
     assert not document.build(run).good
     reports.write(folder)
     assert f"STILL RUNNING in process {other.pid}" in (folder / "interop.html").read_text(encoding="utf-8")
     other.kill()
     other.wait()
-    assert "INTERRUPTED: lakebench run --resume" in document.build(records.read(folder)).verdict
+    assert document.build(records.read(folder)).alerts[0].startswith("INTERRUPTED: lakebench run --resume")
 
 
 def test_a_report_of_other_phases_says_it_too(tmp_path: Path) -> None:
@@ -102,7 +103,7 @@ def test_a_report_of_other_phases_says_it_too(tmp_path: Path) -> None:
     with (path / records.FILE).open("a", encoding="utf-8") as file:
         file.write('{"kind": "resume", "at": "2026-11-21T12:00:00+00:00"}\n')
     with running.alone(path):
-        assert f"STILL RUNNING in process {os.getpid()}" in document.build(records.read(path)).verdict
+        assert f"STILL RUNNING in process {os.getpid()}" in document.build(records.read(path)).alerts[0]
 
 
 def test_accepting_says_that_the_run_goes_on(
@@ -110,7 +111,7 @@ def test_accepting_says_that_the_run_goes_on(
 ) -> None:
     monkeypatch.chdir(folder)
     monkeypatch.setattr(sys, "argv", ["lakebench", "accept", str(folder), "--reason", "a test"])
-    cli._run()
+    assert cli._run() == ExitCode.USAGE
     assert f"is still running in process {other.pid}" in " ".join(capsys.readouterr().err.split())
 
 

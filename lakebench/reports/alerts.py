@@ -1,0 +1,74 @@
+"""What stands before everything else in a report: a run that did not end, a fault of ours, and what is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from lakebench.model import Outcome
+from lakebench.records import Gone, Run
+
+_REASON = 200
+"""Characters of a reason in the first line; the case has all of it."""
+
+
+def alerts(run: Run) -> tuple[str, ...]:
+    """A line each, the one that matters most first; none where the run is whole."""
+    return tuple(line for line in (_interrupted(run), _faults(run), _gone(run)) if line)
+
+
+def _interrupted(run: Run) -> str:
+    if run.complete:
+        return ""
+    if run.running is not None:
+        return f"STILL RUNNING in process {run.running}: this is what is finished so far"
+    why = f" ({_short(run.end.reason)})" if run.end and run.end.reason else ""
+    return f"INTERRUPTED{why}: lakebench run --resume {run.header.run} goes on"
+
+
+def _faults(run: Run) -> str:
+    found = [record for record in run.cases if record.outcome is Outcome.HARNESS_FAULT]
+    if not found:
+        return ""
+    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
+    return (
+        f"FAULT OF LAKEBENCH in {counted(len(found), 'case')}, which says nothing of an engine: {found[0].case}{more}"
+    )
+
+
+def _gone(run: Run) -> str:
+    if run.end is None:
+        return ""
+    if run.end.gone:
+        return gone(run.end.gone)
+    lines = run.end.changes.get("gone", ())  # all that earlier records tell
+    return f"GONE: {counted(len(lines), 'accepted case')} did not run" if lines else ""
+
+
+def gone(found: Sequence[Gone]) -> str:
+    """What was to run and did not, in one line: services, engines, then accepted cases by engine."""
+    asked = [_asked(one) for one in found if one.what != "cases"]
+    cases = [one for one in found if one.what == "cases"]
+    told = (
+        [f"{counted(sum(one.cases for one in cases), 'accepted case')} did not run: {cases_of(cases)}"] if cases else []
+    )
+    return f"GONE: {'; '.join([*asked, *told])}"
+
+
+def _asked(one: Gone) -> str:
+    told = {"service": f"the service {one.name}, which was asked for, did not come up"}
+    return f"{told.get(one.what, f'{one.name}, which was asked for, did not run')} ({_short(one.reason)})"
+
+
+def cases_of(found: Iterable[Gone]) -> str:
+    """Such as ``24 of trino (no Java), 16 of spark (no Java)``."""
+    return ", ".join(f"{one.cases} of {one.name} ({_short(one.reason)})" for one in found)
+
+
+def counted(number: int, name: str) -> str:
+    """``1 case`` or ``2 cases``."""
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+
+
+def _short(reason: str) -> str:
+    text = " ".join(reason.split())
+    return text if len(text) <= _REASON else f"{text[:_REASON]}…"

@@ -1,0 +1,256 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakebench import accepted, baseline
+from lakebench.errors import UsageError
+from lakebench.model import ExitCode, Outcome, Record
+from lakebench.records import End, EngineFacts, Header, Run
+
+CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS)
+OWN = replace(CASE, case="interop/append/duckdb", engine="duckdb")
+PG = replace(CASE, case="phase4/q01/pg_duckdb", phase="phase4", engine="pg_duckdb")
+Q1 = replace(CASE, case="phase4/q01/duckdb", phase="phase4", engine="duckdb")
+ENGINES = ["duckdb", "trino", "spark", "pg_duckdb"]
+NAMED: dict[str, dict[str, Any]] = {
+    "pg_config": {"pg_config": "/usr/lib/postgresql/17/bin/pg_config"},
+    "services.postgres.uri": {"services": {"postgres": {"runtime": "external", "uri": "postgresql://127.0.0.1:5432"}}},
+    "services.nessie.uri": {"services": {"nessie": {"runtime": "external", "uri": "http://127.0.0.1:19120"}}},
+}
+
+
+def _settings(**more: Any) -> dict[str, Any]:
+    return {"phases": ["interop", "phase4"], "engines": ENGINES, "profile": "standard", "named": [], **more}
+
+
+def _run(cases: Sequence[Record], name: str = "20261121T101500Z-interop-a1b2", **settings: Any) -> Run:
+    versions = {"duckdb": "1.5.5", "extension iceberg": "6561bfc"}
+    told = _settings(**settings)
+    return Run(
+        path=Path("records.jsonl"),
+        header=Header(name, tuple(told["phases"]), "lakebench run", "2026-11-21", told),
+        engines=(EngineFacts("duckdb", versions), EngineFacts("trino", {"trino": "476"}), EngineFacts("pg_duckdb")),
+        cases=tuple(cases),
+        end=End("complete", 1.0, 0),
+    )
+
+
+def _now(outcome: Outcome) -> list[Record]:
+    return [replace(CASE, outcome=outcome, reason="so it is"), OWN]
+
+
+def _accept(cases: Sequence[Record], file: Path, name: str = "one", **settings: Any) -> baseline.Counts:
+    return baseline.accept([_run(cases, name, **settings)], name, file, file.parent / "none")
+
+
+def _load(file: Path, **settings: Any) -> baseline.Baseline:
+    return baseline.load(_settings(**settings), file, file.parent / "none")
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / baseline.FILE
+
+
+def test_what_is_accepted_is_read_again(file: Path) -> None:
+    cases = [replace(CASE, outcome=Outcome.WRONG, evidence={"verdict": "broken claim"}), OWN]
+    counts = baseline.accept([_run(cases)], "  seen and\nreported ", file, file.parent / "none")
+    assert (counts.cases, counts.new, counts.changed, counts.gone, counts.faults) == (2, 2, 0, 0, 0)
+    assert counts.outcomes[Outcome.WRONG] == 1
+    entry = _load(file).of(CASE.case)
+    assert entry is not None
+    assert (entry.outcomes, entry.by.reason) == ({Outcome.WRONG: "broken claim"}, "seen and reported")
+    assert (entry.engine, entry.needs) == ("trino", {"catalog=rest"})
+    assert entry.by.versions == {"duckdb": "duckdb 1.5.5, extension iceberg 6561bfc", "trino": "trino 476"}
+    assert accepted.exit_code(cases, _load(file)) is ExitCode.OK
+
+
+def test_a_diff_shows_what_changed_and_nothing_else(file: Path) -> None:
+    _accept(_now(Outcome.PASS), file, "first")
+    before = file.read_text().splitlines()
+    counts = _accept(_now(Outcome.REFUSED), file, "second")
+    after = file.read_text().splitlines()
+    assert (counts.new, counts.changed) == (0, 1)
+    assert set(before) - set(after) == {
+        next(line for line in before if line.startswith('"1": ')),  # it ends with a comma now
+        next(line for line in before if line.startswith(f'["{CASE.case}"')),
+    }
+    line = f'["{CASE.case}", "trino", {{"REFUSED": ""}}, 2, ["catalog=rest"]]'
+    assert [one for one in after if CASE.case in one] == [line]
+    cases = [line for line in after if line.startswith('["interop')]
+    assert cases == sorted(cases)
+
+
+def test_an_acceptance_that_nothing_refers_to_any_more_goes(file: Path) -> None:
+    _accept([CASE], file, "first")
+    _accept([replace(CASE, outcome=Outcome.CRASH)], file, "second")
+    assert [one["reason"] for one in json.loads(file.read_text())["acceptances"].values()] == ["second"]
+
+
+def test_the_users_file_wins_over_the_shipped_ones(file: Path, tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    baseline.accept([_run([*_now(Outcome.PASS), Q1])], "shipped", shipped)
+    assert sorted(one.name for one in shipped.iterdir()) == ["interop.json", "phase4.json"]
+    _accept([replace(CASE, outcome=Outcome.REFUSED), OWN], file, "ours", phases=["interop"])
+    told = {case: entry.by.reason for case, entry in baseline.load(_settings(), file, shipped).entries.items()}
+    assert told == {CASE.case: "ours", OWN.case: "ours", Q1.case: "shipped"}
+    alone = baseline.load(_settings(phases=["phase4"]), file.with_name("no"), shipped)
+    assert set(alone.entries) == {Q1.case}
+
+
+@pytest.mark.parametrize("need", NAMED)
+def test_what_needs_something_counts_where_the_settings_name_it_and_then_in_full(file: Path, need: str) -> None:
+    _accept([PG, Q1], file, **NAMED[need])
+    entry = _load(file, **NAMED[need]).of(PG.case)
+    assert entry is not None
+    assert entry.needs == {need}
+    cases = [Q1, replace(PG, outcome=Outcome.UNAVAILABLE, reason="no pg_duckdb")]
+    for named, gone in ((NAMED[need], 1), ({}, 0)):
+        known = _load(file, **named)
+        changed = accepted.changes(cases, known, lambda _: True)
+        found = accepted.gone(changed.gone, cases, (), {})
+        assert sum(one.cases for one in found) == gone
+        assert accepted.exit_code(cases, known, found) is (ExitCode.WORSE if gone else ExitCode.OK)
+
+
+def test_what_needs_more_goes_before_what_needs_less(file: Path) -> None:
+    _accept([replace(PG, outcome=Outcome.UNAVAILABLE), Q1], file)
+    _accept([PG, Q1], file, "with", **NAMED["pg_config"])
+    with_it, without = _load(file, **NAMED["pg_config"]).of(PG.case), _load(file).of(PG.case)
+    assert with_it is not None
+    assert without is not None
+    assert (set(with_it.outcomes), set(without.outcomes)) == ({Outcome.PASS}, {Outcome.UNAVAILABLE})
+
+
+def test_each_catalog_has_outcomes_of_its_own(file: Path) -> None:
+    _accept([CASE, OWN], file)
+    _accept([replace(CASE, outcome=Outcome.CRASH), OWN], file, "nessie", selection={"catalog": "nessie"})
+    for catalog, outcome in (("rest", Outcome.PASS), ("nessie", Outcome.CRASH)):
+        entry = _load(file, selection={"catalog": catalog}).of(CASE.case)
+        assert entry is not None
+        assert set(entry.outcomes) == {outcome}
+    assert _load(file, selection={"catalog": "jdbc"}).of(CASE.case) is None
+
+
+def test_an_environment_counts_where_it_is_named(file: Path) -> None:
+    old = replace(Q1, case="phase4/q01/duckdb@1.4.4", engine="duckdb@1.4.4")
+    _accept([Q1, old], file, engines=["duckdb", "duckdb@1.4.4"])
+    assert _load(file).of(old.case) is None
+    assert _load(file, engines=["duckdb@1.4.4"]).of(old.case) is not None
+
+
+def test_several_runs_make_a_set_of_what_a_race_decides(file: Path) -> None:
+    runs = [_run(_now(Outcome.PASS), "one"), _run(_now(Outcome.TIMEOUT), "two")]
+    counts = baseline.accept(runs, "a race", file, file.parent / "none")
+    entry = _load(file).of(CASE.case)
+    assert entry is not None
+    assert set(entry.outcomes) == {Outcome.PASS, Outcome.TIMEOUT}
+    assert (entry.by.run, counts.cases) == ("one, two", 2)
+    assert _accept(_now(Outcome.PASS), file, "three").changed == 0, "one of them again is no news"
+    assert entry == _load(file).of(CASE.case)
+
+
+def test_runs_of_other_versions_are_no_race(file: Path) -> None:
+    other = replace(_run(_now(Outcome.PASS)), engines=(EngineFacts("trino", {"trino": "483"}),))
+    with pytest.raises(UsageError, match="trino is trino 476 in one run and trino 483 in another"):
+        baseline.accept([_run(_now(Outcome.PASS)), other], "why not", file)
+
+
+def test_an_interrupted_run_is_accepted_only_where_that_is_said(file: Path) -> None:
+    _accept(_now(Outcome.PASS), file)
+    run = replace(_run([CASE]), end=None)
+    with pytest.raises(UsageError, match=r"was interrupted, .* --interrupted"):
+        baseline.accept([run], "in a hurry", file)
+    baseline.accept([run], "in a hurry", file, interrupted=True)
+    assert set(_load(file).entries) == {CASE.case, OWN.case}, "what had not come yet is not taken back"
+
+
+def test_an_error_of_ours_is_never_accepted(file: Path) -> None:
+    faulty = replace(CASE, outcome=Outcome.HARNESS_FAULT)
+    counts = _accept([faulty, OWN], file)
+    assert (counts.cases, counts.faults) == (1, 1)
+    assert set(_load(file).entries) == {OWN.case}
+    with pytest.raises(UsageError, match="has no finished case"):
+        _accept([faulty], file)
+    file.write_text(file.read_text().replace('"PASS"', '"HARNESS_FAULT"'))
+    with pytest.raises(UsageError, match="'HARNESS_FAULT' is no outcome that can be accepted"):
+        _load(file)
+
+
+def test_accepting_takes_back_what_no_longer_comes_to_be(file: Path, tmp_path: Path) -> None:
+    shipped = tmp_path / "shipped"
+    shipped.mkdir()
+    baseline.accept([_run([CASE, OWN, Q1], phases=["interop", "phase4"])], "shipped", shipped)
+    counts = baseline.accept([_run([OWN], phases=["interop"])], "Trino is no more", file, shipped)
+    assert counts.gone == 1
+    known = baseline.load(_settings(), file, shipped)
+    assert not accepted.changes([OWN, Q1], known, lambda _: True).gone
+    partial = _run([OWN], phases=["interop"], engines=["duckdb"], named=["duckdb"])
+    assert baseline.accept([partial], "one engine", file.with_name("other"), shipped).gone == 0
+
+
+def test_a_file_of_the_first_schema_is_read_as_it_was_meant(file: Path) -> None:
+    by = {"run": "r", "date": "2026-11-21", "reason": "first look", "versions": {}}
+    cases = {CASE.case: ["WRONG", "broken claim", 1], "phase4/q01/duckdb@1.4.4": ["PASS", "", 1]}
+    file.write_text(json.dumps({"schema": 1, "acceptances": {"1": by}, "cases": cases}))
+    entry = _load(file).of(CASE.case)
+    assert entry is not None
+    assert (entry.engine, entry.outcomes, entry.by.reason) == ("trino", {Outcome.WRONG: "broken claim"}, "first look")
+    assert set(_load(file).entries) == {CASE.case}
+    assert _load(file, selection={"catalog": "nessie"}).of(CASE.case) is None
+    _accept([CASE], file, "again")
+    assert json.loads(file.read_text())["schema"] == baseline.SCHEMA
+
+
+def test_what_ships_is_sound() -> None:
+    for one in baseline.SHIPPED.iterdir():
+        found = baseline.load(_settings(phases=[one.stem]), Path("there is no such file"))
+        assert all(case.startswith(f"{one.stem}/") for case in found.entries)
+        assert found.entries
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "why"),
+    [
+        ('"cases": [', '"cases": [[', 9, "Expecting"),
+        ('{"PASS": ""}', '{"FINE": ""}', 7, "'FINE' is no outcome"),
+        ('{"PASS": ""}, 1', '{"PASS": ""}, 7', 7, "there is no acceptance 7"),
+        ('{"PASS": ""}, 1, ["catalog=rest"]', '"PASS"', 7, "it is not [case, engine, {outcome: verdict}, number"),
+        ('"reason"', '"season"', 4, "it is not an acceptance"),
+        ('"acceptances"', '"exceptions"', 1, "it has no acceptances and cases"),
+    ],
+)
+def test_a_damaged_file_is_told_with_its_line(file: Path, old: str, new: str, line: int, why: str) -> None:
+    _accept([CASE], file, "first")
+    file.write_text(file.read_text().replace(old, new), encoding="utf-8")
+    with pytest.raises(UsageError) as error:
+        _load(file)
+    assert f"{file} line {line} is damaged" in str(error.value)
+    assert why in str(error.value)
+    assert "restore the file from version control" in str(error.value)
+
+
+def test_a_file_of_a_newer_harness_is_told(file: Path) -> None:
+    _accept([CASE], file)
+    file.write_text(file.read_text().replace('"schema": 2', '"schema": 3'), encoding="utf-8")
+    with pytest.raises(UsageError, match="upgrade lakebench-harness"):
+        _load(file)
+
+
+@pytest.mark.parametrize(("cases", "reason"), [([CASE], " \n"), ([], "seen")])
+def test_nothing_is_accepted_without_a_reason_or_a_case(file: Path, cases: list[Record], reason: str) -> None:
+    with pytest.raises(UsageError):
+        baseline.accept([_run(cases)], reason, file)
+    assert not file.exists()
+
+
+def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be written"):
+        _accept([CASE], tmp_path / "nowhere" / baseline.FILE)
