@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
-from lakebench.errors import HarnessFault, LakebenchError, of_kind
+from lakebench.errors import HarnessFault, LakebenchError, kind_of, of_kind
 from lakebench.guard import Guard
 from lakebench.paths import with_source
 
@@ -36,7 +36,7 @@ class Silent(Exception):
 def raised(error: Exception) -> dict[str, str]:
     """The reply of a child to a request that ended by ``error``: what is of no kind of ours is a fault of ours."""
     said = str(error) if isinstance(error, LakebenchError) else f"{type(error).__name__}: {error}"
-    return {"raised": type(error).__name__, "said": said, "traceback": "".join(traceback.format_exception(error))}
+    return {"raised": kind_of(error), "said": said, "traceback": "".join(traceback.format_exception(error))}
 
 
 class Child:

@@ -102,7 +102,16 @@ def from_outcome(outcome: Outcome, message: str) -> CaseError:
     return next(kind for kind in _OUTCOMES if kind.outcome is outcome)(message)
 
 
+_KINDS: dict[str, type[CaseEnd]] = {
+    kind.__name__: kind for kind in (HarnessFault, CommitConflict, ServiceUnavailable, *_OUTCOMES)
+}
+
+
+def kind_of(error: Exception) -> str:
+    """The name by which another process of ours knows what kind ``error`` is of; of none of ours: a fault."""
+    return next((kind.__name__ for kind in type(error).__mro__ if kind.__name__ in _KINDS), HarnessFault.__name__)
+
+
 def of_kind(name: str) -> type[CaseEnd]:
     """The class that another process of ours names; what is none that ends a case is a fault of ours."""
-    known: list[type[CaseEnd]] = [HarnessFault, CommitConflict, ServiceUnavailable, *_OUTCOMES]
-    return next((kind for kind in known if kind.__name__ == name), HarnessFault)
+    return _KINDS.get(name, HarnessFault)

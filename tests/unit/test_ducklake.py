@@ -203,3 +203,20 @@ def test_a_proof_that_does_not_hold_is_told(tmp_path: Path) -> None:
     proof = [{"fact": "inlined-rows", "test": "=", "value": 2}, {"fact": "data-files", "test": "=", "value": 2}]
     reply = checker.inspect_ducklake(told, "t", proof)
     assert reply["missing"] == ["inlined-rows = 2: found 1"]
+
+
+def test_a_catalog_that_is_locked_is_not_one_without_the_table(tmp_path: Path) -> None:
+    import contextlib
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "locked.sqlite")) as held:
+        held.execute("CREATE TABLE ducklake_snapshot (snapshot_id INTEGER)")
+        held.commit()
+        held.execute("BEGIN EXCLUSIVE")
+        of = Lake("l", None, Catalog(CatalogKind.SQLITE, str(tmp_path / "locked.sqlite"), "/l/"))
+        metadata = catalog.Metadata(of)
+        metadata._connection.execute("PRAGMA busy_timeout = 0")
+        with metadata, pytest.raises(sqlite3.OperationalError, match="locked"):
+            metadata.rows("ducklake_snapshot")
+        held.rollback()
+        with catalog.Metadata(of) as free:
+            assert (free.rows("ducklake_snapshot"), free.rows("ducklake_table")) == ([], [])

@@ -15,13 +15,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench.datasets.interop import avro, inspector, puffin
+from lakebench.datasets.interop import avro, footers, inspector, manifests, puffin
+from lakebench.datasets.interop.damage import Damaged
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.inspector import facts_of, holds, missing
 from lakebench.datasets.interop.metadata import type_text
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
 from lakebench.datasets.interop.violations import remarks_of, violations_of
+from lakebench.errors import ServiceUnavailable, WrongAnswer
 from lakebench.model import ObjectStore
 from lakebench.operations import Read
 
@@ -463,6 +465,70 @@ def test_a_missing_or_damaged_manifest_is_told_and_the_rest_is_read(tmp_path: Pa
     assert any(one.startswith("the manifest data.avro cannot be read") for one in told)
 
 
+@pytest.mark.parametrize(
+    ("where", "name"),
+    [(manifests, "_without_ids"), (footers, "_field_ids"), (avro, "_opened"), (manifests, "_mapping")],
+)
+@pytest.mark.parametrize("error", [KeyError, TypeError, ValueError, IndexError, OSError])
+def test_an_error_of_our_parser_is_no_violation_of_the_writers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: Any, name: str, error: type[Exception]
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error("planted")
+
+    table = Made(tmp_path).table()
+    monkeypatch.setattr(where, name, fail)
+    with pytest.raises(error, match="planted"):
+        violations_of(table)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "sentence"),
+    [
+        ("record_count", None, "its record_count is None, and no whole number"),
+        ("file_path", None, "an entry has no path, or no format"),
+    ],
+)
+def test_a_file_without_what_every_reader_needs_is_the_writers(
+    tmp_path: Path, key: str, value: Any, sentence: str
+) -> None:
+    made = Made(tmp_path)
+    (tmp_path / "data.avro").unlink(missing_ok=True)
+    table = made.table()
+    records, headers, schema = avro.read((tmp_path / "data.avro").read_bytes())
+    fields = {one["name"]: one for one in schema["fields"]}["data_file"]["type"]["fields"]
+    for one in fields:
+        one["type"] = ["null", one["type"]] if one["name"] == key else one["type"]
+    for one in records:
+        one["data_file"][key] = value
+    with (tmp_path / "data.avro").open("wb") as sink:
+        fastavro.writer(sink, schema, records, metadata={k: v for k, v in headers.items() if "avro." not in k})
+    told = violations_of(table)
+    assert f"the manifest data.avro cannot be read: {sentence}" in told
+
+
+def test_metadata_that_lack_what_they_must_have_are_the_writers(tmp_path: Path) -> None:
+    table = Made(tmp_path).table()
+    without = {key: value for key, value in table.metadata.items() if key != "format-version"}
+    other = Table(without, LocalFiles())
+    assert "the metadata, or a manifest, cannot be read: it lacks format-version" in violations_of(other)
+    with pytest.raises(WrongAnswer, match="it lacks format-version"):
+        facts_of(other)
+
+
+def test_a_store_that_does_not_answer_is_no_violation_of_the_writers(tmp_path: Path) -> None:
+    made = Made(tmp_path)
+    snapshot = {"snapshot-id": SNAPSHOT, "sequence-number": 2, "manifest-list": "s3://b/list.avro"}
+    made.extra = {"snapshots": [snapshot]}
+    with pytest.raises(ServiceUnavailable, match="cannot be read"):
+        violations_of(Table(made.table().metadata, Files(STORE)))
+
+
+def test_a_location_that_is_none_is_the_writers(tmp_path: Path) -> None:
+    told = violations_of(Table(Made(tmp_path).table().metadata, Files(STORE)))
+    assert any("list.avro cannot be read: " in one and "is no location" in one for one in told)
+
+
 def test_a_table_without_a_snapshot_has_facts(tmp_path: Path) -> None:
     made = Made(tmp_path)
     made.extra = {"current-snapshot-id": -1, "snapshots": [], "refs": {}}
@@ -512,13 +578,13 @@ def test_every_container_of_a_bitmap_is_read() -> None:
     ],
 )
 def test_a_damaged_vector_is_told(blob: bytes, message: str) -> None:
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(Damaged, match=message):
         puffin.positions(blob)
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1" * 9, b"PFA1" + bytes(30), puffin_file(b"x")[:-1]])
 def test_what_is_no_puffin_file_is_told(data: bytes) -> None:
-    with pytest.raises(ValueError, match="Puffin"):
+    with pytest.raises(Damaged, match="Puffin"):
         puffin.blobs(data)
 
 
@@ -537,7 +603,7 @@ def test_avro_of_codecs_that_fastavro_lacks(codec: str) -> None:
         parts += [avro._long(count), avro._long(len(pressed)), pressed, source.take(16)]
     assert avro.read(b"".join(parts))[0] == records
     for cut in (3, 30, -1):
-        with pytest.raises(ValueError, match=r"Avro|ends in the middle"):
+        with pytest.raises(Damaged):
             avro.read(b"".join(parts)[:cut])
 
 

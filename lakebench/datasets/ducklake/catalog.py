@@ -53,20 +53,21 @@ class Metadata:
         return self.rows(table, f"{span} AND {where}")
 
     def _has(self, table: str) -> bool:
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute(f'SELECT 1 FROM {self._prefix}"{table}" LIMIT 0')
-        except self._missing():
-            return False
-        return True
-
-    def _missing(self) -> tuple[type[Exception], ...]:
         import sqlite3
 
         import duckdb
         import psycopg
 
-        return (sqlite3.OperationalError, duckdb.CatalogException, psycopg.errors.UndefinedTable)
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute(f'SELECT 1 FROM {self._prefix}"{table}" LIMIT 0')
+        except (duckdb.CatalogException, psycopg.errors.UndefinedTable):
+            return False
+        except sqlite3.OperationalError as error:  # also where the database is locked
+            if "no such table" not in str(error):
+                raise
+            return False
+        return True
 
 
 def forget(lake: Lake) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets.ducklake import catalog
 from lakebench.datasets.ducklake.catalog import Metadata, Row
+from lakebench.datasets.interop.damage import Damaged, parsed
 from lakebench.model import Lake
 
 if TYPE_CHECKING:
@@ -122,8 +123,8 @@ class _Files:
         import pyarrow.parquet as pq
 
         try:
-            return pq.read_metadata(_plain(path), filesystem=self._system)
-        except (pa.ArrowException, OSError):
+            return parsed(lambda: pq.read_metadata(_plain(path), filesystem=self._system), pa.ArrowException, OSError)
+        except (Damaged, FileNotFoundError):
             return None
 
     def _deleted(self, path: str) -> int:
@@ -147,9 +148,10 @@ class _Files:
         import pyarrow.parquet as pq
 
         try:
-            values = pq.read_table(_plain(path), filesystem=self._system).column(0).to_pylist()
-        except (pa.ArrowException, OSError):
+            rows = parsed(lambda: pq.read_table(_plain(path), filesystem=self._system), pa.ArrowException, OSError)
+        except (Damaged, FileNotFoundError):
             return False
+        values = rows.column(0).to_pylist()
         return None not in values and values == sorted(values)
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any
+
+from lakebench.datasets.interop.damage import Damaged, given, parsed
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
@@ -18,27 +19,25 @@ def read(data: bytes) -> tuple[list[dict[str, Any]], Mapping[str, str], Mapping[
     """The records of the container file ``data``, its header's metadata, and its schema as it was written.
 
     Raises:
-        ValueError: this is no whole container file.
+        Damaged: this is no whole container file.
     """
     import fastavro
-    import pyarrow as pa
 
-    try:
-        reader = fastavro.reader(io.BytesIO(_opened(data)))
-        records: list[Any] = list(reader)
-    except (EOFError, IndexError, KeyError, OSError, TypeError, zlib.error, pa.ArrowException) as error:
-        raise ValueError(f"it cannot be read as Avro: {type(error).__name__}: {error}") from None
+    opened = io.BytesIO(_opened(data))
+    # Whatever is wrong with the bytes, fastavro raises what its code happens to meet.
+    reader = parsed(lambda: fastavro.reader(opened), Exception)
+    records: list[Any] = parsed(lambda: list(reader), Exception)
     schema = reader.writer_schema
-    return records, reader.metadata, schema if isinstance(schema, dict) else {}
+    return given(records), reader.metadata, given(schema) if isinstance(schema, dict) else {}
 
 
 def _opened(data: bytes) -> bytes:
     """``data`` with its blocks decompressed, where their codec is one of the others."""
     source = _Source(data)
     if source.take(len(_MAGIC)) != _MAGIC:
-        raise ValueError("it is no Avro file")
+        raise Damaged("it is no Avro file")
     header = dict(source.pairs())
-    codec = header.get(_CODEC, b"null").decode()
+    codec = header.get(_CODEC, b"null").decode(errors="replace")
     if codec not in _OTHERS:
         return data
     sync = source.take(_SYNC_BYTES)
@@ -52,11 +51,13 @@ def _opened(data: bytes) -> bytes:
 def _decompressed(codec: str, block: bytes) -> bytes:
     import pyarrow as pa
 
+    size = _length(block) if codec == "snappy" else 0
+    kinds = (pa.ArrowException, OSError)
     if codec == "zstandard":
-        with pa.CompressedInputStream(pa.BufferReader(block), "zstd") as stream:
-            return bytes(stream.read())
+        return parsed(lambda: bytes(pa.CompressedInputStream(pa.BufferReader(block), "zstd").read()), *kinds)
     # The length stands in front, and a checksum at the end.
-    return bytes(pa.Codec("snappy").decompress(block[:-4], decompressed_size=_length(block), asbytes=True))
+    codec_ = pa.Codec("snappy")
+    return parsed(lambda: bytes(codec_.decompress(block[:-4], decompressed_size=size, asbytes=True)), *kinds)
 
 
 def _length(block: bytes) -> int:
@@ -93,7 +94,7 @@ class _Source:
     def take(self, size: int) -> bytes:
         self._at += size
         if size < 0 or self._at > len(self._data):
-            raise EOFError("it ends in the middle of a block")
+            raise Damaged("it ends in the middle of a block")
         return self._data[self._at - size : self._at]
 
     def varint(self) -> int:
@@ -117,4 +118,4 @@ class _Source:
             if count < 0:
                 self.long()  # the block's size in bytes
             for _ in range(abs(count)):
-                yield self.text().decode(), self.text()
+                yield self.text().decode(errors="replace"), self.text()

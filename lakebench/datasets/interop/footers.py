@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets.interop import avro
+from lakebench.datasets.interop.damage import Damaged, parsed
 from lakebench.datasets.interop.store import Files
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _FIELD_ID = b"PARQUET:field_id"
+_DELETES = ("file_path", "pos")
 
 
 @dataclass(frozen=True)
@@ -44,26 +46,23 @@ def footer(files: Files, location: str, form: str) -> Footer:
     """What the file at ``location`` of the format ``form`` says of itself.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        ValueError: it is damaged.
+        FileNotFoundError: it is not there.
+        Damaged: it is damaged.
+        ServiceUnavailable: the store does not answer.
     """
-    import pyarrow as pa
-
     with files.open(location) as file:
         size = file.size()
-        try:
-            if form == "parquet":
-                return _parquet(file, size)
-            rows = _orc_rows(file) if form == "orc" else len(avro.read(file.read())[0])
-        except pa.ArrowException as error:
-            raise ValueError(str(error).splitlines()[0]) from None
+        if form == "parquet":
+            return _parquet(file, size)
+        rows = _orc_rows(file) if form == "orc" else len(avro.read(file.read())[0])
     return Footer(rows, size, {}, {}, frozenset(), 0, bloom_filters=False)
 
 
 def _parquet(file: pa.NativeFile, size: int) -> Footer:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
-    read = pq.read_metadata(file)
+    read = parsed(lambda: pq.read_metadata(file), pa.ArrowException, OSError)
     leaves = [read.schema.column(n) for n in range(read.num_columns)]
     chunks = [read.row_group(n).column(m) for n in range(read.num_row_groups) for m in range(read.num_columns)]
     return Footer(
@@ -111,38 +110,35 @@ def _leaf_ids(field: pa.Field) -> Iterator[int | None]:
 
 
 def _orc_rows(file: pa.NativeFile) -> int:
+    import pyarrow as pa
     from pyarrow import orc
 
-    return int(orc.ORCFile(file).nrows)
+    return int(parsed(lambda: orc.ORCFile(file), pa.ArrowException, OSError).nrows)
 
 
 def position_deletes(files: Files, location: str, form: str) -> list[tuple[str, int]]:
     """The data files and positions in a file of position deletes.
 
     Raises:
-        OSError: it is not there, or cannot be read.
-        ValueError: it is damaged, or has not the columns of position deletes.
+        FileNotFoundError: it is not there.
+        Damaged: it is damaged, or has not the columns of position deletes.
+        ServiceUnavailable: the store does not answer.
     """
-    import pyarrow as pa
-
     with files.open(location) as file:
-        try:
-            if form == "avro":
-                return [(one["file_path"], one["pos"]) for one in avro.read(file.read())[0]]
-            table = _columns(file, form)
-            return list(zip(table["file_path"].to_pylist(), table["pos"].to_pylist(), strict=True))
-        except KeyError as error:
-            raise ValueError(f"it lacks a column of position deletes: {error}") from None
-        except pa.ArrowException as error:
-            raise ValueError(str(error).splitlines()[0]) from None
+        if form == "avro":
+            return [(one["file_path"], one["pos"]) for one in avro.read(file.read())[0]]
+        table = _columns(file, form)
+    if lacking := [name for name in _DELETES if name not in table.column_names]:
+        raise Damaged(f"it lacks a column of position deletes: {lacking[0]}")
+    return list(zip(*(table[name].to_pylist() for name in _DELETES), strict=True))
 
 
 def _columns(file: pa.NativeFile, form: str) -> pa.Table:
+    import pyarrow as pa
     import pyarrow.parquet as pq
+    from pyarrow import orc
 
-    names = ["file_path", "pos"]
-    if form == "orc":
-        from pyarrow import orc
-
-        return orc.ORCFile(file).read(columns=names)
-    return pq.ParquetFile(file).read(columns=names)
+    read = orc.ORCFile if form == "orc" else pq.ParquetFile
+    kinds = (pa.ArrowException, OSError)
+    opened = parsed(lambda: read(file), *kinds)
+    return parsed(lambda: opened.read(columns=list(_DELETES)), *kinds)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.datasets.interop import avro
+from lakebench.datasets.interop.damage import Damaged, Given, whole
 
 EXISTING, ADDED, DELETED = 0, 1, 2
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
@@ -95,7 +96,7 @@ def manifest_list(data: bytes) -> list[dict[str, Any]]:
     """The lines of the manifest list ``data``.
 
     Raises:
-        ValueError: this is no manifest list.
+        Damaged: this is no manifest list.
     """
     return avro.read(data)[0]
 
@@ -104,15 +105,15 @@ def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
     """The manifest ``data``, whose line in the manifest list is ``listed``.
 
     Raises:
-        ValueError: this is no manifest.
+        Damaged: this is no manifest.
     """
     records, headers, schema = avro.read(data)
-    version = int(headers.get("format-version", _V1))
-    spec_id = int(headers.get("partition-spec-id", listed.get("partition_spec_id", 0)))
+    version = whole(headers.get("format-version", _V1), "format-version")
+    spec_id = whole(headers.get("partition-spec-id", listed.get("partition_spec_id", 0)), "partition-spec-id")
     entries = []
     row_id = listed.get("first_row_id")
     for one in records:
-        file = {key: _mapping(value) for key, value in one["data_file"].items()}
+        file = _file(one["data_file"])
         first_row_id = file.get("first_row_id")
         if first_row_id is None and row_id is not None and one["status"] != DELETED and not listed.get("content"):
             first_row_id, row_id = row_id, row_id + file["record_count"]
@@ -127,6 +128,17 @@ def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
             )
         )
     return Manifest(listed, version, tuple(entries), len(data), tuple(_without_ids(schema)))
+
+
+def _file(told: Any) -> Given:
+    """The ``data_file`` of an entry, with what every reader needs of it."""
+    if not isinstance(told, Given):
+        raise Damaged("an entry has no data_file")
+    for name in ("record_count", "file_size_in_bytes"):
+        whole(told[name], name)
+    if not all(isinstance(told[name], str) for name in ("file_path", "file_format")):
+        raise Damaged("an entry has no path, or no format")
+    return Given({key: _mapping(value) for key, value in told.items()})
 
 
 def _sequence_number(entry: Mapping[str, Any], listed: Mapping[str, Any], version: int) -> int | None:

@@ -7,6 +7,9 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
+
+from lakebench.datasets.interop.damage import Damaged, Given, given, parsed, whole
 
 _MAGIC = b"PFA1"
 _VECTOR_MAGIC = b"\xd1\xd3\x39\x64"
@@ -38,55 +41,54 @@ def blobs(data: bytes) -> list[Blob]:
     """The blobs of the Puffin file ``data``.
 
     Raises:
-        ValueError: this is no whole Puffin file.
+        Damaged: this is no whole Puffin file.
     """
     if len(data) < len(_MAGIC) + _TAIL.size or not data.startswith(_MAGIC):
-        raise ValueError("no Puffin file: it does not begin with PFA1")
+        raise Damaged("no Puffin file: it does not begin with PFA1")
     size, flags, magic = _TAIL.unpack_from(data, len(data) - _TAIL.size)
     start = len(data) - _TAIL.size - size
     if magic != _MAGIC or size < 0 or data[start - len(_MAGIC) : start] != _MAGIC:
-        raise ValueError("no whole Puffin file: it has no footer")
+        raise Damaged("no whole Puffin file: it has no footer")
     payload = data[start : start + size]
-    footer = json.loads(_lz4(payload) if flags[0] & _LZ4 else payload)
-    return [
-        Blob(
-            one["type"],
-            one["offset"],
-            one["length"],
-            tuple(one["fields"]),
-            one["snapshot-id"],
-            one["sequence-number"],
-        )
-        for one in footer["blobs"]
-    ]
+    told = _lz4(payload) if flags[0] & _LZ4 else payload
+    footer = given(parsed(lambda: json.loads(told), ValueError, RecursionError))
+    if not isinstance(footer, Given) or not isinstance(footer["blobs"], list):
+        raise Damaged("its footer is no list of blobs")
+    return [_blob(one) for one in footer["blobs"]]
+
+
+def _blob(told: Any) -> Blob:
+    if not isinstance(told, Given) or not isinstance(told["fields"], list):
+        raise Damaged("its footer has a blob that is none")
+    offset, length = whole(told["offset"], "offset"), whole(told["length"], "length")
+    return Blob(told["type"], offset, length, tuple(told["fields"]), told["snapshot-id"], told["sequence-number"])
 
 
 def _lz4(payload: bytes) -> bytes:
     import pyarrow as pa
 
     with pa.CompressedInputStream(pa.BufferReader(payload), "lz4") as stream:
-        return bytes(stream.read())
+        return parsed(lambda: bytes(stream.read()), pa.ArrowException, OSError)
 
 
 def positions(blob: bytes) -> list[int]:
     """The positions in a ``deletion-vector-v1`` blob.
 
     Raises:
-        ValueError: its length, magic, checksum or bitmap is wrong.
+        Damaged: its length, magic, checksum or bitmap is wrong.
     """
-    try:
-        (length,) = _LENGTH.unpack_from(blob)
-        body = blob[_LENGTH.size : _LENGTH.size + length]
-        (checksum,) = _LENGTH.unpack_from(blob, _LENGTH.size + length)
-        if _LENGTH.size * 2 + length != len(blob):
-            raise ValueError(f"a deletion vector of {len(blob)} bytes says that it has {length + _LENGTH.size * 2}")
-        if not body.startswith(_VECTOR_MAGIC):
-            raise ValueError("a deletion vector without its magic number")
-        if zlib.crc32(body) != checksum:
-            raise ValueError("a deletion vector with a wrong checksum")
-        return list(_bitmap64(_Reader(body[len(_VECTOR_MAGIC) :])))
-    except struct.error as error:
-        raise ValueError(f"a deletion vector that is cut: {error}") from None
+    if len(blob) < _LENGTH.size * 2:
+        raise Damaged(f"a deletion vector that is cut: it has {len(blob)} bytes")
+    (length,) = _LENGTH.unpack_from(blob)
+    if _LENGTH.size * 2 + length != len(blob):
+        raise Damaged(f"a deletion vector of {len(blob)} bytes says that it has {length + _LENGTH.size * 2}")
+    body = blob[_LENGTH.size : _LENGTH.size + length]
+    (checksum,) = _LENGTH.unpack_from(blob, _LENGTH.size + length)
+    if not body.startswith(_VECTOR_MAGIC):
+        raise Damaged("a deletion vector without its magic number")
+    if zlib.crc32(body) != checksum:
+        raise Damaged("a deletion vector with a wrong checksum")
+    return list(_bitmap64(_Reader(body[len(_VECTOR_MAGIC) :])))
 
 
 class _Reader:
@@ -97,8 +99,11 @@ class _Reader:
         self._at = 0
 
     def numbers(self, form: str) -> tuple[int, ...]:
+        size = struct.calcsize(f"<{form}")
+        if self._at + size > len(self._data):
+            raise Damaged(f"a deletion vector that is cut: it ends before {size} more bytes")
         numbers = struct.unpack_from(f"<{form}", self._data, self._at)
-        self._at += struct.calcsize(f"<{form}")
+        self._at += size
         return numbers
 
 
@@ -120,7 +125,7 @@ def _bitmap32(reader: _Reader) -> Iterator[int]:
         (size,) = reader.numbers("I")
         runs = [False] * size
     else:
-        raise ValueError(f"a deletion vector whose bitmap begins with {cookie}")
+        raise Damaged(f"a deletion vector whose bitmap begins with {cookie}")
     header = reader.numbers(f"{size * 2}H")
     if cookie == _COOKIE_WITHOUT_RUNS or size >= _SMALL_WITH_RUNS:
         reader.numbers(f"{size}I")  # offsets, which a reader from front to back does without

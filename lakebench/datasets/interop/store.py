@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from lakebench.datasets.interop.damage import Damaged, parsed
+from lakebench.errors import ServiceUnavailable
 from lakebench.model import ObjectStore
 
 if TYPE_CHECKING:
@@ -15,19 +17,31 @@ _ATTEMPTS = 3
 
 
 class Files:
-    """What lies in an object store, or on the local file system; a missing file is a :class:`FileNotFoundError`."""
+    """What lies in an object store, or on the local file system; a missing file is a :class:`FileNotFoundError`.
+
+    A store that does not answer is a :class:`~lakebench.errors.ServiceUnavailable`.
+    """
 
     def __init__(self, store: ObjectStore | None) -> None:
         self._system = _local() if store is None else _system(store)
 
     def open(self, location: str) -> pa.NativeFile:
         """The file at ``location``, for reading anywhere in it."""
-        return self._system.open_input_file(_path(location))
+        import pyarrow as pa
+
+        try:
+            return self._system.open_input_file(_path(location))
+        except FileNotFoundError:
+            raise
+        except pa.ArrowInvalid as error:
+            raise Damaged(f"{location} is no location: {error}") from None
+        except OSError as error:
+            raise ServiceUnavailable(f"the store cannot be read: {error}") from error
 
     def read(self, location: str) -> bytes:
         """All bytes of the file at ``location``."""
         with self.open(location) as file:
-            return bytes(file.read())
+            return parsed(lambda: bytes(file.read()), OSError)
 
     def has(self, location: str) -> bool:
         """Whether there is a file at ``location``."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop import puffin
+from lakebench.datasets.interop.damage import Damaged, given
 from lakebench.datasets.interop.footers import Footer, footer
 from lakebench.datasets.interop.manifests import DATA, POSITION_DELETES, Entry, Manifest
 from lakebench.datasets.interop.manifests import manifest as read_manifest
@@ -23,9 +24,9 @@ class Table:
     """
 
     def __init__(self, metadata: Json, files: Files) -> None:
-        self.metadata = metadata
+        self.metadata: Json = given(metadata)
         self.files = files
-        self.snapshot = iceberg.current_snapshot(metadata)
+        self.snapshot = iceberg.current_snapshot(self.metadata)
         self.problems: list[str] = []
 
     def short(self, location: str) -> str:
@@ -55,10 +56,8 @@ class Table:
             return read(self.files.read(location))
         except FileNotFoundError:
             self.problems.append(f"{what} {self.short(location)} is not in the store")
-        except (OSError, ValueError) as error:
+        except Damaged as error:
             self.problems.append(f"{what} {self.short(location)} cannot be read: {error}")
-        except (KeyError, TypeError) as error:
-            self.problems.append(f"{what} {self.short(location)} lacks what it must have: {error}")
         return None
 
     @functools.cached_property
@@ -92,7 +91,7 @@ class Table:
                 found[one.path] = footer(self.files, one.path, one.format)
             except FileNotFoundError:
                 self.problems.append(f"the file {self.short(one.path)} is not in the store")
-            except (OSError, ValueError) as error:
+            except Damaged as error:
                 self.problems.append(f"the {one.format} file {self.short(one.path)} cannot be read: {error}")
         return found
 
@@ -110,7 +109,7 @@ class Table:
             if location in self.puffins:
                 try:
                     self._blobs[location] = puffin.blobs(self.puffins[location])
-                except (ValueError, KeyError) as error:
+                except Damaged as error:
                     self.problems.append(f"the Puffin file {self.short(location)} cannot be read: {error}")
         return self._blobs[location]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop import pruning, puffin
+from lakebench.datasets.interop.damage import Damaged
 from lakebench.datasets.interop.footers import Footer, position_deletes
 from lakebench.datasets.interop.manifests import ADDED, DATA, DELETED, EXISTING, Entry, Manifest
 from lakebench.datasets.interop.table import Table
@@ -30,8 +31,16 @@ def violations_of(table: Table) -> list[str]:
         _positions,
         _statistics,
     )
-    found = [sentence for check in checks for sentence in check(table)]
+    found = [sentence for check in checks for sentence in _told(table, check)]
     return list(dict.fromkeys([*table.problems, *found]))
+
+
+def _told(table: Table, check: Callable[[Table], Iterator[str]]) -> Iterator[str]:
+    """What ``check`` finds, up to where the metadata lacks what it must have."""
+    try:
+        yield from check(table)
+    except Damaged as error:
+        yield f"the metadata, or a manifest, cannot be read: {error}"
 
 
 def _schemas(table: Table) -> Iterator[str]:
@@ -219,7 +228,7 @@ def _vector(table: Table, entry: Entry, rows: int | None, name: str) -> Iterator
         yield f"{name}: its footer has no deletion-vector-v1 blob at {offset} of {size} bytes"
     try:
         found = puffin.positions(data[offset : offset + size])
-    except ValueError as error:
+    except Damaged as error:
         yield f"{name} at {offset}: {error}"
         return
     if len(found) != entry.records:
@@ -238,7 +247,7 @@ def _positions(table: Table) -> Iterator[str]:
             yield f"{name} were added to a version 3 table, which takes deletion vectors alone"
         try:
             deleted = position_deletes(table.files, one.path, one.format)
-        except (OSError, ValueError) as error:
+        except Damaged as error:
             yield f"{name} cannot be read: {error}"
             continue
         yield from _beyond(table, one, {path for path, _ in deleted}, name)

@@ -1,0 +1,153 @@
+"""An exception of ours in any layer of a run blames no engine, and ``--resume`` goes on."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakebench import engines, harness
+from lakebench.child import Child
+from lakebench.config import Settings
+from lakebench.guard import Guard
+from lakebench.harness import Request
+from lakebench.measure import PROFILES
+from lakebench.model import ExitCode, Selection
+from lakebench.progress import Quiet
+from lakebench.records import read
+from lakebench.services.rest_catalog import RestCatalog
+from lakebench.services.trino import Trino
+
+pytestmark = pytest.mark.integration
+
+WRITES, READS = "interop/append/reference", "interop/append/reference→duckdb"
+
+
+def request(*readers: str) -> Request:
+    return Request(
+        phases=("interop",),
+        refs=tuple(engines.parse(one) for one in ("reference", *readers)),
+        writer="",
+        profile=PROFILES["quick"],
+        seed=1,
+        settings=Settings(),
+        command="lakebench run",
+        selection=Selection(features=("append",), writers=("reference",), readers=readers),
+    )
+
+
+def in_a_child(patch: pytest.MonkeyPatch, module: str, plant: str) -> None:
+    """Let each process of ours that is ``module`` run ``plant`` before it serves."""
+    real = Child.__init__
+
+    def made(self: Child, guard: Guard, name: str, *more: Any) -> None:
+        real(self, guard, name, *more)
+        if name == module:
+            code = f"import runpy, sys\n{plant}\nrunpy.run_module('{module}', run_name='__main__')"
+            self._command = [sys.executable, "-c", code, *self._command[3:]]
+
+    patch.setattr(Child, "__init__", made)
+
+
+def in_a_worker(patch: pytest.MonkeyPatch, folder: Path, plant: str) -> None:
+    """Let each worker run ``plant`` before it serves."""
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(plant)
+    patch.setenv("PYTHONPATH", str(folder))
+
+
+FAIL = "def fail(*_, **__): raise KeyError('planted')\n"
+
+
+def in_a_service(patch: pytest.MonkeyPatch, _: Path) -> None:
+    def fail(_: Any) -> None:
+        raise KeyError("planted")
+
+    patch.setattr(RestCatalog, "prepare", fail)
+
+
+def in_the_checker(patch: pytest.MonkeyPatch, _: Path) -> None:
+    in_a_child(patch, "lakebench.checker", f"{FAIL}from lakebench import answers\nanswers.content_hash = fail")
+
+
+def in_the_oracle(patch: pytest.MonkeyPatch, _: Path) -> None:
+    plant = f"{FAIL}from lakebench.datasets.interop import oracle\noracle.Oracle.answer = fail"
+    in_a_child(patch, "lakebench.checker", plant)
+
+
+def in_the_inspector(patch: pytest.MonkeyPatch, _: Path) -> None:
+    plant = f"{FAIL}from lakebench.datasets.interop import footers\nfooters._bounds = fail"
+    in_a_child(patch, "lakebench.checker", plant)
+
+
+def in_the_worker(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    in_a_worker(patch, folder / "plant", f"{FAIL}from lakebench.model import Scan\nScan.from_json = fail")
+
+
+def in_an_adapter(patch: pytest.MonkeyPatch, folder: Path) -> None:
+    plant = f"{FAIL}from lakebench.engines.duckdb.engine import DuckDB\nDuckDB._source = fail"
+    in_a_worker(patch, folder / "plant", plant)
+
+
+def in_the_parent(patch: pytest.MonkeyPatch, _: Path) -> None:
+    def fail(*_: Any) -> None:
+        raise KeyError("planted")
+
+    patch.setattr("lakebench.phases.interop.readable", fail)
+
+
+@pytest.mark.parametrize(
+    ("plant", "touched"),
+    [
+        (in_a_service, set()),
+        (in_the_worker, {READS}),
+        (in_an_adapter, {READS}),
+        (in_the_checker, {READS}),
+        (in_the_oracle, {WRITES, READS}),
+        (in_the_inspector, {WRITES, READS}),
+        (in_the_parent, {READS}),
+    ],
+    ids=lambda one: getattr(one, "__name__", ""),
+)
+def test_a_fault_of_ours_blames_no_engine_and_resume_goes_on(plant: Any, touched: set[str], tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        plant(patch, tmp_path)
+        result = harness.run(request("duckdb"), folder, Quiet())
+    told = read(folder)
+    assert result.code is ExitCode.HARNESS_FAULT
+    assert (told.end.status, told.end.exit_code) == ("interrupted", 5)
+    outcomes = {one.case: one.outcome.value for one in told.cases}
+    assert outcomes == (
+        {case: "HARNESS_FAULT" if case in touched else "PASS" for case in (WRITES, READS)} if touched else {}
+    )
+    file = folder / "faults" / "001.txt"
+    assert "KeyError: 'planted'" in file.read_text()
+    assert "faults/001.txt" in told.end.reason
+    for one in told.cases:
+        assert one.outcome != "HARNESS_FAULT" or one.evidence["file"] == "faults/001.txt"
+    again = harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True)
+    assert again.code is ExitCode.OK
+    assert {one.case: one.outcome.value for one in read(folder).cases} == dict.fromkeys((WRITES, READS), "PASS")
+    assert read(folder).complete
+
+
+def test_a_service_that_code_of_ours_cannot_start_is_no_engine_that_is_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+
+    def fail(_: Trino) -> None:
+        "archive".extractall(filter="data")  # type: ignore[attr-defined]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Trino, "prepare", fail)
+        result = harness.run(request("duckdb", "trino"), folder, Quiet())
+    assert result.code is ExitCode.HARNESS_FAULT
+    found = {one.case: one for one in read(folder).cases}
+    of_trino = found.pop("interop/append/reference→trino")
+    assert {one.outcome.value for one in found.values()} == {"PASS"}
+    assert of_trino.outcome.value == "HARNESS_FAULT"
+    assert "Trino did not start: AttributeError" in of_trino.reason
+    assert "in fail" in (folder / of_trino.evidence["file"]).read_text()
+    assert harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True).code is ExitCode.OK
