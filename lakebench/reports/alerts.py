@@ -30,9 +30,9 @@ def _faults(run: Run) -> str:
     if not found:
         return ""
     more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return (
-        f"FAULT OF LAKEBENCH in {counted(len(found), 'case')}, which says nothing of an engine: {found[0].case}{more}"
-    )
+    file = next((f", please report it with {one.evidence['file']}" for one in found if one.evidence.get("file")), "")
+    where = f"{counted(len(found), 'case')}, which says nothing of an engine: {found[0].case}{more}"
+    return f"FAULT OF LAKEBENCH in {where}{file}"
 
 
 def _gone(run: Run) -> str:

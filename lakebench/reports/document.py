@@ -76,7 +76,7 @@ def _sections(run: Run) -> list[Section]:
 
 
 def _failures(run: Run) -> list[Part]:
-    tables = [one for one in (matrix.failures(run), matrix.unavailable(run)) if one.rows]
+    tables = [one for one in (matrix.faults(run), matrix.failures(run), matrix.unavailable(run)) if one.rows]
     return [*tables] if tables else [Paragraph("Nothing failed, and nothing was left out.")]
 
 

@@ -80,9 +80,9 @@ def tally(found: Sequence[Record], link: str = "") -> Cell:
     if not found:
         return _ABSENT
     counts = Counter(record.outcome for record in found)
-    if set(counts) == {Outcome.UNAVAILABLE}:
-        return Cell("UNAVAILABLE", "none", link)
-    ran = len(found) - counts[Outcome.UNAVAILABLE]
+    ran = sum(record.outcome.ran for record in found)
+    if not ran:  # a fault of ours is told before what is not offered here
+        return Cell(max(counts, key=lambda one: one is Outcome.HARNESS_FAULT).value, "none", link)
     failures = [f"{counts[kind]} {kind.value}" for kind in Outcome if kind.mark == "FAIL" and counts[kind]]
     passed = f"{counts[Outcome.PASS]} of {ran}"
     if failures:
@@ -125,9 +125,20 @@ def _columns(run: Run, names: Sequence[str]) -> list[str]:
 def _cell(found: Sequence[Record], links: Mapping[str, str]) -> Cell:
     if not found:
         return _ABSENT
-    worst = max(found, key=lambda record: (failed(record), record.outcome is Outcome.UNAVAILABLE))
+    worst = max(found, key=lambda record: (failed(record), not record.outcome.ran))
     more = f" ({len(found)} cases)" if len(found) > 1 else ""
     return Cell(label(worst.outcome) + more, mark(worst.outcome), f"#{links[worst.case]}")
+
+
+def faults(run: Run) -> Table:
+    """The cases that met a fault of ours, apart from what engines did, with the files of the tracebacks."""
+    links = anchors(run)
+    rows = tuple(
+        (Cell(one.case, link=f"#{links[one.case]}"), Cell(str(one.evidence.get("file", DASH))), Cell(one.reason))
+        for one in run.cases
+        if one.outcome is Outcome.HARNESS_FAULT
+    )
+    return Table("Faults of lakebench itself, please report them", ("case", "file in the run's folder", "what"), rows)
 
 
 def failures(run: Run) -> Table:
@@ -141,6 +152,7 @@ def failures(run: Run) -> Table:
             Cell(_known(one)),
         )
         for one in worst_first(run)
+        if failed(one)
     )
     return Table("What failed, unaccepted and gravest first", ("case", "outcome", "reason", "known"), rows)
 

@@ -360,3 +360,34 @@ def test_a_repeated_query_among_single_ones_has_its_own_table(run: records.Run) 
     assert re.fullmatch(r"[\d.]+", once[1][1])
     assert "Over the 16 queries" in shown.text
     assert ["snapshot ids", "lineitem 17"] in [row for one in shown.tables for row in one]
+
+
+def test_a_fault_of_ours_stands_first_and_is_in_no_engines_count(tmp_path: Path) -> None:
+    lines = [one for one in fixture_run.lines() if not isinstance(one, records.End)]
+    said = "a fault of lakebench itself, please report it with faults/001.txt of the run's folder: KeyError: 'x'"
+    faulty = {("polars", "Q1"), ("polars", "Q3")}
+    for n, one in enumerate(lines):
+        if isinstance(one, Record) and (one.engine, one.row) in faulty:
+            lines[n] = dataclasses.replace(
+                one, outcome=Outcome.HARNESS_FAULT, reason=said, evidence={"file": "faults/001.txt"}, samples=()
+            )
+    with records.Writer(tmp_path / records.FILE) as writer:
+        for line in lines:
+            writer.write(line)
+        writer.write(records.End("interrupted", 1.0, 5, reason=said))
+    run = records.read(tmp_path)
+    faults = [one.case for one in run.cases if one.outcome is Outcome.HARNESS_FAULT]
+    assert faults
+    assert not document.verdict(run)[1]
+    told = document.build(run)
+    assert any("please report it with faults/001.txt" in one for one in told.alerts)
+    (failed,) = [one for one in told.sections if one.anchor == "failures"]
+    assert next(one.caption for one in failed.parts) == "Faults of lakebench itself, please report them"
+    assert [row[0].text for row in failed.parts[0].rows] == faults
+    assert not {row[0].text for row in failed.parts[1].rows}.intersection(faults)
+    without = records.read(fixture_run.write(tmp_path / "without"))
+    assert len(failed.parts[1].rows) == sum(one.outcome.is_failure for one in run.cases)
+    of_polars = next(row for row in matrix.overview(run).rows if row[0].text == "polars")
+    before = next(row for row in matrix.overview(without).rows if row[0].text == "polars")
+    assert " ".join(cell.text for cell in of_polars) != " ".join(cell.text for cell in before)
+    assert "HARNESS_FAULT" not in " ".join(cell.text for cell in of_polars if "pass" in cell.text.lower())
