@@ -32,7 +32,8 @@ from lakebench.measure import Profile
 from lakebench.model import EngineRef, EngineSettings, Lake, Outcome, Selection
 from lakebench.past import Past
 from lakebench.progress import Progress
-from lakebench.remote import Remote, error_from
+from lakebench.remote import Remote
+from lakebench.replies import error_from
 from lakebench.services import Services
 from lakebench.services.object_store import counters, transferred
 from lakebench.witness import Witness

@@ -168,7 +168,10 @@ def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT
         raise kind(f"the catalog answers {error.status}: {_words(error.body)}", status=error.status) from error
     except OSError as error:
         raise ServiceUnavailable(f"the catalog at {url.partition('/v1')[0]} does not answer: {error}") from error
-    parsed: dict[str, Any] = json.loads(answer) if answer else {}
+    try:
+        parsed: dict[str, Any] = json.loads(answer) if answer else {}
+    except ValueError as error:
+        raise ServiceUnavailable(f"the catalog at {url.partition('/v1')[0]} answers no JSON: {error}") from error
     return parsed
 
 

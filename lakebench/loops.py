@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from lakebench.engines import CanExecute, CanOperate, CanScan, Engine
-from lakebench.errors import CommitConflict, LakebenchError, Refused
+from lakebench.errors import CaseError, CommitConflict
 from lakebench.model import Lake, Scan
 from lakebench.operations import Operation
 
@@ -41,7 +41,10 @@ class Shape:
 
 
 class Writer:
-    """Carries out tasks on ``lake`` by ``engine``, whose connection it keeps or opens for each."""
+    """Carries out tasks on ``lake`` by ``engine``, whose connection it keeps or opens for each.
+
+    A task ends by what the engine says; what else is raised ends the work, as a fault of ours.
+    """
 
     def __init__(self, engine: Engine, lake: Lake, shape: Shape) -> None:
         self._engine, self._lake, self._shape = engine, lake, shape
@@ -51,7 +54,7 @@ class Writer:
         """Connect ahead, where the connection is kept.
 
         Raises:
-            LakebenchError: the engine's own; a task tries again.
+            CaseError: the engine's own; a task tries again.
         """
         if self._shape.kept:
             self._connect()
@@ -78,7 +81,7 @@ class Writer:
             tries += 1
             try:
                 self._try(operation)
-            except LakebenchError as error:
+            except CaseError as error:
                 self._after(error)
                 if not self._again(error, tries):
                     told = {"kind": type(error).__name__, "message": str(error)}
@@ -87,32 +90,27 @@ class Writer:
                 return {"ended": time.monotonic_ns(), "state": "done", "tries": tries}
 
     def _try(self, operation: Operation) -> None:
-        try:
-            if not self._open:
-                self._connect()
-            if self._shape.before and isinstance(self._engine, CanExecute):
-                self._engine.execute(self._shape.before)
-            if isinstance(self._engine, CanOperate):
-                self._engine.operate(operation, lambda _: None)
-            if not self._shape.kept:
-                self.leave()
-        except LakebenchError:
-            raise
-        except Exception as error:
-            raise Refused(f"{type(error).__name__}: {error}") from error
+        if not self._open:
+            self._connect()
+        if self._shape.before and isinstance(self._engine, CanExecute):
+            self._engine.execute(self._shape.before)
+        if isinstance(self._engine, CanOperate):
+            self._engine.operate(operation, lambda _: None)
+        if not self._shape.kept:
+            self.leave()
 
     def _connect(self) -> None:
         self._engine.open(self._lake)
         self._open = True
 
-    def _after(self, error: LakebenchError) -> None:
+    def _after(self, error: CaseError) -> None:
         """A connection that lost a race is as good as before; after anything else a new one is made."""
         if not (self._shape.kept and isinstance(error, CommitConflict)):
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(CaseError):
                 self.leave()
             self._open = False
 
-    def _again(self, error: LakebenchError, tries: int) -> bool:
+    def _again(self, error: CaseError, tries: int) -> bool:
         retry = self._shape.retry
         if retry is None or retry.on not in str(error) or tries >= retry.attempts:
             return False
@@ -135,7 +133,7 @@ def watch(
             if failed:
                 reopen()
             rows = drain(engine.scan(scan))
-        except Exception as error:  # noqa: BLE001 - whatever a read raises is told, and the next one tries again
+        except CaseError as error:  # it is told, and the next read tries again
             failed = True
             _say(log, began=began, ended=time.monotonic_ns(), kind=type(error).__name__, message=str(error))
         else:

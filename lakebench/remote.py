@@ -14,9 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lakebench import errors, resources
+from lakebench import replies, resources
 from lakebench.engines import Engine
-from lakebench.errors import CaseEnd, CaseError, EngineCrash, HarnessFault, OutOfMemory, Timeout
+from lakebench.errors import CaseEnd, EngineCrash, HarnessFault, OutOfMemory, Timeout
 from lakebench.guard import Guard
 from lakebench.model import EngineRef, EngineSettings, Lake
 
@@ -24,6 +24,7 @@ _LOOK_S = 0.1
 _MAKE_LIMIT_S = 120.0
 _LOOK_FOR_CHILDREN_S = 2.0
 _LOG_TAIL = 2000
+_TRACEBACK = "Traceback (most recent call last)"
 
 
 class Remote:
@@ -106,10 +107,10 @@ class Remote:
             self._line("preload", _MAKE_LIMIT_S)
             self._unread -= 1
         self._send(operation, **arguments)
-        reply: dict[str, Any] = json.loads(self._line(operation, limit_s))
+        reply = replies.parsed(operation, self._line(operation, limit_s))
         if reply["ok"]:
             return reply
-        raise error_from(reply["error"])
+        raise replies.error_from(reply["error"])
 
     def _send(self, operation: str, **arguments: Any) -> None:
         if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
@@ -161,12 +162,18 @@ class Remote:
                 used_bytes=used,
             )
 
-    def _died(self) -> CaseError:
+    def _died(self) -> CaseEnd:
+        """What the death of the process means: before its first reply, an exception there can only be ours."""
         self.process.wait()
         code = self.process.returncode
         self.kill()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return EngineCrash(f"the engine's process died {how}", exit_code=code, log=self.log_tail())
+        log = self.log_tail()
+        if self._unread and code == 1 and _TRACEBACK in log:
+            said = log.strip().rpartition("\n")[2]
+            return HarnessFault(f"a worker could not start: {said}", exit_code=code, log=log)
+        began = "" if self.made else " before the engine was there"
+        return EngineCrash(f"the engine's process died {how}{began}", exit_code=code, log=log)
 
     def log_tail(self) -> str:
         """The end of what the engine printed."""
@@ -191,9 +198,3 @@ def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
     if python == Path(sys.executable):  # an adapter of the user's own may lie on the path that this process has
         path += [*filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
-
-
-def error_from(error: Mapping[str, Any]) -> CaseEnd:
-    """The error that a worker told; one of a kind that ends no case is a fault of ours."""
-    kind = errors.of_kind(error["kind"])
-    return kind(error["message"], **{**error["details"], "traceback": error["traceback"]})

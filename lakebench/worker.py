@@ -5,6 +5,9 @@ object a line; tables travel as Arrow IPC files whose paths stand in the message
 engine's own and go to its log: whatever an engine prints, it cannot be taken for an answer.
 
 The clock stands here, around the engine's own call up to the last row fetched.
+
+What the engine's own functions raise, :mod:`lakebench.engines.boundary` reads; whatever else is raised here, and not on
+purpose, is a fault of ours: the reply says so, with the traceback.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from lakebench import engines, loops
-from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, WrongAnswer
+from lakebench.engines.boundary import engine_call, meaning
+from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
 from lakebench.model import (
     Catalog,
     CatalogKind,
@@ -35,7 +39,7 @@ from lakebench.model import (
 )
 from lakebench.operations import Concurrent, Operation, Transaction, from_json
 
-_TRACEBACK_LINES = 30
+_TRACEBACK_LINES = 60
 
 
 def lake_from(value: Mapping[str, Any]) -> Lake:
@@ -65,6 +69,8 @@ def drain(result: Any) -> tuple[list[Any], Any]:
     schema = getattr(result, "schema", None)
     if isinstance(result, pa.Table):
         result = result.to_batches()
+    if isinstance(result, pa.RecordBatchReader):
+        result = engine_call.rows(result)
     if not isinstance(result, Iterable) or isinstance(result, str | bytes | Mapping):
         raise WrongAnswer(f"the engine returned {_kind(result)}, not rows")
     batches = []
@@ -86,34 +92,36 @@ class Worker:
 
     def __init__(self) -> None:
         self._engine: engines.Engine | None = None
+        self._adapter = ""
         self._lake: Lake | None = None
         self._writer: loops.Writer | None = None
 
+    def respond(self, line: bytes) -> bytes:
+        """The reply to one request, each as a line of JSON."""
+        try:
+            return _line(self.answer(json.loads(line)))
+        except Exception as error:  # noqa: BLE001 - no request, or a reply that JSON cannot say: a fault like any other
+            return _line(_failure(meaning(error, self._adapter)))
+
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to one request: ``ok`` and what the operation gives, or ``error``."""
-        operation: Callable[..., dict[str, Any]] = getattr(self, request.pop("op"))
         try:
+            operation: Callable[..., dict[str, Any]] = getattr(self, request.pop("op"))
             return {"ok": True, **operation(**request)}
-        except LakebenchError as error:
-            return _failure(error)
-        except MemoryError as error:
-            return _failure(OutOfMemory(f"the engine ran out of memory: {error or 'MemoryError'}"))
-        except Exception as error:  # noqa: BLE001 - whatever an engine raises is an outcome, never the end of a run
-            return _failure(Refused(f"{type(error).__name__}: {error}"))
+        except Exception as error:  # noqa: BLE001 - whatever is raised is an outcome or a fault, never the end of a run
+            return _failure(meaning(error, self._adapter))
 
     def preload(self, engine: str) -> dict[str, Any]:
         """Import the adapter ``module:Class`` and what its engine needs; what is missing, ``open`` tells."""
-        with contextlib.suppress(ImportError, AttributeError):
+        with contextlib.suppress(Exception):
             for name in _adapter(engine).preload:
                 importlib.import_module(name)
         return {}
 
     def make(self, engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         """Make the adapter ``module:Class``."""
-        try:
-            self._engine = _adapter(engine)(settings_from(settings))
-        except ImportError as error:
-            raise EngineUnavailable(f"the adapter {engine} cannot be imported: {error}") from error
+        self._adapter = engine
+        self._engine = _adapter(engine)(settings_from(settings))
         return {}
 
     def open(self, lake: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,8 +141,8 @@ class Worker:
 
     def names(self, word: str) -> dict[str, Any]:
         """How many public names the engine's ``package`` and its classes have, and those ``found`` with ``word``."""
-        package = importlib.import_module(self._made.distribution)
-        own = {name: getattr(package, name, None) for name in dir(package)}
+        package = engine_call(importlib.import_module, self._made.distribution)
+        own = {name: engine_call(getattr, package, name, None) for name in dir(package)}
         names = [*own, *(f"{name}.{one}" for name, kind in own.items() if isinstance(kind, type) for one in dir(kind))]
         public = [name for name in names if "_" not in {name[0], name.rpartition(".")[2][0]}]
         found = [name for name in public if word in name.lower()]
@@ -176,11 +184,12 @@ class Worker:
             try:
                 _must_know(engine, operation)
                 done = engine.operate(operation, told.append)
-            except LakebenchError as error:
-                error.details.update(statements=told, operation=one["op"])
-                raise
             except Exception as error:
-                raise Refused(f"{type(error).__name__}: {error}", statements=told, operation=one["op"]) from error
+                meant = meaning(error, self._adapter)
+                meant.details.update(statements=told, operation=one["op"])
+                if meant is error:
+                    raise
+                raise meant from error
             if done is not None:
                 succeeded.append(done)
         return {"statements": told, "succeeded": succeeded, "ns": time.perf_counter_ns() - began}
@@ -306,6 +315,10 @@ def _failure(error: LakebenchError) -> dict[str, Any]:
     }
 
 
+def _line(reply: Mapping[str, Any]) -> bytes:
+    return json.dumps(reply, default=str).encode() + b"\n"
+
+
 def _write(path: str, batches: list[Any], schema: Any) -> tuple[int, int]:
     import pyarrow as pa
 
@@ -341,8 +354,7 @@ def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
     """Answer requests until the parent closes its end."""
     worker = Worker()
     for line in requests:
-        reply = worker.answer(json.loads(line))
-        replies.write(json.dumps(reply, default=str).encode() + b"\n")
+        replies.write(worker.respond(line))
         replies.flush()
 
 

@@ -185,7 +185,7 @@ def engines() -> dict[str, type[Engine]]:
     """Every engine known here, by name: ours and those of other distributions, all by entry point.
 
     Raises:
-        UsageError: one of them cannot be imported.
+        UsageError: one of another distribution cannot be imported; one of ours is a fault, which raises what it raises.
     """
     found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
     return {name: _load(found[name]) for name in sorted(found)}
@@ -194,10 +194,13 @@ def engines() -> dict[str, type[Engine]]:
 def _load(point: EntryPoint) -> type[Engine]:
     try:
         engine: type[Engine] = point.load()
-    except (ImportError, AttributeError) as error:
+    except Exception as error:
+        if point.module.partition(".")[0] == __name__.partition(".")[0]:
+            raise
         whose = point.dist.name if point.dist else "an unknown distribution"
+        said = f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"the engine {point.name} of {whose} cannot be loaded ({error}): mend or uninstall it"
+            f"the engine {point.name} of {whose} cannot be loaded ({said}): mend or uninstall it"
         ) from error
     return engine
 

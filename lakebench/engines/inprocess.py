@@ -13,42 +13,45 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines import CanOperate
-from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.engines.boundary import engine_call, words
+from lakebench.errors import CommitConflict, Refused
 from lakebench.model import Lake, ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_LINES = 6
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
-_CONFLICT = re.compile(
-    r"DuckLake transaction\.\s+(?:Transaction conflict|Exceeded the maximum retry count)|"
-    r"CommitFailed|Conflict_?409|\b409\b|requirement failed|has changed: expected|"
-    r"ValidationException: (?:Added data|Deleted data|Data files were concurrently|Cannot commit, found new delete|"
-    r"Missing required files)",
-    re.IGNORECASE,
-)
 _FILE = re.compile(r"^file:(?://)?(?=/)")
-_MEMORY = re.compile(
-    r"out of memory|resources exhausted|cannot allocate|allocation failed|cannot request \d+ bytes, only", re.IGNORECASE
-)
 
 
 class Answer:
-    """The rows of one answer, fetched as they are asked for, with their schema even where there is no row."""
+    """The rows of one answer, fetched as they are asked for, with their schema even where there is no row.
+
+    Batches that the engine gives as they are asked for are those of
+    :meth:`~lakebench.engines.boundary.EngineCalls.rows`.
+    """
 
     def __init__(self, schema: pa.Schema, batches: Iterable[pa.RecordBatch]) -> None:
         self.schema = schema
         self._batches = batches
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        """Each batch once.
+        """Each batch once."""
+        return iter(self._batches)
 
-        Raises:
-            Refused: the engine failed on the way.
-        """
-        with refusals():
-            yield from self._batches
+
+def arrow_column(values: Sequence[Any], kind: pa.DataType) -> pa.Array:
+    """Values that an engine gave as an Arrow array.
+
+    Raises:
+        Refused: the type does not hold one of them.
+    """
+    import pyarrow as pa
+
+    try:
+        return pa.array(values, kind)
+    except (pa.ArrowInvalid, OverflowError) as error:
+        raise Refused(f"{type(error).__name__}: {words(error)}") from error
 
 
 def counted(count: int) -> Answer:
@@ -59,43 +62,8 @@ def counted(count: int) -> Answer:
     return Answer(rows.schema, rows.to_batches())
 
 
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Turn whatever an engine raises inside the block into an error of ours with the engine's words.
-
-    Raises:
-        EngineUnavailable: a package is missing.
-        CommitConflict: another commit came first.
-        OutOfMemory: the engine says that it ran out.
-        Refused: anything else.
-    """
-    try:
-        yield
-    except (LakebenchError, MemoryError):
-        raise
-    except ImportError as error:
-        raise EngineUnavailable(f"{words(error)}: install what is missing, or the version that fits") from error
-    except Exception as error:
-        raise _refusal(error) from error
-
-
-def _refusal(error: Exception) -> LakebenchError:
-    said = f"{type(error).__name__}: {words(error)}"
-    if _CONFLICT.search(said):
-        return CommitConflict(said)
-    return OutOfMemory(said) if _MEMORY.search(said) else Refused(said)
-
-
-def words(error: BaseException) -> str:
-    """The first lines of what ``error`` says; an error without words has those of its cause."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
-    if not lines and error.__cause__ is not None:
-        return words(error.__cause__)
-    return "\n".join(lines[:_LINES]) or repr(error)
-
-
 Call = Callable[..., Any]
-"""``call(text, function, *arguments, **arguments)`` tells the call, makes it, and gives what it gave."""
+"""``call(text, function, *arguments, **arguments)`` tells the engine's call, makes it, and gives what it gave."""
 
 
 class PythonOperations(CanOperate):
@@ -118,8 +86,7 @@ class PythonOperations(CanOperate):
         call = functools.partial(_call, tell)
         if isinstance(operation, ops.Concurrent):
             return self._concurrently(operation.operations, call)
-        with refusals():
-            self._method(operation)(operation, self._loaded(operation), call)
+        self._method(operation)(operation, self._loaded(operation), call)
         return None
 
     def _method(self, operation: ops.Operation) -> Callable[..., None]:
@@ -130,8 +97,7 @@ class PythonOperations(CanOperate):
         return None if isinstance(operation, ops.Create) else self._table(operation.table)
 
     def _concurrently(self, parts: Sequence[ops.Operation], call: Call) -> list[bool]:
-        with refusals():
-            loaded = [(part, self._loaded(part)) for part in parts]
+        loaded = [(part, self._loaded(part)) for part in parts]
         if not self.threads:
             return [self._attempt(part, table, call) for part, table in loaded]
         start = threading.Barrier(len(parts))
@@ -145,8 +111,7 @@ class PythonOperations(CanOperate):
 
     def _attempt(self, part: ops.Operation, table: Any, call: Call) -> bool:
         try:
-            with refusals():
-                self._method(part)(part, table, call)
+            self._method(part)(part, table, call)
         except CommitConflict:
             return False
         return True
@@ -155,7 +120,7 @@ class PythonOperations(CanOperate):
 def _call(tell: Callable[[str], None], text: str, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
     given = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in named.items())]
     tell(f"{text}({', '.join(given)})")
-    return function(*args, **named)
+    return engine_call(function, *args, **named)
 
 
 def _shown(value: Any) -> str:
@@ -182,16 +147,14 @@ def pyiceberg_catalog(lake: Lake) -> Any:
     import pyiceberg.io.pyarrow  # noqa: F401 - it is imported on first use, which a cold query's clock would hold
     from pyiceberg.catalog import load_catalog
 
-    return load_catalog(
-        lake.name,
-        **{
-            "type": "rest",
-            "uri": lake.catalog.rest_uri,
-            "warehouse": lake.catalog.warehouse,
-            "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
-            **file_io(lake),
-        },
-    )
+    properties = {
+        "type": "rest",
+        "uri": lake.catalog.rest_uri,
+        "warehouse": lake.catalog.warehouse,
+        "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
+        **file_io(lake),
+    }
+    return engine_call(load_catalog, lake.name, **properties)
 
 
 def file_io(lake: Lake) -> dict[str, str]:
@@ -231,17 +194,34 @@ def file_system(store: ObjectStore) -> Any:
     )
 
 
+def named_snapshot(table: Any, ref: str) -> int:
+    """The snapshot that the branch or tag ``ref`` of PyIceberg's ``table`` is at.
+
+    Raises:
+        Refused: there is no such reference.
+    """
+    found = engine_call(table.snapshot_by_name, ref)
+    if found is None:
+        raise Refused(f"the table has no branch or tag {ref}")
+    snapshot_id: int = found.snapshot_id
+    return snapshot_id
+
+
 def create_namespace(catalog: Any, namespace: str) -> None:
     """Create ``namespace`` where it is not there; another writer may do so at the same moment."""
     from pyiceberg.exceptions import NamespaceAlreadyExistsError
 
-    with contextlib.suppress(NamespaceAlreadyExistsError):
-        catalog.create_namespace(namespace)
+    engine_call(_unless, NamespaceAlreadyExistsError, catalog.create_namespace, namespace)
 
 
 def drop_table(catalog: Any, identifier: tuple[str, str]) -> None:
     """Drop the table where it is there."""
     from pyiceberg.exceptions import NoSuchTableError
 
-    with contextlib.suppress(NoSuchTableError):
-        catalog.drop_table(identifier)
+    engine_call(_unless, NoSuchTableError, catalog.drop_table, identifier)
+
+
+def _unless(known: type[Exception], function: Callable[..., Any], *args: Any) -> None:
+    """Call ``function``; an exception that is ``known`` is none."""
+    with contextlib.suppress(known):
+        function(*args)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from lakebench.engines.boundary import EngineCalls, read_error
+from lakebench.engines.inprocess import arrow_column
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.model import Catalog
 
@@ -38,25 +40,32 @@ def conninfo(given: Mapping[str, str]) -> str:
     return " ".join(f"{key}={_quoted(value)}" for key, value in given.items())
 
 
-@contextlib.contextmanager
-def errors(connection: Callable[[], Any]) -> Iterator[None]:
-    """The errors of psycopg as ours, in PostgreSQL's words; ``connection`` gives the one in use, or ``None``.
+def calls(connection: Any = None) -> EngineCalls:
+    """Calls of psycopg, whose errors are in PostgreSQL's words; ``connection`` is the one in use, where there is one.
 
-    Raises:
-        EngineUnavailable: nobody was let in.
-        EngineCrash: the connection is gone.
-        OutOfMemory: PostgreSQL says that it has too little.
-        Refused: any other error.
+    They raise:
+
+    - EngineUnavailable: nobody was let in.
+    - EngineCrash: the connection is gone.
+    - OutOfMemory: PostgreSQL says that it has too little.
+    - Refused: any other error.
     """
+    return EngineCalls(functools.partial(_meaning, connection))
+
+
+def fetched(connection: Any, sql: str) -> tuple[Sequence[Any], list[Any]]:
+    """What PostgreSQL says of the columns of an answer, and its rows."""
+    call = calls(connection)
+    with call.entered(connection.cursor) as cursor:
+        call(cursor.execute, sql)
+        return cursor.description or (), call(cursor.fetchall)
+
+
+def _meaning(connection: Any, error: Exception) -> LakebenchError:
     import psycopg
 
-    try:
-        yield
-    except psycopg.Error as error:
-        raise _refusal(error, connection()) from error
-
-
-def _refusal(error: Exception, connection: Any) -> LakebenchError:
+    if not isinstance(error, psycopg.Error):
+        return read_error(error)
     said = " ".join(str(error).split())[:500]
     if connection is None:
         return EngineUnavailable(f"PostgreSQL does not let us in: {said}")
@@ -81,7 +90,7 @@ def arrow_table(description: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> 
     columns = list(zip(*rows, strict=True)) if rows else [()] * len(description)
     kinds = [_arrow_type(column, values) for column, values in zip(description, columns, strict=True)]
     schema = pa.schema([pa.field(column.name, kind) for column, kind in zip(description, kinds, strict=True)])
-    return pa.table([pa.array(values, kind) for values, kind in zip(columns, kinds, strict=True)], schema=schema)
+    return pa.table([arrow_column(values, kind) for values, kind in zip(columns, kinds, strict=True)], schema=schema)
 
 
 def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
@@ -92,7 +101,7 @@ def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
     import psycopg
     import pyarrow as pa
 
-    found = psycopg.adapters.types.get(column.type_code)
+    found = calls()(psycopg.adapters.types.get, column.type_code)
     name = found.name if found else str(column.type_code)
     depth = 0
     if found is not None and column.type_code == found.array_oid:

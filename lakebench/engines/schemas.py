@@ -1,6 +1,6 @@
 """Neutral fields, partitions, orders and conditions as PyIceberg's objects, for the engines that PyIceberg serves.
 
-PyIceberg is imported inside functions only.
+PyIceberg is imported inside functions only; that it has no such type, or no such column, is its own answer.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from lakebench.engines.boundary import engine_call
 from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type, find, kind
 from lakebench.model import Condition
 from lakebench.operations import Create
@@ -34,7 +35,7 @@ def schema(fields: Sequence[Field]) -> Any:
     from pyiceberg.schema import Schema
 
     ids = itertools.count(1)
-    return Schema(*(_field(one, ids) for one in fields))
+    return engine_call(Schema, *(_field(one, ids) for one in fields))
 
 
 def typed(of: Type) -> Any:
@@ -45,7 +46,8 @@ def typed(of: Type) -> Any:
 def _field(field: Field, ids: Iterator[int]) -> Any:
     from pyiceberg.types import NestedField
 
-    return NestedField(
+    return engine_call(
+        NestedField,
         next(ids),
         field.name,
         _type(field.type, ids),
@@ -59,13 +61,13 @@ def _type(of: Type, ids: Iterator[int]) -> Any:
     from pyiceberg.types import ListType, MapType, NestedField, StructType
 
     if isinstance(of, Struct):
-        return StructType(*(_field(one, ids) for one in of.fields))
+        return engine_call(StructType, *(_field(one, ids) for one in of.fields))
     if isinstance(of, ListOf):
-        return ListType(next(ids), _type(of.element, ids), element_required=of.required)
+        return engine_call(ListType, next(ids), _type(of.element, ids), element_required=of.required)
     if isinstance(of, MapOf):
         key, value = (next(ids), _type(of.key, ids)), (next(ids), _type(of.value, ids))
-        return MapType(*key, *value, value_required=of.required)
-    return NestedField(0, "of", of).field_type  # it reads a type's name
+        return engine_call(MapType, *key, *value, value_required=of.required)
+    return engine_call(NestedField, 0, "of", of).field_type  # it reads a type's name
 
 
 def partition_spec(columns: Any, fields: Sequence[PartitionField]) -> Any:
@@ -73,12 +75,17 @@ def partition_spec(columns: Any, fields: Sequence[PartitionField]) -> Any:
     from pyiceberg.partitioning import PartitionField as Partition
     from pyiceberg.partitioning import PartitionSpec
 
-    return PartitionSpec(
-        *(
-            Partition(columns.find_field(one.source).field_id, _FIRST_PARTITION_ID + n, one.transform, name(one))
-            for n, one in enumerate(fields)
-        )
-    )
+    made = [
+        engine_call(Partition, field_id(columns, one.source), _FIRST_PARTITION_ID + n, one.transform, name(one))
+        for n, one in enumerate(fields)
+    ]
+    return engine_call(PartitionSpec, *made)
+
+
+def field_id(columns: Any, path: str) -> int:
+    """The id of the column at ``path`` of ``columns``, a ``Schema``."""
+    found: int = engine_call(columns.find_field, path).field_id
+    return found
 
 
 def name(field: PartitionField) -> str:
@@ -95,41 +102,42 @@ def sort_order(columns: Any, fields: Sequence[SortField]) -> Any:
 
     if not fields:
         return UNSORTED_SORT_ORDER
-    return SortOrder(
-        *(
-            Sort(
-                columns.find_field(one.source).field_id,
-                transform(one.transform),
-                SortDirection(one.direction),
-                NullOrder(one.nulls),
-            )
-            for one in fields
+    made = [
+        engine_call(
+            Sort,
+            field_id(columns, one.source),
+            transform(one.transform),
+            engine_call(SortDirection, one.direction),
+            engine_call(NullOrder, one.nulls),
         )
-    )
+        for one in fields
+    ]
+    return engine_call(SortOrder, *made)
 
 
 def transform(text: str) -> Any:
     """A ``Transform``."""
     from pyiceberg.transforms import parse_transform
 
-    return parse_transform(text)
+    return engine_call(parse_transform, text)
 
 
 def expression(fields: Sequence[Field], conditions: Sequence[Condition]) -> Any:
     """A ``BooleanExpression``: what all of ``conditions`` hold for."""
     from pyiceberg.expressions import AlwaysTrue, And
 
-    return functools.reduce(And, [_condition(fields, one) for one in conditions] or [AlwaysTrue()])
+    made = [_condition(fields, one) for one in conditions] or [engine_call(AlwaysTrue)]
+    return functools.reduce(lambda left, right: engine_call(And, left, right), made)
 
 
 def _condition(fields: Sequence[Field], condition: Condition) -> Any:
     from pyiceberg import expressions as made
 
     if condition.test in {"is-null", "not-null"}:
-        return (made.IsNull if condition.test == "is-null" else made.NotNull)(condition.column)
+        return engine_call(made.IsNull if condition.test == "is-null" else made.NotNull, condition.column)
     of = type_of(fields, condition.column)
     if condition.test == "in":
-        return made.In(condition.column, [_literal(of, one) for one in condition.value])
+        return engine_call(made.In, condition.column, [_literal(of, one) for one in condition.value])
     comparison = {
         "=": made.EqualTo,
         "!=": made.NotEqualTo,
@@ -138,7 +146,7 @@ def _condition(fields: Sequence[Field], condition: Condition) -> Any:
         ">": made.GreaterThan,
         ">=": made.GreaterThanOrEqual,
     }[condition.test]
-    return comparison(condition.column, _literal(of, condition.value))
+    return engine_call(comparison, condition.column, _literal(of, condition.value))
 
 
 def _literal(of: Type | None, value: Any) -> Any:

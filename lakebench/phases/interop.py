@@ -35,7 +35,7 @@ from lakebench.operations import Concurrent, Mark, Operation, Read, Rollback, to
 from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.tables import snapshot
 from lakebench.records import FeatureFacts
-from lakebench.remote import error_from
+from lakebench.replies import error_from
 from lakebench.services import lakes
 
 REFERENCE = "reference"

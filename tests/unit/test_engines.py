@@ -4,6 +4,7 @@ import ast
 import inspect
 import tomllib
 from collections.abc import Iterator
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,16 @@ import pytest
 from lakebench import engines
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.engines import Engine, abilities
+from lakebench.engines.boundary import engine_call, words
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb import engine as duckdb
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
-from lakebench.engines.inprocess import Answer, refusals, s3_properties, words
+from lakebench.engines.inprocess import Answer, s3_properties
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg import engine as pyiceberg
 from lakebench.engines.pyiceberg.engine import PyIceberg, named_columns, slices
-from lakebench.errors import CommitConflict, EngineUnavailable, OutOfMemory, Refused, WrongAnswer
+from lakebench.errors import CommitConflict, EngineUnavailable, OutOfMemory, Refused, UsageError, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, Scan
 
 ENGINES = (DuckDB, IcebergScan, PyIceberg, Daft, Polars, DataFusion)
@@ -85,6 +87,17 @@ def test_a_variant_gives_its_reason_first(engine: type[Engine]) -> None:
         assert file.read_text("utf-8").startswith("-- "), file
 
 
+def test_an_adapter_of_others_that_breaks_on_import_is_named_and_one_of_ours_is_a_fault(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "an_outsider.py").write_text("raise RuntimeError('built for another machine')")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(UsageError, match=r"theirs of an unknown .* cannot be loaded \(RuntimeError: built for"):
+        engines._load(EntryPoint("theirs", "an_outsider:Engine", engines.ENTRY_POINTS))
+    with pytest.raises(AttributeError):
+        engines._load(EntryPoint("ours", "lakebench.engines.duckdb.engine:Nobody", engines.ENTRY_POINTS))
+
+
 @pytest.mark.parametrize(
     ("error", "becomes"),
     [
@@ -95,18 +108,22 @@ def test_a_variant_gives_its_reason_first(engine: type[Engine]) -> None:
         (RuntimeError("Out of Memory Error: could not allocate"), OutOfMemory),
         (RuntimeError("Resources exhausted: no more"), OutOfMemory),
         (WrongAnswer("ours"), WrongAnswer),
-        (MemoryError(), MemoryError),
+        (MemoryError(), OutOfMemory),
     ],
 )
 def test_an_engines_error_becomes_ours(error: Exception, becomes: type[Exception]) -> None:
-    with pytest.raises(becomes) as raised, refusals():
-        raise error
+    with pytest.raises(becomes) as raised:
+        engine_call(_raise, error)
     assert type(raised.value) is becomes
 
 
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def test_the_engines_words_are_kept_but_not_all() -> None:
-    with pytest.raises(Refused) as raised, refusals():
-        raise ValueError("\n".join(["first", "", "second", *"abcdefgh"]))
+    with pytest.raises(Refused) as raised:
+        engine_call(_raise, ValueError("\n".join(["first", "", "second", *"abcdefgh"])))
     assert str(raised.value) == "ValueError: first\nsecond\na\nb\nc\nd"
 
 
@@ -127,7 +144,7 @@ def test_an_answer_has_a_schema_without_rows_and_errors_on_the_way() -> None:
         raise ValueError("half way")
 
     with pytest.raises(Refused, match="half way"):
-        list(Answer(schema, broken()))
+        list(Answer(schema, engine_call.rows(broken())))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lakebench import cases, remote, room
+from lakebench import cases, replies, room
 from lakebench.bench import Bench
 from lakebench.cases import Block, Case, Check, SideBySide
 from lakebench.checker import Checker
@@ -148,8 +148,8 @@ def test_lanes_go_on_beside_a_fault(bench: Bench) -> None:
 def test_one_traceback_has_one_file(bench: Bench, tmp_path: Path) -> None:
     of_worker = {"kind": "HarnessFault", "message": "KeyError: 'x'", "details": {}, "traceback": "in the worker"}
     for _ in range(2):
-        assert bench.ended(remote.error_from(of_worker)).details == {"file": "faults/001.txt"}
-    assert bench.ended(remote.error_from({**of_worker, "traceback": "elsewhere"})).details["file"] == "faults/002.txt"
+        assert bench.ended(replies.error_from(of_worker)).details == {"file": "faults/001.txt"}
+    assert bench.ended(replies.error_from({**of_worker, "traceback": "elsewhere"})).details["file"] == "faults/002.txt"
     assert (tmp_path / "faults" / "001.txt").read_text() == "in the worker"
 
 
@@ -276,5 +276,5 @@ class TestChecker:
 
 
 def test_a_worker_that_names_an_unknown_kind_told_of_a_fault_of_ours() -> None:
-    told = remote.error_from({"kind": "UsageError", "message": "m", "details": {}, "traceback": "t"})
+    told = replies.error_from({"kind": "UsageError", "message": "m", "details": {}, "traceback": "t"})
     assert isinstance(told, HarnessFault)

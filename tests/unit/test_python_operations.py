@@ -13,6 +13,7 @@ from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 from lakebench import engines
 from lakebench import operations as ops
 from lakebench.engines import CanOperate, Engine, schemas
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.calls import DaftOperations
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
 from lakebench.engines.duckdb.statements import DuckDBSql
@@ -72,6 +73,9 @@ class Library(PythonOperations):
         self.log: list[str] = []
 
     def _table(self, table: str) -> Table:
+        return engine_call(self._load, table)
+
+    def _load(self, table: str) -> Table:
         if table == "missing":
             raise ValueError("no such table")
         return Table(self.log, len(self.log))

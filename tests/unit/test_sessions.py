@@ -163,7 +163,10 @@ class Broken:
     stop = close
 
     def __getattr__(self, name: str) -> Any:
-        raise RuntimeError(f"database has been invalidated: {name}")
+        def broken(*_: Any, **__: Any) -> Any:
+            raise RuntimeError(f"database has been invalidated: {name}")
+
+        return broken
 
 
 @pytest.mark.parametrize(

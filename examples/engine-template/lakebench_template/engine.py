@@ -1,4 +1,8 @@
-"""The adapter. Packages of the engine are imported inside methods: lakebench's parent process reads the class only."""
+"""The adapter. Packages of the engine are imported inside methods: lakebench's parent process reads the class only.
+
+What the engine's own functions raise is the engine's answer, so they are called by ``engine_call``. An exception that
+is raised outside of it is taken for a fault of this adapter.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanScan, Engine
-from lakebench.engines.inprocess import Answer, pyiceberg_catalog, refusals, version_of
+from lakebench.engines.boundary import engine_call
+from lakebench.engines.inprocess import Answer, named_snapshot, pyiceberg_catalog, version_of
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import Condition, Lake, Scan
 
@@ -30,9 +35,8 @@ class Template(Engine, CanScan):
 
     def open(self, lake: Lake) -> None:
         """Load the catalog."""
-        with refusals():
-            self._catalog = pyiceberg_catalog(lake)
-            self._lake = lake
+        self._catalog = pyiceberg_catalog(lake)
+        self._lake = lake
 
     def close(self) -> None:
         """Let the catalog go."""
@@ -54,18 +58,18 @@ class Template(Engine, CanScan):
 
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"{self.name} has no way to read {scan.metadata or 'by a time'}")
-        with refusals():
-            table = self._catalog.load_table((self._lake.namespace, scan.table))
-            snapshot_id = table.snapshot_by_name(scan.ref).snapshot_id if scan.ref else scan.snapshot_id
-            planned = table.scan(snapshot_id=snapshot_id)
-            schema = planned.projection().as_arrow()
-            tables = [_read(table.io, task, planned.projection(), schema) for task in planned.plan_files()]
-            rows = _filtered(pa.concat_tables([schema.empty_table(), *tables]), scan.where)
-            if scan.count:
-                rows = pa.table({"count": pa.array([rows.num_rows], pa.int64())})
-            elif scan.columns:
-                rows = rows.select(list(scan.columns))
-            return Answer(rows.schema, rows.to_batches())
+        table = engine_call(self._catalog.load_table, (self._lake.namespace, scan.table))
+        snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
+        planned = engine_call(table.scan, snapshot_id=snapshot_id)
+        wanted = engine_call(planned.projection)
+        schema = engine_call(wanted.as_arrow)
+        tables = [_read(table.io, task, wanted, schema) for task in engine_call.rows(engine_call(planned.plan_files))]
+        rows = _filtered(pa.concat_tables([schema.empty_table(), *tables]), scan.where)
+        if scan.count:
+            rows = pa.table({"count": pa.array([rows.num_rows], pa.int64())})
+        elif scan.columns:
+            rows = rows.select(list(scan.columns))
+        return Answer(rows.schema, rows.to_batches())
 
 
 def _read(io: Any, task: Any, wanted: Any, schema: pa.Schema) -> pa.Table:
@@ -75,11 +79,11 @@ def _read(io: Any, task: Any, wanted: Any, schema: pa.Schema) -> pa.Table:
 
     if task.delete_files:
         raise Refused("this engine knows no delete files, and the table has some")
-    with io.new_input(task.file.file_path).open() as source:
-        found = pq.read_table(source)
+    with engine_call.entered(engine_call(io.new_input, task.file.file_path).open) as source:
+        found = engine_call(pq.read_table, source)
     by_id = {int((one.metadata or {}).get(b"PARQUET:field_id", b"-1")): one.name for one in found.schema}
     columns = [
-        found.column(by_id[field.field_id]).cast(kind.type)
+        engine_call(found.column(by_id[field.field_id]).cast, kind.type)
         if field.field_id in by_id
         else pa.nulls(found.num_rows, kind.type)
         for field, kind in zip(wanted.fields, schema, strict=True)
@@ -96,8 +100,9 @@ def _filtered(rows: pa.Table, where: tuple[Condition, ...]) -> pa.Table:
         if one.test in {"is-null", "not-null"}:
             mask = pc.is_null(column) if one.test == "is-null" else pc.is_valid(column)
         elif one.test == "in":
-            mask = pc.is_in(column, pa.array(one.value).cast(column.type))
+            mask = engine_call(pc.is_in, column, engine_call(pa.array(one.value).cast, column.type))
         else:
-            mask = getattr(pc, _TESTS[one.test])(column, pa.scalar(one.value).cast(column.type))
-        rows = rows.filter(mask)
+            value = engine_call(pa.scalar(one.value).cast, column.type)
+            mask = engine_call(getattr(pc, _TESTS[one.test]), column, value)
+        rows = engine_call(rows.filter, mask)
     return rows

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines import schemas
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import Field, PartitionField, kind, parameters
@@ -44,15 +45,15 @@ class DaftOperations(PythonOperations):
         from daft import Schema
         from daft.catalog import Catalog, Identifier
 
-        schema = Schema.from_pyarrow_schema(arrow_schema(operation.columns))
+        schema = engine_call(Schema.from_pyarrow_schema, arrow_schema(operation.columns))
         version = {} if operation.format_version == 2 else {"format-version": str(operation.format_version)}  # noqa: PLR2004 - its default
         fields = [_partition_field(schema, one) for one in operation.partition]
         create_namespace(self._catalog, self._lake.namespace)
         drop_table(self._catalog, (self._lake.namespace, operation.table))
         call(
             "catalog.create_table",
-            Catalog.from_iceberg(self._catalog).create_table,
-            Identifier(self._lake.namespace, operation.table),
+            engine_call(Catalog.from_iceberg, self._catalog).create_table,
+            engine_call(Identifier, self._lake.namespace, operation.table),
             schema,
             properties={**version, **operation.properties},
             partition_fields=fields,
@@ -83,7 +84,7 @@ def _write(operation: ops.Append | ops.Overwrite, table: Any, mode: str, call: C
     from daft import from_arrow
 
     rows = arrow_table(operation.fields, operation.rows)
-    write = from_arrow(rows).write_iceberg
+    write = engine_call(from_arrow, rows).write_iceberg
     call(f"daft.from_arrow(<{rows.num_rows} rows>).write_iceberg", write, table, mode=mode)
 
 
@@ -108,14 +109,15 @@ def _partition_field(schema: Any, field: PartitionField) -> Any:
     make = getattr(PartitionTransform, name, None)
     if make is None:
         raise EngineUnavailable(f"Daft has no partition transform {field.transform}")
-    source = schema[field.source]
-    return Partition.create(source, source, make(int(found[2])) if found else make())
+    source = engine_call(schema.__getitem__, field.source)
+    transform = engine_call(make, int(found[2])) if found else engine_call(make)
+    return engine_call(Partition.create, source, source, transform)
 
 
 def filtered(frame: Any, fields: tuple[Field, ...], conditions: tuple[Condition, ...]) -> Any:
     """The lazy ``frame`` with each of ``conditions`` as a filter."""
     for one in conditions:
-        frame = frame.where(_expression(fields, one))
+        frame = engine_call(frame.where, _expression(fields, one))
     return frame
 
 
@@ -123,15 +125,16 @@ def _expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     from daft import DataType, col, lit
 
     name, *inner = condition.column.split(".")
-    column = functools.reduce(lambda outer, part: outer[part], inner, col(name))
+    column = functools.reduce(lambda outer, part: engine_call(outer.__getitem__, part), inner, engine_call(col, name))
     if condition.test in {"is-null", "not-null"}:
-        return column.is_null() if condition.test == "is-null" else column.not_null()
+        return engine_call(column.is_null if condition.test == "is-null" else column.not_null)
     of = schemas.type_of(fields, condition.column)
     value: Callable[[Any], Any] = functools.partial(schemas.python_value, of)
     if isinstance(of, str) and kind(of) in {"fixed", "uuid"}:
         # Bytes compare with bytes of the same length only, and a UUID with nothing.
-        length = DataType.fixed_size_binary(int(parameters(of)[0]) if parameters(of) else 16)
-        column, value = column.cast(length), lambda told: lit(schemas.storage_value(of, told)).cast(length)
+        length = engine_call(DataType.fixed_size_binary, int(parameters(of)[0]) if parameters(of) else 16)
+        column = engine_call(column.cast, length)
+        value = lambda told: engine_call(engine_call(lit, schemas.storage_value(of, told)).cast, length)  # noqa: E731
     if condition.test == "in":
-        return column.is_in([value(one) for one in condition.value])
-    return _COMPARISONS[condition.test](column, value(condition.value))
+        return engine_call(column.is_in, [value(one) for one in condition.value])
+    return engine_call(_COMPARISONS[condition.test], column, value(condition.value))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.calls import DaftOperations, filtered
 from lakebench.engines.inprocess import (
     Answer,
@@ -16,7 +17,6 @@ from lakebench.engines.inprocess import (
     drop_table,
     local_path,
     pyiceberg_catalog,
-    refusals,
     version_of,
 )
 from lakebench.errors import EngineUnavailable
@@ -50,20 +50,20 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
     def open(self, lake: Lake) -> None:
         """Attach the catalog to a new session; see :meth:`lakebench.engines.Engine.open`."""
         os.environ.update(self._environment())  # read when Daft is imported
-        with refusals():
-            from daft.catalog import Catalog
-            from daft.session import Session
+        from daft.catalog import Catalog
+        from daft.session import Session
 
-            _set_runner(self.settings.threads)
-            self._lake = lake
-            self._session = Session()
-            if lake.format is TableFormat.PARQUET:
-                for table, frame in _frames(lake).items():
-                    self._session.create_temp_table(table, frame)
-                return
-            self._catalog = pyiceberg_catalog(lake)
-            self._session.attach_catalog(Catalog.from_iceberg(self._catalog), alias=lake.name)
-            self._session.use(f"{lake.name}.{lake.namespace}")
+        _set_runner(self.settings.threads)
+        self._lake = lake
+        self._session = engine_call(Session)
+        if lake.format is TableFormat.PARQUET:
+            for table, frame in _frames(lake).items():
+                engine_call(self._session.create_temp_table, table, frame)
+            return
+        self._catalog = pyiceberg_catalog(lake)
+        attached = engine_call(Catalog.from_iceberg, self._catalog)
+        engine_call(self._session.attach_catalog, attached, alias=lake.name)
+        engine_call(self._session.use, f"{lake.name}.{lake.namespace}")
 
     def close(self) -> None:
         """Let the session go."""
@@ -81,8 +81,7 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` in the session."""
-        with refusals():
-            return _answer(self._session.sql(sql))
+        return _answer(engine_call(self._session.sql, sql))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """Read one table as a dataframe.
@@ -93,42 +92,45 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         for_what = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"Daft has no way to read {for_what}")
-        with refusals():
-            from daft import read_iceberg
+        from daft import read_iceberg
 
-            table = self._table(scan.table)
-            ref = {table.metadata.refs[scan.ref].snapshot_ref_type.value: scan.ref} if scan.ref else {}
-            frame = filtered(read_iceberg(table, snapshot_id=scan.snapshot_id, **ref), scan.fields, scan.where)
-            if scan.count:
-                return counted(frame.count_rows())
-            return _answer(frame.select(*scan.columns) if scan.columns else frame)
+        table = self._table(scan.table)
+        ref = {_kind_of(table, scan.ref): scan.ref} if scan.ref else {}
+        frame = engine_call(read_iceberg, table, snapshot_id=scan.snapshot_id, **ref)
+        frame = filtered(frame, scan.fields, scan.where)
+        if scan.count:
+            return counted(engine_call(frame.count_rows))
+        return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the table by the session's catalog."""
-        with refusals():
-            from daft import Schema
+        from daft import Schema
 
-            create_namespace(self._catalog, self._lake.namespace)
-            self._session.create_table(table, Schema.from_pyarrow_schema(schema))
+        create_namespace(self._catalog, self._lake.namespace)
+        engine_call(self._session.create_table, table, engine_call(Schema.from_pyarrow_schema, schema))
 
     def drop(self, table: str) -> None:
         """Drop the table where it exists."""
-        with refusals():
-            drop_table(self._catalog, (self._lake.namespace, table))
+        drop_table(self._catalog, (self._lake.namespace, table))
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Write a dataframe of the rows in one commit."""
-        with refusals():
-            from daft import from_arrow
+        from daft import from_arrow
 
-            from_arrow(rows).write_iceberg(self._table(table), mode="append")
+        engine_call(engine_call(from_arrow, rows).write_iceberg, self._table(table), mode="append")
 
     def _environment(self) -> dict[str, str]:
         """What is switched off, and the bytes that Daft's operators share out, where they ask for some at all."""
         return {**_ENVIRONMENT, "DAFT_MEMORY_LIMIT": str(self.settings.memory * 8 // 10)}
 
     def _table(self, table: str) -> Any:
-        return self._catalog.load_table((self._lake.namespace, table))
+        return engine_call(self._catalog.load_table, (self._lake.namespace, table))
+
+
+def _kind_of(table: Any, ref: str) -> str:
+    """``branch`` or ``tag``, as the table's metadata calls ``ref``."""
+    found: str = engine_call(table.metadata.refs.__getitem__, ref).snapshot_ref_type.value
+    return found
 
 
 @functools.cache
@@ -136,7 +138,7 @@ def _set_runner(threads: int) -> None:
     """Choose the native runner and its threads, which Daft takes once a process."""
     from daft import set_runner_native
 
-    set_runner_native(num_threads=threads)
+    engine_call(set_runner_native, num_threads=threads)
 
 
 def _frames(lake: Lake) -> dict[str, Any]:
@@ -145,7 +147,7 @@ def _frames(lake: Lake) -> dict[str, Any]:
 
     config = None if lake.store is None else _io_config(lake.store)
     return {
-        table: read_parquet([local_path(one) for one in addresses], io_config=config)
+        table: engine_call(read_parquet, [local_path(one) for one in addresses], io_config=config)
         for table, addresses in lake.files.items()
     }
 
@@ -153,17 +155,18 @@ def _frames(lake: Lake) -> dict[str, Any]:
 def _io_config(store: ObjectStore) -> Any:
     from daft.io import IOConfig, S3Config
 
-    return IOConfig(
-        s3=S3Config(
-            endpoint_url=store.endpoint,
-            key_id=store.access_key,
-            access_key=store.secret_key,
-            region_name=store.region,
-            use_ssl=store.endpoint.startswith("https://"),
-            force_virtual_addressing=not store.path_style,
-        )
+    s3 = engine_call(
+        S3Config,
+        endpoint_url=store.endpoint,
+        key_id=store.access_key,
+        access_key=store.secret_key,
+        region_name=store.region,
+        use_ssl=store.endpoint.startswith("https://"),
+        force_virtual_addressing=not store.path_style,
     )
+    return engine_call(IOConfig, s3=s3)
 
 
 def _answer(frame: Any) -> Answer:
-    return Answer(frame.schema().to_pyarrow_schema(), frame.to_arrow_iter())
+    schema = engine_call(engine_call(frame.schema).to_pyarrow_schema)
+    return Answer(schema, engine_call.rows(engine_call(frame.to_arrow_iter)))

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
-from lakebench.engines.inprocess import Answer, pyiceberg_catalog, refusals, version_of
+from lakebench.engines.boundary import engine_call
+from lakebench.engines.inprocess import Answer, pyiceberg_catalog, version_of
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.iceberg import Type
@@ -74,23 +75,22 @@ class DataFusion(Engine, CanQuery, CanScan):
 
     def open(self, lake: Lake) -> None:
         """Make a session over the catalog; see :meth:`lakebench.engines.Engine.open`."""
-        with refusals():
-            from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
+        from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
-            from lakebench.engines.datafusion.provider import IcebergCatalog
+        from lakebench.engines.datafusion.provider import IcebergCatalog
 
-            self._lake = lake
-            config = SessionConfig().with_target_partitions(self.settings.threads)
-            if lake.format is TableFormat.ICEBERG:
-                config = config.with_default_catalog_and_schema(lake.name, lake.namespace)
-            runtime = RuntimeEnvBuilder().with_fair_spill_pool(self.settings.memory * 8 // 10)
-            runtime = runtime.with_disk_manager_specified(self.settings.folder)
-            self._context = SessionContext(config, runtime)
-            if lake.format is TableFormat.PARQUET:
-                _register_files(self._context, lake)
-            else:
-                provider = IcebergCatalog(pyiceberg_catalog(lake), lake.namespace)
-                self._context.register_catalog_provider(lake.name, provider)
+        self._lake = lake
+        config = engine_call(engine_call(SessionConfig).with_target_partitions, self.settings.threads)
+        if lake.format is TableFormat.ICEBERG:
+            config = engine_call(config.with_default_catalog_and_schema, lake.name, lake.namespace)
+        runtime = engine_call(engine_call(RuntimeEnvBuilder).with_fair_spill_pool, self.settings.memory * 8 // 10)
+        runtime = engine_call(runtime.with_disk_manager_specified, self.settings.folder)
+        self._context = engine_call(SessionContext, config, runtime)
+        if lake.format is TableFormat.PARQUET:
+            _register_files(self._context, lake)
+        else:
+            provider = IcebergCatalog(pyiceberg_catalog(lake), lake.namespace)
+            engine_call(self._context.register_catalog_provider, lake.name, provider)
 
     def close(self) -> None:
         """Let the session go."""
@@ -113,8 +113,7 @@ class DataFusion(Engine, CanQuery, CanScan):
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` in the session."""
-        with refusals():
-            return _answer(self._context.sql(sql))
+        return _answer(engine_call(self._context.sql, sql))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """Read one table by a SELECT.
@@ -127,8 +126,7 @@ class DataFusion(Engine, CanQuery, CanScan):
             raise Refused("pyiceberg-core's table provider for DataFusion reads the current snapshot only")
         if scan.metadata:
             raise EngineUnavailable(f"DataFusion has no way to read the metadata table {scan.metadata}")
-        with refusals():
-            return _answer(self._context.sql(_SQL.select(scan, _SQL.name(scan.table))))
+        return _answer(engine_call(self._context.sql, _SQL.select(scan, _SQL.name(scan.table))))
 
 
 _SQL = DataFusionSql()
@@ -140,23 +138,24 @@ def _register_files(context: Any, lake: Lake) -> None:
     A listing table would take a folder, and all that lies in it; there is none for files that are named.
     """
     if lake.store is not None:
-        context.register_object_store("s3://", _amazon(lake.store), lake.store.bucket)
+        engine_call(context.register_object_store, "s3://", _amazon(lake.store), lake.store.bucket)
     for table, addresses in lake.files.items():
         name = _SQL.name(table)
         if len(addresses) == 1:
-            context.register_parquet(name, addresses[0])
+            engine_call(context.register_parquet, name, addresses[0])
             continue
         parts = [f"{table}_{number}" for number in range(len(addresses))]
         for part, address in zip(parts, addresses, strict=True):
-            context.register_parquet(_SQL.name(part), address)
+            engine_call(context.register_parquet, _SQL.name(part), address)
         union = " UNION ALL ".join(f"SELECT * FROM {_SQL.name(part)}" for part in parts)
-        context.sql(f"CREATE VIEW {name} AS {union}")
+        engine_call(context.sql, f"CREATE VIEW {name} AS {union}")
 
 
 def _amazon(store: ObjectStore) -> Any:
     from datafusion.object_store import AmazonS3
 
-    return AmazonS3(
+    return engine_call(
+        AmazonS3,
         bucket_name=store.bucket,
         endpoint=store.endpoint,
         access_key_id=store.access_key,
@@ -169,5 +168,5 @@ def _amazon(store: ObjectStore) -> Any:
 def _answer(frame: Any) -> Answer:
     import pyarrow as pa
 
-    reader = pa.RecordBatchReader.from_stream(frame)
-    return Answer(reader.schema, reader)
+    reader = engine_call(pa.RecordBatchReader.from_stream, frame)
+    return Answer(reader.schema, engine_call.rows(reader))

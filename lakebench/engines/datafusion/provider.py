@@ -6,6 +6,9 @@ from typing import Any
 
 from datafusion.catalog import CatalogProvider, SchemaProvider, Table
 
+from lakebench.engines.boundary import called_back, engine_call
+from lakebench.errors import Refused
+
 
 class IcebergCatalog(CatalogProvider):  # type: ignore[misc]  # DataFusion has no types for mypy
     """A DataFusion catalog with the one schema ``namespace``."""
@@ -14,10 +17,12 @@ class IcebergCatalog(CatalogProvider):  # type: ignore[misc]  # DataFusion has n
         self._namespace = namespace
         self._schema = _Namespace(catalog, namespace)
 
+    @called_back
     def schema_names(self) -> set[str]:
         """The namespace."""
         return {self._namespace}
 
+    @called_back
     def schema(self, name: str) -> Any:
         """The namespace, where it is asked for."""
         return self._schema if name == self._namespace else None
@@ -29,12 +34,15 @@ class _Namespace(SchemaProvider):  # type: ignore[misc]  # likewise
     def __init__(self, catalog: Any, namespace: str) -> None:
         self._catalog, self._namespace = catalog, namespace
 
+    @called_back
     def table_names(self) -> set[str]:
-        return {name for _, name in self._catalog.list_tables(self._namespace)}
+        return {name for _, name in engine_call(self._catalog.list_tables, self._namespace)}
 
+    @called_back
     def table_exist(self, name: str) -> bool:
-        return bool(self._catalog.table_exists((self._namespace, name)))
+        return bool(engine_call(self._catalog.table_exists, (self._namespace, name)))
 
+    @called_back
     def table(self, name: str) -> Table | None:
         """The table at its current metadata file.
 
@@ -45,8 +53,11 @@ class _Namespace(SchemaProvider):  # type: ignore[misc]  # likewise
         from pyiceberg_core.datafusion import IcebergDataFusionTable  # type: ignore[import-untyped]
 
         try:
-            table = self._catalog.load_table((self._namespace, name))
-        except NoSuchTableError:
-            return None
+            table = engine_call(self._catalog.load_table, (self._namespace, name))
+        except Refused as error:
+            if isinstance(error.__cause__, NoSuchTableError):
+                return None
+            raise
         properties = {key: value for key, value in table.io.properties.items() if isinstance(value, str)}
-        return Table(IcebergDataFusionTable(table.name(), table.metadata_location, properties))
+        provider = engine_call(IcebergDataFusionTable, engine_call(table.name), table.metadata_location, properties)
+        return engine_call(Table, provider)

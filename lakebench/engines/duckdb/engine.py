@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import json
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -13,15 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from lakebench.catalogs import table_metadata
+from lakebench.catalogs import ask, table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
 from lakebench.engines.ducklake import AT_START, attach_ducklake
-from lakebench.engines.inprocess import Answer, local_path, refusals
+from lakebench.engines.inprocess import Answer, local_path
 from lakebench.engines.postgresql import conninfo, parameters
-from lakebench.errors import EngineUnavailable, Refused
+from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, Scan, TableFormat
-from lakebench.web import http
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -88,39 +87,37 @@ class _Connected(Engine, CanQuery, CanScan):
         Each lake has a database of its own: in one that attaches first one catalog and then another, the extension
         sends requests for the second over connections to the first.
         """
-        with refusals():
-            self.close()
-            self._lake = lake
-            self._connection = self._connect()
-            if lake.store is not None:
-                self._run(_secret(lake.store))
-            self._reach()
+        self.close()
+        self._lake = lake
+        self._connection = self._connect()
+        if lake.store is not None:
+            self._run(_secret(lake.store))
+        self._reach()
 
     def close(self) -> None:
         """Close the database."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            engine_call(connection.close)
 
     def versions(self) -> dict[str, str]:
         """DuckDB's and its extensions' own words."""
-        (duckdb,) = self._run("SELECT version()").fetchone()
-        extensions = self._run(
+        ((version,),) = self._rows("SELECT version()")
+        extensions = self._rows(
             "SELECT extension_name, extension_version FROM duckdb_extensions() "
             "WHERE loaded AND install_mode <> 'STATICALLY_LINKED' ORDER BY extension_name"
-        ).fetchall()
-        return {"duckdb": duckdb.removeprefix("v")} | {f"extension {name}": version for name, version in extensions}
+        )
+        return {"duckdb": version.removeprefix("v")} | {f"extension {name}": version for name, version in extensions}
 
     def settings_used(self) -> dict[str, str]:
         """The settings of ours as DuckDB tells them."""
         asked = f"SELECT name, value FROM duckdb_settings() WHERE name IN {_SHOWN} ORDER BY name"
-        return dict(self._run(asked).fetchall())
+        return dict(self._rows(asked))
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` on the tables as the catalog has them now."""
-        with refusals():
-            self._see(sql)
-            return self._answer(sql)
+        self._see(sql)
+        return self._answer(sql)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """Read one table by a SELECT, or tell its metadata by the extension's functions.
@@ -130,9 +127,8 @@ class _Connected(Engine, CanQuery, CanScan):
         """
         if scan.ref:
             raise Refused(f"DuckDB's Iceberg extension has no syntax for the table's own branch or tag '{scan.ref}'")
-        with refusals():
-            source = self._metadata(scan) if scan.metadata else self._source(scan)
-            return self._answer(self.sql.select(scan, source))
+        source = self._metadata(scan) if scan.metadata else self._source(scan)
+        return self._answer(self.sql.select(scan, source))
 
     def _metadata(self, scan: Scan) -> str:
         """A query of the metadata table, with Iceberg's names of its columns."""
@@ -149,37 +145,40 @@ class _Connected(Engine, CanQuery, CanScan):
 
         if self._lake.database:
             Path(self._lake.database).parent.mkdir(parents=True, exist_ok=True)
-        connection = duckdb.connect(
-            self._lake.database or ":memory:",
-            config={
-                "threads": self.settings.threads,
-                "memory_limit": f"{self.settings.memory * 8 // 10 // 2**20}MiB",
-                "temp_directory": f"{self.settings.folder}/duckdb",
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                # Not allow_persistent_secrets = false: the extension for PostgreSQL asks for the storage of theirs.
-                "secret_directory": f"{self.settings.folder}/secrets",
-                **{key: value for key, value in self._lake.options.items() if key in AT_START},
-            },
-        )
+        config = {
+            "threads": self.settings.threads,
+            "memory_limit": f"{self.settings.memory * 8 // 10 // 2**20}MiB",
+            "temp_directory": f"{self.settings.folder}/duckdb",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            # Not allow_persistent_secrets = false: the extension for PostgreSQL asks for the storage of theirs.
+            "secret_directory": f"{self.settings.folder}/secrets",
+            **{key: value for key, value in self._lake.options.items() if key in AT_START},
+        }
+        connection = engine_call(duckdb.connect, self._lake.database or ":memory:", config=config)
         for extension in _extensions(self._lake):
-            connection.load_extension(_extension_file(extension, duckdb.__version__))
-        connection.execute("SET TimeZone = 'UTC'")
+            engine_call(connection.load_extension, _extension_file(extension, duckdb.__version__))
+        engine_call(connection.execute, "SET TimeZone = 'UTC'")
         return connection
 
     def _answer(self, sql: str) -> Answer:
         """The rows of ``sql``, computed while they are fetched."""
         result = self._run(sql)
         # Until 1.4 the reader had another name.
-        reader = result.to_arrow_reader() if hasattr(result, "to_arrow_reader") else result.fetch_record_batch()
-        return Answer(reader.schema, reader)
+        read = result.to_arrow_reader if hasattr(result, "to_arrow_reader") else result.fetch_record_batch
+        reader = engine_call(read)
+        return Answer(reader.schema, engine_call.rows(reader))
 
     def _run(self, sql: str) -> Any:
-        return self._connection.execute(sql)
+        return engine_call(self._connection.execute, sql)
+
+    def _rows(self, sql: str) -> list[Any]:
+        rows: list[Any] = engine_call(self._run(sql).fetchall)
+        return rows
 
     def _make_views(self, sql: str) -> None:
         """A view by its plain name for each table that ``sql`` names, over the table as it is now."""
-        for table in self._connection.get_table_names(sql):
+        for table in engine_call(self._connection.get_table_names, sql):
             self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(Scan(table))}")
 
     @abstractmethod
@@ -238,42 +237,37 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
 
     def execute(self, sql: str) -> None:
         """Run ``sql``; plain table names are the lake's as soon as its schema is there."""
-        with refusals():
-            if self._lake.format is not TableFormat.DUCKLAKE:
-                self._see(sql)
-            self._run(sql)
+        if self._lake.format is not TableFormat.DUCKLAKE:
+            self._see(sql)
+        self._run(sql)
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the schema and the table, with the types that DuckDB gives the Arrow ones."""
-        with refusals():
-            for statement in self._namespace():
-                self._run(statement)
-            self._connection.register(_ROWS, schema.empty_table())
-            described = self._run(f"DESCRIBE {_ROWS}").fetchall()
-            self._connection.unregister(_ROWS)
-            columns = ", ".join(f"{_name(name)} {kind}" for name, kind, *_ in described)
-            self._run(f"CREATE TABLE {self._target(table)} ({columns})")
+        for statement in self._namespace():
+            self._run(statement)
+        engine_call(self._connection.register, _ROWS, schema.empty_table())
+        described = self._rows(f"DESCRIBE {_ROWS}")
+        engine_call(self._connection.unregister, _ROWS)
+        columns = ", ".join(f"{_name(name)} {kind}" for name, kind, *_ in described)
+        self._run(f"CREATE TABLE {self._target(table)} ({columns})")
 
     def drop(self, table: str) -> None:
         """Drop the table where it exists."""
-        with refusals():
-            self._run(f"DROP TABLE IF EXISTS {self._target(table)}")
+        self._run(f"DROP TABLE IF EXISTS {self._target(table)}")
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Insert in one commit."""
-        with refusals():
-            self._connection.register(_ROWS, rows)
-            try:
-                self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_ROWS}")
-            finally:
-                self._connection.unregister(_ROWS)
+        engine_call(self._connection.register, _ROWS, rows)
+        try:
+            self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_ROWS}")
+        finally:
+            engine_call(self._connection.unregister, _ROWS)
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """Insert the files' rows in one commit, streamed; a file of DuckDB's own has its size right after."""
-        with refusals():
-            self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_parquet(files)}")
-            if self._lake.format is TableFormat.DUCKDB:
-                self._run("CHECKPOINT")
+        self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_parquet(files)}")
+        if self._lake.format is TableFormat.DUCKDB:
+            self._run("CHECKPOINT")
 
     def _reach(self) -> None:
         if self._lake.format is TableFormat.DUCKLAKE:
@@ -326,7 +320,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         for statement in attached:
             self._run(statement)
         asked = f"database_name = {_text(lake.name)} AND schema_name = {_text(lake.namespace)}"
-        if not self._run(f"SELECT 1 FROM duckdb_schemas() WHERE {asked}").fetchall():  # it may be read-only
+        if not self._rows(f"SELECT 1 FROM duckdb_schemas() WHERE {asked}"):  # it may be read-only
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
         self._run(used)
 
@@ -350,7 +344,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         elif not self._using:  # not on open: the schema need not be there yet
             try:
                 self._run(f"USE {_name(self._lake.name)}.{_name(self._lake.namespace)}")
-            except Exception:
+            except LakebenchError:
                 self._attach_anew()  # another engine may create it yet
                 raise
             self._using = True
@@ -374,13 +368,12 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
             self._created = True
 
     def _execute(self, sql: str) -> None:
-        with refusals():
-            self._run(sql)
+        self._run(sql)
 
     @contextlib.contextmanager
     def _another(self) -> Iterator[DuckDB]:
         other = copy.copy(self)
-        other._connection = self._connection.cursor()  # noqa: SLF001 - one of its own class
+        other._connection = engine_call(self._connection.cursor)  # noqa: SLF001 - one of its own class
         try:
             yield other
         finally:
@@ -462,7 +455,7 @@ def _as_identifier(ref: str | None) -> str:
 def _default_branch(catalog: Catalog) -> str | None:
     """The reference that Nessie takes where none is named, ``None`` for another catalog."""
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
-    told: dict[str, dict[str, str]] = json.loads(http(url, timeout=_TIMEOUT_S))
+    told: dict[str, dict[str, str]] = ask(url, timeout=_TIMEOUT_S)
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
 
 

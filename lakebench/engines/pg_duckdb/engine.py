@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table, errors
-from lakebench.errors import EngineUnavailable, Refused
+from lakebench.engines.postgresql import arrow_table, calls, fetched
+from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.model import Lake, TableFormat
 
 if TYPE_CHECKING:
@@ -79,26 +78,23 @@ class PgDuckDB(Engine, CanQuery, CanScan):
                 "use a lake on an object store"
             )
         self.close()
-        with self._errors():
-            self._connection = self._connect()
-            self._require_extension()
-            self._run(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
-            self._run(f"SET duckdb.threads = {self.settings.threads}")
-            self._make_secret(lake.store)
-            for statement in attach_ducklake(lake) if lake.format is TableFormat.DUCKLAKE else ():
-                self._run("SELECT duckdb.raw_query(%s)", (statement,))
+        self._connection = self._connect()
+        self._require_extension()
+        self._run(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
+        self._run(f"SET duckdb.threads = {self.settings.threads}")
+        self._make_secret(lake.store)
+        for statement in attach_ducklake(lake) if lake.format is TableFormat.DUCKLAKE else ():
+            self._run("SELECT duckdb.raw_query(%s)", (statement,))
         self._lake = lake
 
     def close(self) -> None:
         """Drop the secret, which else outlives the session, and disconnect."""
         connection, self._connection, self._lake = self._connection, None, None
         if connection is not None:
-            import psycopg
-
-            with contextlib.suppress(psycopg.Error):
+            with contextlib.suppress(LakebenchError):
                 if self._secret:
-                    connection.execute(f"DROP SERVER IF EXISTS {_name(self._secret)} CASCADE")
-            connection.close()
+                    calls(connection)(connection.execute, f"DROP SERVER IF EXISTS {_name(self._secret)} CASCADE")
+            calls(connection)(connection.close)
 
     def versions(self) -> dict[str, str]:
         """The extension's, the DuckDB's in it, and PostgreSQL's."""
@@ -113,18 +109,16 @@ class PgDuckDB(Engine, CanQuery, CanScan):
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` with a common table expression over ``iceberg_scan`` for each table that it names."""
-        with self._errors():
-            if self._opened.format is TableFormat.DUCKLAKE:
-                return self._answer(f"SELECT * FROM duckdb.query({_text(sql)})")
-            return self._answer(_with(sql, {table: self._source(table) for table in _tables(sql)}))
+        if self._opened.format is TableFormat.DUCKLAKE:
+            return self._answer(f"SELECT * FROM duckdb.query({_text(sql)})")
+        return self._answer(_with(sql, {table: self._source(table) for table in _tables(sql)}))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """A SELECT of the columns from ``iceberg_scan``, of the current snapshot only."""
         if scan.snapshot_id is not None or scan.ref is not None:
             raise Refused("pg_duckdb's iceberg_scan has no parameter for a snapshot, branch or tag")
         columns = "*" if scan.columns is None else ", ".join(map(_name, scan.columns))
-        with self._errors():
-            return self._answer(f"SELECT {columns} FROM ({self._source(scan.table)}) AS t")
+        return self._answer(f"SELECT {columns} FROM ({self._source(scan.table)}) AS t")
 
     @property
     def _opened(self) -> Lake:
@@ -138,7 +132,8 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         server = self.settings.server
         if server is None:
             raise EngineUnavailable(f"no PostgreSQL runs: {_MEND}")
-        return psycopg.connect(
+        return calls()(
+            psycopg.connect,
             host=server.host,
             port=server.port,
             user=server.user,
@@ -181,18 +176,14 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         return f"SELECT {columns} FROM iceberg_scan({_text(found['metadata-location'])}) r"
 
     def _answer(self, sql: str) -> Iterable[pa.RecordBatch]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql)
-            table = arrow_table(cursor.description, cursor.fetchall())
+        table = arrow_table(*fetched(self._connection, sql))
         return Answer(table.schema, table.to_batches())
 
     def _run(self, sql: str, given: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
-        with self._connection.cursor() as cursor:
-            cursor.execute(sql, given)
-            return cursor.fetchall() if cursor.description else []
-
-    def _errors(self) -> AbstractContextManager[None]:
-        return errors(lambda: self._connection)
+        call = calls(self._connection)
+        with call.entered(self._connection.cursor) as cursor:
+            call(cursor.execute, sql, given)
+            return call(cursor.fetchall) if cursor.description else []
 
 
 def _with(sql: str, sources: Mapping[str, str]) -> str:
@@ -205,11 +196,19 @@ def _with(sql: str, sources: Mapping[str, str]) -> str:
 
 
 def _tables(sql: str) -> list[str]:
-    """The tables that ``sql`` names, without those that it defines itself."""
+    """The tables that ``sql`` names, without those that it defines itself.
+
+    Raises:
+        EngineUnavailable: it cannot be told which they are.
+    """
     import sqlglot
     from sqlglot import exp
 
-    tree = sqlglot.parse_one(sql, read="postgres")
+    try:
+        tree = sqlglot.parse_one(sql, read="postgres")
+    except sqlglot.errors.SqlglotError as error:
+        said = " ".join(str(error).split())
+        raise EngineUnavailable(f"pg_duckdb's adapter cannot tell which tables the query names: {said}") from error
     own = {one.alias for one in tree.find_all(exp.CTE)}
     return sorted({table.name for table in tree.find_all(exp.Table)} - own)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines import schemas
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table, file_io
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import Field, Struct
@@ -70,7 +71,8 @@ class PolarsOperations(PythonOperations):
         """``delete_iceberg`` by an expression."""
         from polars import delete_iceberg
 
-        predicate = functools.reduce(operator.and_, [expression(operation.fields, one) for one in operation.where])
+        conditions = [expression(operation.fields, one) for one in operation.where]
+        predicate = functools.reduce(lambda left, right: engine_call(operator.and_, left, right), conditions)
         call("polars.delete_iceberg", delete_iceberg, table, predicate)
 
     def do_add_column(self, operation: ops.AddColumn, table: Any, call: Call) -> None:
@@ -102,7 +104,8 @@ class PolarsOperations(PythonOperations):
     def _sink(self, rows: pa.Table, table: Any, call: Call, **how: str) -> None:
         from polars import from_arrow
 
-        sink = functools.partial(from_arrow(rows).lazy().sink_iceberg, storage_options=file_io(self._lake))
+        frame = engine_call(engine_call(from_arrow, rows).lazy)
+        sink = functools.partial(frame.sink_iceberg, storage_options=file_io(self._lake))
         call(f"polars.from_arrow({_told(rows)}).lazy().sink_iceberg", sink, table, **how)
 
 
@@ -120,12 +123,12 @@ def expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     from polars import col, lit
 
     name, *inner = condition.column.split(".")
-    column = functools.reduce(lambda outer, part: outer.struct.field(part), inner, col(name))
+    column = functools.reduce(lambda outer, part: engine_call(outer.struct.field, part), inner, engine_call(col, name))
     if condition.test in {"is-null", "not-null"}:
-        return column.is_null() if condition.test == "is-null" else column.is_not_null()
+        return engine_call(column.is_null if condition.test == "is-null" else column.is_not_null)
     of = schemas.type_of(fields, condition.column)
     # Polars has UUIDs as their bytes.
     value = functools.partial(schemas.storage_value if of == "uuid" else schemas.python_value, of)
     if condition.test == "in":
-        return column.is_in([value(one) for one in condition.value])
-    return _COMPARISONS[condition.test](column, lit(value(condition.value)))
+        return engine_call(column.is_in, [value(one) for one in condition.value])
+    return engine_call(_COMPARISONS[condition.test], column, engine_call(lit, value(condition.value)))

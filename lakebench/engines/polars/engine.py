@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
-from lakebench.engines.inprocess import Answer, file_io, local_path, pyiceberg_catalog, refusals, version_of
+from lakebench.engines.boundary import engine_call
+from lakebench.engines.inprocess import Answer, file_io, local_path, named_snapshot, pyiceberg_catalog, version_of
 from lakebench.engines.polars.calls import PolarsOperations, expression
 from lakebench.errors import EngineUnavailable
 from lakebench.model import Lake, ObjectStore, Scan, TableFormat
@@ -41,16 +42,17 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     def open(self, lake: Lake) -> None:
         """Register the catalog in a new SQL context; see :meth:`lakebench.engines.Engine.open`."""
         os.environ.update(self._environment())  # read when Polars is imported
-        with refusals(), _unstable():
-            from polars import SQLContext
+        from polars import SQLContext
 
-            self._lake = lake
-            self._context = SQLContext()
+        self._lake = lake
+        with _unstable():
+            self._context = engine_call(SQLContext)
             if lake.format is TableFormat.PARQUET:
-                self._context.register_many(_frames(lake))
+                engine_call(self._context.register_many, _frames(lake))
                 return
             self._catalog = pyiceberg_catalog(lake)
-            self._context.register_catalog(
+            engine_call(
+                self._context.register_catalog,
                 lake.name,
                 self._catalog,
                 default_namespace=lake.namespace,
@@ -74,15 +76,15 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
 
         how = "register_many(scan_parquet)" if self._lake.format is TableFormat.PARQUET else "register_catalog"
         return {
-            "POLARS_MAX_THREADS": str(thread_pool_size()),
+            "POLARS_MAX_THREADS": str(engine_call(thread_pool_size)),
             _MEMORY: self._environment()[_MEMORY],
             "tables": f"SQLContext.{how}",
         }
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` in the context."""
-        with refusals(), _unstable():
-            return _answer(self._context.execute(sql))
+        with _unstable():
+            return _answer(engine_call(self._context.execute, sql))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """Read one table as a lazy frame.
@@ -93,26 +95,27 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         for_what = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"Polars has no way to read {for_what}")
-        with refusals(), _unstable():
-            from polars import len as count
-            from polars import scan_iceberg
+        from polars import len as count
+        from polars import scan_iceberg
 
+        with _unstable():
             table = self._table(scan.table)
-            snapshot_id = table.snapshot_by_name(scan.ref).snapshot_id if scan.ref else scan.snapshot_id
-            frame = scan_iceberg(table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
+            snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
+            frame = engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
             for one in scan.where:
-                frame = frame.filter(expression(scan.fields, one))
+                frame = engine_call(frame.filter, expression(scan.fields, one))
             if scan.count:
-                frame = frame.select(count().alias("n"))
-            return _answer(frame.select(*scan.columns) if scan.columns else frame)
+                frame = engine_call(frame.select, engine_call(engine_call(count).alias, "n"))
+            return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Sink a frame of the rows in one commit."""
-        with refusals(), _unstable():
-            from polars import from_arrow
+        from polars import from_arrow
 
-            options = file_io(self._lake)
-            from_arrow(rows).lazy().sink_iceberg(self._table(table), mode="append", storage_options=options)
+        options = file_io(self._lake)
+        with _unstable():
+            frame = engine_call(engine_call(from_arrow, rows).lazy)
+            engine_call(frame.sink_iceberg, self._table(table), mode="append", storage_options=options)
 
     def _environment(self) -> dict[str, str]:
         """Threads, and the memory above which the streaming engine spills to disk; no memory stops a query."""
@@ -123,7 +126,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         }
 
     def _table(self, table: str) -> Any:
-        return self._catalog.load_table((self._lake.namespace, table))
+        return engine_call(self._catalog.load_table, (self._lake.namespace, table))
 
 
 def _frames(lake: Lake) -> dict[str, Any]:
@@ -132,7 +135,7 @@ def _frames(lake: Lake) -> dict[str, Any]:
 
     options = None if lake.store is None else _storage_options(lake.store)
     return {
-        table: scan_parquet([local_path(one) for one in addresses], storage_options=options)
+        table: engine_call(scan_parquet, [local_path(one) for one in addresses], storage_options=options)
         for table, addresses in lake.files.items()
     }
 
@@ -150,7 +153,7 @@ def _storage_options(store: ObjectStore) -> dict[str, str]:
 
 
 def _answer(frame: Any) -> Answer:
-    rows = frame.collect().to_arrow()
+    rows = engine_call(engine_call(frame.collect).to_arrow)
     return Answer(rows.schema, rows.to_batches())
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
+from lakebench.engines.boundary import EngineCalls
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table, conninfo, errors, parameters
+from lakebench.engines.postgresql import arrow_table, calls, conninfo, fetched, parameters
 from lakebench.errors import Refused
 from lakebench.model import CatalogKind, TableFormat
 
@@ -46,20 +46,20 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
         from psycopg.types.string import TextLoader
 
         self.close()
-        with self._errors():
-            self._connection = psycopg.connect(
-                conninfo(parameters(lake.catalog)), autocommit=True, prepare_threshold=None, options="-c TimeZone=UTC"
-            )
-            for name in _AS_TEXT:
-                self._connection.adapters.register_loader(name, TextLoader)
-            self.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.namespace)}")
-            self.execute(f"SET search_path = {_name(lake.namespace)}, public")
+        given = conninfo(parameters(lake.catalog))
+        self._connection = calls()(
+            psycopg.connect, given, autocommit=True, prepare_threshold=None, options="-c TimeZone=UTC"
+        )
+        for name in _AS_TEXT:
+            self._call(self._connection.adapters.register_loader, name, TextLoader)
+        self.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.namespace)}")
+        self.execute(f"SET search_path = {_name(lake.namespace)}, public")
 
     def close(self) -> None:
         """Disconnect."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            connection.close()
+            calls(connection)(connection.close)
 
     def versions(self) -> dict[str, str]:
         """PostgreSQL's, its extensions' and psycopg's."""
@@ -76,15 +76,12 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """The whole answer, fetched row by row and then turned into Arrow."""
-        with self._errors(), self._connection.cursor() as cursor:
-            cursor.execute(sql)
-            table = arrow_table(cursor.description or (), cursor.fetchall())
+        table = arrow_table(*fetched(self._connection, sql))
         return Answer(table.schema, table.to_batches())
 
     def execute(self, sql: str) -> None:
         """Run ``sql``."""
-        with self._errors():
-            self._connection.execute(sql)
+        self._call(self._connection.execute, sql)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """A SELECT of the columns; a heap table has no snapshots to choose.
@@ -127,18 +124,19 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
             raise Refused("binary columns are not copied into PostgreSQL here")
         names = ", ".join(_name(name) for name in schema.names)
         statement = f"COPY {_name(table)} ({names}) FROM STDIN (FORMAT csv)"
-        with self._errors(), self._connection.cursor() as cursor, cursor.copy(statement) as copy:
+        entered = self._call.entered
+        with entered(self._connection.cursor) as cursor, entered(cursor.copy, statement) as copy:
             for batch in batches:
                 sink = pa.BufferOutputStream()
                 csv.write_csv(_plain(batch), sink, csv.WriteOptions(include_header=False))
-                copy.write(sink.getvalue().to_pybytes())
+                self._call(copy.write, sink.getvalue().to_pybytes())
 
     def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        with self._errors(), self._connection.cursor() as cursor:
-            return list(cursor.execute(sql).fetchall())
+        return fetched(self._connection, sql)[1]
 
-    def _errors(self) -> AbstractContextManager[None]:
-        return errors(lambda: self._connection)
+    @property
+    def _call(self) -> EngineCalls:
+        return calls(self._connection)
 
 
 def _plain(batch: pa.RecordBatch) -> pa.RecordBatch:

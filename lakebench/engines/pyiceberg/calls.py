@@ -10,8 +10,10 @@ from typing import Any, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines import schemas
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
 from lakebench.engines.sql import SqlDialect
+from lakebench.errors import Refused
 from lakebench.values import arrow_table
 
 _MAIN = "main"
@@ -77,7 +79,7 @@ class PyIcebergOperations(PythonOperations):
         column = operation.column
         parents = tuple(operation.parent.split(".")) if operation.parent else ()
         default = None if column.default is None else schemas.python_value(column.type, column.default)
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             call(
                 "table.update_schema().add_column",
                 update.add_column,
@@ -92,41 +94,41 @@ class PyIcebergOperations(PythonOperations):
 
     def do_drop_column(self, operation: ops.DropColumn, table: Any, call: Call) -> None:
         """``delete_column``."""
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             call("table.update_schema().delete_column", update.delete_column, operation.path)
 
     def do_rename_column(self, operation: ops.RenameColumn, table: Any, call: Call) -> None:
         """``rename_column``."""
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             call("table.update_schema().rename_column", update.rename_column, operation.path, operation.name)
 
     def do_move_column(self, operation: ops.MoveColumn, table: Any, call: Call) -> None:
         """``move_first`` or ``move_after``."""
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             _move(update, operation.path, first=operation.first, after=operation.after, call=call)
 
     def do_change_type(self, operation: ops.ChangeType, table: Any, call: Call) -> None:
         """``update_column`` with a type."""
         to = schemas.typed(operation.type)
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             call("table.update_schema().update_column", update.update_column, operation.path, field_type=to)
 
     def do_make_optional(self, operation: ops.MakeOptional, table: Any, call: Call) -> None:
         """``make_column_optional``."""
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             call("table.update_schema().make_column_optional", update.make_column_optional, operation.path)
 
     def do_set_doc(self, operation: ops.SetDoc, table: Any, call: Call) -> None:
         """``update_column`` with a comment."""
-        with table.update_schema() as update:
+        with engine_call.entered(table.update_schema) as update:
             call("table.update_schema().update_column", update.update_column, operation.path, doc=operation.doc)
 
     def do_set_partition(self, operation: ops.SetPartition, table: Any, call: Call) -> None:
         """``remove_field`` of what goes, ``add_field`` of what comes."""
-        columns = table.schema()
-        wanted = {(columns.find_field(one.source).field_id, one.transform): one for one in operation.partition}
-        there = {(one.source_id, str(one.transform)): one.name for one in table.spec().fields}
-        with table.update_spec() as update:
+        columns = engine_call(table.schema)
+        wanted = {(schemas.field_id(columns, one.source), one.transform): one for one in operation.partition}
+        there = {(one.source_id, str(one.transform)): one.name for one in engine_call(table.spec).fields}
+        with engine_call.entered(table.update_spec) as update:
             for key, name in there.items():
                 if key not in wanted:
                     call("table.update_spec().remove_field", update.remove_field, name)
@@ -140,26 +142,34 @@ class PyIcebergOperations(PythonOperations):
         """``asc`` and ``desc`` of a new order."""
         from pyiceberg.table.sorting import NullOrder
 
-        with table.update_sort_order() as update:
+        with engine_call.entered(table.update_sort_order) as update:
             for one in operation.order:
                 add = getattr(update, one.direction)
                 to = schemas.transform(one.transform)
-                call(f"table.update_sort_order().{one.direction}", add, one.source, to, NullOrder(one.nulls))
+                nulls = engine_call(NullOrder, one.nulls)
+                call(f"table.update_sort_order().{one.direction}", add, one.source, to, nulls)
 
     def do_set_properties(self, operation: ops.SetProperties, table: Any, call: Call) -> None:
         """``set_properties``."""
-        with table.transaction() as transaction:
+        with engine_call.entered(table.transaction) as transaction:
             call("table.transaction().set_properties", transaction.set_properties, dict(operation.properties))
 
     def do_upgrade_format(self, operation: ops.UpgradeFormat, table: Any, call: Call) -> None:
         """``upgrade_table_version``."""
         upgrade = "upgrade_table_version"
-        with table.transaction() as transaction:
+        with engine_call.entered(table.transaction) as transaction:
             call(f"table.transaction().{upgrade}", getattr(transaction, upgrade), operation.format_version)
 
     def do_create_ref(self, operation: ops.CreateRef, table: Any, call: Call) -> None:
-        """``create_branch`` or ``create_tag``."""
-        at = operation.snapshot_id or table.current_snapshot().snapshot_id
+        """``create_branch`` or ``create_tag``.
+
+        Raises:
+            Refused: the table has no snapshot yet.
+        """
+        current = engine_call(table.current_snapshot)
+        if current is None:
+            raise Refused("PyIceberg needs a snapshot for a branch or tag, and the table has none")
+        at = operation.snapshot_id or current.snapshot_id
         self._manage(table, f"create_{operation.type}", call, at, operation.name)
 
     def do_drop_ref(self, operation: ops.DropRef, table: Any, call: Call) -> None:
@@ -172,31 +182,35 @@ class PyIcebergOperations(PythonOperations):
 
     def do_expire_snapshots(self, _operation: ops.ExpireSnapshots, table: Any, call: Call) -> None:
         """``expire_snapshots`` of all that are older than now; PyIceberg deletes no files."""
-        expire = table.maintenance.expire_snapshots()
-        call("table.maintenance.expire_snapshots().older_than", expire.older_than, datetime.now(UTC)).commit()
+        expire = engine_call(table.maintenance.expire_snapshots)
+        older = call("table.maintenance.expire_snapshots().older_than", expire.older_than, datetime.now(UTC))
+        engine_call(older.commit)
 
     def do_create_view(self, operation: ops.CreateView, table: Any, call: Call) -> None:
         """``create_view``, with the SQL that the engines of :data:`_DIALECTS` read."""
         from pyiceberg.view.metadata import SQLViewRepresentation, ViewVersion
 
         text = _Words().query(operation)
-        version = ViewVersion(
+        told = [engine_call(SQLViewRepresentation, type="sql", sql=text, dialect=one) for one in _DIALECTS]
+        version = engine_call(
+            ViewVersion,
             version_id=1,
             schema_id=0,
             timestamp_ms=int(datetime.now(UTC).timestamp() * 1000),
             summary={},
-            representations=[SQLViewRepresentation(type="sql", sql=text, dialect=one) for one in _DIALECTS],
+            representations=told,
             default_namespace=[self._identifier("")[0]],
         )
         identifier = self._identifier(operation.name)
-        if self._catalog.view_exists(identifier):
-            self._catalog.drop_view(identifier)
-        columns = table.schema().select(*operation.columns)
+        if engine_call(self._catalog.view_exists, identifier):
+            engine_call(self._catalog.drop_view, identifier)
+        columns = engine_call(engine_call(table.schema).select, *operation.columns)
         call("catalog.create_view", self._catalog.create_view, identifier, columns, version)
 
     @staticmethod
     def _manage(table: Any, method: str, call: Call, *args: Any) -> None:
-        call(f"table.manage_snapshots().{method}", getattr(table.manage_snapshots(), method), *args).commit()
+        managed = engine_call(table.manage_snapshots)
+        engine_call(call(f"table.manage_snapshots().{method}", getattr(managed, method), *args).commit)
 
 
 def rows_of(operation: ops.Append | ops.Overwrite | ops.Merge) -> Any:

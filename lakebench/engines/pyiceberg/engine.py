@@ -8,13 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine, schemas
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import (
     Answer,
     counted,
     create_namespace,
     drop_table,
     pyiceberg_catalog,
-    refusals,
     version_of,
 )
 from lakebench.engines.pyiceberg.calls import PyIcebergOperations
@@ -53,28 +53,26 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
 
     def open(self, lake: Lake) -> None:
         """Load the catalog; see :meth:`lakebench.engines.Engine.open`."""
-        with refusals():
-            import duckdb
+        import duckdb
 
-            self.close()
-            self._duckdb = duckdb.connect(
-                config={
-                    "threads": self.settings.threads,
-                    "memory_limit": f"{self.settings.memory // 2**20}MiB",
-                    "temp_directory": self.settings.folder,
-                    "autoinstall_known_extensions": False,
-                    "autoload_known_extensions": False,
-                }
-            )
-            self._duckdb.execute("SET GLOBAL TimeZone = 'UTC'")
-            self._catalog = pyiceberg_catalog(lake)
-            self._lake = lake
+        self.close()
+        config = {
+            "threads": self.settings.threads,
+            "memory_limit": f"{self.settings.memory // 2**20}MiB",
+            "temp_directory": self.settings.folder,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+        self._duckdb = engine_call(duckdb.connect, config=config)
+        engine_call(self._duckdb.execute, "SET GLOBAL TimeZone = 'UTC'")
+        self._catalog = pyiceberg_catalog(lake)
+        self._lake = lake
 
     def close(self) -> None:
         """Close DuckDB."""
-        if self._duckdb is not None:
-            self._duckdb.close()
-            self._duckdb = None
+        connection, self._duckdb = self._duckdb, None
+        if connection is not None:
+            engine_call(connection.close)
 
     def versions(self) -> dict[str, str]:
         """PyIceberg, the libraries that do its reading, and the one that computes."""
@@ -91,14 +89,14 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Scan the tables that ``sql`` names, then let DuckDB run it."""
-        with refusals():
-            connection = self._duckdb.cursor()  # what is registered there goes with it
-            for table in connection.get_table_names(sql):
-                loaded = self._table(table)
-                columns = named_columns(sql, loaded.schema().column_names)
-                loaded.scan(selected_fields=columns).to_duckdb(table, connection=connection)
-            reader = connection.execute(sql).to_arrow_reader()
-            return Answer(reader.schema, _closing(reader, connection))
+        connection = engine_call(self._duckdb.cursor)  # what is registered there goes with it
+        for table in engine_call(connection.get_table_names, sql):
+            loaded = self._table(table)
+            columns = named_columns(sql, engine_call(loaded.schema).column_names)
+            planned = engine_call(loaded.scan, selected_fields=columns)
+            engine_call(planned.to_duckdb, table, connection=connection)
+        reader = engine_call(engine_call(connection.execute, sql).to_arrow_reader)
+        return Answer(reader.schema, _closing(reader, connection))
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """Plan and read one table, or inspect it.
@@ -106,37 +104,34 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
         Raises:
             EngineUnavailable: PyIceberg inspects no such thing.
         """
-        with refusals():
-            table = self._table(scan.table)
-            if scan.metadata:
-                return _inspected(table, scan)
-            planned = table.scan(
-                row_filter=schemas.expression(scan.fields, scan.where),
-                selected_fields=("*",) if scan.count else scan.columns or ("*",),
-                snapshot_id=_snapshot_id(table, scan),
-            )
-            if scan.ref:
-                planned = planned.use_ref(scan.ref)
-            if scan.count:
-                return counted(planned.count())
-            reader = planned.to_arrow_batch_reader()
-            return _ordered(reader, scan.columns)
+        table = self._table(scan.table)
+        if scan.metadata:
+            return _inspected(table, scan)
+        planned = engine_call(
+            table.scan,
+            row_filter=schemas.expression(scan.fields, scan.where),
+            selected_fields=("*",) if scan.count else scan.columns or ("*",),
+            snapshot_id=_snapshot_id(table, scan),
+        )
+        if scan.ref:
+            planned = engine_call(planned.use_ref, scan.ref)
+        if scan.count:
+            return counted(engine_call(planned.count))
+        reader = engine_call(planned.to_arrow_batch_reader)
+        return _ordered(reader, scan.columns)
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the namespace and the table."""
-        with refusals():
-            create_namespace(self._catalog, self._lake.namespace)
-            self._catalog.create_table(self._identifier(table), schema=schema)
+        create_namespace(self._catalog, self._lake.namespace)
+        engine_call(self._catalog.create_table, self._identifier(table), schema=schema)
 
     def drop(self, table: str) -> None:
         """Drop the table where it exists; its files stay."""
-        with refusals():
-            drop_table(self._catalog, self._identifier(table))
+        drop_table(self._catalog, self._identifier(table))
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Append in one commit."""
-        with refusals():
-            self._table(table).append(rows)
+        engine_call(self._table(table).append, rows)
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """Append the files' rows in one commit a file.
@@ -144,29 +139,27 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
         A reader handed to ``append`` would be drained as fast as it can be read, whatever the upload does
         (``write_file`` submits every part to a thread pool), so bounded memory needs one append a slice.
         """
-        with refusals():
-            for file in files:
-                with self._table(table).transaction() as transaction:
-                    for part in _ahead(slices(file)):
-                        transaction.append(part)
+        for file in files:
+            with engine_call.entered(self._table(table).transaction) as transaction:
+                for part in _ahead(slices(file)):
+                    engine_call(transaction.append, part)
 
     def register(self, table: str, metadata_location: str) -> None:
         """Register the table at its metadata file."""
-        with refusals():
-            create_namespace(self._catalog, self._lake.namespace)
-            self._catalog.register_table(self._identifier(table), metadata_location)
+        create_namespace(self._catalog, self._lake.namespace)
+        engine_call(self._catalog.register_table, self._identifier(table), metadata_location)
 
     def _identifier(self, table: str) -> tuple[str, str]:
         return self._lake.namespace, table
 
     def _table(self, table: str) -> Any:
-        return self._catalog.load_table(self._identifier(table))
+        return engine_call(self._catalog.load_table, self._identifier(table))
 
 
 def _snapshot_id(table: Any, scan: Scan) -> int | None:
     if scan.at_ms is None:
         return scan.snapshot_id
-    found = table.snapshot_as_of_timestamp(scan.at_ms)
+    found = engine_call(table.snapshot_as_of_timestamp, scan.at_ms)
     if found is None:
         raise Refused(f"PyIceberg finds no snapshot as of {scan.at_ms} ms")
     snapshot_id: int = found.snapshot_id
@@ -178,24 +171,25 @@ def _inspected(table: Any, scan: Scan) -> Answer:
     inspect = getattr(table.inspect, scan.metadata, None)
     if inspect is None:
         raise EngineUnavailable(f"PyIceberg has no way to inspect a table's {scan.metadata}")
-    told = inspect()
-    told = told.select(list(scan.columns)) if scan.columns else told
+    told = engine_call(inspect)
+    told = engine_call(told.select, list(scan.columns)) if scan.columns else told
     return Answer(told.schema, told.to_batches())
 
 
 def _ordered(reader: pa.RecordBatchReader, columns: Sequence[str] | None) -> Answer:
     """What ``reader`` reads, in the order of ``columns``: PyIceberg keeps the table's."""
+    batches = engine_call.rows(reader)
     if columns is None:
-        return Answer(reader.schema, reader)
+        return Answer(reader.schema, batches)
     import pyarrow as pa
 
-    schema = pa.schema([reader.schema.field(one) for one in columns])
-    return Answer(schema, (batch.select(list(columns)) for batch in reader))
+    schema = pa.schema([engine_call(reader.schema.field, one) for one in columns])
+    return Answer(schema, (engine_call(batch.select, list(columns)) for batch in batches))
 
 
 def _closing(reader: pa.RecordBatchReader, connection: Any) -> Iterator[pa.RecordBatch]:
-    yield from reader
-    connection.close()
+    yield from engine_call.rows(reader)
+    engine_call(connection.close)
 
 
 def named_columns(sql: str, columns: Iterable[str]) -> tuple[str, ...]:

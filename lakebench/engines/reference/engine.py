@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench import operations as ops
 from lakebench.engines import CanOperate, Engine
-from lakebench.engines.inprocess import refusals, version_of
+from lakebench.engines.inprocess import version_of
 from lakebench.engines.reference import alter, rows, view
 from lakebench.engines.reference.rest import RestCatalog
 from lakebench.engines.reference.schema import Json, fields_json
@@ -78,8 +78,7 @@ class Reference(Engine, CanOperate):
 
     def open(self, lake: Lake) -> None:
         """Ask the catalog for its configuration."""
-        with refusals():
-            self._catalog, self._store, self._lake = RestCatalog(lake), Store(lake.objects), lake
+        self._catalog, self._store, self._lake = RestCatalog(lake), Store(lake.objects), lake
 
     def close(self) -> None:
         """Nothing stays open."""
@@ -94,18 +93,17 @@ class Reference(Engine, CanOperate):
         if self._lake is None:
             raise EngineUnavailable("no lake is open")
         self._catalog.tell = self._store.tell = tell
-        with refusals():
-            if isinstance(operation, ops.Concurrent):
-                return self._concurrently(operation.operations)
-            if isinstance(operation, ops.Create):
-                self._create(operation)
-            elif isinstance(operation, ops.CreateView):
-                self._catalog.drop("views", operation.name)
-                self._catalog.create_view(view.body(self._lake.namespace, operation))
-            elif isinstance(operation, ops.ExpireSnapshots):
-                self._store.delete(sorted(self._expire(operation)))
-            else:
-                self._commit(operation.operations if isinstance(operation, ops.Transaction) else (operation,))
+        if isinstance(operation, ops.Concurrent):
+            return self._concurrently(operation.operations)
+        if isinstance(operation, ops.Create):
+            self._create(operation)
+        elif isinstance(operation, ops.CreateView):
+            self._catalog.drop("views", operation.name)
+            self._catalog.create_view(view.body(self._lake.namespace, operation))
+        elif isinstance(operation, ops.ExpireSnapshots):
+            self._store.delete(sorted(self._expire(operation)))
+        else:
+            self._commit(operation.operations if isinstance(operation, ops.Transaction) else (operation,))
         return None
 
     def _create(self, operation: ops.Create) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lakebench.engines.inprocess import file_system, words
+from lakebench.engines.boundary import EngineCalls, words
+from lakebench.engines.inprocess import file_system
 from lakebench.errors import Refused
 
 if TYPE_CHECKING:
@@ -23,26 +24,37 @@ class Store:
     def write(self, address: str, data: bytes) -> None:
         """Write an object."""
         self.tell(f"PUT {address} ({len(data)} bytes)")
-        try:
-            with self._files.open_output_stream(_path(address)) as target:
-                target.write(data)
-        except OSError as error:
-            raise Refused(f"the object store did not take {address}: {words(error)}") from error
+        _not("take", address)(_written, self._files, _path(address), data)
 
     def read(self, address: str) -> bytes:
         """An object's bytes."""
-        try:
-            with self._files.open_input_file(_path(address)) as source:
-                return bytes(source.read())
-        except OSError as error:
-            raise Refused(f"the object store did not give {address}: {words(error)}") from error
+        return _not("give", address)(_read, self._files, _path(address))
 
     def delete(self, addresses: Iterable[str]) -> None:
         """Delete objects; those that are gone already are no fault."""
         for address in addresses:
             self.tell(f"DELETE {address}")
-            with contextlib.suppress(FileNotFoundError):
-                self._files.delete_file(_path(address))
+            _not("delete", address)(_deleted, self._files, _path(address))
+
+
+def _not(what: str, address: str) -> EngineCalls:
+    """Calls of the store; it refuses whatever fails there."""
+    return EngineCalls(lambda error: Refused(f"the object store did not {what} {address}: {words(error)}"))
+
+
+def _written(files: Any, path: str, data: bytes) -> None:
+    with files.open_output_stream(path) as target:
+        target.write(data)
+
+
+def _read(files: Any, path: str) -> bytes:
+    with files.open_input_file(path) as source:
+        return bytes(source.read())
+
+
+def _deleted(files: Any, path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        files.delete_file(path)
 
 
 def _path(address: str) -> str:

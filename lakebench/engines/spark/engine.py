@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import Answer
 from lakebench.engines.spark import jdbc
 from lakebench.engines.spark.statements import SparkOperations
@@ -69,17 +70,17 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         """Make a new session, because one that has used a catalog keeps it."""
         self._end()
         self._lake = lake
-        with self._errors():
-            self._session = self._connect()
-            _SESSIONS.append(self._session)
-            for key, value in _SETTINGS.items():
-                self._session.conf.set(key, value)
-            self._using = lake.format is not TableFormat.ICEBERG
-            if self._using:
-                (self._make_views if lake.format is TableFormat.PARQUET else self._make_jdbc_views)(lake)
-                return
-            for key, value in self.catalog_settings(lake).items():
-                self._session.conf.set(f"spark.sql.catalog.{lake.name}{key and '.'}{key}", value)
+        self._session = self._connect()
+        _SESSIONS.append(self._session)
+        for key, value in _SETTINGS.items():
+            _call(self._session.conf.set, key, value)
+        self._using = lake.format is not TableFormat.ICEBERG
+        if self._using:
+            (self._make_views if lake.format is TableFormat.PARQUET else self._make_jdbc_views)(lake)
+            return
+        for key, value in self.catalog_settings(lake).items():
+            setting = f"spark.sql.catalog.{lake.name}{key and '.'}{key}"
+            _call(self._session.conf.set, setting, value)
         self._use()
 
     def close(self) -> None:
@@ -95,7 +96,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         if lake.format is TableFormat.ICEBERG:
             asked.insert(0, f"{_name(lake.name)}.system.iceberg_version() AS iceberg")
         row = self._rows(f"SELECT {', '.join(asked)}")[0]
-        return {"spark": str(self._session.version), **row, "pyspark": str(pyspark.__version__)}
+        return {"spark": str(_call(getattr, self._session, "version")), **row, "pyspark": str(pyspark.__version__)}
 
     def settings_used(self) -> dict[str, str]:
         """The server's settings where it is ours, and the catalog's."""
@@ -110,9 +111,8 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         """The whole answer as one Arrow table, which is fetched before this returns."""
         self._use()
         self._complain(sql)
-        with self._errors():
-            table = _fetched(self._session.sql(sql))
-            return Answer(table.schema, table.to_batches())
+        table = _fetched(_call(self._session.sql, sql))
+        return Answer(table.schema, table.to_batches())
 
     def execute(self, sql: str) -> None:
         """Run one statement; Spark has no transactions."""
@@ -133,13 +133,12 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     def create(self, table: str, schema: pa.Schema) -> None:
         """CREATE NAMESPACE and CREATE TABLE; in PostgreSQL the JDBC data source makes the table, its way."""
         if self._opened.format is TableFormat.POSTGRESQL:
-            with self._errors():
-                self._write(self._session.createDataFrame(schema.empty_table().cast(_plain_schema(schema))), table)
-                self._make_jdbc_views(self._opened)
+            empty = schema.empty_table().cast(_plain_schema(schema))
+            self._write(_call(self._session.createDataFrame, empty), table)
+            self._make_jdbc_views(self._opened)
             return
         self._ensure_namespace()
-        with self._errors():
-            columns = ", ".join(_column(field) for field in schema)
+        columns = ", ".join(_column(field) for field in schema)
         self._run(f"CREATE TABLE {self._target(table)} ({columns}) USING iceberg")
 
     def drop(self, table: str) -> None:
@@ -155,24 +154,23 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def append(self, table: str, rows: pa.Table) -> None:
         """The Arrow table as a data frame, appended."""
-        with self._errors():
-            plain = rows.cast(_plain_schema(rows.schema))
-            self._write(self._session.createDataFrame(plain), table)
+        plain = rows.cast(_plain_schema(rows.schema))
+        self._write(_call(self._session.createDataFrame, plain), table)
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """One data frame over all files, which the server reads from this machine's disk, appended in one commit."""
-        with self._errors():
-            frame = self._session.read.parquet(*(f"file://{file}" for file in files))
-            self._write(frame, table)
+        frame = _call(self._session.read.parquet, *(f"file://{file}" for file in files))
+        self._write(frame, table)
 
     def _write(self, frame: Any, table: str) -> None:
         """Append ``frame``: one commit to Iceberg, one transaction a partition to PostgreSQL."""
         lake = self._opened
         if lake.format is TableFormat.POSTGRESQL:
             options = {**jdbc.source(lake), "dbtable": jdbc.target(lake, table)}
-            frame.write.format("jdbc").options(**options).mode("append").save()
+            writer = _call(_call(frame.write.format, "jdbc").options, **options)
+            _call(_call(writer.mode, "append").save)
         else:
-            frame.writeTo(self._target(table)).append()
+            _call(_call(frame.writeTo, self._target(table)).append)
 
     def register(self, table: str, metadata_location: str) -> None:
         """CALL system.register_table."""
@@ -216,17 +214,18 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         if server is None:
             raise EngineUnavailable("Spark's server does not run: see the reason that the service spark gives")
         token = f"/;token={server.password}" if server.password else ""
-        session = SparkSession.builder.remote(f"{server.uri}{token}").create()
-        session.client.set_retry_policies([DefaultPolicy(max_retries=_RETRIES, max_backoff=2000)])
+        session = _call(_call(SparkSession.builder.remote, f"{server.uri}{token}").create)
+        policy = _call(DefaultPolicy, max_retries=_RETRIES, max_backoff=2000)
+        _call(session.client.set_retry_policies, [policy])
         return session
 
     def _make_views(self, lake: Lake) -> None:
         """A temporary view over the Parquet files of each table."""
         options, scheme = ({}, "") if lake.store is None else (_s3a(lake.store), _scheme(lake.store))
-        reader = self._session.read.options(**options)
+        reader = _call(self._session.read.options, **options)
         for table, addresses in lake.files.items():
             paths = [address.replace("s3://", f"{scheme}://", 1) for address in addresses]
-            reader.parquet(*paths).createOrReplaceTempView(table)
+            _call(_call(reader.parquet, *paths).createOrReplaceTempView, table)
 
     def _make_jdbc_views(self, lake: Lake) -> None:
         """A temporary view over each table and view of the schema, and over what the lake's options name.
@@ -240,16 +239,19 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         views = jdbc.views(lake, [one["name"] for one in listed], known, 2 * self.settings.threads)
         for view, options in views.items():
             try:
-                with self._errors():
-                    self._session.read.format("jdbc").options(**options).load().createOrReplaceTempView(view)
+                _call(self._read_jdbc(options).createOrReplaceTempView, view)
             except Refused as error:
                 refused[view] = error
         self._refused = refused
 
     def _ask(self, lake: Lake, query: str) -> list[dict[str, Any]]:
-        frame = self._session.read.format("jdbc").options(**jdbc.source(lake), query=query).load()
+        frame = self._read_jdbc({**jdbc.source(lake), "query": query})
         rows: list[dict[str, Any]] = _fetched(frame).to_pylist()
         return rows
+
+    def _read_jdbc(self, options: Mapping[str, str]) -> Any:
+        reader = _call(_call(self._session.read.format, "jdbc").options, **options)
+        return _call(reader.load)
 
     def _complain(self, sql: str) -> None:
         """Raise what was said of a table that ``sql`` names."""
@@ -260,8 +262,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     def _end(self) -> None:
         session, self._session, self._lake, self._refused = self._session, None, None, {}
         if session is not None:
-            with self._errors():
-                session.stop()
+            _call(session.stop)
 
     def _execute(self, sql: str) -> None:
         self._use()
@@ -280,9 +281,8 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         self._rows(sql)
 
     def _rows(self, sql: str) -> list[dict[str, Any]]:
-        with self._errors():
-            rows: list[dict[str, Any]] = _fetched(self._session.sql(sql)).to_pylist()
-            return rows
+        rows: list[dict[str, Any]] = _fetched(_call(self._session.sql, sql)).to_pylist()
+        return rows
 
     def _namespace_exists(self) -> bool:
         lake = self._opened
@@ -298,17 +298,6 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         if not self._using and self._namespace_exists():
             self._run(f"USE {self._namespace}")
             self._using = True
-
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """The client's errors as ours, in the server's words."""
-        from grpc import RpcError  # type: ignore[import-untyped]
-        from pyspark.errors import PySparkException
-
-        try:
-            yield
-        except (PySparkException, RpcError) as error:
-            raise _refusal(f"{type(error).__name__}: {error}") from error
 
 
 class SparkJdbc(Spark):
@@ -378,8 +367,19 @@ def _s3a(store: ObjectStore) -> dict[str, str]:
     }
 
 
+def _meaning(error: Exception) -> LakebenchError:
+    """The client's error as ours: what the server said, without Java's frames and plans."""
+    from grpc import RpcError  # type: ignore[import-untyped]
+    from pyspark.errors import PySparkException
+
+    said = f"{type(error).__name__}: {error}"
+    return _refusal(said) if isinstance(error, PySparkException | RpcError) else read_error(error)
+
+
+_call = EngineCalls(_meaning)
+
+
 def _refusal(said: str) -> LakebenchError:
-    """What the server said as one of our errors, without Java's frames and plans."""
     text = _JAVA_CLASS.sub(r"\2: ", said.partition("JVM stacktrace:")[0].partition("\n\tat ")[0])
     line = " ".join(_PLAN.sub(r"\1", text).split())[:500]
     if any(sign in said for sign in _MEMORY):
@@ -397,6 +397,11 @@ def _fetched(frame: Any) -> pa.Table:
     The client's ``toArrow`` ends with a cast to the types that are there already, and Arrow refuses it where a struct
     is null whose fields are required: then the rows are taken as the server sent them.
     """
+    table: pa.Table = _call(_to_arrow, frame)
+    return table
+
+
+def _to_arrow(frame: Any) -> pa.Table:
     import pyarrow as pa
 
     try:
@@ -410,7 +415,8 @@ def _column(field: pa.Field) -> str:
     """A column of a CREATE TABLE."""
     from pyspark.sql.pandas.types import from_arrow_type
 
-    kind = from_arrow_type(_plain(field.type), prefer_timestamp_ntz=True).simpleString()
+    found = _call(from_arrow_type, _plain(field.type), prefer_timestamp_ntz=True)
+    kind = _call(found.simpleString)
     return f"{_name(field.name)} {kind}{'' if field.nullable else ' NOT NULL'}"
 
 

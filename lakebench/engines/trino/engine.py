@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import file_system
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations
@@ -80,11 +81,11 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def query(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Pages of rows, each turned into a record batch by Trino's own types."""
-        with self._errors(), contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(sql)
-            schema = types.schema(cursor.description)
+        with self._cursor() as cursor:
+            _call(cursor.execute, sql)
+            schema = types.schema(_call(getattr, cursor, "description"))
             empty = True
-            while rows := cursor.fetchmany(_PAGE_ROWS):
+            while rows := _call(cursor.fetchmany, _PAGE_ROWS):
                 empty = False
                 yield types.batch(rows, schema)
             if empty:
@@ -153,8 +154,9 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         server = self.settings.server
         if server is None:
             raise EngineUnavailable("Trino's server does not run: see the reason that the service trino gives")
-        auth = BasicAuthentication(server.user, server.password) if server.password else None
-        return connect(
+        auth = _call(BasicAuthentication, server.user, server.password) if server.password else None
+        return _call(
+            connect,
             host=server.host,
             port=server.port,
             http_scheme=server.uri.partition("://")[0],
@@ -186,9 +188,9 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         lake, self._lake = self._lake, None
         if lake is not None:
             self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            _call(connection.close)
 
     def execute(self, sql: str) -> None:
         """Run one statement, which commits."""
@@ -214,9 +216,17 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         self._rows(sql)
 
     def _rows(self, sql: str) -> list[list[Any]]:
-        with self._errors(), contextlib.closing(self._connection.cursor()) as cursor:
-            cursor.execute(sql)
-            return list(cursor.fetchall())
+        with self._cursor() as cursor:
+            _call(cursor.execute, sql)
+            return list(_call(cursor.fetchall))
+
+    @contextlib.contextmanager
+    def _cursor(self) -> Iterator[Any]:
+        cursor = _call(self._connection.cursor)
+        try:
+            yield cursor
+        finally:
+            _call(cursor.close)
 
     def _namespace_exists(self) -> bool:
         lake = self._opened
@@ -244,23 +254,22 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         finally:
             with contextlib.suppress(LakebenchError):
                 self._run(drop or f"DROP TABLE IF EXISTS {_name(name)}")
-            with contextlib.suppress(FileNotFoundError):
-                store.delete_dir(folder)
+            _store("forget")(_delete, store, folder)
 
-    @contextlib.contextmanager
-    def _errors(self) -> Iterator[None]:
-        """The client's errors as ours, in the server's words."""
-        import requests
-        from trino import exceptions
 
-        try:
-            yield
-        except exceptions.TrinoQueryError as error:
-            raise _refusal(error) from error
-        except (requests.RequestException, exceptions.HttpError, exceptions.TrinoConnectionError) as error:
-            raise EngineCrash(f"Trino's server no longer answers: {type(error).__name__}; its log tells why") from error
-        except exceptions.Error as error:
-            raise Refused(_line(str(error))) from error
+def _meaning(error: Exception) -> LakebenchError:
+    """The client's error as ours, in the server's words."""
+    import requests
+    from trino import exceptions
+
+    if isinstance(error, exceptions.TrinoQueryError):
+        return _refusal(error)
+    if isinstance(error, requests.RequestException | exceptions.HttpError | exceptions.TrinoConnectionError):
+        return EngineCrash(f"Trino's server no longer answers: {type(error).__name__}; its log tells why")
+    return Refused(_line(str(error))) if isinstance(error, exceptions.Error) else read_error(error)
+
+
+_call = EngineCalls(_meaning)
 
 
 def _refusal(error: Any) -> LakebenchError:
@@ -357,10 +366,16 @@ def _staging(lake: Lake, scratch: str, name: str) -> tuple[Any, str]:
 
 
 def _upload(store: Any, file: str, path: str) -> None:
-    import pyarrow as pa
     from pyarrow.fs import LocalFileSystem, copy_files
 
-    try:
-        copy_files(file, path, source_filesystem=LocalFileSystem(), destination_filesystem=store)
-    except (OSError, pa.ArrowException) as error:
-        raise Refused(f"the object store did not take the staged file: {_line(str(error))}") from error
+    _store("take")(copy_files, file, path, source_filesystem=LocalFileSystem(), destination_filesystem=store)
+
+
+def _store(what: str) -> EngineCalls:
+    """Calls of the object store, which refuses whatever fails there."""
+    return EngineCalls(lambda error: Refused(f"the object store did not {what} the staged file: {_line(str(error))}"))
+
+
+def _delete(store: Any, folder: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        store.delete_dir(folder)

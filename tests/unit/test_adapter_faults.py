@@ -1,0 +1,342 @@
+"""An exception planted in each adapter: in a function of the engine's it is the engine's, elsewhere a fault of ours."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+from lakebench import operations as ops
+from lakebench.engines import Engine, find
+from lakebench.engines.boundary import EngineCalls, called_back, engine_call, meaning
+from lakebench.engines.datafusion.provider import IcebergCatalog
+from lakebench.engines.reference.engine import Reference
+from lakebench.errors import CommitConflict, EngineUnavailable, HarnessFault, OutOfMemory, Refused
+from lakebench.iceberg import Field
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, Scan, TableFormat
+from lakebench.worker import Worker
+
+SETTINGS = EngineSettings(1, 2**30, "/nowhere")
+STORE = ObjectStore("http://127.0.0.1:9", "lake", "key", "secret")
+LAKE = Lake("lake", STORE, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w"))
+PLANTED = (
+    KeyError("planted"),
+    ValueError("planted"),
+    TypeError("planted"),
+    OSError("planted"),
+    AttributeError("planted"),
+)
+ROWS = pa.table({"n": [1]})
+
+
+class Lazy:
+    """An answer whose rows fail when they are asked for."""
+
+    schema = ROWS.schema
+
+    def __init__(self, error: Exception | None) -> None:
+        self.error = error
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        yield from ROWS.to_batches()
+        if self.error:
+            raise self.error
+
+
+class Engines:
+    """An engine: whatever is called gives another one, but for ``fails``, which raises ``error``."""
+
+    def __init__(self, fails: str, error: Exception, gives: dict[str, Any] | None = None) -> None:
+        self._fails, self._error, self._gives = fails, error, gives or {}
+
+    def __getattr__(self, name: str) -> Any:
+        if name in self._gives:
+            return self._gives[name]
+
+        def called(*_: Any, **__: Any) -> Any:
+            if name == self._fails:
+                raise self._error
+            return Engines(self._fails, self._error, self._gives)
+
+        return called
+
+
+def adapter(name: str, **state: Any) -> Engine:
+    """The adapter of the engine ``name``, as it is once it is open."""
+    made = find(name)(SETTINGS)
+    for key, value in {"_lake": LAKE, "_using": True, **state}.items():
+        setattr(made, key, value)
+    return made
+
+
+def worker(engine: Engine) -> Worker:
+    made = Worker()
+    made._engine, made._adapter = engine, f"{type(engine).__module__}:{type(engine).__name__}"
+    return made
+
+
+def asked(engine: Engine, **request: Any) -> dict[str, Any]:
+    error: dict[str, Any] = worker(engine).answer(request)["error"]
+    return error
+
+
+QUERY = {"op": "query", "sql": "SELECT n FROM t", "into": "/nowhere/rows"}
+SCAN = {"op": "scan", "scan": Scan("t").to_json(), "into": "/nowhere/rows"}
+# An adapter: where its engine's object stands, the function of it that fails, and a function of ours on the same way.
+WAYS: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "duckdb": ("_connection", "execute", QUERY, "lakebench.engines.duckdb.engine:DuckDB._see"),
+    "iceberg_scan": (
+        "_connection",
+        "get_table_names",
+        QUERY,
+        "lakebench.engines.duckdb.engine:IcebergScan._make_views",
+    ),
+    "pyiceberg": ("_catalog", "load_table", SCAN, "lakebench.engines.pyiceberg.engine:schemas.expression"),
+    "polars": ("_context", "execute", QUERY, "lakebench.engines.polars.engine:_answer"),
+    "daft": ("_session", "sql", QUERY, "lakebench.engines.daft.engine:_answer"),
+    "datafusion": ("_context", "sql", QUERY, "lakebench.engines.datafusion.engine:_answer"),
+    "spark": ("_session", "sql", QUERY, "lakebench.engines.spark.engine:_fetched"),
+    "trino": ("_connection", "cursor", QUERY, "lakebench.engines.trino.engine:types.schema"),
+    "postgres": ("_connection", "cursor", QUERY, "lakebench.engines.postgres.engine:arrow_table"),
+    "pg_duckdb": ("_connection", "cursor", QUERY, "lakebench.engines.pg_duckdb.engine:_with"),
+}
+
+
+@pytest.mark.parametrize("error", PLANTED, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("name", WAYS)
+def test_what_the_engines_own_function_raises_is_refused(
+    name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, fails, request, _ = WAYS[name]
+    monkeypatch.setattr("lakebench.engines.pg_duckdb.engine._tables", lambda _: [])
+    told = asked(adapter(name, **{holder: Engines(fails, error, {"broken": False})}), **request)
+    assert told["kind"] == "Refused"
+    assert "planted" in told["message"]
+
+
+@pytest.mark.parametrize("error", PLANTED, ids=lambda one: type(one).__name__)
+@pytest.mark.parametrize("name", WAYS)
+def test_what_is_raised_beside_it_is_a_fault_of_the_adapter(
+    name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    holder, _, request, planted = WAYS[name]
+    monkeypatch.setattr("lakebench.engines.pg_duckdb.engine._tables", lambda _: [])
+    module, _, where = planted.partition(":")
+
+    def broken(*_: Any, **__: Any) -> Any:
+        raise error
+
+    *outer, last = where.split(".")
+    owner = importlib.import_module(module)
+    for part in outer:
+        owner = getattr(owner, part)
+    monkeypatch.setattr(owner, last, broken)
+    engine = adapter(name, **{holder: Engines("nothing", error, {"description": [], "broken": False})})
+    told = asked(engine, **request)
+    assert told["kind"] == "HarnessFault"
+    assert told["message"].startswith(f"the adapter {type(engine).__module__}:{type(engine).__name__} raised ")
+    assert "in broken" in told["traceback"]
+
+
+@pytest.mark.parametrize("name", ["duckdb", "daft"])
+def test_rows_that_the_engine_computes_while_they_are_fetched_are_its_own(name: str) -> None:
+    lazy = Lazy(ValueError("half way"))
+    schema = Engines("nothing", KeyError(), {"to_pyarrow_schema": lambda: ROWS.schema})
+    gives = {"to_arrow_reader": lambda: lazy, "to_arrow_iter": lambda: iter(lazy), "schema": lambda: schema}
+    holder = WAYS[name][0]
+    told = asked(adapter(name, **{holder: Engines("nothing", KeyError(), gives)}), **QUERY)
+    assert (told["kind"], told["message"]) == ("Refused", "ValueError: half way")
+
+
+@pytest.mark.parametrize("name", ["duckdb", "pyiceberg", "polars", "daft"])
+def test_an_operation_of_ours_that_breaks_is_a_fault_with_what_was_told(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> Any:
+        raise KeyError("planted")
+
+    engine = adapter(name, _catalog=Engines("nothing", KeyError()), _connection=Engines("nothing", KeyError()))
+    for where in ("lakebench.engines.sql.SqlDialect.literal", "lakebench.values.arrow_array"):
+        monkeypatch.setattr(where, broken)
+    append = ops.to_json(ops.Append(fields=(Field("n", "int"),), rows=((1,),)))
+    told = asked(engine, op="operate", operations=[append])
+    assert told["kind"] == "HarnessFault"
+    assert told["details"]["operation"] == append["op"]
+    assert told["details"]["statements"] == []
+
+
+def test_the_reference_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Reference, "_commit", lambda *_: {}["planted"])
+    state = {"_catalog": Engines("", KeyError()), "_store": Engines("", KeyError())}
+    append = ops.to_json(ops.Append(fields=(Field("n", "int"),), rows=((1,),)))
+    told = asked(adapter("reference", **state), op="operate", operations=[append])
+    assert told["kind"] == "HarnessFault"
+    monkeypatch.setattr(Reference, "_commit", _refuses)
+    assert asked(adapter("reference", **state), op="operate", operations=[append])["kind"] == "Refused"
+
+
+def _refuses(*_: Any) -> None:
+    raise Refused("the table has no column x")
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (MemoryError(), OutOfMemory),
+        (RuntimeError("CommitFailedException"), CommitConflict),
+        (ModuleNotFoundError("No module named 'adbc'", name="adbc"), EngineUnavailable),
+        (KeyError("x"), Refused),
+    ],
+)
+def test_each_way_of_calling_reads_alike(error: Exception, kind: type[Exception]) -> None:
+    def fails(*_: Any) -> Any:
+        raise error
+
+    @contextlib.contextmanager
+    def at_exit() -> Iterator[None]:
+        yield
+        raise error
+
+    def rows() -> Iterator[int]:
+        yield 1
+        raise error
+
+    with pytest.raises(kind):
+        engine_call(fails, 1)
+    with pytest.raises(kind):
+        list(engine_call.rows(rows()))
+    with pytest.raises(kind), engine_call.entered(at_exit):
+        pass
+
+
+def test_what_stands_in_the_block_of_an_engines_context_is_ours() -> None:
+    class Strict:
+        """A context manager that raises the block's own error again."""
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+            if error:
+                raise error
+
+    for context in (Strict, contextlib.nullcontext):
+        with pytest.raises(KeyError, match="ours"), engine_call.entered(context):
+            raise KeyError("ours")
+
+
+def test_an_engine_that_calls_us_back_is_not_blamed_for_our_exception() -> None:
+    """DataFusion asks our catalog for tables while it plans, and tells what we raise as an error of its own."""
+
+    class Catalog:
+        def load_table(self, _identifier: Any) -> Any:
+            return None  # so what is done with it fails in our code
+
+        def list_tables(self, _namespace: str) -> Any:
+            raise ValueError("the server says no")
+
+    def engine(function: Callable[[], Any]) -> Any:
+        try:
+            return function()
+        except (AttributeError, ValueError) as error:
+            raise RuntimeError(f"External({error!r})") from None
+
+    tables = IcebergCatalog(Catalog(), "ns").schema("ns")
+    with pytest.raises(AttributeError, match="NoneType"):
+        engine_call(engine, lambda: tables.table("t"))
+    with pytest.raises(AttributeError, match="NoneType"):
+        engine_call(_goes_on, lambda: tables.table("t"))
+    with pytest.raises(Refused, match=r"External\(ValueError\('the server says no'\)\)"):
+        engine_call(engine, tables.table_names)
+
+
+def _goes_on(function: Callable[[], Any]) -> None:
+    """An engine that does as if nothing were."""
+    with contextlib.suppress(AttributeError):
+        function()
+
+
+def test_what_is_called_back_passes_our_own_errors() -> None:
+    @called_back
+    def ours() -> None:
+        raise EngineUnavailable("no such thing")
+
+    with pytest.raises(EngineUnavailable):
+        engine_call(ours)
+
+
+def test_an_engine_may_read_its_own_errors() -> None:
+    call = EngineCalls(lambda error: OutOfMemory(f"its words: {error}"))
+    with pytest.raises(OutOfMemory, match="its words: 7"):
+        call(_seven)
+
+
+def _seven() -> None:
+    raise ValueError(7)
+
+
+def _imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, top: str) -> Exception:
+    (tmp_path / f"{package}.py").write_text(top)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    try:
+        importlib.import_module(package)
+    except Exception as error:  # noqa: BLE001 - whatever it is
+        return error
+    finally:
+        sys.modules.pop(package, None)
+    raise AssertionError("it was imported")
+
+
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [
+        ("raise RuntimeError('built for another machine')", "an_engine fails when it is imported"),
+        ("raise ImportError('libssl.so.3: cannot open shared object file')", "libssl.so.3"),
+        ("import nothing_like_it", "No module named 'nothing_like_it': install what is missing"),
+        ("from json import nothing", "cannot import name 'nothing'"),
+    ],
+)
+def test_a_broken_package_of_the_engine_makes_it_unavailable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str, said: str
+) -> None:
+    error = _imported(tmp_path, monkeypatch, "an_engine", top)
+    told = meaning(error, "lakebench.engines.duckdb.engine:DuckDB")
+    assert isinstance(told, EngineUnavailable)
+    assert said in str(told)
+
+
+@pytest.mark.parametrize("top", ["{}['x']", "from lakebench.engines import nothing", "import lakebench.nothing"])
+def test_a_broken_adapter_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str) -> None:
+    error = _imported(tmp_path, monkeypatch, "lakebench_mine", top)
+    assert isinstance(meaning(error, "lakebench_mine:Mine"), HarnessFault)
+
+
+def test_a_method_that_another_version_of_the_engine_lacks_is_refused_but_no_typing_error_of_ours() -> None:
+    import pyiceberg.schema
+
+    with pytest.raises(AttributeError) as of_engine:
+        pyiceberg.schema.Schema().no_such_method()  # type: ignore[attr-defined]
+    assert isinstance(meaning(of_engine.value), Refused)
+    for mistake in (lambda: LAKE.no_such, lambda: None.no_such, lambda: {}.no_such):  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError) as of_ours:
+            mistake()
+        assert isinstance(meaning(of_ours.value), HarnessFault)
+
+
+def test_a_lake_of_parquet_needs_no_store() -> None:
+    """What an engine lacks for a lake is said on purpose, and stays what it is."""
+    told = asked(adapter("pg_duckdb"), op="open", lake=_json(Lake("l", None, LAKE.catalog, format=TableFormat.PARQUET)))
+    assert told["kind"] == "EngineUnavailable"
+
+
+def _json(lake: Lake) -> dict[str, Any]:
+    import dataclasses
+    import json
+
+    told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(lake)))
+    return told

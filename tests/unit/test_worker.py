@@ -1,0 +1,283 @@
+"""A worker tells a fault of ours as one, and its parent believes nothing that was not promised."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import io
+import json
+import signal
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pyarrow as pa
+import pytest
+
+from lakebench import operations as ops
+from lakebench import replies
+from lakebench import worker as worker_module
+from lakebench.engines import CanOperate, CanQuery, CanScan, Engine
+from lakebench.engines.boundary import engine_call
+from lakebench.errors import EngineCrash, EngineUnavailable, HarnessFault, LakebenchError, Refused
+from lakebench.guard import Guard
+from lakebench.loops import Shape
+from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, Scan
+from lakebench.remote import Remote
+from lakebench.worker import Worker, serve
+
+LAKE = Lake("lake", None, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w"))
+MINE = f"{__name__}:Mine"
+ROWS = pa.table({"n": [1]})
+
+
+class Mine(Engine, CanQuery, CanScan, CanOperate):
+    """An outsider's adapter; ``does`` is what each of its methods does."""
+
+    name: ClassVar[str] = "mine"
+    distribution: ClassVar[str] = "pyarrow"
+    operations: ClassVar[frozenset[type[ops.Operation]]] = frozenset({ops.Compact})
+    does: ClassVar[Any] = None
+
+    def open(self, lake: Lake) -> None:
+        """Nothing to open."""
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+    def versions(self) -> dict[str, str]:
+        return {"mine": "1"}
+
+    def query(self, _sql: str) -> Any:
+        return type(self).does()
+
+    def scan(self, _scan: Scan) -> Any:
+        return type(self).does()
+
+    def operate(self, _operation: ops.Operation, tell: Any) -> None:
+        tell("a statement")
+        type(self).does()
+
+
+def _key_error() -> Any:
+    raise KeyError("planted")
+
+
+def _refused() -> Any:
+    raise Refused("the engine says no")
+
+
+def _engines_own() -> Any:
+    return engine_call(_key_error)
+
+
+@pytest.fixture
+def worker() -> Worker:
+    made = Worker()
+    settings = dataclasses.asdict(EngineSettings(1, 2**30, "/nowhere"))
+    assert made.answer({"op": "make", "engine": MINE, "settings": settings}) == {"ok": True}
+    return made
+
+
+def _does(monkeypatch: pytest.MonkeyPatch, function: Any) -> None:
+    monkeypatch.setattr(Mine, "does", staticmethod(function))
+
+
+def _told(worker: Worker, **request: Any) -> dict[str, Any]:
+    error: dict[str, Any] = worker.answer(request)["error"]
+    return error
+
+
+def _query(worker: Worker, into: str = "/dev/null") -> dict[str, Any]:
+    return _told(worker, op="query", sql="SELECT 1", into=into)
+
+
+def test_an_outsiders_adapter_is_named(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    _does(monkeypatch, _key_error)
+    told = _query(worker)
+    assert (told["kind"], told["message"]) == ("HarnessFault", f"the adapter {MINE} raised KeyError: 'planted'")
+    assert "in _key_error" in told["traceback"]
+    _does(monkeypatch, _engines_own)
+    assert (_query(worker)["kind"], _query(worker)["message"]) == ("Refused", "KeyError: 'planted'")
+    _does(monkeypatch, _refused)
+    assert _query(worker)["kind"] == "Refused"
+
+
+def test_what_is_no_answer_is_wrong_and_rows_that_fail_late_are_the_engines(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _does(monkeypatch, lambda: 7)
+    assert _query(worker)["kind"] == "WrongAnswer"
+
+    def late() -> Iterator[pa.RecordBatch]:
+        yield from ROWS.to_batches()
+        raise ValueError("half way")
+
+    _does(monkeypatch, lambda: pa.RecordBatchReader.from_batches(ROWS.schema, late()))
+    assert _query(worker)["kind"] == "Refused"
+    _does(monkeypatch, late)  # a generator of the adapter's own
+    assert _query(worker)["kind"] == "HarnessFault"
+
+
+@pytest.mark.parametrize("broken", ["_write", "drain"])
+def test_the_workers_own_functions_are_ours(worker: Worker, monkeypatch: pytest.MonkeyPatch, broken: str) -> None:
+    def fails(*_: Any) -> Any:
+        raise OSError(errno.ENOSPC, "No space left on device", "/rows")
+
+    _does(monkeypatch, lambda: ROWS)
+    monkeypatch.setattr(worker_module, broken, fails)
+    told = _query(worker)
+    assert told["kind"] == "HarnessFault"
+    assert "raised OSError: [Errno 28] No space left on device" in told["message"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_a_full_disk_is_said_and_no_refusal(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+    _does(monkeypatch, lambda: ROWS)
+    told = _query(worker, into="/dev/full")
+    assert told["kind"] == "HarnessFault"
+    assert told["message"].startswith("the worker raised OSError: ")
+    assert "No space left on device" in told["message"]
+
+
+def test_a_request_that_makes_no_sense_is_a_fault(worker: Worker) -> None:
+    assert _told(worker, op="no_such_operation")["kind"] == "HarnessFault"
+    assert _told(worker, op="query", wrong=1)["kind"] == "HarnessFault"
+    assert _told(worker, op="open", lake={"nothing": "of a lake"})["kind"] == "HarnessFault"
+    written = io.BytesIO()
+    serve(io.BytesIO(b"no json\n"), written)
+    assert json.loads(written.getvalue())["error"]["kind"] == "HarnessFault"
+
+
+def test_a_reply_that_json_cannot_say_is_a_fault_and_not_the_end(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Mine, "versions", lambda _: {("a", "tuple"): "1"})
+    asked = {"op": "open", "lake": json.loads(json.dumps(dataclasses.asdict(LAKE)))}
+    assert json.loads(worker.respond(json.dumps(asked).encode()))["error"]["kind"] == "HarnessFault"
+
+
+def test_an_adapter_that_cannot_be_made_is_told_as_what_it_is() -> None:
+    settings = dataclasses.asdict(EngineSettings(1, 2**30, "/nowhere"))
+    for engine, kind in {
+        f"{__name__}:Nobody": "HarnessFault",
+        "lakebench.engines.nothing:Nobody": "HarnessFault",
+        "a_package_that_is_not_here:Engine": "EngineUnavailable",
+    }.items():
+        made = Worker()
+        assert made.answer({"op": "preload", "engine": engine}) == {"ok": True}
+        assert _told(made, op="make", engine=engine, settings=settings)["kind"] == kind
+
+
+def _writer(worker: Worker) -> None:
+    asked = {"lake": json.loads(json.dumps(dataclasses.asdict(LAKE))), "shape": dataclasses.asdict(Shape())}
+    assert worker.answer({"op": "enter", **asked}) == {"ok": True, "refused": ""}
+
+
+def test_a_task_ends_by_what_the_engine_says_and_the_work_by_a_fault(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    _writer(worker)
+    work = {"op": "work", "tasks": [ops.to_json(ops.Compact())], "start_ns": 0, "seconds": 1e9}
+    _does(monkeypatch, _engines_own)
+    assert worker.answer({**work, "into": str(tmp_path / "engine")}) == {"ok": True}
+    *_, ended = map(json.loads, (tmp_path / "engine").read_text().splitlines())
+    assert (ended["state"], ended["kind"], ended["message"]) == ("refused", "Refused", "KeyError: 'planted'")
+    _writer(worker)
+    _does(monkeypatch, _key_error)
+    assert _told(worker, **work, into=str(tmp_path / "ours"))["kind"] == "HarnessFault"
+    assert "ended" not in (tmp_path / "ours").read_text()
+
+
+def test_a_writer_that_breaks_on_entry_is_a_fault_and_no_refusal(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = {"lake": json.loads(json.dumps(dataclasses.asdict(LAKE))), "shape": dataclasses.asdict(Shape())}
+    monkeypatch.setattr(Mine, "open", lambda *_: _refused())
+    assert worker.answer({"op": "enter", **asked}) == {"ok": True, "refused": "the engine says no"}
+    monkeypatch.setattr(Mine, "open", lambda *_: _key_error())
+    assert _told(worker, op="enter", **asked)["kind"] == "HarnessFault"
+
+
+def test_a_reader_that_breaks_is_a_fault(worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    _does(monkeypatch, _key_error)
+    given = {"scan": Scan("t").to_json(), "into": str(tmp_path / "seen"), "stop": str(tmp_path / "stop")}
+    assert _told(worker, op="watch", **given)["kind"] == "HarnessFault"
+    assert (tmp_path / "seen").read_text() == ""
+
+
+GOOD = {"ok": True, "ns": 1, "cpu_ns": 1, "offset_ns": 1, "rows": 1, "bytes": 1}
+ERROR = {"kind": "Refused", "message": "no", "details": {}, "traceback": ""}
+
+
+@pytest.mark.parametrize(
+    ("operation", "line"),
+    [
+        ("query", b"not json"),
+        ("query", b"[]"),
+        ("query", b"{}"),
+        ("query", b'{"ok": 1}'),
+        ("query", b'{"ok": true}'),
+        ("query", json.dumps({**GOOD, "ns": "abc"}).encode()),
+        ("query", b'{"ok": false}'),
+        ("query", b'{"ok": false, "error": "no"}'),
+        ("query", json.dumps({"ok": False, "error": {**ERROR, "details": None}}).encode()),
+        ("open", b'{"ok": true, "versions": [], "settings": {}}'),
+        ("scans", json.dumps({"ok": True, "replies": [{"ok": True}]}).encode()),
+        ("query", b"\xff\xfe"),
+    ],
+)
+def test_a_reply_that_was_not_promised_is_a_fault(operation: str, line: bytes) -> None:
+    with pytest.raises(HarnessFault, match=f"reply to {operation}|reply to scan "):
+        replies.parsed(operation, line)
+
+
+def test_a_reply_that_was_promised_is_taken() -> None:
+    assert replies.parsed("query", json.dumps(GOOD).encode()) == GOOD
+    assert replies.parsed("close", b'{"ok": true}') == {"ok": True}
+
+
+def test_an_error_keeps_its_kind_and_one_that_nobody_knows_is_a_fault() -> None:
+    assert type(replies.error_from(ERROR)) is Refused
+    for kind in ("KeyError", "Exception", "LakebenchErrors", ""):
+        told = replies.error_from({**ERROR, "kind": kind, "details": {"operation": "append"}})
+        assert type(told) is HarnessFault
+        assert told.details["operation"] == "append"
+
+
+def _dying(tmp_path: Path, code: str) -> LakebenchError:
+    """What the parent says of a worker whose Python begins with ``code``."""
+    python = tmp_path / "python"
+    (tmp_path / "sitecustomize.py").write_text("")
+    python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}'\n")
+    python.chmod(0o755)
+    with Guard("dying") as guard:
+        remote = Remote(guard, Mine, EngineRef("mine"), python, tmp_path / "worker", 2**40)
+        with pytest.raises(LakebenchError) as raised:
+            remote.make(EngineSettings(1, 2**30, str(tmp_path)))
+    return raised.value
+
+
+def test_a_worker_that_is_killed_at_its_start_leaves_evidence(tmp_path: Path) -> None:
+    told = _dying(tmp_path, f'import os; print("last words", flush=True); os.kill(os.getpid(), {int(signal.SIGKILL)})')
+    assert type(told) is EngineCrash
+    assert str(told) == "the engine's process died by SIGKILL before the engine was there"
+    assert told.details["exit_code"] == -signal.SIGKILL
+    assert "last words" in str(told.details["log"])
+
+
+def test_a_worker_that_exits_at_its_start_says_by_which_code(tmp_path: Path) -> None:
+    told = _dying(tmp_path, "import os; os._exit(3)")
+    assert type(told) is EngineCrash
+    assert "with exit code 3" in str(told)
+
+
+def test_a_worker_whose_own_code_breaks_at_its_start_is_a_fault(tmp_path: Path) -> None:
+    told = _dying(tmp_path, '{}["planted"]')
+    assert type(told) is HarnessFault
+    assert "KeyError" in str(told)
+
+
+def test_nothing_is_asked_of_an_engine_that_was_not_made() -> None:
+    assert type(replies.error_from(_told(Worker(), op="close"))) is EngineUnavailable
