@@ -539,9 +539,9 @@ def report(
     from lakebench import reports
 
     folder = _folder(_settings(output=output), run_)
-    markdown, html = reports.write(folder)
+    reports.write_apart(folder)
     if json_:
-        print(json.dumps({"markdown": str(markdown), "html": str(html)}))  # noqa: T201 - output for programs
+        print(json.dumps({"markdown": str(folder / "report.md"), "html": str(folder / "report.html")}))  # noqa: T201 - output for programs
     else:
         reports.summarise(folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
 

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from lakebench import records
 from lakebench.errors import HarnessFault, UsageError
+from lakebench.fault_log import FaultLog
+from lakebench.model import ExitCode
 from lakebench.paths import with_source
 
 if TYPE_CHECKING:
@@ -42,13 +44,16 @@ def write_apart(run_dir: Path) -> None:
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
-        HarnessFault: the drawing itself failed.
+        HarnessFault: the drawing itself failed; its traceback is in the folder of the run.
     """
     command = [sys.executable, "-P", "-m", "lakebench.reports", str(run_dir.resolve())]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=with_source())
+    said = done.stderr.strip() or f"exit code {done.returncode}"
+    if done.returncode == ExitCode.USAGE:
+        raise UsageError(said)
     if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise UsageError(said[-1]) if len(said) == 1 else HarnessFault(f"the report was not written: {said[-1]}")
+        fault = HarnessFault(f"the report was not written: {said.splitlines()[-1]}", traceback=said)
+        raise FaultLog(run_dir).fault(fault)
 
 
 def summarise(run_dir: Path, console: Console) -> None:

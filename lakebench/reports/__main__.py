@@ -5,8 +5,10 @@ from pathlib import Path
 
 from lakebench import reports
 from lakebench.errors import UsageError
+from lakebench.model import ExitCode
 
 try:
     reports.write(Path(sys.argv[1]))
 except UsageError as error:
-    sys.exit(str(error))
+    print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+    sys.exit(ExitCode.USAGE)
