@@ -231,11 +231,15 @@ class Bench:
         After a failure the next call has a new connection, unless the session is ``lasting``: then it goes on after a
         refusal, and whoever asks closes it.
         """
+        raised_by = "" if limit_s else "--time-limit"
         limit_s = limit_s or self.profile.protocol.limit_s
         try:
-            return self.remote(ref, lake, seat).call(operation, limit_s=limit_s, **given)
+            return self.remote(ref, lake, seat).call(operation, limit_s=limit_s, raised_by=raised_by, **given)
         except CaseError as error:
             raise self.look_after(ref, error, seat, lasting=lasting) from None
+        except HarnessFault:
+            self.retire(ref, seat)  # nobody knows what it was left with
+            raise
 
     def scans(
         self, ref: EngineRef, lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], limit_s: float
@@ -264,7 +268,7 @@ class Bench:
         """
         with self._looking:
             self._distrust(ref, error, seat, lasting=lasting)
-            return self._looked(ref, error, seat)
+            return _with_setting(ref, self._looked(ref, error, seat))
 
     def _distrust(self, ref: EngineRef, error: CaseError, seat: str, *, lasting: bool) -> None:
         """Let the next case begin with a new connection, or a new process where the error says that this one is broken.
@@ -299,7 +303,7 @@ class Bench:
         """Of what the server of ``ref`` died: a Java that is out of memory ends itself, and says so."""
         log = self.services.log_tail(server)
         if _JAVA_MEMORY in log:
-            return OutOfMemory(f"{server}, the server of {ref}, ran out of memory and ended", log=log, said=str(error))
+            return OutOfMemory(f"{server}, the server of {ref}, ran out of memory", log=log, said=str(error))
         return EngineCrash(f"{server}, the server of {ref}, died", log=log, said=str(error))
 
     def fresh(self, ref: EngineRef) -> None:
@@ -436,3 +440,12 @@ class Bench:
             folder=str(folder),
             server=self.services.endpoint(engine.service) if engine.service else None,
         )
+
+
+def _with_setting(ref: EngineRef, error: CaseError) -> CaseError:
+    """``error``, and where it is of memory with the setting that raises the limit."""
+    if not isinstance(error, OutOfMemory) or "lakebench.toml" in str(error):
+        return error
+    server = find(ref.name).service
+    table = f"services.{server}" if server else f"engines.{ref.name}"
+    return OutOfMemory(f"{error}: [{table}] memory in lakebench.toml raises the limit", **error.details)

@@ -449,7 +449,7 @@ def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float
     sent = bench.store_bytes(entry.store)
     meter = Meter(remote.process.pid, bench.server_processes(ref))
     meter.start()
-    reply = remote.call("query", limit_s=limit_s, sql=course.entry.sql, into=str(into))
+    reply = remote.call("query", limit_s=limit_s, raised_by="--time-limit", sql=course.entry.sql, into=str(into))
     cpu_ns, peak = meter.stop(reply["cpu_ns"])
     sent_after = bench.store_bytes(entry.store)  # before the counters, whose text the store puts out, too
     after = bench.store_counters(entry.store)

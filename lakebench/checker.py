@@ -27,6 +27,7 @@ from lakebench.datasets.ducklake import inspector as of_ducklake
 from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.same import same_read as same_as_expected
+from lakebench.datasets.interop.store import Files
 from lakebench.datasets.tpch.refresh import Refresh
 from lakebench.datasets.tpch.refresh import write_insert as insert
 from lakebench.datasets.workload import TableData
@@ -182,6 +183,12 @@ class Checker:
         told = None if store is None else dataclasses.asdict(store)
         found: list[str] = self._ask("data_files", metadata=metadata, store=told)["files"]
         return found
+
+    def upload(self, files: Sequence[Path], store: ObjectStore, folder: str) -> tuple[str, ...]:
+        """Copy local ``files`` below the address ``folder`` of ``store``; their addresses there."""
+        named = {f"{folder}/{number:05d}.parquet": str(file) for number, file in enumerate(files)}
+        self._ask("upload", files=named, store=dataclasses.asdict(store))
+        return tuple(named)
 
     def write_table(self, columns: Mapping[str, str], rows: Sequence[Sequence[Any]], into: Path) -> None:
         """Write rows that were written by hand (:mod:`lakebench.datasets.ducklake.expected`) as an Arrow IPC file."""
@@ -410,6 +417,14 @@ def data_files(metadata: dict[str, Any], store: dict[str, Any] | None) -> dict[s
     return {"files": inspector.data_files(metadata, ObjectStore(**store) if store else None)}
 
 
+def upload(files: dict[str, str], store: dict[str, Any]) -> dict[str, Any]:
+    """The operation ``upload``."""
+    objects = Files(ObjectStore(**store))
+    for address, file in files.items():
+        objects.put(file, address)
+    return {}
+
+
 def write_table(columns: dict[str, str], rows: list[list[Any]], into: str) -> dict[str, Any]:
     """The operation ``write_table``."""
     _write(by_hand.table(columns, rows), into)
@@ -478,6 +493,7 @@ _OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {
     "write_expected": write_expected,
     "inspect": inspect,
     "data_files": data_files,
+    "upload": upload,
     "write_table": write_table,
     "inspect_ducklake": inspect_ducklake,
     "ducklake_files": ducklake_files,

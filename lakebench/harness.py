@@ -334,7 +334,7 @@ def _start(services: Services, bench: Bench, request: Request, foundation: tuple
         for name in request.phases:
             phases.find(name).ready(bench)
 
-    services.start(_needed(request, foundation), meanwhile)
+    services.start(_needed(request, foundation), meanwhile, vital=foundation)
     writer.hide(*services.secrets())
     for service in services.facts():
         writer.write(service)

@@ -97,17 +97,18 @@ class Remote:
         self.lake = None
         self.call("close", limit_s=limit_s)
 
-    def call(self, operation: str, *, limit_s: float, **arguments: Any) -> dict[str, Any]:
-        """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most.
+    def call(self, operation: str, *, limit_s: float, raised_by: str = "", **arguments: Any) -> dict[str, Any]:
+        """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most, a limit that ``raised_by`` raises.
 
         Raises:
             CaseError: what the worker said, or what became of it.
         """
         while self._unread:
-            self._line("preload", _MAKE_LIMIT_S)
+            self._line("the start of its process", _MAKE_LIMIT_S)
             self._unread -= 1
         self._send(operation, **arguments)
-        reply = replies.parsed(operation, self._line(operation, limit_s))
+        what = f"{operation} of {arguments['table']}" if "table" in arguments else operation
+        reply = replies.parsed(operation, self._line(what, limit_s, raised_by))
         if reply["ok"]:
             return reply
         raise replies.error_from(reply["error"])
@@ -128,7 +129,7 @@ class Remote:
             os.close(self._replies)
             self._replies = -1
 
-    def _line(self, operation: str, limit_s: float) -> bytes:
+    def _line(self, what: str, limit_s: float, raised_by: str = "") -> bytes:
         """The next line of the worker, with an eye on the clock and on its memory."""
         deadline = time.monotonic() + limit_s
         children_at = time.monotonic() + _LOOK_FOR_CHILDREN_S
@@ -139,10 +140,12 @@ class Remote:
             now = time.monotonic()
             if now > deadline:
                 self.kill()
-                raise Timeout(f"no answer to {operation} within {limit_s:g} s", limit_s=limit_s, log=self.log_tail())
+                how = f": {raised_by} raises the limit" if raised_by else ""
+                said = f"{self.ref} gave no answer to {what} within {limit_s:g} s{how}"
+                raise Timeout(said, limit_s=limit_s, log=self.log_tail())
             if now > children_at:
                 self._pids, children_at = resources.tree([self.process.pid]), now + _LOOK_FOR_CHILDREN_S
-            self._mind_memory()
+            self._mind_memory(what)
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
@@ -152,12 +155,13 @@ class Remote:
             raise self._died()
         self._buffer += data
 
-    def _mind_memory(self) -> None:
+    def _mind_memory(self, what: str) -> None:
         used = resources.resident_bytes(self._pids)
         if used > self._limit_bytes:
             self.kill()
             raise OutOfMemory(
-                f"the engine's process held {used / 2**30:.2f} GiB, its limit is {self._limit_bytes / 2**30:.2f} GiB",
+                f"the process of {self.ref} held {used / 2**30:.2f} GiB at {what}, and its limit is "
+                f"{self._limit_bytes / 2**30:.2f} GiB: [engines.{self.ref.name}] memory in lakebench.toml raises it",
                 limit_bytes=self._limit_bytes,
                 used_bytes=used,
             )

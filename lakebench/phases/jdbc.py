@@ -22,7 +22,7 @@ from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc_checks import HEAP, SERVER, checks
 from lakebench.phases.nodes import WISE, nodes
 from lakebench.phases.queries import Contender, Place, Queries
-from lakebench.phases.tables import Loaded, facts_of, load, tpch_data, write
+from lakebench.phases.tables import Loaded, facts_of, load, not_loaded, tpch_data, write
 from lakebench.records import Claim, Dataset, TableFacts
 from lakebench.room import Need
 from lakebench.services import lakes
@@ -83,6 +83,7 @@ class Jdbc(Queries):
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Queries at both places, then what becomes of rows and types, then nodes."""
+        yield from not_loaded(self.name, self._loaded(bench, _STORAGE))
         contenders = self.contenders(bench)
         for question in self.prepared(bench).questions:
             if question.name in _ASKED:
@@ -109,13 +110,13 @@ class Jdbc(Queries):
         yield _in_parallel(own)
         yield _union(own)
 
-    def lake(self, bench: Bench, one: Contender) -> Lake:
+    def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
         """The heap tables, or those of Iceberg, loaded."""
         if one.place.format is TableFormat.POSTGRESQL:
             self._heap(bench)
             return lakes.postgresql_lake(bench.services, HEAP)
         self._reaches(bench, one.ref)
-        self._loaded(bench, one.place.storage)
+        self._loaded(bench, one.place.storage).require(tables)
         return self._iceberg(bench)
 
     def covers(self, case: str, scope: Scope) -> bool:
@@ -162,7 +163,7 @@ class Jdbc(Queries):
         """Every table by COPY, with its primary key, and statistics."""
         workload, lake = self.prepared(bench), lakes.postgresql_lake(bench.services, HEAP)
         seat = Place(_STORAGE, TableFormat.POSTGRESQL).key
-        written = write(bench, lake, workload, SERVER, seats=(seat,))
+        written = write(bench, lake, workload, SERVER, seats=(seat,)).require_all()
         for table in workload.tables:
             bench.call(SERVER, lake, "execute", seat=seat, sql=f"ALTER TABLE {table} ADD PRIMARY KEY ({_KEYS[table]})")
         bench.call(SERVER, lake, "execute", seat=seat, sql=f"VACUUM ANALYZE {', '.join(workload.tables)}")

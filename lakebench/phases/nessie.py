@@ -22,7 +22,19 @@ from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, Wrong
 from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
 from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.field_reports import Said, of_times
-from lakebench.phases.tables import Loaded, Snapshot, lake_for, load, loader, read, snapshot, tolerance, tpch_data, word
+from lakebench.phases.tables import (
+    Loaded,
+    Snapshot,
+    lake_for,
+    load,
+    loader,
+    not_loaded,
+    read,
+    snapshot,
+    tolerance,
+    tpch_data,
+    word,
+)
 from lakebench.records import Claim, Dataset
 from lakebench.services import lakes
 from lakebench.statistics import median
@@ -59,6 +71,7 @@ class Nessie(Phase):
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Answers and times, then appends, then references."""
+        yield from not_loaded(self.name, _tpch(bench))
         yield from _answers(bench)
         yield from _appends(bench)
         yield from _references(bench)
@@ -134,7 +147,9 @@ def _tpch(bench: Bench) -> Loaded:
 
 def _tpch_lake(bench: Bench, ref: EngineRef, query: Question) -> Lake:
     """The lake of ``ref`` with the tables that ``query`` names."""
-    named = [one for one in _tpch(bench).snapshots if one.table in query.tables]
+    loaded = _tpch(bench)
+    loaded.require(query.tables)
+    named = [one for one in loaded.snapshots if one.table in query.tables]
     return lake_for(bench, lakes.nessie_lake(bench.services), ref, named)
 
 

@@ -26,7 +26,7 @@ from lakebench.engines.inprocess import local_path
 from lakebench.errors import CaseError, HarnessFault, UsageError
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases import Phase, Scope, engines_of
-from lakebench.phases.tables import Loaded, facts_of, load, loader, tolerance, write
+from lakebench.phases.tables import Loaded, facts_of, load, loader, not_loaded, tolerance, write
 from lakebench.records import Dataset, TableFacts
 from lakebench.room import Need
 from lakebench.services import lakes
@@ -78,6 +78,25 @@ class Contender:
     ref: EngineRef
     place: Place
     against: Contender | None = None
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Tables of an engine's own, what the records keep of them, and those that it ``failed`` to load."""
+
+    lake: Lake
+    facts: Dataset
+    failed: Mapping[str, CaseError]
+
+    def lake_with(self, tables: frozenset[str]) -> Lake:
+        """The lake, where it has ``tables``.
+
+        Raises:
+            LakebenchError: why the engine did not load one of them.
+        """
+        for table in sorted(self.failed.keys() & tables):
+            raise self.failed[table]
+        return self.lake
 
 
 @dataclass(frozen=True)
@@ -162,10 +181,12 @@ class Queries(Phase):
         for one in self.contenders(bench):
             if one.place.format in _OWN:
                 with contextlib.suppress(CaseError, HarnessFault):  # each of its cases tells why
-                    yield self._own(bench, one)[1]
+                    yield self._own(bench, one).facts
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Each query on every contender."""
+        for storage in self._storages(bench):
+            yield from not_loaded(self.name, self._loaded(bench, storage))
         contenders = self.contenders(bench)
         for question in self.prepared(bench).questions:
             yield self._measurement(bench, question, contenders)
@@ -253,7 +274,7 @@ class Queries(Phase):
         )
         return Entry(
             case,
-            partial(self.lake, one=one),
+            partial(self.lake, one=one, tables=question.tables),
             question.sql(engines.find(one.ref.name)),
             seat=one.place.key,
             store=store_service(bench, one.place),
@@ -264,29 +285,45 @@ class Queries(Phase):
         """Such as ``phase3/local/iceberg/q01/duckdb``."""
         return f"{self.name}/{one.place.key}/{question.name}/{one.ref}"
 
-    def lake(self, bench: Bench, one: Contender) -> Lake:
-        """The lake of a contender, its tables loaded."""
+    def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
+        """The lake of a contender with ``tables`` loaded; of plain Parquet it has no others.
+
+        Raises:
+            LakebenchError: one of them is not there.
+        """
         place = one.place
+        if place.format in _OWN:
+            return self._own(bench, one).lake_with(tables)
         loaded = self._loaded(bench, place.storage)
         lake = lakes.storage_lake(bench.services, bench.settings, place.storage)
         lake = replace(lake, name="_".join([lake.name, place.format, *([BASE] if place.base else [])]))
         if place.format is TableFormat.PARQUET:
-            files = bench.prepare(f"files/{self.name}/{place.storage}", lambda: data_files(bench, lake, loaded))
+            files = {table: self._prepared_files(bench, lake, loaded, table) for table in sorted(tables)}
             return replace(lake, format=place.format, files=files)
-        if place.format in _OWN:
-            return self._own(bench, one)[0]
+        loaded.require(tables)
         return lake
 
-    def _own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
-        """Tables of its own, loaded by the engine that is asked, and what the records keep of them."""
+    def _prepared_files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+        key = f"files/{self.name}/{loaded.facts.storage}/{table}"
+        return bench.prepare(key, lambda: self.files(bench, lake, loaded, table))
+
+    def files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+        """The addresses of the Parquet files of ``table``: the data files of its recorded snapshot, without deletes."""
+        loaded.require([table])
+        (found,) = (one for one in loaded.snapshots if one.table == table)
+        return tuple(bench.checker.data_files(found.metadata, lake.store))
+
+    def _own(self, bench: Bench, one: Contender) -> _Own:
+        """Tables of its own, loaded by the engine that is asked."""
         return bench.prepare(f"own/{self.name}/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
 
-    def _load_own(self, bench: Bench, one: Contender) -> tuple[Lake, Dataset]:
+    def _load_own(self, bench: Bench, one: Contender) -> _Own:
         workload, place = self.prepared(bench), one.place
         own = self._new(bench, one)
         written = write(bench, own, workload, one.ref, seats=(place.key,))
-        tables = tuple(_own_facts(own, workload))
-        return own, replace(facts_of(workload, written, tables, place.storage), format=place.format)
+        tables = tuple(fact for fact in _own_facts(own, workload) if fact.name not in written.failed)
+        facts = replace(facts_of(workload, written, tables, place.storage), format=place.format)
+        return _Own(own, facts, written.failed)
 
     def _new(self, bench: Bench, one: Contender) -> Lake:
         """A lake that nothing is in yet, on the device and in the store that hold the tables of Iceberg."""
@@ -333,11 +370,6 @@ def tested(what: str, chosen: Selection) -> bool:
     """Whether a test of TPC-H is asked for; tables are loaded for any, and each refresh of the power test is read."""
     needs = {"load": {"power", "throughput"}, "rf1": {"power"}, "rf2": {"power"}}
     return bool(needs.get(what, {what}) & set(chosen.tests))
-
-
-def data_files(bench: Bench, lake: Lake, loaded: Loaded) -> Mapping[str, tuple[str, ...]]:
-    """Table → the data files of its recorded snapshot, which has no deletes."""
-    return {one.table: tuple(bench.checker.data_files(one.metadata, lake.store)) for one in loaded.snapshots}
 
 
 def _own_facts(lake: Lake, workload: Workload) -> Iterator[TableFacts]:

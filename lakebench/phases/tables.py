@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -15,16 +16,18 @@ from typing import Any
 from lakebench import engines
 from lakebench.answers import RULES_TEXT
 from lakebench.bench import Bench
+from lakebench.cases import Block, Case, Check, Evidence
 from lakebench.catalogs import drop, roll_back, table_metadata
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, TableData, Workload
 from lakebench.engines import CanCreate, CanLoad, CanRegister
-from lakebench.errors import Refused, UsageError
+from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome
 from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
 from lakebench.records import Dataset, TableFacts
 from lakebench.services import lakes
 
 _LOAD_LIMIT_S = 4 * 3600.0
+_NO_SNAPSHOT = -1
 _SECOND = "load"  # the seat of a second worker that loads
 
 
@@ -64,7 +67,8 @@ def snapshot(lake: Lake, table: str) -> Snapshot:
     """
     found = table_metadata(lake.catalog, lake.namespace, table)
     metadata = found["metadata"]
-    return Snapshot(table, metadata["current-snapshot-id"], found["metadata-location"], metadata)
+    current = metadata.get("current-snapshot-id")  # a table that nothing was written to has none
+    return Snapshot(table, _NO_SNAPSHOT if current is None else current, found["metadata-location"], metadata)
 
 
 def loader(name: str) -> EngineRef:
@@ -92,16 +96,47 @@ def tpch_data(bench: Bench, scale_factor: Decimal | None = None) -> tpch.Dataset
 
 @dataclass(frozen=True)
 class Loaded:
-    """A workload on a lake: one recorded snapshot a table."""
+    """A workload on a lake: one recorded snapshot a table; ``failed`` is why a table is not there."""
 
     workload: Workload
     snapshots: tuple[Snapshot, ...]
     facts: Dataset
+    failed: Mapping[str, CaseError] = field(default_factory=dict)
 
     @property
     def snapshot_ids(self) -> dict[str, int]:
         """Table name → snapshot id."""
         return {one.table: one.snapshot_id for one in self.snapshots}
+
+    def require(self, tables: Iterable[str]) -> None:
+        """Nothing, where ``tables`` are there.
+
+        Raises:
+            EngineUnavailable: one was not loaded, which says nothing of whom it is wanted for.
+        """
+        for name in sorted(self.failed.keys() & set(tables)):
+            error = self.failed[name]
+            raise EngineUnavailable(f"not loaded by {self.facts.writer}: {error.outcome}: {error}")
+
+
+def not_loaded(phase: str, loaded: Loaded) -> Iterator[Block]:
+    """A case for each table that the writer failed to load: it is the writer's failure, and no reader's."""
+    writer, storage = engines.parse(str(loaded.facts.writer)), loaded.facts.storage
+    for table, error in loaded.failed.items():
+        case = Case(
+            id="/".join([phase, *([storage] if storage else []), f"load-{table}", str(writer)]),
+            phase=phase,
+            title=f"{writer} loads {table}",
+            engine=writer,
+            group="Tables that were not loaded",
+            row=table,
+            column=str(writer),
+        )
+        yield Check(case, partial(_raise, error))
+
+
+def _raise(error: CaseError, bench: Bench) -> Evidence:  # noqa: ARG001 - as a test of a case has it
+    raise error
 
 
 def load(bench: Bench, lake: Lake, workload: Workload, *, storage: str = "") -> Loaded:
@@ -112,17 +147,32 @@ def load(bench: Bench, lake: Lake, workload: Workload, *, storage: str = "") -> 
 def _load(bench: Bench, lake: Lake, workload: Workload, storage: str) -> Loaded:
     written = write(bench, lake, workload, loader(bench.writer), seats=("", _SECOND))
     bench.retire(loader(bench.writer), _SECOND)
-    snapshots = tuple(snapshot(lake, name) for name in workload.tables)
-    return Loaded(workload, snapshots, facts_of(workload, written, tuple(one.facts() for one in snapshots), storage))
+    snapshots = tuple(snapshot(lake, name) for name in workload.tables if name not in written.failed)
+    facts = facts_of(workload, written, tuple(one.facts() for one in snapshots), storage)
+    return Loaded(workload, snapshots, facts, written.failed)
 
 
 @dataclass(frozen=True)
 class Written:
-    """How a load went: ``seconds`` of all of it, ``None`` where an earlier try had written a part; peak in bytes."""
+    """How a load went: ``seconds`` of all of it, ``None`` where an earlier try had written a part; peak in bytes.
+
+    ``failed`` are the tables that the writer did not load, and why.
+    """
 
     writer: EngineRef
     seconds: float | None
     peak_bytes: int
+    failed: Mapping[str, CaseError] = field(default_factory=dict)
+
+    def require_all(self) -> Written:
+        """Itself.
+
+        Raises:
+            LakebenchError: a table was not loaded.
+        """
+        for error in self.failed.values():
+            raise error
+        return self
 
 
 def facts_of(workload: Workload, written: Written, tables: tuple[TableFacts, ...], storage: str) -> Dataset:
@@ -145,28 +195,73 @@ def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, se
     """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
 
     With two seats the largest table has the first for itself, while the second loads the others. What an earlier try of
-    this run wrote of whole files stays, where the lake's catalog still has it.
+    this run wrote of whole files stays, where the lake's catalog still has it. A table that fails is told of in what
+    comes back, and the others are written.
+
+    Raises:
+        LakebenchError: the writer cannot run here, or a service or the harness failed.
     """
     began = time.monotonic()
     tables = list(workload.tables.values())
-    already = {table.name: _prepared(bench, lake, table, writer, seats[0]) for table in tables}
+    load = _Load(bench, lake, writer, seats[0])
+    already = {table.name: load.prepare(table) for table in tables}
     finished = list(range(sum(already.values())))
     title = f"loading {workload.title} by {writer} into {lake.name}"
     with bench.progress.count(title, sum(len(table.files) for table in tables)) as done:
 
         def fill(seat: str, own: Sequence[TableData]) -> int:
-            # A catalog of its own name inside a server that both share.
-            peak, at = 0, lake if seat == seats[0] else replace(lake, name=f"{lake.name}_{seat}")
+            peak = 0
             for table in own:
                 for file in table.files[already[table.name] :]:
-                    given: dict[str, Any] = {"table": table.name, "files": [str(file)]}
-                    peak = max(peak, bench.call(writer, at, "load", _LOAD_LIMIT_S, seat=seat, **given)["peak_bytes"])
+                    peak = max(peak, load.take(seat, table, file))
                     finished.append(len(finished))
                     done(len(finished))
             return peak
 
         peaks = _side_by_side(bench, writer, _lanes(tables, seats), fill)
-    return Written(writer, None if any(already.values()) else round(time.monotonic() - began, 3), sum(peaks))
+    seconds = None if any(already.values()) else round(time.monotonic() - began, 3)
+    return Written(writer, seconds, sum(peaks), load.failed)
+
+
+@dataclass
+class _Load:
+    """Tables on their way to ``lake``; one that ``failed`` is left alone, and the others go on."""
+
+    bench: Bench
+    lake: Lake
+    writer: EngineRef
+    first: str
+    failed: dict[str, CaseError] = field(default_factory=dict)
+
+    def prepare(self, table: TableData) -> int:
+        """Make ``table``, unless an earlier try has; how many of its files are in it."""
+        with self._alone(table):
+            return _prepared(self.bench, self.lake, table, self.writer, self.first)
+        return 0
+
+    def take(self, seat: str, table: TableData, file: Path) -> int:
+        """Load ``file``; the worker's peak in bytes."""
+        if table.name in self.failed:
+            return 0
+        # A catalog of its own name inside a server that both seats share.
+        at = self.lake if seat == self.first else replace(self.lake, name=f"{self.lake.name}_{seat}")
+        given: dict[str, Any] = {"table": table.name, "files": [str(file)]}
+        with self._alone(table):
+            reply = self.bench.call(self.writer, at, "load", _LOAD_LIMIT_S, seat=seat, **given)
+            return int(reply["peak_bytes"])
+        return 0
+
+    @contextlib.contextmanager
+    def _alone(self, table: TableData) -> Iterator[None]:
+        """Keep what the engine's own failure is, with the table's name; anything else is no matter of one table."""
+        try:
+            yield
+        except CaseError as error:
+            if not error.outcome.is_failure:
+                raise
+            told = from_outcome(error.outcome, f"loading {table.name}: {error}")
+            told.details.update(error.details)
+            self.failed[table.name] = told
 
 
 def _lanes(tables: Sequence[TableData], seats: Sequence[str]) -> dict[str, list[TableData]]:

@@ -144,7 +144,7 @@ class Trial(Block):
     def _load(self, bench: Bench) -> Evidence:
         _must_be_able(self.ref)
         workload = tpch.workload(tpch_data(bench))
-        written = write(bench, self.lake(bench), workload, self.ref, seats=("tests",))
+        written = write(bench, self.lake(bench), workload, self.ref, seats=("tests",)).require_all()
         facts = [snapshot(self.lake(bench), name).facts() for name in workload.tables]
         wrong = [one.name for one in facts if one.rows != workload.tables[one.name].rows]
         if wrong:

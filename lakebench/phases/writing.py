@@ -236,7 +236,7 @@ def _own(lake: Lake, number: int) -> Lake:
 
 def _enter(remote: Remote, lake: Lake, cell: Cell) -> None:
     """Connect ahead where the connection is kept; a task tries again where that fails."""
-    asked = {"lake": dataclasses.asdict(lake), "shape": dataclasses.asdict(cell.store.shape)}
+    asked: dict[str, Any] = {"lake": dataclasses.asdict(lake), "shape": dataclasses.asdict(cell.store.shape)}
     remote.call("enter", limit_s=_WAIT_S, **asked)
 
 

@@ -10,7 +10,7 @@ import difflib
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lakebench import room
@@ -90,16 +90,18 @@ class Services:
         self._stopping = threading.Event()
         self._lock = threading.Lock()
 
-    def start(self, names: Sequence[str], meanwhile: Callable[[], None] = lambda: None) -> None:
+    def start(
+        self, names: Sequence[str], meanwhile: Callable[[], None] = lambda: None, vital: Collection[str] = ()
+    ) -> None:
         """Start ``names`` and what they need, independent ones at once; return when all are ready or have failed.
 
-        ``meanwhile`` is called while they start.
+        ``meanwhile`` is called while they start. Why one of ``vital`` failed is not said here: the caller stops by it.
 
         Raises:
             UsageError: an unknown name, a storage that lacks keys, a damaged cache, a full disk.
         """
         try:
-            begun = [self._begin(name) for name in with_needs(names, self._settings)]
+            begun = [self._begin(name, vital) for name in with_needs(names, self._settings)]
             meanwhile()
             for one in begun:
                 one.done.wait()
@@ -200,12 +202,13 @@ class Services:
     def _folder(self, name: str) -> Path:
         return self._guard.folder / name.replace("@", "-")
 
-    def _begin(self, name: str) -> _Running:
+    def _begin(self, name: str, vital: Collection[str]) -> _Running:
+        say = _say_nothing if name in vital else self._progress.say
         with self._lock:
             if name not in self._running:
                 self._running[name] = running = _Running(self._make(name), self._running_needs(name))
                 # A daemon: Ctrl-C while a download waits for the network ends the program at once.
-                threading.Thread(target=running.run, args=(self._progress.say,), name=name, daemon=True).start()
+                threading.Thread(target=running.run, args=(say,), name=name, daemon=True).start()
             return self._running[name]
 
     def _running_needs(self, name: str) -> list[_Running]:
@@ -246,9 +249,16 @@ class _Running:
             self.endpoint = self._start()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other services go on, and the reason is kept
             self.error = self._told(error)
-            say(f"{self.service.full_name} is not available: {self.error}")
+            # What the user has to mend ends the run, and is its last line; an interrupted start has not failed.
+            if not (isinstance(self.error, UsageError) or self.service.context.stopping.is_set()):
+                say(f"{self.service.full_name} is not available: {self._why()}")
         finally:
             self.done.set()
+
+    def _why(self) -> str:
+        """The reason in words, which is told once: of what another service lacks, only that service's name."""
+        missing = next((need.service.full_name for need in self._needs if need.error), "")
+        return f"it needs {missing}" if missing else str(self.error)
 
     def again(self) -> Endpoint:
         """Stop the service and start it; see :meth:`Services.restart`."""
@@ -278,6 +288,9 @@ class _Running:
         endpoint = self.service.start()
         self.seconds = round(time.monotonic() - began, 3)
         return endpoint
+
+
+def _say_nothing(_message: str) -> None: ...
 
 
 def _because(error: LakebenchError, message: str) -> LakebenchError:

@@ -372,7 +372,10 @@ class Service(ABC):
             else:
                 if self._listens(endpoint.port):
                     return True
-            if self.context.stopping.is_set() or time.monotonic() > deadline:
+            if self.context.stopping.is_set():
+                self.stop()
+                raise ServiceUnavailable(f"{self.title} was interrupted while it started")
+            if time.monotonic() > deadline:
                 failed = self._failed(f"it was not ready after {self.start_s:.0f} s ({answer})")
                 self.stop()
                 raise ServiceUnavailable(failed)

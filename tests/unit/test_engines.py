@@ -164,6 +164,10 @@ def test_the_columns_that_a_query_may_use(sql: str, columns: tuple[str, ...]) ->
     assert named_columns(sql, ("a", "b", "c")) == columns
 
 
+def test_a_column_that_is_no_word_is_found_as_it_is_written() -> None:
+    assert named_columns('SELECT "My Col", "a.b" FROM t', ("id", "My Col", "a.b", "a b")) == ("My Col", "a.b")
+
+
 def test_a_file_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = pa.table({"a": range(1000), "s": pa.array([str(n) for n in range(1000)], pa.string_view())})
     pq.write_table(rows, tmp_path / "rows.parquet", row_group_size=100)

@@ -107,6 +107,74 @@ def test_one_failing_does_not_stop_the_others(toys: Services) -> None:
     assert not toys.alive("upper")
 
 
+class Heard(Quiet):
+    """Progress that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.said.append(message)
+
+
+@pytest.fixture
+def heard(toys: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What ``toys`` says."""
+    progress = Heard()
+    monkeypatch.setattr(toys, "_progress", progress)
+    return progress.said
+
+
+def test_a_reason_is_said_once(toys: Services, heard: list[str]) -> None:
+    BEHAVIOUR["toy"] = fail
+    toys.start(["upper", "other"])
+    assert heard == ["toy is not available: toys are out", "upper is not available: it needs toy"]
+
+
+def test_what_the_caller_stops_by_is_said_by_the_caller(toys: Services, heard: list[str]) -> None:
+    BEHAVIOUR["toy"] = fail
+    toys.start(["toy", "other"], vital=["toy"])
+    assert heard == []
+    assert toys.failures() == {"toy": "toys are out"}
+
+
+def test_what_the_user_has_to_mend_is_said_once(toys: Services, heard: list[str]) -> None:
+    def damaged() -> None:
+        raise UsageError("the archive is damaged: rm archive")
+
+    BEHAVIOUR["toy"] = damaged
+    with pytest.raises(UsageError, match="the archive is damaged"):
+        toys.start(["upper"])
+    assert heard == []
+
+
+def test_an_interrupted_start_says_no_reason(toys: Services, heard: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    begun = threading.Event()
+
+    def never_ready(service: Toy) -> Endpoint:
+        endpoint = service.local_endpoint({"main": 1})
+        begun.set()
+        service._wait(endpoint)
+        return endpoint
+
+    def refused(*_: object) -> None:
+        raise OSError("connection refused")
+
+    def interrupt() -> None:
+        begun.wait(20)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Toy, "start", never_ready)
+    monkeypatch.setattr(Toy, "check", refused)
+    monkeypatch.setattr(Toy, "alive", lambda _: True)
+    with pytest.raises(KeyboardInterrupt):
+        toys.start(["upper"], interrupt)
+    for one in toys._running.values():
+        one.done.wait(20)
+    assert toys.failures()["toy"] == "a toy was interrupted while it started"
+    assert heard == []
+
+
 def test_a_fault_of_ours_in_a_start_is_one_for_all_who_need_the_service(toys: Services, tmp_path: Path) -> None:
     BEHAVIOUR["toy"] = lambda: {}["missing"]
     toys.start(["upper", "other"])

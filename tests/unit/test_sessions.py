@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ByteSize
 
 from lakebench import engines
-from lakebench.bench import Bench
-from lakebench.config import Settings
+from lakebench.bench import Bench, _with_setting
+from lakebench.config import EngineLimits, Settings
+from lakebench.datasets import folder
+from lakebench.datasets.workload import Workload
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB
@@ -21,18 +26,22 @@ from lakebench.engines.polars.engine import Polars
 from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
-from lakebench.errors import EngineUnavailable, LakebenchError, Refused
+from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
 from lakebench.guard import Guard
 from lakebench.loops import watch
 from lakebench.measure import PROFILES
 from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, ObjectStore, Scan, TableFormat
+from lakebench.phases.tables import Loaded, not_loaded, write
 from lakebench.progress import Quiet
+from lakebench.records import Dataset
 from lakebench.services import Services
 from lakebench.worker import drain
 
 LIARS = Path(__file__).parent.parent / "liar"
 NOWHERE = Catalog(CatalogKind.REST, "http://127.0.0.1:9", "warehouse")
+GLUTTON, SLEEPER = EngineRef("liar-eats-memory"), EngineRef("liar-hangs")
 SESSION, PROCESS = EngineRef("poisons-its-session"), EngineRef("poisons-its-process")
+_NO_WORKLOAD = Workload("own", "", {}, (), "", "", "", "")
 POISON, HARMLESS = "SELECT 'poison' AS n", "SELECT 1 AS n"
 LIMIT_S = 30.0
 
@@ -40,6 +49,7 @@ LIMIT_S = 30.0
 @pytest.fixture(scope="module")
 def bench() -> Iterator[Bench]:
     """A bench with engines that are good for nothing after an error, and no services."""
+    settings = Settings(engines={GLUTTON.name: EngineLimits(memory=ByteSize(400 * 2**20))})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(LIARS))
         patch.setenv("PYTHONPATH", str(LIARS))
@@ -47,9 +57,9 @@ def bench() -> Iterator[Bench]:
         with (
             Guard("poison") as guard,
             Bench(
-                Settings(),
+                settings,
                 guard,
-                Services(Settings(), guard, Quiet()),
+                Services(settings, guard, Quiet()),
                 Quiet(),
                 refs=(SESSION, PROCESS),
                 writer="",
@@ -120,6 +130,69 @@ def test_what_an_engine_has_no_way_to_do_costs_no_new_connection(bench: Bench, l
     with pytest.raises(LakebenchError, match="has no CanRegister"):
         bench.call(SESSION, lake, "register", LIMIT_S, table="t", metadata_location="x")
     assert remote.lake == lake
+
+
+def test_a_memory_limit_that_was_passed_names_engine_and_setting(bench: Bench, lake: Lake) -> None:
+    with pytest.raises(OutOfMemory) as raised:
+        ask(bench, GLUTTON, lake, HARMLESS)
+    assert re.fullmatch(
+        r"the process of liar-eats-memory held 0\.\d\d GiB at query, and its limit is 0\.39 GiB: "
+        r"\[engines\.liar-eats-memory\] memory in lakebench\.toml raises it",
+        str(raised.value),
+    )
+
+
+def test_memory_that_an_engine_says_it_lacks_names_the_setting(bench: Bench) -> None:
+    said = OutOfMemory("Out of Memory Error: failed to allocate", limit_bytes=1)
+    told = bench.look_after(SESSION, said)
+    assert str(told).endswith("[engines.poisons-its-session] memory in lakebench.toml raises the limit")
+    assert told.details == {"limit_bytes": 1}
+    assert "[services.trino] memory" in str(_with_setting(EngineRef("trino"), said))
+
+
+def test_a_time_limit_that_was_passed_names_engine_and_flag(
+    bench: Bench, lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench.remote(SLEEPER, lake)
+    profile = replace(bench.profile, protocol=replace(bench.profile.protocol, limit_s=2))
+    monkeypatch.setattr(bench, "profile", profile)
+    said = "liar-hangs gave no answer to query within 2 s: --time-limit raises the limit"
+    with pytest.raises(Timeout, match=f"^{said}$"):
+        bench.call(SLEEPER, lake, "query", sql=HARMLESS, into=str(bench.file("rows")))
+    with pytest.raises(Timeout, match=r"^liar-hangs gave no answer to query within 1 s$"):
+        bench.call(SLEEPER, lake, "query", 1, sql=HARMLESS, into=str(bench.file("rows")))
+
+
+def test_a_table_that_fails_leaves_the_others_to_be_loaded(bench: Bench, tmp_path: Path) -> None:
+    latin = pa.array([b"\xe4"], pa.binary())
+    files = {
+        "good": pa.table({"n": [1]}),
+        "bad": pa.table({"s": pa.Array.from_buffers(pa.string(), 1, latin.buffers())}),  # DuckDB takes UTF-8 only
+        "empty": pa.table({"n": pa.array([], pa.int64())}),
+    }
+    for name, rows in files.items():
+        pq.write_table(rows, tmp_path / f"{name}.parquet")
+    (tmp_path / "all.sql").write_text("SELECT count(*) AS n FROM good, empty")
+    workload = folder.workload(tmp_path, Quiet())
+    own = Lake("own", None, NOWHERE, format=TableFormat.DUCKDB, database=str(tmp_path / "own.duckdb"))
+    written = write(bench, own, workload, SESSION, seats=("own",))
+    assert list(written.failed) == ["bad"], written.failed
+    assert str(written.failed["bad"]).startswith("loading bad: InvalidInputException: ")
+    into = bench.file("rows")
+    reply = bench.call(SESSION, own, "query", LIMIT_S, seat="own", sql="SELECT * FROM good, empty", into=str(into))
+    assert reply["rows"] == 0
+    with pytest.raises(Refused, match="loading bad"):
+        written.require_all()
+
+
+def test_who_needs_a_table_that_was_not_loaded_has_not_failed() -> None:
+    refused = Refused("loading bad: no")
+    loaded = Loaded(_NO_WORKLOAD, (), Dataset("own", "none", writer="duckdb", storage="local"), {"bad": refused})
+    loaded.require(["good"])
+    with pytest.raises(EngineUnavailable, match=r"^not loaded by duckdb: REFUSED: loading bad: no$"):
+        loaded.require(["good", "bad"])
+    (block,) = not_loaded("workload", loaded)
+    assert [case.id for case in block.cases] == ["workload/local/load-bad/duckdb"]
 
 
 def test_a_reader_in_a_loop_has_a_new_connection_after_a_read_that_failed(tmp_path: Path, lake: Lake) -> None:

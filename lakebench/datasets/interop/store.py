@@ -43,6 +43,12 @@ class Files:
         with self.open(location) as file:
             return parsed(lambda: bytes(file.read()), OSError)
 
+    def put(self, file: str, location: str) -> None:
+        """Copy the local ``file`` to ``location``."""
+        from pyarrow import fs
+
+        fs.copy_files(file, _path(location), source_filesystem=_local(), destination_filesystem=self._system)
+
     def has(self, location: str) -> bool:
         """Whether there is a file at ``location``."""
         from pyarrow import fs

@@ -92,7 +92,7 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
         connection = engine_call(self._duckdb.cursor)  # what is registered there goes with it
         for table in engine_call(connection.get_table_names, sql):
             loaded = self._table(table)
-            columns = named_columns(sql, engine_call(loaded.schema).column_names)
+            columns = named_columns(sql, [field.name for field in engine_call(loaded.schema).fields])
             planned = engine_call(loaded.scan, selected_fields=columns)
             engine_call(planned.to_duckdb, table, connection=connection)
         reader = engine_call(engine_call(connection.execute, sql).to_arrow_reader)
@@ -193,12 +193,15 @@ def _closing(reader: pa.RecordBatchReader, connection: Any) -> Iterator[pa.Recor
 
 
 def named_columns(sql: str, columns: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``columns`` that ``sql`` may use: all that occur in it as a word, or all for a ``*``; at least one."""
+    """Those of ``columns`` that ``sql`` may use: all that occur in it as a word, or all for a ``*``; at least one.
+
+    A name that is not one word is looked for as it is written.
+    """
     known = tuple(columns)
     if _ALL_COLUMNS.search(sql):
         return known
-    found = {word.lower() for word in _WORD.findall(sql)}
-    return tuple(column for column in known if column.lower() in found) or known[:1]
+    text, words = sql.lower(), {word.lower() for word in _WORD.findall(sql)}
+    return tuple(one for one in known if one.lower() in (words if _WORD.fullmatch(one) else text)) or known[:1]
 
 
 def slices(file: str) -> Iterator[pa.Table]:

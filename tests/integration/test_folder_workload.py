@@ -1,0 +1,92 @@
+"""The user's own folder on real engines: what one table or one engine cannot do takes nothing else down."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from lakebench import records
+from lakebench.model import ExitCode, Outcome, Record
+
+pytestmark = pytest.mark.integration
+
+ENGINES = ("duckdb", "daft", "datafusion", "polars", "pyiceberg")
+SMALL = "iceberg_scan"
+LATIN = pa.array([b"plain", b"\xe4\xf6\xfc"], pa.binary())
+TABLES = {
+    "orders": pa.table({"id": pa.array([1, 2, 3], pa.int64()), "price": [1.5, 2.5, 2.5]}),
+    "empty": pa.table({"id": pa.array([], pa.int64()), "what": pa.array([], pa.string())}),
+    "odd": pa.table({"id": pa.array([1, 2], pa.int64()), "My Col": ["a", "b"], "a.b": pa.array([1, 2], pa.int64())}),
+    # DuckDB loads no string that is not UTF-8; the others take it as it is.
+    "latin": pa.table(
+        {"id": pa.array([1, 2], pa.int64()), "s": pa.Array.from_buffers(pa.string(), 2, LATIN.buffers())}
+    ),
+}
+QUERIES = {
+    "plain": "SELECT id, price FROM orders",
+    "none": "SELECT count(*) AS n FROM empty",
+    "nothing": "SELECT o.id FROM orders o JOIN empty e ON o.id = e.id",
+    "odd": 'SELECT id, "My Col", "a.b" FROM odd',
+    "latin": "SELECT id FROM latin",
+}
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Record]]:
+    """Exit code and cases of a run on a folder whose name and files have blanks; one engine has hardly any memory."""
+    folder = tmp_path_factory.mktemp("own")
+    mine = folder / "my tables [1]"
+    for name, rows in TABLES.items():
+        (mine / name).mkdir(parents=True)
+        pq.write_table(rows, mine / name / f"part 1 of {name}.parquet")
+    for name, sql in QUERIES.items():
+        (mine / f"{name}.sql").write_text(sql)
+    (folder / "lakebench.toml").write_text(f'[engines.{SMALL}]\nmemory = "32MiB"\n')
+    argv = [
+        "run",
+        "workload",
+        str(mine),
+        "--engines",
+        ",".join((*ENGINES, SMALL)),
+        "--profile",
+        "quick",
+        "--repeat",
+        "1",
+    ]
+    command = [sys.executable, "-m", "lakebench", *argv]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+    (run,) = (folder / "runs").iterdir()
+    return done.returncode, {one.case: one for one in records.read(run).cases}
+
+
+def test_every_case_that_should_pass_passes(told: tuple[int, dict[str, Record]]) -> None:
+    _, cases = told
+    places = [("iceberg", one) for one in ENGINES] + [("parquet", one) for one in ENGINES if one != "pyiceberg"]
+    for place, engine in [*places, ("duckdb", "duckdb")]:
+        for query in QUERIES:
+            one = cases[f"workload/local/{place}/{query}/{engine}"]
+            if (place, query) != ("duckdb", "latin"):
+                assert one.outcome is Outcome.PASS, f"{one.case}: {one.reason}"
+
+
+def test_a_table_that_one_engine_cannot_load_fails_that_engines_queries_of_it(
+    told: tuple[int, dict[str, Record]],
+) -> None:
+    one = told[1]["workload/local/duckdb/latin/duckdb"]
+    assert one.outcome is Outcome.REFUSED
+    assert one.reason.startswith("loading latin: InvalidInputException: ")
+    assert told[0] == ExitCode.WORSE
+
+
+def test_a_worker_over_its_limit_fails_its_own_cases_and_says_what_raises_it(
+    told: tuple[int, dict[str, Record]],
+) -> None:
+    found = [one for one in told[1].values() if one.engine == SMALL]
+    assert len(found) == len(QUERIES)
+    for one in found:
+        assert one.outcome is Outcome.OUT_OF_MEMORY
+        assert f"[engines.{SMALL}] memory in lakebench.toml raises it" in one.reason
