@@ -184,7 +184,11 @@ def _sums(files: Iterable[Path]) -> list[tuple[Path, str]]:
 
 
 def _verify_folder(home: Path) -> None:
-    expected = json.loads((home / _SUMS).read_text(encoding="utf-8"))
+    try:
+        told = json.loads((home / _SUMS).read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # damaged like any other file
+        told = None
+    expected: dict[str, str] = told if isinstance(told, dict) else {}
     found = {str(file.relative_to(home)): digest for file, digest in _sums(_files(home))}
     if found != expected:
         wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))

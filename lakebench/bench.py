@@ -23,6 +23,7 @@ from lakebench.errors import (
     HarnessFault,
     OutOfMemory,
     ServiceLost,
+    ServiceUnavailable,
     Timeout,
     UsageError,
 )
@@ -147,7 +148,7 @@ class Bench:
             return make()
         except Exception as error:  # noqa: BLE001 - of a server or an engine, or a fault of ours
             ended = self.ended(error)
-            self.must_have_room(ended)
+            self.must_stand(ended)
             return ended
 
     def ended(self, error: Exception, ref: EngineRef | None = None, seat: str = "") -> CaseEnd:
@@ -162,12 +163,15 @@ class Bench:
             self.retire(ref, seat)  # nobody knows what it was left with
         return self.faults.fault(error)
 
-    def must_have_room(self, error: Exception) -> None:
-        """See that ``error`` did not come about because a disk is full.
+    def must_stand(self, error: Exception) -> None:
+        """See that ``error`` did not come about because what the run stands on gave way.
 
         Raises:
-            UsageError: one is; the message says which.
+            UsageError: a disk is full; the message says which.
+            ServiceLost: one of the services that the run stands on is gone.
         """
+        if not isinstance(error, CaseError) or isinstance(error, ServiceUnavailable):
+            self._must_be_there("")
         storages = (self.settings.storages()[name].path for name in self.selection.storages)
         folders = (self.guard.folder, self.faults.folder, self.data, *(path.expanduser() for path in storages if path))
         if told := room.full(folders, f"{error} {getattr(error, 'details', '')}"):
@@ -281,10 +285,7 @@ class Bench:
             self._remotes[ref, seat].lake = None
 
     def _looked(self, ref: EngineRef, error: CaseError, seat: str) -> CaseError:
-        for name in self.foundation:
-            if not self.services.alive(name):
-                tail = self.services.log_tail(name)
-                raise ServiceLost(f"{name} died while {ref} ran; the end of its log: {tail[-300:]}") from None
+        self._must_be_there(f" while {ref} ran")
         server = find(ref.name).service
         if server is None:
             if isinstance(error, EngineCrash | Timeout):
@@ -298,6 +299,12 @@ class Bench:
         if isinstance(error, EngineCrash | Timeout) or not self.services.alive(server):
             self.fresh(ref)
         return error
+
+    def _must_be_there(self, when: str) -> None:
+        for name in self.foundation:
+            if self.services.died(name):
+                tail = self.services.log_tail(name)
+                raise ServiceLost(f"{name} died{when}; the end of its log: {tail[-300:]}") from None
 
     def _death(self, ref: EngineRef, server: str, error: CaseError) -> CaseError:
         """Of what the server of ``ref`` died: a Java that is out of memory ends itself, and says so."""

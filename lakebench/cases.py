@@ -66,9 +66,9 @@ def failure(bench: Bench, case: Case, began: tuple[str, float], error: CaseEnd, 
     """The record of a case that did not pass. It has no latency: only a verified answer has a time.
 
     Raises:
-        UsageError: a disk is full, so the case says nothing.
+        LakebenchError: a disk is full, or a service is gone that the run stands on, so the case says nothing.
     """
-    bench.must_have_room(error)
+    bench.must_stand(error)
     told = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
     if known := accepted.known(case.id, error.outcome, bench.baseline):
         told["known"] = known

@@ -276,7 +276,7 @@ def _cases(
         past=past,
         faults=faults,
     )
-    with bench, MemoryTrace(folder / TRACE, bench.processes), _with_room(bench):
+    with bench, MemoryTrace(folder / TRACE, bench.processes), _grounded(bench):
         bench.preload()
         _start(services, bench, request, foundation, writer)
         new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
@@ -290,18 +290,19 @@ def _cases(
 
 
 @contextlib.contextmanager
-def _with_room(bench: Bench) -> Iterator[None]:
-    """Tell an error that came about because a disk is full as that.
+def _grounded(bench: Bench) -> Iterator[None]:
+    """Tell an error that came about because a disk is full, or a service is gone, as that.
 
     Raises:
-        UsageError: one is.
+        UsageError: a disk is full.
+        ServiceLost: a service that the run stands on is gone.
     """
     try:
         yield
     except UsageError:
         raise
     except Exception as error:
-        bench.must_have_room(error)
+        bench.must_stand(error)
         raise
 
 

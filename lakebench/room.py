@@ -56,7 +56,10 @@ def full(folders: Iterable[Path], said: str) -> str:
     if not short and not _FULL.search(said):
         return ""
     listed = ", ".join(f"{folder} has {size(left)} left" for folder, left in (short or free).items())
-    return f"the disk is full ({listed}): make room there, or name other folders with TMPDIR and --output"
+    return (
+        f"the disk is full ({listed}): make room there, or name another folder with TMPDIR; a run that it stopped goes "
+        "on with lakebench run --resume"
+    )
 
 
 def _free(folder: Path) -> int:

@@ -145,6 +145,11 @@ class Services:
         running = self._running.get(name)
         return running is not None and running.endpoint is not None and running.service.alive()
 
+    def died(self, name: str) -> bool:
+        """Whether ``name`` was started, and is gone though nobody stopped it."""
+        running = self._running.get(name)
+        return running is not None and running.endpoint is not None and not running.service.alive()
+
     def restart(self, name: str) -> Endpoint:
         """Stop ``name`` and start it again with the same ports, credentials and data.
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 from lakebench import engines, harness
 from lakebench.child import Child
 from lakebench.config import Settings
+from lakebench.errors import UsageError
 from lakebench.guard import Guard
 from lakebench.harness import Request
 from lakebench.measure import PROFILES
@@ -151,3 +156,42 @@ def test_a_service_that_code_of_ours_cannot_start_is_no_engine_that_is_not_there
     assert "Trino did not start: AttributeError" in of_trino.reason
     assert "in fail" in (folder / of_trino.evidence["file"]).read_text()
     assert harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True).code is ExitCode.OK
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 48 MB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["/bin/mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("a file system cannot be mounted here")
+    yield folder
+    subprocess.run(["/bin/umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_stops_the_run_and_resume_goes_on(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, filler = tmp_path / "run", small_disk / "filler"
+    monkeypatch.setattr(tempfile, "tempdir", str(small_disk))
+    real = harness._phase
+
+    def on_a_full_disk(*given: Any) -> Any:
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as sink:
+            while sink.write(bytes(4096)):
+                pass
+        return real(*given)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(harness, "_phase", on_a_full_disk)
+        with pytest.raises(UsageError, match=r"the disk is full \(.*small.* has 0 MB left\): make room there"):
+            harness.run(request("duckdb"), folder, Quiet())
+    told = read(folder)
+    assert (told.end.status, told.end.exit_code) == ("interrupted", ExitCode.USAGE)
+    assert not [one for one in told.cases if one.outcome != "PASS"]
+    filler.unlink()
+    assert harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True).code is ExitCode.OK
+    assert {one.outcome.value for one in read(folder).cases} == {"PASS"}

@@ -237,3 +237,14 @@ def test_only_one_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     for one in threads:
         one.join()
     assert most == [1]
+
+
+@pytest.mark.parametrize("sums", [None, "", "{", "[]", '{"a": "0"}'])
+def test_a_damaged_folder_of_the_cache_is_named_with_what_to_do(tmp_path: Path, sums: str | None) -> None:
+    home = tmp_path / "trino-1"
+    home.mkdir()
+    (home / "a").write_text("a")
+    if sums is not None:
+        (home / "sha256.json").write_text(sums)
+    with pytest.raises(UsageError, match=rf"a is not what was unpacked; remove the folder.*rm -r {home}"):
+        artifacts._verify_folder(home)

@@ -178,6 +178,18 @@ def test_what_ends_a_run_is_not_remembered_of_what_is_prepared(bench: Bench, err
     assert bench.prepare("key", lambda: "made now") == "made now"
 
 
+@pytest.mark.parametrize("error", [ServiceUnavailable("no answer"), KeyError("ours")])
+def test_what_a_dead_store_brought_about_is_neither_ours_nor_an_engines(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    bench.foundation = ("object-store",)
+    monkeypatch.setattr(bench.services, "died", lambda name: name == "object-store")
+    with pytest.raises(ServiceLost, match="object-store died"):
+        told(bench, check("a", raising(error)))
+    with pytest.raises(ServiceLost, match="object-store died"):
+        bench.prepare("key", raising(error))
+
+
 class TestFullDisk:
     def test_a_failure_on_a_full_disk_is_no_outcome(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(room, "_free", lambda _: 1000)
