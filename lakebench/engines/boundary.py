@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from lakebench.errors import (
     CommitConflict,
+    EngineCrash,
     EngineUnavailable,
     HarnessFault,
     LakebenchError,
@@ -33,6 +34,7 @@ Reading = Callable[[Exception], LakebenchError]
 
 OURS = "lakebench"
 _LINES = 6
+_PANIC = "PanicException"  # pyo3's, a BaseException of its own in each extension module
 _END = object()
 _CONFLICT = re.compile(
     r"DuckLake transaction\.\s+(?:Transaction conflict|Exceeded the maximum retry count)|"
@@ -62,6 +64,7 @@ class EngineCalls:
 
     - EngineUnavailable: a package is missing.
     - OutOfMemory: this process has no more memory.
+    - EngineCrash: an engine in Rust panicked; what else the process is asked for may meet its locks, so it is left.
     - what ``reading`` makes of anything else.
     """
 
@@ -78,6 +81,10 @@ class EngineCalls:
             raise OutOfMemory(f"the engine ran out of memory: {error or 'MemoryError'}") from error
         except Exception as error:
             raise self._meant(error) from error
+        except BaseException as error:
+            if type(error).__name__ != _PANIC:
+                raise
+            raise EngineCrash(f"the engine panicked: {words(error)}") from error
         if _callback_faults:
             raise _of_callback()
         return given

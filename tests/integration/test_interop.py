@@ -138,3 +138,19 @@ def test_a_run_that_was_stopped_goes_on_where_it_stood(tmp_path: Path) -> None:
     cases = [line["case"] for line in again if line["kind"] == "case"]
     assert len(cases) == len(set(cases)) == 12
     assert read(file).complete
+
+
+def test_a_database_that_was_invalidated_reads_the_next_table(tmp_path: Path) -> None:
+    reader = "duckdb@1.5.0"  # it raises an INTERNAL error at the first feature, and refuses whatever comes after it
+    chosen = ("nested-drop-and-add-again", "append")
+    selection = Selection(chosen, ("reference",), (reader,))
+    harness.run(request(selection), tmp_path / "run", Quiet())
+    first, second = (
+        cells(read(tmp_path / "run"))[f"interop/{feature}/reference→{reader}"]
+        for feature in ("nested-drop-and-add-again", "append")
+    )
+    assert first.outcome is Outcome.REFUSED
+    assert "INTERNAL Error" in first.reason
+    assert [one["outcome"] for one in first.evidence["reads"]].count("REFUSED") >= 1
+    assert not any("invalidated" in one.get("reason", "") for one in first.evidence["reads"])
+    assert second.outcome is Outcome.PASS, second.reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from lakebench.bench import Bench, _with_setting
 from lakebench.config import EngineLimits, Settings
 from lakebench.datasets import folder
 from lakebench.datasets.workload import Workload
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB
@@ -26,7 +28,7 @@ from lakebench.engines.polars.engine import Polars
 from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
-from lakebench.errors import EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
+from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
 from lakebench.guard import Guard
 from lakebench.loops import watch
 from lakebench.measure import PROFILES
@@ -274,3 +276,15 @@ def test_opened_again_the_client_of_a_server_connects_again(engine: Any, tmp_pat
     with pytest.raises((Connected, EngineUnavailable)) as raised:
         made.open(Lake("lake", store, NOWHERE))
     assert not str(raised.value) or "does not let us in" in str(raised.value)
+
+
+def test_a_panic_of_an_engine_in_rust_is_a_crash_and_ends_no_worker() -> None:
+    from polars.exceptions import PanicException
+
+    def panic() -> None:
+        raise PanicException("index out of bounds")
+
+    with pytest.raises(EngineCrash, match=r"^the engine panicked: index out of bounds$"):
+        engine_call(panic)
+    with pytest.raises(KeyboardInterrupt):
+        engine_call(signal.raise_signal, signal.SIGINT)
