@@ -1,0 +1,83 @@
+"""What a run covers is what it plans: each phase's own plan against its ``covers``, whole and narrowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from lakebench import engines, phases
+from lakebench.bench import Bench
+from lakebench.config import Settings
+from lakebench.guard import Guard
+from lakebench.measure import PROFILES
+from lakebench.model import Selection
+from lakebench.phases import Scope
+from lakebench.progress import Quiet
+from lakebench.services import Services
+
+pytestmark = pytest.mark.integration
+
+FEW = ("duckdb", "spark", "trino")
+NARROWER: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]], str]] = [
+    ("phase1", FEW, {}, "quick"),
+    ("phase1", (), {"features": ("merge*", "sorted")}, "quick"),
+    ("phase2", ("spark",), {}, "quick"),
+    ("phase3", FEW, {}, "quick"),
+    ("phase3", (), {"formats": ("iceberg",)}, "quick"),
+    ("phase3", (), {"tests": ("power",)}, "quick"),
+    ("phase4", FEW, {}, "quick"),
+    ("phase4", ("spark-jdbc", "iceberg_scan"), {}, "quick"),
+    ("phase9", FEW, {}, "quick"),
+    ("phase9", ("duckdb",), {}, "standard"),
+    ("interop", FEW, {}, "quick"),
+    ("interop", (), {"features": ("append",), "writers": ("spark",), "readers": ("duckdb", "trino")}, "quick"),
+    ("clickbench", FEW, {"formats": ("parquet",)}, "quick"),
+]
+
+
+@pytest.fixture(scope="module")
+def guard() -> Iterator[Guard]:
+    with Guard("plans") as guard:
+        yield guard
+
+
+def _planned(guard: Guard, scope: Scope, phase: str) -> set[str]:
+    (guard.folder / "results").rmdir() if (guard.folder / "results").exists() else None
+    profile = replace(PROFILES[scope.profile], scale_factor=PROFILES["quick"].scale_factor)
+    if phase == "clickbench":
+        profile = PROFILES["quick"]
+    services = Services(Settings(), guard, Quiet())
+    with Bench(
+        Settings(),
+        guard,
+        services,
+        Quiet(),
+        refs=scope.refs,
+        writer="pyiceberg",
+        profile=profile,
+        seed=1,
+        foundation=(),
+        selection=scope.selection,
+    ) as bench:
+        return {case.id for block in phases.find(phase).plan(bench) for case in block.cases}
+
+
+def _scope(phase: str, names: tuple[str, ...], chosen: dict[str, tuple[str, ...]], profile: str) -> Scope:
+    selection = Selection(**chosen)  # type: ignore[arg-type]
+    asked = names or phases.find(phase).engines(selection)
+    return Scope(tuple(map(engines.parse, asked)), selection, profile, named=bool(names))
+
+
+@pytest.mark.parametrize(("phase", "names", "chosen", "profile"), NARROWER)
+def test_a_run_misses_what_it_plans_and_nothing_else(
+    guard: Guard, phase: str, names: tuple[str, ...], chosen: dict[str, tuple[str, ...]], profile: str
+) -> None:
+    wide = _scope(phase, (), {}, "standard" if phase != "clickbench" else "quick")
+    narrow = _scope(phase, names, chosen, profile)
+    every, some = _planned(guard, wide, phase), _planned(guard, narrow, phase)
+    assert every
+    assert some
+    assert {case for case in every if phases.covers([phase], wide)(case)} == every
+    assert {case for case in every | some if phases.covers([phase], narrow)(case)} == some
