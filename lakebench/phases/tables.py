@@ -23,6 +23,7 @@ from lakebench.datasets.workload import Question, TableData, Workload
 from lakebench.engines import CanCreate, CanLoad, CanRegister
 from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome
 from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
+from lakebench.phases import NOT_LOADED
 from lakebench.records import Dataset, TableFacts
 from lakebench.services import lakes
 
@@ -124,7 +125,7 @@ def not_loaded(phase: str, loaded: Loaded) -> Iterator[Block]:
     writer, storage = engines.parse(str(loaded.facts.writer)), loaded.facts.storage
     for table, error in loaded.failed.items():
         case = Case(
-            id="/".join([phase, *([storage] if storage else []), f"load-{table}", str(writer)]),
+            id="/".join([phase, *([storage] if storage else []), f"{NOT_LOADED}{table}", str(writer)]),
             phase=phase,
             title=f"{writer} loads {table}",
             engine=writer,

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from lakebench import engines, phases
+from lakebench import baseline, engines, phases
 from lakebench.bench import Bench
 from lakebench.config import Settings
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES
 from lakebench.model import Selection
-from lakebench.phases import Scope
+from lakebench.phases import Scope, jdbc, nessie, queries
 from lakebench.progress import Quiet
 from lakebench.services import Services
 
@@ -41,6 +41,16 @@ NARROWER: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]], str]] = [
 def guard() -> Iterator[Guard]:
     with Guard("plans") as guard:
         yield guard
+
+
+@pytest.fixture(autouse=True)
+def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which tables a run could not load is not to be planned: no service runs here."""
+    for module in (nessie, queries, jdbc):
+        monkeypatch.setattr(module, "not_loaded", lambda *_: ())
+    monkeypatch.setattr(nessie, "_tpch", lambda _: None)
+    for phase in (queries.Queries, jdbc.Jdbc):
+        monkeypatch.setattr(phase, "_loaded", lambda *_: None)
 
 
 def _planned(guard: Guard, scope: Scope, phase: str) -> set[str]:
@@ -81,3 +91,11 @@ def test_a_run_misses_what_it_plans_and_nothing_else(
     assert some
     assert {case for case in every if phases.covers([phase], wide)(case)} == every
     assert {case for case in every | some if phases.covers([phase], narrow)(case)} == some
+
+
+@pytest.mark.parametrize("phase", sorted(one.stem for one in baseline.SHIPPED.iterdir()))
+def test_what_ships_is_of_cases_that_the_defaults_plan(guard: Guard, phase: str) -> None:
+    scope = _scope(phase, (), {}, "quick" if phase == "clickbench" else "standard")
+    settings = {"phases": [phase], "engines": [str(ref) for ref in scope.refs]}
+    shipped = baseline.load(settings, own=guard.folder / "none")
+    assert set(shipped.entries) <= _planned(guard, scope, phase)
