@@ -20,10 +20,11 @@ from lakebench import replies
 from lakebench import worker as worker_module
 from lakebench.engines import CanOperate, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import EngineCrash, EngineUnavailable, HarnessFault, LakebenchError, Refused
 from lakebench.guard import Guard
 from lakebench.loops import Shape
-from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, Scan
+from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
 from lakebench.remote import Remote
 from lakebench.worker import Worker, serve
 
@@ -281,3 +282,28 @@ def test_a_worker_whose_own_code_breaks_at_its_start_is_a_fault(tmp_path: Path) 
 
 def test_nothing_is_asked_of_an_engine_that_was_not_made() -> None:
     assert type(replies.error_from(_told(Worker(), op="close"))) is EngineUnavailable
+
+
+@pytest.mark.parametrize(
+    ("top", "said"),
+    [
+        (
+            "raise RuntimeError('built for another machine')",
+            "duckdb fails when it is imported (RuntimeError: built for",
+        ),
+        ("raise ModuleNotFoundError(\"No module named 'duckdb'\", name='duckdb')", "No module named 'duckdb': install"),
+        ("raise ImportError('libduckdb.so: file too short')", "libduckdb.so: file too short: install"),
+    ],
+)
+def test_an_engine_that_is_broken_or_not_installed_is_unavailable_and_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str, said: str
+) -> None:
+    (tmp_path / "duckdb.py").write_text(top)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    lake = Lake("lake", None, LAKE.catalog, format=TableFormat.PARQUET)
+    with Guard("broken") as guard:
+        remote = Remote(guard, DuckDB, EngineRef("duckdb"), Path(sys.executable), tmp_path / "worker", 2**40)
+        remote.make(EngineSettings(1, 2**30, str(tmp_path)))
+        with pytest.raises(EngineUnavailable) as raised:
+            remote.open(lake, 60.0)
+    assert said in str(raised.value)
