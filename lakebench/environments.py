@@ -18,6 +18,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from lakebench import guard
 from lakebench.artifacts import exclusive, locked, scratch
 from lakebench.engines import Engine
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
@@ -97,7 +98,12 @@ def _java_major(path: Path, _: int) -> int | None:
     """The feature version that ``path`` reports, ``None`` where it does not run."""
     try:
         answer = subprocess.run(
-            [str(path), "-XshowSettings:properties", "-version"], capture_output=True, text=True, timeout=30, check=True
+            # Without its performance data, for which Java makes a folder in /tmp.
+            [str(path), "-XX:-UsePerfData", "-XshowSettings:properties", "-version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError):
         return None
@@ -145,7 +151,7 @@ def _uv(*arguments: str) -> str:
 
     environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     command = [find_uv_bin(), "--no-progress", *arguments]
-    answer = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    answer = guard.run(command, environment)
     if answer.returncode != 0:
         raise _uv_error(" ".join(answer.stderr.split()))
     return answer.stdout

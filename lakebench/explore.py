@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import fcntl
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import psutil
 
-from lakebench import config
+from lakebench import config, processes
+from lakebench.artifacts import cannot_write
 from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
 from lakebench.guard import Guard
 from lakebench.model import Endpoint, Lake, Runtime
 from lakebench.paths import cache_dir, with_source
 from lakebench.progress import Progress, Quiet
+from lakebench.reaper import end_left_behind
 from lakebench.services import Services, lakes, with_needs
 
 _ENDS_WITHIN_S = 30.0
@@ -34,20 +39,39 @@ def _state() -> Path:
     return _folder() / "state.json"
 
 
+@contextlib.contextmanager
+def _alone() -> Iterator[int]:
+    """The lock of the lake that is up: a file descriptor that the keeper is given, and has for as long as it lives.
+
+    Raises:
+        UsageError: another lake is up or is being started; or the cache cannot be written.
+    """
+    try:
+        _folder().mkdir(parents=True, exist_ok=True)
+        _folder().chmod(0o700)  # the log may hold what a server told
+        lock = (_folder() / "lock").open("w")
+    except OSError as error:
+        raise cannot_write(_folder(), error) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UsageError("a lake is up already, or is being started: lakebench down ends it") from None
+        yield lock.fileno()
+
+
 def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
     """Start ``names`` and what they need in the background; return when they are ready.
 
     Raises:
-        UsageError: an unknown service, or a lake is up already.
+        UsageError: an unknown service, or a lake is up already, or is being started.
         ServiceUnavailable: one of them did not start; the others are ended again.
     """
     wanted = with_needs(names, config.load())
-    if running() is not None:
-        raise UsageError("a lake is up already: lakebench down ends it")
-    _folder().mkdir(parents=True, exist_ok=True)
-    _folder().chmod(0o700)  # the log may hold what a server told
-    _state().unlink(missing_ok=True)
-    with (_folder() / "log").open("wb") as log:
+    for ended in end_left_behind():
+        progress.say(ended)
+    with _alone() as lock, (_folder() / "log").open("wb") as log:
+        _state().unlink(missing_ok=True)
         keeper = subprocess.Popen(
             [sys.executable, "-P", "-m", "lakebench.explore", *wanted],
             stdin=subprocess.DEVNULL,
@@ -55,36 +79,53 @@ def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
             stderr=log,
             start_new_session=True,
             env=with_source(),
+            pass_fds=[lock],
         )
+        _tell_of(keeper.pid)
     with progress.step(f"starting {', '.join(wanted)}"):
         return _wait(keeper)
 
 
+def _tell_of(keeper: int) -> None:
+    """Tell down whom to end before the lake is up, unless the keeper has told that itself."""
+    with contextlib.suppress(FileExistsError), _state().open("x", encoding="utf-8") as file:
+        json.dump({"pid": keeper, "started": processes.started(keeper)}, file)
+
+
 def _wait(keeper: subprocess.Popen[bytes]) -> dict[str, Endpoint]:
+    """The endpoints that the keeper tells, or the error."""
+    told: Mapping[str, Any] = {}
     try:
-        while not _state().exists():
-            if keeper.poll() is not None:
-                raise ServiceUnavailable(f"the lake did not start; {_folder() / 'log'} tells why")
+        while not {"endpoints", "error"} & told.keys():
+            ended = keeper.poll() is not None
+            told = _read()
+            if ended and "error" not in told:
+                raise ServiceUnavailable(f"the lake did not start, or was ended; {_folder() / 'log'} tells more")
             time.sleep(_LOOK_S)
     except KeyboardInterrupt:
         keeper.terminate()
         keeper.wait()
         raise
-    told = json.loads(_state().read_text(encoding="utf-8"))
     if "error" in told:
         keeper.wait()
-        _state().unlink()
+        _state().unlink(missing_ok=True)
         raise ServiceUnavailable(told["error"])
     return _endpoints(told)
 
 
 def running() -> dict[str, Endpoint] | None:
     """The endpoints of the lake that is up; ``None`` where none is."""
-    try:
-        told = json.loads(_state().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
+    told = _read()
     return _endpoints(told) if "endpoints" in told and _keeper(told) else None
+
+
+def _read() -> Mapping[str, Any]:
+    """What the state tells; nothing where there is none."""
+    try:
+        told: dict[str, Any] = json.loads(_state().read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return told
 
 
 def lake(endpoints: Mapping[str, Endpoint]) -> Lake | None:
@@ -115,23 +156,22 @@ def settings(given: config.Settings) -> config.Settings:
 
 
 def down() -> bool:
-    """End the lake that is up; whether there was one.
+    """End the lake that is up, or is being started; whether there was one.
 
     Raises:
         ServiceUnavailable: it does not end.
     """
-    if running() is None:
-        _state().unlink(missing_ok=True)
-        return False
-    keeper = _keeper(json.loads(_state().read_text(encoding="utf-8")))
+    end_left_behind()
+    keeper = _keeper(_read())
     if keeper is not None:
         keeper.terminate()
         try:
             keeper.wait(_ENDS_WITHIN_S)
         except psutil.TimeoutExpired:
             raise ServiceUnavailable(f"the lake's keeper, process {keeper.pid}, does not end: kill it") from None
-    _state().unlink(missing_ok=True)
-    return True
+    with contextlib.suppress(FileNotFoundError):
+        _state().unlink()
+    return keeper is not None
 
 
 def _keeper(told: Mapping[str, Any]) -> psutil.Process | None:
@@ -140,7 +180,7 @@ def _keeper(told: Mapping[str, Any]) -> psutil.Process | None:
         process = psutil.Process(told["pid"])
     except (psutil.Error, KeyError):
         return None
-    return process if process.create_time() == told["started"] else None
+    return process if processes.alive(process.pid, told["started"]) else None
 
 
 def _endpoints(told: Mapping[str, Any]) -> dict[str, Endpoint]:
@@ -165,10 +205,10 @@ def keep(names: Sequence[str]) -> None:
 
 def _tell(what: Mapping[str, Any]) -> None:
     """Write the state at once, for its owner only: it has the credentials."""
-    me = psutil.Process()
+    me = os.getpid()
     part = _state().with_suffix(".part")
     part.touch(mode=0o600)
-    part.write_text(json.dumps({"pid": me.pid, "started": me.create_time(), **what}), encoding="utf-8")
+    part.write_text(json.dumps({"pid": me, "started": processes.started(me), **what}), encoding="utf-8")
     part.replace(_state())
 
 

@@ -3,8 +3,9 @@
 A :class:`Guard` starts every process of a run and makes its temporary folder. Beside it lives one small reaper
 process that holds the other end of a pipe: when the parent ends, for whatever reason, the pipe closes, and the reaper
 ends what is still there and removes the folder. It knows the processes by what it was told, by their sessions, and by
-a mark in their environment, so a process that starts while the parent dies is found too. (The kernel's own
-``PR_SET_PDEATHSIG`` is of no use here: it fires when the thread that started the child ends.)
+a mark in their environment, so a process that starts while the parent dies is found too. A reaper that dies is replaced
+by another, which is told the same. (The kernel's own ``PR_SET_PDEATHSIG`` is of no use here: it fires when the thread
+that started the child ends.)
 """
 
 from __future__ import annotations
@@ -18,16 +19,19 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
-import psutil
+from lakebench import processes
+from lakebench.errors import HarnessFault
+from lakebench.paths import with_source
+from lakebench.reaper import FILE, identity
 
-_MARK = "LAKEBENCH_GUARD"
-_GRACE_S = 2.0
+_REAPERS = 5
 
 
 class Guard:
@@ -37,18 +41,18 @@ class Guard:
     """
 
     def __init__(self, name: str = "run") -> None:
-        # Its owner's alone. Short: PostgreSQL's socket path below it may have 107 bytes at most.
+        # Its owner's alone.
         self.folder = Path(tempfile.mkdtemp(prefix=f"lakebench-{name[:20]}-"))
+        self._began = time.time()
         self._processes: list[subprocess.Popen[bytes]] = []
-        # The reaper has a session of its own, so that Ctrl-C in the terminal does not reach it.
-        self._reaper = subprocess.Popen(
-            [sys.executable, "-P", "-m", "lakebench.guard"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            cwd="/",
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)},
-        )
-        self._tell(folder=str(self.folder))
+        self._shared: dict[int, set[str]] = {}
+        self._told: list[bytes] = []
+        self._telling = threading.Lock()
+        self._reapers, self._closed = 0, False
+        self._reaper = self._start_reaper()
+        self._tell(folder=str(self.folder), **identity(os.getpid()))
+        self._tell(**identity(self._reaper.pid))
+        threading.Thread(target=self._watch_reaper, name="reaper", daemon=True).start()
 
     def __enter__(self) -> Self:
         """Use the guard."""
@@ -61,6 +65,13 @@ class Guard:
     def remove(self, folder: Path) -> None:
         """See to it that ``folder``, which is half made somewhere else, does not outlive the parent."""
         self._tell(remove=str(folder))
+
+    def remember(self, process: subprocess.Popen[bytes]) -> None:
+        """Remember the shared memory that ``process`` has: a server that is killed does not remove it."""
+        found = processes.shared_memory([process.pid])
+        if found - self._shared.get(process.pid, set()):
+            self._shared.setdefault(process.pid, set()).update(found)
+            self._tell(shared=sorted(found))
 
     def open_way(self) -> None:
         """Let a server that runs as another account pass through to its own folder; no other may then be readable."""
@@ -85,10 +96,12 @@ class Guard:
         ``death_signal`` is what ends it where the parent dies; it is killed where it does not end by that.
         ``umask`` is that of its files, the parent's where it is -1.
         """
+        if self._reapers > _REAPERS:
+            raise HarnessFault("the process that ends what a killed command leaves was ended again and again")
         account = pwd.getpwnam(user) if user else None
         process = subprocess.Popen(
             list(argv),
-            env={**(os.environ if env is None else env), _MARK: str(self.folder)},
+            env={**(os.environ if env is None else env), processes.MARK: str(self.folder)},
             cwd=cwd,
             stdin=stdin,
             stdout=stdout,
@@ -101,25 +114,29 @@ class Guard:
             umask=umask,
         )
         self._processes.append(process)
-        self._tell(process=process.pid, started=_started(process.pid), signal=int(death_signal))
+        since = processes.started(process.pid)
+        self._tell(process=process.pid, started=since, signal=int(death_signal), at=self._began)
         return process
 
     def stop(
-        self, process: subprocess.Popen[bytes], with_signal: signal.Signals = signal.SIGTERM, grace_s: float = _GRACE_S
+        self,
+        process: subprocess.Popen[bytes],
+        with_signal: signal.Signals = signal.SIGTERM,
+        grace_s: float = processes.GRACE_S,
     ) -> None:
         """End ``process`` and what it started: asked first, killed after ``grace_s`` seconds."""
-        family = _family(process.pid)
+        family = processes.family(process.pid)
+        pids = {process.pid, *(one.pid for one in family)}
+        shared = processes.shared_memory(pids) | self._shared.pop(process.pid, set())
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 process.send_signal(with_signal)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(grace_s)
-        _kill(family)
+        processes.kill(family)
         process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            if pipe:
-                with contextlib.suppress(BrokenPipeError):  # what it did not read is lost with it
-                    pipe.close()
+        processes.remove_remains(pids, self._began, shared)
+        _close_pipes(process)
         if process in self._processes:
             self._processes.remove(process)
 
@@ -132,87 +149,67 @@ class Guard:
         for process in reversed(self._processes.copy()):
             self.stop(process)
         shutil.rmtree(self.folder, ignore_errors=True)
-        if self._reaper.stdin and not self._reaper.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._reaper.stdin.close()
+        with self._telling:
+            self._closed = True
+        _close_pipes(self._reaper)
         self._reaper.wait()
 
     def _tell(self, **what: object) -> None:
+        """Tell the reaper, one that takes its place, and a file in the folder, for where all of us are killed."""
+        line = json.dumps(what).encode() + b"\n"
+        with self._telling:
+            self._told.append(line)
+            self._write(line)
+            with contextlib.suppress(OSError), open(self.folder / FILE, "ab", opener=_for_its_owner) as file:
+                file.write(line)
+
+    def _write(self, lines: bytes) -> None:
         if self._reaper.stdin is None:  # pragma: no cover - Popen was given a pipe
             return
         with contextlib.suppress(BrokenPipeError):
-            self._reaper.stdin.write(json.dumps(what).encode() + b"\n")
+            self._reaper.stdin.write(lines)
             self._reaper.stdin.flush()
 
+    def _start_reaper(self) -> subprocess.Popen[bytes]:
+        # It has a session of its own, so that Ctrl-C in the terminal does not reach it.
+        return subprocess.Popen(
+            [sys.executable, "-P", "-m", "lakebench.reaper"],
+            stdin=subprocess.PIPE,
+            start_new_session=True,
+            cwd="/",
+            env=with_source(),
+        )
 
-def _started(pid: int) -> float:
-    """When ``pid`` started, which with the number names a process for good; 0.0 where it is gone."""
-    try:
-        return psutil.Process(pid).create_time()
-    except psutil.Error:
-        return 0.0
-
-
-def _family(pid: int, started: float = 0.0) -> list[psutil.Process]:
-    """``pid``, everything below it, and everything in its session, which outlives it; none older than ``started``."""
-    found: dict[int, psutil.Process] = {}
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        found = {one.pid: one for one in (root, *root.children(recursive=True))}
-    for one in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(one.pid) == pid:
-                found[one.pid] = one
-    return [one for one in found.values() if _started(one.pid) >= started]
-
-
-def _kill(processes: Sequence[psutil.Process]) -> None:
-    for process in processes:
-        with contextlib.suppress(psutil.Error):  # gone, or its number is another's now: psutil looks at the start time
-            process.kill()
-    psutil.wait_procs(processes, timeout=_GRACE_S)
+    def _watch_reaper(self) -> None:
+        """Put another reaper in the place of one that dies."""
+        while self._reapers <= _REAPERS:
+            self._reaper.wait()
+            with self._telling:
+                if self._closed:
+                    return
+                self._reapers += 1
+                _close_pipes(self._reaper)
+                self._reaper = self._start_reaper()
+                self._write(b"".join(self._told))
+            self._tell(**identity(self._reaper.pid))
 
 
-def _marked(folder: str) -> list[psutil.Process]:
-    """The processes that carry the mark of the guard of ``folder``."""
-    found = []
-    for one in psutil.process_iter():
-        with contextlib.suppress(psutil.Error):
-            if one.pid != os.getpid() and one.environ().get(_MARK) == folder:
-                found.append(one)
-    return found
+def _for_its_owner(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
-def reap(lines: IO[bytes]) -> None:
-    """Read what to guard until the parent's end of the pipe closes, then end it all."""
-    folder = json.loads(next(lines))["folder"]
-    guarded = [json.loads(line) for line in lines]
-    alive = [one for told in guarded if "process" in told for one in _ask(told)]
-    _kill(alive + _marked(folder))
-    for one in (folder, *(told["remove"] for told in guarded if "remove" in told)):
-        _remove(one)
+def _close_pipes(process: subprocess.Popen[bytes]) -> None:
+    for pipe in (process.stdin, process.stdout, process.stderr):
+        if pipe:
+            with contextlib.suppress(BrokenPipeError):  # what it did not read is lost with it
+                pipe.close()
 
 
-def _remove(folder: str) -> None:
-    for _ in range(10):  # a server that is just ending may still write
-        shutil.rmtree(folder, ignore_errors=True)
-        if not Path(folder).exists():
-            break
-        time.sleep(0.1)
-
-
-def _ask(told: dict[str, Any]) -> list[psutil.Process]:
-    """Send one process its death signal; what is to be killed if that does not end it."""
-    family = _family(told["process"], told["started"])
-    if told["signal"] != signal.SIGKILL and _started(told["process"]) == told["started"]:
-        with contextlib.suppress(psutil.Error):
-            root = psutil.Process(told["process"])
-            root.send_signal(told["signal"])
-            root.wait(_GRACE_S / 2)
-    return family
-
-
-if __name__ == "__main__":
-    for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(ignored, signal.SIG_IGN)
-    reap(sys.stdin.buffer)
+def run(command: Sequence[str], env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run ``command`` to its end, or to ours where that comes first; what it printed is text."""
+    with Guard("command") as guard:
+        process = guard.spawn(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        out, err = process.communicate()
+    return subprocess.CompletedProcess(
+        list(command), process.returncode, out.decode("utf-8", "replace"), err.decode("utf-8", "replace")
+    )

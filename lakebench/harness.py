@@ -30,6 +30,7 @@ from lakebench.past import Past
 from lakebench.phases import selection_of
 from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
+from lakebench.reaper import end_left_behind
 from lakebench.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, read
 from lakebench.running import alone, at_it
 from lakebench.services import Services
@@ -176,6 +177,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
     """
     baseline = load(request.to_json())
     began = time.monotonic()
+    for ended in end_left_behind():
+        progress.say(ended)
     with alone(folder), Writer(folder / FILE) as writer, Guard("run") as guard:
         earlier = _unfinished(folder) if resumed else None
         past = Past(earlier)

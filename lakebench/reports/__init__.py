@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench import records
+from lakebench import guard, records
 from lakebench.errors import HarnessFault, UsageError
 from lakebench.fault_log import FaultLog
 from lakebench.model import ExitCode
@@ -47,7 +46,7 @@ def write_apart(run_dir: Path) -> None:
         HarnessFault: the drawing itself failed; its traceback is in the folder of the run.
     """
     command = [sys.executable, "-P", "-m", "lakebench.reports", str(run_dir.resolve())]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=with_source())
+    done = guard.run(command, with_source())
     said = done.stderr.strip() or f"exit code {done.returncode}"
     if done.returncode == ExitCode.USAGE:
         raise UsageError(said)

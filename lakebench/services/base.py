@@ -371,6 +371,8 @@ class Service(ABC):
                 answer = self.redact(str(error))
             else:
                 if self._listens(endpoint.port):
+                    if self._process:
+                        self.context.guard.remember(self._process)
                     return True
             if self.context.stopping.is_set():
                 self.stop()

@@ -111,7 +111,9 @@ class Composed:
     def stop(self) -> None:
         """Take them down, and wait for it."""
         watcher, self._watcher = self._watcher, None
-        if watcher and watcher.stdin:
+        if watcher and watcher.poll() is not None:  # somebody has killed it
+            _docker("compose", "-p", self._project, "down", "--volumes", "--timeout", "2")
+        elif watcher and watcher.stdin:
             watcher.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 watcher.wait(_DOWN_S)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
+
+from lakebench.paths import cache_dir
 
 ENGINES = {"duckdb", "pyspark", "trino", "pyiceberg", "daft", "polars", "datafusion", "psycopg"}
 LIARS = Path(__file__).parent.parent / "liar"
@@ -62,9 +67,20 @@ def test_doctor_names_what_is_missing_and_what_mends_it(tmp_path: Path) -> None:
     assert "pg_config" in lakebench("doctor", cwd=tmp_path).stdout
 
 
+@pytest.fixture
+def keep(tmp_path: Path) -> dict[str, str]:
+    """A cache of the test's own, with what the user's has; and a folder for temporary files, to find processes by."""
+    cache, temporary = tmp_path / "cache", tmp_path / "temporary"
+    cache.mkdir()
+    temporary.mkdir()
+    for one in cache_dir().glob("*"):
+        if one.name not in {"up", "locks"}:
+            (cache / one.name).symlink_to(one)
+    return {"LAKEBENCH_CACHE": str(cache), "TMPDIR": str(temporary)}
+
+
 @pytest.mark.integration
-def test_up_prints_what_to_paste_and_down_ends_it(tmp_path: Path) -> None:
-    keep = {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME", ""), "LAKEBENCH_CACHE": ""}
+def test_up_prints_what_to_paste_and_down_ends_it(tmp_path: Path, keep: dict[str, str]) -> None:
     told = lakebench("up", "rest-catalog", "--json", cwd=tmp_path, **keep)
     try:
         assert told.returncode == 0, told.stderr
@@ -81,6 +97,59 @@ def test_up_prints_what_to_paste_and_down_ends_it(tmp_path: Path) -> None:
     finally:
         assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "ended"
     assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "nothing was up"
+
+
+def starting(cwd: Path, keep: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "lakebench", "up", "object-store"],
+        cwd=cwd,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env={**os.environ, **keep},
+    )
+
+
+def left(keep: dict[str, str]) -> list[psutil.Process]:
+    """The processes that have the test's folder for temporary files, or a guard's folder in it."""
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            told = one.environ()
+            if keep["TMPDIR"] in {told.get("TMPDIR"), str(Path(told.get("LAKEBENCH_GUARD", "/")).parent)}:
+                found.append(one)
+    return found
+
+
+def gone(keep: dict[str, str]) -> bool:
+    deadline = time.monotonic() + 10
+    while (left(keep) or list(Path(keep["TMPDIR"]).iterdir())) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return not left(keep) and not list(Path(keep["TMPDIR"]).iterdir())
+
+
+@pytest.mark.integration
+def test_of_two_ups_at_once_one_starts_a_lake_that_down_ends(tmp_path: Path, keep: dict[str, str]) -> None:
+    two = [starting(tmp_path, keep) for _ in range(2)]
+    said = {one.wait(120): one.communicate()[0] for one in two}
+    assert sorted(said) == [0, 2], said
+    assert "up already, or is being started: lakebench down ends it" in said[2]
+    assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "ended"
+    assert gone(keep), left(keep)
+    assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "nothing was up"
+
+
+@pytest.mark.integration
+def test_down_ends_a_lake_that_is_being_started(tmp_path: Path, keep: dict[str, str]) -> None:
+    up = starting(tmp_path, keep)
+    state = Path(keep["LAKEBENCH_CACHE"], "up", "state.json")
+    while not state.exists():
+        assert up.poll() is None
+        time.sleep(0.05)
+    assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "ended"
+    assert up.wait(30) == 3
+    assert "was ended" in up.communicate()[0]
+    assert gone(keep), left(keep)
 
 
 @pytest.mark.integration

@@ -85,14 +85,6 @@ def test_damage_is_mended_by_the_command_in_the_message(cache: Path) -> None:
     assert cache.exists()
 
 
-_MAKE = """
-from decimal import Decimal
-from lakebench.datasets import tpch
-from lakebench.progress import Quiet
-tpch.generate(Decimal({scale!r}), Quiet())
-"""
-
-
 def generators_below(pid: int) -> list[psutil.Process]:
     try:
         children = psutil.Process(pid).children(recursive=True)
@@ -103,7 +95,9 @@ def generators_below(pid: int) -> list[psutil.Process]:
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_run_leaves_no_process_and_starts_again(cache: Path, how: signal.Signals) -> None:
-    parent = subprocess.Popen([sys.executable, "-c", _MAKE.format(scale="0.5")], stderr=subprocess.DEVNULL)
+    # The command, which takes SIGINT where a shell has it ignored in the background too.
+    command = [sys.executable, "-m", "lakebench", "data", "tpch", "--sf", "0.5"]
+    parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
     while not (found := generators_below(parent.pid)) and time.monotonic() < deadline:
         time.sleep(0.05)

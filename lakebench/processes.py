@@ -1,0 +1,160 @@
+"""Processes of this machine: which they are for good, what belongs to them, and how they end with all that they leave.
+
+A number alone names no process for good: with the moment of its start, and the boot that this is counted from, it does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import stat
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
+
+import psutil
+
+MARK = "LAKEBENCH_GUARD"
+"""The variable in which each process of ours carries the folder of its guard."""
+GRACE_S = 2.0
+_SHARED = Path("/dev/shm")  # noqa: S108 - where the kernel keeps shared memory
+_TEMPORARY = Path("/tmp")  # noqa: S108 - where Java puts these files whatever TMPDIR says
+_STARTTIME = 19  # of the fields behind the command's name in /proc/PID/stat
+
+
+def boot() -> str:
+    """Which start of the machine this is; empty where it does not tell."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def started(pid: int) -> int:
+    """When ``pid`` started, in ticks since the boot; 0 where there is no such process, or it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0
+    return 0 if fields[0] in {b"Z", b"X"} else int(fields[_STARTTIME])
+
+
+def alive(pid: int, since: int) -> bool:
+    """Whether the process ``pid`` that started at ``since`` runs."""
+    return since > 0 and started(pid) == since
+
+
+def family(pid: int, since: int = 0) -> list[psutil.Process]:
+    """``pid``, everything below it, and everything in its session, which outlives it; none older than ``since``."""
+    found: dict[int, psutil.Process] = {}
+    with contextlib.suppress(psutil.Error):
+        root = psutil.Process(pid)
+        found = {one.pid: one for one in (root, *root.children(recursive=True))}
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, ProcessLookupError):
+            if os.getsid(one.pid) == pid:
+                found[one.pid] = one
+    return [one for one in found.values() if started(one.pid) >= since]
+
+
+def marked(folder: str) -> list[psutil.Process]:
+    """The processes that carry the mark of the guard of ``folder``."""
+    found = []
+    for one in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if one.pid != os.getpid() and one.environ().get(MARK) == folder:
+                found.append(one)
+    return found
+
+
+def ask(pid: int, since: int, with_signal: int) -> None:
+    """Send a process its signal, and give it a moment to end by that; nothing where it is another's number now."""
+    if with_signal != signal.SIGKILL and alive(pid, since):
+        with contextlib.suppress(psutil.Error):
+            root = psutil.Process(pid)
+            root.send_signal(with_signal)
+            root.wait(GRACE_S / 2)
+
+
+def kill(processes: Sequence[psutil.Process]) -> None:
+    """End ``processes`` at once."""
+    for process in processes:
+        with contextlib.suppress(psutil.Error):  # gone, or its number is another's now: psutil looks at the start time
+            process.kill()
+    psutil.wait_procs(processes, timeout=GRACE_S)
+
+
+def shared_memory(pids: Iterable[int]) -> set[str]:
+    """The files of PostgreSQL's shared memory that ``pids`` have in use, and those that these list.
+
+    A server removes them at its end, but not where it is killed.
+    """
+    used = {path for pid in pids for path in _mapped(pid)}
+    return used | {one for path in used for one in _named_in(Path(path))}
+
+
+def _mapped(pid: int) -> set[str]:
+    try:
+        lines = Path(f"/proc/{pid}/maps").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return set()
+    paths = (line.partition("/")[1] + line.partition("/")[2] for line in lines)
+    return {path for path in paths if path.startswith(f"{_SHARED}/PostgreSQL.") and "(deleted)" not in path}
+
+
+def _named_in(control: Path) -> set[str]:
+    """The segments that a server's control segment lists by their numbers, whatever the layout of its version."""
+    try:
+        content, owner = control.read_bytes(), control.stat().st_uid
+        there = {one: one.stat() for one in _SHARED.glob("PostgreSQL.*")}
+    except OSError:
+        return set()
+    numbers = set(memoryview(content[: len(content) // 4 * 4]).cast("I"))
+    return {
+        str(path)
+        for path, facts in there.items()
+        if facts.st_uid == owner and path.suffix[1:].isdigit() and int(path.suffix[1:]) in numbers
+    }
+
+
+def remove_remains(pids: Collection[int], since: float, shared: Collection[str] = ()) -> None:
+    """Remove what killed servers leave outside their folders: shared memory, and what Java attaches to itself by.
+
+    ``pids`` are processes of ours that have ended, ``since`` is when the first of them started, in seconds since 1970;
+    ``shared`` is what :func:`shared_memory` told of them, of which nothing is removed that a process still uses.
+    """
+    _remove_shared_memory(shared)
+    for segment, creator, users, at in _system_v():
+        if creator in pids and users == 0 and at >= since - 1:
+            ctypes.CDLL(None).shmctl(segment, 0, None)  # 0 is IPC_RMID
+    for pid in pids:
+        for name in (f".java_pid{pid}", f".attach_pid{pid}"):
+            _remove_own(_TEMPORARY / name, since)
+
+
+def _remove_shared_memory(paths: Collection[str]) -> None:
+    left = {path for one in paths for path in {one, *_named_in(Path(one))} if Path(path).exists()}
+    if left:
+        used = {path for pid in psutil.pids() for path in _mapped(pid)}
+        for path in left - used:
+            with contextlib.suppress(OSError):
+                Path(path).unlink()
+
+
+def _remove_own(path: Path, since: float) -> None:
+    with contextlib.suppress(OSError):
+        facts = path.lstat()
+        ours = facts.st_uid == os.geteuid() and facts.st_mtime >= since - 1
+        if ours and (stat.S_ISSOCK(facts.st_mode) or stat.S_ISREG(facts.st_mode)):
+            path.unlink()
+
+
+def _system_v() -> list[tuple[int, int, int, int]]:
+    """Each System V segment: its id, its creator, how many use it, when it was made (seconds since 1970)."""
+    try:
+        header, *lines = Path("/proc/sysvipc/shm").read_text("ascii").splitlines()
+    except (OSError, ValueError):
+        return []
+    told = [dict(zip(header.split(), line.split(), strict=False)) for line in lines]
+    return [tuple(int(one[key]) for key in ("shmid", "cpid", "nattch", "ctime")) for one in told]  # type: ignore[misc]
