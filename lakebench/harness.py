@@ -21,10 +21,11 @@ from lakebench.baseline import Baseline, load
 from lakebench.bench import Bench
 from lakebench.cases import records
 from lakebench.config import Settings
+from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
 from lakebench.fault_log import FaultLog
 from lakebench.guard import Guard
-from lakebench.measure import PROFILES, Profile
+from lakebench.measure import PROFILES, Profile, Protocol
 from lakebench.model import EngineRef, ExitCode, Outcome, Record, Runtime, Selection
 from lakebench.past import Past
 from lakebench.phases import selection_of
@@ -129,7 +130,20 @@ def again(run: Path, settings: Settings) -> Request:
     earlier = _unfinished(run)
     if earlier.running is not None:
         raise at_it(run, earlier.running)
-    told = earlier.header.settings
+    try:
+        return _request(earlier.header, settings)
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        raise UsageError(
+            f"{run.name} cannot be resumed: its first line does not have the settings of a run "
+            f"({type(error).__name__}: {error}); start a new run"
+        ) from None
+
+
+def _request(header: Header, settings: Settings) -> Request:
+    """The request that ``header`` tells of."""
+    from pydantic import TypeAdapter
+
+    told = header.settings
     profile = PROFILES[told["profile"]]
     return Request(
         phases=tuple(told["phases"]),
@@ -137,13 +151,13 @@ def again(run: Path, settings: Settings) -> Request:
         writer=told["writer"],
         profile=replace(
             profile,
-            scale_factor=type(profile.scale_factor)(told["scale_factor"]),
-            protocol=type(profile.protocol)(**told["protocol"]),
+            scale_factor=scale_factor(str(told["scale_factor"])),
+            protocol=TypeAdapter(Protocol).validate_python(told["protocol"]),
             chosen=tuple(told.get("chosen", ())),
         ),
-        seed=told["seed"],
+        seed=int(told["seed"]),
         settings=settings,
-        command=earlier.header.command,
+        command=header.command,
         selection=selection_of(told),
         named=tuple(told.get("named", ())),
         require=tuple(told.get("require", ())),

@@ -11,7 +11,6 @@ import functools
 import json
 import math
 import os
-import re
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -19,9 +18,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
-from lakebench import running
+from lakebench import evidence, files, running, untrusted
 from lakebench.errors import UsageError
-from lakebench.model import Record
+from lakebench.model import Outcome, Record
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -33,8 +32,7 @@ SCHEMA = 1
 ONE_OF = "accepted_outcomes"
 """In a case's evidence: the outcomes that are accepted, where there are several; its own is the one that it was."""
 _HIDDEN = "***"
-_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LARGEST = 2 * 2**30  # bytes; a run of every interop cell has some 30 MB
 _SHORTEST_SECRET = 4
 _NAMES = frozenset(
     {"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column", "feature"}
@@ -325,63 +323,76 @@ def _plain(value: Any, secrets: frozenset[str] | set[str]) -> Any:
 
 
 def _masked(text: str, secrets: frozenset[str] | set[str]) -> str:
-    """``text`` without secrets, and fit to be shown: see :func:`_printable`."""
+    """``text`` without secrets, and fit to be shown: see :func:`~lakebench.untrusted.printable`."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
-    return _printable(text)
-
-
-def _printable(text: str) -> str:
-    """``text`` without terminal colours; control characters and lone surrogates, which JSON forbids, as escapes."""
-    plain = _COLOURS.sub("", text).replace("\r\n", "\n")
-    plain = _CONTROLS.sub(lambda found: f"\\x{ord(found[0]):02x}", plain)
-    return plain.encode("utf-8", "backslashreplace").decode()
+    return untrusted.printable(text)
 
 
 def read(path: Path) -> Run:
     """The run in the file at ``path``, or in the folder ``path``.
+
+    What others wrote is read, too: numbers that cannot be are refused, and texts are made fit to be shown.
 
     Raises:
         UsageError: there is no such file, a line is cut or not one of ours, or a newer harness wrote it.
     """
     file = path / FILE if path.is_dir() else path
     try:
-        data = file.read_bytes()
-    except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}; name a folder below the runs folder") from None
+        data = files.contents(file, _LARGEST)
+    except FileNotFoundError:
+        raise UsageError(f"{file} cannot be read: it is not there; name a folder below the runs folder") from None
     lines = data.split(b"\n")
-    if lines[-1] == b"":
-        lines.pop()
-    elif lines:
-        raise _damaged(file, len(lines), len(lines), "it is cut")
-    return _assemble(file, [_parse(file, number, line, len(lines)) for number, line in enumerate(lines, 1)])
+    cut = lines.pop() != b""
+    if cut:
+        raise _damaged(file, [*lines, b""], len(lines) + 1, "it is cut")
+    return _assemble(file, [_parse(file, number, line, lines) for number, line in enumerate(lines, 1)])
 
 
-def _parse(file: Path, number: int, line: bytes, last: int) -> Line:
+def _parse(file: Path, number: int, line: bytes, lines: list[bytes]) -> Line:
+    """The line ``number`` of ``lines``."""
     try:
-        value = json.loads(line)
+        value = untrusted.parse(line)
         kind = KINDS[value["kind"]]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise _damaged(file, number, last, "it is not a record") from None
+    except untrusted.NotBelieved as error:
+        raise _damaged(file, lines, number, str(error)) from None
+    except (KeyError, TypeError):
+        raise _damaged(file, lines, number, "it is not a record") from None
     _check_schema(file, kind, value)
     if unknown := set(value) - {"kind"} - {one.name for one in dataclasses.fields(kind)}:
-        raise _damaged(file, number, last, f"unknown field {min(unknown)}")
+        raise _damaged(file, lines, number, f"unknown field {min(unknown)}")
     from pydantic import ValidationError
 
     try:
-        parsed: Line = _adapter(value["kind"]).validate_json(line, strict=True)
+        parsed: Line = _adapter(value["kind"]).validate_json(json.dumps(value), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise _damaged(file, number, last, f"{where}: {first['msg']}") from None
+        raise _damaged(file, lines, number, f"{where}: {first['msg']}") from None
+    if why := _unbelievable(parsed):
+        raise _damaged(file, lines, number, why)
     return parsed
 
 
+def _unbelievable(line: Line) -> str:
+    """What ``line`` has that no run writes; empty where there is nothing."""
+    if field_ := untrusted.out_of_range(line):
+        return f"{field_} is out of range"
+    if not isinstance(line, Record):
+        return ""
+    if line.samples and line.outcome is not Outcome.PASS:
+        return f"it has times, and its outcome is {line.outcome}"
+    return evidence.fault_of(line.evidence)
+
+
 def _check_schema(file: Path, kind: type[Any], value: dict[str, Any]) -> None:
-    if kind is Header and isinstance(value.get("schema"), int) and value["schema"] > SCHEMA:
-        raise UsageError(
-            f"{file} has schema {value['schema']} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness"
-        )
+    told = value.get("schema")
+    if kind is not Header or not isinstance(told, int):
+        return
+    if told > SCHEMA:
+        raise UsageError(f"{file} has schema {told} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness")
+    if told < 1:
+        raise UsageError(f"{file} has schema {told}, which there never was: it is no run of lakebench, start a new run")
 
 
 @functools.cache
@@ -391,13 +402,16 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
     return TypeAdapter(KINDS[kind])
 
 
-def _damaged(file: Path, number: int, last: int, why: str) -> UsageError:
+def _damaged(file: Path, lines: list[bytes], number: int, why: str) -> UsageError:
+    """The error that says how to go on: without the line, and without the end of a run that was complete."""
     if number == 1:
         return UsageError(f"{file} line 1 is damaged ({why}): nothing can be resumed from it, start a new run")
-    which = "$" if number == last else str(number)
+    ends = [at for at, line in enumerate(lines, 1) if at != number and b'"kind": "end"' in line]
+    which = "".join(f"{'$' if at == len(lines) else at}d;" for at in sorted({number, *ends})).removesuffix(";")
+    what = "it, and the end of the run," if ends else "it"
     return UsageError(
-        f"{file} line {number} is damaged ({why}): remove it with sed -i '{which}d' {shlex.quote(str(file))}, "
-        f"then lakebench run --resume {shlex.quote(file.resolve().parent.name)} runs what it said again"
+        f"{file} line {number} is damaged ({why}): remove {what} with sed -i '{which}' {shlex.quote(str(file))}, "
+        f"then lakebench run --resume {shlex.quote(str(file.parent))} runs what it said again"
     )
 
 

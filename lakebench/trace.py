@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import threading
 import time
@@ -11,10 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lakebench import resources
+from lakebench import files, resources, untrusted
+from lakebench.errors import UsageError
 
 FILE = "memory.csv"
 EVERY_S = 1.0
+_LARGEST = 2**30
+_ENDLESS_S = 1e9
 
 
 class MemoryTrace:
@@ -57,9 +61,11 @@ def series(path: Path) -> dict[str, list[tuple[float, int]]]:
     """Process tree → seconds since the start and bytes held, in order; empty where the run has no trace."""
     found: dict[str, list[tuple[float, int]]] = {}
     try:
-        with path.open(newline="", encoding="utf-8") as lines:
-            for line in csv.DictReader(lines):
-                found.setdefault(line["process"], []).append((float(line["seconds"]), int(line["bytes"])))
-    except (OSError, KeyError, ValueError, TypeError):
+        for line in csv.DictReader(io.StringIO(files.text(path, _LARGEST))):
+            at, held = float(line["seconds"]), int(line["bytes"])
+            if not (0 <= at < _ENDLESS_S and 0 <= held < 2**63):
+                return {}
+            found.setdefault(untrusted.printable(line["process"]), []).append((at, held))
+    except (UsageError, OSError, KeyError, ValueError, TypeError, csv.Error):
         return {}
     return found

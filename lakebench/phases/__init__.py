@@ -68,10 +68,17 @@ class Scope:
 
 
 def selection_of(settings: Mapping[str, Any]) -> Selection:
-    """What the run whose header has ``settings`` was asked for."""
-    told: dict[str, Any] = settings.get("selection", {})
-    known: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in told.items()}
-    return Selection(**known)
+    """What the run whose header has ``settings`` was asked for.
+
+    Raises:
+        UsageError: they are no settings of a run.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    try:
+        return TypeAdapter(Selection).validate_python(settings.get("selection", {}))
+    except ValidationError:
+        raise UsageError("the first line of the records does not have the selection of a run: start a new run") from None
 
 
 def engines_of(case: str) -> tuple[str, ...]:

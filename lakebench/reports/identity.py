@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from lakebench import statistics
 from lakebench.model import Outcome
@@ -141,7 +141,7 @@ def _machine(run: Run) -> Table:
     given = dict(run.header.machine)
     missing = given.pop("not_had", {})
     given["load_after"] = None if run.end is None else run.end.load_after
-    table = facts("Machine", given, missing)
+    table = facts("Machine", given, missing if isinstance(missing, Mapping) else {})
     return Table(table.caption, table.head, tuple((Cell(_words(a.text)), b) for a, b in table.rows))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from lakebench import statistics
 from lakebench.records import Run, ServiceFacts
@@ -82,8 +81,7 @@ def _load(run: Run) -> Iterator[str]:
 
 
 def _numbers(run: Run, key: str) -> list[int]:
-    found: set[Any] = {one.evidence.get(key) for one in run.cases}
-    return sorted(one for one in found if isinstance(one, int) and not isinstance(one, bool))
+    return sorted({value for one in run.cases if isinstance(value := one.evidence.get(key), int)})
 
 
 def _listed(numbers: Sequence[int]) -> str:

@@ -40,23 +40,26 @@ def _metrics(group: str, own: list[Record]) -> Table:
 
 
 def _row(tests: Mapping[str, Record]) -> list[Cell]:
-    load = tests["load"]
-    told = load.evidence
-    cells = (
-        [Cell(label(load.outcome), mark(load.outcome)), *[Cell(DASH)] * 3]
-        if load.outcome is not Outcome.PASS
-        else [
-            Cell(_seconds(told["load_seconds"])),
-            Cell(size(told["peak_bytes"])),
-            Cell(size(told["bytes"])),
-            Cell(str(told["files"])),
-        ]
-    )
+    cells = _load(tests.get("load"))
     for name, row in zip(_METRICS, ("power", "throughput", "throughput"), strict=True):
         cells.append(_metric(tests.get(row), name))
     throughput = tests.get("throughput")
     streams = throughput.evidence.get("streams") if throughput else None
     return [*cells, Cell(DASH if streams is None else str(streams))]
+
+
+def _load(record: Record | None) -> list[Cell]:
+    """Seconds, peak, bytes and files of a load that passed."""
+    if record is None or record.outcome is not Outcome.PASS:
+        said = Cell("not asked") if record is None else Cell(label(record.outcome), mark(record.outcome))
+        return [said, *[Cell(DASH)] * 3]
+    told = record.evidence
+    sizes = (told.get("peak_bytes"), told.get("bytes"))
+    return [
+        Cell(_seconds(told.get("load_seconds"))),
+        *(Cell(size(one) if isinstance(one, int | float) else DASH) for one in sizes),
+        Cell(str(told.get("files", DASH))),
+    ]
 
 
 def _metric(record: Record | None, name: str) -> Cell:
@@ -65,7 +68,7 @@ def _metric(record: Record | None, name: str) -> Cell:
     if record.outcome is not Outcome.PASS:
         return Cell(label(record.outcome), mark(record.outcome))
     value = record.evidence.get(name)
-    return Cell(DASH if value is None else f"{value:,.0f}")
+    return Cell(f"{value:,.0f}" if isinstance(value, int | float) else DASH)
 
 
 def _seconds(value: Any) -> str:
@@ -74,7 +77,8 @@ def _seconds(value: Any) -> str:
 
 def _intervals(group: str, own: list[Record]) -> Table:
     """Seconds of RF1, RF2 and the 22 queries of stream 0, and how long the throughput test's refreshes took."""
-    power = {one.engine: one.evidence["seconds"] for one in own if one.row == "power" and one.outcome is Outcome.PASS}
+    passed = [one for one in own if one.row == "power" and one.outcome is Outcome.PASS]
+    power = {one.engine: told for one in passed if isinstance(told := one.evidence.get("seconds"), Mapping)}
     names = list(dict.fromkeys(name for told in power.values() for name in told))
     names.sort(key=lambda name: (not name.startswith("RF"), name))
     rows = tuple(
@@ -83,7 +87,3 @@ def _intervals(group: str, own: list[Record]) -> Table:
     )
     notes = ("One run each, by the worker's clock. The queries ran in the order of stream 0, between RF1 and RF2.",)
     return Table(f"{group}: intervals of the power test, seconds", ("", *power), rows, notes, "figures")
-
-
-def _interval(told: Mapping[str, float], name: str) -> str:
-    return _seconds(told[name]) if name in told else DASH

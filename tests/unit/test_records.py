@@ -78,7 +78,7 @@ def test_a_cut_last_line_is_named_with_its_remedy(tmp_path: Path) -> None:
     message = str(caught.value)
     assert f"line {count} " in message
     assert f"sed -i '$d' {file}" in message
-    assert f"--resume {run.name}" in message
+    assert f"--resume {run} " in message
     assert "\n" not in message
 
 
@@ -102,7 +102,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path, damage: bytes) ->
     lines = file.read_bytes().splitlines()
     lines[4] = damage
     file.write_bytes(b"\n".join(lines) + b"\n")
-    with pytest.raises(UsageError, match=r"line 5 is damaged .*sed -i '5d'"):
+    with pytest.raises(UsageError, match=r"line 5 is damaged .*sed -i '5d;\$d'"):
         records.read(run)
 
 

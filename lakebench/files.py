@@ -1,0 +1,90 @@
+"""Files that the user, or somebody else, put there: read without being held up, and only as far as there is room."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lakebench.errors import UsageError
+
+TEXT_BYTES = 16 * 2**20
+"""What a file of settings or SQL has at most."""
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISSOCK, "a socket"),
+)
+
+
+def text(path: Path, most: int = TEXT_BYTES) -> str:
+    """What stands in the regular file at ``path``, which is UTF-8, with or without a byte order mark.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it is no regular file, is larger than ``most`` bytes, is not UTF-8, or cannot be read.
+    """
+    data = contents(path, most)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not text in UTF-8 (byte {error.start}): write it again as UTF-8") from None
+
+
+def contents(path: Path, most: int) -> bytes:
+    """The bytes of the regular file at ``path``.
+
+    Raises:
+        FileNotFoundError: there is none.
+        UsageError: it is no regular file, is larger than ``most`` bytes, or cannot be read.
+    """
+    descriptor = _open(path)
+    try:
+        found = os.fstat(descriptor)
+        _insist(path, found)
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            data = file.read(most + 1)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    finally:
+        os.close(descriptor)
+    if len(data) > most:
+        raise UsageError(f"{path} is larger than {most:,} bytes: name another file")
+    return data
+
+
+def insist_on_regular(path: Path) -> None:
+    """Stop where ``path`` is something that cannot be read to its end.
+
+    Raises:
+        FileNotFoundError: there is nothing.
+        UsageError: it is no regular file.
+    """
+    try:
+        _insist(path, path.stat())
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {_why(error)}") from None
+
+
+def _open(path: Path) -> int:
+    """A descriptor; opening does not wait for who writes into a pipe."""
+    try:
+        return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} cannot be read: {_why(error)}") from None
+
+
+def _insist(path: Path, found: os.stat_result) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), "no regular file")
+        raise UsageError(f"{path} is {kind}: name a regular file")
+
+
+def _why(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else "") or str(error)

@@ -1,0 +1,96 @@
+"""JSON that others wrote: what of it is believed, and how its text is made fit to be shown."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn
+
+DEEPEST = 40
+_LARGEST = 10**40
+"""Beyond a decimal of 38 digits no value of ours has an integer."""
+_LARGEST_FIELD = 2**63
+_SIGNED = frozenset({"offset_ns", "round", "snapshot_id", "seed"})
+_LEAST = {"ns": 1}
+"""Nothing takes no time at all: a ratio divides by it."""
+_FREE = frozenset({"evidence", "settings", "machine", "theirs", "ours"})
+_COLOURS = re.compile(r"\x1b\[[0-9;]*m")
+# Control characters but for tab and newline, and what turns the direction of the text behind it.
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+
+
+class NotBelieved(ValueError):
+    """The value has what nothing of ours writes; the message says what."""
+
+
+def parse(text: str | bytes) -> Any:
+    """The JSON value in ``text``, its texts fit to be shown.
+
+    Raises:
+        NotBelieved: it is not JSON, is nested more than :data:`DEEPEST` deep, or has a number that is none, or is too
+            large.
+    """
+    try:
+        return plain(json.loads(text, parse_constant=_no_number))
+    except NotBelieved:
+        raise
+    except RecursionError:
+        raise NotBelieved(f"it is nested more than {DEEPEST} deep") from None
+    except ValueError:
+        raise NotBelieved("it is not JSON") from None
+
+
+def _no_number(name: str) -> NoReturn:
+    raise NotBelieved(f"{name} is no number")
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """``value``, which JSON gave, with its texts (names too) by :func:`printable`.
+
+    Raises:
+        NotBelieved: as :func:`parse` says.
+    """
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if depth > DEEPEST:
+        raise NotBelieved(f"it is nested more than {DEEPEST} deep")
+    if isinstance(value, list):
+        return [plain(one, depth + 1) for one in value]
+    if isinstance(value, dict):
+        return {printable(key): plain(one, depth + 1) for key, one in value.items()}
+    if not math.isfinite(value) or abs(value) >= _LARGEST:
+        raise NotBelieved("a number is out of range")
+    return value
+
+
+def printable(text: str) -> str:
+    """``text`` without terminal colours; what a terminal, a page or JSON would not show as text, as an escape."""
+    if text.isascii() and text.isprintable():
+        return text
+    shown = _COLOURS.sub("", text).replace("\r\n", "\n")
+    shown = _CONTROLS.sub(lambda found: _escaped(ord(found[0])), shown)
+    return shown.encode("utf-8", "backslashreplace").decode()
+
+
+def _escaped(code: int) -> str:
+    return f"\\x{code:02x}" if code <= 0xFF else f"\\u{code:04x}"  # noqa: PLR2004 - as Python writes them
+
+
+def out_of_range(value: Any, name: str = "") -> str:
+    """The field of the dataclass ``value``, or of one in it, whose number cannot be; empty where there is none."""
+    if dataclasses.is_dataclass(value):
+        fields = [one.name for one in dataclasses.fields(value) if one.name not in _FREE]
+        return next((bad for one in fields if (bad := out_of_range(getattr(value, one), one))), "")
+    if isinstance(value, Mapping):
+        return next((bad for one in value.values() if (bad := out_of_range(one, name))), "")
+    if isinstance(value, tuple | list):
+        return next((bad for one in value if (bad := out_of_range(one, name))), "")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        least = -_LARGEST_FIELD if name in _SIGNED else _LEAST.get(name, 0)
+        return "" if least <= value < _LARGEST_FIELD else name
+    return ""
