@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
+from lakebench import files
 from lakebench.errors import UsageError
 from lakebench.model import Runtime
 from lakebench.trust import stranger
@@ -272,7 +273,7 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
             although somebody else could have written it.
     """
     file = path or Path(FILE)
-    if path is None and not file.exists():
+    if path is None and not os.path.lexists(file):
         values: dict[str, Any] = {}
     else:
         values = _read(file)
@@ -289,13 +290,13 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
 
 def _read(file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except tomllib.TOMLDecodeError as error:
+        return tomllib.loads(files.text(file))
+    except FileNotFoundError:
+        raise UsageError(f"{file} cannot be read: there is no such file") from None
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(
             f"{file} is not valid TOML: {error}; correct it, or move it away to use the defaults"
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from None
 
 
 def _programs(settings: Settings) -> list[str]:

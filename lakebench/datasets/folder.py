@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench import engines
+from lakebench import files as local_files
 from lakebench.answers import Rules
 from lakebench.datasets import cache, sql_rules
 from lakebench.datasets.workload import Question, TableData, Workload
@@ -85,7 +86,7 @@ def _parquet(path: Path) -> dict[str, list[Path]]:
     """Table → its files, in the order of their names."""
     found: dict[str, list[Path]] = {}
     for file in sorted(path.glob("*.parquet")):
-        _add(found, file.stem, [file] if file.is_file() else sorted(file.glob("*.parquet")), file)
+        _add(found, file.stem, sorted(file.glob("*.parquet")) if file.is_dir() else [file], file)
     for folder in sorted(one for one in path.iterdir() if one.is_dir() and one.suffix != ".parquet"):
         if files := sorted(folder.glob("*.parquet")):
             _add(found, folder.name, files, folder)
@@ -135,6 +136,7 @@ def _read_schema(file: Path) -> pa.Schema:
     import pyarrow.parquet as pq
 
     try:
+        local_files.insist_on_regular(file)
         return pq.read_schema(file)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
@@ -194,9 +196,9 @@ def _read(file: Path) -> tuple[str, str]:
     import sqlglot
 
     try:
-        text = file.read_text("utf-8-sig").strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read as text: {error}") from None
+        text = local_files.text(file).strip()
+    except FileNotFoundError:
+        raise UsageError(f"{file} is a link to nothing: remove it, or put the query there") from None
     named = _FIRST_LINE.match(text.partition("\n")[0])
     dialect = named.group(1).lower() if named else DIALECT
     dialect = {"ansi": DIALECT, "postgresql": DIALECT, "sparksql": "spark"}.get(dialect, dialect)

@@ -78,7 +78,9 @@ def selection_of(settings: Mapping[str, Any]) -> Selection:
     try:
         return TypeAdapter(Selection).validate_python(settings.get("selection", {}))
     except ValidationError:
-        raise UsageError("the first line of the records does not have the selection of a run: start a new run") from None
+        raise UsageError(
+            "the first line of the records does not have the selection of a run: start a new run"
+        ) from None
 
 
 def engines_of(case: str) -> tuple[str, ...]:

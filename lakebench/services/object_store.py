@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lakebench import artifacts
+from lakebench import artifacts, files
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint, ObjectStore, Runtime
 from lakebench.services.base import JavaService
@@ -192,8 +192,8 @@ def _project(credentials: Path, table: str) -> str:
         UsageError: the file is not there, or is not what Google gives.
     """
     try:
-        return str(json.loads(credentials.read_text(encoding="utf-8"))["project_id"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return str(json.loads(files.text(credentials))["project_id"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise UsageError(
             f"{credentials} is no service account's JSON ({type(error).__name__}): correct {table}.credentials in "
             "lakebench.toml"

@@ -17,7 +17,7 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import accepted, comparison, harness, records, trace, untrusted
+from lakebench import baseline, comparison, harness, records, trace, untrusted
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record
@@ -74,7 +74,15 @@ def lines() -> list[dict[str, Any]]:
     failed = next(one for one in cases if one.outcome is Outcome.WRONG)
     interop = [one for one in fixture_interop.lines() if not isinstance(one, records.Header | records.End)][:6]
     own = [*made[:-1], *short, replace(failed, evidence={**failed.evidence, **known}), writers_line(), *trial_lines()]
-    return [records.to_json(one) for one in [*own, *interop, made[-1]]]
+    told = [records.to_json(one) for one in [*own, *interop, made[-1]]]
+    return [{**told[0], "settings": as_told(["phase4", "interop"])}, *told[1:]]
+
+
+def as_told(phases: list[str]) -> dict[str, Any]:
+    """The settings that a run of ``phases`` writes down."""
+    request = harness.Request(tuple(phases), (), "pyiceberg", harness.PROFILES["quick"], 1, Settings(), "lakebench run")
+    told: dict[str, Any] = json.loads(json.dumps(request.to_json(), default=str))
+    return told
 
 
 def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
@@ -202,9 +210,7 @@ def test_a_damaged_line_of_a_complete_run_goes_as_its_message_says_and_the_run_i
     settings = Settings()
     kept = file.read_bytes().splitlines()
     header = json.loads(kept[0])
-    profile = harness.PROFILES["quick"]
-    request = harness.Request(("phase4",), (), "pyiceberg", profile, 1, settings, "lakebench run phase4")
-    kept[0] = json.dumps({**header, "settings": json.loads(json.dumps(request.to_json(), default=str))}).encode()
+    kept[0] = json.dumps({**header, "settings": as_told(["phase4"])}).encode()
     kept[place] = kept[place][:-9]
     file.write_bytes(b"\n".join(kept) + b"\n")
     with pytest.raises(UsageError) as caught:
@@ -242,5 +248,5 @@ def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
     made = [records.to_json(one) for one in fixture_run.lines()[:20]]
     made[-1]["case"] = f"phase4/{NASTY}"
     write(tmp_path / records.FILE, made)
-    accepted.accept(records.read(tmp_path), "because", tmp_path / accepted.FILE)
-    assert not HARMFUL.search((tmp_path / accepted.FILE).read_text(encoding="utf-8"))
+    baseline.accept([records.read(tmp_path)], "because", tmp_path / baseline.FILE, interrupted=True)
+    assert not HARMFUL.search((tmp_path / baseline.FILE).read_text(encoding="utf-8"))

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakebench import files as local_files
 from lakebench.datasets import cache
 from lakebench.datasets.clickbench import hits
 from lakebench.datasets.workload import TableData
@@ -55,7 +57,7 @@ def table(path: Path, progress: Progress) -> tuple[TableData, str]:
 
 
 def _files(path: Path) -> list[Path]:
-    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if path.is_file() else []
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] if os.path.lexists(path) else []
     if not files:
         raise UsageError(f"{path}: no Parquet there: name a Parquet file of hits, or a folder of *.parquet")
     return files
@@ -66,6 +68,7 @@ def _opened(file: Path) -> pq.ParquetFile:
     import pyarrow.parquet as pq
 
     try:
+        local_files.insist_on_regular(file)
         return pq.ParquetFile(file)
     except (pa.ArrowException, OSError) as error:
         raise UsageError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
