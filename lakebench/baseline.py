@@ -338,7 +338,7 @@ def _acceptance(number: str, told: Any, damaged: Damaged) -> Acceptance:
     from pydantic import TypeAdapter
 
     try:
-        return TypeAdapter(Acceptance).validate_python({**told, "number": int(number)}, strict=True)
+        return TypeAdapter(Acceptance).validate_python({**told, "number": int(number)})
     except (TypeError, ValueError):
         raise damaged(f'"{number}"', "it is not an acceptance") from None
 
