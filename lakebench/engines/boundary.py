@@ -34,6 +34,7 @@ Reading = Callable[[Exception], LakebenchError]
 
 OURS = "lakebench"
 _LINES = 6
+_STACK = "Stack Trace:"  # DuckDB's internal errors: addresses, another time others
 _PANIC = "PanicException"  # pyo3's, a BaseException of its own in each extension module
 _END = object()
 _CONFLICT = re.compile(
@@ -164,8 +165,8 @@ def meaning(error: Exception, adapter: str = "") -> LakebenchError:
 
 
 def words(error: BaseException) -> str:
-    """The first lines of what ``error`` says; an error without words has those of its cause."""
-    lines = [line for line in str(error).splitlines() if line.strip()]
+    """The first lines of what ``error`` says, without a stack; an error without words has those of its cause."""
+    lines = [line for line in str(error).partition(_STACK)[0].splitlines() if line.strip()]
     if not lines and error.__cause__ is not None:
         return words(error.__cause__)
     return "\n".join(lines[:_LINES]) or repr(error)

@@ -260,6 +260,7 @@ class _Load:
         except CaseError as error:
             if not error.outcome.is_failure:
                 raise
+            self.bench.must_stand(error)  # now: what a full disk stopped may have made room again
             told = from_outcome(error.outcome, f"loading {table.name}: {error}")
             told.details.update(error.details)
             self.failed[table.name] = told

@@ -125,6 +125,7 @@ def test_the_engines_words_are_kept_but_not_all() -> None:
     with pytest.raises(Refused) as raised:
         engine_call(_raise, ValueError("\n".join(["first", "", "second", *"abcdefgh"])))
     assert str(raised.value) == "ValueError: first\nsecond\na\nb\nc\nd"
+    assert words(ValueError("INTERNAL Error: no\n\nStack Trace:\n\n/lib/x.so(_ZN)[0x7fcb]")) == "INTERNAL Error: no"
 
 
 def test_an_error_without_words_has_those_of_its_cause() -> None:
