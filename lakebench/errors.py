@@ -15,7 +15,7 @@ class LakebenchError(Exception):
     (:class:`HarnessFault`), and what ends a run, all the others.
     """
 
-    def __init__(self, message: str, **details: object) -> None:
+    def __init__(self, message: str, /, **details: object) -> None:
         super().__init__(message)
         self.details = details
 

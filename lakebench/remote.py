@@ -108,7 +108,7 @@ class Remote:
             self._unread -= 1
         self._send(operation, **arguments)
         what = f"{operation} of {arguments['table']}" if "table" in arguments else operation
-        reply = replies.parsed(operation, self._line(what, limit_s, raised_by))
+        reply = replies.parsed(operation, self._line(what, limit_s, raised_by), self._adapter)
         if reply["ok"]:
             return reply
         raise replies.error_from(reply["error"])

@@ -4,54 +4,123 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lakebench.errors import CaseEnd, HarnessFault, of_kind
 
 _SHOWN = 200
-_TIMES: Mapping[str, type] = {"ns": int, "cpu_ns": int}
-_ANSWER: Mapping[str, type] = {**_TIMES, "offset_ns": int, "rows": int, "bytes": int}
-_PROMISED: Mapping[str, Mapping[str, type]] = {
-    "open": {"versions": dict, "settings": dict},
-    "query": _ANSWER,
-    "scan": _ANSWER,
-    "scans": {"replies": list},
-    "names": {"package": str, "names": int, "found": list},
-    "operate": {"statements": list, "succeeded": list, "ns": int},
-    "enter": {"refused": str},
-    **dict.fromkeys(("execute", "create", "drop", "append", "register"), _TIMES),
-    "load": {**_TIMES, "peak_bytes": int},
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+Ns = Annotated[int, Field(gt=0, lt=2**63)]
+"""Nanoseconds of an execution: nothing takes no time at all."""
+
+
+class _Reply(BaseModel):
+    """``ok`` and what the operation gives; what else stands there is not looked at."""
+
+    model_config = ConfigDict(strict=True)
+    ok: Literal[True]
+
+
+class _Done(_Reply):
+    ns: Ns
+    cpu_ns: Count
+
+
+class _Answer(_Done):
+    offset_ns: Count
+    rows: Count
+    bytes: Count
+
+
+class _Loaded(_Done):
+    peak_bytes: Count
+
+
+class _Opened(_Reply):
+    versions: dict[str, str]
+    settings: dict[str, Any]
+
+
+class _Names(_Reply):
+    package: str
+    names: Count
+    found: list[str]
+
+
+class _Operated(_Reply):
+    statements: list[str]
+    succeeded: list[list[bool]]
+    ns: Count
+
+
+class _Entered(_Reply):
+    refused: str
+
+
+class _Scans(_Reply):
+    replies: list[dict[str, Any]]
+
+
+class _Told(BaseModel):
+    model_config = ConfigDict(strict=True)
+    kind: str
+    message: str
+    details: dict[str, Any]
+    traceback: str
+
+
+class _Failed(BaseModel):
+    model_config = ConfigDict(strict=True)
+    ok: Literal[False]
+    error: _Told
+
+
+_PROMISED: Mapping[str, type[_Reply]] = {
+    "open": _Opened,
+    "query": _Answer,
+    "scan": _Answer,
+    "scans": _Scans,
+    "names": _Names,
+    "operate": _Operated,
+    "enter": _Entered,
+    **dict.fromkeys(("execute", "create", "drop", "append", "register"), _Done),
+    "load": _Loaded,
 }
-_ERROR: Mapping[str, type] = {"kind": str, "message": str, "details": dict, "traceback": str}
 
 
-def parsed(operation: str, line: bytes) -> dict[str, Any]:
-    """The reply in ``line``, as it was promised for ``operation``: what it gives, or ``error``.
+def parsed(operation: str, line: bytes, adapter: str = "") -> dict[str, Any]:
+    """The reply of ``adapter`` in ``line``, as it was promised for ``operation``: what it gives, or ``error``.
 
     Raises:
-        HarnessFault: it is no such reply.
+        HarnessFault: it is no such reply; the message names the adapter.
     """
     try:
         reply = json.loads(line)
-    except ValueError:
-        raise _no_reply(operation, line) from None
-    return checked(operation, reply)
+    except (ValueError, RecursionError):
+        raise _no_reply(operation, adapter, "it is not JSON", line) from None
+    return checked(operation, reply, adapter)
 
 
-def checked(operation: str, reply: Any) -> dict[str, Any]:
-    """``reply``, where it is what was promised for ``operation``.
+def checked(operation: str, reply: Any, adapter: str = "") -> dict[str, Any]:
+    """``reply`` of ``adapter``, where it is what was promised for ``operation``.
 
     Raises:
         HarnessFault: it is not.
     """
-    if not isinstance(reply, dict) or not isinstance(reply.get("ok"), bool):
-        raise _no_reply(operation, reply)
-    told, promised = (reply, _PROMISED.get(operation, {})) if reply["ok"] else (reply.get("error"), _ERROR)
-    if not isinstance(told, dict) or not all(isinstance(told.get(key), kind) for key, kind in promised.items()):
-        raise _no_reply(operation, reply)
-    for one in reply["replies"] if reply["ok"] and operation == "scans" else ():
-        checked("scan", one)
-    return reply
+    failed = isinstance(reply, dict) and reply.get("ok") is False
+    promised: type[BaseModel] = _Failed if failed else _PROMISED.get(operation, _Reply)
+    try:
+        promised.model_validate(reply)
+    except ValidationError as error:
+        first = error.errors()[0]
+        why = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".removeprefix(": ")
+        raise _no_reply(operation, adapter, why, reply) from None
+    told: dict[str, Any] = reply
+    for one in told["replies"] if operation == "scans" and not failed else ():
+        checked("scan", one, adapter)
+    return told
 
 
 def error_from(error: Mapping[str, Any]) -> CaseEnd:
@@ -60,6 +129,7 @@ def error_from(error: Mapping[str, Any]) -> CaseEnd:
     return kind(error["message"], **{**error["details"], "traceback": error["traceback"]})
 
 
-def _no_reply(operation: str, said: Any) -> HarnessFault:
+def _no_reply(operation: str, adapter: str, why: str, said: Any) -> HarnessFault:
     shown = said.decode("utf-8", "replace") if isinstance(said, bytes) else json.dumps(said)
-    return HarnessFault(f"the worker's reply to {operation} is not what was promised: {shown[:_SHOWN]}")
+    who = f"the adapter {adapter}" if adapter else "a worker"
+    return HarnessFault(f"the reply of {who} to {operation} is not what was promised ({why}): {shown[:_SHOWN]}")

@@ -220,7 +220,18 @@ ERROR = {"kind": "Refused", "message": "no", "details": {}, "traceback": ""}
         ("query", b"{}"),
         ("query", b'{"ok": 1}'),
         ("query", b'{"ok": true}'),
-        ("query", json.dumps({**GOOD, "ns": "abc"}).encode()),
+        *(("query", json.dumps({**GOOD, "ns": odd}).encode()) for odd in ("abc", -5, 0, 2**63, 1.5, True, None)),
+        *(("query", json.dumps({**GOOD, key: -1}).encode()) for key in ("cpu_ns", "offset_ns", "rows", "bytes")),
+        ("query", json.dumps(GOOD).replace("1", "NaN").encode()),
+        ("query", json.dumps(GOOD).replace("1", "9" * 5000).encode()),
+        ("query", b"[" * 100_000),
+        ("load", json.dumps({**GOOD, "peak_bytes": -1}).encode()),
+        ("append", b'{"ok": true, "ns": -1, "cpu_ns": 0}'),
+        ("operate", b'{"ok": true, "statements": [5], "succeeded": [], "ns": 1}'),
+        ("operate", b'{"ok": true, "statements": [], "succeeded": [[1]], "ns": 1}'),
+        ("open", b'{"ok": true, "versions": {"duckdb": null}, "settings": {}}'),
+        ("names", b'{"ok": true, "package": "p", "names": -1, "found": []}'),
+        ("enter", b'{"ok": true, "refused": null}'),
         ("query", b'{"ok": false}'),
         ("query", b'{"ok": false, "error": "no"}'),
         ("query", json.dumps({"ok": False, "error": {**ERROR, "details": None}}).encode()),
@@ -230,8 +241,8 @@ ERROR = {"kind": "Refused", "message": "no", "details": {}, "traceback": ""}
     ],
 )
 def test_a_reply_that_was_not_promised_is_a_fault(operation: str, line: bytes) -> None:
-    with pytest.raises(HarnessFault, match=f"reply to {operation}|reply to scan "):
-        replies.parsed(operation, line)
+    with pytest.raises(HarnessFault, match=f"reply of the adapter mine:Engine to ({operation}|scan) "):
+        replies.parsed(operation, line, "mine:Engine")
 
 
 def test_a_reply_that_was_promised_is_taken() -> None:
@@ -245,6 +256,11 @@ def test_an_error_keeps_its_kind_and_one_that_nobody_knows_is_a_fault() -> None:
         told = replies.error_from({**ERROR, "kind": kind, "details": {"operation": "append"}})
         assert type(told) is HarnessFault
         assert told.details["operation"] == "append"
+
+
+@pytest.mark.parametrize("details", [{"message": "x"}, {"self": 1}, {"traceback": 5}])
+def test_details_of_any_name_are_details(details: dict[str, Any]) -> None:
+    assert str(replies.error_from({**ERROR, "details": details})) == "no"
 
 
 def _dying(tmp_path: Path, code: str) -> LakebenchError:
