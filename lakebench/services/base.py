@@ -138,10 +138,17 @@ class Service(ABC):
         """
 
     def external_endpoint(self) -> Endpoint:
-        """The endpoint that ``lakebench.toml`` names, with its user, password and properties."""
+        """The endpoint that ``lakebench.toml`` names, with its user, password and properties.
+
+        Raises:
+            UsageError: what it names is no address.
+        """
         given = self.context.settings
-        uri = urllib.parse.urlsplit(given.uri)
-        port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
+        try:
+            uri = urllib.parse.urlsplit(given.uri)
+            port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
+        except ValueError as error:
+            raise UsageError(f"{self.settings_table}.uri = '{given.uri}' is no address: {error}") from None
         return Endpoint(
             self.full_name,
             Runtime.EXTERNAL,

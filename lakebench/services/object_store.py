@@ -202,6 +202,7 @@ def _project(credentials: Path, table: str) -> str:
 
 def _check_bucket(target: ObjectStore, table: str) -> None:
     """Ask for the bucket with the keys, as engines will."""
+    import pyarrow as pa
     from pyarrow import fs
 
     client = fs.S3FileSystem(
@@ -213,7 +214,7 @@ def _check_bucket(target: ObjectStore, table: str) -> None:
     )
     try:
         found = client.get_file_info(target.bucket).type is fs.FileType.Directory
-    except OSError as error:
+    except (OSError, pa.ArrowException) as error:
         raise ServiceUnavailable(
             f"the object store at {target.endpoint} refuses the keys for bucket {target.bucket}: correct user and "
             f"password of {table} in lakebench.toml"

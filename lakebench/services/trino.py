@@ -135,7 +135,7 @@ class Trino(JavaService):
 
     def check(self, endpoint: Endpoint) -> None:
         """It no longer starts, and a query runs: the node knows itself as a worker."""
-        if json.loads(http(f"{endpoint.uri}/v1/info")).get("starting"):
+        if _object(http(f"{endpoint.uri}/v1/info")).get("starting"):
             raise OSError("it is still starting")
         _run(endpoint, "SELECT 1")
 
@@ -144,7 +144,8 @@ def _run(endpoint: Endpoint, sql: str) -> None:
     """Run ``sql`` to its end by Trino's client REST API.
 
     Raises:
-        OSError: nothing answers, or the query failed, as it does before the node has announced itself.
+        OSError: nothing answers, or something else than Trino does, or the query failed, as it does before the node has
+            announced itself.
         ServiceUnavailable: the server does not let this user in.
     """
     answer = _ask(endpoint, f"{endpoint.uri}/v1/statement", sql.encode())
@@ -152,6 +153,13 @@ def _run(endpoint: Endpoint, sql: str) -> None:
         answer = _ask(endpoint, next_uri)
     if error := answer.get("error"):
         raise OSError(str(error.get("message")))
+
+
+def _object(data: bytes) -> dict[str, Any]:
+    try:
+        return dict(json.loads(data))
+    except (ValueError, TypeError) as error:
+        raise OSError(f"what answers there is no Trino: {error}") from None
 
 
 def _ask(endpoint: Endpoint, url: str, body: bytes | None = None) -> dict[str, Any]:
@@ -163,7 +171,7 @@ def _ask(endpoint: Endpoint, url: str, body: bytes | None = None) -> dict[str, A
     local = [urllib.request.ProxyHandler({})] if endpoint.host in {HOST, "localhost"} else []
     try:
         with urllib.request.build_opener(*local).open(request, timeout=10) as answer:
-            return dict(json.loads(answer.read()))
+            return _object(answer.read())
     except urllib.error.HTTPError as error:
         if error.code in {401, 403}:
             raise ServiceUnavailable(

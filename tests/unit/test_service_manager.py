@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
 import time
 from collections.abc import Callable, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -378,3 +380,39 @@ def test_a_catalog_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPatch) 
     Asked(monkeypatch, {"http://c/v1/config?warehouse=w": ConnectionRefusedError("refused")})
     with pytest.raises(ServiceUnavailable, match="http://c does not answer"):
         catalogs.table_metadata(CATALOG, "ns", "t")
+
+
+class Strange(BaseHTTPRequestHandler):
+    """Answers everything, and is no Trino."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"<html>" if self.path.startswith("/html") else b"[1]")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        """Nothing."""
+
+
+def external(tmp_path: Path, uri: str) -> Services:
+    given = ServiceSettings(runtime=Runtime.EXTERNAL, uri=uri)
+    made = Services(Settings(services={"trino": given}), Folder(tmp_path), Quiet())  # type: ignore[arg-type] - likewise
+    with contextlib.suppress(UsageError):
+        made.start(["trino"])
+    return made
+
+
+@pytest.mark.parametrize("path", ["/html", "/list"])
+def test_something_else_at_the_users_address_is_no_fault_of_ours(tmp_path: Path, path: str) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Strange) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        made = external(tmp_path, f"http://127.0.0.1:{server.server_address[1]}{path}")
+        server.shutdown()
+    with pytest.raises(ServiceUnavailable, match="what answers there is no Trino"):
+        made.endpoint("trino")
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:99999", "http://[::1"])
+def test_what_is_no_address_is_the_users(tmp_path: Path, uri: str) -> None:
+    with pytest.raises(UsageError, match="is no address"):
+        external(tmp_path, uri).endpoint("trino")
