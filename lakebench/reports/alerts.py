@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from lakebench.model import Outcome
 from lakebench.records import Gone, Run
@@ -45,23 +46,27 @@ def _gone(run: Run) -> str:
 
 
 def gone(found: Sequence[Gone]) -> str:
-    """What was to run and did not, in one line: services, engines, then accepted cases by engine."""
-    asked = [_asked(one) for one in found if one.what != "cases"]
-    cases = [one for one in found if one.what == "cases"]
-    told = (
-        [f"{counted(sum(one.cases for one in cases), 'accepted case')} did not run: {cases_of(cases)}"] if cases else []
-    )
-    return f"GONE: {'; '.join([*asked, *told])}"
+    """What was to run and did not, in one line: services, engines, then accepted cases by engine; each reason once."""
+    first = {one.reason: one for one in reversed(found)}
+    shown = [one if first[one.reason] is one else replace(one, reason="") for one in found]
+    asked = [_asked(one) for one in shown if one.what != "cases"]
+    cases = [one for one in shown if one.what == "cases"]
+    number = counted(sum(one.cases for one in cases), "accepted case")
+    return f"GONE: {'; '.join([*asked, *([f'{number} did not run: {cases_of(cases)}'] if cases else [])])}"
 
 
 def _asked(one: Gone) -> str:
     told = {"service": f"the service {one.name}, which was asked for, did not come up"}
-    return f"{told.get(one.what, f'{one.name}, which was asked for, did not run')} ({_short(one.reason)})"
+    return f"{told.get(one.what, f'{one.name}, which was asked for, did not run')}{_because(one)}"
 
 
 def cases_of(found: Iterable[Gone]) -> str:
-    """Such as ``24 of trino (no Java), 16 of spark (no Java)``."""
-    return ", ".join(f"{one.cases} of {one.name} ({_short(one.reason)})" for one in found)
+    """Such as ``24 of trino (no Java), 16 of spark (no Python)``."""
+    return ", ".join(f"{one.cases} of {one.name}{_because(one)}" for one in found)
+
+
+def _because(one: Gone) -> str:
+    return f" ({_short(one.reason)})" if one.reason else ""
 
 
 def counted(number: int, name: str) -> str:

@@ -205,7 +205,7 @@ def test_gone_survives_the_records(tmp_path: Path) -> None:
     assert records.check(run.path) == 3
     assert " ".join(_shown(run)).startswith(
         "GONE: the service spark, which was asked for, did not come up (no Java); spark, which was asked for, did not "
-        "run (no Java); 3 accepted cases did not run: 3 of spark (no)"
+        "run; 3 accepted cases did not run: 3 of spark (no)"
     )
 
 

@@ -1,0 +1,88 @@
+"""An engine that was there and is not: whatever broke it, no run, report or comparison is green."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lakebench.model import ExitCode
+from lakebench.records import read
+
+pytestmark = pytest.mark.integration
+
+ASKED = ("interop", "--features", "append", "--writers", "reference")
+BROKEN = {
+    "uninstalled": 'raise ModuleNotFoundError("No module named \'polars\'", name="polars")',
+    "raises at its import": 'raise RuntimeError("this build was made for another CPU")',
+    "is killed at its start": "import os, signal\nos.kill(os.getpid(), signal.SIGKILL)",
+}
+
+
+def lakebench(cwd: Path, *given: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "lakebench", *given],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+        env={**os.environ, **variables},
+    )
+
+
+def _run(cwd: Path, *given: str, **variables: str) -> tuple[int, str]:
+    """The exit code and the run's name."""
+    done = lakebench(cwd, "run", *ASKED, *given, "--json", **variables)
+    return done.returncode, json.loads(done.stdout)["run"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("gone")
+
+
+@pytest.fixture(scope="module")
+def base(folder: Path) -> str:
+    """A run of DuckDB and Polars in which both ran."""
+    code, name = _run(folder, "--readers", "duckdb,polars")
+    assert code == ExitCode.OK
+    return name
+
+
+@pytest.mark.parametrize("how", BROKEN)
+def test_an_engine_that_breaks_is_missed(folder: Path, base: str, how: str) -> None:
+    shim = folder / how.replace(" ", "-")
+    (shim / "polars").mkdir(parents=True)
+    (shim / "polars" / "__init__.py").write_text(BROKEN[how], encoding="utf-8")
+    code, name = _run(folder, "--readers", "duckdb,polars", PYTHONPATH=str(shim))
+    assert code == ExitCode.WORSE
+    outcomes = {one.engine: one.outcome.value for one in read(folder / "runs" / name).cases}
+    assert outcomes["duckdb"] == "PASS"
+    assert outcomes["polars"] == ("CRASH" if "killed" in how else "UNAVAILABLE")
+    report = lakebench(folder, "report", name)
+    compared = lakebench(folder, "compare", base, name)
+    assert compared.returncode == ExitCode.WORSE
+    for said in (report.stdout, compared.stdout):
+        assert not any(word in said for word in ("PASS: ", "AS ACCEPTED", "NO REGRESSION", "NOTHING COMPARED"))
+        assert said.startswith("GONE: ") or "killed" in how
+    assert "verdict good" not in (folder / "runs" / name / "report.html").read_text(encoding="utf-8")
+
+
+def test_a_service_that_was_named_and_an_engine_that_needs_it_are_missed(folder: Path) -> None:
+    """Spark is asked for at an address where nobody listens."""
+    (folder / "lakebench.toml").write_text('[services.spark]\nruntime = "external"\nuri = "sc://127.0.0.1:1"\n')
+    try:
+        code, name = _run(folder, "--readers", "duckdb,spark")
+    finally:
+        (folder / "lakebench.toml").unlink()
+    assert code == ExitCode.WORSE
+    end = read(folder / "runs" / name).end
+    assert end is not None
+    assert [(one.what, one.name) for one in end.gone[:2]] == [("service", "spark"), ("engine", "spark")]
+    said = " ".join(lakebench(folder, "report", name).stdout.split())
+    assert said.startswith("GONE: the service spark, which was asked for, did not come up (")
