@@ -108,7 +108,7 @@ def verify(path: Path, sha256: str) -> None:
 
 def repository() -> Path:
     """The local Maven repository that jgo uses: ``$M2_REPO``, jgo's settings, or ``~/.m2/repository``."""
-    return Path(_jgo_settings().repo_cache)
+    return Path(_jgo_settings().repo_cache).absolute()  # servers run in folders of their own
 
 
 @contextlib.contextmanager

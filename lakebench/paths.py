@@ -12,10 +12,14 @@ if TYPE_CHECKING:
 
 
 def cache_dir() -> Path:
-    """The cache: ``$LAKEBENCH_CACHE``, or ``lakebench`` below ``$XDG_CACHE_HOME`` (``~/.cache``)."""
+    """The cache: ``$LAKEBENCH_CACHE``, or ``lakebench`` below ``$XDG_CACHE_HOME`` (``~/.cache``); an absolute path.
+
+    A relative ``XDG_CACHE_HOME`` does not count, as the XDG Base Directory Specification says.
+    """
     if own := os.environ.get("LAKEBENCH_CACHE"):
-        return Path(own)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lakebench"
+        return Path(own).absolute()
+    given = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (given if given.is_absolute() else Path.home() / ".cache") / "lakebench"
 
 
 def take(lock: IO[str], waiting: str, progress: Progress) -> None:

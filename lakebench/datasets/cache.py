@@ -55,11 +55,12 @@ def table(
     Raises:
         UsageError: no room, the cache cannot be written, or what lies there is damaged.
     """
-    with locked(folder, progress):
-        if not folder.exists():
-            _check_room(folder.parent, name, need)
-            _make(folder, name, make)
-        return _verified(folder, name, progress)
+    if not folder.exists():  # what is there needs no lock, which a cache that cannot be written has not
+        with locked(folder, progress):
+            if not folder.exists():
+                _check_room(folder.parent, name, need)
+                _make(folder, name, make)
+    return _verified(folder, name, progress)
 
 
 def _check_room(folder: Path, name: str, need: int) -> None:

@@ -188,3 +188,35 @@ class TestJava:
         uv.error = environments._uv_error("error: Failed to fetch")
         with pytest.raises(ServiceUnavailable, match="connect to the network"):
             environments.java(17, None, "21.0.8.2", Quiet())
+
+
+def test_a_damaged_environment_is_named_and_made_anew(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+    said: list[str] = []
+    progress = Quiet()
+    monkeypatch.setattr(progress, "say", said.append)
+    python = environments.python_for(Toy, EngineRef("toy", "1.2"), progress)
+    folder = python.parents[1]
+    python.write_text("more than there was")
+    made = len(uv.calls)
+    assert environments.python_for(Toy, EngineRef("toy", "1.2"), progress) == python
+    assert said == [f"{folder} is damaged (bin/python): it is made anew"]
+    assert len(uv.calls) == 2 * made
+    assert python.read_text() == ""
+    (folder / "sizes.json").write_text("{")
+    environments.python_for(Toy, EngineRef("toy", "1.2"), progress)
+    assert said[1:] == [f"{folder} is damaged (sizes.json cannot be read): it is made anew"]
+
+
+def test_what_python_compiles_as_it_runs_is_no_damage(uv: Uv) -> None:
+    python = environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
+    (python.parent / "module.pyc").write_text("compiled")
+    made = list(uv.calls)
+    environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
+    assert uv.calls == made
+
+
+def test_a_java_that_is_gone_is_said_with_the_command_that_mends_it(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_users_java", list)
+    with pytest.raises(UsageError, match=r"is damaged: it has no java; .*: rm -r "):
+        environments.java(17, 21, "21.0.8.2", Quiet())
+    assert uv.calls

@@ -81,11 +81,12 @@ def generate(scale_factor: Decimal, progress: Progress) -> Dataset:
     """
     version = _generator_version()
     folder = _folder(scale_factor, version)
-    with cache.locked(folder, progress):
-        if not folder.exists():
-            _check_room(folder.parent, scale_factor)
-            _make(folder, scale_factor, version, progress)
-        return _verified(folder, scale_factor, progress)
+    if not folder.exists():  # what is there needs no lock, which a cache that cannot be written has not
+        with cache.locked(folder, progress):
+            if not folder.exists():
+                _check_room(folder.parent, scale_factor)
+                _make(folder, scale_factor, version, progress)
+    return _verified(folder, scale_factor, progress)
 
 
 def to_make(scale_factor: Decimal) -> tuple[Path, int]:
