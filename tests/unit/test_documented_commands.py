@@ -1,0 +1,109 @@
+"""Every ``lakebench …`` and ``make …`` that README, docs and --help show is one that the command takes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from lakebench import cli, explore, harness, services
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
+COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data)\b"
+OWN = {"mine": "duckdb", "template": "duckdb"}
+"""Engines of a reader's own in examples, and who stands in for them."""
+
+
+class Taken(Exception):
+    """The command line was taken, and its work would begin."""
+
+
+def lines() -> Iterator[tuple[str, str]]:
+    """Where it stands, and the command."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
+        found = [line for block in blocks for line in block.splitlines() if re.match(COMMANDS, line)]
+        named = [" ".join(one.split()) for one in re.findall(rf"`({COMMANDS}[^`]*)`", text)]
+        found += [
+            one for one in named if not one.endswith(("--resume", "lakebench compare"))
+        ]  # these are no whole ones
+        yield from ((str(page.relative_to(ROOT)), line) for line in found if "…" not in line.replace('"…"', ""))
+    for shown in (
+        cli.app.info.help or "",
+        *((one.callback.__doc__ or "") for one in cli.app.registered_commands if one.callback),
+    ):
+        for line in shown.splitlines():
+            if re.match(rf"\s+{COMMANDS}", line):
+                yield "--help", re.split(r"\s{3,}", line.strip())[0]
+
+
+def stop(*_: Any, **__: Any) -> Any:
+    raise Taken
+
+
+def known_services(names: Sequence[str], *_: Any) -> Any:
+    services.with_needs(names)
+    raise Taken
+
+
+@pytest.fixture
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder with all that the examples name, and commands that end where their work would begin."""
+    (tmp_path / "mine").mkdir()
+    for file in (tmp_path / "mine" / "orders.parquet", tmp_path / "hits.parquet"):
+        pq.write_table(pa.table({"id": [1]}), file)
+    (tmp_path / "mine" / "q1.sql").write_text("SELECT count(*) AS n FROM orders")
+    (tmp_path / "lakebench.toml").write_text('[storage.lake]\nkind = "s3"\nuri = "http://127.0.0.1:9"\n')
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(harness, "run", stop)
+    monkeypatch.setattr(cli, "_folder", stop)
+    monkeypatch.setattr(explore, "up", known_services)
+    monkeypatch.setattr(explore, "down", stop)
+    monkeypatch.setattr(explore, "settings", lambda given: given)
+    monkeypatch.setattr("lakebench.doctor.examine", stop)
+
+
+LINES = sorted(set(lines()))
+
+
+def test_there_are_many() -> None:
+    assert len(LINES) > 40
+    assert {"README.md", "docs/tpch.md", "docs/interop.md", "--help"} <= {page for page, _ in LINES}
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(("page", "line"), LINES)
+def test_a_documented_command_is_taken(page: str, line: str, tmp_path: Path) -> None:
+    words = shlex.split(line.replace("~/", f"{tmp_path}/"), comments=True)[1:]
+    words = [OWN.get(word, word) for word in words]
+    done = CliRunner().invoke(cli.app, words)
+    assert isinstance(done.exception, Taken) or done.exit_code == 0, (page, line, done.exception, done.output)
+
+
+@pytest.mark.usefixtures("_here")
+@pytest.mark.parametrize(
+    "line", ["run phase99", "run phase4 --engine duckdb", "run phase4 --engines ducks", "list things", "up nothing",
+             "run interop --features none-*", "run phase3 --formats delta", "run phase3 --storage moon"],
+)  # fmt: skip
+def test_what_is_not_taken_would_be_seen(line: str) -> None:
+    done = CliRunner().invoke(cli.app, shlex.split(line))
+    assert not isinstance(done.exception, Taken)
+    assert done.exit_code
+
+
+def test_each_make_target_is_there() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+    shown = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    named = set(re.findall(r"(?:^|`)make ([a-z]+)", shown, re.MULTILINE))
+    assert {"run", "test", "bench"} <= named
+    assert named <= targets
