@@ -33,9 +33,7 @@ def lines() -> Iterator[tuple[str, str]]:
         blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         found = [line for block in blocks for line in block.splitlines() if re.match(COMMANDS, line)]
         named = [" ".join(one.split()) for one in re.findall(rf"`({COMMANDS}[^`]*)`", text)]
-        found += [
-            one for one in named if not one.endswith(("--resume", "lakebench compare"))
-        ]  # these are no whole ones
+        found += [one for one in named if not re.search(r"(--resume|lakebench \w+)$", one)]  # a name, no whole command
         yield from ((str(page.relative_to(ROOT)), line) for line in found if "…" not in line.replace('"…"', ""))
     for shown in (
         cli.app.info.help or "",
