@@ -125,7 +125,7 @@ class Guard:
         grace_s: float = processes.GRACE_S,
     ) -> None:
         """End ``process`` and what it started: asked first, killed after ``grace_s`` seconds."""
-        family = processes.family(process.pid)
+        family = processes.families({process.pid: 0})
         pids = {process.pid, *(one.pid for one in family)}
         shared = processes.shared_memory(pids) | self._shared.pop(process.pid, set())
         if process.poll() is None:

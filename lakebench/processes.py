@@ -10,8 +10,9 @@ import ctypes
 import os
 import signal
 import stat
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import psutil
 
@@ -20,7 +21,7 @@ MARK = "LAKEBENCH_GUARD"
 GRACE_S = 2.0
 _SHARED = Path("/dev/shm")  # noqa: S108 - where the kernel keeps shared memory
 _TEMPORARY = Path("/tmp")  # noqa: S108 - where Java puts these files whatever TMPDIR says
-_STARTTIME = 19  # of the fields behind the command's name in /proc/PID/stat
+_STARTTIME = 15  # of the fields behind the session in /proc/PID/stat
 
 
 def boot() -> str:
@@ -31,13 +32,25 @@ def boot() -> str:
         return ""
 
 
+class _Facts(NamedTuple):
+    parent: int
+    session: int
+    started: int
+
+
+def _facts(pid: int) -> _Facts | None:
+    """What the kernel tells of a process (proc_pid_stat(5)); nothing where there is none, or it has ended."""
+    try:
+        state, parent, _, session, *more = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except (OSError, ValueError):
+        return None
+    return None if state in {b"Z", b"X"} else _Facts(int(parent), int(session), int(more[_STARTTIME]))
+
+
 def started(pid: int) -> int:
     """When ``pid`` started, in ticks since the boot; 0 where there is no such process, or it has ended."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return 0
-    return 0 if fields[0] in {b"Z", b"X"} else int(fields[_STARTTIME])
+    facts = _facts(pid)
+    return facts.started if facts else 0
 
 
 def alive(pid: int, since: int) -> bool:
@@ -45,17 +58,26 @@ def alive(pid: int, since: int) -> bool:
     return since > 0 and started(pid) == since
 
 
-def family(pid: int, since: int = 0) -> list[psutil.Process]:
-    """``pid``, everything below it, and everything in its session, which outlives it; none older than ``since``."""
-    found: dict[int, psutil.Process] = {}
-    with contextlib.suppress(psutil.Error):
-        root = psutil.Process(pid)
-        found = {one.pid: one for one in (root, *root.children(recursive=True))}
-    for one in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, ProcessLookupError):
-            if os.getsid(one.pid) == pid:
-                found[one.pid] = one
-    return [one for one in found.values() if started(one.pid) >= since]
+def families(roots: Mapping[int, int]) -> list[psutil.Process]:
+    """The ``roots`` (process → its start), all below them, and all in their sessions, which outlive them.
+
+    None is older than its root, whose number may be another's now.
+    """
+    told = {one: facts for one in psutil.pids() if (facts := _facts(one))}
+    found = []
+    for pid, facts in told.items():
+        root = next((one for one in (*_above(pid, told), facts.session) if one in roots), None)
+        if root is not None and facts.started >= roots[root]:
+            with contextlib.suppress(psutil.Error):
+                found.append(psutil.Process(pid))
+    return found
+
+
+def _above(pid: int, told: Mapping[int, _Facts]) -> Iterator[int]:
+    """``pid``, its parent, and so on."""
+    while pid in told:
+        yield pid
+        pid = told[pid].parent
 
 
 def marked(folder: str) -> list[psutil.Process]:

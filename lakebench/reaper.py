@@ -44,7 +44,7 @@ def _end(told: Sequence[dict[str, Any]]) -> list[int]:
     """End all that was ``told`` and remove what it leaves; the numbers of the processes that were there."""
     folder = next(one["folder"] for one in told if "folder" in one)
     guarded = [one for one in told if "process" in one]
-    families = [one for each in guarded for one in processes.family(each["process"], each["started"])]
+    families = processes.families({each["process"]: each["started"] for each in guarded})
     pids = {one.pid for one in families} | {each["process"] for each in guarded}
     shared = {path for one in told for path in one.get("shared", ())} | processes.shared_memory(pids)
     for each in guarded:

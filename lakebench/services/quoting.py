@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
+
+from lakebench.errors import UsageError
 
 _CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
 
@@ -16,6 +19,18 @@ def java_arguments(arguments: list[str]) -> str:
     """
     signs = str.maketrans({"\\": "\\\\", '"': '\\"', **_CONTROLS})
     return "".join(f'"{one.translate(signs)}"\n' for one in arguments)
+
+
+def class_path(parts: Iterable[object]) -> str:
+    """``parts`` as Java's class path, in which nothing can quote a colon.
+
+    Raises:
+        UsageError: one of them has a colon in its path.
+    """
+    listed = [str(one) for one in parts]
+    if bad := next((one for one in listed if os.pathsep in one), None):
+        raise UsageError(f"{bad}: Java cannot have a colon in its class path; use a folder without one")
+    return os.pathsep.join(listed)
 
 
 def java_properties(values: Mapping[str, str]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from lakebench.config import StorageKind
 from lakebench.errors import UsageError
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import JavaService
+from lakebench.services.quoting import class_path
 from lakebench.services.storages import storage_facts
 from lakebench.web import HOST, http
 
@@ -49,7 +49,7 @@ class RestCatalog(JavaService):
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """Jetty's XML names the catalog, its store and its connector."""
         xml = self.private("jetty.xml", _xml(ports["main"], self.catalog_name, self._catalog()))
-        classpath = os.pathsep.join(str(one) for one in self._classpath)
+        classpath = class_path(self._classpath)
         plain = "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false"  # the XML is ours and names no DTD
         # Answers of a few kB: optimising for a long life costs the engines more processor time than it saves them.
         light = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
-import os
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +13,7 @@ from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import JavaService
-from lakebench.services.quoting import java_properties
+from lakebench.services.quoting import class_path, java_properties
 from lakebench.web import HOST
 
 _DEFAULT_PORT = 15002
@@ -68,7 +67,7 @@ class Spark(JavaService):
         """The classpath and options that `spark-submit` would make, and one properties file."""
         properties = self.private("spark.conf", java_properties(self._properties(ports)))
         opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in _OPENED]
-        classpath = os.pathsep.join([f"{self._jars}/*", *(str(one) for one in self._packages)])
+        classpath = class_path([f"{self._jars}/*", *self._packages])
         return [
             f"-XX:ActiveProcessorCount={self._threads}",
             "-XX:+IgnoreUnrecognizedVMOptions",

@@ -15,7 +15,7 @@ from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint
 from lakebench.paths import cache_dir
 from lakebench.services.base import JavaService
-from lakebench.services.quoting import java_properties
+from lakebench.services.quoting import class_path, java_properties
 from lakebench.web import HOST, http
 
 _QUERY_SHARE = 0.6
@@ -86,7 +86,8 @@ class Trino(JavaService):
         """The options of Trino's launcher, and one configuration file."""
         config = self.private("config.properties", java_properties(self._properties(ports)))
         processors = f"-XX:ActiveProcessorCount={self._threads}"
-        return [*_JVM, processors, f"-Dconfig={config}", "-cp", f"{self._home}/lib/*", "io.trino.server.TrinoServer"]
+        libraries = class_path([f"{self._home}/lib/*"])
+        return [*_JVM, processors, f"-Dconfig={config}", "-cp", libraries, "io.trino.server.TrinoServer"]
 
     @property
     def _threads(self) -> int:

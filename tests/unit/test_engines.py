@@ -201,3 +201,9 @@ def test_duckdb_refuses_a_branch_of_the_tables_own(engine: Any) -> None:
 def test_datafusion_refuses_what_is_not_current(scan: Scan) -> None:
     with pytest.raises(Refused, match="current snapshot only"):
         DataFusion(SETTINGS).scan(scan)
+
+
+def test_sparks_local_files_are_no_patterns() -> None:
+    from lakebench.engines.spark.engine import _address
+
+    assert _address("/data/ü b\\c[a]{b}*?.parquet") == "file:///data/ü b\\\\c\\[a\\]\\{b\\}\\*\\?.parquet"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from lakebench.services.quoting import compose_variables, java_arguments, java_properties
+from pathlib import Path
+
+import pytest
+
+from lakebench.errors import UsageError
+from lakebench.services.quoting import class_path, compose_variables, java_arguments, java_properties
 
 
 def test_arguments_of_java_stand_in_quotes_a_line_each() -> None:
@@ -21,3 +26,9 @@ def test_properties_of_java_are_ascii_and_escaped() -> None:
 def test_variables_of_compose_are_not_expanded() -> None:
     text = compose_variables({"FOLDER": "/data/ü b\\c'd\"$HOME", "TWO": "a\nb"})
     assert text == 'FOLDER="/data/ü b\\\\c\'d\\"\\$HOME"\nTWO="a\\nb"\n'
+
+
+def test_a_class_path_takes_no_colon() -> None:
+    assert class_path([Path("/data/a b"), "/data/c/*"]) == "/data/a b:/data/c/*"
+    with pytest.raises(UsageError, match=r"^/data/a:b: Java cannot have a colon"):
+        class_path([Path("/data/a:b")])

@@ -34,6 +34,7 @@ _CONFLICTS = re.compile(
 )
 _MEMORY = ("java.lang.OutOfMemoryError", "SparkOutOfMemoryError", "UNABLE_TO_ACQUIRE_MEMORY")
 _PLAN = re.compile(r"(SQLSTATE: \w{5}(?:; line \d+ pos \d+)?);\n.*", re.DOTALL)  # stands behind an error of analysis
+_PATTERN = re.compile(r"[\\{}\[\]*?]")
 _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
 
@@ -159,7 +160,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """One data frame over all files, which the server reads from this machine's disk, appended in one commit."""
-        frame = _call(self._session.read.parquet, *(f"file://{file}" for file in files))
+        frame = _call(self._session.read.parquet, *map(_address, files))
         self._write(frame, table)
 
     def _write(self, frame: Any, table: str) -> None:
@@ -330,6 +331,11 @@ def _jdbc(lake: Lake) -> dict[str, str]:
         "jdbc.password": lake.catalog.password,
         "jdbc.schema-version": "V1",
     }
+
+
+def _address(file: str) -> str:
+    """The local ``file`` as a path of Spark's, in which Hadoop's signs of a pattern stand for themselves."""
+    return "file://" + _PATTERN.sub(r"\\\g<0>", file)
 
 
 def _file_io(lake: Lake) -> dict[str, str]:
