@@ -32,7 +32,7 @@ from lakebench.phases import selection_of
 from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
 from lakebench.reaper import end_left_behind
-from lakebench.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, read
+from lakebench.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, by_engine, read
 from lakebench.running import alone, at_it
 from lakebench.services import Services
 from lakebench.trace import FILE as TRACE
@@ -208,8 +208,10 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder, past, faults)]
             changed = _changes(request, cases, baseline)
             gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
+            against = comparison.within(read(folder)) if request.selection.against else None
+            gone += by_engine((one.engine, one.reason) for one in against.gone) if against else ()
             code = accepted.exit_code(cases, baseline, gone)
-            if code is ExitCode.OK and request.selection.against and comparison.within(read(folder)).worse:
+            if code is ExitCode.OK and against is not None and against.worse:
                 code = ExitCode.WORSE
             stale = tuple(str(one) for one in accepted.stale(cases, baseline))
             end = End("complete", 0.0, code, changes=changed.lines(), gone=gone)

@@ -157,8 +157,8 @@ class Resume:
 class Gone:
     """What was to run and did not.
 
-    ``what`` is ``engine`` or ``service`` (the user asked for the one called ``name``), or ``cases``: so many accepted
-    ones of the engine ``name``. ``reason`` is that of most.
+    ``what`` is ``engine`` or ``service`` (the user asked for the one called ``name``), or ``cases``: so many of the
+    engine ``name`` that ran when they were accepted, or that ran on the base's side. ``reason`` is that of most.
     """
 
     what: str

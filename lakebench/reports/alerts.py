@@ -42,17 +42,18 @@ def _gone(run: Run) -> str:
     if run.end.gone:
         return gone(run.end.gone)
     lines = run.end.changes.get("gone", ())  # all that earlier records tell
-    return f"GONE: {counted(len(lines), 'accepted case')} did not run" if lines else ""
+    return f"GONE: {counted(len(lines), 'case')} that ran before did not run" if lines else ""
 
 
 def gone(found: Sequence[Gone]) -> str:
-    """What was to run and did not, in one line: services, engines, then accepted cases by engine; each reason once."""
+    """What was to run and did not, in one line: services, engines, then cases by engine; each reason once."""
     first = {one.reason: one for one in reversed(found)}
     shown = [one if first[one.reason] is one else replace(one, reason="") for one in found]
     asked = [_asked(one) for one in shown if one.what != "cases"]
     cases = [one for one in shown if one.what == "cases"]
-    number = counted(sum(one.cases for one in cases), "accepted case")
-    return f"GONE: {'; '.join([*asked, *([f'{number} did not run: {cases_of(cases)}'] if cases else [])])}"
+    number = counted(sum(one.cases for one in cases), "case")
+    told = [f"{number} that ran before did not run: {cases_of(cases)}"] if cases else []
+    return f"GONE: {'; '.join([*asked, *told])}"
 
 
 def _asked(one: Gone) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from lakebench import comparison
+from lakebench.model import ExitCode
 from lakebench.records import Claim, Dataset, Run
 from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials, writers
 from lakebench.reports.alerts import alerts
@@ -42,7 +44,11 @@ def verdict(run: Run) -> tuple[str, bool]:
     if interop.squares(run):
         text, level = interop.verdict(run)
         told.append((text, level == "good"))
-    return ". ".join(text for text, _ in told), all(good for _, good in told) and not alerts(run)
+    if comparison.interleaved(run):
+        against = comparison.within(run)
+        told.append((compare.verdict(against), not against.worse))
+    ended_well = run.end is not None and run.end.exit_code == ExitCode.OK
+    return ". ".join(text for text, _ in told), all(good for _, good in told) and ended_well and not alerts(run)
 
 
 def _subtitle(run: Run) -> str:

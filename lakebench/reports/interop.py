@@ -54,10 +54,10 @@ _VERDICTS = {
 }
 """Verdict → its mark in a cell, and what it means."""
 _CHANGES = {
+    "gone": "ran when it was accepted, and did not run now",
     "worse": "worse than accepted",
     "new": "new, not accepted yet",
     "better": "better than accepted: accept it",
-    "gone": "accepted, but not in this run",
 }
 _NOT_WRITTEN = "not written:"
 _ARROW = "→"
@@ -201,7 +201,8 @@ def _findings(found: Iterable[Square], ran: Mapping[tuple[str, ...], int]) -> tu
     for one in sorted(found, key=lambda one: _WORST_FIRST.index(one.record.outcome)):
         lines.setdefault(_subject(one), []).append(one)
     made = [Finding(tuple(own), ran[subject]) for subject, own in lines.items()]
-    return tuple(sorted(made, key=lambda one: (one.known, -len(one.squares))))
+    grave = {kind: place for place, kind in enumerate(_WORST_FIRST)}
+    return tuple(sorted(made, key=lambda one: (one.known, grave[one.first.record.outcome], -len(one.squares))))
 
 
 def verdict(run: Run) -> tuple[str, str]:

@@ -19,10 +19,10 @@ from lakebench.errors import UsageError
 from lakebench.measure import PROFILES
 from lakebench.model import ExitCode, Outcome, Record, Selection
 from lakebench.records import End, Gone, Header, Run
-from lakebench.reports import summary
+from lakebench.reports import document, summary
 
 BY = Acceptance(1, "r", "2026-11-21", "first look")
-TRINO = "GONE: 24 accepted cases did not run: 24 of trino (no Java)"
+TRINO = "GONE: 24 cases that ran before did not run: 24 of trino (no Java)"
 
 
 def _cases(number: int, engine: str = "trino", outcome: Outcome = Outcome.PASS, reason: str = "") -> list[Record]:
@@ -74,7 +74,7 @@ def test_an_engine_whose_cases_all_became_unavailable_is_the_first_line(
     assert not any(word in "\n".join(_shown(run)) for word in ("PASS: ", "AS ACCEPTED"))
     assert command("report", tmp_path / "r")[1].startswith(TRINO[:90])
     markdown = (tmp_path / "r" / "report.md").read_text().splitlines()
-    assert markdown[2].startswith("**GONE: 24 accepted cases did not run: 24 of trino")
+    assert markdown[2].startswith("**GONE: 24 cases that ran before did not run: 24 of trino")
     html = (tmp_path / "r" / "report.html").read_text()
     assert html.index(TRINO) < html.index("all 24 cases that ran passed")
     assert "verdict good" not in html
@@ -82,7 +82,7 @@ def test_an_engine_whose_cases_all_became_unavailable_is_the_first_line(
 
 def test_earlier_records_that_tell_what_is_gone_are_not_green(tmp_path: Path) -> None:
     run = _run(tmp_path / "r", _cases(3), End("complete", 1.0, 0, changes={"gone": ("phase4/q9/trino: PASS",)}))
-    assert _shown(run)[0] == "GONE: 1 accepted case did not run"
+    assert _shown(run)[0] == "GONE: 1 case that ran before did not run"
 
 
 def test_a_comparison_with_a_run_that_lost_cases_is_worse_and_says_so_first(
@@ -205,7 +205,7 @@ def test_gone_survives_the_records(tmp_path: Path) -> None:
     assert records.check(run.path) == 3
     assert " ".join(_shown(run)).startswith(
         "GONE: the service spark, which was asked for, did not come up (no Java); spark, which was asked for, did not "
-        "run; 3 accepted cases did not run: 3 of spark (no)"
+        "run; 3 cases that ran before did not run: 3 of spark (no)"
     )
 
 
@@ -216,3 +216,25 @@ def test_the_whole_fixture_has_no_alert(tmp_path: Path) -> None:
 def test_nothing_named_twice_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="this run does not ask it"):
         cli._missed(_request(), (), (), (), ("trino",))
+
+
+def test_runs_that_did_not_end_are_not_accepted_unless_that_is_said(
+    tmp_path: Path, command: Callable[..., tuple[int, str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    _run(tmp_path / "whole", _cases(2), End("complete", 1.0, 0))
+    _run(tmp_path / "race", _cases(2, outcome=Outcome.TIMEOUT), End("complete", 1.0, 1))
+    _run(tmp_path / "cut", _cases(1), End("interrupted", 1.0, 130))
+    code, said = command("accept", tmp_path / "cut", "--reason", "in a hurry")
+    assert code == ExitCode.USAGE
+    assert "cut was interrupted" in said
+    assert command("accept", tmp_path / "cut", "--reason", "in a hurry", "--interrupted")[0] == ExitCode.OK
+    code, said = command("accept", tmp_path / "whole", tmp_path / "race", "--reason", "a race")
+    assert code == ExitCode.OK
+    assert "accepted 2 cases in lakebench-accepted.json: 2 PASS, 2 TIMEOUT; 1 new, 1 changed, 0 gone" in said
+
+
+def test_no_report_is_green_whose_run_ended_with_another_code_than_0(tmp_path: Path) -> None:
+    for code in ExitCode:
+        run = _run(tmp_path / str(code), _cases(2), End("complete", 1.0, code))
+        assert document.verdict(run)[1] is (code is ExitCode.OK)
