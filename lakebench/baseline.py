@@ -21,6 +21,7 @@ from lakebench import files as local_files
 from lakebench import needs, phases, untrusted
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record
+from lakebench.paths import run_name
 from lakebench.records import Run
 
 FILE = "lakebench-accepted.json"
@@ -171,7 +172,7 @@ def _check(runs: Sequence[Run], reason: str, *, interrupted: bool) -> None:
         if not run.complete and not interrupted:
             raise UsageError(
                 f"{run.header.run} was interrupted, so nobody knows what became of its other cases: lakebench run "
-                f"--resume {run.header.run} goes on; with --interrupted what is finished is accepted"
+                f"--resume {run_name(run.path.parent)} goes on; with --interrupted what is finished is accepted"
             )
         if not any(case.outcome in _ACCEPTABLE for case in run.cases):
             raise UsageError(f"{run.header.run} has no finished case: nothing can be accepted of it")

@@ -502,6 +502,7 @@ def _folder(settings: Settings, name: str) -> Path:
 def _tell(result: Any, as_json: bool) -> None:
     """The summary on the terminal."""
     from lakebench import reports
+    from lakebench.paths import run_name
 
     if as_json:
         error = str(result.error) if result.error else None
@@ -526,7 +527,7 @@ def _tell(result: Any, as_json: bool) -> None:
     for line in result.stale[:_SHOWN]:
         _ERRORS.print(f"[yellow]better than accepted:[/yellow] {_plain(line)}")
     if result.error:
-        _say(f"{result.error} (lakebench run --resume {result.folder.name} goes on)", result.code)
+        _say(f"{result.error} (lakebench run --resume {run_name(result.folder)} goes on)", result.code)
 
 
 @app.command()

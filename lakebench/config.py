@@ -16,6 +16,7 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, mo
 from lakebench import files
 from lakebench.errors import UsageError
 from lakebench.model import Runtime
+from lakebench.paths import RUNS
 from lakebench.trust import stranger
 
 FILE = "lakebench.toml"
@@ -176,7 +177,7 @@ class Settings(_Strict):
     """
 
     runtime: Runtime = Runtime.LOCAL
-    output: Path = Path("runs")
+    output: Path = RUNS
     pg_config: Path | None = None
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
     engines: dict[str, EngineLimits] = Field(default_factory=dict)

@@ -28,6 +28,7 @@ from lakebench.guard import Guard
 from lakebench.measure import PROFILES, Profile, Protocol
 from lakebench.model import EngineRef, ExitCode, Outcome, Record, Runtime, Selection
 from lakebench.past import Past
+from lakebench.paths import run_name
 from lakebench.phases import selection_of
 from lakebench.phases.queries import base_of
 from lakebench.progress import Progress
@@ -168,7 +169,7 @@ def _unfinished(run: Path) -> Run:
     earlier = read(run)
     if earlier.complete:
         raise UsageError(
-            f"{run.name} is complete: lakebench report {run.name} shows it, lakebench run starts a new one"
+            f"{run.name} is complete: lakebench report {run_name(run)} shows it, lakebench run starts a new one"
         )
     return earlier
 
@@ -235,7 +236,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             took = round(time.monotonic() - began, 3)
             writer.write(replace(end, seconds=took, load_after=tuple(machine.load())))
             if end.status != "complete" and (folder / LAKE).exists():
-                progress.say(f"what was loaded stays in {folder / LAKE} for lakebench run --resume {folder.name}")
+                progress.say(f"what was loaded stays in {folder / LAKE} for lakebench run --resume {run_name(folder)}")
 
 
 def _faults(cases: Iterable[Record]) -> str:

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shlex
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lakebench.progress import Progress
+
+
+RUNS = Path("runs")
+"""Where runs lie, unless settings or a flag say otherwise."""
 
 
 def cache_dir() -> Path:
@@ -20,6 +25,11 @@ def cache_dir() -> Path:
         return Path(own).absolute()
     given = Path(os.environ.get("XDG_CACHE_HOME", ""))
     return (given if given.is_absolute() else Path.home() / ".cache") / "lakebench"
+
+
+def run_name(folder: Path) -> str:
+    """What commands call the run in ``folder``, as part of a command line: its id in the usual place, else its path."""
+    return shlex.quote(folder.name if folder.parent == RUNS else str(folder))
 
 
 def take(lock: IO[str], waiting: str, progress: Progress) -> None:

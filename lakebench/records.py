@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from lakebench import evidence, files, running, untrusted
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record
+from lakebench.paths import run_name
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -283,7 +284,7 @@ class Writer:
                 os.ftruncate(self._fd, size)
             raise UsageError(
                 f"{self.path} cannot be written: {error.strerror}; free space there, "
-                f"then lakebench run --resume {shlex.quote(self.path.parent.name)}"
+                f"then lakebench run --resume {run_name(self.path.parent)}"
             ) from None
 
     def close(self) -> None:
@@ -411,7 +412,7 @@ def _damaged(file: Path, lines: list[bytes], number: int, why: str) -> UsageErro
     what = "it, and the end of the run," if ends else "it"
     return UsageError(
         f"{file} line {number} is damaged ({why}): remove {what} with sed -i '{which}' {shlex.quote(str(file))}, "
-        f"then lakebench run --resume {shlex.quote(str(file.parent))} runs what it said again"
+        f"then lakebench run --resume {run_name(file.parent)} runs what it said again"
     )
 
 

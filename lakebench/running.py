@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lakebench.errors import UsageError
+from lakebench.paths import run_name
 
 FILE = "run.lock"
 _TRIES, _PAUSE_S = 20, 0.05  # who only looks holds the lock for a moment
@@ -57,7 +58,7 @@ def at_it(folder: Path, pid: int) -> UsageError:
     """The error that the process ``pid`` is at the run in ``folder``."""
     return UsageError(
         f"{folder.name} is still running in process {pid}: wait for its end; or end it with kill {pid}, then "
-        f"lakebench run --resume {folder.name} goes on"
+        f"lakebench run --resume {run_name(folder)} goes on"
     )
 
 

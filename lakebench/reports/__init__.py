@@ -11,7 +11,7 @@ from lakebench import guard, records
 from lakebench.errors import HarnessFault, UsageError
 from lakebench.fault_log import FaultLog
 from lakebench.model import ExitCode
-from lakebench.paths import with_source
+from lakebench.paths import run_name, with_source
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -76,5 +76,5 @@ def _replace(path: Path, text: str) -> None:
     except OSError as error:
         part.unlink(missing_ok=True)
         raise UsageError(
-            f"{path} cannot be written: {error.strerror}; mend it, then lakebench report {path.parent.name}"
+            f"{path} cannot be written: {error.strerror}; mend it, then lakebench report {run_name(path.parent)}"
         ) from None

@@ -104,4 +104,8 @@ def _few(run: Run) -> str:
 
 def _faults(run: Run) -> str:
     faults = sum(one.outcome == "HARNESS_FAULT" for one in run.cases)
-    return f"{faults} cases say nothing of an engine: lakebench run --resume runs them again." if faults else ""
+    return (
+        f"{faults} cases say nothing of an engine: lakebench run --resume {run.header.run} runs them again."
+        if faults
+        else ""
+    )

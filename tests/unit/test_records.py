@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path, monkeypatch: pytest.Monk
 
     with records.Writer(run / records.FILE) as writer:
         monkeypatch.setattr(os, "write", nearly_full)
-        with pytest.raises(UsageError, match=f"No space left on device; free space.*--resume {run.name}"):
+        with pytest.raises(UsageError, match=f"No space left on device; free space.*--resume {run}"):
             writer.write(fixture_run.dataset())
         monkeypatch.undo()
     assert (run / records.FILE).read_bytes() == before

@@ -17,7 +17,7 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import baseline, comparison, harness, records, trace, untrusted
+from lakebench import baseline, cli, comparison, harness, paths, records, trace, untrusted
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record
@@ -85,12 +85,12 @@ def as_told(phases: list[str]) -> dict[str, Any]:
     return told
 
 
-def paths(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def within(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
     """The path of each value in ``value``; of lists of alike things, the first."""
     yield at
     inner = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
     for key, one in inner:
-        yield from paths(one, (*at, key))
+        yield from within(one, (*at, key))
 
 
 def changed(value: Any, at: tuple[Any, ...], new: Any) -> Any:
@@ -134,7 +134,7 @@ def told(file: Path, number: int, line: Any) -> str:
 @pytest.mark.parametrize("number", range(len(LINES)))
 def test_whatever_stands_in_a_field_is_refused_or_shown_without_harm(tmp_path: Path, number: int) -> None:
     file = tmp_path / records.FILE
-    for at in paths(LINES[number]):
+    for at in within(LINES[number]):
         for odd in (*ODD, DEEP):
             said = told(file, number, changed(LINES[number], at, odd))
             assert not HARMFUL.search(said), (at, odd)
@@ -250,3 +250,12 @@ def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
     write(tmp_path / records.FILE, made)
     baseline.accept([records.read(tmp_path)], "because", tmp_path / baseline.FILE, interrupted=True)
     assert not HARMFUL.search((tmp_path / baseline.FILE).read_text(encoding="utf-8"))
+
+
+def test_a_run_is_called_by_what_the_command_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (paths.RUNS / "one", Path("else where") / "one", tmp_path / "one"):
+        folder.mkdir(parents=True)
+        write(folder / records.FILE, LINES[:1])
+        (name,) = shlex.split(paths.run_name(folder))
+        assert cli._folder(Settings(), name).resolve() == folder.resolve()
