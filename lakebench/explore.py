@@ -156,12 +156,12 @@ def settings(given: config.Settings) -> config.Settings:
 
 
 def down() -> bool:
-    """End the lake that is up, or is being started; whether there was one.
+    """End the lake that is up, or is being started, and what killed commands left; whether there was anything.
 
     Raises:
         ServiceUnavailable: it does not end.
     """
-    end_left_behind()
+    left = end_left_behind()
     keeper = _keeper(_read())
     if keeper is not None:
         keeper.terminate()
@@ -171,7 +171,7 @@ def down() -> bool:
             raise ServiceUnavailable(f"the lake's keeper, process {keeper.pid}, does not end: kill it") from None
     with contextlib.suppress(FileNotFoundError):
         _state().unlink()
-    return keeper is not None
+    return keeper is not None or bool(left)
 
 
 def _keeper(told: Mapping[str, Any]) -> psutil.Process | None:

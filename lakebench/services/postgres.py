@@ -54,6 +54,7 @@ class Postgres(Service):
         self._data.mkdir(mode=0o700)
         if self._account:
             self._open_way()
+            _check_way(self.folder, self._account)
             shutil.chown(self._data, self._account)
         self._initdb()
 
@@ -189,6 +190,19 @@ def _readable_by_all(folder: Path) -> bool:
     """Whether an account without rights of its own can go into ``folder``."""
     resolved = folder.resolve()
     return all(one.stat().st_mode & stat.S_IXOTH for one in (resolved, *resolved.parents))
+
+
+def _check_way(folder: Path, account: str) -> None:
+    """See that ``account`` can pass through to ``folder``.
+
+    Raises:
+        ServiceUnavailable: a folder on the way is closed to it.
+    """
+    if not _readable_by_all(folder):
+        raise ServiceUnavailable(
+            f"PostgreSQL cannot run as root, and the account {account}, which it runs as, cannot pass through to "
+            f"{folder}: name another folder with TMPDIR, or run as an ordinary user"
+        )
 
 
 def _copy(installation: Path, target: Path) -> Path:

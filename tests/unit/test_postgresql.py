@@ -13,8 +13,9 @@ from lakebench.config import ServiceSettings
 from lakebench.engines.postgres import engine as postgres
 from lakebench.engines.postgresql import arrow_table, conninfo, parameters
 from lakebench.engines.spark import jdbc
-from lakebench.errors import Refused, UsageError
+from lakebench.errors import Refused, ServiceUnavailable, UsageError
 from lakebench.model import Catalog, CatalogKind, Lake, TableFormat
+from lakebench.services.postgres import _check_way
 from lakebench.services.trino import Trino
 
 CATALOG = Catalog(CatalogKind.JDBC, "jdbc:postgresql://127.0.0.1:5433/db", "", None, "me", "it's \\ secret")
@@ -116,3 +117,12 @@ def test_a_plugin_of_the_users_is_linked_and_one_that_is_not_there_is_not(tmp_pa
     assert trino(**{"plugin.postgresql": str(tmp_path)})._own_plugins() == {"postgresql": tmp_path}
     with pytest.raises(UsageError, match="there is no such folder"):
         trino(**{"plugin.postgresql": str(tmp_path / "missing")})._own_plugins()
+
+
+def test_a_folder_that_postgresqls_account_cannot_reach_is_said(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    (closed / "run").mkdir(parents=True)
+    closed.chmod(0o700)
+    with pytest.raises(ServiceUnavailable, match=r"the account nobody, .*closed/run: name another folder with TMPDIR"):
+        _check_way(closed / "run", "nobody")
+    _check_way(Path("/"), "nobody")
