@@ -32,7 +32,8 @@ class Own(Queries):
         own = loaded.workload.tables[table].files
         if lake.store is not None:
             return bench.checker.upload(own, lake.store, f"{lake.catalog.warehouse.rstrip('/')}/plain/{table}")
-        return tuple(f"file://{path}" for path in _linked(own, bench.data / "plain" / table))
+        links = _linked(own, bench.data / "plain" / str(loaded.facts.storage) / table)
+        return tuple(f"file://{path}" for path in links)
 
 
 def _linked(files: Sequence[Path], folder: Path) -> Iterator[Path]:
