@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from lakebench import claims
 from lakebench.baseline import Baseline, Entry, concerned, verdict
 from lakebench.model import FROM_BEST, ExitCode, Outcome, Record
+from lakebench.phases import to_blame
 from lakebench.records import ONE_OF, Gone, by_engine
 
 _BLIND = frozenset({Outcome.TIMEOUT, Outcome.CRASH})
@@ -90,10 +91,12 @@ def told(case: Record, baseline: Baseline) -> Record:
 
 def is_accepted(case: Record, baseline: Baseline) -> bool:
     """Whether ``case`` passed, did not run here, or failed no worse than it is known to; never for a fault of ours."""
-    if case.outcome in {Outcome.PASS, Outcome.UNAVAILABLE} or claims.accepted_as(case.case, case.outcome):
+    if not case.outcome.is_failure:
+        return case.outcome is not Outcome.HARNESS_FAULT
+    if claims.accepted_as(case.case, case.outcome):
         return True
     entry = _ran(baseline.of(case.case))
-    return case.outcome.ran and entry is not None and not _is_worse(entry, case.outcome)
+    return entry is not None and not _is_worse(entry, case.outcome)
 
 
 def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
@@ -205,7 +208,7 @@ def gone(
     every = list(cases)
     ran = {case.engine for case in every if case.outcome.ran}
     absent = [Gone("engine", name, _why(name, every)) for name in asked if name not in ran]
-    lost = by_engine((one.engine, one.reason) for one in changed)
+    lost = by_engine((to_blame(one.case, one.engine, ran), one.reason) for one in changed)
     return (*(Gone("service", *one) for one in services.items()), *absent, *lost)
 
 

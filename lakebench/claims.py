@@ -184,10 +184,17 @@ def _file(path: Path) -> _File:
             claims=_claims(told.get("claims", {})),
             own={name: _claims(value) for name, value in own.items()},
             readers=readers,
-            accepted=tuple(Accepted(**{**one, "outcome": Outcome(one["outcome"])}) for one in told.get("accepted", [])),
+            accepted=tuple(_accepted(one) for one in told.get("accepted", [])),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise HarnessFault(f"{path}: {error}") from None
+
+
+def _accepted(told: Mapping[str, Any]) -> Accepted:
+    outcome = Outcome(told["outcome"])
+    if not outcome.is_failure:
+        raise ValueError(f"{outcome} is no failure that can be accepted")
+    return Accepted(**{**told, "outcome": outcome})
 
 
 def _claims(told: Mapping[str, Any]) -> dict[str, tuple[ClaimOf, ...]]:

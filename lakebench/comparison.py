@@ -15,6 +15,7 @@ from typing import Any
 from lakebench import statistics
 from lakebench.errors import UsageError
 from lakebench.model import ExitCode, Outcome, Record, Sample
+from lakebench.phases import to_blame
 from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
 from lakebench.statistics import Ratio
 
@@ -377,10 +378,11 @@ def _measured_floors(noise: Run) -> dict[str, Floor]:
 
 def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Callable[[str], bool]) -> Iterator[Missed]:
     """What ran in the base, and did not on the other side although it was to."""
+    ran = {other.engine for _, other in pairs if other and _ran(other)}
     for one, other in pairs:
         if one and _ran(one) and (covers(one.case) if other is None else not _ran(other)):
             reason = other.reason if other else "no case is called so"
-            yield Missed(one.case, one.engine, one.outcome, reason)
+            yield Missed(one.case, to_blame(one.case, one.engine, ran), one.outcome, reason)
 
 
 def _left(pairs: Sequence[tuple[Record | None, Record | None]], compared: set[str], *, paired: bool) -> Iterator[Left]:

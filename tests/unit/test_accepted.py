@@ -135,7 +135,7 @@ def test_an_error_of_ours_is_neither_accepted_nor_a_change_of_an_engine(accepted
 
 
 def test_what_is_gone_fails_the_run_and_is_counted_by_engine() -> None:
-    names = [f"interop/append/duckdb→trino{number}" for number in range(24)]
+    names = [f"interop/append{number}/duckdb→trino" for number in range(24)]
     baseline = Baseline({name: Entry("trino", {Outcome.PASS: ""}, BY) for name in names})
     cases = [replace(CASE, case=name, outcome=Outcome.UNAVAILABLE, reason="no Java") for name in names[:20]]
     cases.append(replace(CASE, case="interop/append/duckdb", engine="duckdb"))
@@ -184,3 +184,18 @@ def test_a_race_may_end_in_not_running_where_that_was_accepted_too() -> None:
     race = _had(Outcome.PASS, Outcome.UNAVAILABLE)
     assert not accepted.changes(_now(Outcome.UNAVAILABLE), race, _everything).gone
     assert accepted.changes(_now(Outcome.UNAVAILABLE), _had(Outcome.PASS), _everything).gone
+
+
+def test_what_an_engine_that_did_not_run_was_to_write_is_its_own_loss() -> None:
+    names = ("interop/append/spark", "interop/append/spark→duckdb", "interop/append/spark→trino")
+    cases = [
+        CASE,
+        replace(CASE, case="interop/append/duckdb", engine="duckdb"),
+        *(
+            replace(CASE, case=name, engine=name[-5:].strip("→"), outcome=Outcome.UNAVAILABLE, reason="no Java")
+            for name in names
+        ),
+    ]
+    baseline = Baseline({name: Entry(name[-5:].strip("→"), {Outcome.PASS: ""}, BY) for name in names})
+    changed = accepted.changes(cases, baseline, _everything)
+    assert accepted.gone(changed.gone, cases, (), {}) == (Gone("cases", "spark", "no Java", 3),)

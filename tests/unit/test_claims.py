@@ -132,6 +132,8 @@ def test_a_way_in_that_only_reads_claims_reading_alone() -> None:
         ('support = "full"', 'support = "partly"', "the claim merge: 'partly' is not a valid Support"),
         ("date = 2026-11-21", 'date = "today"', "the claim merge: date = 'today' is not a date"),
         ('source = "a document"', 'sauce = "a document"', "sauce"),
+        ("", '[[accepted]]\ncase = "*"\noutcome = "HARNESS_FAULT"\nreason = "no"\n', "is no failure that can be"),
+        ("", '[[accepted]]\ncase = "*"\noutcome = "UNAVAILABLE"\nreason = "no"\n', "is no failure that can be"),
     ],
 )
 def test_a_damaged_claim_is_a_fault_that_names_file_and_claim(told: Path, old: str, new: str, why: str) -> None:
