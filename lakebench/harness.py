@@ -241,8 +241,9 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
 
 def _faults(cases: Iterable[Record]) -> str:
     """In a line, how many of ``cases`` met a fault of ours, and the first; empty where none did."""
-    met = [case for case in cases if case.outcome is Outcome.HARNESS_FAULT]
-    return f"{len(met)} cases say nothing, the first is {met[0].case}: {met[0].reason}" if met else ""
+    told = list(cases)
+    met = [case for case in told if case.outcome is Outcome.HARNESS_FAULT]
+    return f"{len(met)} of {len(told)} cases say nothing; the first is {met[0].case}: {met[0].reason}" if met else ""
 
 
 def _changes(request: Request, cases: Iterable[Record], baseline: Baseline) -> accepted.Changes:
