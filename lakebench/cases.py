@@ -211,9 +211,10 @@ class Entry:
 
 @dataclass
 class _Course:
-    """How far one engine has come in a measurement."""
+    """How far one engine has come in a measurement; ``past`` is its record where it came to its end before."""
 
     entry: Entry
+    past: Record | None = None
     began: tuple[str, float] = field(default_factory=now)
     samples: list[Sample] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
@@ -229,7 +230,8 @@ class Measurement(Block):
 
     The first round verifies: who is wrong there is not timed any further. ``references`` are the reference answers by
     source; where there are none, the engines are held against each other, and against the answers of ``witnesses`` by
-    source. ``rules`` are the column rules of the answer.
+    source. ``rules`` are the column rules of the answer. An engine that has its record already is not measured again;
+    where engines are held against each other it is asked once more, for its vote.
 
     ``restart`` says that a cold execution has a new server too, where the engine is one; without it the server stays,
     and only what the engine's session keeps is new. Entries that are compared take more samples, up to the protocol's
@@ -255,12 +257,18 @@ class Measurement(Block):
         """Verify, take the samples, and tell of each engine."""
         began = time.perf_counter_ns()
         courses = [_Course(entry) for entry in self.entries if entry.case.id in todo]
-        for number, (kinds, running) in enumerate(self._rounds(bench, courses)):
+        finished = [
+            _Course(entry, bench.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
+        ]
+        for number, (kinds, running) in enumerate(self._rounds(bench, courses, finished)):
             for course in running:
                 for kind in kinds:
                     self._take(bench, course, kind, number, began)
             if number == 0 and not self.references:
-                self._agree(bench, [course for course in courses if course.error is None])
+                for course in finished:
+                    self._vote_again(bench, course)
+                order = [course for entry in self.entries for course in (*courses, *finished) if course.entry is entry]
+                self._agree(bench, [course for course in order if course.answer and course.error is None])
         for course in courses:
             against = {"base_of": course.entry.against} if course.entry.against else {}
             evidence = {
@@ -276,14 +284,30 @@ class Measurement(Block):
                 told = failure(bench, course.entry.case, course.began, course.error, evidence)
             yield replace(told, seconds=round(course.busy, 6))
 
-    def _rounds(self, bench: Bench, courses: list[_Course]) -> Iterator[tuple[list[str], list[_Course]]]:
+    def _vote_again(self, bench: Bench, course: _Course) -> None:
+        """The answer of an engine whose record says that it gave one when the others were asked."""
+        entry, into = course.entry, bench.file(course.entry.case.id)
+        if course.past is None or not _voted(course.past):
+            return
+        try:
+            limit_s = self.protocol.limit_s
+            bench.call(
+                entry.case.engine, entry.lake(bench), "query", limit_s, seat=entry.seat, sql=entry.sql, into=str(into)
+            )
+            course.answer = into
+        except Exception as error:  # noqa: BLE001 - its record stays: only its vote is not to be had
+            course.error = bench.ended(error, entry.case.engine, entry.seat)
+
+    def _rounds(
+        self, bench: Bench, courses: list[_Course], finished: list[_Course]
+    ) -> Iterator[tuple[list[str], list[_Course]]]:
         """The kinds of execution of each round, and the engines still in it, shuffled by round."""
         rounds = schedule(self.protocol)
         for number, kinds in enumerate(rounds):
             order = bench.shuffled(tuple(range(len(courses))), where=f"{self.name}/{number}")
             yield kinds, [courses[i] for i in order if courses[i].error is None]
         for number in range(self.protocol.samples, self.protocol.most, _STEP):
-            pairs = _undecided(courses)
+            pairs = _undecided(courses, finished)
             for more in range(min(_STEP, self.protocol.most - number)):
                 order = bench.shuffled(tuple(range(len(pairs))), where=f"{self.name}/{len(rounds) + number + more}")
                 yield ["warm"], [one for i in order for one in bench.shuffled(pairs[i], where=f"{number}/{more}/{i}")]
@@ -424,15 +448,28 @@ def schedule(protocol: Protocol) -> list[list[str]]:
     return [*rounds, block] if block else rounds
 
 
-def _undecided(courses: list[_Course]) -> list[tuple[_Course, _Course]]:
-    """Base and candidate of each comparison that more samples may decide."""
-    right = {course.entry.case.id: course for course in courses if course.error is None}
+def _voted(record: Record) -> bool:
+    """Whether the engine gave an answer in the first round, whatever became of it afterwards."""
+    had = record.outcome in {Outcome.PASS, Outcome.WRONG} or "checked_against" in record.evidence
+    return had or record.reason == _NO_MAJORITY
+
+
+def _undecided(courses: list[_Course], finished: list[_Course]) -> list[tuple[_Course, ...]]:
+    """Of each comparison that more samples may decide, base and candidate; one that has its record takes none."""
+    right = {course.entry.case.id: course for course in (*courses, *finished) if _timed(course)}
     pairs = [(course, right.get(course.entry.against)) for course in right.values()]
-    return [(base, other) for base, other in pairs if other and undecided(_warm(base), _warm(other))]
+    open_ = [(base, other) for base, other in pairs if other and undecided(_warm(base), _warm(other))]
+    left = [tuple(course for course in pair if course.past is None) for pair in open_]
+    return [pair for pair in left if pair]
+
+
+def _timed(course: _Course) -> bool:
+    return course.error is None if course.past is None else course.past.outcome is Outcome.PASS
 
 
 def _warm(course: _Course) -> list[int]:
-    return [sample.ns for sample in course.samples if sample.kind == "warm"]
+    samples = course.samples if course.past is None else course.past.samples
+    return [sample.ns for sample in samples if sample.kind == "warm"]
 
 
 def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float, *, restart: bool) -> dict[str, Any]:

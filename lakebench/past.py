@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from lakebench.model import Outcome, Record
 from lakebench.records import Run
@@ -33,10 +33,6 @@ class Past:
     def case(self, case: str) -> Record | None:
         """The record of the case with this id, ``None`` where it is not finished."""
         return self._cases.get(case)
-
-    def outcomes(self, cases: Iterable[str]) -> dict[str, Outcome]:
-        """Case id → outcome of those of ``cases`` that are finished."""
-        return {one: self._cases[one].outcome for one in cases if one in self._cases}
 
     def versions(self, engine: str) -> Mapping[str, str]:
         """What ``engine`` told of its versions; empty before it ran."""

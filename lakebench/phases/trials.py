@@ -23,7 +23,7 @@ from lakebench.datasets.workload import Question
 from lakebench.engines import CanCreate, CanLoad, CanOperate, CanQuery
 from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.iceberg import Field
-from lakebench.model import CatalogKind, Condition, EngineRef, Lake, Record
+from lakebench.model import CatalogKind, Condition, EngineRef, Lake, Outcome, Record
 from lakebench.operations import Delete, to_json
 from lakebench.phases.tables import snapshot, tpch_data, word, write
 from lakebench.services import lakes
@@ -114,15 +114,23 @@ class Trial(Block):
     def _records(self, bench: Bench) -> Iterator[Record]:
         state = State()
         loaded = yield from self._attempt(bench, self._case("load"), lambda: self._load(bench))
+        loaded = self._both(bench, "load", loaded)
         power: float | None = None
         if "power" in self.tests:
             told = yield from self._power(bench, state, ran=loaded is not None)
-            power = told.get("power_at_size")
+            power = (self._both(bench, "power", told or None) or {}).get("power_at_size")
         if "throughput" in self.tests:
             known = loaded is not None and (power is not None or "power" not in self.tests)
             yield from self._attempt(
                 bench, self._case("throughput"), lambda: self._throughput(bench, state, power), ran=known
             )
+
+    def _both(self, bench: Bench, test: str, now: Evidence | None) -> Evidence | None:
+        """The evidence of a test, ``None`` where it failed now, or in an earlier try, whose record stands."""
+        past = bench.past.case(self._case(test).id)
+        if past is None or now is None:
+            return now
+        return past.evidence if past.outcome is Outcome.PASS else None
 
     def _attempt(
         self, bench: Bench, case: Case, test: Callable[[], Evidence], *, ran: bool = True

@@ -20,7 +20,7 @@ from lakebench.errors import LakebenchError
 from lakebench.guard import Guard
 from lakebench.measure import PROFILES
 from lakebench.model import EngineRef, Outcome, Selection
-from lakebench.phases.interop import Written, lake_of
+from lakebench.phases.written import Written, _Course, lake_of
 from lakebench.progress import Quiet
 from lakebench.services import Services
 
@@ -87,9 +87,7 @@ def bench() -> Iterator[Bench]:
 
 def make(bench: Bench, feature: str, name: str) -> Table:
     written = Written(replace(BY_ID[feature], id=f"{feature}-{name}"), WRITER, READERS)
-    from lakebench.phases.interop import _Course
-
-    made = written._make(bench, _Course())
+    made = written._make(bench, _Course(WRITER))
     store = lake_of(bench, WRITER).store
     scheme, _, address = store.endpoint.partition("://")
     files = S3FileSystem(

@@ -15,6 +15,7 @@ from pyiceberg.table.deletion_vector import deletion_vectors_from_puffin_file
 from pyiceberg.table.puffin import PuffinFile
 
 from lakebench.engines.reference import files, puffin, schema, transforms, values, variant, view
+from lakebench.engines.reference.table import _summary
 from lakebench.errors import Refused
 from lakebench.iceberg import Field, ListOf, Struct
 from lakebench.model import Condition
@@ -224,3 +225,10 @@ def test_a_views_sql() -> None:
         """SELECT "a b" FROM "t" WHERE "at" > TIMESTAMP '2024-01-01 00:00:00' AND "s" IN ('it''s', 'x') """
         """AND "a b" IS NULL"""
     )
+
+
+def test_a_total_that_another_engine_left_out_is_not_made_up() -> None:
+    told = {"operation": "delete", "total-records": "10"}
+    assert _summary((), {"summary": told}) == {"total-records": "10"}
+    assert _summary((), {"summary": {"operation": "delete"}}) == {}
+    assert set(_summary((), None).values()) == {"0"}

@@ -356,9 +356,12 @@ _TOTALS = ("data-files", "delete-files", "records", "files-size", *list(_RECORDS
 
 
 def _summary(entries: Sequence[Entry], parent: Json | None) -> dict[str, str]:
-    """The optional fields of a snapshot's summary (Iceberg specification, Appendix F)."""
-    before = {} if parent is None else parent["summary"]
-    totals = {name: int(before.get(f"total-{name}", 0)) for name in _TOTALS}
+    """The optional fields of a snapshot's summary (Iceberg specification, Appendix F).
+
+    A total that the parent does not tell, as where another engine wrote it, is not told on.
+    """
+    before = {f"total-{name}": "0" for name in _TOTALS} if parent is None else parent.get("summary", {})
+    totals = {name: int(before[f"total-{name}"]) for name in _TOTALS if f"total-{name}" in before}
     counts: dict[str, int] = defaultdict(int)
     for one in entries:
         if one.status == EXISTING:

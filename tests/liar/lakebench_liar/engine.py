@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, ClassVar
 
@@ -14,6 +15,7 @@ import pyarrow as pa
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import Refused
 from lakebench.model import Lake, Scan
+from lakebench.operations import Append, Delete, Operation
 
 
 class Liar(DuckDB):
@@ -162,3 +164,27 @@ class PoisonsItsProcess(PoisonsItsSession):
 
     def open(self, lake: Lake) -> None:
         DuckDB.open(self, lake)
+
+
+class WritesLess(DuckDB):
+    """Leaves out the last row of what it appends, and does not delete."""
+
+    name: ClassVar[str] = "liar-writes-less"
+
+    def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        if isinstance(operation, Delete):
+            return None
+        if isinstance(operation, Append):
+            operation = replace(operation, rows=operation.rows[:-1])
+        return super().operate(operation, tell)
+
+
+class ReadsLess(DuckDB):
+    """Leaves out the last row of what it reads."""
+
+    name: ClassVar[str] = "liar-reads-less"
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        told: Any = super().scan(scan)
+        table = pa.Table.from_batches(list(told), schema=told.schema)
+        return table.slice(0, max(0, table.num_rows - 1)).to_reader()

@@ -1,0 +1,142 @@
+"""A measurement that goes on after a kill: engines that have their record vote again, and are not measured again."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from lakebench import cases
+from lakebench.accepted import Baseline
+from lakebench.answers import Rules
+from lakebench.cases import Case, Entry, Measurement
+from lakebench.checker import Agreed, Checked
+from lakebench.errors import EngineCrash
+from lakebench.measure import Protocol
+from lakebench.model import EngineRef, Outcome, Record
+from lakebench.past import Past
+
+NAMES = ("duckdb", "trino", "spark", "polars")
+ANSWERS = {"duckdb": "right", "trino": "right", "spark": "wrong", "polars": None}
+
+
+class Checker:
+    """Holds one-line files against each other."""
+
+    def agree(self, tables: Mapping[str, Path], _: Rules) -> Agreed:
+        told = {name: path.read_text() for name, path in tables.items()}
+        ((most, votes),) = Counter(told.values()).most_common(1)
+        verified = tuple(name for name, text in told.items() if text == most) if 2 * votes > len(told) > 1 else ()
+        diff = {"message": "other rows", "expected": [], "actual": []}
+        return Agreed((), verified, {name: diff for name in told if name not in verified}, {})
+
+    def answer(self, actual: Path, expected: Mapping[str, Path], _: Rules) -> Checked:
+        return Checked(ok=True, rows=1, sources=tuple(expected)) if actual else Checked(ok=False)
+
+
+class Bench:
+    """What a measurement asks of the bench; ``asked`` are the engines that were asked, in order."""
+
+    def __init__(self, folder: Path, past: Past) -> None:
+        self.folder, self.past, self.checker, self.baseline = folder, past, Checker(), Baseline()
+        self.asked: list[str] = []
+        self._numbers = itertools.count()
+
+    def file(self, _: str) -> Path:
+        return self.folder / f"{next(self._numbers)}"
+
+    def shuffled(self, things: tuple[Any, ...], *, where: str) -> list[Any]:
+        assert where
+        return list(things)
+
+    def ended(self, error: Exception, _ref: EngineRef, _seat: str) -> Exception:
+        return error
+
+    def must_stand(self, error: Exception) -> None:
+        """It does."""
+
+    def versions(self, _: EngineRef) -> dict[str, str]:
+        return {}
+
+    def seated(self, _ref: EngineRef, _seat: str) -> bool:
+        return True
+
+    def call(self, ref: EngineRef, _lake: Any, operation: str, _limit_s: float, *, into: str, **_: Any) -> None:
+        assert operation == "query"
+        self.answer(ref, Path(into))
+
+    def answer(self, ref: EngineRef, into: Path) -> None:
+        self.asked.append(ref.name)
+        text = ANSWERS[ref.name]
+        if text is None:
+            raise EngineCrash("died")
+        into.write_text(text)
+
+
+@pytest.fixture(autouse=True)
+def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
+    def sample(bench: Bench, course: Any, kind: str, into: Path, _limit_s: float, **_: Any) -> dict[str, Any]:
+        bench.answer(course.entry.case.engine, into)
+        return {"kind": kind, "ns": 1, "offset_ns": 0, "rows": 1, "bytes": 1}
+
+    monkeypatch.setattr(cases, "_sample", sample)
+
+
+def measurement() -> Measurement:
+    entries = tuple(
+        Entry(Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), "SELECT 1")
+        for name in NAMES
+    )
+    return Measurement(
+        "q", entries, Protocol(cold=0, warm_ups=0, samples=3, block=3, limit_s=1.0), {}, Rules(), "exact"
+    )
+
+
+def run(folder: Path, earlier: tuple[Record, ...] = ()) -> tuple[dict[str, Record], Bench]:
+    past = Past()
+    for one in earlier:
+        past.add(one)
+    bench, block = Bench(folder, past), measurement()
+    todo = frozenset(case.id for case in block.cases) - {one.case for one in earlier}
+    return {one.engine: one for one in block.run(bench, todo)}, bench  # type: ignore[arg-type]
+
+
+def told(record: Record) -> tuple[Outcome, str, dict[str, Any], int]:
+    return record.outcome, record.reason, dict(record.evidence), len(record.samples)
+
+
+def test_the_run_that_is_not_interrupted(tmp_path: Path) -> None:
+    found, _ = run(tmp_path)
+    assert [one.outcome for one in found.values()] == [Outcome.PASS, Outcome.PASS, Outcome.WRONG, Outcome.CRASH]
+    assert found["duckdb"].evidence["checked_against"] == ["trino"]
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3])
+def test_an_interrupted_one_comes_to_the_same(tmp_path: Path, kept: int) -> None:
+    whole, _ = run(tmp_path)
+    left, bench = run(tmp_path, tuple(whole.values())[:kept])
+    assert {name: told(one) for name, one in left.items()} == {name: told(whole[name]) for name in NAMES[kept:]}
+    for name in NAMES[:kept]:
+        assert bench.asked.count(name) == 1
+    assert bench.asked.count("polars") == 1
+
+
+def test_who_gave_no_answer_is_not_asked_again(tmp_path: Path) -> None:
+    whole, _ = run(tmp_path)
+    _, bench = run(tmp_path, (whole["polars"],))
+    assert "polars" not in bench.asked
+
+
+def test_a_case_that_ended_in_an_error_of_ours_is_no_vote(tmp_path: Path) -> None:
+    whole, _ = run(tmp_path)
+    fault = Record("p/q/spark", "p", "q", "spark", Outcome.HARNESS_FAULT, "ours")
+    past = Past()
+    past.add(fault)
+    assert past.case("p/q/spark") is None
+    _, bench = run(tmp_path, (fault, whole["duckdb"]))
+    assert bench.asked.count("spark") == 0
