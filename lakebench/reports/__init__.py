@@ -26,14 +26,14 @@ def write(run_dir: Path) -> tuple[Path, Path]:
     Raises:
         UsageError: the records cannot be read, or the reports not written.
     """
-    from lakebench.reports import document, html, interop, markdown
+    from lakebench.reports import document, html, interop, markdown, squares
 
     run = records.read(run_dir)
     contents = document.build(run)
     made = run_dir / "report.md", run_dir / "report.html"
     _replace(made[0], markdown.render(contents))
     _replace(made[1], html.render(contents))
-    if interop.squares(run):
+    if squares.squares(run):
         _replace(run_dir / interop.PAGE, interop.render(run))
     return made
 

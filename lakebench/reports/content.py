@@ -117,6 +117,11 @@ def failed(record: Record) -> bool:
     return record.outcome.mark == "FAIL"
 
 
+def is_misled(record: Record) -> bool:
+    """Whether it is a read that failed because the table is wrong, which is the fault of who wrote it."""
+    return failed(record) and {"reader", "fault"} <= record.evidence.keys()
+
+
 def worst_first(run: Run) -> list[Record]:
     """The cases that failed, and those that met an error of ours: first what nobody accepts, the gravest before all.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from lakebench import comparison
 from lakebench.model import ExitCode
 from lakebench.records import Claim, Dataset, Run
-from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, trials, writers
+from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, squares, trials, writers
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 
@@ -15,7 +15,7 @@ _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduce
 def build(run: Run) -> Document:
     """The report of ``run``."""
     text, good = verdict(run)
-    others = interop.others(run)
+    others = squares.others(run)
     return Document(
         title=f"lakebench {' '.join(run.header.phases)}",
         subtitle=_subtitle(run),
@@ -30,18 +30,18 @@ def build(run: Run) -> Document:
 
 def overview(run: Run) -> Table:
     """One line an engine; where there is nothing but the interop matrix, what each claims against what it did."""
-    return matrix.overview(interop.others(run)) if _told_apart(run) else interop.overview(run)
+    return matrix.overview(squares.others(run)) if _told_apart(run) else interop.overview(run)
 
 
 def _told_apart(run: Run) -> bool:
     """Whether the run has cases besides the cells of the interop matrix, which have a page of their own."""
-    return bool(interop.others(run).cases) or not interop.squares(run)
+    return bool(squares.others(run).cases) or not squares.squares(run)
 
 
 def verdict(run: Run) -> tuple[str, bool]:
     """The run in one sentence, and whether it is as it should be."""
-    told = [identity.verdict(interop.others(run))] if _told_apart(run) else []
-    if interop.squares(run):
+    told = [identity.verdict(squares.others(run))] if _told_apart(run) else []
+    if squares.squares(run):
         text, level = interop.verdict(run)
         told.append((text, level == "good"))
     if comparison.interleaved(run):
@@ -63,7 +63,7 @@ def _written(one: Dataset) -> str:
 
 
 def _sections(run: Run) -> list[Section]:
-    others = interop.others(run)
+    others = squares.others(run)
     return [
         *interop.sections(run),
         Section("What failed, what did not run", "failures", tuple(_failures(others)) if _told_apart(run) else ()),

@@ -6,203 +6,45 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from typing import Any
-from urllib.parse import quote
 
-from lakebench.model import FROM_BEST, Outcome, Record
+from lakebench.model import Outcome
 from lakebench.records import FeatureFacts, Run
 from lakebench.reports import html, matrix
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
+from lakebench.reports.squares import (
+    BETTER,
+    BROKEN,
+    LETTERS,
+    MISLED,
+    NOT_WRITTEN,
+    STATES,
+    VERDICTS,
+    WORST_FIRST,
+    Finding,
+    Square,
+    counted,
+    findings,
+    is_wrong,
+    squares,
+)
 
 PAGE = "interop.html"
-LETTERS = {
-    Outcome.PASS: "P",
-    Outcome.WRONG: "W",
-    Outcome.REFUSED: "R",
-    Outcome.CRASH: "C",
-    Outcome.TIMEOUT: "T",
-    Outcome.OUT_OF_MEMORY: "M",
-    Outcome.UNAVAILABLE: "U",
-    Outcome.HARNESS_FAULT: "H",
-}
-_WORST_FIRST = (
-    *reversed(FROM_BEST),
-    Outcome.HARNESS_FAULT,
-    Outcome.UNAVAILABLE,
-)
-_MEANINGS = {
-    Outcome.PASS: "checked, and right",
-    Outcome.WRONG: "no error, and not the right rows",
-    Outcome.REFUSED: "the engine said no",
-    Outcome.CRASH: "process or server died",
-    Outcome.TIMEOUT: "no answer in time",
-    Outcome.OUT_OF_MEMORY: "passed its memory limit",
-    Outcome.UNAVAILABLE: "did not run here",
-    Outcome.HARNESS_FAULT: "an error of lakebench itself",
-}
-_BROKEN = "broken claim"
-_BETTER = "better than claimed"
-_UNJUDGED = "not judged"
-_VERDICTS = {
-    _BROKEN: ("!", "claimed, and does not work"),
-    _BETTER: ("+", "works, and is not claimed"),
-    "as claimed": ("=", "works, or fails, as claimed"),
-    "unknown": ("?", "no document speaks of it"),
-    _UNJUDGED: (DASH, "nothing to hold against a claim"),
-}
-"""Verdict → its mark in a cell, and what it means."""
 _CHANGES = {
     "gone": "ran when it was accepted, and did not run now",
     "worse": "worse than accepted",
     "new": "new, not accepted yet",
     "better": "better than accepted: accept it",
 }
-_NOT_WRITTEN = "not written:"
-_ARROW = "→"
 _LARGEST = 2**53
 """From here on a browser's numbers are not exact."""
 _TEXT = 4000
 """Characters of one text that the page holds: a feature's values may be megabytes long."""
 _ITEMS = 200
 """Items of one list that the page holds."""
-_REASON = 220
-"""Characters of a reason in a line of the claims; the cell has all of it."""
 _PLACE = frozenset({"side", "feature", "writer", "reader", "verdict"})
 """Evidence that stands in a cell's place on the page."""
-
-
-@dataclass(frozen=True)
-class Square:
-    """One cell: ``writer`` wrote the feature's table, and ``reader`` read it; empty for the writing itself."""
-
-    feature: str
-    writer: str
-    reader: str
-    record: Record
-
-    @property
-    def side(self) -> str:
-        """``read`` or ``write``."""
-        return "read" if self.reader else "write"
-
-    @property
-    def verdict(self) -> str:
-        """The outcome held against what the engine claims."""
-        return str(self.record.evidence.get("verdict") or _UNJUDGED)
-
-    @property
-    def ran(self) -> bool:
-        """Whether it ran here."""
-        return self.record.outcome.ran
-
-    @property
-    def link(self) -> str:
-        """The part of an address that opens it on the page."""
-        return f"#cell={quote(self.record.case, safe='')}"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """What an engine claims of a feature, and the cells that say otherwise; ``of`` counts those that ran."""
-
-    squares: tuple[Square, ...]
-    of: int
-
-    @property
-    def first(self) -> Square:
-        """The cell that stands for all."""
-        return self.squares[0]
-
-    @property
-    def version(self) -> str:
-        """The engine's own version."""
-        return next(iter(self.first.record.versions.values()), "")
-
-    @property
-    def claim(self) -> str:
-        """What is claimed, in a line."""
-        told = self.first.record.evidence.get("claim")
-        if not told:
-            return "none"
-        return f"{told['support']}, since {told['since']}" if told.get("since") else str(told["support"])
-
-    @property
-    def source(self) -> str:
-        """Where it is claimed, and when that was read."""
-        told = self.first.record.evidence.get("claim") or {}
-        return ", read ".join(str(told[key]) for key in ("source", "date") if told.get(key))
-
-    @property
-    def measured(self) -> str:
-        """The outcomes, and in how many cells."""
-        counts = Counter(one.record.outcome for one in self.squares)
-        told = ", ".join(f"{counts[kind]} {kind.value}" for kind in _WORST_FIRST if counts[kind])
-        return f"{told} of {_count(self.of, 'cell')}"
-
-    @property
-    def reason(self) -> str:
-        """The beginning of what the first cell says of it."""
-        text = " ".join(self.first.record.reason.split())
-        return text if len(text) <= _REASON else f"{text[:_REASON]}…"
-
-    @property
-    def known(self) -> bool:
-        """Whether all of it is accepted."""
-        return all("known" in one.record.evidence for one in self.squares)
-
-
-@dataclass(frozen=True)
-class Findings:
-    """The cells of a run that say something else than the claims, gravest first."""
-
-    wrong: tuple[Finding, ...]
-    broken: tuple[Finding, ...]
-    better: tuple[Finding, ...]
-
-
-def squares(run: Run) -> list[Square]:
-    """The cells of the matrix, in the order of the run."""
-    found = (_square(record) for record in run.cases)
-    return [one for one in found if one]
-
-
-def _square(record: Record) -> Square | None:
-    start, _, rest = record.case.partition("/")
-    feature, _, pair = rest.rpartition("/")
-    writer, _, reader = pair.partition(_ARROW)
-    return Square(feature, writer, reader, record) if start == "interop" and feature and writer else None
-
-
-def others(run: Run) -> Run:
-    """``run`` without the cells of the matrix."""
-    return replace(run, cases=tuple(record for record in run.cases if _square(record) is None))
-
-
-def findings(run: Run) -> Findings:
-    """What the claims and the run disagree about: one line for an engine, a feature and a side."""
-    every = squares(run)
-    ran = Counter(_subject(one) for one in every if one.ran)
-    # A reader that was misled by a wrong table is no finding of its own: the writer's cell is.
-    wrong = [one for one in every if one.record.outcome is Outcome.WRONG and "fault" not in one.record.evidence]
-    broken = [one for one in every if one.verdict == _BROKEN and one.record.outcome is not Outcome.WRONG]
-    better = [one for one in every if one.verdict == _BETTER]
-    return Findings(*(_findings(each, ran) for each in (wrong, broken, better)))
-
-
-def _subject(one: Square) -> tuple[str, ...]:
-    """Engine, feature and side, with the version: an engine may run in two of them."""
-    return one.record.engine, one.reader or one.writer, one.feature, one.side
-
-
-def _findings(found: Iterable[Square], ran: Mapping[tuple[str, ...], int]) -> tuple[Finding, ...]:
-    lines: dict[tuple[str, ...], list[Square]] = {}
-    for one in sorted(found, key=lambda one: _WORST_FIRST.index(one.record.outcome)):
-        lines.setdefault(_subject(one), []).append(one)
-    made = [Finding(tuple(own), ran[subject]) for subject, own in lines.items()]
-    grave = {kind: place for place, kind in enumerate(_WORST_FIRST)}
-    return tuple(sorted(made, key=lambda one: (one.known, grave[one.first.record.outcome], -len(one.squares))))
 
 
 def verdict(run: Run) -> tuple[str, str]:
@@ -211,37 +53,34 @@ def verdict(run: Run) -> tuple[str, str]:
     It is bad where a wrong answer is not accepted, an outcome is worse than the accepted one, or the run is not whole.
     """
     every, found = squares(run), findings(run)
-    ran = [one for one in every if one.ran]
-    passed = sum(one.record.outcome is Outcome.PASS for one in ran)
-    worse = len(_changed(run).get("worse", ()))
-    silent = [one for finding in found.wrong for one in finding.squares]
-    also = "more broken claim" if silent else _BROKEN
+    counts = Counter(one.state for one in every)
+    judged = [one for one in every if one.judged]
     text = (
-        f"{_accepted(silent, 'silent wrong answer')}, "
-        f"{_broken(found.broken, also)}: {passed:,} of {_count(len(ran), 'cell')} that ran passed"
+        f"{_silent(one for one in every if is_wrong(one))}, {_broken(one for one in every if one.verdict == BROKEN)}: "
+        f"{sum(one.passed for one in judged):,} of {counted(len(judged), 'judged cell')} passed"
     )
-    if worse:
-        text += f"; {_count(worse, 'outcome')} worse than accepted"
-    if worse or alerts(run) or not ran or not all(one.known for one in found.wrong):
+    if misled := counts[MISLED]:
+        text += f"; {counted(misled, 'read')} of wrong tables {'is' if misled == 1 else 'are'} no fault of the reader"
+    if worse := len(_changed(run).get("worse", ())):
+        text += f"; {counted(worse, 'outcome')} worse than accepted"
+    if worse or alerts(run) or not judged or not all(one.known for one in found.wrong):
         return text, "bad"
     return text, "good" if all(one.known for one in found.broken) else "fair"
 
 
-def _accepted(found: Sequence[Square], name: str) -> str:
-    known = sum("known" in one.record.evidence for one in found)
-    if not found:
-        return f"no {name}"
-    return f"{_count(len(found), name)} ({'all' if known == len(found) else known or 'none'} accepted)"
+def _silent(cells_: Iterable[Square]) -> str:
+    accepted = ["known" in one.record.evidence for one in cells_]
+    if not accepted:
+        return "no silent wrong answer"
+    known = "all" if all(accepted) else sum(accepted) or "none"
+    return f"{counted(len(accepted), 'silent wrong answer')} ({known} accepted)"
 
 
-def _broken(found: Sequence[Finding], name: str) -> str:
-    if not found:
-        return f"no {name}"
-    return f"{_count(len(found), name)} (in {_count(sum(len(one.squares) for one in found), 'cell')})"
-
-
-def _count(number: int, name: str) -> str:
-    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
+def _broken(cells_: Iterable[Square]) -> str:
+    found = list(cells_)
+    wrong = sum(is_wrong(one) for one in found)
+    also = f" ({wrong} of them by wrong answers)" if wrong else ""
+    return f"{counted(len(found), 'broken claim')}{also}" if found else "no broken claim"
 
 
 def _changed(run: Run) -> Mapping[str, Sequence[str]]:
@@ -254,7 +93,7 @@ def _changed(run: Run) -> Mapping[str, Sequence[str]]:
 def render(run: Run) -> str:
     """``run`` as one page that asks the network for nothing."""
     text, level = verdict(run)
-    every = squares(run)
+    every, found = squares(run), findings(run)
     page: str = html.template("interop.html.j2").render(
         title=f"lakebench interop {run.header.run}",
         subtitle=_subtitle(run),
@@ -264,7 +103,10 @@ def render(run: Run) -> str:
         outcomes=_outcomes(every),
         verdicts=_verdicts(every),
         changes=_changes(run),
-        findings=findings(run),
+        findings=found,
+        cells=found.cells,
+        also=sum(one.verdict == BROKEN for one in every if is_wrong(one)),
+        faults=[one for one in every if one.state == Outcome.HARNESS_FAULT.value],
         titles=_titles(run),
         index={one.record.case: number for number, one in enumerate(every)},
         letters=LETTERS,
@@ -280,7 +122,7 @@ def _subtitle(run: Run) -> str:
         (_names(one.writer for one in every), "writer"),
         (_names(one.reader for one in every if one.reader), "reader"),
     )
-    return f"{run.header.started} {DASH} {', '.join(_count(len(names), name) for names, name in told)}"
+    return f"{run.header.started} {DASH} {', '.join(counted(len(names), name) for names, name in told)}"
 
 
 def _names(names: Iterable[str]) -> list[str]:
@@ -288,14 +130,14 @@ def _names(names: Iterable[str]) -> list[str]:
 
 
 def _outcomes(every: Sequence[Square]) -> list[tuple[str, str, str, int]]:
-    """Letter, name, meaning and number of cells, of every outcome."""
-    counts = Counter(one.record.outcome for one in every)
-    return [(letter, kind.value, _MEANINGS[kind], counts[kind]) for kind, letter in LETTERS.items()]
+    """Letter, name, meaning and number of cells, of everything that a cell can be."""
+    counts = Counter(one.state for one in every)
+    return [(letter, state, meaning, counts[state]) for state, (letter, meaning) in STATES.items()]
 
 
 def _verdicts(every: Sequence[Square]) -> list[tuple[str, str, str, int]]:
     counts = Counter(one.verdict for one in every)
-    return [(sign, name, meaning, counts[name]) for name, (sign, meaning) in _VERDICTS.items()]
+    return [(sign, name, meaning, counts[name]) for name, (sign, meaning) in VERDICTS.items()]
 
 
 def _changes(run: Run) -> list[tuple[str, str, list[tuple[str, str]]]]:
@@ -341,10 +183,10 @@ def _data(run: Run) -> str:
         "features": [_fit(vars(one)) for one in features],
         "writers": writers,
         "readers": readers,
-        "outcomes": [kind.value for kind in LETTERS],
+        "outcomes": list(STATES),
         "letters": "".join(LETTERS.values()),
-        "worst": [kind.value for kind in _WORST_FIRST],
-        "verdicts": {name: sign for name, (sign, _) in _VERDICTS.items()},
+        "worst": list(WORST_FIRST),
+        "verdicts": {name: sign for name, (sign, _) in VERDICTS.items()},
         "cells": [_compact(one, places, writers, readers, pool) for one in every],
         "shapes": list(pool.shapes),
         "pool": pool.values,
@@ -398,8 +240,8 @@ def _compact(
         features[one.feature],
         writers.index(one.writer),
         readers.index(one.reader) if one.reader else -1,
-        list(LETTERS).index(record.outcome),
-        list(_VERDICTS).index(one.verdict) if one.verdict in _VERDICTS else len(_VERDICTS) - 1,
+        list(STATES).index(one.state),
+        list(VERDICTS).index(one.verdict) if one.verdict in VERDICTS else len(VERDICTS) - 1,
         round(record.seconds, 2),
         pool.shape(tuple(kept)),
         *(pool.value(value) for value in kept.values()),
@@ -412,31 +254,34 @@ def _compact(
 def overview(run: Run) -> Table:
     """One line an engine: what it wrote and read, and where that is not what it claims."""
     every = squares(run)
-    rows = []
-    for name in _engines(run, [name for one in every for name in (one.writer, one.reader) if name]):
-        own = [one for one in every if (one.reader or one.writer) == name]
-        counts = [
-            sum(one.record.outcome is Outcome.WRONG for one in own),
-            sum(one.verdict == _BROKEN for one in own),
-        ]
-        rows.append(
-            (
-                Cell(name),
-                Cell(matrix.version(run, name)),
-                *(_passed([one for one in own if one.side == side]) for side in ("write", "read")),
-                *(Cell(str(number), "fail" if number else "") for number in counts),
-                Cell(str(sum(one.verdict == _BETTER for one in own))),
-            )
-        )
-    head = ("engine", "version", "writes that pass", "reads that pass", "wrong", _BROKEN, _BETTER)
-    return Table("Engines, in cells", head, tuple(rows), layout="figures")
+    rows = tuple(
+        _line(run, name, [one for one in every if one.engine == name])
+        for name in _engines(run, [one.engine for one in every])
+    )
+    head = ("engine", "version", "writes that pass", "reads that pass", "wrong", BROKEN, BETTER)
+    note = (
+        "A cell counts for one engine: a read for its reader, a write for its writer, or for another engine whose step "
+        f"in it failed. {_legend(MISLED, NOT_WRITTEN, 'UNAVAILABLE', 'HARNESS_FAULT')} count for nobody."
+    )
+    return Table("Engines, in cells", head, rows, (note,), layout="figures")
+
+
+def _line(run: Run, name: str, own: Sequence[Square]) -> tuple[Cell, ...]:
+    failures = [sum(is_wrong(one) for one in own), sum(one.verdict == BROKEN for one in own)]
+    return (
+        Cell(name),
+        Cell(matrix.version(run, name)),
+        *(_passed([one for one in own if one.side == side]) for side in ("write", "read")),
+        *(Cell(str(number), "fail" if number else "") for number in failures),
+        Cell(str(sum(one.verdict == BETTER for one in own))),
+    )
 
 
 def _passed(found: Sequence[Square]) -> Cell:
-    ran = [one for one in found if one.ran]
-    if not ran:
+    judged = [one for one in found if one.judged]
+    if not judged:
         return Cell("UNAVAILABLE" if found else DASH, "none")
-    return Cell(f"{sum(one.record.outcome is Outcome.PASS for one in ran):,} of {len(ran):,}")
+    return Cell(f"{sum(one.passed for one in judged):,} of {len(judged):,}")
 
 
 def sections(run: Run) -> list[Section]:
@@ -445,9 +290,9 @@ def sections(run: Run) -> list[Section]:
     if not every:
         return []
     where = Paragraph(f"Every cell, with its operations, rows, files and error, stands in {PAGE} beside this report.")
-    counted: tuple[Part, ...] = (where, _tally(every), *_change_table(run), *_absent(every))
+    parts: tuple[Part, ...] = (where, *_faults(every), _tally(every), *_change_table(run), *_absent(every))
     return [
-        Section("Interoperability", "interop", counted),
+        Section("Interoperability", "interop", parts),
         Section("Claims against measured", "claims-measured", tuple(_claims(run))),
         Section("Features and readers", "interop-matrix", (_matrix(run),)),
     ]
@@ -455,18 +300,33 @@ def sections(run: Run) -> list[Section]:
 
 def _tally(every: Sequence[Square]) -> Table:
     """Outcomes against verdicts."""
-    counts = Counter((one.record.outcome, one.verdict) for one in every)
-    had = [name for name in _VERDICTS if any(verdict == name for _, verdict in counts)]
+    counts = Counter((one.state, one.verdict) for one in every)
+    had = [name for name in VERDICTS if any(verdict == name for _, verdict in counts)]
     rows = tuple(
         (
-            Cell(f"{LETTERS[kind]} {kind.value}", mark(kind)),
-            *cells(*(f"{counts[kind, name]:,}" for name in had)),
-            Cell(f"{sum(counts[kind, name] for name in had):,}"),
+            Cell(f"{letter} {state}", _mark(state)),
+            *cells(*(f"{counts[state, name]:,}" for name in had)),
+            Cell(f"{sum(counts[state, name] for name in had):,}"),
         )
-        for kind in LETTERS
-        if any(outcome is kind for outcome, _ in counts)
+        for state, letter in LETTERS.items()
+        if any(one == state for one, _ in counts)
     )
     return Table("Cells by outcome and verdict", ("outcome", *had, "all"), rows, layout="figures")
+
+
+def _mark(state: str) -> str:
+    """The colour of a state: what is no engine's fault has none."""
+    return "none" if state in {MISLED, NOT_WRITTEN} else mark(Outcome(state))
+
+
+def _faults(every: Sequence[Square]) -> list[Table]:
+    """The cells that met an error of ours, apart from what engines did."""
+    rows = tuple(
+        (Cell(one.record.case, link=f"{PAGE}{one.link}"), Cell(one.record.reason))
+        for one in every
+        if one.state == Outcome.HARNESS_FAULT.value
+    )
+    return [Table("Faults of lakebench itself, please report them", ("cell", "what"), rows)] if rows else []
 
 
 def _change_table(run: Run) -> list[Table]:
@@ -482,9 +342,9 @@ def _absent(every: Sequence[Square]) -> list[Table]:
     """Why cells did not run, one line a reason; what one engine did not write, no other could read."""
     counts: Counter[tuple[str, str]] = Counter()
     for one in every:
-        if not one.ran and one.record.reason.startswith(_NOT_WRITTEN):
+        if one.state == NOT_WRITTEN:
             counts[one.writer, "not written, so that nobody could read it"] += 1
-        elif not one.ran:
+        elif one.state == Outcome.UNAVAILABLE.value:
             counts[one.record.engine, one.record.reason] += 1
     rows = tuple(cells(engine, number, reason) for (engine, reason), number in counts.items())
     return [Table("What did not run here", ("engine", "cells", "reason"), rows)] if rows else []
@@ -494,7 +354,7 @@ def _claims(run: Run) -> list[Part]:
     found, titles = findings(run), _titles(run)
     made = (
         ("Silent wrong answers", found.wrong, "fail"),
-        ("Broken claims", found.broken, "fail"),
+        ("Broken claims, besides wrong answers" if found.wrong else "Broken claims", found.broken, "fail"),
         ("Better than claimed", found.better, "pass"),
     )
     tables = [_claim_table(caption, lines, colour, titles) for caption, lines, colour in made if lines]
@@ -504,7 +364,7 @@ def _claims(run: Run) -> list[Part]:
 def _claim_table(caption: str, lines: Sequence[Finding], colour: str, titles: Mapping[str, str]) -> Table:
     rows = tuple(
         (
-            Cell(f"{one.first.reader or one.first.writer} {one.version}".rstrip()),
+            Cell(f"{one.first.engine} {one.version}".rstrip()),
             Cell(one.first.side),
             Cell(titles[one.first.feature]),
             Cell(one.claim),
@@ -533,23 +393,22 @@ def _matrix(run: Run) -> Table:
         for one in _features(run)
     )
     notes = (
-        f"k/n: of n cells that ran, k passed, and the letter is that of the worst: {_legend()}.",
-        f"{_VERDICTS[_BROKEN][0]} is a broken claim.",
+        f"k/n: of n judged cells k passed, and the letter is that of the worst: {_legend(*STATES)}.",
+        f"{VERDICTS[BROKEN][0]} is a broken claim.",
     )
     return Table("Features and readers", ("feature", "format", "written", *readers), rows, notes, layout="matrix")
 
 
-def _legend() -> str:
-    return ", ".join(f"{letter} {kind.value}" for kind, letter in LETTERS.items())
+def _legend(*states: str) -> str:
+    return ", ".join(f"{LETTERS[state]} {state}" for state in states)
 
 
 def _share(found: Sequence[Square]) -> Cell:
-    ran = [one for one in found if one.ran]
-    if not ran:
-        return Cell(LETTERS[Outcome.UNAVAILABLE] if found else DASH, "none")
-    worst = min(ran, key=lambda one: _WORST_FIRST.index(one.record.outcome))
-    passed = sum(one.record.outcome is Outcome.PASS for one in ran)
-    broken = _VERDICTS[_BROKEN][0] if any(one.verdict == _BROKEN for one in ran) else ""
-    text = f"{LETTERS[worst.record.outcome]}{broken} {passed}/{len(ran)}"
-    link = "" if worst.record.outcome is Outcome.PASS else f"{PAGE}{worst.link}"
-    return Cell(text, mark(worst.record.outcome), link)
+    judged = [one for one in found if one.judged]
+    if not judged:
+        states = [state for state in WORST_FIRST if any(one.state == state for one in found)]
+        return Cell(LETTERS[states[0]] if states else DASH, "none")
+    worst = min(judged, key=lambda one: WORST_FIRST.index(one.state))
+    broken = VERDICTS[BROKEN][0] if any(one.verdict == BROKEN for one in judged) else ""
+    text = f"{LETTERS[worst.state]}{broken} {sum(one.passed for one in judged)}/{len(judged)}"
+    return Cell(text, _mark(worst.state), "" if worst.passed else f"{PAGE}{worst.link}")

@@ -14,7 +14,7 @@ from lakebench.model import Outcome, Record
 from lakebench.records import Run
 from lakebench.reports import document, latency
 from lakebench.reports.alerts import alerts
-from lakebench.reports.content import DASH, failed, label, seconds, worst_first
+from lakebench.reports.content import DASH, failed, is_misled, label, seconds, worst_first
 
 WIDTH = 100
 _SHOWN = 12
@@ -98,7 +98,9 @@ def _figures(one: latency.Timed) -> list[Text]:
 
 
 def _worth_a_line(record: Record) -> bool:
-    """Whether the case failed, and is not known to, or not just as its engine says that it does."""
+    """Whether the case failed by a fault of its engine's own, and is not known to, or not just as the engine says."""
+    if is_misled(record):
+        return False
     if record.outcome in {Outcome.WRONG, Outcome.HARNESS_FAULT}:
         return True
     as_claimed = record.evidence.get("verdict") == Verdict.AS_CLAIMED

@@ -206,3 +206,39 @@ def test_a_screenshot_shows_something(page: str, tmp_path: Path, width: int, mod
     brightness = pixels[..., :3].mean()
     assert brightness < 0.4 if mode == "dark" else brightness > 0.8
     assert len({tuple(one) for one in pixels.reshape(-1, pixels.shape[2])[::37].tolist()}) > 20
+
+
+def test_a_square_has_the_colour_of_the_one_that_it_is_about(tmp_path: Path) -> None:
+    steps = """
+    const at = (feature, engine) => {
+      const lines = [...document.querySelectorAll("#grid tbody tr:not(.group)")];
+      const row = lines.find((one) => one.querySelector("th").title === feature);
+      const column = [...document.querySelectorAll(".axis")].findIndex((one) => one.dataset.axis === engine);
+      const square = row.cells[column + 1].querySelector(".c");
+      return [square.classList[1], square.textContent, square.classList.contains("broken")];
+    };
+    seen.misread = at("decimal-38", "duckdb");
+    seen.wrong = at("decimal-38", "trino");
+    seen.step = at("position-deletes", "duckdb");
+    seen.how = document.getElementById("how").textContent;
+    document.querySelector('.tile[data-value="WRONG"]').click();
+    seen.filtered = at("decimal-38", "duckdb");
+    document.querySelector('.tile[data-value="WRONG"]').click();
+    document.querySelector('[data-by="reader"]').click();
+    seen.reader = at("decimal-38", "polars");
+    seen.misled = at("decimal-38", "duckdb");
+    seen.fault = at("create-append", "polars");
+    seen.then = document.getElementById("how").textContent;
+    seen.counts = [...document.querySelectorAll(".finding .count")].map((one) => one.textContent);
+    """
+    seen = _probe(tmp_path, interop.render(fixture_interop.blamed()), steps)
+    assert seen["misread"] == ["P", "P 4/5", False]
+    assert seen["wrong"] == ["W", "W! 3/5", True]
+    assert seen["step"] == ["L", "L 5/5", False]
+    assert seen["filtered"] == ["V", "\N{MULTIPLICATION SIGN}1", False]
+    assert seen["reader"] == ["W", "W! 2/3", True]
+    assert seen["misled"] == ["P", "P 3/3", False]
+    assert seen["fault"] == ["P", "P 3/3", False]
+    assert "letter and colour are the write's own" in seen["how"]
+    assert "the worst of this reader's own faults" in seen["then"]
+    assert seen["counts"] == ["7", "5", "1"]

@@ -24,6 +24,9 @@ from lakebench.operations import Append, Create
 from lakebench.progress import Quiet
 from lakebench.records import FILE, Run, check, read
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
+import interop_sums
+
 pytestmark = pytest.mark.integration
 
 WRITERS = ("reference", "spark")
@@ -88,6 +91,11 @@ def test_most_cells_pass_and_known_wrong_answers_are_seen(
     assert found["interop/type-time/spark"].evidence["verdict"] == Verdict.AS_CLAIMED
     assert found["interop/deletion-vectors/spark→trino"].outcome is Outcome.REFUSED
     assert "PUFFIN" in found["interop/deletion-vectors/spark→trino"].reason
+
+
+def test_the_numbers_of_its_reports_add_up(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    told = interop_sums.adds_up(subset[1])
+    assert told["judged"] > told["passed"] > 0
 
 
 def test_the_page_holds_every_cell(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,26 @@ def run(features: int = len(FEATURES), writers: int = 4, readers: int = 5) -> re
         features=tuple(one for one in made if isinstance(one, records.FeatureFacts)),
         end=next(one for one in made if isinstance(one, records.End)),
     )
+
+
+def blamed() -> records.Run:
+    """The run with a wrong table that misleads readers, a step of another engine that fails, and faults of ours."""
+    plain = run()
+    changed = {
+        "interop/decimal-38/trino": (Outcome.WRONG, {"verdict": "broken claim"}),
+        "interop/decimal-38/trino→duckdb": (Outcome.WRONG, {"verdict": None, "fault": "trino"}),
+        "interop/decimal-38/trino→polars": (Outcome.REFUSED, {"verdict": None, "fault": "trino"}),
+        "interop/position-deletes/duckdb": (Outcome.WRONG, {"verdict": "broken claim", "fault": "daft"}),
+        "interop/create-append/spark→polars": (Outcome.HARNESS_FAULT, {"verdict": None}),
+    }
+    cases = [
+        replace(one, outcome=outcome, reason=f"{outcome} here", evidence={**one.evidence, **evidence})
+        for one in plain.cases
+        for outcome, evidence in [changed.get(one.case, (one.outcome, {}))]
+        if one.case in changed
+    ]
+    told = {one.case: one for one in cases}
+    return replace(plain, cases=tuple(told.get(one.case, one) for one in plain.cases))
 
 
 def lines(features: int = len(FEATURES), writers: int = 4, readers: int = 5) -> list[records.Line]:

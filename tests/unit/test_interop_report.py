@@ -9,11 +9,12 @@ from typing import Any
 
 import fixture_interop
 import fixture_run
+import interop_sums
 import pytest
 
 from lakebench import records, reports
 from lakebench.model import Outcome, Record
-from lakebench.reports import document, interop, markdown
+from lakebench.reports import document, interop, markdown, squares
 from lakebench.reports import html as page
 from lakebench.reports.content import DASH, Evidence, Table
 
@@ -82,7 +83,7 @@ def test_a_run_with_the_matrix_gets_its_page_and_one_without_does_not(tmp_path: 
     first = (folder / interop.PAGE).read_bytes()
     reports.write(folder)
     assert (folder / interop.PAGE).read_bytes() == first
-    assert interop.squares(records.read(folder))[0].feature == "create-append"
+    assert squares.squares(records.read(folder))[0].feature == "create-append"
     assert interop.sections(records.read(fixture_run.write(tmp_path))) == []
 
 
@@ -101,7 +102,12 @@ def test_the_page_holds_all_it_needs_and_nothing_runs_that_an_engine_said(shown:
 def test_every_cell_is_on_the_page_with_all_its_evidence(run: records.Run, shown: Parsed) -> None:
     data = shown.data
     assert len(data["cells"]) == len(run.cases) == 6 * 4 * (1 + 5)
-    assert Counter(data["outcomes"][one[3]] for one in data["cells"]) == Counter(str(one.outcome) for one in run.cases)
+    absent = [one for one in run.cases if one.outcome is Outcome.UNAVAILABLE]
+    shown_as = Counter(data["outcomes"][one[3]] for one in data["cells"])
+    assert shown_as["NOT WRITTEN"] == sum(one.reason.startswith("not written: ") for one in absent) == 25
+    assert shown_as["NOT WRITTEN"] + shown_as["UNAVAILABLE"] == len(absent)
+    left = Counter(str(one.outcome) for one in run.cases if one not in absent)
+    assert {name: shown_as[name] for name in left} == left
     for record, told, cell in zip(run.cases, _details(data), data["cells"], strict=True):
         assert told["versions"] == record.versions
         assert told["command"] == record.evidence["command"]
@@ -127,7 +133,7 @@ def test_a_long_text_is_cut(run: records.Run) -> None:
 
 
 def test_the_claims_have_silent_wrong_answers_first_and_say_in_how_many_cells(run: records.Run) -> None:
-    found = interop.findings(run)
+    found = squares.findings(run)
     first = found.wrong[0]
     assert (first.first.reader, first.first.feature, first.measured) == (
         "polars",
@@ -147,8 +153,8 @@ def test_the_claims_have_silent_wrong_answers_first_and_say_in_how_many_cells(ru
 def test_the_verdict_is_one_sentence(run: records.Run) -> None:
     text, level = interop.verdict(run)
     assert text == (
-        "5 silent wrong answers (1 accepted), 4 more broken claims (in 5 cells): 102 of 117 cells that ran passed; "
-        "1 outcome worse than accepted"
+        "5 silent wrong answers (1 accepted), 8 broken claims (3 of them by wrong answers): "
+        "102 of 117 judged cells passed; 1 outcome worse than accepted"
     )
     assert level == "bad"
 
@@ -156,7 +162,7 @@ def test_the_verdict_is_one_sentence(run: records.Run) -> None:
 def test_broken_claims_alone_are_not_bad(run: records.Run) -> None:
     ended = records.End("complete", 1.0, 0)
     fair = _change(_without(run, Outcome.WRONG), end=ended)
-    assert interop.verdict(fair)[0].startswith("no silent wrong answer, 4 broken claims")
+    assert interop.verdict(fair)[0].startswith("no silent wrong answer, 5 broken claims: ")
     assert interop.verdict(fair)[1] == "fair"
     good = _without(fair, Outcome.REFUSED, Outcome.CRASH, Outcome.TIMEOUT)
     assert interop.verdict(good)[1] == "good"
@@ -198,7 +204,7 @@ def test_the_other_reports_stay_small_and_lead_to_the_page(run: records.Run) -> 
     captions = [part.caption for one in contents.sections for part in one.parts if isinstance(part, Table)]
     assert captions[:6] == [
         "Cells by outcome and verdict", "What changed against the accepted outcomes", "What did not run here",
-        "Silent wrong answers", "Broken claims", "Better than claimed",
+        "Silent wrong answers", "Broken claims, besides wrong answers", "Better than claimed",
     ]  # fmt: skip
     told = markdown.render(contents).replace("\\", "")
     assert "| W WRONG | 3 | 0 | 0 | 2 | 0 | 5 |" in told
@@ -226,3 +232,46 @@ def test_the_whole_matrix_stays_small() -> None:
     contents = document.build(whole)
     assert len(page.render(contents)) < 300_000
     assert len(markdown.render(contents)) < 200_000
+
+
+@pytest.mark.parametrize("features", [6, 90])
+def test_the_numbers_of_a_page_add_up(features: int) -> None:
+    told = interop_sums.adds_up(fixture_interop.run(features, 4, 5))
+    assert told["wrong"] == 5 * features // 6
+
+
+def test_they_add_up_where_blame_is_anothers() -> None:
+    plain, told = (interop_sums.adds_up(one) for one in (fixture_interop.run(), fixture_interop.blamed()))
+    assert (told["MISLED"], told["HARNESS_FAULT"]) == (2, 1)
+    assert told["wrong"] == plain["wrong"] + 2
+    assert told["broken"] == plain["broken"] + 2
+    assert told["passed"] == plain["passed"] - 5
+    assert told["judged"] == plain["judged"] - 3
+
+
+def test_they_add_up_without_any_failure(run: records.Run) -> None:
+    failures = [one for one in Outcome if one.is_failure]
+    assert interop_sums.adds_up(_without(run, *failures))["wrong"] == 0
+
+
+def test_an_engines_line_holds_its_own_faults_alone() -> None:
+    def lines(run: records.Run) -> dict[str, list[str]]:
+        return {row[0].text: [cell.text for cell in row[2:]] for row in interop.overview(run).rows}
+
+    plain, blamed = lines(fixture_interop.run()), lines(fixture_interop.blamed())
+    assert (plain["duckdb"][:3], blamed["duckdb"][:3]) == (["5 of 6", "18 of 19", "0"], ["4 of 5", "17 of 18", "0"])
+    assert (plain["polars"][1:3], blamed["polars"][1:3]) == (["15 of 19", "4"], ["13 of 17", "4"])
+    assert (plain["trino"][0], blamed["trino"][0]) == ("4 of 5", "3 of 5")
+    assert blamed["daft"] == ["0 of 1", DASH, "1", "1", "0"]
+
+
+def test_a_fault_of_ours_stands_apart_and_a_misled_reader_is_told_whose_fault_it_is() -> None:
+    run = fixture_interop.blamed()
+    page, told = Parsed(interop.render(run)), markdown.render(document.build(run)).replace("\\", "")
+    assert "Faults of lakebench itself 1" in " ".join(page.text.split())
+    assert "| interop/create-append/spark→polars" in told.replace("[", "").replace("](", " (")
+    engines = [one.first.engine for one in squares.findings(run).wrong]
+    assert "daft" in engines
+    assert not [one for finding in squares.findings(run).wrong for one in finding.squares if one.state == "MISLED"]
+    assert "the table of duckdb" in page.text
+    assert "L MISLED" in told

@@ -1,0 +1,220 @@
+"""The cells of the interop matrix: what became of each, whose outcome it is, and what contradicts the claims."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import quote
+
+from lakebench.model import FROM_BEST, Outcome, Record
+from lakebench.records import Run
+from lakebench.reports.content import DASH, is_misled
+
+MISLED = "MISLED"
+NOT_WRITTEN = "NOT WRITTEN"
+STATES = {
+    Outcome.PASS.value: ("P", "checked, and right"),
+    Outcome.WRONG.value: ("W", "no error, and not the right rows"),
+    Outcome.REFUSED.value: ("R", "the engine said no"),
+    Outcome.CRASH.value: ("C", "process or server died"),
+    Outcome.TIMEOUT.value: ("T", "no answer in time"),
+    Outcome.OUT_OF_MEMORY.value: ("M", "passed its memory limit"),
+    MISLED: ("L", "a read that failed because the table is wrong: the fault is with the write"),
+    NOT_WRITTEN: ("N", "no table, so nothing to read"),
+    Outcome.UNAVAILABLE.value: ("U", "did not run here"),
+    Outcome.HARNESS_FAULT.value: ("H", "an error of lakebench itself"),
+}
+"""What a cell can be → its letter, and what it means. Each cell is one of them, and counts for one engine."""
+LETTERS = {state: letter for state, (letter, _) in STATES.items()}
+WORST_FIRST = (*(one.value for one in reversed(FROM_BEST)), "HARNESS_FAULT", MISLED, NOT_WRITTEN, "UNAVAILABLE")
+BROKEN = "broken claim"
+BETTER = "better than claimed"
+UNJUDGED = "not judged"
+VERDICTS = {
+    BROKEN: ("!", "claimed, and does not work"),
+    BETTER: ("+", "works, and is not claimed"),
+    "as claimed": ("=", "works, or fails, as claimed"),
+    "unknown": ("?", "no document speaks of it"),
+    UNJUDGED: (DASH, "nothing to hold against a claim"),
+}
+"""Verdict → its mark in a cell, and what it means."""
+_NOT_WRITTEN = "not written:"
+_ARROW = "→"
+_REASON = 220
+"""Characters of a reason in a line of the claims; the cell has all of it."""
+
+
+@dataclass(frozen=True)
+class Square:
+    """One cell: ``writer`` wrote the feature's table, and ``reader`` read it; empty for the writing itself."""
+
+    feature: str
+    writer: str
+    reader: str
+    record: Record
+
+    @property
+    def side(self) -> str:
+        """``read`` or ``write``."""
+        return "read" if self.reader else "write"
+
+    @property
+    def engine(self) -> str:
+        """Whose outcome it is: who read, or who wrote; of a write another engine, where its step is what failed."""
+        return self.reader or str(self.record.evidence.get("fault") or self.writer)
+
+    @property
+    def place(self) -> str:
+        """The cell beside its engine and feature: whose table it read, or wrote to."""
+        if self.reader:
+            return self.writer
+        return "the write" if self.engine == self.writer else f"its step on the table of {self.writer}"
+
+    @property
+    def state(self) -> str:
+        """One of :data:`STATES`."""
+        if is_misled(self.record):
+            return MISLED
+        if self.record.outcome is Outcome.UNAVAILABLE and self.record.reason.startswith(_NOT_WRITTEN):
+            return NOT_WRITTEN
+        return self.record.outcome.value
+
+    @property
+    def verdict(self) -> str:
+        """The outcome held against what the engine claims."""
+        return str(self.record.evidence.get("verdict") or UNJUDGED)
+
+    @property
+    def judged(self) -> bool:
+        """Whether it says something of its engine: it passed, or failed by that engine's own fault."""
+        return self.record.outcome.ran and self.state != MISLED
+
+    @property
+    def passed(self) -> bool:
+        """Whether it passed."""
+        return self.record.outcome is Outcome.PASS
+
+    @property
+    def link(self) -> str:
+        """The part of an address that opens it on the page."""
+        return f"#cell={quote(self.record.case, safe='')}"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an engine claims of a feature, and the cells that say otherwise; ``of`` counts those that were judged."""
+
+    squares: tuple[Square, ...]
+    of: int
+
+    @property
+    def first(self) -> Square:
+        """The cell that stands for all."""
+        return self.squares[0]
+
+    @property
+    def version(self) -> str:
+        """The engine's own version."""
+        first = self.first
+        return next(iter(first.record.versions.values()), "") if first.engine == first.record.engine else ""
+
+    @property
+    def claim(self) -> str:
+        """What is claimed, in a line."""
+        told = self.first.record.evidence.get("claim")
+        if not told:
+            return "none"
+        return f"{told['support']}, since {told['since']}" if told.get("since") else str(told["support"])
+
+    @property
+    def source(self) -> str:
+        """Where it is claimed, and when that was read."""
+        told = self.first.record.evidence.get("claim") or {}
+        return ", read ".join(str(told[key]) for key in ("source", "date") if told.get(key))
+
+    @property
+    def measured(self) -> str:
+        """The outcomes, and in how many cells."""
+        counts = Counter(one.state for one in self.squares)
+        told = ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state])
+        return f"{told} of {counted(self.of, 'cell')}"
+
+    @property
+    def reason(self) -> str:
+        """The beginning of what the first cell says of it."""
+        text = " ".join(self.first.record.reason.split())
+        return text if len(text) <= _REASON else f"{text[:_REASON]}…"
+
+    @property
+    def known(self) -> bool:
+        """Whether all of it is accepted."""
+        return all("known" in one.record.evidence for one in self.squares)
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The cells of a run that say something else than the claims, gravest first.
+
+    ``broken`` are claims that are broken by another failure than a wrong answer.
+    """
+
+    wrong: tuple[Finding, ...]
+    broken: tuple[Finding, ...]
+    better: tuple[Finding, ...]
+
+    @property
+    def cells(self) -> dict[str, int]:
+        """How many cells each of them is about."""
+        return {kind: sum(len(one.squares) for one in found) for kind, found in vars(self).items()}
+
+
+def squares(run: Run) -> list[Square]:
+    """The cells of the matrix, in the order of the run."""
+    found = (_square(record) for record in run.cases)
+    return [one for one in found if one]
+
+
+def _square(record: Record) -> Square | None:
+    start, _, rest = record.case.partition("/")
+    feature, _, pair = rest.rpartition("/")
+    writer, _, reader = pair.partition(_ARROW)
+    return Square(feature, writer, reader, record) if start == "interop" and feature and writer else None
+
+
+def others(run: Run) -> Run:
+    """``run`` without the cells of the matrix."""
+    return replace(run, cases=tuple(record for record in run.cases if _square(record) is None))
+
+
+def findings(run: Run) -> Findings:
+    """What the claims and the run disagree about: one line for an engine, a feature and a side."""
+    every = squares(run)
+    judged = Counter(_subject(one) for one in every if one.judged)
+    wrong = [one for one in every if is_wrong(one)]
+    broken = [one for one in every if one.verdict == BROKEN and not is_wrong(one)]
+    better = [one for one in every if one.verdict == BETTER]
+    return Findings(*(_findings(each, judged) for each in (wrong, broken, better)))
+
+
+def is_wrong(one: Square) -> bool:
+    """Whether it is a silent wrong answer of its own engine's."""
+    return one.state == Outcome.WRONG.value
+
+
+def _subject(one: Square) -> tuple[str, ...]:
+    return one.engine, one.feature, one.side
+
+
+def _findings(found: Iterable[Square], judged: Mapping[tuple[str, ...], int]) -> tuple[Finding, ...]:
+    lines: dict[tuple[str, ...], list[Square]] = {}
+    for one in sorted(found, key=lambda one: WORST_FIRST.index(one.state)):
+        lines.setdefault(_subject(one), []).append(one)
+    made = [Finding(tuple(own), judged[subject]) for subject, own in lines.items()]
+    grave = {state: place for place, state in enumerate(WORST_FIRST)}
+    return tuple(sorted(made, key=lambda one: (one.known, grave[one.first.state], -len(one.squares))))
+
+
+def counted(number: int, name: str) -> str:
+    """``1 cell`` or ``2 cells``."""
+    return f"{number:,} {name}" if number == 1 else f"{number:,} {name}s"
