@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lakebench import harness, reports
+from lakebench import engines, harness, reports
 from lakebench.claims import Verdict
 from lakebench.config import Settings
 from lakebench.datasets.interop import features
@@ -19,7 +19,7 @@ from lakebench.datasets.interop.feature import Feature, Proof
 from lakebench.harness import Request
 from lakebench.iceberg import Field
 from lakebench.measure import PROFILES
-from lakebench.model import EngineRef, ExitCode, Outcome, Record, Selection
+from lakebench.model import ExitCode, Outcome, Record, Selection
 from lakebench.operations import Append, Create
 from lakebench.progress import Quiet
 from lakebench.records import FILE, Run, check, read
@@ -106,7 +106,7 @@ def test_the_page_holds_every_cell(subset: tuple[subprocess.CompletedProcess[str
 
 
 def request(selection: Selection) -> Request:
-    refs = tuple(EngineRef(name) for name in dict.fromkeys((*selection.writers, *selection.readers)))
+    refs = tuple(engines.parse(name) for name in dict.fromkeys((*selection.writers, *selection.readers)))
     return Request(("interop",), refs, "", PROFILES["quick"], 1, Settings(), "test", selection)
 
 
