@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable
 from lakebench.model import Catalog, Lake
-from lakebench.web import HttpError, http
+from lakebench.web import HttpError, bearer, http
 
 _CONFLICT = 409
 _LIMIT_S = 30
@@ -30,7 +30,7 @@ def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, An
         Refused: the catalog says no (no such table, among others).
         ServiceUnavailable: it does not answer.
     """
-    return ask(_table_address(catalog, namespace, table))
+    return ask(_table_address(catalog, namespace, table), token=catalog.token)
 
 
 def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) -> None:
@@ -41,7 +41,8 @@ def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) ->
         ServiceUnavailable: it does not answer.
     """
     main = {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": snapshot_id}
-    ask(_table_address(catalog, namespace, table), "POST", {"requirements": [], "updates": [main]})
+    body = {"requirements": [], "updates": [main]}
+    ask(_table_address(catalog, namespace, table), "POST", body, token=catalog.token)
 
 
 def drop(catalog: Catalog, namespace: str, table: str) -> None:
@@ -51,7 +52,8 @@ def drop(catalog: Catalog, namespace: str, table: str) -> None:
         Refused: the catalog says no (no such table, among others).
         ServiceUnavailable: it does not answer.
     """
-    ask(f"{_table_address(catalog, namespace, table)}?purgeRequested=true", "DELETE", timeout=_PURGE_LIMIT_S)
+    address = f"{_table_address(catalog, namespace, table)}?purgeRequested=true"
+    ask(address, "DELETE", timeout=_PURGE_LIMIT_S, token=catalog.token)
 
 
 def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
@@ -83,7 +85,7 @@ def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
 
 def rest_base(catalog: Catalog) -> tuple[str, list[str]]:
     """The address and path prefix that *getConfig* tells; overrides come before defaults."""
-    told = ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}")
+    told = ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}", token=catalog.token)
     merged: Mapping[str, str] = told.get("defaults", {}) | told.get("overrides", {})
     prefix = merged.get("prefix")
     # The prefix is a path, given unencoded; Nessie's has a "|".
@@ -105,18 +107,20 @@ class Reference:
 
 
 class NessieClient:
-    """Nessie's own API, version 2 (its OpenAPI document); ``api`` is the endpoint's property of that name.
+    """Nessie's own API, version 2 (its OpenAPI document).
+
+    ``api`` is the endpoint's property of that name, ``token`` its password.
 
     Every method raises :class:`~lakebench.errors.Refused` where Nessie says no, and
     :class:`~lakebench.errors.ServiceUnavailable` where it does not answer.
     """
 
-    def __init__(self, api: str) -> None:
-        self._trees = f"{api.rstrip('/')}/trees"
+    def __init__(self, api: str, token: str = "") -> None:
+        self._trees, self._token = f"{api.rstrip('/')}/trees", token
 
     def get_reference(self, name: str) -> Reference:
         """The branch or tag ``name`` as it is now."""
-        return _reference(ask(f"{self._trees}/{quote(name, safe='')}"))
+        return _reference(self._ask(f"/{quote(name, safe='')}"))
 
     def create_branch(self, name: str, at: Reference) -> Reference:
         """Make branch ``name`` at the commit of ``at``."""
@@ -132,20 +136,20 @@ class NessieClient:
         Raises:
             CommitConflict: both changed the same table, which the message names.
         """
-        answer = ask(
-            f"{self._trees}/{into.path}/history/merge",
-            "POST",
-            {"fromRefName": source.name, "fromHash": source.hash},
-        )
+        body = {"fromRefName": source.name, "fromHash": source.hash}
+        answer = self._ask(f"/{into.path}/history/merge", "POST", body)
         return Reference(into.kind, into.name, answer["resultantTargetHash"])
 
     def delete_reference(self, reference: Reference) -> None:
         """Delete a branch or tag that still is at the commit of ``reference``."""
-        ask(f"{self._trees}/{reference.path}", "DELETE")
+        self._ask(f"/{reference.path}", "DELETE")
 
     def _create(self, kind: str, name: str, at: Reference) -> Reference:
         query = urlencode({"name": name, "type": kind})
-        return _reference(ask(f"{self._trees}?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
+        return _reference(self._ask(f"?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
+
+    def _ask(self, path: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
+        return ask(f"{self._trees}{path}", method, body, token=self._token)
 
 
 def _reference(answer: Mapping[str, Any]) -> Reference:
@@ -153,8 +157,8 @@ def _reference(answer: Mapping[str, Any]) -> Reference:
     return Reference(told["type"], told["name"], told["hash"])
 
 
-def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT_S) -> dict[str, Any]:
-    """A catalog's answer to one request; an error's ``details`` have the HTTP ``status``.
+def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT_S, token: str = "") -> dict[str, Any]:
+    """A catalog's answer to one request, with ``token`` where there is one; an error's ``details`` have its ``status``.
 
     Raises:
         CommitConflict: another commit came first.
@@ -162,16 +166,17 @@ def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT
         ServiceUnavailable: it does not answer.
     """
     try:
-        answer = http(url, method=method, body=body, timeout=timeout)
+        answer = http(url, method=method, body=body, timeout=timeout, headers=bearer(token))
     except HttpError as error:
         kind = CommitConflict if error.status == _CONFLICT else Refused
         raise kind(f"the catalog answers {error.status}: {_words(error.body)}", status=error.status) from error
     except OSError as error:
-        raise ServiceUnavailable(f"the catalog at {url.partition('/v1')[0]} does not answer: {error}") from error
+        # Not the path, which may be a secret.
+        raise ServiceUnavailable(f"the catalog at {'/'.join(url.split('/')[:3])} does not answer: {error}") from error
     try:
         parsed: dict[str, Any] = json.loads(answer) if answer else {}
     except ValueError as error:
-        raise ServiceUnavailable(f"the catalog at {url.partition('/v1')[0]} answers no JSON: {error}") from error
+        raise ServiceUnavailable(f"the catalog at {'/'.join(url.split('/')[:3])} answers no JSON: {error}") from error
     return parsed
 
 

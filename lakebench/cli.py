@@ -739,7 +739,9 @@ def up(
         listed = {name: asdict(one) for name, one in endpoints.items()}
         print(json.dumps({"services": listed, "snippets": told}, indent=2))  # noqa: T201 - output for programs
         return
-    lines = [(name, one.uri, one.user, one.password) for name, one in endpoints.items()]
+    lines = [  # a secret that is part of the address stands there alone
+        (name, one.uri, one.user, "" if one.password in one.uri else one.password) for name, one in endpoints.items()
+    ]
     _table("up until lakebench down", [("service", "address", "user", "password"), *lines])
     console = Console(highlight=False, soft_wrap=True)
     for client, text in told.items():

@@ -261,6 +261,11 @@ class Settings(_Strict):
             properties["credentials"] = str(one.credentials.expanduser().absolute())
         return ours.model_copy(update={"properties": properties})
 
+    def secrets(self) -> tuple[str, ...]:
+        """Every password of the settings; an address may hold one, too."""
+        services, storages = self.services.values(), self.storages().values()
+        return tuple(filter(None, [*(one.password for one in services), *(one.password for one in storages)]))
+
     def engine(self, name: str) -> EngineLimits:
         """The limits of engine ``name``."""
         return self.engines.get(name, EngineLimits())

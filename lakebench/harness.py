@@ -195,6 +195,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
     for ended in end_left_behind():
         progress.say(ended)
     with alone(folder), Writer(folder / FILE) as writer, Guard("run") as guard:
+        writer.hide(*(one for each in (request.settings, request.base) if each for one in each.secrets()))
         earlier = _unfinished(folder) if resumed else None
         past = Past(earlier)
         done = [one for one in earlier.cases if past.case(one.case)] if earlier else []

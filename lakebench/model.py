@@ -125,6 +125,7 @@ class Catalog:
     ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), or a JDBC URL; of a DuckLake
     the path of its DuckDB or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is where the data lies,
     as the catalog is told it: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere.
+    ``token`` is sent as a bearer token with each request of REST, where there is one.
     """
 
     kind: CatalogKind
@@ -133,6 +134,7 @@ class Catalog:
     ref: str | None = None
     user: str = ""
     password: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
 
     @property
     def rest_uri(self) -> str:

@@ -18,7 +18,9 @@ def snippets(lake: Lake, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
 
 
 def _duckdb(lake: Lake) -> str:
-    store = lake.objects
+    store, token = lake.objects, lake.catalog.token
+    secret = f"\nCREATE SECRET lake_catalog (TYPE iceberg, TOKEN '{token}');" if token else ""
+    authentication = "SECRET lake_catalog" if token else "AUTHORIZATION_TYPE 'none'"
     return f"""\
 # Python: pip install duckdb duckdb-extensions duckdb-extension-iceberg duckdb-extension-httpfs duckdb-extension-avro
 import duckdb
@@ -29,17 +31,18 @@ for name in ("httpfs", "avro", "iceberg"):
     con.load_extension(name)
 con.sql(\"\"\"
 CREATE SECRET (TYPE s3, KEY_ID '{store.access_key}', SECRET '{store.secret_key}', REGION '{store.region}',
-    ENDPOINT '{store.endpoint.partition("://")[2]}', URL_STYLE 'path', USE_SSL false);
+    ENDPOINT '{store.endpoint.partition("://")[2]}', URL_STYLE 'path', USE_SSL false);{secret}
 ATTACH '{lake.catalog.warehouse}' AS lake (TYPE iceberg, ENDPOINT '{lake.catalog.uri}',
-    AUTHORIZATION_TYPE 'none', ACCESS_DELEGATION_MODE 'none', READ_ONLY false);
+    {authentication}, ACCESS_DELEGATION_MODE 'none', READ_ONLY false);
 \"\"\")"""
 
 
 def _pyiceberg(lake: Lake) -> str:
+    token = f' "token": "{lake.catalog.token}",' if lake.catalog.token else ""
     return f"""\
 from pyiceberg.catalog import load_catalog
 catalog = load_catalog("lake", **{{
-    "type": "rest", "uri": "{lake.catalog.rest_uri}", "warehouse": "{lake.catalog.warehouse}",
+    "type": "rest", "uri": "{lake.catalog.rest_uri}", "warehouse": "{lake.catalog.warehouse}",{token}
     "s3.endpoint": "{lake.objects.endpoint}", "s3.region": "{lake.objects.region}",
     "s3.access-key-id": "{lake.objects.access_key}", "s3.secret-access-key": "{lake.objects.secret_key}",
 }})"""
@@ -52,6 +55,7 @@ def _spark(lake: Lake, server: Endpoint) -> str:
         ".type": "rest",
         ".uri": lake.catalog.rest_uri,
         ".warehouse": lake.catalog.warehouse,
+        **({".token": lake.catalog.token, ".token-refresh-enabled": "false"} if lake.catalog.token else {}),
         ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         ".s3.endpoint": lake.objects.endpoint,
         ".s3.path-style-access": "true",
@@ -71,6 +75,7 @@ def _trino(lake: Lake, server: Endpoint) -> str:
         "iceberg.catalog.type": "rest",
         "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
         "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
+        **(_trino_token(lake.catalog.token) if lake.catalog.token else {}),
         "fs.native-s3.enabled": "true",
         "s3.endpoint": lake.objects.endpoint,
         "s3.region": lake.objects.region,
@@ -80,7 +85,16 @@ def _trino(lake: Lake, server: Endpoint) -> str:
     }
     lines = ",\n    ".join(f"\"{name}\" = '{value}'" for name, value in settings.items())
     return f"""\
--- trino --server {server.uri}
+-- trino --server {server.uri} --user {server.user}
 -- or, in Python, trino.dbapi.connect(host="{server.host}", port={server.port}, user="{server.user}")
 CREATE CATALOG lake USING iceberg WITH (
     {lines});"""
+
+
+def _trino_token(token: str) -> dict[str, str]:
+    oauth2 = "iceberg.rest-catalog.oauth2"
+    return {
+        "iceberg.rest-catalog.security": "OAUTH2",
+        f"{oauth2}.token": token,
+        f"{oauth2}.token-refresh-enabled": "false",
+    }

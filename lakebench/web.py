@@ -37,6 +37,11 @@ def http(
         raise OSError(f"{type(error).__name__}: {error}") from error
 
 
+def bearer(token: str) -> dict[str, str]:
+    """The header that ``token`` is sent in; none where it is empty."""
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
 class HttpError(OSError):
     """An answer with a status that is no success; ``body`` is what the server said."""
 

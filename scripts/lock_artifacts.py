@@ -52,6 +52,7 @@ CLASSPATHS = {
         "org.eclipse.jetty.ee10:jetty-ee10-servlet:12.1.1",
         "org.eclipse.jetty.compression:jetty-compression-server:12.1.1",
         "org.eclipse.jetty.compression:jetty-compression-gzip:12.1.1",
+        "org.eclipse.jetty:jetty-rewrite:12.1.1",
         "org.eclipse.jetty:jetty-xml:12.1.1",
         "org.xerial:sqlite-jdbc:3.50.3.0",
         "org.slf4j:slf4j-simple:2.0.17",

@@ -151,6 +151,7 @@ def pyiceberg_catalog(lake: Lake) -> Any:
         "type": "rest",
         "uri": lake.catalog.rest_uri,
         "warehouse": lake.catalog.warehouse,
+        **({"token": lake.catalog.token} if lake.catalog.token else {}),
         "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
         **file_io(lake),
     }

@@ -308,7 +308,8 @@ def _cast(refs: Sequence[EngineRef]) -> list[tuple[_Story, list[EngineRef]]]:
 
 
 def _api(bench: Bench) -> NessieClient:
-    return NessieClient(bench.services.endpoint("nessie").properties["api"])
+    nessie = bench.services.endpoint("nessie")
+    return NessieClient(nessie.properties["api"], nessie.password)
 
 
 def _merge(bench: Bench, branch: str) -> None:

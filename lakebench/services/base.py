@@ -307,10 +307,11 @@ class Service(ABC):
         try:
             self.check(endpoint)
         except OSError as error:
-            raise ServiceUnavailable(
-                f"{self.title} at {endpoint.uri} does not answer ({self.redact(str(error))}): start it, or correct "
+            said = (
+                f"{self.title} at {endpoint.uri} does not answer ({error}): start it, or correct "
                 f"{self.settings_table}.uri in lakebench.toml"
-            ) from error
+            )
+            raise ServiceUnavailable(self.redact(said)) from error
         return endpoint
 
     def _answers(self, endpoint: Endpoint) -> bool:

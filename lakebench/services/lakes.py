@@ -24,7 +24,8 @@ def nessie_lake(services: Lookup) -> Lake:
     """
     look = _look(services)
     nessie = look("nessie")
-    catalog = Catalog(CatalogKind.REST, nessie.uri, nessie.properties["warehouse"], ref="main")
+    warehouse = nessie.properties["warehouse"]
+    catalog = Catalog(CatalogKind.REST, nessie.uri, warehouse, ref="main", token=nessie.password)
     return Lake("nessie", store(look("object-store")), catalog)
 
 

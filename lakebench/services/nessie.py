@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import json
+import time
 from collections.abc import Mapping
 
 from lakebench import artifacts
 from lakebench.model import Endpoint
 from lakebench.services.base import JavaService
 from lakebench.services.quoting import java_properties
-from lakebench.web import HOST, http
+from lakebench.web import HOST, bearer, http
 
 WAREHOUSE = "lake"
+_YEAR_S = 365 * 24 * 3600
 
 
 class Nessie(JavaService):
     """Nessie's server, its commits in RocksDB below the service's folder, so that a restart keeps them.
 
-    Endpoint: ``uri`` is the Iceberg REST address without a reference (clients use ``<uri>/<ref>``); properties
-    ``api`` (Nessie's own API, version 2) and ``warehouse``.
+    It answers to a bearer token alone: a JSON Web Token that is signed here, whose key it is told.
+    Endpoint: ``uri`` is the Iceberg REST address without a reference (clients use ``<uri>/<ref>``), ``password`` the
+    token; properties ``api`` (Nessie's own API, version 2) and ``warehouse``.
     """
 
     name = "nessie"
@@ -33,6 +38,8 @@ class Nessie(JavaService):
         """Get Nessie and a Java."""
         (self._jar,) = artifacts.ensure("nessie", self.context.progress)
         self.java = self.find_java(21, 25)
+        self._key, self.password = _key_and_token()
+        self.hide(self.password)
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """Quarkus reads everything from a properties file."""
@@ -52,6 +59,9 @@ class Nessie(JavaService):
             "quarkus.management.port": str(ports["management"]),
             "quarkus.http.access-log.enabled": "false",
             "quarkus.otel.sdk.disabled": "true",
+            "nessie.server.authentication.enabled": "true",
+            "quarkus.oidc.tenant-enabled": "true",
+            "quarkus.oidc.public-key": self._key,
             "nessie.version.store.type": "ROCKSDB",
             "nessie.version.store.persist.rocks.database-path": str(self.folder / "commits"),
             "nessie.catalog.default-warehouse": WAREHOUSE,
@@ -70,9 +80,9 @@ class Nessie(JavaService):
         """The Iceberg REST address, and Nessie's own."""
         base = f"http://{HOST}:{ports['http']}"
         properties = {"api": f"{base}/api/v2", "warehouse": WAREHOUSE}
-        return Endpoint(
-            self.name, self.runtime, f"{base}/iceberg", HOST, ports["http"], self.version, properties=properties
-        )
+        uri, port = f"{base}/iceberg", ports["http"]
+        endpoint = Endpoint(self.name, self.runtime, uri, HOST, port, self.version, properties=properties)
+        return dataclasses.replace(endpoint, password=self.password)
 
     def external_endpoint(self) -> Endpoint:
         """The user's Nessie: ``uri`` ends in ``/iceberg``; ``api`` and ``warehouse`` have the usual values."""
@@ -82,5 +92,25 @@ class Nessie(JavaService):
 
     def check(self, endpoint: Endpoint) -> None:
         """Both APIs answer, and the catalog's own check of its warehouse and store passes."""
-        http(f"{endpoint.properties['api']}/config")
-        http(f"{endpoint.uri}/v1/config?warehouse={endpoint.properties['warehouse']}", timeout=20)
+        token = bearer(endpoint.password)
+        http(f"{endpoint.properties['api']}/config", headers=token)
+        http(f"{endpoint.uri}/v1/config?warehouse={endpoint.properties['warehouse']}", headers=token, timeout=20)
+
+
+def _key_and_token() -> tuple[str, str]:
+    """A new public key (DER in base64) and a token that it verifies, good for a year."""
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    form = serialization.PublicFormat.SubjectPublicKeyInfo
+    public = key.public_key().public_bytes(serialization.Encoding.DER, form)
+    now = int(time.time())
+    claims = {"sub": "lakebench", "iat": now, "exp": now + _YEAR_S}
+    signed = b".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+    return base64.b64encode(public).decode(), (signed + b"." + _encoded(signature)).decode()
+
+
+def _encoded(part: bytes) -> bytes:
+    return base64.urlsafe_b64encode(part).rstrip(b"=")

@@ -21,6 +21,7 @@ from lakebench.services.storages import storage_facts
 from lakebench.web import HOST, http
 
 _JETTY = "org.eclipse.jetty.server"
+_REWRITE = "org.eclipse.jetty.rewrite.handler"
 _SERVLET = "org.eclipse.jetty.ee10.servlet"
 _ICEBERG = "org.apache.iceberg"
 
@@ -28,9 +29,10 @@ _ICEBERG = "org.apache.iceberg"
 class RestCatalog(JavaService):
     """The servlet that Iceberg tests its REST clients against, on a Jetty that listens on 127.0.0.1 only.
 
-    Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector.
-    Endpoint: ``uri`` is the REST address; property ``warehouse``, and ``setting.<name>`` for the reports where the
-    tables lie on the file system.
+    Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector. The
+    servlet asks nobody who he is: a secret path stands before all of its own, and any other is not found.
+    Endpoint: ``uri`` is the REST address with the secret, ``password`` the secret; property ``warehouse``, and
+    ``setting.<name>`` for the reports where the tables lie on the file system.
     """
 
     name = "rest-catalog"
@@ -48,7 +50,7 @@ class RestCatalog(JavaService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """Jetty's XML names the catalog, its store and its connector."""
-        xml = self.private("jetty.xml", _xml(ports["main"], self.catalog_name, self._catalog()))
+        xml = self.private("jetty.xml", _xml(ports["main"], self.password, self.catalog_name, self._catalog()))
         classpath = class_path(self._classpath)
         plain = "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false"  # the XML is ours and names no DTD
         # Answers of a few kB: optimising for a long life costs the engines more processor time than it saves them.
@@ -136,8 +138,9 @@ class RestCatalog(JavaService):
         if self._local():
             facts = storage_facts(self.context.storage, self.context.all_settings, self._folder)
             properties |= {f"setting.{key}": value for key, value in facts.items()}
-        uri = f"http://{HOST}:{ports['main']}"
-        return Endpoint(self.full_name, self.runtime, uri, HOST, ports["main"], self.version, properties=properties)
+        uri = f"http://{HOST}:{ports['main']}/{self.password}"
+        endpoint = Endpoint(self.full_name, self.runtime, uri, HOST, ports["main"], self.version, properties=properties)
+        return dataclasses.replace(endpoint, password=self.password)
 
     def external_endpoint(self) -> Endpoint:
         """The user's catalog; ``warehouse`` is empty where none is given."""
@@ -176,7 +179,7 @@ class RestBridge(RestCatalog):
         }
 
 
-def _xml(port: int, name: str, catalog: Mapping[str, str]) -> str:
+def _xml(port: int, secret: str, name: str, catalog: Mapping[str, str]) -> str:
     entries = "".join(f"<Entry><Item>{escape(k)}</Item><Item>{escape(v)}</Item></Entry>" for k, v in catalog.items())
     backend = _call(f"{_ICEBERG}.CatalogUtil", "buildIcebergCatalog", name, f"<Map>{entries}</Map>", _CONF)
     servlet = _new(f"{_ICEBERG}.rest.RESTCatalogServlet", _new(f"{_ICEBERG}.rest.RESTCatalogAdapter", backend))
@@ -186,8 +189,14 @@ def _xml(port: int, name: str, catalog: Mapping[str, str]) -> str:
     <New class="{_JETTY}.ServerConnector"><Arg name="server"><Ref refid="server"/></Arg>
       <Set name="host">{HOST}</Set><Set name="port">{port}</Set></New>
   </Arg></Call>
-  <Set name="handler"><New class="{_SERVLET}.ServletContextHandler">
-    <Call name="addServlet"><Arg>{servlet}</Arg><Arg>/*</Arg></Call>
+  <Set name="handler"><New class="{_REWRITE}.RewriteHandler">
+    <Call name="addRule"><Arg><New class="{_REWRITE}.RewriteRegexRule">
+      <Arg>^/{secret}(/.*)$</Arg><Arg>$1</Arg><Set name="terminating">true</Set></New></Arg></Call>
+    <Call name="addRule"><Arg><New class="{_REWRITE}.ResponsePatternRule">
+      <Arg>/*</Arg><Arg type="int">404</Arg><Arg>not found</Arg></New></Arg></Call>
+    <Set name="handler"><New class="{_SERVLET}.ServletContextHandler">
+      <Call name="addServlet"><Arg>{servlet}</Arg><Arg>/*</Arg></Call>
+    </New></Set>
   </New></Set>
 </Configure>
 """

@@ -94,6 +94,8 @@ class Spark(JavaService):
             "spark.connect.grpc.binding.address": HOST,
             "spark.connect.grpc.binding.port": str(ports["connect"]),
             "spark.connect.authenticate.token": self.password,
+            # Its ports for tasks and blocks, which it opens even where all runs in one process; it makes the secret.
+            "spark.authenticate": "true",
             "spark.driver.host": HOST,
             "spark.driver.bindAddress": HOST,
             # Relative to its own folder: of an absolute path Spark makes an address, and a list where there are commas.

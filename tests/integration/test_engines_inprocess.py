@@ -162,7 +162,7 @@ def test_a_commit_of_another_engine_is_seen_in_the_same_session(
 def test_what_it_appends_on_a_branch_is_not_on_main(engine: type[Any], running: Services, kept: Kept) -> None:
     main, table, branch = nessie(running, "branches"), f"t_{engine.name}", f"dev_{engine.name}"
     written(kept, main, table)
-    api = NessieClient(running.endpoint("nessie").properties["api"])
+    api = NessieClient(running.endpoint("nessie").properties["api"], running.endpoint("nessie").password)
     api.create_branch(branch, api.get_reference("main"))
     kept.at(engine, main.at(branch)).append(table, MORE)
     for reader in ENGINES:

@@ -141,6 +141,7 @@ def _pyiceberg(lake: Lake) -> object:
         lake.name,
         type="rest",
         uri=lake.catalog.rest_uri,
+        **({"token": lake.catalog.token} if lake.catalog.token else {}),
         warehouse=lake.catalog.warehouse,
         **{
             "s3.endpoint": store.endpoint,
@@ -184,7 +185,7 @@ def test_the_jdbc_lake_is_the_same_store(running: Services) -> None:
 
 def test_nessie_s_branches_tags_and_merges(running: Services) -> None:
     lake = lakes.nessie_lake(running)
-    nessie = catalogs.NessieClient(running.endpoint("nessie").properties["api"])
+    nessie = catalogs.NessieClient(running.endpoint("nessie").properties["api"], running.endpoint("nessie").password)
     _append(lake, "branched", 1)
     main = nessie.get_reference("main")
     branch, tag = nessie.create_branch("work", main), nessie.create_tag("before", main)
@@ -201,7 +202,7 @@ def test_nessie_s_branches_tags_and_merges(running: Services) -> None:
 
 def test_two_branches_that_change_a_table_conflict(running: Services) -> None:
     lake = lakes.nessie_lake(running)
-    nessie = catalogs.NessieClient(running.endpoint("nessie").properties["api"])
+    nessie = catalogs.NessieClient(running.endpoint("nessie").properties["api"], running.endpoint("nessie").password)
     _append(lake, "fought", 1)
     main = nessie.get_reference("main")
     for name in ("left", "right"):

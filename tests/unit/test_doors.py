@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import base64
+import http.server
+import json
 import os
 import stat
 import subprocess
 import sys
+import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any, ClassVar
 
 import pytest
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from lakebench import paths, trust
+from lakebench import catalogs, paths, trust
 from lakebench.config import Settings, load
-from lakebench.errors import UsageError
+from lakebench.engines.duckdb.engine import DuckDB
+from lakebench.engines.pyiceberg.engine import PyIceberg
+from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime
 from lakebench.phases.queries import base_of
+from lakebench.services import nessie
+from lakebench.snippets import snippets
 
 RUNS = (
     'pg_config = "/opt/pg/bin/pg_config"',
@@ -150,3 +163,81 @@ def test_what_a_service_keeps_is_its_owners_alone(tmp_path: Path) -> None:
     made.kept()
     for folder in (data, data / "rest-catalog-local"):
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+STORE = ObjectStore("http://127.0.0.1:1", "lake", "key", "secret")
+SERVERS = {
+    "spark": Endpoint("spark", Runtime.LOCAL, "sc://localhost:1", "127.0.0.1", 1, "4"),
+    "trino": Endpoint("trino", Runtime.LOCAL, "http://127.0.0.1:2", "127.0.0.1", 2, "476", "a-random-name"),
+}
+
+
+@pytest.mark.parametrize("client", ["DuckDB", "PyIceberg", "Spark", "Trino"])
+def test_what_is_pasted_has_the_catalogs_token_where_it_asks_for_one(client: str) -> None:
+    catalog = Catalog(CatalogKind.REST, "http://127.0.0.1:3/iceberg", "lake", "main", token="a-token")  # noqa: S106 - a made up one
+    with_token = snippets(Lake("nessie", STORE, catalog), SERVERS)[client]
+    without = snippets(Lake("rest", STORE, replace(catalog, token="")), SERVERS)[client]
+    assert "a-token" in with_token
+    assert "token" not in without.lower().replace("token=", "")
+    if client == "Trino":
+        assert "a-random-name" in without
+
+
+def test_nessies_token_is_signed_by_the_key_that_it_is_told() -> None:
+    key, token = nessie._key_and_token()
+    header, claims, signature = token.split(".")
+    public = serialization.load_der_public_key(base64.b64decode(key))
+    assert isinstance(public, rsa.RSAPublicKey)
+    signed = f"{header}.{claims}".encode()
+    public.verify(base64.urlsafe_b64decode(signature + "=="), signed, padding.PKCS1v15(), hashes.SHA256())
+    assert nessie._key_and_token() != (key, token)
+
+
+def test_no_address_with_a_secret_is_in_what_is_said_of_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> bytes:
+        raise ConnectionRefusedError("refused")
+
+    monkeypatch.setattr(catalogs, "http", refuse)
+    with pytest.raises(ServiceUnavailable, match=r"the catalog at http://127.0.0.1:3 does not answer: refused"):
+        catalogs.table_metadata(Catalog(CatalogKind.REST, "http://127.0.0.1:3/the-secret", "lake"), "a", "b")
+
+
+def test_the_settings_tell_which_of_them_are_secrets() -> None:
+    given = {"services": {"nessie": {"password": "one"}}, "storage": {"gcs": {"user": "u", "password": "two"}}}
+    assert set(Settings.model_validate(given).secrets()) == {"one", "two"}
+
+
+class Catalogs(http.server.BaseHTTPRequestHandler):
+    """Answers as an empty REST catalog, and keeps the paths and tokens that it is asked with."""
+
+    asked: ClassVar[set[tuple[str, str | None]]] = set()
+
+    def do_GET(self) -> None:
+        self.asked.add((self.path.partition("?")[0], self.headers.get("Authorization")))
+        told = {"defaults": {}, "overrides": {}} if self.path.endswith("warehouse=w") else {"namespaces": []}
+        body = json.dumps(told).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.mark.parametrize("engine", [DuckDB, PyIceberg])
+def test_a_catalogs_path_and_token_are_sent_with_each_request(engine: type[Any], tmp_path: Path) -> None:
+    Catalogs.asked.clear()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Catalogs) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            uri = f"http://127.0.0.1:{server.server_port}/a-secret/iceberg"
+            one = engine(EngineSettings(1, 2**30, str(tmp_path)))
+            one.open(Lake("lake", STORE, Catalog(CatalogKind.REST, uri, "w", token="a.b.c")))  # noqa: S106 - made up
+            one.close()
+        finally:
+            server.shutdown()
+    assert {path.removesuffix("/config").removesuffix("/namespaces") for path, _ in Catalogs.asked} == {
+        "/a-secret/iceberg/v1"
+    }
+    assert {token for _, token in Catalogs.asked} == {"Bearer a.b.c"}

@@ -304,7 +304,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         options = {
             "TYPE": "iceberg",
             "ENDPOINT": _text(catalog.uri),
-            "AUTHORIZATION_TYPE": "'none'",
+            **self._authentication(catalog.token),
             "ACCESS_DELEGATION_MODE": "'none'",  # else keys that the catalog vends take the place of ours
             "READ_ONLY": "false",  # else a warehouse that is an address is taken for a remote file
         }
@@ -312,6 +312,13 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
             options["DISABLE_MULTI_TABLE_COMMIT"] = "true"
         listed = ", ".join(f"{key} {value}" for key, value in options.items())
         self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(self._lake.name)} ({listed})")
+
+    def _authentication(self, token: str) -> dict[str, str]:
+        """The options of ATTACH that say who we are; a token is kept as a secret."""
+        if not token:
+            return {"AUTHORIZATION_TYPE": "'none'"}
+        self._run(f"CREATE OR REPLACE TEMPORARY SECRET lakebench_catalog (TYPE iceberg, TOKEN {_text(token)})")
+        return {"SECRET": "lakebench_catalog"}
 
     def _attach_ducklake(self) -> None:
         """Attach it, which makes it where it is not there yet, and make its schema the current one."""
@@ -455,7 +462,7 @@ def _as_identifier(ref: str | None) -> str:
 def _default_branch(catalog: Catalog) -> str | None:
     """The reference that Nessie takes where none is named, ``None`` for another catalog."""
     url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
-    told: dict[str, dict[str, str]] = ask(url, timeout=_TIMEOUT_S)
+    told: dict[str, dict[str, str]] = ask(url, timeout=_TIMEOUT_S, token=catalog.token)
     return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
 
 

@@ -21,7 +21,7 @@ class RestCatalog:
     """The catalog of ``lake``, in its namespace; ``tell`` is told what changes something."""
 
     def __init__(self, lake: Lake) -> None:
-        self._namespace = lake.namespace
+        self._namespace, self._token = lake.namespace, lake.catalog.token
         base, prefix = rest_base(lake.catalog)
         self._base = "/".join([base, "v1", *prefix])
         self.tell: Callable[[str], None] = lambda _: None
@@ -33,7 +33,7 @@ class RestCatalog:
 
     def load(self, table: str) -> Json:
         """A table's metadata."""
-        return self._metadata(ask(f"{self._base}/{self._path('tables', table)}", timeout=_LIMIT_S))
+        return self._metadata(self._ask("GET", self._path("tables", table)))
 
     def create(self, body: Json) -> Json:
         """Make a table; its metadata, with the ids that the catalog has given."""
@@ -81,7 +81,10 @@ class RestCatalog:
     def _change(self, method: str, path: str, body: Json | None = None) -> Json:
         said = f" {json.dumps(body, ensure_ascii=False)}" if body else ""
         self.tell(f"{method} {path}{said if len(said) <= _SHOWN else f'{said[:_SHOWN]}…'}")
-        return ask(f"{self._base}/{path}", method, body, _LIMIT_S)
+        return self._ask(method, path, body)
+
+    def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
+        return ask(f"{self._base}/{path}", method, body, _LIMIT_S, self._token)
 
     @staticmethod
     def _metadata(answer: Json) -> Json:

@@ -190,6 +190,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             "type": lake.catalog.kind.value,
             "warehouse": lake.catalog.warehouse,
             **(_jdbc(lake) if lake.catalog.kind is CatalogKind.JDBC else {"uri": lake.catalog.rest_uri}),
+            **_authentication(lake.catalog.token),
             **_file_io(lake),
         }
 
@@ -322,6 +323,11 @@ class SparkIceberg111(Spark):
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)  # the others have nothing of Iceberg
     partitioned = False
     optional = True
+
+
+def _authentication(token: str) -> dict[str, str]:
+    """A bearer token, which is not changed for another one: not every catalog has an address for that."""
+    return {"token": token, "token-refresh-enabled": "false"} if token else {}
 
 
 def _jdbc(lake: Lake) -> dict[str, str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
 from lakebench.engines.boundary import EngineCalls, read_error
-from lakebench.engines.inprocess import file_system
+from lakebench.engines.inprocess import file_system, local_path
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
@@ -77,7 +77,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
         if self._opened.format is TableFormat.POSTGRESQL:
             return ours
-        return ours | (_LOCAL if self._opened.store is None else {"fs.native-s3.enabled": "true"})
+        return ours | {f"fs.native-{'local' if self._opened.store is None else 's3'}.enabled": "true"}
 
     def query(self, sql: str) -> Iterator[pa.RecordBatch]:
         """Pages of rows, each turned into a record batch by Trino's own types."""
@@ -172,7 +172,9 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def _create_catalog(self, lake: Lake) -> None:
         connector = "postgresql" if lake.format is TableFormat.POSTGRESQL else "iceberg"
-        properties = ", ".join(f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake).items())
+        properties = ", ".join(
+            f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake, self.settings.folder).items()
+        )
         try:
             self._run(f"CREATE CATALOG {_name(lake.name)} USING {connector} WITH ({properties})")
         except Refused as error:
@@ -237,11 +239,11 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     def _staged(self, file: str) -> Iterator[str]:
         """A table over a copy of one local Parquet file, for the duration of the block; its rows never pass through.
 
-        On local files the table lies beside the copy: the catalog cannot delete what Trino calls ``local:``, so it only
-        forgets the table.
+        On local files the table lies beside the copy, in the lake's folder: the catalog cannot delete what Trino calls
+        ``local:``, so it only forgets the table.
         """
         lake, name = self._opened, f"staging_{uuid.uuid4().hex}"
-        store, folder = _staging(lake, self.settings.folder, name)
+        store, folder = _staging(lake, name)
         local = lake.store is None
         where = f" WITH (location = {types.text(f'file://{folder}/table')})" if local else ""
         drop = f"CALL system.unregister_table({types.text(lake.namespace)}, {types.text(name)})" if local else ""
@@ -299,7 +301,7 @@ def _schema(file: str) -> pa.Schema:
     return pq.read_schema(file)
 
 
-def _catalog(lake: Lake) -> dict[str, str]:
+def _catalog(lake: Lake, scratch: str) -> dict[str, str]:
     """The properties of the connector for ``lake`` (Trino's documentation, "Iceberg" and "PostgreSQL connector")."""
     if lake.format is TableFormat.POSTGRESQL:
         return {
@@ -313,13 +315,23 @@ def _catalog(lake: Lake) -> dict[str, str]:
         "iceberg.add-files-procedure.enabled": "true",
         "iceberg.allowed-extra-properties": "*",
         "iceberg.expire-snapshots.min-retention": "0s",  # the default refuses what is younger than a week
-        **(_LOCAL if lake.store is None else _s3(lake.store)),
+        **(_local(lake, scratch) if lake.store is None else _s3(lake.store)),
     }
 
 
-# Trino's own local file system takes addresses with ``file:`` too, below a folder: that is the root, as the path in an
-# address is a whole one (lib/trino-filesystem-manager, FileSystemModule; it is not in the documentation).
-_LOCAL = {"fs.native-local.enabled": "true", "local.location": "/"}
+def _local(lake: Lake, scratch: str) -> dict[str, str]:
+    """The local file system, of which Trino sees the folder of the tables and nothing else.
+
+    It takes the path of an address, with ``file:`` as with ``local:``, below ``local.location`` and never above it
+    (lib/trino-filesystem, LocalFileSystem; it is not in the documentation). So that is an empty folder where a link at
+    the tables' whole path leads to them.
+    """
+    tables, root = Path(local_path(lake.catalog.warehouse)), Path(scratch, "seen-by-trino").absolute()
+    link = root / tables.relative_to("/")
+    link.parent.mkdir(parents=True, exist_ok=True)
+    if not link.is_symlink():
+        link.symlink_to(tables)
+    return {"fs.native-local.enabled": "true", "local.location": str(root)}
 
 
 def _s3(store: ObjectStore) -> dict[str, str]:
@@ -338,6 +350,19 @@ def _rest(lake: Lake) -> dict[str, str]:
         "iceberg.catalog.type": "rest",
         "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
         "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
+        **_authentication(lake.catalog.token),
+    }
+
+
+def _authentication(token: str) -> dict[str, str]:
+    """A bearer token, which is not changed for another one: not every catalog has an address for that."""
+    if not token:
+        return {}
+    oauth2 = "iceberg.rest-catalog.oauth2"
+    return {
+        "iceberg.rest-catalog.security": "OAUTH2",
+        f"{oauth2}.token": token,
+        f"{oauth2}.token-refresh-enabled": "false",
     }
 
 
@@ -354,13 +379,13 @@ def _jdbc(lake: Lake) -> dict[str, str]:
     }
 
 
-def _staging(lake: Lake, scratch: str, name: str) -> tuple[Any, str]:
+def _staging(lake: Lake, name: str) -> tuple[Any, str]:
     """The file system that files are staged on, and the folder called ``name`` there."""
     from pyarrow.fs import LocalFileSystem
 
     if lake.store is not None:
         return file_system(lake.store), f"{lake.store.bucket}/lakebench-staging/{name}"
-    folder = Path(scratch, name).absolute()
+    folder = Path(local_path(lake.catalog.warehouse), "lakebench-staging", name)
     (folder / "files").mkdir(parents=True)
     return LocalFileSystem(), str(folder)
 
