@@ -428,7 +428,7 @@ def _assemble(file: Path, lines: list[Line]) -> Run:
         header=lines[0],
         datasets=_latest(lines, Dataset, "dataset", "scale_factor", "writer", "storage", "format"),
         services=_latest(lines, ServiceFacts, "service"),
-        engines=_latest(lines, EngineFacts, "engine"),
+        engines=_as_asked(_latest(lines, EngineFacts, "engine"), lines[0]),
         cases=_latest(lines, Record, "case"),
         claims=_latest(lines, Claim, "claim"),
         features=_latest(lines, FeatureFacts, "feature"),
@@ -444,6 +444,13 @@ def _latest(lines: list[Line], kind: type[_T], *key: str) -> tuple[_T, ...]:
         if isinstance(line, kind):
             found[tuple(getattr(line, name) for name in key)] = line
     return tuple(found.values())
+
+
+def _as_asked(engines: tuple[EngineFacts, ...], header: Header) -> tuple[EngineFacts, ...]:
+    """``engines`` in the order that the run was asked for; each has its line as soon as it is open."""
+    named = header.settings.get("engines")
+    asked = named if isinstance(named, list) else []
+    return tuple(sorted(engines, key=lambda one: asked.index(one.engine) if one.engine in asked else len(asked)))
 
 
 def schema() -> dict[str, Any]:

@@ -137,6 +137,23 @@ def test_the_later_line_stands_and_a_resume_takes_the_end_away(tmp_path: Path) -
     assert len(again.resumes) == 1
 
 
+@pytest.mark.parametrize(
+    ("asked", "order"),
+    [
+        (["trino", "daft", "duckdb"], ["trino", "duckdb", "spark"]),
+        ("trino", ["duckdb", "spark", "trino"]),
+        (None, None),
+    ],
+)
+def test_engines_stand_as_they_were_asked_for(tmp_path: Path, asked: object, order: list[str] | None) -> None:
+    opened = ["duckdb", "spark", "trino"]
+    with records.Writer(tmp_path / records.FILE) as writer:
+        writer.write(records.Header("r", ("phase4",), "", "2026-11-21T12:00:00+00:00", settings={"engines": asked}))
+        for engine in opened:
+            writer.write(records.EngineFacts(engine))
+    assert [one.engine for one in records.read(tmp_path).engines] == (order or opened)
+
+
 def test_secrets_are_masked_but_names_stay(tmp_path: Path) -> None:
     file = tmp_path / "run" / records.FILE
     with records.Writer(file) as writer:
