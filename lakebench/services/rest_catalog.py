@@ -15,11 +15,12 @@ from lakebench import artifacts
 from lakebench.config import StorageKind
 from lakebench.errors import UsageError
 from lakebench.model import Endpoint, Runtime
-from lakebench.services.base import JavaService
+from lakebench.services.base import Context, JavaService
 from lakebench.services.quoting import class_path
 from lakebench.services.storages import storage_facts
 from lakebench.web import HOST, http
 
+_SECRET_BYTES = 24
 _JETTY = "org.eclipse.jetty.server"
 _REWRITE = "org.eclipse.jetty.rewrite.handler"
 _SERVLET = "org.eclipse.jetty.ee10.servlet"
@@ -42,6 +43,11 @@ class RestCatalog(JavaService):
     memory = 512 * 2**20
     start_s = 60
     catalog_name: ClassVar[str] = "lakebench"
+
+    def __init__(self, context: Context) -> None:
+        super().__init__(context)
+        self.password = secrets.token_hex(_SECRET_BYTES)  # DuckDB 1.5.0 sends the path of an address in lower case
+        self.hide(self.password)
 
     def prepare(self) -> None:
         """Get the classpath and a Java."""
