@@ -19,7 +19,7 @@ def lakebench(*argv: str, cwd: Path, **variables: str) -> tuple[int, str]:
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
         env={**os.environ, **variables},
     )

@@ -25,7 +25,7 @@ def lakebench(*argv: str, cwd: Path, **variables: str) -> subprocess.CompletedPr
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=900,
         check=False,
         env={**os.environ, **variables},
     )

@@ -42,7 +42,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("phase1")
     command = [sys.executable, "-c", PROGRAM, "run", "phase1", "--engines", "duckdb,polars,pg_duckdb"]
     told = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=400, check=False, env={**os.environ}
+        command, cwd=folder, capture_output=True, text=True, timeout=900, check=False, env={**os.environ}
     )
     assert told.returncode == 4, told.stderr + told.stdout
     (made,) = (folder / "runs").iterdir()

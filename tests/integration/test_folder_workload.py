@@ -61,7 +61,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Recor
         "1",
     ]
     command = [sys.executable, "-m", "lakebench", *argv]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
     (run,) = (folder / "runs").iterdir()
     return done.returncode, {one.case: one for one in records.read(run).cases}
 

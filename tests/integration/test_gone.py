@@ -29,7 +29,7 @@ def lakebench(cwd: Path, *given: str, **variables: str) -> subprocess.CompletedP
         cwd=cwd,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         check=False,
         env={**os.environ, **variables},
     )

@@ -43,7 +43,7 @@ def subset(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Complet
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=900,
+        timeout=2400,
         check=False,
         env=os.environ,
     )

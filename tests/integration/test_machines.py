@@ -75,7 +75,7 @@ def test_servers_and_engines_run_in_folders_with_any_name(odd: dict[str, str]) -
     def lakebench(*argv: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lakebench", *argv, "--json"]
         cwd = Path(odd["TMPDIR"]).parent
-        return subprocess.run(command, cwd=cwd, env=odd, capture_output=True, text=True, timeout=600, check=False)
+        return subprocess.run(command, cwd=cwd, env=odd, capture_output=True, text=True, timeout=1200, check=False)
 
     try:
         up = lakebench("up", *SERVICES)

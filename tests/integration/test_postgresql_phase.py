@@ -50,7 +50,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=400,
+        timeout=900,
         check=False,
         env={**os.environ},
     )

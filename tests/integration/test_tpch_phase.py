@@ -26,7 +26,7 @@ LIARS = Path(__file__).parent.parent / "liar"
 def lakebench(*argv: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "lakebench", *argv]
     environment = {**os.environ, **variables}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=400, check=False, env=environment)
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, check=False, env=environment)
 
 
 def only_run(folder: Path) -> Run:
