@@ -129,7 +129,7 @@ def test_a_service_that_code_of_ours_cannot_start_is_no_engine_that_is_not_there
     folder = tmp_path / "run"
 
     def fail(_: Trino) -> None:
-        "archive".extractall(filter="data")  # type: ignore[attr-defined]
+        "archive".unpack()  # type: ignore[attr-defined]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Trino, "prepare", fail)
