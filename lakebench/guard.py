@@ -158,6 +158,8 @@ class Guard:
         """Tell the reaper, one that takes its place, and a file in the folder, for where all of us are killed."""
         line = json.dumps(what).encode() + b"\n"
         with self._telling:
+            if self._closed:  # while another reaper was being started
+                return
             self._told.append(line)
             self._write(line)
             with contextlib.suppress(OSError), open(self.folder / FILE, "ab", opener=_for_its_owner) as file:

@@ -133,7 +133,7 @@ MISTAKES = {
     "empty": (_text("x.sql", "-- nothing"), "x.sql: it has 0 statements"),
     "no query": (_text("x.sql", "DELETE FROM orders"), "x.sql: it is no query"),
     "dialect": (_text("x.sql", "-- dialect: duckbd\nSELECT 1"), "unknown dialect 'duckbd': did you mean 'duckdb'"),
-    "not text": (lambda path: (path / "x.sql").write_bytes(b"\xff\xfe\x00"), "cannot be read as text"),
+    "not text": (lambda path: (path / "x.sql").write_bytes(b"\xff\xfe\x00"), "is not text in UTF-8"),
     "same query": (_text("mean.sql", "SELECT 1"), "a second query 'mean'"),
     "query name": (_text("a b.sql", "SELECT 1"), "'a b' is no name for a query"),
     "variant of nothing": (_text("x.trino.sql", "SELECT 1"), "there is no x.sql"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import signal
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -284,7 +283,10 @@ def test_a_panic_of_an_engine_in_rust_is_a_crash_and_ends_no_worker() -> None:
     def panic() -> None:
         raise PanicException("index out of bounds")
 
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
     with pytest.raises(EngineCrash, match=r"^the engine panicked: index out of bounds$"):
         engine_call(panic)
     with pytest.raises(KeyboardInterrupt):
-        engine_call(signal.raise_signal, signal.SIGINT)
+        engine_call(interrupt)
