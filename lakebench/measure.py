@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from pathlib import Path
 
 from lakebench import resources
 
@@ -90,7 +91,11 @@ class Meter:
         resources.reset_peak([self.worker, *self.servers])
         self._cpu_ns = resources.cpu_ns(self.servers)
 
-    def stop(self, worker_cpu_ns: int) -> tuple[int, int]:
-        """CPU time in nanoseconds and peak resident memory in bytes, of worker and servers together."""
-        cpu_ns = worker_cpu_ns + resources.cpu_ns(self.servers) - self._cpu_ns
-        return cpu_ns, resources.peak_bytes([self.worker, *self.servers])
+    def stop(self, worker_cpu_ns: int) -> tuple[int | None, int]:
+        """CPU time in nanoseconds and peak resident memory in bytes, of worker and servers together.
+
+        The CPU time is not known where a process of the server ended meanwhile: its own went with it.
+        """
+        used, peak = resources.cpu_ns(self.servers), resources.peak_bytes([self.worker, *self.servers])
+        known = all(Path(f"/proc/{pid}").exists() for pid in self.servers)
+        return worker_cpu_ns + used - self._cpu_ns if known else None, peak

@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 from lakebench.cases import schedule
-from lakebench.measure import PROFILES, Protocol
+from lakebench.measure import PROFILES, Meter, Protocol
 
 
 def test_the_first_round_is_one_execution_that_verifies() -> None:
@@ -25,3 +29,16 @@ def test_an_odd_number_of_samples_is_all_taken() -> None:
     rounds = schedule(Protocol(cold=2, warm_ups=2, samples=7, block=5, limit_s=1))
     kinds = [kind for one in rounds for kind in one]
     assert (kinds.count("cold"), kinds.count("warm-up"), kinds.count("warm")) == (2, 2, 7)
+
+
+def test_the_time_of_a_server_that_lost_a_process_is_not_known() -> None:
+    """Its own time goes with the process, and a difference would be too small, or below 0."""
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as other:
+        meter = Meter(os.getpid(), [other.pid])
+        meter.start()
+        known = meter.stop(1)[0]
+        assert known is not None
+        assert known > 0
+        other.kill()
+        other.wait()
+        assert meter.stop(1)[0] is None
