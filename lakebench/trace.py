@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -46,7 +47,7 @@ class MemoryTrace:
     def _run(self) -> None:
         began = time.monotonic()
         new = not self._path.exists()
-        with self._path.open("a", newline="", encoding="utf-8") as out:
+        with contextlib.suppress(OSError), self._path.open("a", newline="", encoding="utf-8") as out:
             lines = csv.writer(out)
             if new:
                 lines.writerow(("seconds", "process", "bytes"))
