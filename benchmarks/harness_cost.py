@@ -59,6 +59,7 @@ class Plain:
                 "region": store.region,
                 "warehouse": catalog.warehouse,
                 "catalog": catalog.uri,
+                "token": catalog.token,
                 "namespace": lake.namespace,
                 "config": config,
             }

@@ -21,8 +21,9 @@ con.execute(
     f"CREATE SECRET (TYPE s3, KEY_ID '{lake['key']}', SECRET '{lake['secret']}', REGION '{lake['region']}', "
     f"ENDPOINT '{lake['endpoint']}', URL_STYLE 'path', USE_SSL false)"
 )
+con.execute(f"CREATE SECRET catalog (TYPE iceberg, TOKEN '{lake['token']}')")
 con.execute(
-    f"ATTACH '{lake['warehouse']}' AS lake (TYPE iceberg, ENDPOINT '{lake['catalog']}', AUTHORIZATION_TYPE 'none', "
+    f"ATTACH '{lake['warehouse']}' AS lake (TYPE iceberg, ENDPOINT '{lake['catalog']}', SECRET catalog, "
     "ACCESS_DELEGATION_MODE 'none', READ_ONLY false)"
 )
 con.execute(f"USE lake.{lake['namespace']}")

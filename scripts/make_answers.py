@@ -212,6 +212,7 @@ def server(guard: Guard) -> Iterator[str]:
     password = secrets.token_urlsafe(24)
     (home / "password").write_text(password)
     if user:
+        guard.open_way()
         subprocess.run(["/bin/chown", "-R", user, str(home)], check=True)
     data = home / "data"
     run(guard, [str(binaries / "initdb"), "-D", str(data), *initdb_options(home)], home, user)
