@@ -13,7 +13,7 @@ UV := uv="$$(sh scripts/uv.sh '$(PYTHON)')" && "$$uv"
 READY := .venv/.ready
 ARGS ?=
 # All tests by two processes, a module each: much of the time they wait for servers. What ARGS names by one.
-ALL := -n 2 --dist loadfile --no-loadscope-reorder
+ALL := -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 help:
 	@sed -n 's/^#   //p' Makefile

@@ -498,11 +498,20 @@ def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float
         "bytes": reply["bytes"],
         "cpu_ns": cpu_ns,
         "peak_bytes": peak,
-        "requests": {
-            key: count - requests.get(key, 0) for key, count in after.items() if count != requests.get(key, 0)
-        },
-        "store_bytes": None if sent is None or sent_after is None else sent_after - sent,
+        "requests": _requests(requests, after),
+        "store_bytes": None if sent is None or sent_after is None or sent_after < sent else sent_after - sent,
         "cache": cache,
+    }
+
+
+def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Requests between two readings of a store's counters; none where the store was started anew between them."""
+    if any(after.get(operation, 0) < count for operation, count in before.items()):
+        return {}
+    return {
+        operation: count - before.get(operation, 0)
+        for operation, count in after.items()
+        if count != before.get(operation, 0)
     }
 
 

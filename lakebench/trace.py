@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
+import errno
 import io
 import os
 import threading
@@ -45,9 +45,17 @@ class MemoryTrace:
         self._thread.join()
 
     def _run(self) -> None:
+        """Write until the end, or until the disk is full: then the records, which the run needs, say what to do."""
+        try:
+            self._write()
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise
+
+    def _write(self) -> None:
         began = time.monotonic()
         new = not self._path.exists()
-        with contextlib.suppress(OSError), self._path.open("a", newline="", encoding="utf-8") as out:
+        with self._path.open("a", newline="", encoding="utf-8") as out:
             lines = csv.writer(out)
             if new:
                 lines.writerow(("seconds", "process", "bytes"))

@@ -4,25 +4,17 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from started import lakebench
 
 QUICK = ["run", "phase4", "--profile", "quick", "--engines", "duckdb"]
 
 
-def lakebench(*argv: str, cwd: Path, **variables: str) -> tuple[int, str]:
+def said_by(*argv: str, cwd: Path, **variables: str) -> tuple[int, str]:
     """Exit code, and what stands on standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "lakebench", *argv],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-        env={**os.environ, **variables},
-    )
+    done = lakebench(*argv, cwd=cwd, **variables)
     return done.returncode, done.stderr
 
 
@@ -54,7 +46,7 @@ def assert_one_line(code: int, said: str, *parts: str) -> None:
     ],
 )
 def test_arguments(tmp_path: Path, argv: list[str], parts: list[str]) -> None:
-    assert_one_line(*lakebench(*argv, cwd=tmp_path), *parts)
+    assert_one_line(*said_by(*argv, cwd=tmp_path), *parts)
 
 
 @pytest.mark.parametrize(
@@ -71,14 +63,14 @@ def test_arguments(tmp_path: Path, argv: list[str], parts: list[str]) -> None:
 )
 def test_settings(tmp_path: Path, text: str, parts: list[str]) -> None:
     (tmp_path / "lakebench.toml").write_text(text)
-    assert_one_line(*lakebench(*QUICK, cwd=tmp_path), *parts)
+    assert_one_line(*said_by(*QUICK, cwd=tmp_path), *parts)
 
 
 def test_another_lakebench_in_the_environment(tmp_path: Path) -> None:
     other = tmp_path / "site" / "lakebench-2.2.0.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: lakebench\nVersion: 2.2.0\n")
-    said = lakebench("list", "phases", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
+    said = said_by("list", "phases", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
     assert_one_line(*said, "lakebench 2.2.0", "pip uninstall lakebench")
 
 
@@ -88,18 +80,18 @@ def test_a_damaged_records_file(tmp_path: Path) -> None:
     header = '{"kind":"run","schema":1,"run":"cut","phases":["phase4"],"command":"x","started":"x"}'
     (folder / "records.jsonl").write_text(f'{header}\n{{"kind":"case","case":"phase4/q')
     for argv in (["report", "cut"], ["run", "--resume", "cut"]):
-        assert_one_line(*lakebench(*argv, cwd=tmp_path), "line 2 is damaged", "sed -i '$d'")
+        assert_one_line(*said_by(*argv, cwd=tmp_path), "line 2 is damaged", "sed -i '$d'")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
 def test_an_output_folder_that_is_not_writable(tmp_path: Path) -> None:
     (tmp_path / "closed").mkdir(mode=0o500)
-    assert_one_line(*lakebench(*QUICK, "--output", "closed/runs", cwd=tmp_path), "closed")
+    assert_one_line(*said_by(*QUICK, "--output", "closed/runs", cwd=tmp_path), "closed")
 
 
 def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert_one_line(*lakebench(*QUICK, "--output", "file", cwd=tmp_path), "file", "--output")
+    assert_one_line(*said_by(*QUICK, "--output", "file", cwd=tmp_path), "file", "--output")
 
 
 @pytest.mark.integration
@@ -107,12 +99,12 @@ def test_an_endpoint_that_refuses(tmp_path: Path) -> None:
     (tmp_path / "lakebench.toml").write_text(
         "[services.nessie]\nruntime = 'external'\nuri = 'http://127.0.0.1:9/iceberg'\n"
     )
-    assert_one_line(*lakebench(*QUICK, cwd=tmp_path), "127.0.0.1:9")
+    assert_one_line(*said_by(*QUICK, cwd=tmp_path), "127.0.0.1:9")
 
 
 @pytest.mark.integration
 def test_no_docker_engine(tmp_path: Path) -> None:
-    code, said = lakebench(*QUICK, "--runtime", "compose", cwd=tmp_path, DOCKER_HOST="unix:///nowhere/docker.sock")
+    code, said = said_by(*QUICK, "--runtime", "compose", cwd=tmp_path, DOCKER_HOST="unix:///nowhere/docker.sock")
     assert_one_line(code, said, "Docker", "--runtime local")
     assert code == 3
 
@@ -120,7 +112,7 @@ def test_no_docker_engine(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_an_unknown_version(tmp_path: Path) -> None:
     argv = ["run", "phase4", "--profile", "quick", "--engines", "duckdb@0.0.99"]
-    assert_one_line(*lakebench(*argv, cwd=tmp_path), "duckdb@0.0.99")
+    assert_one_line(*said_by(*argv, cwd=tmp_path), "duckdb@0.0.99")
 
 
 @pytest.mark.integration
@@ -133,7 +125,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        code, said = lakebench(*QUICK, "--output", str(full), cwd=tmp_path)
+        code, said = said_by(*QUICK, "--output", str(full), cwd=tmp_path)
     finally:
         subprocess.run(["/usr/bin/umount", str(full)], check=True)
     assert_one_line(code, said, "No space left", "--resume")

@@ -12,23 +12,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from started import eventually, lakebench
 
 from lakebench.paths import cache_dir
 
 ENGINES = {"duckdb", "pyspark", "trino", "pyiceberg", "daft", "polars", "datafusion", "psycopg"}
 LIARS = Path(__file__).parent.parent / "liar"
-
-
-def lakebench(*argv: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lakebench", *argv],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-        env={**os.environ, **variables},
-    )
 
 
 def test_help_teaches(tmp_path: Path) -> None:
@@ -122,10 +111,7 @@ def left(keep: dict[str, str]) -> list[psutil.Process]:
 
 
 def gone(keep: dict[str, str]) -> bool:
-    deadline = time.monotonic() + 10
-    while (left(keep) or list(Path(keep["TMPDIR"]).iterdir())) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    return not left(keep) and not list(Path(keep["TMPDIR"]).iterdir())
+    return eventually(lambda: not left(keep) and not list(Path(keep["TMPDIR"]).iterdir()))
 
 
 @pytest.mark.integration

@@ -18,6 +18,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from started import lakebench
 
 from lakebench import catalogs
 from lakebench.config import Settings
@@ -195,8 +196,7 @@ def test_an_address_with_a_secret_stays_out_of_records_and_messages(tmp_path: Pa
     service = '[services.{}]\nruntime = "external"\nuri = "http://127.0.0.1:1/{}"\npassword = "{}"\n'
     settings = "".join(service.format(name, secret, secret) for name in ("rest-catalog", "object-store"))
     (tmp_path / "lakebench.toml").write_text(settings)
-    command = [sys.executable, "-m", "lakebench", "run", "interop", "--engines", "reference", "--features", "v2-*"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    done = lakebench("run", "interop", "--engines", "reference", "--features", "v2-*", cwd=tmp_path)
     assert done.returncode == 3
     assert "does not answer" in done.stdout + done.stderr
     assert secret not in done.stdout + done.stderr
@@ -224,6 +224,4 @@ def test_a_strangers_pg_config_is_not_run(tmp_path: Path) -> None:
 
 
 def up_postgres(folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lakebench", "up", "postgres"]
-    own = {**os.environ, "LAKEBENCH_CACHE": str(folder / "cache")}
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False, env=own)
+    return lakebench("up", "postgres", cwd=folder, LAKEBENCH_CACHE=str(folder / "cache"))

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from started import lakebench
 
 from lakebench import records
 from lakebench.model import ExitCode, Outcome, Record
@@ -60,8 +58,7 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Recor
         "--repeat",
         "1",
     ]
-    command = [sys.executable, "-m", "lakebench", *argv]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=900, check=False)
+    done = lakebench(*argv, cwd=folder)
     (run,) = (folder / "runs").iterdir()
     return done.returncode, {one.case: one for one in records.read(run).cases}
 

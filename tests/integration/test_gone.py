@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from started import lakebench
 
 from lakebench.model import ExitCode
 from lakebench.records import read
@@ -23,21 +21,9 @@ BROKEN = {
 }
 
 
-def lakebench(cwd: Path, *given: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "lakebench", *given],
-        cwd=cwd,
-        capture_output=True,
-        text=True,
-        timeout=900,
-        check=False,
-        env={**os.environ, **variables},
-    )
-
-
 def _run(cwd: Path, *given: str, **variables: str) -> tuple[int, str]:
     """The exit code and the run's name."""
-    done = lakebench(cwd, "run", *ASKED, *given, "--json", **variables)
+    done = lakebench("run", *ASKED, *given, "--json", cwd=cwd, **variables)
     return done.returncode, json.loads(done.stdout)["run"]
 
 
@@ -64,8 +50,8 @@ def test_an_engine_that_breaks_is_missed(folder: Path, base: str, how: str) -> N
     outcomes = {one.engine: one.outcome.value for one in read(folder / "runs" / name).cases}
     assert outcomes["duckdb"] == "PASS"
     assert outcomes["polars"] == ("CRASH" if "killed" in how else "UNAVAILABLE")
-    report = lakebench(folder, "report", name)
-    compared = lakebench(folder, "compare", base, name)
+    report = lakebench("report", name, cwd=folder)
+    compared = lakebench("compare", base, name, cwd=folder)
     assert compared.returncode == ExitCode.WORSE
     for said in (report.stdout, compared.stdout):
         assert not any(word in said for word in ("PASS: ", "AS ACCEPTED", "NO REGRESSION", "NOTHING COMPARED"))
@@ -84,5 +70,5 @@ def test_a_service_that_was_named_and_an_engine_that_needs_it_are_missed(folder:
     end = read(folder / "runs" / name).end
     assert end is not None
     assert [(one.what, one.name) for one in end.gone[:2]] == [("service", "spark"), ("engine", "spark")]
-    said = " ".join(lakebench(folder, "report", name).stdout.split())
+    said = " ".join(lakebench("report", name, cwd=folder).stdout.split())
     assert said.startswith("GONE: the service spark, which was asked for, did not come up (")

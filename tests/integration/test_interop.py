@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from started import lakebench
 
 from lakebench import engines, harness, reports
 from lakebench.claims import Verdict
@@ -38,15 +38,7 @@ def subset(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.Complet
     """What the nightly run does, on fewer engines."""
     folder = tmp_path_factory.mktemp("interop")
     given = ["run", "interop", "--writers", ",".join(WRITERS), "--readers", ",".join(READERS), "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "lakebench", *given, "--output", str(folder / "runs")],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-        timeout=2400,
-        check=False,
-        env=os.environ,
-    )
+    done = lakebench(*given, "--output", str(folder / "runs"), cwd=folder, timeout_s=2400)
     return done, read(Path(json.loads(done.stdout)["folder"]))
 
 

@@ -9,12 +9,12 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
+from started import eventually
 
 from lakebench import processes, reaper
 from lakebench.config import Settings
@@ -24,7 +24,6 @@ from lakebench.services import Services
 
 pytestmark = pytest.mark.integration
 
-GONE_S = 10.0
 GUARDED = """
 import subprocess, sys, time
 from lakebench.guard import Guard
@@ -46,15 +45,6 @@ from pathlib import Path
 from lakebench import reports
 reports.write_apart(Path(sys.argv[1]))
 """
-
-
-def eventually(condition: Callable[[], bool], within_s: float = GONE_S) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.fixture

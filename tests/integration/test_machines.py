@@ -6,12 +6,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from started import lakebench
 
 from lakebench import artifacts
 from lakebench.paths import cache_dir
@@ -33,7 +33,7 @@ def folder() -> Iterator[Path]:
 
 
 @pytest.fixture
-def odd(folder: Path) -> dict[str, str]:
+def odd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A home, a folder for temporary files and a cache with an odd name; what the user's caches have is there."""
     home = folder / ODD / "home"
     maven = artifacts.repository()
@@ -48,8 +48,9 @@ def odd(folder: Path) -> dict[str, str]:
     temporary = folder / ODD / "temporary"
     temporary.mkdir()
     told = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": "not/absolute"}
-    kept = {key: value for key, value in os.environ.items() if key not in {"LAKEBENCH_CACHE", "M2_REPO"}}
-    return {**kept, **told}
+    monkeypatch.delenv("LAKEBENCH_CACHE", raising=False)
+    monkeypatch.delenv("M2_REPO", raising=False)
+    return {**os.environ, **told}
 
 
 def test_make_finds_uv_below_any_home(odd: dict[str, str]) -> None:
@@ -72,19 +73,17 @@ def test_make_finds_uv_below_any_home(odd: dict[str, str]) -> None:
 
 @pytest.mark.integration
 def test_servers_and_engines_run_in_folders_with_any_name(odd: dict[str, str]) -> None:
-    def lakebench(*argv: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "lakebench", *argv, "--json"]
-        cwd = Path(odd["TMPDIR"]).parent
-        return subprocess.run(command, cwd=cwd, env=odd, capture_output=True, text=True, timeout=1200, check=False)
+    def told_by(*argv: str) -> subprocess.CompletedProcess[str]:
+        return lakebench(*argv, "--json", cwd=Path(odd["TMPDIR"]).parent, timeout_s=1200, **odd)
 
     try:
-        up = lakebench("up", *SERVICES)
+        up = told_by("up", *SERVICES)
         assert up.returncode == 0, up.stderr
         assert set(SERVICES) <= set(json.loads(up.stdout)["services"])
         engines = ["--writers", ENGINES, "--readers", ENGINES]
-        run = lakebench("run", "interop", "--features", "append", *engines, "--use-up")
+        run = told_by("run", "interop", "--features", "append", *engines, "--use-up")
         assert run.returncode == 0, (run.stdout, run.stderr)
     finally:
-        down = lakebench("down")
+        down = told_by("down")
     assert json.loads(down.stdout) == {"ended": True}
     assert list(Path(odd["TMPDIR"]).glob("lakebench-*")) == []

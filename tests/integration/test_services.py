@@ -15,6 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from started import GONE_S, eventually
 
 from lakebench import artifacts, catalogs, environments
 from lakebench.config import ServiceSettings, Settings
@@ -28,7 +29,6 @@ from lakebench.services.object_store import ObjectStoreService
 
 pytestmark = pytest.mark.integration
 
-GONE_S = 5.0
 LOCAL = ("object-store", "postgres", "rest-catalog", "nessie")
 
 
@@ -61,15 +61,6 @@ def listening(pids: list[int]) -> set[tuple[str, int]]:
 def is_taken(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def eventually(condition: Callable[[], bool], within_s: float = GONE_S) -> bool:
-    deadline = time.monotonic() + within_s
-    while time.monotonic() < deadline:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return condition()
 
 
 @pytest.mark.parametrize("name", LOCAL)

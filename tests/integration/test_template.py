@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from started import lakebench
 from uv import find_uv_bin
 
 from lakebench.model import Outcome
@@ -43,13 +44,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs")
     given = ["run", "interop", "--features", FEATURES, "--writers", "reference", "--readers", "template", "--json"]
-    done = subprocess.run(
-        [sys.executable, "-m", "lakebench", *given, "--output", str(folder)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = lakebench(*given, "--output", str(folder), cwd=folder, **environment)
     return read(Path(json.loads(done.stdout)["folder"]))
 
 

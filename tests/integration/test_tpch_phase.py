@@ -14,6 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from started import lakebench
 
 from lakebench import records
 from lakebench.model import Outcome
@@ -21,12 +22,6 @@ from lakebench.records import Run
 
 QUICK = ("--profile", "quick")
 LIARS = Path(__file__).parent.parent / "liar"
-
-
-def lakebench(*argv: str, cwd: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "lakebench", *argv]
-    environment = {**os.environ, **variables}
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=900, check=False, env=environment)
 
 
 def only_run(folder: Path) -> Run:

@@ -4,6 +4,9 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from lakebench import cases
 from lakebench.cases import schedule
 from lakebench.measure import PROFILES, Meter, Protocol
 
@@ -42,3 +45,18 @@ def test_the_time_of_a_server_that_lost_a_process_is_not_known() -> None:
         other.kill()
         other.wait()
         assert meter.stop(1)[0] is None
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "requests"),
+    [
+        ({}, {"GetObject": 3}, {"GetObject": 3}),
+        ({"GetObject": 3, "HeadObject": 1}, {"GetObject": 5, "HeadObject": 1}, {"GetObject": 2}),
+        ({"GetObject": 3}, {"GetObject": 1, "HeadObject": 4}, {}),
+        ({"GetObject": 3}, {}, {}),
+    ],
+)
+def test_requests_of_a_store_that_was_started_anew_are_not_known(
+    before: dict[str, int], after: dict[str, int], requests: dict[str, int]
+) -> None:
+    assert cases._requests(before, after) == requests

@@ -250,7 +250,7 @@ def test_opened_again_an_engine_has_left_its_broken_session(
     engine: Any, session: str, tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Daft takes its number of threads once a process, and other tests have used it in this one.
-    monkeypatch.setattr("lakebench.engines.daft.engine._set_runner", lambda threads: None)
+    monkeypatch.setattr("lakebench.engines.daft.engine._set_runner", lambda _: None)
     made = engine(EngineSettings(1, 2**30, str(tmp_path)))
     made.open(lake)
     setattr(made, session, Broken())
