@@ -25,19 +25,19 @@ from pathlib import Path
 from rich.console import Console
 from slowed_duckdb import SlowedDuckDB
 
-from lakebench import comparison, records
-from lakebench.bench import BASE, Bench
-from lakebench.cases import Case, Entry, Measurement, now
 from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import find
-from lakebench.environments import python_for
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES
+from lakebench.execution.cases import Case, Entry, Measurement, now
+from lakebench.execution.context import BASE, Bench
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.processes.guard import Guard
+from lakebench.processes.worker_client import Remote
 from lakebench.progress import Quiet, Terminal
-from lakebench.remote import Remote
+from lakebench.provisioning.environments import python_for
+from lakebench.results import comparison, records
 from lakebench.services import Services
 
 DUCKDB = EngineRef("duckdb")

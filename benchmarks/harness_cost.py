@@ -20,16 +20,16 @@ from pathlib import Path
 
 from rich.console import Console
 
-from lakebench.bench import Bench
 from lakebench.config import Settings
 from lakebench.datasets import tpch
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import EngineRef, Lake
-from lakebench.phases.tables import load, tpch_data
+from lakebench.phases.table_loading import load, tpch_data
+from lakebench.processes.guard import Guard
 from lakebench.progress import Terminal
+from lakebench.results.statistics import median, paired_ratio
 from lakebench.services import Services, lakes
-from lakebench.statistics import median, paired_ratio
 
 PLAIN = Path(__file__).parent / "plain_duckdb.py"
 DUCKDB = EngineRef("duckdb")

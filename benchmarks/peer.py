@@ -25,14 +25,14 @@ from rich.console import Console
 
 from lakebench import config, services
 from lakebench.config import EngineLimits
-from lakebench.environments import _environment
 from lakebench.errors import LakebenchError
-from lakebench.guard import Guard
 from lakebench.model import ExitCode, Outcome, Record
-from lakebench.paths import cache_dir
+from lakebench.processes.guard import Guard
 from lakebench.progress import Progress, Terminal
-from lakebench.records import Run, ServiceFacts, read
-from lakebench.statistics import median, paired_ratio
+from lakebench.provisioning.cache_paths import cache_dir
+from lakebench.provisioning.environments import _environment
+from lakebench.results.records import Run, ServiceFacts, read
+from lakebench.results.statistics import median, paired_ratio
 
 COMMAND = ("run", "phase3", "--engines", "duckdb", "--storage", "local", "--formats", "iceberg")
 """Ours. Each query runs once, as theirs does."""

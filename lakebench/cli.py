@@ -21,11 +21,11 @@ from lakebench.errors import HarnessFault, LakebenchError, UsageError
 from lakebench.model import ExitCode, Runtime, Selection
 
 if TYPE_CHECKING:
-    from lakebench.comparison import Comparison
     from lakebench.config import Settings
     from lakebench.harness import Request
     from lakebench.progress import Progress
-    from lakebench.records import Run
+    from lakebench.results.comparison import Comparison
+    from lakebench.results.records import Run
 
 # The base of what typer raises for a command line that it cannot read; typer gives it no public name.
 _CommandLineError: Any = typer.BadParameter.__base__
@@ -280,9 +280,9 @@ def run(
 
     settings = _settings(runtime, output)
     if use_up:
-        from lakebench import explore
+        from lakebench.commands import up
 
-        settings = explore.settings(settings)
+        settings = up.settings(settings)
     if resume:
         _only_resume(phase)
         folder = _folder(settings, resume)
@@ -315,7 +315,7 @@ def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | 
     from dataclasses import replace
 
     from lakebench.datasets.tpch import scale_factor
-    from lakebench.measure import PROFILES
+    from lakebench.execution.protocol import PROFILES
 
     if name not in PROFILES:
         raise UsageError(f"unknown profile '{name}': valid names are {', '.join(PROFILES)}")
@@ -362,7 +362,7 @@ def _of_queries(
     from dataclasses import replace
 
     from lakebench.model import TESTS, TableFormat
-    from lakebench.phases.queries import base_of
+    from lakebench.phases.query_workloads.base import base_of
 
     for name in _listed(storage):
         settings.storage(name)
@@ -444,8 +444,8 @@ def _request(
     """The request that the arguments make, checked before anything starts."""
     from lakebench import engines, phases
     from lakebench.harness import Request
-    from lakebench.phases.queries import base_of
-    from lakebench.phases.tables import loader
+    from lakebench.phases.query_workloads.base import base_of
+    from lakebench.phases.table_loading import loader
 
     if not names:
         raise UsageError(f"name a phase: {', '.join(phases.phases())} (lakebench list phases tells more)")
@@ -502,7 +502,7 @@ def _folder(settings: Settings, name: str) -> Path:
 def _tell(result: Any, as_json: bool) -> None:
     """The summary on the terminal."""
     from lakebench import reports
-    from lakebench.paths import run_name
+    from lakebench.provisioning.cache_paths import run_name
 
     if as_json:
         error = str(result.error) if result.error else None
@@ -573,8 +573,8 @@ def compare(
       lakebench compare 20261121T101500Z-phase3-a1b2 20261122T101500Z-phase3-c3d4
       lakebench compare 20261122T101500Z-phase3-c3d4
     """
-    from lakebench import comparison, records
     from lakebench.reports import compare as reports
+    from lakebench.results import comparison, records
 
     settings = _settings()
     folders = [_folder(settings, one) for one in (base, run_) if one is not None]
@@ -593,7 +593,8 @@ def compare(
 
 def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
     """``run`` against ``base``; of a run that names its engines, what it was not to have is not missed."""
-    from lakebench import comparison, phases
+    from lakebench import phases
+    from lakebench.results import comparison
 
     scope = phases.Scope.of(run.header.settings)
     covers = phases.covers(run.header.phases, scope) if scope else lambda _: True
@@ -626,7 +627,7 @@ def accept(
 
       lakebench accept 20261121T101500Z-interop-a1b2 --reason "state of the art before the upgrade to Trino 483"
     """
-    from lakebench import baseline, records
+    from lakebench.results import baseline, records
 
     settings = _settings(output=output)
     path = file or Path(baseline.FILE)
@@ -685,9 +686,9 @@ class Listed(enum.StrEnum):
 @app.command("list")
 def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], json_: Json = False) -> None:
     """List phases, engines, services, datasets or features, with what each can do."""
-    from lakebench import catalogue
+    from lakebench.commands import listing
 
-    rows = getattr(catalogue, what.value)()
+    rows = getattr(listing, what.value)()
     if json_:
         print(json.dumps(rows, indent=2))  # noqa: T201 - output for programs
     else:
@@ -702,7 +703,7 @@ def doctor(json_: Json = False) -> int:
     """
     from dataclasses import asdict
 
-    from lakebench.doctor import examine
+    from lakebench.commands.doctor import examine
 
     found = examine(_settings())
     if json_:
@@ -728,10 +729,10 @@ def up(
 
     Prints the endpoints with their credentials, and what to paste into DuckDB, PyIceberg, Spark and Trino.
     """
-    from lakebench import explore, snippets
+    from lakebench.commands import snippets, up
 
-    endpoints = explore.up(service, _progress(json_))
-    lake = explore.lake(endpoints)
+    endpoints = up.up(service, _progress(json_))
+    lake = up.lake(endpoints)
     told = snippets.snippets(lake, endpoints) if lake else {}
     if json_:
         from dataclasses import asdict
@@ -752,9 +753,9 @@ def up(
 @app.command()
 def down(json_: Json = False) -> None:
     """End what lakebench up started, and remove its lake."""
-    from lakebench import explore
+    from lakebench.commands import up
 
-    ended = explore.down()
+    ended = up.down()
     if json_:
         print(json.dumps({"ended": ended}))  # noqa: T201 - output for programs
     else:

@@ -13,11 +13,11 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
-from lakebench import files
 from lakebench.errors import UsageError
+from lakebench.inputs import files
+from lakebench.inputs.ownership import stranger
 from lakebench.model import Runtime
-from lakebench.paths import RUNS
-from lakebench.trust import stranger
+from lakebench.provisioning.cache_paths import RUNS
 
 FILE = "lakebench.toml"
 # Properties of services that name what is run: Trino's plugins; PostgreSQL's settings, some of which are libraries and

@@ -16,28 +16,31 @@ from pathlib import Path
 from typing import Any
 
 import lakebench
-from lakebench import accepted, comparison, engines, environments, machine, phases, room
-from lakebench.baseline import Baseline, load
-from lakebench.bench import Bench
-from lakebench.cases import records
+from lakebench import engines, phases
 from lakebench.config import Settings
 from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
-from lakebench.fault_log import FaultLog
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES, Profile, Protocol
+from lakebench.execution import disk_space, machine
+from lakebench.execution.cases import records
+from lakebench.execution.context import Bench
+from lakebench.execution.fault_log import FaultLog
+from lakebench.execution.past import Past
+from lakebench.execution.protocol import PROFILES, Profile, Protocol
 from lakebench.model import EngineRef, ExitCode, Outcome, Record, Runtime, Selection
-from lakebench.past import Past
-from lakebench.paths import run_name
 from lakebench.phases import selection_of
-from lakebench.phases.queries import base_of
+from lakebench.phases.query_workloads.base import base_of
+from lakebench.processes.guard import Guard
+from lakebench.processes.memory_trace import FILE as TRACE
+from lakebench.processes.memory_trace import MemoryTrace
+from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress
-from lakebench.reaper import end_left_behind
-from lakebench.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, by_engine, read
-from lakebench.running import alone, at_it
+from lakebench.provisioning import environments
+from lakebench.provisioning.cache_paths import run_name
+from lakebench.results import accepted, comparison
+from lakebench.results.baseline import Baseline, load
+from lakebench.results.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, by_engine, read
+from lakebench.results.run_lock import alone, at_it
 from lakebench.services import Services
-from lakebench.trace import FILE as TRACE
-from lakebench.trace import MemoryTrace
 
 LAKE = "lake"
 """The folder of a run that holds what was loaded, until the run is complete."""
@@ -343,7 +346,7 @@ def _check_room(request: Request, progress: Progress) -> None:
     """
     needs = [need for name in request.phases for need in phases.find(name).room(request)]
     if needs:
-        progress.say(room.check(needs))
+        progress.say(disk_space.check(needs))
 
 
 def _start(services: Services, bench: Bench, request: Request, foundation: tuple[str, ...], writer: Writer) -> None:

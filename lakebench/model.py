@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakebench.iceberg import Field, field_from_json, field_to_json
+from lakebench.iceberg.types import Field, field_from_json, field_to_json
 
 
 class Outcome(enum.StrEnum):
@@ -250,7 +250,7 @@ class Condition:
     """``column test value``: ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in`` (a tuple), ``is-null``, ``not-null``.
 
     Conditions that stand together hold together (AND). A value compares as SQL says: null is neither equal nor unequal.
-    Values are those of :mod:`lakebench.iceberg`.
+    Values are those of :mod:`lakebench.iceberg.types`.
     """
 
     column: str

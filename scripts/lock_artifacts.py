@@ -1,4 +1,4 @@
-"""Make ``lakebench/artifacts.lock`` again: versions stand here, SHA-256 and size there. For maintainers.
+"""Make ``lakebench/provisioning/artifacts.lock`` again: versions stand here, SHA-256 and size there. For maintainers.
 
 Classpaths are resolved by jgo, files are downloaded into the usual local Maven repository and hashed as they are: read
 the change of the lock file before it is committed. Names of groups make only these again, and leave the others alone.

@@ -42,12 +42,11 @@ import pyarrow.parquet as pq
 from duckdb_extensions import import_extension
 from rich.console import Console
 
-from lakebench import answers
-from lakebench.datasets import tpch
+from lakebench.datasets import answers, tpch
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import ANSWERED
 from lakebench.datasets.workload import TableData
-from lakebench.guard import Guard
+from lakebench.processes.guard import Guard
 from lakebench.progress import Terminal
 
 _USER = "nobody"

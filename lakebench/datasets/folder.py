@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench import engines
-from lakebench import files as local_files
-from lakebench.answers import Rules
 from lakebench.datasets import cache, sql_rules
+from lakebench.datasets.answers import Rules
 from lakebench.datasets.workload import Question, TableData, Workload
 from lakebench.errors import UsageError
+from lakebench.inputs import files as local_files
 from lakebench.progress import Progress
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakebench.answers import Rules
+from lakebench.datasets.answers import Rules
 from lakebench.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def rules_of(sql: str, dialect: str, columns: Mapping[str, Sequence[str]] | None
 def without_limit(sql: str, dialect: str = "duckdb") -> str:
     """``sql`` without its LIMIT and OFFSET, and with the ORDER BY expressions that it does not select as last columns.
 
-    Its answer is the full answer of :func:`lakebench.answers.top_n`.
+    Its answer is the full answer of :func:`lakebench.datasets.answers.top_n`.
 
     Raises:
         UsageError: it is not one query.

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench.answers import Rules
+from lakebench.datasets.answers import Rules
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -16,8 +16,8 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.errors import UsageError
+from lakebench.iceberg.operations import Operation
 from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
-from lakebench.operations import Operation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -159,8 +159,8 @@ class CanOperate(ABC):
     def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
         """Carry out ``operation``; ``tell`` each statement (SQL, or the Python call) before it is sent.
 
-        What :class:`~lakebench.operations.Concurrent` gives back is whether each of its parts succeeded; the others
-        give ``None``. An engine that has a syntax for something is asked, and says no itself.
+        What :class:`~lakebench.iceberg.operations.Concurrent` gives back is whether each of its parts succeeded; the
+        others give ``None``. An engine that has a syntax for something is asked, and says no itself.
 
         Raises:
             CommitConflict: another commit came first.

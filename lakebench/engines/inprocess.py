@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines import CanOperate
 from lakebench.engines.boundary import engine_call, words
 from lakebench.errors import CommitConflict, Refused
+from lakebench.iceberg import operations as ops
 from lakebench.model import Lake, ObjectStore
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lakebench.engines.boundary import engine_call
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type, find, kind
+from lakebench.iceberg.operations import Create
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type, find, kind
+from lakebench.iceberg.values import arrow_array, storage
 from lakebench.model import Condition
-from lakebench.operations import Create
-from lakebench.values import arrow_array, storage
 
 _FIRST_PARTITION_ID = 1000
 

@@ -14,10 +14,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines import CanOperate
 from lakebench.errors import CommitConflict
-from lakebench.iceberg import Field, ListOf, MapOf, Struct, Type, find, kind, parameters
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, find, kind, parameters
 from lakebench.model import Condition, Scan
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -100,7 +100,7 @@ class SqlDialect:
     # Values
 
     def literal(self, of: Type, value: Any) -> str:
-        """``value`` (JSON, see :mod:`lakebench.iceberg`) as an expression of exactly the type ``of``."""
+        """``value`` (JSON, see :mod:`lakebench.iceberg.types`) as an expression of exactly the type ``of``."""
         if value is None:
             return f"CAST(NULL AS {self.value_type(of)})"
         if isinstance(of, Struct):

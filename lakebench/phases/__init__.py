@@ -14,13 +14,13 @@ from lakebench.errors import UsageError
 from lakebench.model import EngineRef, Selection
 
 if TYPE_CHECKING:
-    from lakebench.bench import Bench
-    from lakebench.cases import Block
     from lakebench.config import Settings
+    from lakebench.execution.cases import Block
+    from lakebench.execution.context import Bench
+    from lakebench.execution.disk_space import Need
     from lakebench.harness import Request
     from lakebench.model import Record
-    from lakebench.records import Claim, Dataset, FeatureFacts
-    from lakebench.room import Need
+    from lakebench.results.records import Claim, Dataset, FeatureFacts
 
 
 NOT_LOADED = "load-"
@@ -153,14 +153,14 @@ class Phase(ABC):
 
 def phases() -> dict[str, Phase]:
     """Every phase by its name, in the order of the numbers."""
-    from lakebench.phases.clickbench import ClickBench
-    from lakebench.phases.concurrent import Concurrent
-    from lakebench.phases.ducklake import DuckLake
-    from lakebench.phases.interop import Interop
-    from lakebench.phases.jdbc import Jdbc
-    from lakebench.phases.nessie import Nessie
-    from lakebench.phases.tpch import Tpch
-    from lakebench.phases.workload import Own
+    from lakebench.phases.concurrent_writers.phase import Concurrent
+    from lakebench.phases.ducklake.phase import DuckLake
+    from lakebench.phases.interop.phase import Interop
+    from lakebench.phases.jdbc.phase import Jdbc
+    from lakebench.phases.nessie.phase import Nessie
+    from lakebench.phases.query_workloads.clickbench import ClickBench
+    from lakebench.phases.query_workloads.own import Own
+    from lakebench.phases.tpch.phase import Tpch
 
     return {
         phase.name: phase

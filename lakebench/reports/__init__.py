@@ -7,11 +7,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench import guard, records
 from lakebench.errors import HarnessFault, UsageError
-from lakebench.fault_log import FaultLog
+from lakebench.execution.fault_log import FaultLog
 from lakebench.model import ExitCode
-from lakebench.paths import run_name, with_source
+from lakebench.processes import guard
+from lakebench.provisioning.cache_paths import run_name, with_source
+from lakebench.results import records
 
 if TYPE_CHECKING:
     from rich.console import Console

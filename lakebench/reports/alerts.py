@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from lakebench.model import Outcome
-from lakebench.records import Gone, Run
+from lakebench.results.records import Gone, Run
 
 _REASON = 200
 """Characters of a reason in the first line; the case has all of it."""

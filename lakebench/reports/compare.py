@@ -14,9 +14,6 @@ from rich.console import Console
 from rich.table import Table as Grid
 from rich.text import Text
 
-from lakebench import comparison, statistics
-from lakebench.comparison import Comparison, Mean, Row
-from lakebench.records import Run, by_engine
 from lakebench.reports import html, identity, markdown, plots
 from lakebench.reports.alerts import cases_of
 from lakebench.reports.content import (
@@ -33,7 +30,10 @@ from lakebench.reports.content import (
     ordered,
     seconds,
 )
-from lakebench.statistics import NO_DIFFERENCE, TOO_SMALL, Ratio
+from lakebench.results import comparison, statistics
+from lakebench.results.comparison import Comparison, Mean, Row
+from lakebench.results.records import Run, by_engine
+from lakebench.results.statistics import NO_DIFFERENCE, TOO_SMALL, Ratio
 
 NAME = "compare"
 _WIDTH = 100

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.model import FROM_BEST, Outcome, Record
-from lakebench.records import Run
+from lakebench.results.records import Run
 
 DASH = "\N{EN DASH}"
 TIMES = "\N{MULTIPLICATION SIGN}"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from lakebench import comparison
 from lakebench.model import ExitCode
-from lakebench.records import Claim, Dataset, Run
 from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, squares, trials, writers
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
+from lakebench.results import comparison
+from lakebench.results.records import Claim, Dataset, Run
 
 _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduced": "fail", "out of date": "fail"}
 

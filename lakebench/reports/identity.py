@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from lakebench import statistics
 from lakebench.model import Outcome
-from lakebench.records import Dataset, EngineFacts, Run, ServiceFacts
 from lakebench.reports import limits
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size
+from lakebench.results import statistics
+from lakebench.results.records import Dataset, EngineFacts, Run, ServiceFacts
 
 _DERIVED = {
     "tpch": "Derived from TPC-H, not comparable to published TPC-H results",

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from lakebench.model import Outcome
-from lakebench.records import FeatureFacts, Run
 from lakebench.reports import html, matrix
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
@@ -29,6 +28,7 @@ from lakebench.reports.squares import (
     is_wrong,
     squares,
 )
+from lakebench.results.records import FeatureFacts, Run
 
 PAGE = "interop.html"
 _CHANGES = {

@@ -7,11 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from lakebench import statistics
-from lakebench.comparison import turns
 from lakebench.model import Record, Sample
-from lakebench.places import place_of
-from lakebench.records import Run
 from lakebench.reports import plots
 from lakebench.reports.content import (
     DASH,
@@ -30,6 +26,10 @@ from lakebench.reports.content import (
     size,
 )
 from lakebench.reports.matrix import anchors, engine_order, group_anchors
+from lakebench.results import statistics
+from lakebench.results.comparison import turns
+from lakebench.results.placement import place_of
+from lakebench.results.records import Run
 
 _NS = 1e9
 _NONE = Cell(DASH)

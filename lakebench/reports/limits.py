@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from lakebench import statistics
-from lakebench.records import Run, ServiceFacts
 from lakebench.reports.content import Cell, Table, cells, show
+from lakebench.results import statistics
+from lakebench.results.records import Run, ServiceFacts
 
 _STORES = "object-store"
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakebench.model import Outcome, Record
-from lakebench.records import ONE_OF, Run
 from lakebench.reports.content import (
     DASH,
     Block,
@@ -26,6 +25,7 @@ from lakebench.reports.content import (
     show,
     worst_first,
 )
+from lakebench.results.records import ONE_OF, Run
 
 _ABSENT = Cell(DASH)
 _BLOCKS = {"sql": "SQL", "error": "Error", "log": "Log, its end"}

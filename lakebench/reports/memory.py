@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
-from lakebench import trace
-from lakebench.records import Run
+from lakebench.processes import memory_trace
 from lakebench.reports import plots
 from lakebench.reports.content import Cell, Part, Plot, Table, memory
+from lakebench.results.records import Run
 
 _DRAWN = 9
 _LEAST_S = 5.0
@@ -15,7 +15,7 @@ _LEAST_S = 5.0
 
 def parts(run: Run) -> list[Part]:
     """A plot of those that held most, and the peak of each; nothing where the run was too short to tell."""
-    series = trace.series(run.path.parent / trace.FILE)
+    series = memory_trace.series(run.path.parent / memory_trace.FILE)
     if not series or max(points[-1][0] for points in series.values()) < _LEAST_S:
         return []
     peaks = {name: max(points, key=lambda point: point[1]) for name, points in series.items()}
@@ -23,8 +23,9 @@ def parts(run: Run) -> list[Part]:
     drawn = {name: [(at, held / 2**30) for at, held in series[name]] for name in order[:_DRAWN]}
     rows = tuple((Cell(name), Cell(memory(peaks[name][1])), Cell(f"{peaks[name][0]:.0f}")) for name in order)
     said = (
-        f"Resident memory of each process tree, sampled every {trace.EVERY_S:g} s: a shorter peak may be missing here, "
-        "and stands with the samples. Pages that processes share count in each. The harness is the parent alone."
+        f"Resident memory of each process tree, sampled every {memory_trace.EVERY_S:g} s: a shorter peak may be "
+        "missing here, and stands with the samples. Pages that processes share count in each. The harness is the parent "
+        "alone."
     )
     alt = "; ".join(f"{name} at most {memory(peaks[name][1])}" for name in drawn)
     draw = partial(plots.lines, drawn, "seconds since the start", "GiB resident")

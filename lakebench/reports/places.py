@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from lakebench import statistics
-from lakebench.comparison import COLD, WARM
 from lakebench.model import Record, Sample, TableFormat
-from lakebench.places import Asked, Place, place_of, ratio, verified
-from lakebench.records import Run
 from lakebench.reports.content import DASH, TIMES, Cell, Part, Table
+from lakebench.results import statistics
+from lakebench.results.comparison import COLD, WARM
+from lakebench.results.placement import Asked, Place, place_of, ratio, verified
+from lakebench.results.records import Run
 
 _MEAN = "Geometric mean over the queries that both got right, of warm medians paired by round, with a 95 % interval."
 _FORMATS = {

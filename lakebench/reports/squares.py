@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from urllib.parse import quote
 
 from lakebench.model import FROM_BEST, Outcome, Record
-from lakebench.records import Run
 from lakebench.reports.content import DASH, is_misled
+from lakebench.results.records import Run
 
 MISLED = "MISLED"
 NOT_WRITTEN = "NOT WRITTEN"

@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakebench.claims import Verdict
 from lakebench.model import Outcome, Record
-from lakebench.records import Run
 from lakebench.reports import document, latency
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, failed, is_misled, label, seconds, worst_first
+from lakebench.results.claims import Verdict
+from lakebench.results.records import Run
 
 WIDTH = 100
 _SHOWN = 12

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lakebench.model import Outcome, Record
-from lakebench.records import Run
 from lakebench.reports.content import DASH, Cell, Part, Table, label, mark, seconds, size
+from lakebench.results.records import Run
 
 _METRICS = ("power_at_size", "throughput_at_size", "qphh_at_size")
 _NOTE = (

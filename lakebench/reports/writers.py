@@ -7,9 +7,9 @@ from functools import partial
 from typing import Any
 
 from lakebench.model import Outcome, Record
-from lakebench.records import Run
 from lakebench.reports import plots
 from lakebench.reports.content import DASH, Cell, Part, Plot, Table, cells, label, mark
+from lakebench.results.records import Run
 
 _NOTE = (
     "Told: tasks that the engine said were committed, of those that began; a cell passes where the final rows and all "

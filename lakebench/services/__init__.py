@@ -13,13 +13,13 @@ import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from lakebench import room
 from lakebench.config import Settings, StorageKind
 from lakebench.errors import CaseError, HarnessFault, LakebenchError, ServiceUnavailable, UsageError
-from lakebench.guard import Guard
+from lakebench.execution import disk_space
 from lakebench.model import Endpoint
+from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
-from lakebench.records import ServiceFacts
+from lakebench.results.records import ServiceFacts
 from lakebench.services.base import Context, Service
 from lakebench.services.nessie import Nessie
 from lakebench.services.object_store import ObjectStoreService
@@ -276,7 +276,7 @@ class _Running:
 
     def _told(self, error: Exception) -> LakebenchError:
         """``error`` as it is, where its kind says whose it is; anything else is a fault of ours, or of a full disk."""
-        if full := room.full([self.service.folder], str(error)):
+        if full := disk_space.full([self.service.folder], str(error)):
             return UsageError(full)
         if isinstance(error, LakebenchError):
             return error

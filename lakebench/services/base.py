@@ -26,14 +26,15 @@ from typing import Any, ClassVar
 
 import psutil
 
-from lakebench import artifacts, environments, resources
 from lakebench.config import ServiceSettings, Settings
 from lakebench.errors import ServiceUnavailable, UsageError
-from lakebench.guard import Guard
+from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
+from lakebench.processes import resources
+from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
+from lakebench.provisioning import artifacts, environments
 from lakebench.services.quoting import java_arguments
-from lakebench.web import HOST
 
 _TAIL = 1500
 _TAIL_LINES = 6
@@ -430,7 +431,7 @@ class JavaService(Service):
     java: Path
 
     def find_java(self, major_min: int, major_max: int | None = None, fallback: str = "21.0.8.2") -> Path:
-        """A Java that fits, see :func:`lakebench.environments.java`; a container's image has its own."""
+        """A Java that fits, see :func:`lakebench.provisioning.environments.java`; a container's image has its own."""
         if self.runtime is Runtime.COMPOSE:
             return Path("java")
         return environments.java(major_min, major_max, fallback, self.context.progress)

@@ -8,11 +8,11 @@ import json
 import time
 from collections.abc import Mapping
 
-from lakebench import artifacts
+from lakebench.http import HOST, bearer, http
 from lakebench.model import Endpoint
+from lakebench.provisioning import artifacts
 from lakebench.services.base import JavaService
 from lakebench.services.quoting import java_properties
-from lakebench.web import HOST, bearer, http
 
 WAREHOUSE = "lake"
 _YEAR_S = 365 * 24 * 3600

@@ -10,13 +10,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from lakebench import artifacts, files
 from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.http import HOST, HttpError, http
+from lakebench.inputs import files
 from lakebench.model import Endpoint, ObjectStore, Runtime
+from lakebench.provisioning import artifacts
 from lakebench.services.base import JavaService
 from lakebench.services.quoting import java_properties
 from lakebench.services.storages import latency, storage_facts
-from lakebench.web import HOST, HttpError, http
 
 BUCKET = "lake"
 REGION = "us-east-1"

@@ -13,9 +13,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import Command, Context, Service
-from lakebench.web import HOST
 
 DATABASE = "postgres"
 _ACCOUNT = "nobody"  # PostgreSQL refuses to run as root

@@ -11,14 +11,14 @@ from typing import ClassVar
 from urllib.parse import urlencode
 from xml.sax.saxutils import escape, quoteattr
 
-from lakebench import artifacts
 from lakebench.config import StorageKind
 from lakebench.errors import UsageError
+from lakebench.http import HOST, http
 from lakebench.model import Endpoint, Runtime
+from lakebench.provisioning import artifacts
 from lakebench.services.base import Context, JavaService
 from lakebench.services.quoting import class_path
 from lakebench.services.storages import storage_facts
-from lakebench.web import HOST, http
 
 _SECRET_BYTES = 24
 _JETTY = "org.eclipse.jetty.server"

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable
+from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
+from lakebench.provisioning import artifacts
 from lakebench.services.base import JavaService
 from lakebench.services.quoting import class_path, java_properties
-from lakebench.web import HOST
 
 _DEFAULT_PORT = 15002
 _CONTAINER_JARS = "/opt/spark/jars"

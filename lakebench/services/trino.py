@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.http import HOST, http
 from lakebench.model import Endpoint
-from lakebench.paths import cache_dir
+from lakebench.provisioning import artifacts
+from lakebench.provisioning.cache_paths import cache_dir
 from lakebench.services.base import Context, JavaService
 from lakebench.services.quoting import class_path, java_properties
-from lakebench.web import HOST, http
 
 _QUERY_SHARE = 0.6
 _NAME_BYTES = 16

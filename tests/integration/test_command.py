@@ -14,7 +14,7 @@ import psutil
 import pytest
 from started import eventually, lakebench
 
-from lakebench.paths import cache_dir
+from lakebench.provisioning.cache_paths import cache_dir
 
 ENGINES = {"duckdb", "pyspark", "trino", "pyiceberg", "daft", "polars", "datafusion", "psycopg"}
 LIARS = Path(__file__).parent.parent / "liar"
@@ -29,7 +29,8 @@ def test_help_teaches(tmp_path: Path) -> None:
 
 def test_the_parent_imports_no_engine(tmp_path: Path) -> None:
     script = (
-        "import sys; from lakebench import cli, harness, reports, explore, doctor, catalogue, engines, phases; "
+        "import sys; from lakebench import cli, harness, reports, engines, phases; "
+        "from lakebench.commands import doctor, listing, snippets, up; "
         "catalogue.engines(); catalogue.services(); phases.phases(); print(sorted(sys.modules))"
     )
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)

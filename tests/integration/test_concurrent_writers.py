@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from lakebench.bench import Bench
 from lakebench.config import Settings
 from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.errors import WrongAnswer
-from lakebench.guard import Guard
-from lakebench.loops import Retry, Shape
-from lakebench.measure import PROFILES
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import CatalogKind, EngineRef, TableFormat
-from lakebench.phases import writing
-from lakebench.phases.writing import Cell, Store, run
+from lakebench.phases.concurrent_writers import writing
+from lakebench.phases.concurrent_writers.writing import Cell, Store, run
+from lakebench.processes.concurrent_tasks import Retry, Shape
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
 

@@ -7,14 +7,18 @@ from dataclasses import replace
 
 import pytest
 
-from lakebench import baseline, engines, phases
-from lakebench.bench import Bench
+from lakebench import engines, phases
 from lakebench.config import Settings
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import Selection
-from lakebench.phases import Scope, jdbc, nessie, queries
+from lakebench.phases import Scope
+from lakebench.phases.jdbc import phase as jdbc
+from lakebench.phases.nessie import phase as nessie
+from lakebench.phases.query_workloads import base
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
+from lakebench.results import baseline
 from lakebench.services import Services
 
 pytestmark = pytest.mark.integration
@@ -46,10 +50,10 @@ def guard() -> Iterator[Guard]:
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which tables a run could not load is not to be planned: no service runs here."""
-    for module in (nessie, queries, jdbc):
+    for module in (nessie, base, jdbc):
         monkeypatch.setattr(module, "not_loaded", lambda *_: ())
     monkeypatch.setattr(nessie, "_tpch", lambda _: None)
-    for phase in (queries.Queries, jdbc.Jdbc):
+    for phase in (base.Queries, jdbc.Jdbc):
         monkeypatch.setattr(phase, "_loaded", lambda *_: None)
 
 

@@ -13,14 +13,14 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import S3FileSystem
 
-from lakebench.bench import Bench
 from lakebench.config import Settings
 from lakebench.datasets.interop import features
 from lakebench.errors import LakebenchError
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import EngineRef, Outcome, Selection
-from lakebench.phases.written import Written, _Course, lake_of
+from lakebench.phases.interop.written import Written, _Course, lake_of
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
 

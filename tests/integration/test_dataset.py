@@ -16,13 +16,13 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from lakebench.answers import Rules
-from lakebench.checker import Checker
 from lakebench.datasets import tpch
+from lakebench.datasets.answers import Rules
 from lakebench.datasets.tpch import data
 from lakebench.errors import HarnessFault, UsageError
-from lakebench.guard import Guard
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
+from lakebench.verification.checker import Checker
 
 pytestmark = pytest.mark.integration
 TINY = Decimal("0.001")
@@ -145,8 +145,9 @@ def test_a_generator_that_fails(cache: Path, tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_parent_reads_no_engine() -> None:
-    code = "import sys, lakebench.datasets.tpch, lakebench.datasets.rows, lakebench.checker, lakebench.answers\n"
-    code += (
+    code = (
+        "import sys, lakebench.datasets.tpch, lakebench.datasets.rows, lakebench.datasets.answers\n"
+        "import lakebench.verification.checker\n"
         "print([m for m in ('pyarrow', 'duckdb', 'sqlglot', 'datafusion', 'pyspark', 'polars') if m in sys.modules])"
     )
     ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)

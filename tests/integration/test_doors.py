@@ -20,12 +20,12 @@ import pyarrow.parquet as pq
 import pytest
 from started import lakebench
 
-from lakebench import catalogs
 from lakebench.config import Settings
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import Refused
-from lakebench.guard import Guard
+from lakebench.iceberg import catalogs
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 

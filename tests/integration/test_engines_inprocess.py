@@ -13,10 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyiceberg.types import LongType
 
-from lakebench import answers, checker, worker
-from lakebench.catalogs import NessieClient
 from lakebench.config import Settings
-from lakebench.datasets import rows
+from lakebench.datasets import answers, rows
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
 from lakebench.engines import CanAppend, CanCreate, CanLoad
@@ -27,10 +25,13 @@ from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import CommitConflict, Refused
-from lakebench.guard import Guard
+from lakebench.iceberg.catalogs import NessieClient
 from lakebench.model import EngineSettings, Lake, Scan
+from lakebench.processes import worker
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
+from lakebench.verification import checker
 
 pytestmark = pytest.mark.integration
 

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench import answers, catalogs
 from lakebench.config import EngineLimits, Settings
+from lakebench.datasets import answers
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
 from lakebench.engines.inprocess import file_system
@@ -25,8 +25,9 @@ from lakebench.engines.pg_duckdb.engine import PgDuckDB
 from lakebench.engines.spark.engine import Spark, SparkJdbc
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, OutOfMemory, Refused
-from lakebench.guard import Guard
+from lakebench.iceberg import catalogs
 from lakebench.model import EngineSettings, Lake, Scan
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 

@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from started import lakebench
 
-from lakebench import records
 from lakebench.model import ExitCode, Outcome, Record
+from lakebench.results import records
 
 pytestmark = pytest.mark.integration
 

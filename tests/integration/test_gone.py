@@ -9,7 +9,7 @@ import pytest
 from started import lakebench
 
 from lakebench.model import ExitCode
-from lakebench.records import read
+from lakebench.results.records import read
 
 pytestmark = pytest.mark.integration
 

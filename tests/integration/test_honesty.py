@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from lakebench import engines, phases
-from lakebench.bench import Bench
 from lakebench.config import EngineLimits, Settings
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES, Protocol
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.model import EngineRef, Outcome, Record
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
-from lakebench.records import FILE, Header, Writer, check, read
 from lakebench.reports import write
+from lakebench.results.records import FILE, Header, Writer, check, read
 from lakebench.services import Services
 
 pytestmark = pytest.mark.integration

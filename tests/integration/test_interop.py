@@ -12,17 +12,17 @@ import pytest
 from started import lakebench
 
 from lakebench import engines, harness, reports
-from lakebench.claims import Verdict
 from lakebench.config import Settings
 from lakebench.datasets.interop import features
 from lakebench.datasets.interop.feature import Feature, Proof
+from lakebench.execution.protocol import PROFILES
 from lakebench.harness import Request
-from lakebench.iceberg import Field
-from lakebench.measure import PROFILES
+from lakebench.iceberg.operations import Append, Create
+from lakebench.iceberg.types import Field
 from lakebench.model import ExitCode, Outcome, Record, Selection
-from lakebench.operations import Append, Create
 from lakebench.progress import Quiet
-from lakebench.records import FILE, Run, check, read
+from lakebench.results.claims import Verdict
+from lakebench.results.records import FILE, Run, check, read
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 import interop_sums

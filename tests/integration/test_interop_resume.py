@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from lakebench.model import Outcome, Record
-from lakebench.records import Run, read
+from lakebench.results.records import Run, read
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
 import interop_sums

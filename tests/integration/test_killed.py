@@ -16,9 +16,9 @@ import psutil
 import pytest
 from started import eventually
 
-from lakebench import processes, reaper
 from lakebench.config import Settings
-from lakebench.guard import Guard
+from lakebench.processes import process_table, reaper
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.integration
 
 GUARDED = """
 import subprocess, sys, time
-from lakebench.guard import Guard
+from lakebench.processes.guard import Guard
 guard = Guard("killed")
 known = guard.spawn(["env", "-i", "sleep", "600"])
 mark = {"LAKEBENCH_GUARD": str(guard.folder)}
@@ -76,7 +76,7 @@ def test_a_reaper_that_is_killed_is_replaced() -> None:
 
         def second() -> list[int]:
             below = psutil.Process(parent.pid).children()
-            return [one.pid for one in below if "lakebench.reaper" in one.cmdline() and one.pid != first]
+            return [one.pid for one in below if "lakebench.processes.reaper" in one.cmdline() and one.pid != first]
 
         assert eventually(lambda: bool(second()))
         assert all(psutil.pid_exists(one) for one in pids)
@@ -93,7 +93,7 @@ def test_what_a_command_and_its_reaper_leave_ends_with_the_next_start(temporary:
             assert reaper.end_left_behind() == [], "a command that lives is left alone"
             os.kill(first, signal.SIGKILL)
             parent.kill()
-        assert eventually(lambda: not processes.started(first))
+        assert eventually(lambda: not process_table.started(first))
         assert all(psutil.pid_exists(one) for one in pids)
         assert reaper.end_left_behind() == [
             f"{folder.name}, which a killed command left, is gone now, with {len(pids)} processes"
@@ -110,8 +110,8 @@ def test_a_process_that_has_the_number_of_another_is_not_ended(temporary: Path) 
         bystander = other.spawn(["sleep", "600"])
         folder = temporary / "lakebench-run-old"
         folder.mkdir()
-        boot = processes.boot()
-        since = processes.started(bystander.pid)
+        boot = process_table.boot()
+        since = process_table.started(bystander.pid)
         lines = [
             f'{{"folder": "{folder}", "pid": {os.getpid()}, "started": 1, "boot": "{boot}"}}',
             f'{{"process": {bystander.pid}, "started": {since + 1}, "signal": 9, "at": 0}}',
@@ -158,7 +158,7 @@ def parallel_query(services: Services) -> None:
 
 
 def system_v(creator: int) -> list[int]:
-    return [segment for segment, by, *_ in processes._system_v() if by == creator]
+    return [segment for segment, by, *_ in process_table._system_v() if by == creator]
 
 
 def test_shared_memory_of_a_killed_postgresql_is_removed() -> None:
@@ -170,7 +170,7 @@ def test_shared_memory_of_a_killed_postgresql_is_removed() -> None:
         query.start()
 
         def shared() -> set[str]:
-            return {path for one in (server, *server.children()) for path in processes._mapped(one.pid)}
+            return {path for one in (server, *server.children()) for path in process_table._mapped(one.pid)}
 
         assert eventually(lambda: len(shared()) >= 2, 60), shared()
         left = shared()

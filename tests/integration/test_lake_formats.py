@@ -12,9 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import LocalFileSystem, copy_files
 
-from lakebench import answers, worker
 from lakebench.config import EngineLimits, Settings
-from lakebench.datasets import rows
+from lakebench.datasets import answers, rows
 from lakebench.engines import CanCreate, CanLoad
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
@@ -26,10 +25,11 @@ from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineUnavailable, OutOfMemory
-from lakebench.guard import Guard
-from lakebench.iceberg import Field
+from lakebench.iceberg.operations import Delete
+from lakebench.iceberg.types import Field
 from lakebench.model import Condition, EngineSettings, Lake, Scan, TableFormat
-from lakebench.operations import Delete
+from lakebench.processes import worker
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 from lakebench.services.object_store import store

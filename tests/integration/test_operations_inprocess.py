@@ -7,21 +7,22 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench import answers, worker
-from lakebench import operations as ops
 from lakebench.config import Settings
+from lakebench.datasets import answers
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import Refused
-from lakebench.guard import Guard
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct
+from lakebench.iceberg.values import arrow_table
 from lakebench.model import Condition, EngineSettings, Lake, Scan
+from lakebench.processes import worker
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
-from lakebench.values import arrow_table
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
 

@@ -7,18 +7,18 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench import operations as ops
-from lakebench.answers import same_rows
 from lakebench.config import EngineLimits, Settings
+from lakebench.datasets.answers import same_rows
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import Refused
-from lakebench.guard import Guard
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, SortField, Struct
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct
 from lakebench.model import Condition, EngineSettings, Scan
+from lakebench.processes.guard import Guard
+from lakebench.processes.worker import drain
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
-from lakebench.worker import drain
 
 pytestmark = pytest.mark.integration
 

@@ -13,15 +13,15 @@ from typing import Any
 import pytest
 
 from lakebench import engines, harness
-from lakebench.child import Child
 from lakebench.config import Settings
 from lakebench.errors import UsageError
-from lakebench.guard import Guard
+from lakebench.execution.protocol import PROFILES
 from lakebench.harness import Request
-from lakebench.measure import PROFILES
 from lakebench.model import ExitCode, Selection
+from lakebench.processes.child import Child
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
-from lakebench.records import read
+from lakebench.results.records import read
 from lakebench.services.rest_catalog import RestCatalog
 from lakebench.services.trino import Trino
 
@@ -74,12 +74,13 @@ def in_a_service(patch: pytest.MonkeyPatch, _: Path) -> None:
 
 
 def in_the_checker(patch: pytest.MonkeyPatch, _: Path) -> None:
-    in_a_child(patch, "lakebench.checker", f"{FAIL}from lakebench import answers\nanswers.content_hash = fail")
+    plant = f"{FAIL}from lakebench.datasets import answers\nanswers.content_hash = fail"
+    in_a_child(patch, "lakebench.verification.checker", plant)
 
 
 def in_the_oracle(patch: pytest.MonkeyPatch, _: Path) -> None:
     plant = f"{FAIL}from lakebench.datasets.interop import oracle\noracle.Oracle.answer = fail"
-    in_a_child(patch, "lakebench.checker", plant)
+    in_a_child(patch, "lakebench.verification.checker", plant)
 
 
 def in_the_worker(patch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from lakebench import records
 from lakebench.model import Outcome, Record
-from lakebench.records import Run
+from lakebench.results import records
+from lakebench.results.records import Run
 
 pytestmark = pytest.mark.integration
 

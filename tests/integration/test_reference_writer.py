@@ -9,8 +9,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench import worker
-from lakebench.catalogs import table_metadata
 from lakebench.config import Settings
 from lakebench.datasets.interop import inspector
 from lakebench.engines.duckdb.engine import DuckDB
@@ -20,10 +18,8 @@ from lakebench.engines.reference.rows import Live
 from lakebench.engines.reference.schema import ROW_ID
 from lakebench.engines.reference.table import Table
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
-from lakebench.guard import Guard
-from lakebench.iceberg import Field
-from lakebench.model import Condition, EngineSettings, Lake, Scan
-from lakebench.operations import (
+from lakebench.iceberg.catalogs import table_metadata
+from lakebench.iceberg.operations import (
     Append,
     Compact,
     Concurrent,
@@ -37,6 +33,10 @@ from lakebench.operations import (
     SetProperties,
     Update,
 )
+from lakebench.iceberg.types import Field
+from lakebench.model import Condition, EngineSettings, Lake, Scan
+from lakebench.processes import worker
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 

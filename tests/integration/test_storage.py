@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from lakebench.config import Settings
-from lakebench.guard import Guard
 from lakebench.model import Lake
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes, object_store
 

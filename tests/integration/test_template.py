@@ -13,7 +13,7 @@ from started import lakebench
 from uv import find_uv_bin
 
 from lakebench.model import Outcome
-from lakebench.records import Run, read
+from lakebench.results.records import Run, read
 
 pytestmark = pytest.mark.integration
 

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 import pytest
 from started import lakebench
 
-from lakebench import records
 from lakebench.model import Outcome
-from lakebench.records import Run
+from lakebench.results import records
+from lakebench.results.records import Run
 
 QUICK = ("--profile", "quick")
 LIARS = Path(__file__).parent.parent / "liar"

@@ -13,14 +13,14 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from lakebench import answers, engines
-from lakebench.datasets import tpch
+from lakebench import engines
+from lakebench.datasets import answers, tpch
 from lakebench.datasets.tpch.refresh import refresh_pair, write_insert
 from lakebench.datasets.tpch.states import views
 from lakebench.errors import OutOfMemory, Refused, Timeout
-from lakebench.guard import Guard
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
-from lakebench.witness import Witness
+from lakebench.verification.witness import Witness
 
 pytestmark = pytest.mark.integration
 

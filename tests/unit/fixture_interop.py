@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebench import records
 from lakebench.model import Outcome, Record
+from lakebench.results import records
 
 RUN = "20261121-120000-interop"
 WRITERS = ("duckdb", "pyiceberg", "spark", "trino", "daft", "polars", "duckdb@1.4.4")

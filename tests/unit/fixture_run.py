@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from lakebench import records
 from lakebench.model import Outcome, Record, Sample
+from lakebench.results import records
 
 ENGINES = {
     "duckdb": 0.35,

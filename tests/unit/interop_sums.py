@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from lakebench.records import Run
 from lakebench.reports import document, interop, markdown
 from lakebench.reports.content import Table
 from lakebench.reports.squares import MISLED, NOT_WRITTEN, STATES, VERDICTS
+from lakebench.results.records import Run
 
 NOBODY = {MISLED, NOT_WRITTEN, "UNAVAILABLE", "HARNESS_FAULT"}
 

@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from lakebench import accepted
-from lakebench.baseline import Acceptance, Baseline, Entry
 from lakebench.model import ExitCode, Outcome, Record
-from lakebench.records import Gone
+from lakebench.results import accepted
+from lakebench.results.baseline import Acceptance, Baseline, Entry
+from lakebench.results.records import Gone
 
 KNOWN = "phase4/nessie/old-snapshot/trino→spark"  # claims.toml of the phases accepts REFUSED
 CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS)

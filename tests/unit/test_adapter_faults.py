@@ -12,15 +12,15 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench import operations as ops
 from lakebench.engines import Engine, find
 from lakebench.engines.boundary import EngineCalls, called_back, engine_call, meaning
 from lakebench.engines.datafusion.provider import IcebergCatalog
 from lakebench.engines.reference.engine import Reference
 from lakebench.errors import CommitConflict, EngineUnavailable, HarnessFault, OutOfMemory, Refused
-from lakebench.iceberg import Field
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, Scan, TableFormat
-from lakebench.worker import Worker
+from lakebench.processes.worker import Worker
 
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")
 STORE = ObjectStore("http://127.0.0.1:9", "lake", "key", "secret")
@@ -162,7 +162,7 @@ def test_an_operation_of_ours_that_breaks_is_a_fault_with_what_was_told(
         raise KeyError("planted")
 
     engine = adapter(name, _catalog=Engines("nothing", KeyError()), _connection=Engines("nothing", KeyError()))
-    for where in ("lakebench.engines.sql.SqlDialect.literal", "lakebench.values.arrow_array"):
+    for where in ("lakebench.engines.sql.SqlDialect.literal", "lakebench.iceberg.values.arrow_array"):
         monkeypatch.setattr(where, broken)
     append = ops.to_json(ops.Append(fields=(Field("n", "int"),), rows=((1,),)))
     told = asked(engine, op="operate", operations=[append])

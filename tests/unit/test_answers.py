@@ -14,10 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench import answers, checker
-from lakebench.answers import Rules, agreement, compare, content_hash, same_rows
-from lakebench.datasets import tpch
+from lakebench.datasets import answers, tpch
+from lakebench.datasets.answers import Rules, agreement, compare, content_hash, same_rows
 from lakebench.datasets.tpch.queries import ANSWERED
+from lakebench.verification import checker
 
 CASES = [(scale, query) for scale in ANSWERED for query in tpch.queries(scale)]
 IDS = [f"sf{scale}-{query.name}" for scale, query in CASES]

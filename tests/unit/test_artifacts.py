@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 import requests
 
-from lakebench import artifacts
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.progress import Quiet
+from lakebench.provisioning import artifacts
 
 CONTENT = b"a jar" * 10_000
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from lakebench import accepted, baseline
 from lakebench.errors import UsageError
 from lakebench.model import ExitCode, Outcome, Record
-from lakebench.records import End, EngineFacts, Header, Run
+from lakebench.results import accepted, baseline
+from lakebench.results.records import End, EngineFacts, Header, Run
 
 CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS)
 OWN = replace(CASE, case="interop/append/duckdb", engine="duckdb")

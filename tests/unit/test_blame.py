@@ -6,7 +6,7 @@ import pytest
 
 from lakebench.errors import CaseEnd, EngineCrash, EngineUnavailable, HarnessFault, Refused, WrongAnswer
 from lakebench.model import EngineRef, Outcome
-from lakebench.phases.blame import Judgement, Readings, judge, ours
+from lakebench.phases.interop.blame import Judgement, Readings, judge, ours
 
 DUCKDB, TRINO, SPARK, POLARS = map(EngineRef, ("duckdb", "trino", "spark", "polars"))
 SCAN, OLD = EngineRef("iceberg_scan"), EngineRef("duckdb", "1.4.4")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from lakebench import claims
-from lakebench.claims import ClaimOf, Support, Verdict
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.engines import engines
 from lakebench.errors import HarnessFault
 from lakebench.model import Outcome
+from lakebench.results import claims
+from lakebench.results.claims import ClaimOf, Support, Verdict
 
 KNOWN = "phase4/nessie/old-snapshot/trino→spark"
 READ = ClaimOf("merge", Support.READ, "a document", "2026-11-21")
@@ -172,14 +172,14 @@ def test_every_accepted_outcome_says_why_and_where() -> None:
 
 
 def test_what_an_acceptance_links_to_is_there() -> None:
-    root = Path(claims.__file__).parents[1]
+    root = Path(claims.__file__).parents[2]
     linked = [one.link for one in claims.accepted() if one.link.startswith("docs/")]
     assert linked
     assert [link for link in linked if not (root / link).is_file()] == []
 
 
 def test_every_finding_is_in_the_index_and_has_a_title() -> None:
-    folder = Path(claims.__file__).parents[1] / "docs" / "findings"
+    folder = Path(claims.__file__).parents[2] / "docs" / "findings"
     index = (folder / "README.md").read_text(encoding="utf-8")
     found = [one for one in folder.glob("*.md") if one.name != "README.md"]
     assert found

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakebench import engines
-from lakebench.answers import Rules, compare, top_n
 from lakebench.datasets import clickbench, sql_rules
+from lakebench.datasets.answers import Rules, compare, top_n
 from lakebench.datasets.clickbench import hits, own, sample
 from lakebench.datasets.clickbench.queries import DIALECT, queries, question, workload_hash
 from lakebench.datasets.workload import Question, Workload

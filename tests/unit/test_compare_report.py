@@ -12,9 +12,10 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import cli, comparison, records
+from lakebench import cli
 from lakebench.model import ExitCode, Outcome, Record
 from lakebench.reports import compare, plots
+from lakebench.results import comparison, records
 
 Command = Callable[..., tuple[int, str]]
 HOSTILE = "<script>alert(1)</script>"

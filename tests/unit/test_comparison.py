@@ -8,10 +8,10 @@ from pathlib import Path
 import fixture_run
 import pytest
 
-from lakebench import comparison, statistics
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record, Sample
-from lakebench.records import Dataset, EngineFacts, Header, Run, ServiceFacts
+from lakebench.results import comparison, statistics
+from lakebench.results.records import Dataset, EngineFacts, Header, Run, ServiceFacts
 
 PASS, WRONG, UNAVAILABLE = Outcome.PASS, Outcome.WRONG, Outcome.UNAVAILABLE
 

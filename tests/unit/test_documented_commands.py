@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from lakebench import cli, explore, harness, services
+from lakebench import cli, harness, services
+from lakebench.commands import up
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
@@ -64,10 +65,10 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(harness, "run", stop)
     monkeypatch.setattr(cli, "_folder", stop)
-    monkeypatch.setattr(explore, "up", known_services)
-    monkeypatch.setattr(explore, "down", stop)
-    monkeypatch.setattr(explore, "settings", lambda given: given)
-    monkeypatch.setattr("lakebench.doctor.examine", stop)
+    monkeypatch.setattr(up, "up", known_services)
+    monkeypatch.setattr(up, "down", stop)
+    monkeypatch.setattr(up, "settings", lambda given: given)
+    monkeypatch.setattr("lakebench.commands.doctor.examine", stop)
 
 
 LINES = sorted(set(lines()))

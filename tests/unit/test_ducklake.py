@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench import answers, checker
+from lakebench.datasets import answers
 from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake import catalog, expected, inspector
 from lakebench.datasets.ducklake.feature import Feature, Look, Step
@@ -16,6 +16,7 @@ from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.engines.ducklake import attach_ducklake, unverified
 from lakebench.errors import UsageError, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.verification import checker
 
 KNOWN_SESSIONS = {"a", "b"}
 

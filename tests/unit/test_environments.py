@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import pytest
 
-from lakebench import environments
 from lakebench.engines import Engine
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.model import EngineRef, Lake
 from lakebench.progress import Quiet
+from lakebench.provisioning import environments
 
 
 class Toy(Engine):

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from lakebench.faults import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy
+from lakebench.services.fault_proxies import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy
 
 WRITE = b"INSERT INTO public.ducklake_snapshot VALUES (1);"
 

@@ -11,7 +11,7 @@ import pytest
 from lakebench.model import Outcome, Record, Sample
 from lakebench.phases import find
 from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio, of_times
-from lakebench.records import Claim, schema
+from lakebench.results.records import Claim, schema
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from lakebench import baseline, config, files, records
+from lakebench import config
 from lakebench.datasets import clickbench, folder
 from lakebench.errors import UsageError
-from lakebench.phases.queries import base_of
+from lakebench.inputs import files
+from lakebench.phases.query_workloads.base import base_of
 from lakebench.progress import Quiet
+from lakebench.results import baseline, records
 
 
 @pytest.fixture(autouse=True)

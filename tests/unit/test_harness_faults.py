@@ -10,11 +10,6 @@ from typing import Any
 
 import pytest
 
-from lakebench import cases, replies, room
-from lakebench.bench import Bench
-from lakebench.cases import Block, Case, Check, SideBySide
-from lakebench.checker import Checker
-from lakebench.child import Child
 from lakebench.config import Settings
 from lakebench.errors import (
     CheckerLost,
@@ -26,12 +21,18 @@ from lakebench.errors import (
     ServiceUnavailable,
     UsageError,
 )
-from lakebench.fault_log import FaultLog
-from lakebench.guard import Guard
-from lakebench.measure import PROFILES
+from lakebench.execution import cases, disk_space
+from lakebench.execution.cases import Block, Case, Check, SideBySide
+from lakebench.execution.context import Bench
+from lakebench.execution.fault_log import FaultLog
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import EngineRef, Outcome, Record
+from lakebench.processes import replies
+from lakebench.processes.child import Child
+from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
+from lakebench.verification.checker import Checker
 
 ENDS = [UsageError("no"), ServiceLost("gone"), CheckerLost("gone")]
 
@@ -192,7 +193,7 @@ def test_what_a_dead_store_brought_about_is_neither_ours_nor_an_engines(
 
 class TestFullDisk:
     def test_a_failure_on_a_full_disk_is_no_outcome(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(room, "_free", lambda _: 1000)
+        monkeypatch.setattr(disk_space, "_free", lambda _: 1000)
         for error in (Refused("no"), EngineCrash("died"), KeyError("ours")):
             with pytest.raises(UsageError, match=r"the disk is full \(.* has 0 MB left"):
                 told(bench, check("a", raising(error)))
@@ -216,16 +217,16 @@ class TestFullDisk:
             told(bench, check("a", write))
 
     def test_where_no_file_can_be_made_any_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        real = room.os.statvfs(tmp_path)
+        real = disk_space.os.statvfs(tmp_path)
         left = type("Left", (), {**{n: getattr(real, n) for n in ("f_bavail", "f_frsize", "f_files")}, "f_favail": 0})
-        monkeypatch.setattr(room.os, "statvfs", lambda _: left)
-        assert "has 0 MB left" in room.full([tmp_path], "")
+        monkeypatch.setattr(disk_space.os, "statvfs", lambda _: left)
+        assert "has 0 MB left" in disk_space.full([tmp_path], "")
 
     def test_room_is_room(self, tmp_path: Path) -> None:
-        assert room.full([tmp_path, tmp_path / "none"], "a sharp refusal") == ""
+        assert disk_space.full([tmp_path, tmp_path / "none"], "a sharp refusal") == ""
 
 
-def planted(monkeypatch: pytest.MonkeyPatch, plant: str, module: str = "lakebench.checker") -> None:
+def planted(monkeypatch: pytest.MonkeyPatch, plant: str, module: str = "lakebench.verification.checker") -> None:
     """Let each process of ours that is ``module`` run ``plant`` before it serves."""
     real = Child.__init__
 

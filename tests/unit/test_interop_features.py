@@ -10,9 +10,7 @@ from lakebench.datasets.interop import features
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import in_words, planned, proof_in_words, read_in_words, readable
 from lakebench.errors import UsageError
-from lakebench.iceberg import Field, ListOf, MapOf, Struct, find, kind, parameters
-from lakebench.model import Condition, Scan
-from lakebench.operations import (
+from lakebench.iceberg.operations import (
     OPERATIONS,
     AddColumn,
     Append,
@@ -28,6 +26,8 @@ from lakebench.operations import (
     from_json,
     to_json,
 )
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, find, kind, parameters
+from lakebench.model import Condition, Scan
 
 BY_ID = {one.id: one for one in features.FEATURES}
 ids = pytest.mark.parametrize("feature", features.FEATURES, ids=list(BY_ID))

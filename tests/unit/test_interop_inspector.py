@@ -24,8 +24,8 @@ from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
 from lakebench.datasets.interop.violations import remarks_of, violations_of
 from lakebench.errors import ServiceUnavailable, WrongAnswer
+from lakebench.iceberg.operations import Read
 from lakebench.model import ObjectStore
-from lakebench.operations import Read
 
 STORE = ObjectStore("http://127.0.0.1:1", "b", "k", "s")
 SNAPSHOT = 11

@@ -10,15 +10,12 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench import checker
 from lakebench.datasets.interop import wkb
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.datasets.interop.oracle import expected, read_from_json, read_to_json
 from lakebench.datasets.interop.same import same_read
 from lakebench.errors import HarnessFault
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct
-from lakebench.model import Condition
-from lakebench.operations import (
+from lakebench.iceberg.operations import (
     AddColumn,
     Append,
     ChangeType,
@@ -42,7 +39,10 @@ from lakebench.operations import (
     Update,
     to_json,
 )
-from lakebench.values import arrow_table, arrow_type, instant
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct
+from lakebench.iceberg.values import arrow_table, arrow_type, instant
+from lakebench.model import Condition
+from lakebench.verification import checker
 
 PLAIN = (Field("id", "int"), Field("p", "string"), Field("v", "long"))
 CREATE = Create(columns=PLAIN)

@@ -12,11 +12,12 @@ import fixture_run
 import interop_sums
 import pytest
 
-from lakebench import records, reports
+from lakebench import reports
 from lakebench.model import Outcome, Record
 from lakebench.reports import document, interop, markdown, squares
 from lakebench.reports import html as page
 from lakebench.reports.content import DASH, Evidence, Table
+from lakebench.results import records
 
 
 class Parsed(html.parser.HTMLParser):

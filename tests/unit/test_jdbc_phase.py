@@ -8,12 +8,14 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench import answers, plans
+from lakebench.datasets import answers
 from lakebench.datasets.postgresql import KINDS, TRAPS, small
-from lakebench.measure import PROFILES, Profile
+from lakebench.execution.protocol import PROFILES, Profile
 from lakebench.model import Outcome, Record, Selection
-from lakebench.phases import find, jdbc, nodes
-from lakebench.phases.jdbc_checks import _CUTS, _PUSHES
+from lakebench.phases import find
+from lakebench.phases.jdbc import pgspider, phase
+from lakebench.phases.jdbc.checks import _CUTS, _PUSHES
+from lakebench.verification import query_plans
 
 PUSHED = """Append
   ->  Async Foreign Scan
@@ -41,21 +43,21 @@ LOG = """2026-11-25 21:39:27.270 UTC [12] LOG:  statement: SELECT 'lakebench bef
 
 
 def test_a_plan_tells_what_nodes_compute() -> None:
-    found = plans.distributed(PUSHED.splitlines())
+    found = query_plans.distributed(PUSHED.splitlines())
     assert (found.appended, found.asynchronous, found.pushed) == (True, True, ("count", "avg"))
     assert len(found.remote) == 2
 
 
 def test_a_partial_aggregate_above_a_scan_is_computed_here() -> None:
-    found = plans.distributed(ROWS.splitlines())
+    found = query_plans.distributed(ROWS.splitlines())
     assert (found.appended, found.asynchronous, found.pushed) == (True, False, ())
 
 
 def test_a_log_tells_the_statements_behind_the_marker_and_no_password() -> None:
-    first, second = plans.statements(LOG, "lakebench marker")
+    first, second = query_plans.statements(LOG, "lakebench marker")
     assert first == """SELECT "a" FROM "tpch"."orders" WHERE "a" = 'x: y'"""
     assert "it''s" not in second
-    assert plans.statements("", "lakebench marker") == ()
+    assert query_plans.statements("", "lakebench marker") == ()
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_a_log_tells_the_statements_behind_the_marker_and_no_password() -> None:
     [([], 0), ([(1.0, 2.0)], 1), ([(1.0, 2.0), (2.5, 3.0)], 1), ([(1.0, 3.0), (2.0, 4.0), (2.5, 2.6)], 3)],
 )
 def test_spans_are_under_way_at_once(spans: list[tuple[float, float]], most: int) -> None:
-    assert plans.side_by_side(spans) == most
+    assert query_plans.side_by_side(spans) == most
 
 
 def test_each_sign_is_found_where_the_work_is_pushed_down_and_not_elsewhere() -> None:
@@ -108,23 +110,23 @@ def profile(name: str, *chosen: str, sf: str = "1") -> Profile:
 
 
 def test_its_size_is_its_own_unless_the_user_names_one() -> None:
-    assert jdbc._size(profile("standard")) == Decimal("0.1")
-    assert jdbc._size(profile("standard", "sf")) == 1
-    assert jdbc._size(profile("quick", sf="0.01")) == Decimal("0.01")
+    assert phase._size(profile("standard")) == Decimal("0.1")
+    assert phase._size(profile("standard", "sf")) == 1
+    assert phase._size(profile("quick", sf="0.01")) == Decimal("0.01")
 
 
 def test_its_samples_are_few_unless_the_user_says_how_many() -> None:
-    assert (jdbc._protocol(profile("standard")).cold, jdbc._protocol(profile("standard")).samples) == (0, 3)
-    assert jdbc._protocol(profile("standard", "repeat")) == PROFILES["standard"].protocol
+    assert (phase._protocol(profile("standard")).cold, phase._protocol(profile("standard")).samples) == (0, 3)
+    assert phase._protocol(profile("standard", "repeat")) == PROFILES["standard"].protocol
 
 
 def test_it_asks_every_engine_with_a_way_into_postgresql() -> None:
     assert set(find("jdbc").engines(Selection())) == {"duckdb", "postgres", "spark", "trino"}
 
 
-@pytest.mark.parametrize("shape", nodes._SHAPES)
+@pytest.mark.parametrize("shape", pgspider._SHAPES)
 def test_every_shape_has_both_nodes(shape: str) -> None:
-    made = "\n".join(nodes._MAKERS[shape]("orders", nodes._COLUMNS))
+    made = "\n".join(pgspider._MAKERS[shape]("orders", pgspider._COLUMNS))
     assert f"orders_{shape}" in made
     assert all(f"SERVER node_{node}" in made for node in "ab")
 

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from lakebench.model import Record, Sample
-from lakebench.records import Dataset, Header, Run, ServiceFacts
 from lakebench.reports import identity, latency, limits
 from lakebench.reports.content import Paragraph
+from lakebench.results.records import Dataset, Header, Run, ServiceFacts
 
 
 def run(*cases: Record, **more: Any) -> Run:

@@ -19,15 +19,17 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
-from lakebench import catalogs, paths, trust
+from lakebench.commands.snippets import snippets
 from lakebench.config import Settings, load
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.iceberg import catalogs
+from lakebench.inputs import ownership
 from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime
-from lakebench.phases.queries import base_of
+from lakebench.phases.query_workloads.base import base_of
+from lakebench.provisioning import cache_paths
 from lakebench.services import nessie
-from lakebench.snippets import snippets
 
 RUNS = (
     'pg_config = "/opt/pg/bin/pg_config"',
@@ -90,7 +92,7 @@ def test_a_strangers_folder_counts_as_his_file(tmp_path: Path, monkeypatch: pyte
 def test_who_may_write_counts_as_who_did(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: str, mode: int, words: str
 ) -> None:
-    monkeypatch.setattr(trust, "_alone", lambda _: False)
+    monkeypatch.setattr(ownership, "_alone", lambda _: False)
     file = settings(tmp_path)
     (file if of == "file" else tmp_path).chmod(mode)
     with pytest.raises(UsageError, match=words):
@@ -100,7 +102,7 @@ def test_who_may_write_counts_as_who_did(
 def test_ones_own_file_in_a_sticky_folder_is_ones_own(tmp_path: Path) -> None:
     file = settings(tmp_path)
     tmp_path.chmod(0o1777)
-    assert trust.stranger(file) == ""
+    assert ownership.stranger(file) == ""
 
 
 def test_a_group_of_ones_own_is_nobody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,10 +111,10 @@ def test_a_group_of_ones_own_is_nobody_else(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setattr("pwd.getpwuid", lambda _: SimpleNamespace(pw_name="ann"))
     for members, group, alone in (([], "ann", True), (["ann"], "ann", True), (["ann", "bob"], "ann", False)):
         monkeypatch.setattr("grp.getgrgid", lambda _, m=members, g=group: SimpleNamespace(gr_name=g, gr_mem=m))
-        monkeypatch.setattr(trust, "_ROOT", -1)
-        assert (trust.stranger(file) == "") is alone
+        monkeypatch.setattr(ownership, "_ROOT", -1)
+        assert (ownership.stranger(file) == "") is alone
     monkeypatch.setattr("grp.getgrgid", lambda _: SimpleNamespace(gr_name="staff", gr_mem=[]))
-    assert "is writable by its group" in trust.stranger(file)
+    assert "is writable by its group" in ownership.stranger(file)
 
 
 def test_a_link_that_somebody_else_made_is_his(tmp_path: Path) -> None:
@@ -120,11 +122,11 @@ def test_a_link_that_somebody_else_made_is_his(tmp_path: Path) -> None:
     target = settings(tmp_path / "mine")
     link = tmp_path / "lakebench.toml"
     link.symlink_to(target)
-    assert trust.stranger(link) == ""
+    assert ownership.stranger(link) == ""
     if os.geteuid() != 0:
         pytest.skip("only root gives a link away")
     os.lchown(link, 65534, 65534)
-    assert "belongs to" in trust.stranger(link)
+    assert "belongs to" in ownership.stranger(link)
 
 
 def test_settings_that_run_nothing_may_be_anybodys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,12 +137,12 @@ def test_settings_that_run_nothing_may_be_anybodys(tmp_path: Path, monkeypatch: 
 
 def test_nothing_is_imported_from_the_folder_where_the_command_runs(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('planted')")
-    command = [sys.executable, "-P", "-c", "import lakebench.records"]
-    subprocess.run(command, cwd=tmp_path, env=paths.with_source(), check=True)
+    command = [sys.executable, "-P", "-c", "import lakebench.results.records"]
+    subprocess.run(command, cwd=tmp_path, env=cache_paths.with_source(), check=True)
 
 
 def test_every_python_of_ours_leaves_the_folder_of_the_command_out() -> None:
-    source = Path(paths.__file__).parent
+    source = Path(cache_paths.__file__).parents[1]
     started = [
         (file, line)
         for file in source.rglob("*.py")

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from lakebench import cases
-from lakebench.cases import schedule
-from lakebench.measure import PROFILES, Meter, Protocol
+from lakebench.execution import cases
+from lakebench.execution.cases import schedule
+from lakebench.execution.protocol import PROFILES, Meter, Protocol
 
 
 def test_the_first_round_is_one_execution_that_verifies() -> None:

@@ -12,14 +12,15 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import accepted, cli, comparison, harness, records, reports
-from lakebench.baseline import Acceptance, Baseline, Entry
+from lakebench import cli, harness, reports
 from lakebench.config import Settings
 from lakebench.errors import UsageError
-from lakebench.measure import PROFILES
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import ExitCode, Outcome, Record, Selection
-from lakebench.records import End, Gone, Header, Run
 from lakebench.reports import document, summary
+from lakebench.results import accepted, comparison, records
+from lakebench.results.baseline import Acceptance, Baseline, Entry
+from lakebench.results.records import End, Gone, Header, Run
 
 BY = Acceptance(1, "r", "2026-11-21", "first look")
 TRINO = "GONE: 24 cases that ran before did not run: 24 of trino (no Java)"

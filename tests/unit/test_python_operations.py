@@ -11,7 +11,6 @@ from pyiceberg.expressions import AlwaysTrue, And, EqualTo, In, IsNull
 from pyiceberg.table.sorting import UNSORTED_SORT_ORDER
 
 from lakebench import engines
-from lakebench import operations as ops
 from lakebench.engines import CanOperate, Engine, schemas
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.calls import DaftOperations
@@ -22,7 +21,8 @@ from lakebench.engines.polars.calls import PolarsOperations
 from lakebench.engines.pyiceberg.calls import PyIcebergOperations
 from lakebench.engines.sql import SqlOperations
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, SortField, Struct
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct
 from lakebench.model import Condition, EngineSettings, Scan
 
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")

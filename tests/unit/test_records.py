@@ -10,9 +10,9 @@ from pathlib import Path
 import fixture_run
 import pytest
 
-from lakebench import records
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record, Sample
+from lakebench.results import records
 
 ONE = Record("phase4/q01/duckdb", "phase4", "Q1", "duckdb", Outcome.PASS)
 

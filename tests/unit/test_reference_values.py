@@ -17,9 +17,9 @@ from pyiceberg.table.puffin import PuffinFile
 from lakebench.engines.reference import files, puffin, schema, transforms, values, variant, view
 from lakebench.engines.reference.table import _summary
 from lakebench.errors import Refused
-from lakebench.iceberg import Field, ListOf, Struct
+from lakebench.iceberg.operations import CreateView
+from lakebench.iceberg.types import Field, ListOf, Struct
 from lakebench.model import Condition
-from lakebench.operations import CreateView
 
 HASHES = (  # Iceberg specification, Appendix B: 32-bit Hash Requirements
     ("int", 34, 2017239379),

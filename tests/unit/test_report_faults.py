@@ -12,7 +12,7 @@ import pytest
 
 from lakebench import reports
 from lakebench.errors import HarnessFault, UsageError
-from lakebench.records import FILE
+from lakebench.results.records import FILE
 
 PLANT = "def fail(*_, **__): raise KeyError('planted')\nfrom lakebench.reports import {0}\n{0}.render = fail\n"
 

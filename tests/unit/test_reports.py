@@ -11,11 +11,12 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import records, reports
+from lakebench import reports
 from lakebench.errors import UsageError
 from lakebench.model import Outcome, Record
 from lakebench.reports import document, latency, markdown, matrix, summary
 from lakebench.reports import html as page
+from lakebench.results import records
 
 VOID = {"meta", "link", "br", "hr", "img", "input", "path", "use"}
 

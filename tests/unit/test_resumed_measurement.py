@@ -11,15 +11,15 @@ from typing import Any
 
 import pytest
 
-from lakebench import cases
-from lakebench.accepted import Baseline
-from lakebench.answers import Rules
-from lakebench.cases import Case, Entry, Measurement
-from lakebench.checker import Agreed, Checked
+from lakebench.datasets.answers import Rules
 from lakebench.errors import EngineCrash
-from lakebench.measure import Protocol
+from lakebench.execution import cases
+from lakebench.execution.cases import Case, Entry, Measurement
+from lakebench.execution.past import Past
+from lakebench.execution.protocol import Protocol
 from lakebench.model import EngineRef, Outcome, Record
-from lakebench.past import Past
+from lakebench.results.accepted import Baseline
+from lakebench.verification.checker import Agreed, Checked
 
 NAMES = ("duckdb", "trino", "spark", "polars")
 ANSWERS = {"duckdb": "right", "trino": "right", "spark": "wrong", "polars": None}

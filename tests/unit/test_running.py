@@ -13,16 +13,17 @@ import fixture_interop
 import fixture_run
 import pytest
 
-from lakebench import cli, harness, records, reports, running
+from lakebench import cli, harness, reports
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.model import ExitCode
 from lakebench.reports import document
+from lakebench.results import records, run_lock
 
 HOLD = """
 import sys
 from pathlib import Path
-from lakebench.running import alone
+from lakebench.results.run_lock import alone
 with alone(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -55,29 +56,29 @@ def test_a_run_that_is_running_is_not_resumed(folder: Path, other: subprocess.Po
     said = f"is still running in process {other.pid}: wait for its end; or end it with kill {other.pid}"
     with pytest.raises(UsageError, match=said):
         harness.again(folder, Settings())
-    with pytest.raises(UsageError, match=said), running.alone(folder):
+    with pytest.raises(UsageError, match=said), run_lock.alone(folder):
         pass
 
 
 def test_the_lock_goes_with_the_process(folder: Path, other: subprocess.Popen[str]) -> None:
-    assert running.process(folder) == other.pid
+    assert run_lock.process(folder) == other.pid
     other.send_signal(signal.SIGKILL)
     other.wait()
-    assert running.process(folder) is None
-    with running.alone(folder):
-        assert running.process(folder) == os.getpid()
-    assert running.process(folder) is None
+    assert run_lock.process(folder) is None
+    with run_lock.alone(folder):
+        assert run_lock.process(folder) == os.getpid()
+    assert run_lock.process(folder) is None
 
 
 def test_who_looks_does_not_keep_others_away(folder: Path) -> None:
-    (folder / running.FILE).write_text("12", encoding="utf-8")
+    (folder / run_lock.FILE).write_text("12", encoding="utf-8")
     look = f"while True: process(Path({str(folder)!r}))"
     watching = subprocess.Popen(
-        [sys.executable, "-c", f"from pathlib import Path\nfrom lakebench.running import process\n{look}"]
+        [sys.executable, "-c", f"from pathlib import Path\nfrom lakebench.results.run_lock import process\n{look}"]
     )
     try:
         for _ in range(20):
-            with running.alone(folder):
+            with run_lock.alone(folder):
                 pass
     finally:
         watching.kill()
@@ -102,7 +103,7 @@ def test_a_report_of_other_phases_says_it_too(tmp_path: Path) -> None:
     path = fixture_run.write(tmp_path)
     with (path / records.FILE).open("a", encoding="utf-8") as file:
         file.write('{"kind": "resume", "at": "2026-11-21T12:00:00+00:00"}\n')
-    with running.alone(path):
+    with run_lock.alone(path):
         assert f"STILL RUNNING in process {os.getpid()}" in document.build(records.read(path)).alerts[0]
 
 
@@ -117,22 +118,22 @@ def test_accepting_says_that_the_run_goes_on(
 
 @pytest.mark.parametrize("text", ["", "no number", "-7"])
 def test_what_stands_in_the_lock_file_is_not_trusted(tmp_path: Path, text: str) -> None:
-    (tmp_path / running.FILE).write_text(text, encoding="utf-8")
-    assert running.process(tmp_path) is None
-    with running.alone(tmp_path):
-        (tmp_path / running.FILE).write_text(text, encoding="utf-8")
-        assert running.process(tmp_path) == 0
+    (tmp_path / run_lock.FILE).write_text(text, encoding="utf-8")
+    assert run_lock.process(tmp_path) is None
+    with run_lock.alone(tmp_path):
+        (tmp_path / run_lock.FILE).write_text(text, encoding="utf-8")
+        assert run_lock.process(tmp_path) == 0
 
 
 def test_a_pipe_in_its_place_stops_nobody(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / running.FILE)
-    assert running.process(tmp_path) is None
+    os.mkfifo(tmp_path / run_lock.FILE)
+    assert run_lock.process(tmp_path) is None
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(UsageError, match=r"file/run cannot be written: .*--output"),
-        running.alone(tmp_path / "file" / "run"),
+        run_lock.alone(tmp_path / "file" / "run"),
     ):
         pass

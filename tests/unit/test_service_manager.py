@@ -13,15 +13,16 @@ from typing import Any
 import pytest
 import yaml
 
-from lakebench import catalogs, services
+from lakebench import services
 from lakebench.config import ServiceSettings, Settings
 from lakebench.errors import CommitConflict, HarnessFault, Refused, ServiceUnavailable, UsageError
-from lakebench.fault_log import FaultLog
+from lakebench.execution.fault_log import FaultLog
+from lakebench.http import HttpError
+from lakebench.iceberg import catalogs
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import Services, base, compose, object_store, with_needs
 from lakebench.services.base import Command, Service
-from lakebench.web import HttpError
 
 SECRETS = ("PASSWORD", "SECRET")
 

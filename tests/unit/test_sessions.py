@@ -14,7 +14,6 @@ import pytest
 from pydantic import ByteSize
 
 from lakebench import engines
-from lakebench.bench import Bench, _with_setting
 from lakebench.config import EngineLimits, Settings
 from lakebench.datasets import folder
 from lakebench.datasets.workload import Workload
@@ -28,15 +27,16 @@ from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
-from lakebench.guard import Guard
-from lakebench.loops import watch
-from lakebench.measure import PROFILES
+from lakebench.execution.context import Bench, _with_setting
+from lakebench.execution.protocol import PROFILES
 from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, ObjectStore, Scan, TableFormat
-from lakebench.phases.tables import Loaded, not_loaded, write
+from lakebench.phases.table_loading import Loaded, not_loaded, write
+from lakebench.processes.concurrent_tasks import watch
+from lakebench.processes.guard import Guard
+from lakebench.processes.worker import drain
 from lakebench.progress import Quiet
-from lakebench.records import Dataset
+from lakebench.results.records import Dataset
 from lakebench.services import Services
-from lakebench.worker import drain
 
 LIARS = Path(__file__).parent.parent / "liar"
 NOWHERE = Catalog(CatalogKind.REST, "http://127.0.0.1:9", "warehouse")

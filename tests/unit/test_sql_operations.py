@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from lakebench import operations as ops
 from lakebench.engines.spark.statements import SparkOperations, SparkSql
 from lakebench.engines.sql import SqlDialect, SqlOperations
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations, TrinoSql
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type
 from lakebench.model import Catalog, CatalogKind, Condition, Lake, ObjectStore, Scan
 
 FIELDS = (Field("id", "long", required=True), Field("s", "string"), Field("st", Struct((Field("a", "int"),))))

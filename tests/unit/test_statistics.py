@@ -5,7 +5,7 @@ import statistics as reference
 
 import pytest
 
-from lakebench import statistics
+from lakebench.results import statistics
 
 STEADY = [1.00, 1.01, 0.99, 1.02, 0.98, 1.00, 1.01, 0.99, 1.00, 1.01]
 

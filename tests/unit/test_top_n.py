@@ -12,10 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench import answers, checker
-from lakebench.answers import FULL, Rules, agreement, compare, top_n
+from lakebench.datasets import answers
+from lakebench.datasets.answers import FULL, Rules, agreement, compare, top_n
 from lakebench.datasets.sql_rules import rules_of, tables_of, with_exact_columns, without_limit, without_semicolon
 from lakebench.errors import UsageError
+from lakebench.verification import checker
 
 # A full answer, ordered by its second column: b and c tie at 7, d, e and f at 5.
 FULL_ROWS = [("a", 9), ("b", 7), ("c", 7), ("d", 5), ("e", 5), ("f", 5), ("g", 1)]

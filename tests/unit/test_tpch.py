@@ -19,11 +19,11 @@ from lakebench.datasets.tpch import data, references
 from lakebench.datasets.tpch.queries import ANSWERED, q11_fraction
 from lakebench.engines import Engine
 from lakebench.errors import UsageError
+from lakebench.execution.protocol import PROFILES
 from lakebench.harness import Request
-from lakebench.measure import PROFILES
 from lakebench.model import EngineRef, Selection
-from lakebench.phases.clickbench import ClickBench
-from lakebench.phases.tpch import Tpch
+from lakebench.phases.query_workloads.clickbench import ClickBench
+from lakebench.phases.tpch.phase import Tpch
 from lakebench.progress import Quiet
 
 VERSION = data._generator_version()

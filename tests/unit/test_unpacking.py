@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lakebench.errors import UsageError
-from lakebench.unpacking import unpack
+from lakebench.provisioning.unpacking import unpack
 
 
 def packed(path: Path, *members: tarfile.TarInfo) -> Path:

@@ -17,11 +17,15 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import baseline, cli, comparison, harness, paths, records, trace, untrusted
+from lakebench import cli, harness
 from lakebench.config import Settings
 from lakebench.errors import UsageError
+from lakebench.inputs import untrusted
 from lakebench.model import Outcome, Record
+from lakebench.processes import memory_trace
+from lakebench.provisioning import cache_paths
 from lakebench.reports import compare, document, markdown, summary
+from lakebench.results import baseline, comparison, records
 
 NASTY = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\x9b31m\r\x00"
 HARMFUL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
@@ -234,14 +238,14 @@ def test_a_run_whose_settings_are_none_is_not_resumed(tmp_path: Path, settings: 
 
 @pytest.mark.parametrize("line", ["nan,p,1", "inf,p,1", "-1,p,1", "1,p,-1", f"1,p,{10**30}", "x,p,1", "1,p"])
 def test_a_trace_that_cannot_be_is_left_out(tmp_path: Path, line: str) -> None:
-    file = tmp_path / trace.FILE
+    file = tmp_path / memory_trace.FILE
     file.write_text(f"seconds,process,bytes\n1,harness,5\n{line}\n")
-    assert trace.series(file) == {}
+    assert memory_trace.series(file) == {}
 
 
 def test_names_in_a_trace_are_harmless(tmp_path: Path) -> None:
-    (tmp_path / trace.FILE).write_text("seconds,process,bytes\n1,\x1b]0;x\x07,5\n")
-    assert trace.series(tmp_path / trace.FILE) == {"\\x1b]0;x\\x07": [(1.0, 5)]}
+    (tmp_path / memory_trace.FILE).write_text("seconds,process,bytes\n1,\x1b]0;x\x07,5\n")
+    assert memory_trace.series(tmp_path / memory_trace.FILE) == {"\\x1b]0;x\\x07": [(1.0, 5)]}
 
 
 def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
@@ -254,8 +258,8 @@ def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
 
 def test_a_run_is_called_by_what_the_command_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in (paths.RUNS / "one", Path("else where") / "one", tmp_path / "one"):
+    for folder in (cache_paths.RUNS / "one", Path("else where") / "one", tmp_path / "one"):
         folder.mkdir(parents=True)
         write(folder / records.FILE, LINES[:1])
-        (name,) = shlex.split(paths.run_name(folder))
+        (name,) = shlex.split(cache_paths.run_name(folder))
         assert cli._folder(Settings(), name).resolve() == folder.resolve()

@@ -15,18 +15,18 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
-from lakebench import operations as ops
-from lakebench import replies
-from lakebench import worker as worker_module
 from lakebench.engines import CanOperate, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import EngineCrash, EngineUnavailable, HarnessFault, LakebenchError, Refused
-from lakebench.guard import Guard
-from lakebench.loops import Shape
+from lakebench.iceberg import operations as ops
 from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
-from lakebench.remote import Remote
-from lakebench.worker import Worker, serve
+from lakebench.processes import replies
+from lakebench.processes import worker as worker_module
+from lakebench.processes.concurrent_tasks import Shape
+from lakebench.processes.guard import Guard
+from lakebench.processes.worker import Worker, serve
+from lakebench.processes.worker_client import Remote
 
 LAKE = Lake("lake", None, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w"))
 MINE = f"{__name__}:Mine"

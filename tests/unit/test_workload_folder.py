@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakebench import engines
-from lakebench.answers import Rules
 from lakebench.datasets import folder
+from lakebench.datasets.answers import Rules
 from lakebench.datasets.workload import Question, Workload
 from lakebench.errors import UsageError
 from lakebench.progress import Quiet

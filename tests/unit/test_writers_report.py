@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.model import Outcome, Record
-from lakebench.records import Header, Run
 from lakebench.reports import writers
 from lakebench.reports.content import Plot, Table
+from lakebench.results.records import Header, Run
 
 GROUP = "Appends by writers at once"
 

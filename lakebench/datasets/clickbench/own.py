@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench import files as local_files
 from lakebench.datasets import cache
 from lakebench.datasets.clickbench import hits
 from lakebench.datasets.workload import TableData
 from lakebench.errors import UsageError
-from lakebench.paths import cache_dir
+from lakebench.inputs import files as local_files
 from lakebench.progress import Progress
+from lakebench.provisioning.cache_paths import cache_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa

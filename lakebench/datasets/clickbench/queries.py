@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench.answers import Rules
 from lakebench.datasets import sql_rules
+from lakebench.datasets.answers import Rules
 from lakebench.datasets.clickbench import hits
 from lakebench.datasets.workload import Question
 

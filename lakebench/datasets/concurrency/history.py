@@ -1,4 +1,4 @@
-"""What the loops of a run's workers wrote (:mod:`lakebench.loops`), read back and summed up. Runs in the checker."""
+"""What concurrent workers wrote (:mod:`lakebench.processes.concurrent_tasks`), read back and summed up."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakebench import statistics
 from lakebench.datasets.concurrency.oracle import INSERTS, Attempt, Final, Seen, explain
 from lakebench.datasets.concurrency.workloads import SEED
+from lakebench.results import statistics
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from lakebench.iceberg import Field
+from lakebench.iceberg.operations import AddColumn, Append, Delete, Operation, Row, Transaction, Update
+from lakebench.iceberg.types import Field
 from lakebench.model import Condition
-from lakebench.operations import AddColumn, Append, Delete, Operation, Row, Transaction, Update
 
 FIELDS = (Field("id", "long"), Field("writer", "int"), Field("value", "long"))
 GROUP = 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakebench.operations import Create, Operation, Read
+from lakebench.iceberg.operations import Create, Operation, Read
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ from lakebench.datasets.interop.program import proof_in_words
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
 from lakebench.datasets.interop.violations import remarks_of, violations_of
+from lakebench.iceberg.operations import Read
 from lakebench.model import ObjectStore
-from lakebench.operations import Read
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,11 +15,9 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakebench import values
 from lakebench.errors import HarnessFault
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type, children, find, kind
-from lakebench.model import Condition, conditions_from_json
-from lakebench.operations import (
+from lakebench.iceberg import values
+from lakebench.iceberg.operations import (
     AddColumn,
     Append,
     ChangeType,
@@ -53,6 +51,8 @@ from lakebench.operations import (
     Update,
     UpgradeFormat,
 )
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, children, find, kind
+from lakebench.model import Condition, conditions_from_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

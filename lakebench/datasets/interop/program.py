@@ -8,9 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field, ListOf, MapOf, PartitionField, Struct, Type
-from lakebench.model import Condition
-from lakebench.operations import (
+from lakebench.iceberg.operations import (
     AddColumn,
     Append,
     ChangeType,
@@ -32,6 +30,8 @@ from lakebench.operations import (
     Transaction,
     UpgradeFormat,
 )
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type
+from lakebench.model import Condition
 
 _SHOWN = 300
 _ROW_OPERATIONS = Append | Overwrite | Merge | EqualityDelete

@@ -1,8 +1,8 @@
 """Whether a reader's answer is the oracle's.
 
-As :func:`lakebench.answers.same_rows` compares, with what engines may show in more than one form: a variant is the JSON
-that its text says, a UUID is its text or its bytes, a geometry is its well-known binary in any byte order. The names of
-columns are those of the table in their order, in any case of letters, as SQL engines fold it.
+As :func:`lakebench.datasets.answers.same_rows` compares, with what engines may show in more than one form: a variant is
+the JSON that its text says, a UUID is its text or its bytes, a geometry is its well-known binary in any byte order. The
+names of columns are those of the table in their order, in any case of letters, as SQL engines fold it.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakebench import answers
-from lakebench.answers import Diff, Sameness
+from lakebench.datasets import answers
+from lakebench.datasets.answers import Diff, Sameness
 from lakebench.datasets.interop import wkb
 from lakebench.datasets.interop.oracle import COUNT
-from lakebench.values import JSON, WKB
+from lakebench.iceberg.values import JSON, WKB
 
 if TYPE_CHECKING:
     import pyarrow as pa

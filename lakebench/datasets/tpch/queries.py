@@ -16,7 +16,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench.answers import Rules
+from lakebench.datasets.answers import Rules
 from lakebench.datasets.tpch.parameters import VALIDATION, drawn, placeholders
 from lakebench.datasets.tpch.streams import order
 

@@ -8,14 +8,14 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines import schemas
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
 from lakebench.errors import EngineUnavailable
-from lakebench.iceberg import Field, PartitionField, kind, parameters
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, PartitionField, kind, parameters
+from lakebench.iceberg.values import arrow_schema, arrow_table
 from lakebench.model import Condition, Lake
-from lakebench.values import arrow_schema, arrow_table
 
 _TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
 _NO_ARROW_TYPE = frozenset({"variant", "geometry", "geography"})

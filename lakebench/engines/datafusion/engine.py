@@ -10,7 +10,7 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Answer, pyiceberg_catalog, version_of
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable, Refused
-from lakebench.iceberg import Type
+from lakebench.iceberg.types import Type
 from lakebench.model import Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:

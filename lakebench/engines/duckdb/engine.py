@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
-from lakebench.catalogs import ask, table_metadata
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
@@ -20,6 +19,7 @@ from lakebench.engines.ducklake import AT_START, attach_ducklake
 from lakebench.engines.inprocess import Answer, local_path
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
+from lakebench.iceberg.catalogs import ask, table_metadata
 from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines.sql import SqlDialect, SqlOperations
 from lakebench.errors import CommitConflict, EngineUnavailable
-from lakebench.iceberg import ListOf, MapOf, PartitionField, SortField, Struct, Type, parameters
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import ListOf, MapOf, PartitionField, SortField, Struct, Type, parameters
 
 _TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
 

@@ -168,7 +168,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
 
     def _source(self, table: str) -> str:
         """A SELECT of every column of ``table`` as it is now, each with its PostgreSQL type."""
-        from lakebench.catalogs import table_metadata
+        from lakebench.iceberg.catalogs import table_metadata
 
         lake = self._opened
         found = table_metadata(lake.catalog, lake.namespace, table)

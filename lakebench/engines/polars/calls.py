@@ -8,14 +8,14 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines import schemas
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table, file_io
 from lakebench.errors import EngineUnavailable
-from lakebench.iceberg import Field, Struct
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import Field, Struct
+from lakebench.iceberg.values import arrow_table
 from lakebench.model import Condition, Lake
-from lakebench.values import arrow_table
 
 if TYPE_CHECKING:
     import pyarrow as pa

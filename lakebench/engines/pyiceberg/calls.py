@@ -8,13 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines import schemas
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import Refused
-from lakebench.values import arrow_table
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.values import arrow_table
 
 _MAIN = "main"
 _DIALECTS = ("spark", "trino")

@@ -7,13 +7,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from lakebench import operations as ops
 from lakebench.engines.reference import schema, transforms
 from lakebench.engines.reference.manifests import DELETED
 from lakebench.engines.reference.schema import Json, find
 from lakebench.engines.reference.table import MAIN, Table
 from lakebench.errors import Refused
-from lakebench.iceberg import PartitionField, SortField
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import PartitionField, SortField
 
 _MAPPING = "schema.name-mapping.default"
 _FIRST_PARTITION_FIELD = 1000

@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines import CanOperate, Engine
 from lakebench.engines.inprocess import version_of
 from lakebench.engines.reference import alter, rows, view
@@ -15,7 +14,8 @@ from lakebench.engines.reference.schema import Json, fields_json
 from lakebench.engines.reference.store import Store
 from lakebench.engines.reference.table import Table
 from lakebench.errors import CommitConflict, EngineUnavailable
-from lakebench.operations import Operation
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.operations import Operation
 
 if TYPE_CHECKING:
     from lakebench.model import Lake

@@ -7,9 +7,9 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from urllib.parse import quote
 
-from lakebench.catalogs import ask, rest_base
 from lakebench.engines.reference.schema import Json
 from lakebench.errors import CommitConflict, Refused
+from lakebench.iceberg.catalogs import ask, rest_base
 from lakebench.model import Lake
 
 _MISSING = 404

@@ -9,7 +9,6 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from lakebench import operations as ops
 from lakebench.engines.reference import files, puffin
 from lakebench.engines.reference.files import DATA, EQUALITY_DELETES, POSITION_DELETES
 from lakebench.engines.reference.manifests import Entry
@@ -27,6 +26,7 @@ from lakebench.engines.reference.schema import (
 )
 from lakebench.engines.reference.table import MAIN, Table
 from lakebench.engines.reference.values import EXACT, Row, at, holds, inside, ordered
+from lakebench.iceberg import operations as ops
 
 _V3 = 3
 _Key = tuple[str, int | None]

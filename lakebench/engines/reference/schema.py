@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from lakebench.errors import Refused
-from lakebench.iceberg import Field, ListOf, MapOf, Struct, Type
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
 
 Json = dict[str, Any]
 

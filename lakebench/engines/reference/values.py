@@ -79,7 +79,7 @@ _PRIMITIVES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def inside(of: Any, value: Any) -> Any:
-    """The value of :mod:`lakebench.iceberg` as it is here."""
+    """The value of :mod:`lakebench.iceberg.types` as it is here."""
     name = kind(of)
     if value is None:
         return None

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from lakebench.engines.reference.schema import Json, fields_json
-from lakebench.iceberg import Field, find, kind
+from lakebench.iceberg.operations import CreateView
+from lakebench.iceberg.types import Field, find, kind
 from lakebench.model import Condition
-from lakebench.operations import CreateView
 
 _DIALECTS: Mapping[str, str] = {"spark": "`", "trino": '"'}
 _TYPED = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP"}

@@ -7,9 +7,9 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines.sql import SqlDialect, SqlOperations
-from lakebench.iceberg import ListOf, MapOf, PartitionField, SortField, Struct, Type, kind, parameters
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import ListOf, MapOf, PartitionField, SortField, Struct, Type, kind, parameters
 
 if TYPE_CHECKING:
     from lakebench.model import Lake

@@ -7,10 +7,10 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
-from lakebench import operations as ops
 from lakebench.engines.sql import SqlDialect, SqlOperations
 from lakebench.errors import EngineUnavailable
-from lakebench.iceberg import PartitionField, SortField
+from lakebench.iceberg import operations as ops
+from lakebench.iceberg.types import PartitionField, SortField
 
 if TYPE_CHECKING:
     from lakebench.model import Lake

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field, ListOf, MapOf, Struct, Type
-from lakebench.model import Condition
-from lakebench.operations import (
+from lakebench.iceberg.operations import (
     AddColumn,
     Append,
     ChangeType,
@@ -19,6 +17,8 @@ from lakebench.operations import (
     RenameColumn,
     SetDoc,
 )
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
+from lakebench.model import Condition
 
 _GROUP = "Schema evolution"
 _SPEC = "Iceberg specification, Schema Evolution"

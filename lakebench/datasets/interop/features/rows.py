@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field, PartitionField
-from lakebench.model import Condition
-from lakebench.operations import (
+from lakebench.iceberg.operations import (
     Append,
     Create,
     Delete,
@@ -17,6 +15,8 @@ from lakebench.operations import (
     Row,
     Update,
 )
+from lakebench.iceberg.types import Field, PartitionField
+from lakebench.model import Condition
 
 _GROUP = "Row-level changes"
 _V2 = "Iceberg specification, Position Delete Files"

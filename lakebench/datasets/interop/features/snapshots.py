@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field
+from lakebench.iceberg.operations import Append, Create, CreateRef, Delete, DropRef, Mark, Operation, Read, Rollback
+from lakebench.iceberg.types import Field
 from lakebench.model import Condition
-from lakebench.operations import Append, Create, CreateRef, Delete, DropRef, Mark, Operation, Read, Rollback
 
 _GROUP = "Snapshots and references"
 _REFS = "Iceberg specification, Snapshot References"

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field, PartitionField
-from lakebench.model import Condition
-from lakebench.operations import (
+from lakebench.iceberg.operations import (
     Append,
     Compact,
     ComputeStatistics,
@@ -22,6 +20,8 @@ from lakebench.operations import (
     Update,
     UpgradeFormat,
 )
+from lakebench.iceberg.types import Field, PartitionField
+from lakebench.model import Condition
 
 _FORMAT = "Format versions and file formats"
 _TOGETHER = "Views, transactions, concurrency"

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg import Field, ListOf, MapOf, Struct, Type
+from lakebench.iceberg.operations import Append, Create, Read
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
 from lakebench.model import Condition
-from lakebench.operations import Append, Create, Read
 
 _GROUP = "Types"
 _V3 = "Types of version 3"

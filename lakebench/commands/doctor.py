@@ -1,0 +1,77 @@
+"""What would run here: every engine and service, its version, how it would run, and what mends what would not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+from lakebench.config import Settings
+from lakebench.engines import Engine, abilities, engines
+from lakebench.errors import LakebenchError
+from lakebench.model import Runtime
+from lakebench.provisioning import artifacts
+from lakebench.services import SERVICES
+from lakebench.services.base import Service
+from lakebench.services.compose import require_docker
+
+_MB = 1_000_000
+# Service → its group in the lock file, where that has another name; PostgreSQL comes as a package.
+_GROUPS = {"object-store": "s3proxy"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One engine or service: ``ready`` tells whether it would run now, ``mend`` the command where it would not."""
+
+    kind: str
+    name: str
+    version: str
+    how: str
+    ready: bool
+    missing: str = ""
+    mend: str = ""
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Look at every engine and service; nothing is started or downloaded."""
+    return [
+        *(_engine(engine, settings) for engine in engines().values()),
+        *(_service(service, settings) for service in SERVICES.values()),
+    ]
+
+
+def _engine(engine: type[Engine], settings: Settings) -> Finding:
+    how = f"needs the {engine.service} server" if engine.service else "inside its worker process"
+    try:
+        found = version(engine.distribution)
+    except PackageNotFoundError:
+        mend = "make setup"
+        return Finding("engine", engine.name, "", how, False, f"{engine.distribution} is not installed", mend)
+    if engine.name == "pg_duckdb" and settings.pg_config is None and "postgres" not in settings.services:
+        missing = "no PostgreSQL with pg_duckdb is named in lakebench.toml"
+        mend = "echo 'pg_config = \"/path/to/pg_config\"' >> lakebench.toml"
+        return Finding("engine", engine.name, "", how, False, missing, mend)
+    return Finding("engine", engine.name, found, f"{how}; {', '.join(abilities(engine))}", True)
+
+
+def _service(service: type[Service], settings: Settings) -> Finding:
+    given = settings.service(service.name)
+    if given.runtime is Runtime.EXTERNAL:
+        return Finding("service", service.name, "the server's own", f"external, {given.uri}", True)
+    if given.runtime is Runtime.COMPOSE:
+        try:
+            require_docker()
+        except LakebenchError as error:
+            return Finding("service", service.name, service.version, "compose", False, str(error), "start Docker")
+        return Finding("service", service.name, service.version, "compose", True)
+    return Finding("service", service.name, service.version, f"local; {_cached(service)}", True)
+
+
+def _cached(service: type[Service]) -> str:
+    """What a first start would download."""
+    name = _GROUPS.get(service.name, service.name)
+    if name not in artifacts.locked()["maven"]:
+        return "installed with lakebench"
+    missing = [one for one in artifacts.group(name) if not (artifacts.repository() / one.path).exists()]
+    size = sum(one.size for one in missing)
+    return f"downloads {size / _MB:,.0f} MB at its first start" if missing else "downloaded"

@@ -1,0 +1,39 @@
+"""What a run has on record so far, in this process or in an earlier one: what verdicts on other cases stand on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lakebench.model import Outcome, Record
+from lakebench.results.records import Run
+
+
+class Past:
+    """The finished cases of a run, and the versions that its engines told of.
+
+    A case that ended in an error of ours is not finished: it says nothing of an engine, and is run again.
+    """
+
+    def __init__(self, earlier: Run | None = None) -> None:
+        self._cases: dict[str, Record] = {}
+        self._versions: dict[str, Mapping[str, str]] = {}
+        for facts in earlier.engines if earlier else ():
+            self._versions[facts.engine] = facts.versions
+        for record in earlier.cases if earlier else ():
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Remember a record that is on the disk."""
+        if record.outcome is Outcome.HARNESS_FAULT:
+            return
+        self._cases[record.case] = record
+        if record.versions:
+            self._versions[record.engine] = record.versions
+
+    def case(self, case: str) -> Record | None:
+        """The record of the case with this id, ``None`` where it is not finished."""
+        return self._cases.get(case)
+
+    def versions(self, engine: str) -> Mapping[str, str]:
+        """What ``engine`` told of its versions; empty before it ran."""
+        return self._versions.get(engine, {})

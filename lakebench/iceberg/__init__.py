@@ -1,0 +1,1 @@
+"""The Iceberg specification as data: types, values, operations on tables, and clients of catalogs."""

@@ -1,0 +1,191 @@
+"""Small clients of catalogs: what the parent asks them itself, over HTTP or by PostgreSQL's driver."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+from lakebench.errors import CommitConflict, Refused, ServiceUnavailable
+from lakebench.http import HttpError, bearer, http
+from lakebench.model import Catalog, Lake
+
+_CONFLICT = 409
+_LIMIT_S = 30
+_PURGE_LIMIT_S = 600
+_DUCKLAKE_FILES = """
+    SELECT table_name, count(*), sum(file_size_bytes)
+    FROM {0}.ducklake_data_file JOIN {0}.ducklake_table AS a_table USING (table_id)
+    WHERE ducklake_data_file.end_snapshot IS NULL AND a_table.end_snapshot IS NULL
+    GROUP BY table_name
+"""
+
+
+def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, Any]:
+    """The answer to *loadTable* (Iceberg REST catalog OpenAPI): ``metadata-location``, ``metadata``, ``config``.
+
+    Raises:
+        Refused: the catalog says no (no such table, among others).
+        ServiceUnavailable: it does not answer.
+    """
+    return ask(_table_address(catalog, namespace, table), token=catalog.token)
+
+
+def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) -> None:
+    """Make ``snapshot_id`` the table's current snapshot again (*updateTable* with *set-snapshot-ref*).
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    main = {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": snapshot_id}
+    body = {"requirements": [], "updates": [main]}
+    ask(_table_address(catalog, namespace, table), "POST", body, token=catalog.token)
+
+
+def drop(catalog: Catalog, namespace: str, table: str) -> None:
+    """Drop the table and delete its files (*dropTable*).
+
+    Raises:
+        Refused: the catalog says no (no such table, among others).
+        ServiceUnavailable: it does not answer.
+    """
+    address = f"{_table_address(catalog, namespace, table)}?purgeRequested=true"
+    ask(address, "DELETE", timeout=_PURGE_LIMIT_S, token=catalog.token)
+
+
+def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
+    """Table → number and bytes of its data files, of a DuckLake with its catalog in PostgreSQL, as of now.
+
+    A table whose rows are all in the catalog itself (inlined data) has none, and is not named. Source: DuckLake's
+    specification, *ducklake_data_file* and *ducklake_table*.
+
+    Raises:
+        ServiceUnavailable: the server does not answer, or has no such catalog.
+    """
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
+    catalog, schema = lake.catalog, lake.options["METADATA_SCHEMA"]
+    try:
+        with psycopg.connect(catalog.uri, user=catalog.user, password=catalog.password) as connection:
+            found = connection.execute(SQL(_DUCKLAKE_FILES).format(Identifier(schema))).fetchall()
+    except psycopg.Error as error:
+        raise ServiceUnavailable(f"the catalog of the DuckLake {schema} does not answer: {error}") from error
+    return {table: (number, int(size)) for table, number, size in found}
+
+
+def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
+    base, prefix = rest_base(catalog)
+    path = "/".join(["v1", *prefix, "namespaces", quote(namespace, safe=""), "tables", quote(table, safe="")])
+    return f"{base}/{path}"
+
+
+def rest_base(catalog: Catalog) -> tuple[str, list[str]]:
+    """The address and path prefix that *getConfig* tells; overrides come before defaults."""
+    told = ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}", token=catalog.token)
+    merged: Mapping[str, str] = told.get("defaults", {}) | told.get("overrides", {})
+    prefix = merged.get("prefix")
+    # The prefix is a path, given unencoded; Nessie's has a "|".
+    return merged.get("uri", catalog.rest_uri).rstrip("/"), [quote(prefix, safe="/%")] if prefix else []
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A branch or tag of Nessie at one commit; ``kind`` is ``BRANCH`` or ``TAG``, ``hash`` in hex."""
+
+    kind: str
+    name: str
+    hash: str
+
+    @property
+    def path(self) -> str:
+        """Name and expected commit, as paths of the API have them."""
+        return quote(f"{self.name}@{self.hash}", safe="")
+
+
+class NessieClient:
+    """Nessie's own API, version 2 (its OpenAPI document).
+
+    ``api`` is the endpoint's property of that name, ``token`` its password.
+
+    Every method raises :class:`~lakebench.errors.Refused` where Nessie says no, and
+    :class:`~lakebench.errors.ServiceUnavailable` where it does not answer.
+    """
+
+    def __init__(self, api: str, token: str = "") -> None:
+        self._trees, self._token = f"{api.rstrip('/')}/trees", token
+
+    def get_reference(self, name: str) -> Reference:
+        """The branch or tag ``name`` as it is now."""
+        return _reference(self._ask(f"/{quote(name, safe='')}"))
+
+    def create_branch(self, name: str, at: Reference) -> Reference:
+        """Make branch ``name`` at the commit of ``at``."""
+        return self._create("BRANCH", name, at)
+
+    def create_tag(self, name: str, at: Reference) -> Reference:
+        """Make tag ``name`` at the commit of ``at``."""
+        return self._create("TAG", name, at)
+
+    def merge(self, source: Reference, into: Reference) -> Reference:
+        """Merge ``source`` into the branch ``into``; the branch with its new commit.
+
+        Raises:
+            CommitConflict: both changed the same table, which the message names.
+        """
+        body = {"fromRefName": source.name, "fromHash": source.hash}
+        answer = self._ask(f"/{into.path}/history/merge", "POST", body)
+        return Reference(into.kind, into.name, answer["resultantTargetHash"])
+
+    def delete_reference(self, reference: Reference) -> None:
+        """Delete a branch or tag that still is at the commit of ``reference``."""
+        self._ask(f"/{reference.path}", "DELETE")
+
+    def _create(self, kind: str, name: str, at: Reference) -> Reference:
+        query = urlencode({"name": name, "type": kind})
+        return _reference(self._ask(f"?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
+
+    def _ask(self, path: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
+        return ask(f"{self._trees}{path}", method, body, token=self._token)
+
+
+def _reference(answer: Mapping[str, Any]) -> Reference:
+    told = answer["reference"]
+    return Reference(told["type"], told["name"], told["hash"])
+
+
+def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT_S, token: str = "") -> dict[str, Any]:
+    """A catalog's answer to one request, with ``token`` where there is one; an error's ``details`` have its ``status``.
+
+    Raises:
+        CommitConflict: another commit came first.
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    try:
+        answer = http(url, method=method, body=body, timeout=timeout, headers=bearer(token))
+    except HttpError as error:
+        kind = CommitConflict if error.status == _CONFLICT else Refused
+        raise kind(f"the catalog answers {error.status}: {_words(error.body)}", status=error.status) from error
+    except OSError as error:
+        # Not the path, which may be a secret.
+        raise ServiceUnavailable(f"the catalog at {'/'.join(url.split('/')[:3])} does not answer: {error}") from error
+    try:
+        parsed: dict[str, Any] = json.loads(answer) if answer else {}
+    except ValueError as error:
+        raise ServiceUnavailable(f"the catalog at {'/'.join(url.split('/')[:3])} answers no JSON: {error}") from error
+    return parsed
+
+
+def _words(body: str) -> str:
+    """The message in an error's body, REST catalog's or Nessie's, in one line."""
+    try:
+        told = json.loads(body)
+        inner = told.get("error", told) if isinstance(told, dict) else told
+        message = inner.get("message", body) if isinstance(inner, dict) else str(inner)
+    except ValueError:
+        message = body
+    return " ".join(str(message).split())[:300]

@@ -1,0 +1,1 @@
+"""What others wrote: files, JSON and settings, read with care."""

@@ -1,0 +1,395 @@
+"""One cell of phase 9: writers that start together, a reader all along, perhaps a fault, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import re
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from lakebench import engines
+from lakebench.datasets.concurrency.workloads import FIELDS, Workload, tasks
+from lakebench.engines import CanOperate, CanScan
+from lakebench.engines.ducklake import unverified
+from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused, Timeout, WrongAnswer
+from lakebench.execution.cases import Evidence
+from lakebench.execution.context import Bench
+from lakebench.iceberg.operations import Append, Create, Operation, to_json
+from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
+from lakebench.phases.table_loading import snapshot, word
+from lakebench.processes.concurrent_tasks import Shape
+from lakebench.processes.worker_client import Remote
+from lakebench.services import lakes
+from lakebench.services.fault_proxies import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy
+from lakebench.services.object_store import store
+
+TABLE = "t"
+ROWS, MANY_ROWS, MANY = 100, 160, 8  # rows of a cell, and of one with so many writers
+# Of a cell with a fault: the writer that it happens to has more tasks than all the others can make it lose.
+_FAULTY_TASKS, _OTHER_TASKS = 9, 3
+LIMIT_S = 3.0
+_FAULT_LIMIT_S = 5.0  # a client may wait before it tries again
+_AHEAD_S = 0.05  # from the call of the last writer to the common start
+_WAIT_S = 180.0
+_HELD_S = 40.0
+_SCAN = Scan(TABLE, fields=FIELDS)
+_FINAL = "final"  # who makes tables, and reads them in the end
+_RACE = b"ducklake_snapshot_pkey"
+_DUCKLAKE_FACTS = (
+    "SELECT (SELECT count(*) FROM ducklake_snapshots('lake')) AS snapshots, "
+    "(SELECT count(*) FROM ducklake_list_files('lake', 't', schema => '{namespace}')) AS data_files"
+)
+_SLOW_DOWN = '<?xml version="1.0"?><Error><Code>SlowDown</Code><Message>made by lakebench</Message></Error>'
+_COMMITS = re.compile(r"/tables/[^/?]+$|/transactions/commit$")
+CATALOG, STORE = "catalog", "store"
+
+
+@dataclass(frozen=True)
+class Store:
+    """What the writers share, and how they connect.
+
+    ``catalog`` is where a DuckLake's catalog lies, or the service of an Iceberg catalog. ``shared`` says whether
+    another process can read meanwhile.
+    """
+
+    name: str
+    format: TableFormat
+    catalog: str = ""
+    shape: Shape = field(default_factory=Shape)
+    options: Mapping[str, str] = field(default_factory=dict)
+    shared: bool = True
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A fault that a cell is about: what is done to the requests of the first writer, on the way to which server."""
+
+    name: str
+    title: str
+    kind: str
+    where: str = CATALOG
+    times: int = 1
+
+
+FAULTS = {
+    one.name: one
+    for one in (
+        Planned(
+            "catalog-refuses", "the catalog answers two commits with 503 (PostgreSQL: disconnects)", REFUSE, times=2
+        ),
+        Planned("answer-lost", "the catalog commits, and the connection ends before its answer", LOSE),
+        Planned("store-refuses", "the object store answers a write with 503", REFUSE, STORE),
+        # The last: a server that is killed is slow for a while after its next start.
+        Planned("killed", "a writer killed with -9 between its data and its commit", HOLD),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Writers on one store with one workload; they take turns on ``refs``. ``fault`` names one of :data:`FAULTS`."""
+
+    refs: tuple[EngineRef, ...]
+    store: Store
+    workload: Workload
+    writers: int
+    fault: str = ""
+
+    @property
+    def id(self) -> str:
+        """Such as ``phase9/insert/ducklake-postgres_kept/8/duckdb``."""
+        where = self.store.name.replace(",", "").replace(" ", "_")
+        return f"phase9/{self.workload.name}/{where}/{self.fault or self.writers}/{self.who}"
+
+    @property
+    def who(self) -> str:
+        """The engines."""
+        return "+".join(map(str, self.refs))
+
+    def by(self, number: int) -> EngineRef:
+        """The engine of the writer ``number``, which begins with 1."""
+        return self.refs[(number - 1) % len(self.refs)]
+
+    def seat(self, name: str) -> str:
+        """The seat of who reads, or makes tables: engines with faults are side by side, and may have one reader."""
+        return f"{self.refs[0]} {name}"
+
+    def share(self, number: int) -> int:
+        """How many tasks the writer ``number`` has."""
+        if self.fault:
+            return _FAULTY_TASKS if number == 1 else _OTHER_TASKS
+        rows = MANY_ROWS if self.writers >= MANY else ROWS
+        return rows // self.writers + (number <= rows % self.writers)
+
+
+def run(bench: Bench, cell: Cell) -> Evidence:
+    """Write by all at once while somebody reads, and hold what is there against what was acknowledged.
+
+    Raises:
+        WrongAnswer: it cannot be explained.
+        Refused: nobody could write.
+    """
+    lake, reader = _lake(bench, cell), _reader(bench, cell)
+    _create(bench, cell, lake)
+    races = _races(bench)
+    with _faulty(cell, lake) as (fault, writers_lake, answers):
+        logs, seen = _write(bench, cell, lake, reader, writers_lake, fault)
+        told = _told(bench, cell, lake, reader, logs, seen, fault)
+    told |= {"lost_races": _races(bench) - races} if cell.store.catalog == CatalogKind.POSTGRES else {}
+    told |= {"answers": dict(answers)} if answers else {}
+    evidence = {"concurrency": told, "checked_against": ["the commits that were acknowledged"]}
+    if anomalies := told["anomalies"]:
+        kind, words = next(iter(anomalies.items()))
+        raise WrongAnswer(f"{kind}: {words[0]}", **evidence)
+    if not told["succeeded"]:
+        raise Refused(f"nobody could write: {next(iter(told['errors']), 'no task began in time')}", **evidence)
+    return evidence
+
+
+def _lake(bench: Bench, cell: Cell) -> Lake:
+    """A lake that nobody has used: a file, a DuckLake, or a namespace of an Iceberg catalog."""
+    name, one = word(cell.id.removeprefix("phase9/"))[:60], cell.store
+    # A kept connection is made before the clock runs; a connection a task is as a user's.
+    trusted = unverified(*cell.refs, _reader(bench, cell)) if one.shape.kept else {}
+    given = {**trusted, **one.options}
+    folder = bench.guard.folder / "concurrent"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if one.format is TableFormat.DUCKDB:
+        local = replace(lakes.rest_lake(bench.services), store=None)
+        return replace(local, format=one.format, database=str(folder / f"{name}.duckdb"))
+    if one.format is TableFormat.DUCKLAKE:
+        objects = store(bench.services.endpoint("object-store"))
+        postgres = bench.services.endpoint("postgres")
+        return lakes.ducklake(CatalogKind(one.catalog), name, folder, objects, postgres, given)
+    return replace(lakes.CATALOGS[one.catalog].lake(bench.services), namespace=name, options=given)
+
+
+def _reader(bench: Bench, cell: Cell) -> EngineRef:
+    """Who reads: the writers' engine, or one inside a worker where theirs are servers, which may die."""
+    able = [
+        ref
+        for ref in (*cell.refs, *bench.able(CanScan, CanOperate))
+        if engines.find(ref.name).service is None and cell.store.format in engines.find(ref.name).formats
+    ]
+    return (able or list(cell.refs))[0]
+
+
+def _create(bench: Bench, cell: Cell, lake: Lake) -> None:
+    """The table with the workload's first rows, by the first engine; then nobody has the lake open."""
+    rows = cell.workload.first(cell.writers)
+    made: list[Operation] = [Create(table=TABLE, columns=FIELDS)]
+    made += [Append(table=TABLE, fields=FIELDS, rows=rows)] if rows else []
+    bench.call(cell.refs[0], lake, "operate", operations=[to_json(one) for one in made], seat=cell.seat(_FINAL))
+    _close(bench, cell, cell.refs[0])
+
+
+def _close(bench: Bench, cell: Cell, ref: EngineRef) -> None:
+    (remote,) = bench.workers([(ref, cell.seat(_FINAL))])
+    with contextlib.suppress(EngineCrash):
+        remote.call("close", limit_s=_WAIT_S)
+
+
+# Writers and readers
+
+
+def _write(
+    bench: Bench, cell: Cell, lake: Lake, reader: EngineRef, first: Lake, fault: Fault | None
+) -> tuple[dict[int, Path], Path | None]:
+    """Run the writers and the reader; the files that they wrote. The first writer's lake is ``first``."""
+    numbers = range(1, cell.writers + 1)
+    remotes = bench.workers([(cell.by(number), f"writer-{number}") for number in numbers])
+    own = [_own(first if number == 1 else lake, number) for number in numbers]
+    logs = {number: bench.file(f"writer-{number}").with_suffix(".jsonl") for number in numbers}
+    seen, stop = bench.file("reader").with_suffix(".jsonl"), bench.file("stop")
+    with ThreadPoolExecutor(cell.writers + 2) as pool:
+        list(pool.map(lambda remote, at: _enter(remote, at, cell), remotes, own))
+        reading = pool.submit(_watch, bench, cell, reader, _own(lake, 0), seen, stop) if cell.store.shared else None
+        killing = pool.submit(_kill, bench, cell, remotes[0], fault) if fault and fault.kind == HOLD else None
+        try:
+            start = time.monotonic_ns() + int(_AHEAD_S * 1e9)
+            list(pool.map(lambda number: _work(remotes[number - 1], cell, number, logs[number], start), numbers))
+        finally:
+            stop.touch()
+        _ended(reading)
+        _ended(killing)
+        list(pool.map(_leave, remotes))
+    return logs, seen if reading else None
+
+
+def _ended(running: Future[None] | None) -> None:
+    if running is not None:
+        running.result()
+
+
+def _own(lake: Lake, number: int) -> Lake:
+    """The lake under a name of the writer's: several writers may share one server, which knows catalogs by name."""
+    return replace(lake, name=f"{lake.name}_{number}") if lake.format is TableFormat.ICEBERG else lake
+
+
+def _enter(remote: Remote, lake: Lake, cell: Cell) -> None:
+    """Connect ahead where the connection is kept; a task tries again where that fails."""
+    asked: dict[str, Any] = {"lake": dataclasses.asdict(lake), "shape": dataclasses.asdict(cell.store.shape)}
+    remote.call("enter", limit_s=_WAIT_S, **asked)
+
+
+def _work(remote: Remote, cell: Cell, number: int, log: Path, start: int) -> None:
+    """The writer's share. A writer that dies, or hangs, is what its file tells."""
+    given = [to_json(replace(one, table=TABLE)) for one in tasks(cell.workload, number, cell.share(number))]
+    seconds = _FAULT_LIMIT_S if cell.fault else LIMIT_S
+    with contextlib.suppress(EngineCrash, Timeout):
+        remote.call("work", limit_s=_WAIT_S, tasks=given, into=str(log), start_ns=start, seconds=seconds)
+
+
+def _leave(remote: Remote) -> None:
+    if remote.alive:
+        with contextlib.suppress(CaseError):
+            remote.call("leave", limit_s=_WAIT_S)
+
+
+def _watch(bench: Bench, cell: Cell, reader: EngineRef, lake: Lake, into: Path, stop: Path) -> None:
+    """Read again and again; a reader that dies with its server has seen what its file tells."""
+    remote = bench.remote(reader, lake, cell.seat("reader"))
+    with contextlib.suppress(EngineCrash):
+        remote.call("watch", limit_s=_WAIT_S, scan=_SCAN.to_json(), into=str(into), stop=str(stop))
+
+
+def _kill(bench: Bench, cell: Cell, remote: Remote, fault: Fault) -> None:
+    """End the first writer as soon as its commit is on the way: its process, or the server that is the engine."""
+    if fault.held.wait(_HELD_S):
+        server = engines.find(cell.refs[0].name).service
+        if server is None:
+            remote.kill()
+        for pid in bench.services.processes(server) if server else ():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+    fault.release()
+
+
+def _told(
+    bench: Bench,
+    cell: Cell,
+    lake: Lake,
+    reader: EngineRef,
+    logs: Mapping[int, Path],
+    seen: Path | None,
+    fault: Fault | None,
+) -> dict[str, Any]:
+    """What the checker says of the cell, once the table was read for the last time."""
+    server = engines.find(cell.refs[0].name).service
+    if server and not bench.services.alive(server):
+        bench.fresh(cell.refs[0])
+    final = bench.file(_FINAL)
+    _read(bench, cell, reader, lake, final)
+    facts = _facts(bench, cell, lake, reader)
+    _close(bench, cell, reader)
+    lost = fault.fired if fault and fault.kind == LOSE else []
+    readers = {f"{reader} (reader)": seen} if seen else {}
+    found: dict[str, Any] = bench.checker.writers(cell.workload.name, logs, readers, final, facts[0], lost)
+    fired = {"fault": FAULTS[cell.fault].title, "fault_fired": len(fault.fired)} if fault else {}
+    if fault and not fault.fired:
+        raise EngineUnavailable(f"the fault did not happen: {cell.who} sent no such request by way of the proxy")
+    options = {"options": dict(cell.store.options)} if cell.store.options else {}
+    return {"writers": cell.writers, "reader": str(reader), **found, **facts[1], **fired, **options}
+
+
+def _read(bench: Bench, cell: Cell, reader: EngineRef, lake: Lake, into: Path) -> None:
+    """The whole table.
+
+    Raises:
+        WrongAnswer: it cannot be read any more, which it could before.
+    """
+    try:
+        bench.call(reader, lake, "scan", scan=Scan(TABLE).to_json(), into=str(into), seat=cell.seat(_FINAL))
+    except Refused as error:
+        raise WrongAnswer(f"the table cannot be read any more: {error}") from error
+
+
+def _facts(bench: Bench, cell: Cell, lake: Lake, reader: EngineRef) -> tuple[Path | None, dict[str, Any]]:
+    """Snapshots and data files: of a DuckLake in a file with one row, of Iceberg as its catalog tells."""
+    if cell.store.format is TableFormat.DUCKLAKE:
+        into = bench.file("facts")
+        sql = _DUCKLAKE_FACTS.format(namespace=lake.namespace)
+        bench.call(reader, lake, "query", sql=sql, into=str(into), seat=cell.seat(_FINAL))
+        return into, {}
+    if cell.store.format is TableFormat.ICEBERG:
+        at = snapshot(lake, TABLE)
+        known = {"snapshots": len(at.metadata.get("snapshots", ()))} if cell.store.catalog != "nessie" else {}
+        return None, {**known, "data_files": at.facts().files}
+    return None, {}
+
+
+def _races(bench: Bench) -> int:
+    """How often PostgreSQL's log tells of a snapshot's number that somebody else had taken."""
+    log = bench.services.log("postgres")
+    return log.read_bytes().count(_RACE) if log.exists() else 0
+
+
+# Faults
+
+
+@contextlib.contextmanager
+def _faulty(cell: Cell, lake: Lake) -> Iterator[tuple[Fault | None, Lake, Mapping[str, int]]]:
+    """The fault, the lake by way of the proxy that makes it, and what the proxy answers."""
+    if not cell.fault:
+        yield None, lake, {}
+        return
+    planned = FAULTS[cell.fault]
+    fault = _fault(planned)
+    address = urlsplit(lake.objects.endpoint if planned.where == STORE else lake.catalog.uri)
+    host, port = address.hostname or "", address.port or 0
+    if address.scheme == "postgresql":
+        with PostgresProxy(host, port, fault) as plain:
+            yield fault, _by_way(lake, planned, plain.port), {}
+        return
+    with HttpProxy(host, port, fault) as proxy:
+        yield fault, _by_way(lake, planned, proxy.port), proxy.answers
+
+
+def _fault(planned: Planned) -> Fault:
+    if planned.where == STORE:
+        return Fault(planned.kind, _is_write, skip=1, times=planned.times, body=_SLOW_DOWN)
+    # After a commit of the same writer, so that somebody has written where the server dies with its writers.
+    return Fault(planned.kind, _is_commit, skip=1 if planned.kind == HOLD else 0, times=planned.times)
+
+
+def _is_commit(method: str, path: str) -> bool:
+    """Whether it is a commit to a table, or a PostgreSQL's."""
+    return method == "COMMIT" or (method == "POST" and bool(_COMMITS.search(path.partition("?")[0])))
+
+
+def _is_write(method: str, _path: str) -> bool:
+    return method == "PUT"
+
+
+def _by_way(lake: Lake, planned: Planned, port: int) -> Lake:
+    """``lake`` with the proxy's port in the place of the server's."""
+    if planned.where == STORE:
+        return replace(lake, store=replace(lake.objects, endpoint=_at(lake.objects.endpoint, port)))
+    return replace(lake, catalog=replace(lake.catalog, uri=_at(lake.catalog.uri, port)))
+
+
+def _at(address: str, port: int) -> str:
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
+
+
+def able(refs: Sequence[EngineRef], workload: Workload, form: TableFormat) -> tuple[EngineRef, ...]:
+    """Those of ``refs`` that can be asked for every operation of ``workload`` on a lake of this format."""
+    task = workload.task(1, 0)
+    kinds = {Create, type(task), *(type(one) for one in getattr(task, "operations", ()))}
+    return tuple(
+        ref
+        for ref in refs
+        if issubclass(one := engines.find(ref.name), CanOperate)
+        and kinds <= one.operations
+        and form in one.formats
+        and (form is not TableFormat.ICEBERG or CatalogKind.REST in one.catalogs)
+    )

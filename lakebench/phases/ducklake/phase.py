@@ -1,0 +1,126 @@
+"""Phase 1: DuckLake with each catalog on each storage, feature by feature; and who else reads it."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import ClassVar
+
+from lakebench import engines
+from lakebench.config import Settings
+from lakebench.datasets.choice import chosen
+from lakebench.datasets.ducklake.feature import Feature
+from lakebench.datasets.ducklake.features import FEATURES
+from lakebench.datasets.ducklake.states import CONNECTORS
+from lakebench.engines import CanQuery
+from lakebench.errors import CaseError
+from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
+from lakebench.execution.context import Bench
+from lakebench.model import EngineRef, Record, Selection, TableFormat
+from lakebench.phases import Phase, Scope
+from lakebench.phases.ducklake.field_reports import reproduced
+from lakebench.phases.ducklake.readers import reads, versions
+from lakebench.phases.ducklake.sessions import PLACES, Place, Story, writers
+from lakebench.results.records import Claim, Dataset
+
+_OF_NO_FEATURE = ("read", "connector", "versions")  # second part of their ids
+_DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
+
+
+class DuckLake(Phase):
+    """What works of DuckLake, with which catalog and storage, at which version; and which other engine reads it."""
+
+    name: ClassVar[str] = "phase1"
+    subject: ClassVar[str] = "ducklake"
+    claims: ClassVar[tuple[str, ...]] = ("C1", "C2", "C3", "C31")
+    title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The object store, PostgreSQL for catalogs, and a REST catalog for who has files as tables of its own only."""
+        return ("object-store", "postgres", "rest-catalog")
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """Those that open a DuckLake or read Parquet files, and those that are asked for a connector."""
+        return tuple(
+            name
+            for name, one in engines.engines().items()
+            if issubclass(one, CanQuery)
+            and not one.optional
+            and not one.variant_of
+            and (name in CONNECTORS or _DIRECT.intersection(one.formats))
+        )
+
+    def features(self) -> tuple[str, ...]:
+        """The ids of the features."""
+        return tuple(one.id for one in FEATURES)
+
+    def ready(self, bench: Bench) -> None:
+        """The checker."""
+        bench.checker.start()
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """Each feature on every lake, by every engine that opens one; then who else reads; then other versions."""
+        for ref in writers(bench):
+            yield SideBySide(
+                tuple(
+                    tuple(
+                        Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
+                        for feature in wanted(bench)
+                    )
+                    for place in PLACES
+                )
+            )
+        if not bench.selection.features:
+            yield from reads(bench)
+            yield from versions(bench)
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
+        """Nothing is loaded."""
+        yield from ()
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether the engines are asked, and the feature is chosen; readers and versions come where none is."""
+        _, what, _, *rest = case.split("/")
+        features = scope.selection.features
+        if what in _OF_NO_FEATURE:
+            return super().covers(case, scope) and not features
+        chosen = any(fnmatch.fnmatchcase(name, one) for name in rest[:1] for one in features or ("*",))
+        return super().covers(case, scope) and chosen
+
+    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
+        """Claims C1, C2, C3 and C31."""
+        yield from reproduced([case for case in cases if case.phase == self.name])
+
+
+def wanted(bench: Bench) -> list[Feature]:
+    """The features that were chosen."""
+    ids = chosen(tuple(one.id for one in FEATURES), bench.selection.features)
+    return [one for one in FEATURES if one.id in ids]
+
+
+def _case(feature: Feature, place: Place, ref: EngineRef) -> Case:
+    return Case(
+        id=f"phase1/{place.catalog}/{place.storage}/{feature.id}/{ref}",
+        phase="phase1",
+        title=f"{feature.title}: {ref} on {place.title}",
+        engine=ref,
+        group=f"DuckLake features by {ref}",
+        row=feature.title,
+        column=place.title,
+    )
+
+
+def _shows(bench: Bench, feature: Feature, place: Place, ref: EngineRef) -> Evidence:
+    """Go through the steps of ``feature`` on a fresh lake; the error has what was done so far."""
+    story = Story(bench, ref, place.lake(bench, f"{feature.id}_{ref}", feature.options), feature.sessions)
+    try:
+        for one in feature.steps:
+            story.take(one)
+    except CaseError as error:
+        error.details["steps"] = story.told
+        raise
+    finally:
+        story.end()
+        bench.checker.forget_ducklake(story.lake)
+    return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}

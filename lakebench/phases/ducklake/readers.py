@@ -1,0 +1,263 @@
+"""Phase 1, who else reads a DuckLake: attached, by its Parquet files, and by a connector; and across versions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+from lakebench import engines
+from lakebench.datasets.ducklake.feature import Step
+from lakebench.datasets.ducklake.states import CONNECTORS, IMPORTS, LISTINGS, STATES, TABLE, State
+from lakebench.engines import CanQuery
+from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
+from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
+from lakebench.execution.context import Bench
+from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.phases.ducklake.sessions import Place, Story, compare, writers
+from lakebench.phases.table_loading import word
+from lakebench.services import lakes
+
+_PLACE = Place(CatalogKind.POSTGRES, "s3")
+_READ = "Who else reads a DuckLake (catalog in PostgreSQL, files on S3)"
+_LIMIT_S = 60.0
+WAYS = {
+    "attached": "attached",
+    "live": "live files",
+    "folder": "all files of the folder",
+    "imported": "all files, into a table of its own",
+    "jdbc": "files listed by JDBC",
+}
+"""How a reader comes to the rows: id → words."""
+
+
+def reads(bench: Bench) -> Iterator[Block]:
+    """Every state by every reader in every way that it has, and the question for a connector."""
+    yield SideBySide(
+        tuple(
+            tuple(
+                Check(_case(state, way, ref), partial(_reads, state=state, way=way, ref=ref))
+                for state in STATES
+                for way in ways(ref)
+            )
+            for ref in bench.able(CanQuery)
+        )
+    )
+    for ref in bench.able(CanQuery):
+        engine = engines.find(ref.name)
+        if TableFormat.DUCKLAKE not in engine.formats and (ref.name in CONNECTORS or engine.service is None):
+            yield Check(_connector_case(ref), partial(_connects, ref=ref))
+
+
+def ways(ref: EngineRef) -> tuple[str, ...]:
+    """The ways that ``ref`` has to the rows."""
+    formats = engines.find(ref.name).formats
+    plain = ("live", "folder") if TableFormat.PARQUET in formats else ()
+    return (
+        *(("attached",) if TableFormat.DUCKLAKE in formats else ()),
+        *plain,
+        *(("imported",) if ref.name in IMPORTS else ()),
+        *(("jdbc",) if ref.name in LISTINGS else ()),
+    )
+
+
+def _case(state: State, way: str, ref: EngineRef) -> Case:
+    return Case(
+        id=f"phase1/read/{state.id}/{way}/{ref}",
+        phase="phase1",
+        title=f"{ref} reads a DuckLake {state.title}: {WAYS[way]}",
+        engine=ref,
+        group=_READ,
+        row=state.title,
+        column=f"{ref}: {WAYS[way]}",
+    )
+
+
+def _connector_case(ref: EngineRef) -> Case:
+    return Case(
+        id=f"phase1/connector/{ref}",
+        phase="phase1",
+        title=f"{ref} is asked for a connector to DuckLake",
+        engine=ref,
+        group="A connector to DuckLake",
+        row="asked for one",
+        column=str(ref),
+    )
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A lake in a state, and its files: the live ones by the catalog, and all below the data path."""
+
+    lake: Lake
+    writer: EngineRef
+    live: tuple[str, ...]
+    all: tuple[str, ...]
+    told: tuple[str, ...]
+
+
+def _made(bench: Bench, state: State) -> _Made:
+    return bench.prepare(f"ducklake/{state.id}", lambda: _make(bench, state))
+
+
+def _make(bench: Bench, state: State) -> _Made:
+    found = writers(bench)
+    if not found:
+        raise EngineUnavailable("no engine of this run writes a DuckLake: add duckdb to --engines")
+    story = Story(bench, found[0], _PLACE.lake(bench, f"state_{state.id}", state.options))
+    try:
+        for one in state.steps:
+            story.take(one)
+        story.take(Step(state.query, columns=state.types, rows=state.rows))
+    finally:
+        story.end()
+    live, every = bench.checker.ducklake_files(story.lake, TABLE)
+    return _Made(story.lake, found[0], tuple(live), tuple(every), tuple(story.told))
+
+
+def _written(bench: Bench, state: State) -> _Made:
+    """The lake in ``state``; that it could not be made says nothing of a reader.
+
+    Raises:
+        EngineUnavailable: it could not; the writer's own cases say why.
+    """
+    try:
+        return _made(bench, state)
+    except CaseError as error:
+        raise EngineUnavailable(f"there was nothing to read: {error}") from error
+
+
+def _reads(bench: Bench, state: State, way: str, ref: EngineRef) -> Evidence:
+    made = _written(bench, state)
+    asked = {"attached": _attached, "live": _files, "folder": _files, "imported": _imported, "jdbc": _listed}[way]
+    answer = bench.file(f"{ref}-{state.id}-{way}")
+    told = asked(bench, made, state, way, ref, str(answer))
+    wanted = bench.file(f"expected-{state.id}")
+    bench.checker.write_table(state.types, state.rows, wanted)
+    evidence = {"steps": [*(f"{made.writer}: {one}" for one in made.told), *told]}
+    try:
+        found = compare(bench, answer, wanted, f"{ref}, {WAYS[way]}", types=False)
+    except WrongAnswer as error:
+        error.details.update(evidence)
+        raise
+    return {**evidence, **found, "checked_against": ["rows written by hand, which the DuckLake gives"]}
+
+
+def _query(bench: Bench, ref: EngineRef, lake: Lake, sql: str, into: str = "") -> str:
+    """Ask; what was told, for the record."""
+    into = into or str(bench.file(f"{ref}-nothing"))
+    bench.call(ref, lake, "query", _LIMIT_S, seat="ducklake", sql=sql, into=into)
+    return f"{ref}: {sql}"
+
+
+def _attached(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+    return [_query(bench, ref, made.lake, state.query, into)]
+
+
+def _files(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:
+    files = made.live if way == "live" else made.all
+    return [f"{ref}: {len(files)} files", _query(bench, ref, _plain(made, files), state.query, into)]
+
+
+def _plain(made: _Made, files: tuple[str, ...]) -> Lake:
+    return replace(made.lake, name="files", format=TableFormat.PARQUET, files={TABLE: files}, options={})
+
+
+def _imported(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+    lake = lakes.rest_lake(bench.services)
+    given = {
+        "namespace": "ducklake_files",
+        "table": word(f"{state.id}_{ref}"),
+        "folder": f"{made.lake.catalog.warehouse}main/{TABLE}",
+        "first": state.columns[0],
+        "second": state.columns[1],
+    }
+    told = [_query(bench, ref, lake, one.format(**given)) for one in IMPORTS[ref.name]]
+    sql = state.query.replace(f"FROM {TABLE}", f"FROM {given['namespace']}.{given['table']}")
+    return [*told, _query(bench, ref, lake, sql, into)]
+
+
+def _listed(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+    """The engine lists the live files by JDBC, the checker compares the list, and the engine reads them."""
+    catalog, plain = made.lake.catalog, _plain(made, made.live)
+    given = {"uri": catalog.uri, "user": catalog.user, "password": catalog.password}
+    _query(bench, ref, plain, LISTINGS[ref.name].format(**given, schema=made.lake.options["METADATA_SCHEMA"]))
+    listed, wanted = bench.file(f"{ref}-listed"), bench.file("live")
+    _query(bench, ref, plain, "SELECT path FROM live_files", str(listed))
+    home = f"{catalog.warehouse}main/{TABLE}/"
+    bench.checker.write_table({"path": "string"}, [(one.removeprefix(home),) for one in made.live], wanted)
+    compare(bench, listed, wanted, f"{ref} lists the live files by JDBC")
+    return [f"{ref}: listed {len(made.live)} files by JDBC", _query(bench, ref, plain, state.query, into)]
+
+
+# A connector.
+
+
+def _connects(bench: Bench, ref: EngineRef) -> Evidence:
+    """Ask the server in its own words, or look through the library's public names.
+
+    Raises:
+        Refused: it has none.
+    """
+    made = _written(bench, STATES[0])
+    if ref.name in CONNECTORS:
+        lake = lakes.rest_lake(bench.services) if ref.name in IMPORTS else _plain(made, made.live)
+        return {"steps": [_query(bench, ref, lake, CONNECTORS[ref.name].format(uri=made.lake.catalog.uri))]}
+    reply: dict[str, Any] = bench.call(
+        ref, _plain(made, made.live), "names", _LIMIT_S, seat="ducklake", word="ducklake"
+    )
+    if not reply["found"]:
+        raise Refused(f"none of the {reply['names']} public names of the package {reply['package']} has ducklake in it")
+    return {"steps": [f"{ref}: {', '.join(reply['found'])}"]}
+
+
+# Versions.
+
+
+def versions(bench: Bench) -> Iterator[Block]:
+    """Each engine opens what each other version of it has written, on every kind of catalog."""
+    found = writers(bench)
+    for kind in lakes.DUCKLAKE_CATALOGS:
+        for wrote in found:
+            for ref in [one for one in found if one != wrote]:
+                case = Case(
+                    id=f"phase1/versions/{kind}/{wrote}→{ref}",
+                    phase="phase1",
+                    title=f"{ref} opens a DuckLake on {kind} that {wrote} wrote",
+                    engine=ref,
+                    group="DuckLake across versions",
+                    row=f"{wrote} → {ref}",
+                    column=str(kind),
+                )
+                yield Check(case, partial(_opens, place=Place(kind, "local"), wrote=wrote, ref=ref))
+
+
+def _opens(bench: Bench, place: Place, wrote: EngineRef, ref: EngineRef) -> Evidence:
+    """Written by one, read and written to by the other, which may migrate the catalog where it has to."""
+    state = STATES[0]
+    lake = place.lake(bench, f"versions_{wrote}_{ref}", {})
+    first = Story(bench, wrote, lake)
+    try:
+        for one in state.steps:
+            first.take(one)
+    except CaseError as error:
+        raise EngineUnavailable(f"{wrote} could not write: {error}") from error
+    finally:
+        first.end()
+    told = [f"{wrote}: {one}" for one in first.told]
+    then, said = Story(bench, ref, lake, {"b": {"AUTOMATIC_MIGRATION": "true"}}), ""
+    try:
+        try:
+            then.take(Step(state.query, columns=state.types, rows=state.rows))
+        except Refused as error:
+            said = str(error)
+            then.end()
+            then.take(Step(state.query, "b", state.types, state.rows))
+        then.take(Step("INSERT INTO t VALUES (4, 'four')", "b" if said else "a"))
+        rows = (*state.rows, (4, "four"))
+        then.take(Step(state.query, "b" if said else "a", state.types, rows))
+    finally:
+        then.end()
+    without = [f"{ref}, without AUTOMATIC_MIGRATION: {said}"] if said else []
+    return {"steps": [*told, *without, *(f"{ref}: {one}" for one in then.told)]}

@@ -1,0 +1,176 @@
+"""Lakes, sessions and steps of phase 1: what its features, readers and versions share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lakebench import engines
+from lakebench.datasets.ducklake.feature import Look, Step
+from lakebench.datasets.interop.feature import Proof
+from lakebench.engines import CanExecute, CanQuery
+from lakebench.engines.ducklake import unverified
+from lakebench.errors import EngineCrash, Refused, Timeout, WrongAnswer
+from lakebench.execution.cases import same
+from lakebench.execution.context import Bench
+from lakebench.model import CatalogKind, EngineRef, Lake, ObjectStore, TableFormat
+from lakebench.phases.table_loading import word
+from lakebench.services import lakes
+from lakebench.services.object_store import store
+
+_LIMIT_S = 60.0
+_STORAGES = ("local", "s3")
+_SHOWN = 400
+_SETTINGS = {"threads": "1"}  # lakes are many and small, and side by side; nothing is timed here
+
+
+def opens(engine: type[engines.Engine]) -> bool:
+    """Whether ``engine`` opens a DuckLake and runs any statement on it."""
+    return TableFormat.DUCKLAKE in engine.formats and issubclass(engine, CanExecute) and issubclass(engine, CanQuery)
+
+
+def writers(bench: Bench) -> list[EngineRef]:
+    """The engines of the run that open a DuckLake and run any statement on it."""
+    return [ref for ref in bench.able(CanExecute, CanQuery) if opens(engines.find(ref.name))]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a DuckLake lies: the kind of its catalog, and ``local`` or ``s3``."""
+
+    catalog: CatalogKind
+    storage: str
+
+    @property
+    def title(self) -> str:
+        """As a column of the report."""
+        return f"{self.catalog} / {self.storage}"
+
+    def lake(self, bench: Bench, name: str, options: Mapping[str, str]) -> Lake:
+        """A DuckLake that is not there yet, its tables in ``main``."""
+        folder = bench.guard.folder / "ducklake"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        objects = self.store(bench)
+        postgres = bench.services.endpoint("postgres") if self.catalog is CatalogKind.POSTGRES else None
+        named = f"{word(name)}_{self.catalog}_{self.storage}"
+        given = {**_SETTINGS, **options}
+        return replace(lakes.ducklake(self.catalog, named, folder, objects, postgres, given), namespace="main")
+
+    def store(self, bench: Bench) -> ObjectStore | None:
+        """The object store, ``None`` where files are local."""
+        return store(bench.services.endpoint("object-store")) if self.storage == "s3" else None
+
+
+PLACES = tuple(Place(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES)
+
+
+@dataclass
+class Story:
+    """Steps of one or more sessions on one lake; ``told`` is what was done, in words.
+
+    Each session is a seat of its own, and so a worker process; a seat serves one lake after the other.
+    """
+
+    bench: Bench
+    ref: EngineRef
+    lake: Lake
+    sessions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    told: list[str] = field(default_factory=list)
+    _open: dict[str, Lake] = field(default_factory=dict)
+
+    def take(self, step: Step | Look) -> None:
+        """Do ``step``.
+
+        Raises:
+            WrongAnswer: other rows or types than expected, or nothing was refused.
+            Refused: the engine said no where it was not to, or in other words, or took it and did something else.
+        """
+        if isinstance(step, Look):
+            self._look(step)
+            return
+        sql = self._placed(step.sql)
+        self.told.append(f"{step.session}: {sql[:_SHOWN]}")
+        if step.columns:
+            self.answer(step)
+        elif step.refusal:
+            self._refuse(step, sql)
+        else:
+            self._call(step.session, "execute", sql=sql)
+
+    def answer(self, step: Step) -> None:
+        """Ask for rows, and compare them."""
+        actual, expected = self.bench.file(f"{self.ref}-actual"), self.bench.file("expected")
+        self._call(step.session, "query", sql=self._placed(step.sql), into=str(actual))
+        self.bench.checker.write_table(step.columns, step.rows, expected)
+        compare(self.bench, actual, expected, self.told[-1] if self.told else step.sql)
+
+    def end(self) -> None:
+        """Close the sessions that are open, so that others may read the catalog."""
+        for session in list(self._open):
+            self._open.pop(session)
+            self.bench.close(self.ref, self._seat(session))
+
+    def _refuse(self, step: Step, sql: str) -> None:
+        try:
+            self._call(step.session, "execute", sql=sql, lasting=True)
+        except (EngineCrash, Timeout):
+            raise
+        except Refused as error:
+            if not re.search(step.refusal, str(error)):
+                raise
+            self.told.append(f"{step.session}: refused: {str(error)[:_SHOWN]}")
+            return
+        raise WrongAnswer(f"was to be refused, and succeeded: {sql[:_SHOWN]}")
+
+    def _look(self, step: Look) -> None:
+        self.end()
+        if step.proofs:
+            self._must_be_there(step.table, step.proofs)
+
+    def _must_be_there(self, table: str, proofs: Sequence[Proof]) -> None:
+        inspected = self.bench.checker.inspect_ducklake(self.lake, table, proofs)
+        self.told.append(f"inspected: {', '.join(f'{one.fact} {inspected.facts.get(one.fact)}' for one in proofs)}")
+        if inspected.missing:
+            raise Refused(f"the statements were taken, but the feature is not there: {'; '.join(inspected.missing)}")
+
+    def _call(self, session: str, operation: str, **given: Any) -> None:
+        lake = self._open.setdefault(session, self._lake(session))
+        self.bench.call(self.ref, lake, operation, _LIMIT_S, seat=self._seat(session), **given)
+
+    def _lake(self, session: str) -> Lake:
+        """The lake as ``session`` attaches it."""
+        given = {key: self._placed(value) for key, value in self.sessions.get(session, {}).items()}
+        path = given.pop("DATA_PATH", self.lake.catalog.warehouse)
+        catalog = replace(self.lake.catalog, warehouse=path)
+        return replace(self.lake, catalog=catalog, options={**unverified(self.ref), **self.lake.options, **given})
+
+    def _seat(self, session: str) -> str:
+        """The seat of ``session``: lakes of different places are used at once."""
+        where = "local" if self.lake.store is None else "s3"
+        return f"ducklake {session} {self.lake.catalog.kind} {where}"
+
+    def _placed(self, text: str) -> str:
+        """``text`` with the lake's data path, and a place beside it."""
+        data = self.lake.catalog.warehouse
+        beside = f"{data.rstrip('/')}_beside/"
+        if "{place}" in text and self.lake.store is None:
+            Path(beside).mkdir(mode=0o700, exist_ok=True)
+        return text.replace("{data}", data).replace("{place}", beside)
+
+
+def compare(bench: Bench, actual: Path, expected: Path, what: str, *, types: bool = True) -> Mapping[str, Any]:
+    """The evidence that the rows of ``actual`` are those of ``expected``, and its ``types`` too where they count.
+
+    Raises:
+        WrongAnswer: they are others.
+    """
+    try:
+        found = same(bench.checker.rows(actual, expected))
+    except WrongAnswer as error:
+        raise WrongAnswer(f"{what}: {error}", **error.details) from None
+    if types and "type_differences" in found:
+        raise WrongAnswer(f"{what}: other types: {'; '.join(found['type_differences'])}")
+    return found

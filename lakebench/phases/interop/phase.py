@@ -1,0 +1,100 @@
+"""The interoperability matrix: each feature, written by each engine, read by every other, against the oracle."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+from lakebench import engines
+from lakebench.config import Settings
+from lakebench.datasets.interop import features
+from lakebench.datasets.interop.program import in_words, proof_in_words, read_in_words
+from lakebench.engines import CanOperate, CanScan
+from lakebench.execution.cases import Block
+from lakebench.execution.context import Bench
+from lakebench.model import EngineRef, Selection
+from lakebench.phases import Phase, Scope, engines_of
+from lakebench.phases.interop.blame import REFERENCE
+from lakebench.phases.interop.written import Written
+from lakebench.results.records import FeatureFacts
+from lakebench.services import lakes
+
+
+class Interop(Phase):
+    """Who reads what whom wrote, feature by feature, against what the engines claim."""
+
+    name: ClassVar[str] = "interop"
+    subject: ClassVar[str] = "interoperability"
+    title: ClassVar[str] = "Every Iceberg feature, written by each engine and read by every other"
+    chooses_catalog: ClassVar[bool] = True
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The object store and the catalog that was chosen."""
+        return lakes.CATALOGS[selection.catalog].services
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:
+        """Who writes and who reads."""
+        return tuple(dict.fromkeys([*_named(selection.writers, CanOperate), *_named(selection.readers, CanScan)]))
+
+    def features(self) -> tuple[str, ...]:
+        """The ids of the features."""
+        return tuple(one.id for one in features.FEATURES)
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """A block a feature and writer; the reference writer comes first, so that readers are known before engines."""
+        writers = sorted(_those(bench, bench.selection.writers, CanOperate), key=lambda ref: ref.name != REFERENCE)
+        readers = _those(bench, bench.selection.readers, CanScan)
+        for feature in features.chosen(bench.selection.features):
+            for writer in writers:
+                yield Written(feature, writer, tuple(readers))
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether feature, writer and reader are among those that were chosen."""
+        _, feature, *_, pair = case.split("/")
+        writer, _, reader = pair.partition("→")
+        chosen = scope.selection
+        return (
+            any(fnmatch.fnmatchcase(feature, one) for one in chosen.features or ("*",))
+            and scope.asks(engines_of(case))
+            and _among(writer, chosen.writers, CanOperate)
+            and (not reader or _among(reader, chosen.readers, CanScan))
+        )
+
+    def facts(self, bench: Bench) -> Iterator[FeatureFacts]:
+        """Each feature in words."""
+        for one in features.chosen(bench.selection.features):
+            yield FeatureFacts(
+                feature=one.id,
+                group=one.group,
+                title=one.title,
+                format_version=one.format_version,
+                source=one.source,
+                topic=one.claim,
+                program=tuple(in_words(step) for step in one.program),
+                reads=tuple(read_in_words(read) for read in one.all_reads),
+                proof=tuple(proof_in_words(proof) for proof in one.proof),
+            )
+
+
+def _named(chosen: tuple[str, ...], ability: type[Any]) -> tuple[str, ...]:
+    """``chosen``, or who has ``ability`` and is no other's second way, not optional, and without PostgreSQL."""
+    known = engines.engines()
+    return chosen or tuple(
+        name
+        for name, engine in known.items()
+        if issubclass(engine, ability)
+        and not engine.variant_of
+        and not engine.optional
+        and "postgres" not in (engine.service, *engine.needs)
+    )
+
+
+def _among(name: str, chosen: tuple[str, ...], ability: type[Any]) -> bool:
+    """Whether ``name`` is one of :func:`_named`, or unknown here where nobody is chosen."""
+    return name in _named(chosen, ability) or (not chosen and name not in engines.engines())
+
+
+def _those(bench: Bench, chosen: tuple[str, ...], ability: type[Any]) -> list[EngineRef]:
+    names = _named(chosen, ability)
+    return [ref for ref in bench.able(ability) if str(ref) in names]

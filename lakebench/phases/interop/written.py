@@ -1,0 +1,486 @@
+"""One feature by one writer, and everyone who reads it: the cells of a row of the interop matrix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lakebench import engines
+from lakebench.datasets.interop.feature import Feature
+from lakebench.datasets.interop.program import Planned, planned, readable
+from lakebench.engines import CanOperate
+from lakebench.errors import (
+    CaseEnd,
+    CaseError,
+    CommitConflict,
+    EngineUnavailable,
+    HarnessFault,
+    Refused,
+    WrongAnswer,
+    from_outcome,
+)
+from lakebench.execution.cases import Block, Case, failure, now, record
+from lakebench.execution.context import Bench
+from lakebench.iceberg.catalogs import table_metadata
+from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
+from lakebench.model import EngineRef, Lake, Outcome, Record, Scan, Selection
+from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
+from lakebench.phases.table_loading import snapshot
+from lakebench.processes.replies import error_from
+from lakebench.results import claims
+from lakebench.services import lakes
+from lakebench.verification.checker import Inspected
+
+_NOT_WRITTEN = "not written: "
+_WORST = (
+    Outcome.HARNESS_FAULT,
+    Outcome.WRONG,
+    Outcome.CRASH,
+    Outcome.TIMEOUT,
+    Outcome.OUT_OF_MEMORY,
+    Outcome.REFUSED,
+    Outcome.UNAVAILABLE,
+    Outcome.PASS,
+)
+_FILES_SHOWN = 40
+_AT_ONCE = 4
+_LIMIT_S = 60.0
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A table with a feature: how it was made, where it is, what the inspector saw, and what must be read."""
+
+    plan: Planned
+    statements: tuple[str, ...]
+    marks: Mapping[str, int]
+    metadata: Mapping[str, Any]
+    location: str
+    inspected: Inspected
+    expected: tuple[Path, ...]
+
+
+@dataclass
+class _Course:
+    """What is known so far of a table in the making; what an error leaves behind is evidence.
+
+    ``culprit`` answers for what is wrong with the table: the writer, or another engine that carried out the step which
+    failed, or after which the table broke the specification. ``other`` carried out a step for the writer.
+    """
+
+    culprit: EngineRef
+    other: EngineRef | None = None
+    broken: bool = False
+    statements: list[str] = field(default_factory=list)
+    marks: dict[str, int] = field(default_factory=dict)
+    succeeded: list[list[bool]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What one reader made of a table."""
+
+    reader: EngineRef
+    began: tuple[str, float]
+    seconds: float
+    evidence: Mapping[str, Any]
+    error: CaseEnd | None
+
+    @property
+    def outcome(self) -> Outcome:
+        return self.error.outcome if self.error else Outcome.PASS
+
+
+@dataclass(frozen=True)
+class Written(Block):
+    """One feature by one writer, and everyone who reads it."""
+
+    feature: Feature
+    writer: EngineRef
+    readers: tuple[EngineRef, ...]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """The writer's case, and one a reader."""
+        return (self._case(None), *(self._case(reader) for reader in self.readers))
+
+    def _case(self, reader: EngineRef | None) -> Case:
+        did = f"{reader} reads what {self.writer} wrote" if reader else f"{self.writer} writes"
+        return Case(
+            id=_id(self.feature, self.writer, reader),
+            phase="interop",
+            title=f"{did}: {self.feature.title}",
+            engine=reader or self.writer,
+            group=f"Written by {self.writer}",
+            row=self.feature.id,
+            column=_pair(self.writer, reader),
+        )
+
+    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+        """Write once; then who reads it, in shuffled order; the writer's own record comes last, as it needs theirs."""
+        began, course = now(), _Course(self.writer)
+        made, error = self._attempt(bench, course)
+        wrote = now()[1] - began[1]
+        cells = list(self._reads(bench, made, error, todo))
+        judgement = Judgement(error)
+        if made is not None and error is None:
+            found = judge(self.writer, self._readings(bench, cells), made.inspected.violations)
+            judgement = replace(found, error=found.error and ours(course.culprit, found.error))
+        for cell in cells:
+            yield self._read_by(bench, cell, judgement, course.culprit)
+        if (case := self._case(None)).id in todo:
+            evidence = {**self._evidence(bench, "write", None), **_physical(made), "statements": course.statements}
+            if course.succeeded:
+                evidence["succeeded"] = course.succeeded
+            subject = course.culprit if judgement.error and judgement.error.outcome.is_failure else self.writer
+            if subject != self.writer:
+                evidence["fault"] = str(subject)
+            told = self._told(bench, case, began, judgement.error, evidence, subject)
+            yield replace(told, seconds=round(wrote, 6))
+
+    def _attempt(self, bench: Bench, course: _Course) -> tuple[_Made | None, CaseEnd | None]:
+        """The table, and why it is not what it was to be."""
+        made: _Made | None = None
+        try:
+            made = self._make(bench, course)
+            _must_be_there(made.inspected, course)
+        except CaseError as error:
+            by = error.details.pop("by", None)
+            course.culprit = by if isinstance(by, EngineRef) else self.writer
+            return made, ours(course.culprit, error)
+        if not made.inspected.violations:
+            course.culprit = self.writer
+        return made, None
+
+    def _read_by(self, bench: Bench, cell: _Cell, write: Judgement, culprit: EngineRef) -> Record:
+        """The record of a reading. What misled the reader is the fault of ``culprit``, or ours."""
+        error, evidence = cell.error, dict(cell.evidence)
+        misled = cell.reader in write.misled
+        if misled and isinstance(write.error, HarnessFault):
+            error = HarnessFault(f"read a wrong table: {write.error}")
+        elif misled:
+            evidence["fault"] = str(culprit)
+        told = self._told(bench, self._case(cell.reader), cell.began, error, evidence, cell.reader)
+        return replace(told, seconds=round(cell.seconds, 6))
+
+    # Writing.
+
+    def _make(self, bench: Bench, course: _Course) -> _Made:
+        if self.feature.by_reference and self.writer.name != REFERENCE:
+            raise EngineUnavailable("no engine is asked to make this: it is a shape of files, not an operation")
+        plan = planned(self.feature, self._table)
+        for operation in plan.operations:
+            self._carry_out(bench, operation, course)
+            if self._has_another and not course.broken:
+                self._watch(bench, operation, course)
+        found = table_metadata(_observer(bench).catalog, _observer(bench).namespace, self._table("t"))
+        reads = self.feature.all_reads
+        expected = tuple(bench.file(f"expected-{number}") for number in range(len(reads)))
+        store = _observer(bench).objects
+        bench.checker.write_expected(self.feature.program, reads, course.succeeded, found["metadata"], store, expected)
+        inspected = bench.checker.inspect(found["metadata"], store, self.feature.proof)
+        return _Made(
+            plan,
+            tuple(course.statements),
+            dict(course.marks),
+            found["metadata"],
+            found["metadata-location"],
+            inspected,
+            expected,
+        )
+
+    @property
+    def _has_another(self) -> bool:
+        """Whether another engine has a part in the program."""
+        steps = [part for one in self.feature.program for part in (one, *getattr(one, "operations", ()))]
+        return any(one.by for one in steps)
+
+    def _watch(self, bench: Bench, operation: Operation, course: _Course) -> None:
+        """Note who answers for it where the table breaks the specification after ``operation``.
+
+        Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
+        """
+        found = table_metadata(_observer(bench).catalog, _observer(bench).namespace, self._table("t"))
+        if bench.checker.inspect(found["metadata"], _observer(bench).objects).violations:
+            parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
+            hands = [self._who(bench, one) for one in parts]
+            course.broken, course.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
+
+    def _table(self, name: str) -> str:
+        words = (self.feature.id, str(self.writer), *([] if name == "t" else [name]))
+        return "_".join(re.sub(r"\W", "_", word) for word in words)
+
+    def _carry_out(self, bench: Bench, operation: Operation, course: _Course) -> None:
+        """One operation by the engine whose turn it is; a mark is the harness's own."""
+        if isinstance(operation, Mark):
+            course.marks[operation.name] = snapshot(_observer(bench), operation.table).snapshot_id
+            return
+        if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
+            operation = replace(operation, snapshot_id=course.marks[mark])  # type: ignore[call-arg]
+        if isinstance(operation, Concurrent) and any(part.by for part in operation.operations):
+            course.succeeded.append(self._together(bench, operation, course))
+        else:
+            course.succeeded += self._operate(bench, operation, course)["succeeded"]
+        if course.succeeded and not any(course.succeeded[-1]):
+            raise CommitConflict("every part of the concurrent operation was refused by a conflict: nobody won")
+
+    def _operate(self, bench: Bench, operation: Operation, course: _Course) -> dict[str, Any]:
+        who = self._who(bench, operation)
+        prefix = "" if who == self.writer else f"-- by {who}: "
+        course.other = course.other if who == self.writer else who
+        try:
+            reply = bench.call(who, lake_of(bench, who), "operate", _limit(bench), operations=[to_json(operation)])
+        except CaseError as error:
+            told = error.details.get("statements")
+            course.statements += [f"{prefix}{one}" for one in told] if isinstance(told, list) else []
+            error.details.pop("statements", None)
+            error.details["by"] = who
+            raise
+        course.statements += [f"{prefix}{one}" for one in reply["statements"]]
+        return reply
+
+    def _who(self, bench: Bench, operation: Operation) -> EngineRef:
+        """The writer, or for an operation by another an engine of the run that claims to do such things.
+
+        Raises:
+            EngineUnavailable: there is no other.
+        """
+        if not operation.by:
+            return self.writer
+        able = [
+            ref
+            for ref in bench.able(CanOperate)
+            if ref.name not in {self.writer.name, REFERENCE} and type(operation) in engines.find(ref.name).operations  # type: ignore[attr-defined]
+        ]
+        if not able:
+            raise EngineUnavailable(f"no second engine of this run can be asked for {type(operation).__name__}")
+        return next((ref for ref in able if self._claims_to_write(bench, ref)), able[0])
+
+    def _claims_to_write(self, bench: Bench, ref: EngineRef) -> bool:
+        bench.remote(ref, lake_of(bench, ref))  # a claim may be of one version: the running engine tells it
+        claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, bench.versions(ref))
+        return claim is not None and claim.covers("write")
+
+    def _together(self, bench: Bench, operation: Concurrent, course: _Course) -> list[bool]:
+        """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole."""
+
+        def attempt(part: Operation) -> bool:
+            try:
+                self._operate(bench, part, course)
+            except CommitConflict:
+                return False
+            return True
+
+        for part in operation.operations:  # both are open before either begins
+            bench.remote(self._who(bench, part), lake_of(bench, self._who(bench, part)))
+        with ThreadPoolExecutor(len(operation.operations)) as pool:
+            return list(pool.map(attempt, operation.operations))
+
+    # Reading.
+
+    def _reads(self, bench: Bench, made: _Made | None, error: CaseEnd | None, todo: frozenset[str]) -> Iterator[_Cell]:
+        """Readers are processes of their own, so several read at once: what counts is the answer, not its time."""
+        readers = tuple(one for one in self.readers if self._case(one).id in todo)
+        shuffled = bench.shuffled(readers, where=f"interop/{self.feature.id}/{self.writer}")
+        if made is None or error is not None:
+            kind = HarnessFault if isinstance(error, HarnessFault) else EngineUnavailable
+            why = kind(f"{_NOT_WRITTEN}{self.writer} {_outcome(error)}: {error}")
+            for reader in shuffled:
+                yield _Cell(reader, now(), 0.0, self._evidence(bench, "read", reader), why)
+            return
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            yield from pool.map(lambda reader: self._cell(bench, reader, made), shuffled)
+
+    def _cell(self, bench: Bench, reader: EngineRef, made: _Made) -> _Cell:
+        began = now()
+        try:
+            told, error = self._read(bench, reader, made)
+        except Exception as found:  # noqa: BLE001 - a fault of ours in one reader's case; the others go on
+            told, error = [], bench.ended(found)
+        evidence = {
+            **self._evidence(bench, "read", reader),
+            "snapshot_id": made.metadata.get("current-snapshot-id"),
+            "reads": told,
+        }
+        return _Cell(reader, began, now()[1] - began[1], evidence, error)
+
+    def _read(self, bench: Bench, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], CaseEnd | None]:
+        """Every read of the feature by ``reader``; the worst of them is what becomes of the case."""
+        reads = self.feature.all_reads
+        scans = [self._scan(read, made).to_json() for read in reads]
+        into = [bench.file(f"{reader}-{number}") for number in range(len(reads))]
+        try:
+            replies = bench.scans(reader, lake_of(bench, reader), scans, into, _limit(bench))
+        except CaseError as error:
+            return [], error
+        checked = [
+            _checked(bench, read, reply, path, expected)
+            for read, reply, path, expected in zip(reads, replies, into, made.expected, strict=True)
+        ]
+        told = [one for one, _ in checked]
+        errors = [error for _, error in checked if error is not None]
+        return told, min(errors, key=lambda one: _WORST.index(one.outcome)) if errors else None
+
+    def _scan(self, read: Read, made: _Made) -> Scan:
+        times = {one["snapshot-id"]: one["timestamp-ms"] for one in made.metadata.get("snapshots", ())}
+        return Scan(
+            table=self._table(read.view or read.table),
+            columns=read.columns,
+            snapshot_id=made.marks[read.at] if read.at else None,
+            ref=read.ref or None,
+            at_ms=times[made.marks[read.at_time]] if read.at_time else None,
+            where=read.where,
+            count=read.count,
+            metadata=read.metadata,
+            fields=() if read.metadata else readable(self.feature, read, made.plan),
+        )
+
+    # What is told.
+
+    def _readings(self, bench: Bench, cells: Sequence[_Cell]) -> Readings:
+        """What is known of this table and of the reference's, from this process and from the records."""
+        table = self._on_record(bench, self.writer) | {one.reader: one.outcome for one in cells}
+        reference = {} if self.writer.name == REFERENCE else self._on_record(bench, EngineRef(REFERENCE))
+        claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, bench.versions(self.writer))
+        says_no = table.get(self.writer) is Outcome.REFUSED and claim is not None and not claim.covers("read")
+        return Readings(table, reference, frozenset({self.writer} if says_no else ()))
+
+    def _on_record(self, bench: Bench, writer: EngineRef) -> dict[EngineRef, Outcome]:
+        """What became of the table of ``writer`` at the readers that have finished."""
+        found = {reader: bench.past.case(_id(self.feature, writer, reader)) for reader in self.readers}
+        return {reader: record.outcome for reader, record in found.items() if record is not None}
+
+    def _evidence(self, bench: Bench, side: str, reader: EngineRef | None) -> dict[str, Any]:
+        readers = reader or self.writer
+        return {
+            "side": side,
+            "feature": self.feature.id,
+            "writer": str(self.writer),
+            **({"reader": str(reader)} if reader else {}),
+            "command": self._command(bench, readers),
+        }
+
+    def _command(self, bench: Bench, readers: EngineRef) -> str:
+        """What runs just this cell; where another engine has a part in it, the engines of this run come too."""
+        parts = [f"lakebench run interop --features {self.feature.id} --writers {self.writer} --readers {readers}"]
+        if self._has_another:
+            parts.append(f"--engines {','.join(map(str, bench.refs))}")
+        if bench.selection.catalog != Selection().catalog:
+            parts.append(f"--catalog {bench.selection.catalog}")
+        return " ".join(parts)
+
+    def _told(
+        self,
+        bench: Bench,
+        case: Case,
+        began: tuple[str, float],
+        error: CaseEnd | None,
+        evidence: Mapping[str, Any],
+        subject: EngineRef,
+    ) -> Record:
+        """The record, with the outcome held against what ``subject`` claims."""
+        claim = claims.claim_of(subject.name, self.feature.id, self.feature.claim, bench.versions(subject))
+        outcome = error.outcome if error else Outcome.PASS
+        # Who was misled by a wrong table has broken no claim: the verdict is the writer's.
+        misled = evidence["side"] == "read" and "fault" in evidence
+        verdict = None if misled else claims.verdict(claim, evidence["side"], outcome)
+        told = {**evidence, "claim": claim.to_json() if claim else None, "verdict": verdict}
+        if error is None:
+            return record(bench, case, began, told)
+        return failure(bench, case, began, error, told)
+
+
+def _pair(writer: EngineRef, reader: EngineRef | None) -> str:
+    return f"{writer}→{reader}" if reader else str(writer)
+
+
+def _id(feature: Feature, writer: EngineRef, reader: EngineRef | None) -> str:
+    return f"interop/{feature.id}/{_pair(writer, reader)}"
+
+
+def _limit(bench: Bench) -> float:
+    """Seconds for one call: these tables are small, and who hangs would stop all others."""
+    return min(_LIMIT_S, bench.profile.protocol.limit_s)
+
+
+def _outcome(error: CaseEnd | None) -> str:
+    return error.outcome.value if error else Outcome.UNAVAILABLE.value
+
+
+def _must_be_there(inspected: Inspected, course: _Course) -> None:
+    """Stop where the feature is not in the table.
+
+    Raises:
+        Refused: the rows may be right, but the engine did not do what it was asked for. Where another engine has a part
+            in the program, that part is the feature.
+        HarnessFault: the reference did not do it.
+    """
+    if not inspected.missing:
+        return
+    by, missing = course.other or course.culprit, "; ".join(inspected.missing)
+    if by.name == REFERENCE:
+        raise HarnessFault(f"the reference writer did not make the feature: {missing}")
+    raise Refused(f"the engine took the operations, but the feature is not there: {missing}", by=by)
+
+
+def _physical(made: _Made | None) -> dict[str, Any]:
+    """What the inspector saw, as evidence."""
+    if made is None:
+        return {}
+    return {
+        "snapshot_id": made.metadata.get("current-snapshot-id"),
+        "metadata_location": made.location,
+        "facts": made.inspected.facts,
+        "violations": list(made.inspected.violations),
+        "missing": list(made.inspected.missing),
+        "files": list(made.inspected.files)[:_FILES_SHOWN],
+    }
+
+
+def _checked(
+    bench: Bench, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
+) -> tuple[dict[str, Any], CaseEnd | None]:
+    """What became of one read, for the record, and the error where it did not pass."""
+    if not reply["ok"]:
+        error = bench.ended(error_from(reply["error"]))
+        return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _named_read(read, error)
+    checked = bench.checker.same_read(actual, expected)
+    told = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
+    if checked.type_differences:
+        told["type_differences"] = list(checked.type_differences)
+    if checked.diff is None:
+        return told, None
+    return {**told, "outcome": Outcome.WRONG, "reason": checked.message, "diff": dict(checked.diff)}, WrongAnswer(
+        f"{read.name}: {checked.message}"
+    )
+
+
+def _named_read(read: Read, error: CaseEnd) -> CaseEnd:
+    if isinstance(error, HarnessFault):
+        return error
+    return from_outcome(error.outcome, f"{read.name}: {error}")
+
+
+def lake_of(bench: Bench, ref: EngineRef) -> Lake:
+    """The lake of the run's catalog as ``ref`` reaches it.
+
+    Raises:
+        EngineUnavailable: the engine does not speak to such a catalog.
+    """
+    chosen = lakes.CATALOGS[bench.selection.catalog]
+    engine = engines.find(ref.name)
+    if ref.name == REFERENCE:  # no engine, whose way to the catalog is in question
+        return _observer(bench)
+    lake = chosen.lake(bench.services)
+    if lake.catalog.kind not in engine.catalogs:
+        raise EngineUnavailable(f"{ref} has no way to a {lake.catalog.kind} catalog here")
+    return replace(lake, namespace="interop")
+
+
+def _observer(bench: Bench) -> Lake:
+    """The same tables through a REST catalog, for the inspector."""
+    return replace(lakes.CATALOGS[bench.selection.catalog].observer(bench.services), namespace="interop")

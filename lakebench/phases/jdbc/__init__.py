@@ -1,0 +1,1 @@
+"""Phase 2: PostgreSQL over JDBC and by other ways in."""

@@ -1,0 +1,306 @@
+"""Nodes behind one table: two databases of one PostgreSQL, read through postgres_fdw and, where it is there, PGSpider.
+
+The same rows stand behind three shapes: a view that is a UNION ALL of foreign tables, a table whose partitions are
+foreign tables, and a parent table of ``pgspider_ext``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lakebench import engines
+from lakebench.datasets.answers import Rules
+from lakebench.datasets.tpch import states
+from lakebench.datasets.workload import Workload
+from lakebench.engines import CanExecute
+from lakebench.errors import EngineUnavailable, WrongAnswer
+from lakebench.execution.cases import Block, Case, Check, Evidence, same
+from lakebench.execution.context import Bench
+from lakebench.model import EngineRef, Lake, TableFormat
+from lakebench.services import lakes
+from lakebench.verification import query_plans
+
+_NODES = ("a", "b")
+_SCHEMA = "nodes"
+_SPIDER = "pgspider_ext"
+_SLEEP_S = 0.4
+_GROUP = "Nodes behind one table"
+_LOAD_LIMIT_S = 4 * 3600.0
+# The columns that the questions need, as every shape has them (TPC-H specification, clause 1.4.1).
+_COLUMNS = "o_orderkey bigint, o_custkey integer, o_totalprice numeric(15, 2), o_orderpriority text"
+_NAMES = "o_orderkey, o_custkey::integer AS o_custkey, o_totalprice, o_orderpriority"
+_SHAPES: Mapping[str, str] = {
+    "union": "a view: UNION ALL over postgres_fdw",
+    "partitions": "partitions that are postgres_fdw tables",
+    "pgspider": "a parent table of PGSpider",
+}
+WISE = ("off", "on")
+"""Values of ``enable_partitionwise_aggregate``."""
+_PARALLEL = ("parallel_setup_cost", "parallel_tuple_cost", "min_parallel_table_scan_size")
+
+
+@dataclass(frozen=True)
+class _Question:
+    """A query of the table ``{t}`` and how its answer is compared."""
+
+    title: str
+    sql: str
+    rules: Rules = Rules()  # noqa: RUF009 - frozen
+
+
+_QUESTIONS: Mapping[str, _Question] = {
+    "count": _Question("count", "SELECT count(*) AS n FROM {t}"),
+    "max": _Question("max", "SELECT max(o_totalprice) AS m FROM {t}"),
+    "sum-integer": _Question("sum of integers", "SELECT sum(o_custkey) AS s FROM {t}"),
+    "sum-numeric": _Question("sum of numerics", "SELECT sum(o_totalprice) AS s FROM {t}"),
+    "avg": _Question("avg", "SELECT avg(o_totalprice) AS m FROM {t}", Rules(average=(0,))),
+    "grouped": _Question(
+        "count and sum of integers by priority",
+        "SELECT o_orderpriority, count(*) AS n, sum(o_custkey) AS s FROM {t} GROUP BY o_orderpriority",
+    ),
+    "by-node": _Question(
+        "avg by node", "SELECT node, count(*) AS n, avg(o_totalprice) AS m FROM {t} GROUP BY node", Rules(average=(2,))
+    ),
+    "by-node-grouped": _Question(
+        "sum of numerics by node and priority",
+        "SELECT node, o_orderpriority, sum(o_totalprice) AS s FROM {t} GROUP BY node, o_orderpriority",
+    ),
+    "filter": _Question("a filter", "SELECT o_orderkey, node FROM {t} WHERE o_orderkey < 40 AND o_custkey > 100"),
+}
+
+
+def nodes(bench: Bench, workload: Workload) -> Iterator[Block]:
+    """Each question of each shape, with partitionwise aggregates off and on; and whether nodes work at once."""
+    for ref in _servers(bench):
+        for shape in _SHAPES:
+            for wise in WISE:
+                for name, question in _QUESTIONS.items():
+                    asked = _Asked(ref, workload, shape, wise, question)
+                    row = f"{question.title}, partitionwise {wise}"
+                    yield Check(_case(ref, shape, f"{wise}-{name}", row), partial(_plan, asked))
+                row = f"nodes that take time, partitionwise {wise}"
+                yield Check(_case(ref, shape, f"{wise}-at-once", row), partial(_at_once, ref, shape, wise, workload))
+
+
+def _servers(bench: Bench) -> tuple[EngineRef, ...]:
+    """The engines that are a PostgreSQL with heap tables."""
+    found = [(ref, engines.find(ref.name)) for ref in bench.able(CanExecute)]
+    return tuple(ref for ref, one in found if one.dialect == "postgres" and TableFormat.POSTGRESQL in one.formats)
+
+
+def _case(ref: EngineRef, shape: str, name: str, row: str) -> Case:
+    return Case(
+        id=f"phase2/nodes-{shape}-{name}/{ref}",
+        phase="phase2",
+        title=f"{row}, {_SHAPES[shape]}",
+        engine=ref,
+        group=_GROUP,
+        row=row,
+        column=_SHAPES[shape],
+    )
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A question, who is asked, and how the table is made."""
+
+    ref: EngineRef
+    workload: Workload
+    shape: str
+    wise: str
+    question: _Question
+
+    @property
+    def sql(self) -> str:
+        """The question of the shape's table."""
+        return self.question.sql.format(t=f"orders_{self.shape}")
+
+
+def _plan(asked: _Asked, bench: Bench) -> Evidence:
+    """The answer is right; the evidence is the plan, and what it says that nodes compute."""
+    lake = _ready(bench, asked.ref, asked.shape, asked.workload)
+    bench.call(asked.ref, lake, "execute", sql=f"SET enable_partitionwise_aggregate = {asked.wise}")
+    explained, _ = _answer(bench, asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
+    plan = [str(line) for (line,) in bench.checker.told(explained)]
+    found = query_plans.distributed(plan)
+    actual, seconds = _answer(bench, asked.ref, lake, asked.sql)
+    expected = {"the generator's files": _witnessed(bench, asked)}
+    return {
+        "sql": asked.sql,
+        **same(bench.checker.answer(actual, expected, asked.question.rules)),
+        "appended": found.appended,
+        "pushed": list(found.pushed),
+        "asynchronous": found.asynchronous,
+        "remote": list(found.remote),
+        "seconds": round(seconds, 4),
+        "plan": "\n".join(plan),
+    }
+
+
+def _at_once(ref: EngineRef, shape: str, wise: str, workload: Workload, bench: Bench) -> Evidence:
+    """Each node sleeps before it answers: the time of both tells whether they sleep at once."""
+    lake = _ready(bench, ref, shape, workload)
+    sql = f"SELECT sum(n) AS n FROM slow_{shape}"
+    # A table of two rows is not worth workers to the planner, and they are how PGSpider asks nodes at once.
+    for setting in (f"enable_partitionwise_aggregate = {wise}", *(f"{name} = 0" for name in _PARALLEL)):
+        bench.call(ref, lake, "execute", sql=f"SET {setting}")
+    explained, _ = _answer(bench, ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {sql}")  # it connects to the nodes
+    _answer(bench, ref, lake, sql)
+    actual, seconds = _answer(bench, ref, lake, sql)
+    for name in _PARALLEL:
+        bench.call(ref, lake, "execute", sql=f"RESET {name}")
+    ((total,),) = bench.checker.told(actual)
+    if total != str(len(_NODES)):
+        raise WrongAnswer(f"the nodes have {len(_NODES)} rows of 1, and their sum is {total}", sql=sql)
+    if seconds < _SLEEP_S:
+        raise WrongAnswer(f"each node sleeps {_SLEEP_S} s, and the answer took {seconds:.3f} s", sql=sql)
+    at_once = seconds < _SLEEP_S * (len(_NODES) - 0.5)
+    plan = "\n".join(str(line) for (line,) in bench.checker.told(explained))
+    return {"sql": sql, "seconds": round(seconds, 3), "each_node_sleeps_s": _SLEEP_S, "at_once": at_once, "plan": plan}
+
+
+def _answer(bench: Bench, ref: EngineRef, lake: Lake, sql: str) -> tuple[Path, float]:
+    into = bench.file(f"{ref}-nodes")
+    reply = bench.call(ref, lake, "query", sql=sql, into=str(into))
+    return into, reply["ns"] / 1e9
+
+
+def _witnessed(bench: Bench, asked: _Asked) -> Path:
+    """DuckDB's answer over the generator's files, with the node that each row lies on."""
+    sql = asked.question.sql.format(t="orders_nodes")
+
+    def ask() -> Path:
+        into = bench.file("witness-nodes")
+        files = states.views({"orders": asked.workload.tables["orders"].files}, {}, {})["orders"]
+        view = f"SELECT *, CASE o_orderkey % {len(_NODES)} WHEN 0 THEN 'a' ELSE 'b' END AS node FROM ({files})"
+        bench.witness.answer(sql, {"orders_nodes": view}, into, bench.profile.protocol.limit_s)
+        return into
+
+    return bench.prepare(f"nodes/witness/{sql}", ask)
+
+
+# How the nodes and the shapes are made
+
+
+def _ready(bench: Bench, ref: EngineRef, shape: str, workload: Workload) -> Lake:
+    """The schema with the shapes, made once."""
+    bench.prepare(f"nodes/{ref}", lambda: _make(bench, ref, workload))
+    lake = lakes.postgresql_lake(bench.services, _SCHEMA)
+    bench.prepare(f"nodes/{ref}/{shape}", lambda: _make_shape(bench, ref, lake, shape))
+    return lake
+
+
+def _make(bench: Bench, ref: EngineRef, workload: Workload) -> None:
+    """Two databases with half of the orders each, and foreign tables over them."""
+    lake = lakes.postgresql_lake(bench.services, _SCHEMA)
+    for number, node in enumerate(_NODES):
+        bench.call(ref, lake, "execute", sql=f"CREATE DATABASE node_{node}")
+        _make_node(bench, ref, lakes.postgresql_lake(bench.services, "public", f"node_{node}"), number, node, workload)
+    _require(bench, ref, lake, "postgres_fdw", "it is part of PostgreSQL's contrib: install that")
+    for sql in _foreign(lake):
+        bench.call(ref, lake, "execute", sql=sql)
+
+
+def _make_node(bench: Bench, ref: EngineRef, lake: Lake, number: int, node: str, workload: Workload) -> None:
+    orders = workload.tables["orders"]
+    schema = bench.file("schema-orders")
+    bench.checker.write_schema(orders.files[0], schema)
+    bench.call(ref, lake, "create", table="loaded", rows=str(schema))
+    bench.call(ref, lake, "load", _LOAD_LIMIT_S, table="loaded", files=[str(one) for one in orders.files])
+    half = f"SELECT {_NAMES}, '{node}'::text AS node FROM loaded WHERE o_orderkey % {len(_NODES)} = {number}"
+    slow = f"SELECT n, '{node}'::text AS node FROM generate_series(1, 1) n, pg_sleep({_SLEEP_S})"
+    for sql in (f"CREATE TABLE orders AS {half}", "DROP TABLE loaded", "ANALYZE orders", f"CREATE VIEW slow AS {slow}"):
+        bench.call(ref, lake, "execute", sql=sql)
+
+
+def _foreign(lake: Lake) -> Iterator[str]:
+    """Servers, and plain foreign tables of each node. The nodes are databases of the server itself."""
+    from lakebench.engines.postgresql import parameters
+
+    given = parameters(lake.catalog)
+    for node in _NODES:
+        where = f"host {_text(given['host'])}, port {_text(given['port'])}, dbname 'node_{node}'"
+        who = f"user {_text(given['user'])}, password {_text(given['password'])}"
+        yield f"CREATE SERVER node_{node} FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({where}, async_capable 'true')"
+        yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER node_{node} OPTIONS ({who})"
+
+
+def _make_shape(bench: Bench, ref: EngineRef, lake: Lake, shape: str) -> None:
+    if shape == "pgspider":
+        _require(
+            bench, ref, lake, _SPIDER,
+            'PGSpider has it for PostgreSQL 13, 15, 16 and 17: name one with pg_config = "…" in lakebench.toml',
+        )  # fmt: skip
+        bench.call(ref, lake, "execute", sql=f"CREATE SERVER spider FOREIGN DATA WRAPPER {_SPIDER}")
+        bench.call(ref, lake, "execute", sql="CREATE USER MAPPING FOR CURRENT_USER SERVER spider")
+    for table, columns in (("orders", _COLUMNS), ("slow", "n integer")):
+        for sql in _MAKERS[shape](table, columns):
+            bench.call(ref, lake, "execute", sql=sql)
+
+
+def _require(bench: Bench, ref: EngineRef, lake: Lake, extension: str, mend: str) -> None:
+    """Create ``extension``.
+
+    Raises:
+        EngineUnavailable: the server does not have it.
+    """
+    asked = f"SELECT count(*) AS n FROM pg_available_extensions WHERE name = '{extension}'"
+    if bench.checker.told(_answer(bench, ref, lake, asked)[0]) != [["1"]]:
+        raise EngineUnavailable(f"the PostgreSQL here has no extension {extension}: {mend}")
+    bench.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
+
+
+def _union(table: str, columns: str) -> Sequence[str]:
+    own = [_child(f"{table}_union_{node}", f"{columns}, node text", node, table) for node in _NODES]
+    parts = " UNION ALL ".join(f"SELECT * FROM {table}_union_{node}" for node in _NODES)
+    return [
+        *own,
+        *_analyzed(table, [f"{table}_union_{node}" for node in _NODES]),
+        f"CREATE VIEW {table}_union AS {parts}",
+    ]
+
+
+def _partitions(table: str, columns: str) -> Sequence[str]:
+    parts = [
+        f"CREATE FOREIGN TABLE {table}_part_{node} PARTITION OF {table}_partitions FOR VALUES IN ('{node}') "
+        f"SERVER node_{node} OPTIONS (schema_name 'public', table_name '{table}')"
+        for node in _NODES
+    ]
+    names = [f"{table}_partitions", *(f"{table}_part_{node}" for node in _NODES)]
+    return [_parent(f"{table}_partitions", columns), *parts, *_analyzed(table, names)]
+
+
+def _pgspider(table: str, columns: str) -> Sequence[str]:
+    """As PGSpider's documentation has it: the key last, and absent from the children, called ``<partition>_child``."""
+    made, names = [_parent(f"{table}_pgspider", columns)], []
+    for node in _NODES:
+        own = f"{table}_spider_{node}"
+        names.append(f"{own}_child")
+        made.append(_child(f"{own}_child", columns, node, table))
+        made.append(f"CREATE FOREIGN TABLE {own} PARTITION OF {table}_pgspider FOR VALUES IN ('{node}') SERVER spider")
+    return [*made, *_analyzed(table, names)]
+
+
+def _parent(name: str, columns: str) -> str:
+    return f"CREATE TABLE {name} ({columns}, node text) PARTITION BY LIST (node)"
+
+
+def _child(name: str, columns: str, node: str, table: str) -> str:
+    options = f"OPTIONS (schema_name 'public', table_name '{table}')"
+    return f"CREATE FOREIGN TABLE {name} ({columns}) SERVER node_{node} {options}"
+
+
+def _analyzed(table: str, names: Sequence[str]) -> Sequence[str]:
+    """Statistics, without which no GROUP BY is pushed down; none of the view that sleeps."""
+    return [f"ANALYZE {name}" for name in names] if table == "orders" else []
+
+
+_MAKERS: Mapping[str, Any] = {"union": _union, "partitions": _partitions, "pgspider": _pgspider}
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

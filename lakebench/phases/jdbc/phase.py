@@ -1,0 +1,257 @@
+"""Phase 2: PostgreSQL over JDBC and by other ways in, against the same rows in Iceberg; and nodes behind one table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import TYPE_CHECKING, ClassVar
+
+from lakebench import engines
+from lakebench.config import Settings
+from lakebench.datasets import tpch
+from lakebench.datasets.workload import Workload
+from lakebench.engines import CanQuery
+from lakebench.errors import EngineUnavailable
+from lakebench.execution.cases import Block
+from lakebench.execution.context import Bench
+from lakebench.execution.disk_space import Need
+from lakebench.execution.protocol import Profile, Protocol
+from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Selection, TableFormat
+from lakebench.phases import Phase, Scope
+from lakebench.phases.field_reports import Said
+from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
+from lakebench.phases.jdbc.pgspider import WISE, nodes
+from lakebench.phases.query_workloads.base import Contender, Place, Queries
+from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
+from lakebench.results.records import Claim, Dataset, TableFacts
+from lakebench.services import lakes
+
+if TYPE_CHECKING:
+    from lakebench.harness import Request
+
+_USUAL = Decimal("0.1")
+_SAMPLES = 3
+_STORAGE = "local"
+_ASKED = ("q01", "q03", "q06", "q12", "q14")
+_NAMESPACE = "jdbc"  # another phase of the run may have TPC-H of another size beside it
+_KEYS = {
+    "region": "r_regionkey",
+    "nation": "n_nationkey",
+    "supplier": "s_suppkey",
+    "customer": "c_custkey",
+    "part": "p_partkey",
+    "partsupp": "ps_partkey, ps_suppkey",
+    "orders": "o_orderkey",
+    "lineitem": "l_orderkey, l_linenumber",
+}  # TPC-H specification, clause 1.4
+# Bytes in PostgreSQL for each byte of the generator's files, measured at SF 0.1 and rounded up: see docs/jdbc.md.
+_GROWTH = 5.0
+
+
+class Jdbc(Queries):
+    """What becomes of rows on the way from and to PostgreSQL, and what that way costs against Iceberg."""
+
+    name: ClassVar[str] = "phase2"
+    subject: ClassVar[str] = "jdbc"
+    title: ClassVar[str] = (
+        "PostgreSQL over JDBC, in partitions, against the same rows in Iceberg; nodes behind one table"
+    )
+    keeps: ClassVar[bool] = False
+    claims: ClassVar[tuple[str, ...]] = ("C4", "C5")
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """PostgreSQL, and the catalog of tables on the local file system."""
+        return (*lakes.storage_services(settings, _STORAGE), "postgres")
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """Every engine that has a way into PostgreSQL."""
+        return tuple(
+            name
+            for name, one in engines.engines().items()
+            if issubclass(one, CanQuery) and TableFormat.POSTGRESQL in one.formats
+        )
+
+    def workload(self, bench: Bench) -> Workload:
+        """TPC-H, smaller than the profile says where the user names no scale factor."""
+        return tpch.workload(tpch_data(bench, _size(bench.profile)))
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:
+        """The tables in Iceberg, and the same in PostgreSQL."""
+        yield from super().facts(bench)
+        yield self._heap(bench)
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """Queries at both places, then what becomes of rows and types, then nodes."""
+        yield from not_loaded(self.name, self._loaded(bench, _STORAGE))
+        contenders = self.contenders(bench)
+        for question in self.prepared(bench).questions:
+            if question.name in _ASKED:
+                asked = self._measurement(bench, question, contenders)
+                yield replace(asked, protocol=_protocol(bench.profile))
+        workload = self.prepared(bench)
+        yield from checks(bench, workload)
+        yield from nodes(bench, workload)
+
+    def data_bytes(self, request: Request) -> int:
+        """By the scale factor."""
+        return tpch.bytes_of(_size(request.profile))
+
+    def room(self, request: Request) -> Sequence[Need]:
+        """The generator's files, and the tables at both places."""
+        folder, size = tpch.to_make(_size(request.profile))
+        made = [Need("the generator's files", folder, size)] if size else []
+        own = int(self.data_bytes(request) * _GROWTH)
+        return [*made, *super().room(request), Need("tables in PostgreSQL", request.settings.output, own)]
+
+    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
+        """Claims C4 and C5."""
+        own = [case for case in cases if case.phase == self.name]
+        yield _in_parallel(own)
+        yield _union(own)
+
+    def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
+        """The heap tables, or those of Iceberg, loaded."""
+        if one.place.format is TableFormat.POSTGRESQL:
+            self._heap(bench)
+            return lakes.postgresql_lake(bench.services, HEAP)
+        self._reaches(bench, one.ref)
+        self._loaded(bench, one.place.storage).require(tables)
+        return self._iceberg(bench)
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether the engine is asked."""
+        return Phase.covers(self, case, scope)
+
+    def _reaches(self, bench: Bench, ref: EngineRef) -> None:
+        """That ``ref`` comes into PostgreSQL: Iceberg is here to be compared with that.
+
+        Raises:
+            EngineUnavailable: it does not.
+        """
+        self._heap(bench)
+        heap, seat = lakes.postgresql_lake(bench.services, HEAP), Place(_STORAGE, TableFormat.POSTGRESQL).key
+        try:
+            bench.prepare(f"reaches/{self.name}/{ref}", lambda: bench.remote(ref, heap, seat).versions)
+        except EngineUnavailable as error:
+            raise EngineUnavailable(f"Iceberg is asked beside PostgreSQL, and {error}") from error
+
+    def _contenders(self, bench: Bench) -> list[Contender]:
+        found = []
+        for form in (TableFormat.POSTGRESQL, TableFormat.ICEBERG):
+            for ref in bench.able(CanQuery):
+                engine = engines.find(ref.name)
+                has_catalog = form is TableFormat.POSTGRESQL or CatalogKind.REST in engine.catalogs
+                if {TableFormat.POSTGRESQL, form} <= set(engine.formats) and has_catalog:
+                    found.append(Contender(ref, Place(_STORAGE, form)))
+        return found
+
+    def _storages(self, bench: Bench) -> list[str]:  # noqa: ARG002
+        return [_STORAGE]
+
+    def _iceberg(self, bench: Bench) -> Lake:
+        lake = lakes.storage_lake(bench.services, bench.settings, _STORAGE)
+        return replace(lake, name=f"{_NAMESPACE}_{lake.name}", namespace=_NAMESPACE)
+
+    def _loaded(self, bench: Bench, storage: str) -> Loaded:
+        return load(bench, self._iceberg(bench), self.prepared(bench), storage=storage)
+
+    def _heap(self, bench: Bench) -> Dataset:
+        return bench.prepare(f"heap/{self.name}", lambda: self._load_heap(bench))
+
+    def _load_heap(self, bench: Bench) -> Dataset:
+        """Every table by COPY, with its primary key, and statistics."""
+        workload, lake = self.prepared(bench), lakes.postgresql_lake(bench.services, HEAP)
+        seat = Place(_STORAGE, TableFormat.POSTGRESQL).key
+        written = write(bench, lake, workload, SERVER, seats=(seat,)).require_all()
+        for table in workload.tables:
+            bench.call(SERVER, lake, "execute", seat=seat, sql=f"ALTER TABLE {table} ADD PRIMARY KEY ({_KEYS[table]})")
+        bench.call(SERVER, lake, "execute", seat=seat, sql=f"VACUUM ANALYZE {', '.join(workload.tables)}")
+        tables = tuple(TableFacts(name, table.rows) for name, table in workload.tables.items())
+        return replace(facts_of(workload, written, tables, _STORAGE), format=TableFormat.POSTGRESQL)
+
+
+def _size(profile: Profile) -> Decimal:
+    """The scale factor: the user's, or the profile's where that is smaller than the usual one."""
+    return profile.scale_factor if "sf" in profile.chosen else min(profile.scale_factor, _USUAL)
+
+
+def _protocol(profile: Profile) -> Protocol:
+    """No cold execution and a few samples, unless the user says how many: rows are the verdict, times go with it."""
+    told = profile.protocol
+    if "repeat" in profile.chosen:
+        return told
+    return replace(told, cold=0, samples=min(told.samples, _SAMPLES), block=min(told.block, _SAMPLES))
+
+
+# What the cases say of the field reports C4 and C5
+
+
+def _in_parallel(cases: Sequence[Record]) -> Claim:
+    """C4: partitioned, in parallel, right."""
+    told = {case.engine: case for case in cases if case.case.startswith("phase2/parallel/")}
+    reads = [
+        case for case in cases if case.case.startswith("phase2/read-") and case.engine in told and case.outcome.ran
+    ]
+    ran = {name: case for name, case in told.items() if case.outcome.ran}
+    ours: dict[str, float | str] = {
+        f"{name}, sessions of PostgreSQL": f"{len(case.evidence.get('backends', ()))}, "
+        f"{case.evidence.get('at_once', 'none')} at once"
+        for name, case in ran.items()
+    }
+    right = sum(case.outcome is Outcome.PASS for case in reads)
+    if ran:
+        ours["reads in partitions and whole"] = f"{right} of {len(reads)} right"
+    works = bool(ran) and right == len(reads) and all(case.outcome is Outcome.PASS for case in ran.values())
+    return Claim(
+        claim="C4",
+        statement="PySpark reads PostgreSQL tables over JDBC, partitioned, in parallel: works",
+        theirs={"result": "works"},
+        ours=ours or {"reads": "not had: no engine of this run reads in partitions"},
+        verdict=Said.COULD_NOT_RUN if not ran else Said.REPRODUCED if works else Said.NOT_REPRODUCED,
+        detail=_moved(cases) if ran else "",
+    )
+
+
+def _moved(cases: Sequence[Record]) -> str:
+    apart = [case for case in cases if case.case.startswith("phase2/consistent/") and case.outcome is Outcome.WRONG]
+    if not apart:
+        return ""
+    return f"Each partition is a transaction of its own: {apart[0].reason}. "
+
+
+def _union(cases: Sequence[Record]) -> Claim:
+    """C5: PGSpider appends what its nodes send, and nothing else."""
+    told = [case for case in cases if case.case.startswith("phase2/nodes-pgspider-") and case.outcome is Outcome.PASS]
+    plans = [case for case in told if "appended" in case.evidence]
+    ours: dict[str, float | str] = {f"partitionwise {wise}: nodes compute": _computed(plans, wise) for wise in WISE}
+    appended = sum(bool(case.evidence["appended"]) for case in plans)
+    ours["plans that append (UNION ALL)"] = f"{appended} of {len(plans)}"
+    ours |= {case.row: _how(case) for case in told if "at_once" in case.evidence}
+    computes = any(case.evidence["pushed"] for case in plans)
+    if not plans:
+        verdict = Said.COULD_NOT_RUN
+        ours = {"plan": "not had: no PostgreSQL here with the extension pgspider_ext"}
+    else:
+        verdict = Said.REPRODUCED if appended == len(plans) and not computes else Said.NOT_REPRODUCED
+    halves = "The union holds; that nodes only send rows does not, where partitionwise aggregates are on. "
+    return Claim(
+        claim="C5",
+        statement="PGSpider's distributed reading is a UNION ALL over nodes, no genuine distributed execution",
+        theirs={"plan": "UNION ALL"},
+        ours=ours,
+        verdict=verdict,
+        detail=halves if computes and appended == len(plans) else "",
+    )
+
+
+def _computed(plans: Sequence[Record], wise: str) -> str:
+    """The questions of which nodes compute aggregates, with ``enable_partitionwise_aggregate`` off or on."""
+    ending = f", partitionwise {wise}"
+    found = [case.row.removesuffix(ending) for case in plans if case.evidence["pushed"] and case.row.endswith(ending)]
+    return "; ".join(found) or "nothing"
+
+
+def _how(case: Record) -> str:
+    """Whether the nodes of ``case`` worked side by side."""
+    return "at once" if case.evidence["at_once"] else "one after the other"

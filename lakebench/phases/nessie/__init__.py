@@ -1,0 +1,1 @@
+"""Phase 4: Iceberg with Nessie."""

@@ -1,0 +1,400 @@
+"""Phases of queries: a workload on storages and in table formats, every engine in turns, every answer verified."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from lakebench import config, engines
+from lakebench.config import Settings
+from lakebench.datasets.answers import FULL
+from lakebench.datasets.sql_rules import without_limit
+from lakebench.datasets.tpch import states
+from lakebench.datasets.workload import Question, Workload
+from lakebench.engines import CanQuery
+from lakebench.engines.inprocess import local_path
+from lakebench.errors import CaseError, HarnessFault, UsageError
+from lakebench.execution.cases import Block, Case, Entry, Measurement
+from lakebench.execution.context import BASE, Bench
+from lakebench.execution.disk_space import Need
+from lakebench.iceberg.catalogs import ducklake_files
+from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
+from lakebench.phases import Phase, Scope, engines_of
+from lakebench.phases.table_loading import Loaded, facts_of, load, loader, not_loaded, tolerance, write
+from lakebench.results.records import Dataset, TableFacts
+from lakebench.services import lakes
+
+if TYPE_CHECKING:
+    from lakebench.harness import Request
+
+_WITNESS = "DuckDB over the plain files"
+_FORMATS = {
+    TableFormat.ICEBERG: "Iceberg",
+    TableFormat.PARQUET: "plain Parquet",
+    TableFormat.DUCKDB: "DuckDB's own tables",
+    TableFormat.POSTGRESQL: "PostgreSQL",
+    TableFormat.DUCKLAKE: "DuckLake with its catalog in PostgreSQL",
+}
+_OWN = frozenset({TableFormat.DUCKDB, TableFormat.DUCKLAKE})  # each engine loads tables of its own
+# Bytes on a lake for each byte of the generator's files, measured at SF 1 and rounded up: see docs/tpch.md.
+GROWTH = {
+    TableFormat.ICEBERG: 1.2,
+    TableFormat.PARQUET: 0.0,
+    TableFormat.DUCKDB: 1.0,
+    TableFormat.DUCKLAKE: 1.0,
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an engine is asked: a storage and a table format, on the base's side of a comparison or not."""
+
+    storage: str
+    format: TableFormat
+    base: bool = False
+
+    @property
+    def key(self) -> str:
+        """As part of a case's id, and the name of a worker's seat."""
+        return "/".join([*([BASE] if self.base else []), self.storage, self.format])
+
+    @property
+    def title(self) -> str:
+        """For people."""
+        return f"{self.storage}, {_FORMATS[self.format]}{' (base)' if self.base else ''}"
+
+
+@dataclass(frozen=True)
+class Contender:
+    """An engine at a place; ``against`` is the one that it is the base of."""
+
+    ref: EngineRef
+    place: Place
+    against: Contender | None = None
+
+
+@dataclass(frozen=True)
+class _Own:
+    """Tables of an engine's own, what the records keep of them, and those that it ``failed`` to load."""
+
+    lake: Lake
+    facts: Dataset
+    failed: Mapping[str, CaseError]
+
+    def lake_with(self, tables: frozenset[str]) -> Lake:
+        """The lake, where it has ``tables``.
+
+        Raises:
+            LakebenchError: why the engine did not load one of them.
+        """
+        for table in sorted(self.failed.keys() & tables):
+            raise self.failed[table]
+        return self.lake
+
+
+@dataclass(frozen=True)
+class Base:
+    """What ``--against`` names: an engine, a storage, or settings. Exactly one is given."""
+
+    ref: EngineRef | None = None
+    storage: str | None = None
+    settings: Settings | None = None
+
+    def of(self, one: Contender) -> Contender:
+        """The base of ``one``."""
+        place = replace(one.place, base=True, storage=self.storage or one.place.storage)
+        return Contender(self.ref or one.ref, place, one)
+
+
+def base_of(text: str, settings: Settings) -> Base | None:
+    """What ``--against TEXT`` names, ``None`` where it is empty.
+
+    Raises:
+        UsageError: it is neither an engine, nor a storage, nor a settings file.
+    """
+    if not text:
+        return None
+    if text.endswith(".toml"):
+        return Base(settings=config.load(Path(text)))
+    if text in settings.storages():
+        return Base(storage=text)
+    try:
+        return Base(ref=engines.parse(text))
+    except UsageError as error:
+        storages = ", ".join(settings.storages())
+        raise UsageError(
+            f"--against {text}: it names no storage ({storages}), no settings file (*.toml), and no engine ({error})"
+        ) from None
+
+
+def _named(selection: Selection, settings: Settings) -> tuple[str, ...]:
+    """The storages that are asked for, and the one to compare against."""
+    base = base_of(selection.against, settings)
+    return tuple(dict.fromkeys([*selection.storages, *([base.storage] if base and base.storage else [])]))
+
+
+class Queries(Phase):
+    """A workload's queries on every engine that can be asked, storage by storage and format by format."""
+
+    loads: ClassVar[bool] = True
+    keeps: ClassVar[bool] = True
+
+    @abstractmethod
+    def workload(self, bench: Bench) -> Workload:
+        """The tables and queries, made or found."""
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
+        """Of each storage, its object store and its catalog; and the catalog of DuckLakes where they are asked for."""
+        storages = _named(selection, settings)
+        found = [service for one in storages for service in lakes.storage_services(settings, one)]
+        return tuple(dict.fromkeys([*found, *(["postgres"] if TableFormat.DUCKLAKE in selection.formats else [])]))
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """Every engine that answers queries and speaks to a REST catalog; of one engine's ways in, the usual one."""
+        return tuple(
+            name
+            for name, one in engines.engines().items()
+            if issubclass(one, CanQuery) and not one.optional and one.variant_of is None
+        )
+
+    def prepared(self, bench: Bench) -> Workload:
+        """:meth:`workload`, once a run."""
+        return bench.prepare(f"workload/{self.name}", lambda: self.workload(bench))
+
+    def ready(self, bench: Bench) -> None:
+        """The data, and the checker."""
+        bench.checker.start()
+        self.prepared(bench)
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:
+        """The workload as it was loaded on each storage."""
+        for storage in self._storages(bench):
+            yield self._loaded(bench, storage).facts
+        bench.retire(loader(bench.writer))  # it holds much of what it wrote
+        for one in self.contenders(bench):
+            if one.place.format in _OWN:
+                with contextlib.suppress(CaseError, HarnessFault):  # each of its cases tells why
+                    yield self._own(bench, one).facts
+
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """Each query on every contender."""
+        for storage in self._storages(bench):
+            yield from not_loaded(self.name, self._loaded(bench, storage))
+        contenders = self.contenders(bench)
+        for question in self.prepared(bench).questions:
+            yield self._measurement(bench, question, contenders)
+
+    def room(self, request: Request) -> Sequence[Need]:
+        """What the lakes need, where the size of the data is known before it is made."""
+        size = self.data_bytes(request)
+        growth = sum(GROWTH[form] * _copies(request, form) for form in map(TableFormat, request.selection.formats))
+        known = {name: request.settings.storage(name) for name in _named(request.selection, request.settings)}
+        return [
+            Need(f"tables on {name}", one.path or request.settings.output, int(size * growth))
+            for name, one in known.items()
+            if one.ours and size
+        ]
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether engine, storage and format are asked; what a base answers is for its comparison alone."""
+        _, storage, what, *query = case.split("/")
+        chosen = scope.selection
+        asked = what in chosen.formats and "queries" in chosen.tests if len(query) > 1 else tested(what, chosen)
+        is_base = chosen.against in engines_of(case) and len(scope.refs) > 1
+        return asked and not is_base and storage in chosen.storages and super().covers(case, scope)
+
+    def data_bytes(self, request: Request) -> int:  # noqa: ARG002
+        """About how many bytes of Parquet the workload has, 0 where it is not known before it is there."""
+        return 0
+
+    def contenders(self, bench: Bench) -> list[Contender]:
+        """Every engine at every place that it can be asked at, and the base of each where there is one.
+
+        Raises:
+            UsageError: an engine is the base, and not one other is asked.
+        """
+        return bench.prepare(f"contenders/{self.name}", lambda: self._contenders(bench))
+
+    def _contenders(self, bench: Bench) -> list[Contender]:
+        selection = bench.selection
+        base = base_of(selection.against, bench.settings)
+        refs = [ref for ref in bench.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
+        if base and base.ref:
+            refs = [ref for ref in refs if ref != base.ref] or [base.ref]
+            if len(refs) != 1:
+                raise UsageError(
+                    f"--against {selection.against} compares one engine with it: name it with --engines, one of "
+                    f"{', '.join(str(ref) for ref in refs)}"
+                )
+        found = [
+            Contender(ref, Place(storage, TableFormat(form)))
+            for storage in selection.storages
+            for form in selection.formats
+            for ref in refs
+            if TableFormat(form) in engines.find(ref.name).formats and _possible(bench, storage, TableFormat(form))
+        ]
+        return [*found, *(base.of(one) for one in found)] if base else found
+
+    def _storages(self, bench: Bench) -> list[str]:
+        return list(dict.fromkeys(one.place.storage for one in self.contenders(bench)))
+
+    def _loaded(self, bench: Bench, storage: str) -> Loaded:
+        lake = lakes.storage_lake(bench.services, bench.settings, storage)
+        return load(bench, lake, self.prepared(bench), storage=storage)
+
+    def _measurement(self, bench: Bench, question: Question, contenders: Sequence[Contender]) -> Measurement:
+        return Measurement(
+            name=question.name,
+            entries=tuple(self._entry(bench, question, one) for one in contenders),
+            protocol=bench.profile.protocol,
+            references=question.references,
+            rules=question.rules,
+            tolerance=tolerance(question),
+            evidence=partial(self._evidence, question),
+            witnesses=partial(self._witnesses, question),
+            restart=False,
+        )
+
+    def _entry(self, bench: Bench, question: Question, one: Contender) -> Entry:
+        case = Case(
+            id=self.case_id(question, one),
+            phase=self.name,
+            title=f"{question.name} by {one.ref} on {one.place.title}",
+            engine=one.ref,
+            group=f"{self.prepared(bench).title} on {one.place.title}",
+            row=question.name.upper() if question.name[1:].isdigit() else question.name,
+            column=str(one.ref),
+        )
+        return Entry(
+            case,
+            partial(self.lake, one=one, tables=question.tables),
+            question.sql(engines.find(one.ref.name)),
+            seat=one.place.key,
+            store=store_service(bench, one.place),
+            against=self.case_id(question, one.against) if one.against else "",
+        )
+
+    def case_id(self, question: Question, one: Contender) -> str:
+        """Such as ``phase3/local/iceberg/q01/duckdb``."""
+        return f"{self.name}/{one.place.key}/{question.name}/{one.ref}"
+
+    def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
+        """The lake of a contender with ``tables`` loaded; of plain Parquet it has no others.
+
+        Raises:
+            LakebenchError: one of them is not there.
+        """
+        place = one.place
+        if place.format in _OWN:
+            return self._own(bench, one).lake_with(tables)
+        loaded = self._loaded(bench, place.storage)
+        lake = lakes.storage_lake(bench.services, bench.settings, place.storage)
+        lake = replace(lake, name="_".join([lake.name, place.format, *([BASE] if place.base else [])]))
+        if place.format is TableFormat.PARQUET:
+            files = {table: self._prepared_files(bench, lake, loaded, table) for table in sorted(tables)}
+            return replace(lake, format=place.format, files=files)
+        loaded.require(tables)
+        return lake
+
+    def _prepared_files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+        key = f"files/{self.name}/{loaded.facts.storage}/{table}"
+        return bench.prepare(key, lambda: self.files(bench, lake, loaded, table))
+
+    def files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+        """The addresses of the Parquet files of ``table``: the data files of its recorded snapshot, without deletes."""
+        loaded.require([table])
+        (found,) = (one for one in loaded.snapshots if one.table == table)
+        return tuple(bench.checker.data_files(found.metadata, lake.store))
+
+    def _own(self, bench: Bench, one: Contender) -> _Own:
+        """Tables of its own, loaded by the engine that is asked."""
+        return bench.prepare(f"own/{self.name}/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
+
+    def _load_own(self, bench: Bench, one: Contender) -> _Own:
+        workload, place = self.prepared(bench), one.place
+        own = self._new(bench, one)
+        written = write(bench, own, workload, one.ref, seats=(place.key,))
+        tables = tuple(fact for fact in _own_facts(own, workload) if fact.name not in written.failed)
+        facts = replace(facts_of(workload, written, tables, place.storage), format=place.format)
+        return _Own(own, facts, written.failed)
+
+    def _new(self, bench: Bench, one: Contender) -> Lake:
+        """A lake that nothing is in yet, on the device and in the store that hold the tables of Iceberg."""
+        lake = lakes.storage_lake(bench.services, bench.settings, one.place.storage)
+        folder = Path(local_path(lake.catalog.warehouse)) / self.name / one.place.key / str(one.ref)
+        if lake.store is None:
+            shutil.rmtree(folder, ignore_errors=True)  # of a try that was killed
+            folder.mkdir(mode=0o700, parents=True)
+        if one.place.format is TableFormat.DUCKDB:
+            database = str(folder / "tables.duckdb")
+            return replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=database)
+        # A name that no other run has: the server, or the bucket, may be the user's own.
+        name, postgres = f"lakebench_{secrets.token_hex(4)}", bench.services.endpoint("postgres")
+        return lakes.ducklake(CatalogKind.POSTGRES, name, folder, lake.store, postgres)
+
+    def _evidence(self, question: Question, bench: Bench) -> Mapping[str, object]:
+        snapshots = {
+            storage: {
+                name: at for name, at in self._loaded(bench, storage).snapshot_ids.items() if name in question.tables
+            }
+            for storage in self._storages(bench)
+        }
+        return {"snapshots": snapshots}
+
+    def _witnesses(self, question: Question, bench: Bench) -> Mapping[str, Path]:
+        """The answer of DuckDB over the plain files, where it has one."""
+        return bench.prepare(f"witness/{self.name}/{question.name}", lambda: self._witnessed(question, bench))
+
+    def _witnessed(self, question: Question, bench: Bench) -> Mapping[str, Path]:
+        into = bench.file(f"witness-{question.name}")
+        tables = self.prepared(bench).tables
+        views = states.views({name: one.files for name, one in tables.items() if name in question.tables}, {}, {})
+        source, sql = _WITNESS, question.sql(engines.find("duckdb"))
+        if question.rules.is_cut:
+            source, sql = f"{FULL}{_WITNESS}", without_limit(sql)
+        try:
+            bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
+        except CaseError:  # then the engines have only each other
+            return {}
+        return {source: into}
+
+
+def tested(what: str, chosen: Selection) -> bool:
+    """Whether a test of TPC-H is asked for; tables are loaded for any, and each refresh of the power test is read."""
+    needs = {"load": {"power", "throughput"}, "rf1": {"power"}, "rf2": {"power"}}
+    return bool(needs.get(what, {what}) & set(chosen.tests))
+
+
+def _own_facts(lake: Lake, workload: Workload) -> Iterator[TableFacts]:
+    """The tables of ``workload`` on a lake of an engine's own, with their data files where a catalog tells of them."""
+    files = ducklake_files(lake) if lake.format is TableFormat.DUCKLAKE else None
+    for name, table in workload.tables.items():
+        if files is None:
+            yield TableFacts(name, table.rows)
+        else:
+            number, size = files.get(name, (0, 0))
+            yield TableFacts(name, table.rows, number, size, file_format="parquet")
+
+
+def _copies(request: Request, form: TableFormat) -> int:
+    """How many times the tables are written in ``form``: by every engine that has tables of its own, or once."""
+    return sum(form in engines.find(ref.name).formats for ref in request.refs) if form in _OWN else 1
+
+
+def store_service(bench: Bench, place: Place) -> str:
+    """The service whose requests count at ``place``; empty where nothing is asked of a store."""
+    if place.format is TableFormat.DUCKDB:
+        return ""
+    return next((one for one in lakes.storage_services(bench.settings, place.storage) if one.startswith("object")), "")
+
+
+def _possible(bench: Bench, storage: str, form: TableFormat) -> bool:
+    """DuckDB's own tables lie on the local file system only."""
+    return form is not TableFormat.DUCKDB or bench.settings.storage(storage).kind == "local"

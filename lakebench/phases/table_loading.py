@@ -1,0 +1,366 @@
+"""Tables on a lake: loading a workload, finding snapshots, reading rows back. Shared by phases."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from lakebench import engines
+from lakebench.datasets import tpch
+from lakebench.datasets.answers import RULES_TEXT
+from lakebench.datasets.workload import Question, TableData, Workload
+from lakebench.engines import CanCreate, CanLoad, CanRegister
+from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome
+from lakebench.execution.cases import Block, Case, Check, Evidence
+from lakebench.execution.context import Bench
+from lakebench.iceberg.catalogs import drop, roll_back, table_metadata
+from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
+from lakebench.phases import NOT_LOADED
+from lakebench.results.records import Dataset, TableFacts
+from lakebench.services import lakes
+
+_LOAD_LIMIT_S = 4 * 3600.0
+_NO_SNAPSHOT = -1
+_SECOND = "load"  # the seat of a second worker that loads
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """A table at one snapshot, as its catalog tells (Iceberg specification, *Table Metadata Fields*)."""
+
+    table: str
+    snapshot_id: int
+    metadata_location: str
+    metadata: Mapping[str, Any]
+
+    def facts(self) -> TableFacts:
+        """What the records keep of it."""
+        found = [one["summary"] for one in self.metadata["snapshots"] if one["snapshot-id"] == self.snapshot_id]
+        summary = found[0] if found else {}
+        properties = self.metadata.get("properties", {})
+        return TableFacts(
+            name=self.table,
+            rows=int(summary.get("total-records", 0)),
+            files=int(summary.get("total-data-files", 0)),
+            bytes=int(summary.get("total-files-size", 0)),
+            delete_files=int(summary.get("total-delete-files", 0)),
+            snapshot_id=self.snapshot_id,
+            metadata_location=self.metadata_location,
+            format_version=self.metadata["format-version"],
+            file_format=properties.get("write.format.default", "parquet"),
+            codec=properties.get("write.parquet.compression-codec", "the writer's default"),
+        )
+
+
+def snapshot(lake: Lake, table: str) -> Snapshot:
+    """``table`` as the REST catalog of ``lake`` has it now.
+
+    Raises:
+        LakebenchError: no such table, or the catalog does not answer.
+    """
+    found = table_metadata(lake.catalog, lake.namespace, table)
+    metadata = found["metadata"]
+    current = metadata.get("current-snapshot-id")  # a table that nothing was written to has none
+    return Snapshot(table, _NO_SNAPSHOT if current is None else current, found["metadata-location"], metadata)
+
+
+def loader(name: str) -> EngineRef:
+    """The engine that writes the dataset.
+
+    Raises:
+        UsageError: the engine is unknown, or cannot create and load tables; the message names those that can.
+    """
+    ref = engines.parse(name)
+    able = [
+        known
+        for known, engine in engines.engines().items()
+        if issubclass(engine, CanCreate) and issubclass(engine, CanLoad) and CatalogKind.REST in engine.catalogs
+    ]
+    if ref.name not in able:
+        raise UsageError(f"'{name}' cannot write the dataset: valid writers are {', '.join(able)}")
+    return ref
+
+
+def tpch_data(bench: Bench, scale_factor: Decimal | None = None) -> tpch.Dataset:
+    """TPC-H at ``scale_factor``, or else the run's, found in the cache or made."""
+    size = scale_factor or bench.profile.scale_factor
+    return bench.prepare(f"tpch/{size}", lambda: tpch.generate(size, bench.progress))
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A workload on a lake: one recorded snapshot a table; ``failed`` is why a table is not there."""
+
+    workload: Workload
+    snapshots: tuple[Snapshot, ...]
+    facts: Dataset
+    failed: Mapping[str, CaseError] = field(default_factory=dict)
+
+    @property
+    def snapshot_ids(self) -> dict[str, int]:
+        """Table name → snapshot id."""
+        return {one.table: one.snapshot_id for one in self.snapshots}
+
+    def require(self, tables: Iterable[str]) -> None:
+        """Nothing, where ``tables`` are there.
+
+        Raises:
+            EngineUnavailable: one was not loaded, which says nothing of whom it is wanted for.
+        """
+        for name in sorted(self.failed.keys() & set(tables)):
+            error = self.failed[name]
+            raise EngineUnavailable(f"not loaded by {self.facts.writer}: {error.outcome}: {error}")
+
+
+def not_loaded(phase: str, loaded: Loaded) -> Iterator[Block]:
+    """A case for each table that the writer failed to load: it is the writer's failure, and no reader's."""
+    writer, storage = engines.parse(str(loaded.facts.writer)), loaded.facts.storage
+    for table, error in loaded.failed.items():
+        case = Case(
+            id="/".join([phase, *([storage] if storage else []), f"{NOT_LOADED}{table}", str(writer)]),
+            phase=phase,
+            title=f"{writer} loads {table}",
+            engine=writer,
+            group="Tables that were not loaded",
+            row=table,
+            column=str(writer),
+        )
+        yield Check(case, partial(_raise, error))
+
+
+def _raise(error: CaseError, bench: Bench) -> Evidence:  # noqa: ARG001 - as a test of a case has it
+    raise error
+
+
+def load(bench: Bench, lake: Lake, workload: Workload, *, storage: str = "") -> Loaded:
+    """``workload`` on ``lake``, written once a run by the run's writer."""
+    return bench.prepare(f"load/{workload.name}/{lake.name}", lambda: _load(bench, lake, workload, storage))
+
+
+def _load(bench: Bench, lake: Lake, workload: Workload, storage: str) -> Loaded:
+    written = write(bench, lake, workload, loader(bench.writer), seats=("", _SECOND))
+    bench.retire(loader(bench.writer), _SECOND)
+    snapshots = tuple(snapshot(lake, name) for name in workload.tables if name not in written.failed)
+    facts = facts_of(workload, written, tuple(one.facts() for one in snapshots), storage)
+    return Loaded(workload, snapshots, facts, written.failed)
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a load went: ``seconds`` of all of it, ``None`` where an earlier try had written a part; peak in bytes.
+
+    ``failed`` are the tables that the writer did not load, and why.
+    """
+
+    writer: EngineRef
+    seconds: float | None
+    peak_bytes: int
+    failed: Mapping[str, CaseError] = field(default_factory=dict)
+
+    def require_all(self) -> Written:
+        """Itself.
+
+        Raises:
+            LakebenchError: a table was not loaded.
+        """
+        for error in self.failed.values():
+            raise error
+        return self
+
+
+def facts_of(workload: Workload, written: Written, tables: tuple[TableFacts, ...], storage: str) -> Dataset:
+    """What the records keep of a load."""
+    return Dataset(
+        dataset=workload.name,
+        scale_factor=workload.scale_factor or "none",
+        seed=workload.seed,
+        content_hash=workload.content_hash,
+        workload_hash=workload.workload_hash,
+        writer=str(written.writer),
+        tables=tables,
+        load_seconds=written.seconds,
+        load_peak_bytes=written.peak_bytes,
+        storage=storage or None,
+    )
+
+
+def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seats: Sequence[str] = ("",)) -> Written:
+    """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
+
+    With two seats the largest table has the first for itself, while the second loads the others. What an earlier try of
+    this run wrote of whole files stays, where the lake's catalog still has it. A table that fails is told of in what
+    comes back, and the others are written.
+
+    Raises:
+        LakebenchError: the writer cannot run here, or a service or the harness failed.
+    """
+    began = time.monotonic()
+    tables = list(workload.tables.values())
+    load = _Load(bench, lake, writer, seats[0])
+    already = {table.name: load.prepare(table) for table in tables}
+    finished = list(range(sum(already.values())))
+    title = f"loading {workload.title} by {writer} into {lake.name}"
+    with bench.progress.count(title, sum(len(table.files) for table in tables)) as done:
+
+        def fill(seat: str, own: Sequence[TableData]) -> int:
+            peak = 0
+            for table in own:
+                for file in table.files[already[table.name] :]:
+                    peak = max(peak, load.take(seat, table, file))
+                    finished.append(len(finished))
+                    done(len(finished))
+            return peak
+
+        peaks = _side_by_side(bench, writer, _lanes(tables, seats), fill)
+    seconds = None if any(already.values()) else round(time.monotonic() - began, 3)
+    return Written(writer, seconds, sum(peaks), load.failed)
+
+
+@dataclass
+class _Load:
+    """Tables on their way to ``lake``; one that ``failed`` is left alone, and the others go on."""
+
+    bench: Bench
+    lake: Lake
+    writer: EngineRef
+    first: str
+    failed: dict[str, CaseError] = field(default_factory=dict)
+
+    def prepare(self, table: TableData) -> int:
+        """Make ``table``, unless an earlier try has; how many of its files are in it."""
+        with self._alone(table):
+            return _prepared(self.bench, self.lake, table, self.writer, self.first)
+        return 0
+
+    def take(self, seat: str, table: TableData, file: Path) -> int:
+        """Load ``file``; the worker's peak in bytes."""
+        if table.name in self.failed:
+            return 0
+        # A catalog of its own name inside a server that both seats share.
+        at = self.lake if seat == self.first else replace(self.lake, name=f"{self.lake.name}_{seat}")
+        given: dict[str, Any] = {"table": table.name, "files": [str(file)]}
+        with self._alone(table):
+            reply = self.bench.call(self.writer, at, "load", _LOAD_LIMIT_S, seat=seat, **given)
+            return int(reply["peak_bytes"])
+        return 0
+
+    @contextlib.contextmanager
+    def _alone(self, table: TableData) -> Iterator[None]:
+        """Keep what the engine's own failure is, with the table's name; anything else is no matter of one table."""
+        try:
+            yield
+        except CaseError as error:
+            if not error.outcome.is_failure:
+                raise
+            self.bench.must_stand(error)  # now: what a full disk stopped may have made room again
+            told = from_outcome(error.outcome, f"loading {table.name}: {error}")
+            told.details.update(error.details)
+            self.failed[table.name] = told
+
+
+def _lanes(tables: Sequence[TableData], seats: Sequence[str]) -> dict[str, list[TableData]]:
+    """Which seat loads which tables."""
+    if len(seats) == 1:
+        return {seats[0]: list(tables)}
+    largest = max(tables, key=lambda table: table.bytes)
+    return {seats[0]: [largest], seats[1]: [table for table in tables if table is not largest]}
+
+
+def _side_by_side(
+    bench: Bench,
+    writer: EngineRef,
+    lanes: Mapping[str, Sequence[TableData]],
+    fill: Callable[[str, Sequence[TableData]], int],
+) -> list[int]:
+    """``fill`` each lane at once; where one fails, or the user interrupts, the workers of all end."""
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        try:
+            return [one.result() for one in [pool.submit(fill, seat, own) for seat, own in lanes.items()]]
+        except BaseException:
+            for seat in lanes:
+                bench.retire(writer, seat)
+            raise
+
+
+def _prepared(bench: Bench, lake: Lake, table: TableData, writer: EngineRef, seat: str) -> int:
+    """Make ``table``, unless an earlier try has; how many of its files are in it."""
+    already = _already(lake, table)
+    if already is None:
+        schema = bench.file(f"schema-{table.name}")
+        bench.checker.write_schema(table.files[0], schema)
+        bench.call(writer, lake, "create", seat=seat, table=table.name, rows=str(schema))
+    return already or 0
+
+
+def _already(lake: Lake, table: TableData) -> int | None:
+    """How many of the files an earlier try has written, ``None`` where the table is yet to be made.
+
+    A file that was written in part is taken back: the snapshot before it becomes the current one.
+    """
+    if lake.format is not TableFormat.ICEBERG:
+        return None
+    try:
+        found = snapshot(lake, table.name)
+    except Refused:
+        return None
+    whole = {rows: number for number, rows in enumerate(itertools.accumulate(table.file_rows, initial=0))}
+    snapshots = {one["snapshot-id"]: one for one in found.metadata.get("snapshots", ())}
+    at = snapshots.get(found.snapshot_id)
+    while at is not None:
+        rows = int(at["summary"].get("total-records", 0))
+        if rows in whole:
+            if at["snapshot-id"] != found.snapshot_id:
+                roll_back(lake.catalog, lake.namespace, table.name, at["snapshot-id"])
+            return whole[rows]
+        at = snapshots.get(at.get("parent-snapshot-id"))
+    if not snapshots:
+        return 0
+    drop(lake.catalog, lake.namespace, table.name)
+    return None
+
+
+def jdbc_lake(bench: Bench, known: Sequence[Snapshot], ref: EngineRef) -> Lake:
+    """The lake that ``ref`` sees through the JDBC catalog, with the tables of ``known`` registered in it."""
+    lake = lakes.jdbc_lake(bench.services)
+    for one in known:
+        bench.prepare(f"jdbc/{one.metadata_location}", partial(_register, bench, ref, lake, one))
+    return lake
+
+
+def _register(bench: Bench, ref: EngineRef, lake: Lake, one: Snapshot) -> None:
+    bench.call(ref, lake, "register", table=one.table, metadata_location=one.metadata_location)
+
+
+def lake_for(bench: Bench, lake: Lake, ref: EngineRef, known: Sequence[Snapshot]) -> Lake:
+    """``lake`` as ``ref`` reaches it: itself, or the JDBC catalog over the very same files."""
+    engine = engines.find(ref.name)
+    if CatalogKind.REST not in engine.catalogs and issubclass(engine, CanRegister):
+        return jdbc_lake(bench, known, ref)
+    return lake
+
+
+def read(bench: Bench, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
+    """The rows that ``ref`` reads, as the path of an Arrow IPC file."""
+    into = bench.file(f"{ref}-{scan.table}")
+    bench.call(ref, lake, "scan", scan=scan.to_json(), into=str(into))
+    return into
+
+
+def tolerance(question: Question) -> str:
+    """The rules that the answer's columns are compared by, in words."""
+    kinds = {"exact": True, "average": bool(question.rules.average), "ratio": bool(question.rules.ratio)}
+    told = [f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used]
+    return "; ".join([*told, *([question.rules.cut_text] if question.rules.is_cut else [])])
+
+
+def word(thing: object) -> str:
+    """``thing`` as part of a table's, a branch's or a namespace's name."""
+    return "".join(c if c.isalnum() else "_" for c in str(thing))

@@ -1,0 +1,364 @@
+"""The child process that holds one engine.
+
+``python -m lakebench.processes.worker FD`` reads requests from standard input and answers on the file descriptor
+``FD``, one JSON object a line; tables travel as Arrow IPC files whose paths stand in the messages. Standard output and
+error are the engine's own and go to its log: whatever an engine prints, it cannot be taken for an answer.
+
+The clock stands here, around the engine's own call up to the last row fetched.
+
+What the engine's own functions raise, :mod:`lakebench.engines.boundary` reads; whatever else is raised here, and not on
+purpose, is a fault of ours: the reply says so, with the traceback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from lakebench import engines
+from lakebench.engines.boundary import engine_call, meaning
+from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
+from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
+from lakebench.model import (
+    Catalog,
+    CatalogKind,
+    Endpoint,
+    EngineSettings,
+    Lake,
+    ObjectStore,
+    Runtime,
+    Scan,
+    TableFormat,
+)
+from lakebench.processes import concurrent_tasks
+
+_TRACEBACK_LINES = 60
+
+
+def lake_from(value: Mapping[str, Any]) -> Lake:
+    """The :class:`~lakebench.model.Lake` that ``dataclasses.asdict`` turned into JSON."""
+    catalog = Catalog(**{**value["catalog"], "kind": CatalogKind(value["catalog"]["kind"])})
+    store = None if value["store"] is None else ObjectStore(**value["store"])
+    files = {table: tuple(addresses) for table, addresses in value["files"].items()}
+    return Lake(**{**value, "store": store, "catalog": catalog, "format": TableFormat(value["format"]), "files": files})
+
+
+def settings_from(value: Mapping[str, Any]) -> EngineSettings:
+    """The :class:`~lakebench.model.EngineSettings` that ``dataclasses.asdict`` turned into JSON."""
+    server = value["server"]
+    if server is not None:
+        server = Endpoint(**{**server, "runtime": Runtime(server["runtime"])})
+    return EngineSettings(**{**value, "server": server})
+
+
+def drain(result: Any) -> tuple[list[Any], Any]:
+    """Every record batch of an engine's answer, and its Arrow schema.
+
+    Raises:
+        WrongAnswer: the answer is not Arrow batches; what was printed or promised is not an answer.
+    """
+    import pyarrow as pa
+
+    schema = getattr(result, "schema", None)
+    if isinstance(result, pa.Table):
+        result = result.to_batches()
+    if isinstance(result, pa.RecordBatchReader):
+        result = engine_call.rows(result)
+    if not isinstance(result, Iterable) or isinstance(result, str | bytes | Mapping):
+        raise WrongAnswer(f"the engine returned {_kind(result)}, not rows")
+    batches = []
+    for batch in result:
+        if not isinstance(batch, pa.RecordBatch):
+            raise WrongAnswer(f"the engine returned {_kind(batch)} among its rows, not an Arrow record batch")
+        batches.append(batch)
+    if schema is None:
+        schema = batches[0].schema if batches else pa.schema([])
+    return batches, schema
+
+
+def _kind(value: Any) -> str:
+    return "nothing" if value is None else f"a {type(value).__module__}.{type(value).__qualname__}"
+
+
+class Worker:
+    """One engine and what can be asked of it. Each public method is an operation of the protocol."""
+
+    def __init__(self) -> None:
+        self._engine: engines.Engine | None = None
+        self._adapter = ""
+        self._lake: Lake | None = None
+        self._writer: concurrent_tasks.Writer | None = None
+
+    def respond(self, line: bytes) -> bytes:
+        """The reply to one request, each as a line of JSON."""
+        try:
+            return _line(self.answer(json.loads(line)))
+        except Exception as error:  # noqa: BLE001 - no request, or a reply that JSON cannot say: a fault like any other
+            return _line(_failure(meaning(error, self._adapter)))
+
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """The reply to one request: ``ok`` and what the operation gives, or ``error``."""
+        try:
+            operation: Callable[..., dict[str, Any]] = getattr(self, request.pop("op"))
+            return {"ok": True, **operation(**request)}
+        except Exception as error:  # noqa: BLE001 - whatever is raised is an outcome or a fault, never the end of a run
+            return _failure(meaning(error, self._adapter))
+
+    def preload(self, engine: str) -> dict[str, Any]:
+        """Import the adapter ``module:Class`` and what its engine needs; what is missing, ``open`` tells."""
+        with contextlib.suppress(Exception):
+            for name in _adapter(engine).preload:
+                importlib.import_module(name)
+        return {}
+
+    def make(self, engine: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Make the adapter ``module:Class``."""
+        self._adapter = engine
+        self._engine = _adapter(engine)(settings_from(settings))
+        return {}
+
+    def open(self, lake: Mapping[str, Any]) -> dict[str, Any]:
+        """Open ``lake`` and tell what the running engine is."""
+        engine, self._lake = self._made, lake_from(lake)
+        engine.open(self._lake)
+        return {"versions": engine.versions(), "settings": engine.settings_used()}
+
+    def close(self) -> dict[str, Any]:
+        """End the engine's connection."""
+        self._made.close()
+        return {}
+
+    def query(self, sql: str, into: str) -> dict[str, Any]:
+        """Run ``sql``; the rows go to the Arrow IPC file ``into`` after the clock has stopped."""
+        return self._timed(lambda: self._able(engines.CanQuery).query(sql), into)
+
+    def names(self, word: str) -> dict[str, Any]:
+        """How many public names the engine's ``package`` and its classes have, and those ``found`` with ``word``."""
+        package = engine_call(importlib.import_module, self._made.distribution)
+        own = {name: engine_call(getattr, package, name, None) for name in dir(package)}
+        names = [*own, *(f"{name}.{one}" for name, kind in own.items() if isinstance(kind, type) for one in dir(kind))]
+        public = [name for name in names if "_" not in {name[0], name.rpartition(".")[2][0]}]
+        found = [name for name in public if word in name.lower()]
+        return {"package": self._made.distribution, "names": len(public), "found": found}
+
+    def execute(self, sql: str) -> dict[str, Any]:
+        """Run ``sql``, which changes something."""
+        return self._done(lambda: self._able(engines.CanExecute).execute(sql))
+
+    def scan(self, scan: Mapping[str, Any], into: str) -> dict[str, Any]:
+        """Read what ``scan`` asks for into the Arrow IPC file ``into``."""
+        wanted = Scan.from_json(scan)
+        return self._timed(lambda: self._able(engines.CanScan).scan(wanted), into)
+
+    def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
+        """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.
+
+        What a read that failed left of the connection must not answer the next one.
+        """
+        replies: list[dict[str, Any]] = []
+        for one, to in zip(scans, into, strict=True):
+            replies.append(self.answer({"op": "scan", "scan": one, "into": to}))
+            if not replies[-1]["ok"]:
+                break
+        return {"replies": replies}
+
+    def operate(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+        """Carry out operations in order (:mod:`lakebench.iceberg.operations`).
+
+        ``statements`` are what the engine was told, ``succeeded`` what each part of a concurrent operation came to,
+        ``ns`` the time that all took. An error has the statements so far, and the name of the operation that failed.
+        """
+        engine = self._able(engines.CanOperate)
+        told: list[str] = []
+        succeeded: list[list[bool]] = []
+        began = time.perf_counter_ns()
+        for one in operations:
+            operation = from_json(one)
+            try:
+                _must_know(engine, operation)
+                done = engine.operate(operation, told.append)
+            except Exception as error:
+                meant = meaning(error, self._adapter)
+                meant.details.update(statements=told, operation=one["op"])
+                if meant is error:
+                    raise
+                raise meant from error
+            if done is not None:
+                succeeded.append(done)
+        return {"statements": told, "succeeded": succeeded, "ns": time.perf_counter_ns() - began}
+
+    def enter(self, lake: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
+        """Become a writer (:mod:`lakebench.processes.concurrent_tasks`), connected where ``shape`` keeps a connection.
+
+        ``refused`` is why it could not connect; its tasks try again.
+        """
+        self._writer = concurrent_tasks.Writer(self._made, lake_from(lake), concurrent_tasks.shape_from(shape))
+        try:
+            self._writer.enter()
+        except LakebenchError as error:
+            return {"refused": str(error)}
+        return {"refused": ""}
+
+    def work(self, tasks: Sequence[Mapping[str, Any]], into: str, start_ns: int, seconds: float) -> dict[str, Any]:
+        """Carry out operations, each a task, for ``seconds`` from ``start_ns`` on; ends go to the file ``into``."""
+        operations = [from_json(one) for one in tasks]
+        for one in operations:
+            _must_know(self._able(engines.CanOperate), one)
+        if self._writer is None:
+            raise EngineUnavailable("nobody entered")
+        with open(into, "a", encoding="utf-8") as log:  # noqa: PTH123 - a path in a message
+            self._writer.work(list(enumerate(operations)), log, start_ns, seconds)
+        return {}
+
+    def leave(self) -> dict[str, Any]:
+        """Be no writer any more."""
+        if self._writer is not None:
+            self._writer.leave()
+            self._writer = None
+        return {}
+
+    def watch(self, scan: Mapping[str, Any], into: str, stop: str) -> dict[str, Any]:
+        """Read what ``scan`` asks for again and again until the file ``stop`` is there; rows go to ``into``."""
+        with open(into, "a", encoding="utf-8") as log:  # noqa: PTH123 - likewise
+            wanted = Scan.from_json(scan)
+            concurrent_tasks.watch(self._able(engines.CanScan), wanted, log, Path(stop), _plain_rows, self._reopen)
+        return {}
+
+    def create(self, table: str, rows: str) -> dict[str, Any]:
+        """Create ``table`` with the schema of the Arrow IPC file ``rows``."""
+        schema = _read(rows).schema
+        return self._done(lambda: self._able(engines.CanCreate).create(table, schema))
+
+    def drop(self, table: str) -> dict[str, Any]:
+        """Drop ``table``."""
+        return self._done(lambda: self._able(engines.CanCreate).drop(table))
+
+    def append(self, table: str, rows: str) -> dict[str, Any]:
+        """Append the rows of the Arrow IPC file ``rows``."""
+        data = _read(rows)
+        return self._done(lambda: self._able(engines.CanAppend).append(table, data))
+
+    def load(self, table: str, files: list[str]) -> dict[str, Any]:
+        """Load local Parquet ``files``; ``peak_bytes`` is the process's own peak so far."""
+        return {**self._done(lambda: self._able(engines.CanLoad).load(table, files)), "peak_bytes": _peak()}
+
+    def register(self, table: str, metadata_location: str) -> dict[str, Any]:
+        """Register ``table`` by its metadata file."""
+        return self._done(lambda: self._able(engines.CanRegister).register(table, metadata_location))
+
+    def _reopen(self) -> None:
+        if self._lake is not None:
+            self._made.open(self._lake)
+
+    @property
+    def _made(self) -> engines.Engine:
+        if self._engine is None:
+            raise EngineUnavailable("no engine was made")
+        return self._engine
+
+    def _able(self, ability: type[Any]) -> Any:
+        if not isinstance(self._made, ability):
+            raise EngineUnavailable(f"{self._made.name} has no {ability.__name__}")
+        return self._made
+
+    @staticmethod
+    def _done(call: Callable[[], None]) -> dict[str, Any]:
+        began, cpu = time.perf_counter_ns(), time.process_time_ns()
+        call()
+        return {"ns": time.perf_counter_ns() - began, "cpu_ns": time.process_time_ns() - cpu}
+
+    @staticmethod
+    def _timed(call: Callable[[], Any], into: str) -> dict[str, Any]:
+        began, cpu = time.perf_counter_ns(), time.process_time_ns()
+        batches, schema = drain(call())
+        ns, cpu_ns = time.perf_counter_ns() - began, time.process_time_ns() - cpu
+        rows, size = _write(into, batches, schema)
+        return {"ns": ns, "cpu_ns": cpu_ns, "offset_ns": began, "rows": rows, "bytes": size}
+
+
+def _adapter(engine: str) -> type[engines.Engine]:
+    module, _, name = engine.partition(":")
+    adapter: type[engines.Engine] = getattr(importlib.import_module(module), name)
+    return adapter
+
+
+def _must_know(engine: Any, operation: Operation) -> None:
+    """Stop where the engine has no way to say ``operation``, or a part of it.
+
+    Raises:
+        EngineUnavailable: it has none.
+    """
+    if type(operation) not in engine.operations:
+        raise EngineUnavailable(f"{engine.name} has no way to ask for {type(operation).__name__}")
+    if isinstance(operation, Concurrent | Transaction):
+        for part in operation.operations:
+            _must_know(engine, part)
+
+
+def _failure(error: LakebenchError) -> dict[str, Any]:
+    lines = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
+    return {
+        "ok": False,
+        "error": {
+            "kind": type(error).__name__,
+            "message": str(error),
+            "details": json.loads(json.dumps(error.details, default=str)),
+            "traceback": "\n".join(lines),
+        },
+    }
+
+
+def _line(reply: Mapping[str, Any]) -> bytes:
+    return json.dumps(reply, default=str).encode() + b"\n"
+
+
+def _write(path: str, batches: list[Any], schema: Any) -> tuple[int, int]:
+    import pyarrow as pa
+
+    with pa.OSFile(path, "wb") as sink, pa.ipc.new_file(sink, schema) as writer:
+        for batch in batches:
+            writer.write_batch(batch)
+    return sum(batch.num_rows for batch in batches), sum(batch.nbytes for batch in batches)
+
+
+def _read(path: str) -> Any:
+    import pyarrow as pa
+
+    with pa.OSFile(path, "rb") as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def _plain_rows(answer: Any) -> list[list[Any]]:
+    """The rows of an answer as lists of plain values."""
+    batches, _ = drain(answer)
+    return [list(row.values()) for batch in batches for row in batch.to_pylist()]
+
+
+def _peak() -> int:
+    """The peak resident memory of this process in bytes (Linux, proc(5): VmHWM), 0 where nobody tells."""
+    with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - proc
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return 0
+
+
+def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
+    """Answer requests until the parent closes its end."""
+    worker = Worker()
+    for line in requests:
+        replies.write(worker.respond(line))
+        replies.flush()
+
+
+if __name__ == "__main__":
+    with os.fdopen(int(sys.argv[1]), "wb") as answers:
+        serve(sys.stdin.buffer, answers)

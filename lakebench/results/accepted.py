@@ -1,0 +1,217 @@
+"""A run held against the baseline: what is known, what got better or worse, what is new, and what is gone.
+
+``[[accepted]]`` in ``claims.toml`` accepts by glob, and tells of failures with a link; it goes before the baseline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from lakebench.model import FROM_BEST, ExitCode, Outcome, Record
+from lakebench.phases import to_blame
+from lakebench.results import claims
+from lakebench.results.baseline import Baseline, Entry, concerned, verdict
+from lakebench.results.records import ONE_OF, Gone, by_engine
+
+_BLIND = frozenset({Outcome.TIMEOUT, Outcome.CRASH})
+"""Outcomes that do not tell what is the matter: one in the place of the other is worse, whichever way."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A case that is not what was accepted: ``before`` is empty for a new one, ``now`` ``None`` for a gone one."""
+
+    case: str
+    engine: str
+    before: tuple[Outcome, ...]
+    now: Outcome | None
+    reason: str = ""
+
+    def __str__(self) -> str:
+        """In one line."""
+        sides = (" or ".join(one.value for one in self.before), self.now.value if self.now else "")
+        reason = " ".join(self.reason.split())
+        return f"{self.case}: {' → '.join(one for one in sides if one)}{f' ({reason})' if reason else ''}"
+
+
+@dataclass(frozen=True)
+class Changes:
+    """What a run changes of what is accepted.
+
+    ``wrong_not_accepted`` are wrong answers that nothing accepts; each of them stands under ``worse`` or ``new`` too.
+    ``verdicts`` are cases with the same outcome and another verdict, because a claim was changed: case → before, now.
+    """
+
+    better: tuple[Change, ...] = ()
+    worse: tuple[Change, ...] = ()
+    new: tuple[Change, ...] = ()
+    gone: tuple[Change, ...] = ()
+    wrong_not_accepted: tuple[Change, ...] = ()
+    verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def lines(self) -> dict[str, tuple[str, ...]]:
+        """``better``, ``worse``, ``new`` and ``gone`` → a line a case, as the last line of the records has them."""
+        kinds = {"better": self.better, "worse": self.worse, "new": self.new, "gone": self.gone}
+        return {kind: tuple(str(one) for one in found) for kind, found in kinds.items()}
+
+
+@dataclass(frozen=True)
+class Stale:
+    """A case that passes although a failure is accepted: ``where`` the acceptance stands that is to be taken back."""
+
+    case: str
+    outcome: Outcome
+    where: str
+    reason: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.case} passes now; {self.where} accepts {self.outcome}: {self.reason}"
+
+
+def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | None:
+    """Why the failure ``outcome`` of ``case`` is no news (``reason``, ``versions``, ``link``), or ``None`` if it is."""
+    if by_glob := claims.accepted_as(case, outcome):
+        return {"reason": by_glob.reason, "versions": by_glob.versions, "link": by_glob.link}
+    entry = baseline.of(case)
+    if entry is None or outcome not in entry.outcomes:
+        return None
+    told = ", ".join(f"{engine} {versions}" for engine, versions in concerned(case, entry.by.versions).items())
+    return {"reason": entry.by.reason, "versions": told, "link": ""}
+
+
+def told(case: Record, baseline: Baseline) -> Record:
+    """``case`` with the outcomes that are accepted of it, where there are several: its own says which it was."""
+    entry = baseline.of(case.case)
+    if entry is None or len(entry.outcomes) == 1:
+        return case
+    return replace(case, evidence={**case.evidence, ONE_OF: [one.value for one in Outcome if one in entry.outcomes]})
+
+
+def is_accepted(case: Record, baseline: Baseline) -> bool:
+    """Whether ``case`` passed, did not run here, or failed no worse than it is known to; never for a fault of ours."""
+    if not case.outcome.is_failure:
+        return case.outcome is not Outcome.HARNESS_FAULT
+    if claims.accepted_as(case.case, case.outcome):
+        return True
+    entry = _ran(baseline.of(case.case))
+    return entry is not None and not _is_worse(entry, case.outcome)
+
+
+def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
+    """Acceptances of failures whose case passes."""
+    found = []
+    for case in [case.case for case in cases if case.outcome is Outcome.PASS]:
+        if by_glob := claims.accepted_for(case):
+            found.append(Stale(case, by_glob.outcome, claims.FILE, by_glob.reason))
+        elif (entry := _ran(baseline.of(case))) and Outcome.PASS not in entry.outcomes:
+            found.append(Stale(case, _outcomes(entry)[0], f"{entry.by.run} of {entry.by.date}", entry.by.reason))
+    return found
+
+
+def exit_code(cases: Iterable[Record], baseline: Baseline, gone: Sequence[Gone] = ()) -> ExitCode:
+    """What a run comes to: of what applies, the first of 5, 4, 3, 1 and 0."""
+    every = list(cases)
+    unexpected = [case for case in every if not is_accepted(case, baseline)]
+    if any(case.outcome is Outcome.HARNESS_FAULT for case in every):
+        return ExitCode.HARNESS_FAULT
+    if any(case.outcome is Outcome.WRONG for case in unexpected):
+        return ExitCode.WRONG_ANSWER
+    if not any(case.outcome.ran for case in every):
+        return ExitCode.NOTHING_RAN
+    return ExitCode.WORSE if unexpected or gone else ExitCode.OK
+
+
+# What a run changes.
+
+
+def changes(cases: Iterable[Record], baseline: Baseline, covers: Callable[[str], bool]) -> Changes:
+    """What ``cases`` change of ``baseline``; ``covers`` says of an accepted case whether the run was to have it.
+
+    A case that did not run on one of the sides is neither better nor worse: it is gone where it ran before, with the
+    reason, and new where it runs now. A fault of ours is none of them. A failure that ``claims.toml`` accepts is not
+    worse.
+    """
+    every = {case.case: case for case in cases}
+    ran = [case for case in every.values() if case.outcome.ran]
+    both = [(case, entry) for case in ran if (entry := _ran(baseline.of(case.case)))]
+    differ = [(case, entry) for case, entry in both if case.outcome not in entry.outcomes]
+    return Changes(
+        better=tuple(_change(case, entry) for case, entry in differ if not _is_worse(entry, case.outcome)),
+        worse=tuple(
+            _change(case, entry)
+            for case, entry in differ
+            if _is_worse(entry, case.outcome) and not claims.accepted_as(case.case, case.outcome)
+        ),
+        new=tuple(_change(case, None) for case in ran if _ran(baseline.of(case.case)) is None),
+        gone=tuple(_gone(every, baseline, covers)),
+        wrong_not_accepted=tuple(
+            _change(case, _ran(baseline.of(case.case)))
+            for case in ran
+            if case.outcome is Outcome.WRONG and not is_accepted(case, baseline)
+        ),
+        verdicts={
+            case.case: (entry.outcomes[case.outcome], verdict(case))
+            for case, entry in both
+            if case.outcome in entry.outcomes and verdict(case) != entry.outcomes[case.outcome]
+        },
+    )
+
+
+def _ran(entry: Entry | None) -> Entry | None:
+    """``entry`` where it accepts an outcome that ran."""
+    return entry if entry is not None and any(one.ran for one in entry.outcomes) else None
+
+
+def _outcomes(entry: Entry | None) -> tuple[Outcome, ...]:
+    return tuple(one for one in Outcome if entry is not None and one in entry.outcomes)
+
+
+def _change(case: Record, entry: Entry | None) -> Change:
+    return Change(case.case, case.engine, _outcomes(entry), case.outcome, case.reason)
+
+
+def _gone(every: Mapping[str, Record], baseline: Baseline, covers: Callable[[str], bool]) -> Iterable[Change]:
+    for case, entry in sorted(baseline.entries.items()):
+        record = every.get(case)
+        if Outcome.UNAVAILABLE in entry.outcomes:
+            continue
+        if record is None and covers(case):
+            yield Change(case, entry.engine, _outcomes(entry), None, "no case of this run is called so")
+        elif record is not None and record.outcome is Outcome.UNAVAILABLE:
+            yield Change(case, record.engine, _outcomes(entry), record.outcome, record.reason)
+
+
+def _is_worse(entry: Entry, now: Outcome) -> bool:
+    """Whether ``now`` is worse than one of the accepted outcomes, and not one of them.
+
+    From best to worst: passed, refused in the engine's own words, out of memory, timed out, crashed, wrong. A crash
+    that becomes a timeout is worse as well: neither tells what is the matter, and what was known of it is lost.
+    """
+    if now in entry.outcomes:
+        return False
+    before = [one for one in entry.outcomes if one.ran]
+    return any((one in _BLIND and now in _BLIND) or FROM_BEST.index(now) > FROM_BEST.index(one) for one in before)
+
+
+# What is gone, for the first line of the summary.
+
+
+def gone(
+    changed: Sequence[Change], cases: Iterable[Record], asked: Sequence[str], services: Mapping[str, str]
+) -> tuple[Gone, ...]:
+    """What was to run and did not: ``services`` that were asked for (with the reason), ``asked`` engines, cases.
+
+    ``changed`` are the accepted cases that are gone.
+    """
+    every = list(cases)
+    ran = {case.engine for case in every if case.outcome.ran}
+    absent = [Gone("engine", name, _why(name, every)) for name in asked if name not in ran]
+    lost = by_engine((to_blame(one.case, one.engine, ran), one.reason) for one in changed)
+    return (*(Gone("service", *one) for one in services.items()), *absent, *lost)
+
+
+def _why(engine: str, cases: Sequence[Record]) -> str:
+    own = [case for case in cases if case.engine == engine]
+    return next((case.reason for case in own if case.reason), "no case of this run asks it")

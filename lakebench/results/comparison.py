@@ -1,0 +1,500 @@
+"""Two sides of one thing: two runs, or the base and the candidate of a run that was made with ``--against``.
+
+A regression is a case that passed and fails, or a query that is more than 10 % slower, by an interval that does not
+hold 1, beyond the noise floor, and by more than 50 ms. What ran on the first side only is gone, which is as bad. What
+cannot be compared is told with its reason.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakebench.errors import UsageError
+from lakebench.model import ExitCode, Outcome, Record, Sample
+from lakebench.phases import to_blame
+from lakebench.results import statistics
+from lakebench.results.records import Dataset, EngineFacts, Run, ServiceFacts
+from lakebench.results.statistics import Ratio
+
+THRESHOLD = 1.10
+"""From this ratio on slower is a regression."""
+LEAST_S = 0.050
+"""A regression is by more than these seconds."""
+LEAST_FLOOR = 0.01
+REGRESSION = "regression"
+WARM, COLD = "warm", "cold"
+BASE_OF = "base_of"
+"""In a record's evidence: the id of the case that this one is the base of."""
+_NS = 1e9
+_VOLATILE = frozenset({"machine load_before", "machine disk free_bytes", "settings against"})
+_OF_ONE_CASE = frozenset({BASE_OF, "sql", "answer", "checked_against", "tolerance", "type_differences", "against"})
+_ABSENT = "not recorded"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One query of one engine on both sides; ``base`` and ``other`` are its samples in ns, pairs where interleaved."""
+
+    case: str
+    engine: str
+    group: str
+    query: str
+    kind: str
+    base: tuple[int, ...]
+    other: tuple[int, ...]
+    ratio: Ratio
+
+    @property
+    def base_s(self) -> float:
+        """The base's median in seconds."""
+        return statistics.median(self.base) / _NS
+
+    @property
+    def other_s(self) -> float:
+        """The other's median in seconds."""
+        return statistics.median(self.other) / _NS
+
+    @property
+    def regression(self) -> bool:
+        """Whether it is slower by more than 10 % and 50 ms, and the difference is shown."""
+        return self.ratio.differs and self.ratio.ratio > THRESHOLD and self.other_s - self.base_s > LEAST_S
+
+    @property
+    def verdict(self) -> str:
+        """``regression``, or that of the ratio: ``slower``, ``faster``, ``no difference shown``, ``n too small``."""
+        return REGRESSION if self.regression else self.ratio.verdict
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The geometric mean of the ratios over the queries that both sides got right; empty names mean all of them."""
+
+    engine: str
+    group: str
+    queries: int
+    ratio: Ratio
+
+
+@dataclass(frozen=True)
+class Floor:
+    """The relative noise floor of an engine, from ``cases`` cases, and how it was made."""
+
+    value: float
+    cases: int
+    how: str
+
+
+@dataclass(frozen=True)
+class Change:
+    """A case that passed on one side only."""
+
+    case: str
+    base: Outcome
+    other: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Missed:
+    """A case that ran in the base only, and that the other side was to have: ``reason`` is why it did not run."""
+
+    case: str
+    engine: str
+    base: Outcome
+    reason: str
+
+
+@dataclass(frozen=True)
+class Left:
+    """A case without a comparison: ``why`` in general, ``detail`` in the words of its record."""
+
+    case: str
+    why: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All that is told of two sides; ``base`` and ``run`` are one where they were ``interleaved``."""
+
+    base: Run
+    run: Run
+    interleaved: bool
+    rows: tuple[Row, ...]
+    cold: tuple[Row, ...]
+    means: tuple[Mean, ...]
+    floors: Mapping[str, Floor]
+    broken: tuple[Change, ...]
+    mended: tuple[Change, ...]
+    gone: tuple[Missed, ...]
+    left: tuple[Left, ...]
+    differences: tuple[tuple[str, str, str], ...]
+
+    @property
+    def regressions(self) -> tuple[Row, ...]:
+        """The queries that are a regression."""
+        return tuple(row for row in (*self.rows, *self.cold) if row.regression)
+
+    @property
+    def worse(self) -> bool:
+        """Whether anything is a regression, or gone."""
+        return bool(self.regressions or self.broken or self.gone)
+
+    @property
+    def code(self) -> ExitCode:
+        """1 where it is worse, and 3 where nothing ran that could be worse."""
+        if not any(record.outcome.ran for record in self.run.cases):
+            return ExitCode.NOTHING_RAN
+        return ExitCode.WORSE if self.worse else ExitCode.OK
+
+    def counted(self, verdict: str) -> int:
+        """How many warm rows have ``verdict``."""
+        return sum(row.verdict == verdict for row in self.rows)
+
+
+def undecided(base_ns: Sequence[int], other_ns: Sequence[int]) -> bool:
+    """Whether more pairs are worth taking: the ratio's interval holds the threshold, in either direction.
+
+    It does not ask whether the interval holds 1. To look again until it does not would find differences where there are
+    none: simulated with the noise that :mod:`lakebench.results.statistics` names, with looks at 10, 15, 20, 25 and 30
+    pairs, in up to 6.6 % of A/A comparisons. Under this rule it is 4.7 % at most; a true slowdown of 10 % is found in
+    97.6 % and more, after 28 pairs on average, and A/A ends after 10 to 13. Below five pairs there is no interval, and
+    it is open.
+
+    Raises:
+        ValueError: the two are not of one length, or empty.
+    """
+    interval = statistics.paired_ratio(base_ns, other_ns).interval
+    return interval is None or THRESHOLD in interval or 1 / THRESHOLD in interval
+
+
+def interleaved(run: Run) -> bool:
+    """Whether ``run`` was made with ``--against``, and so has a base of its own."""
+    return any(BASE_OF in record.evidence for record in run.cases)
+
+
+def within(run: Run, noise: Run | None = None) -> Comparison:
+    """The candidate of ``run`` against its base; samples of one turn are pairs.
+
+    Raises:
+        UsageError: the run has no base, or ``noise`` is no A/A run.
+    """
+    if not interleaved(run):
+        raise UsageError(
+            f"{run.header.run} has no base of its own, so it needs another run to compare with: "
+            f"lakebench compare BASE {run.header.run}; or interleave both: lakebench run … --against BASE"
+        )
+    known = {record.case: record for record in run.cases}
+    bases = {str(one.evidence[BASE_OF]): one for one in run.cases if BASE_OF in one.evidence}
+    pairs = [(bases.get(case), one) for case, one in known.items() if BASE_OF not in one.evidence]
+    alone = [(one, None) for case, one in bases.items() if case not in known]
+    return _compared(run, run, [*pairs, *alone], _own_differences(run, pairs), noise, _all)
+
+
+def _all(_: str) -> bool:
+    return True
+
+
+def between(base: Run, run: Run, noise: Run | None = None, covers: Callable[[str], bool] = _all) -> Comparison:
+    """``run`` against ``base``, case by case; they ran at different times, so nothing is paired.
+
+    ``covers`` says of a case's id whether ``run`` was to have it.
+
+    Raises:
+        UsageError: they have other data or another workload, or no case in common; or ``noise`` is no A/A run.
+    """
+    _must_fit(base, run)
+    before, after = ({record.case: record for record in one.cases} for one in (base, run))
+    if after and not before.keys() & after.keys():
+        raise UsageError(f"{base.header.run} and {run.header.run} have no case in common, so nothing can be compared")
+    pairs = [(before.get(case), after.get(case)) for case in dict.fromkeys((*before, *after))]
+    return _compared(base, run, pairs, _differences(base, run), noise, covers)
+
+
+def _must_fit(base: Run, run: Run) -> None:
+    """Stop where results of other data or another workload would be mixed.
+
+    Raises:
+        UsageError: they would; the message says what is not the same.
+    """
+    if base.path.resolve() == run.path.resolve():
+        raise UsageError(f"{run.header.run} cannot be compared with itself: name two runs")
+    for name in sorted({one.dataset for one in base.datasets} & {one.dataset for one in run.datasets}):
+        for what in ("scale_factor", "content_hash", "workload_hash"):
+            ours, theirs = (sorted({_told(getattr(one, what)) for one in _named(side, name)}) for side in (base, run))
+            if ours != theirs:
+                raise UsageError(
+                    f"results cannot be mixed: the {what.replace('_', ' ')} of {name} is {', '.join(ours)} in "
+                    f"{base.header.run} and {', '.join(theirs)} in {run.header.run}; run one of them again"
+                )
+
+
+def _named(run: Run, dataset: str) -> list[Dataset]:
+    return [one for one in run.datasets if one.dataset == dataset]
+
+
+def _compared(
+    base: Run,
+    run: Run,
+    pairs: Sequence[tuple[Record | None, Record | None]],
+    differences: Iterable[tuple[str, str, str]],
+    noise: Run | None,
+    covers: Callable[[str], bool],
+) -> Comparison:
+    paired = base is run
+    both = [(one, other) for one, other in pairs if one and other and _passed(one) and _passed(other)]
+    floors = _floors(both) | (_measured_floors(noise) if noise else {})
+    rows = tuple(row for one, other in both if (row := _row(one, other, WARM, floors, paired=paired)))
+    cold = tuple(row for one, other in both if (row := _row(one, other, COLD, floors, paired=paired)))
+    changes = [
+        Change(other.case, one.outcome, other.outcome, other.reason or one.reason)
+        for one, other in pairs
+        if one and other and _ran(one) and _ran(other) and _passed(one) != _passed(other)
+    ]
+    missed = tuple(_gone(pairs, covers))
+    told = {*(one.case for one in (*rows, *cold)), *(one.case for one in missed)}
+    return Comparison(
+        base,
+        run,
+        paired,
+        rows,
+        cold,
+        tuple(_means(rows, floors, paired=paired)),
+        {engine: floors[engine] for engine in dict.fromkeys(row.engine for row in rows)},
+        tuple(one for one in changes if one.base is Outcome.PASS),
+        tuple(one for one in changes if one.other is Outcome.PASS),
+        missed,
+        tuple(one for one in _left(pairs, told, paired=paired) if one.case not in told),
+        tuple(differences),
+    )
+
+
+def _passed(record: Record) -> bool:
+    return record.outcome is Outcome.PASS
+
+
+def _ran(record: Record) -> bool:
+    return record.outcome.ran
+
+
+def _row(base: Record, other: Record, kind: str, floors: Mapping[str, Floor], *, paired: bool) -> Row | None:
+    """One query of two records that passed, ``None`` where a side has no samples of ``kind``."""
+    ours, theirs = (turns(record, kind) for record in (base, other))
+    if paired:
+        common = [turn for turn in ours if turn in theirs]
+        ours, theirs = ({turn: side[turn] for turn in common} for side in (ours, theirs))
+    if not ours or not theirs:
+        return None
+    samples = tuple(ours.values()), tuple(theirs.values())
+    floor = floors[other.engine].value if other.engine in floors else LEAST_FLOOR
+    compare = statistics.paired_ratio if paired else statistics.independent_ratio
+    ratio = compare(*samples, floor=floor)
+    return Row(other.case, other.engine, other.group, other.row or other.case, kind, *samples, ratio)
+
+
+def turns(record: Record, kind: str) -> dict[tuple[int, int], int]:
+    """Round and turn within it → ns of each sample of ``kind``, in their order of execution."""
+    made: dict[tuple[int, int], int] = {}
+    for sample in _of_kind(record, kind):
+        turn = sum(number == sample.round for number, _ in made)
+        made[sample.round, turn] = sample.ns
+    return made
+
+
+def _of_kind(record: Record, kind: str) -> list[Sample]:
+    return sorted((one for one in record.samples if one.kind == kind), key=lambda one: one.position)
+
+
+def _means(rows: Sequence[Row], floors: Mapping[str, Floor], *, paired: bool) -> Iterator[Mean]:
+    """Each engine's in each group, each engine's over its groups, and that of all engines."""
+    engines = list(dict.fromkeys(row.engine for row in rows))
+    for engine in engines:
+        own = [row for row in rows if row.engine == engine]
+        groups = list(dict.fromkeys(row.group for row in own))
+        for group in groups:
+            yield _mean(engine, group, [row for row in own if row.group == group], floors, paired=paired)
+        if len(groups) > 1:
+            yield _mean(engine, "", own, floors, paired=paired)
+    if len(engines) > 1:
+        yield _mean("", "", rows, floors, paired=paired)
+
+
+def _mean(engine: str, group: str, rows: Sequence[Row], floors: Mapping[str, Floor], *, paired: bool) -> Mean:
+    floor = max(floors[row.engine].value for row in rows)
+    seed = zlib.crc32(f"{engine}/{group}".encode())
+    samples = [(row.base, row.other) for row in rows]
+    ratio = statistics.geometric_ratio(samples, paired=paired, floor=floor, seed=seed)
+    return Mean(engine, group, len(rows), ratio)
+
+
+def _floors(both: Sequence[tuple[Record, Record]]) -> dict[str, Floor]:
+    """An A/A within the data: every other warm sample of the base against those between them."""
+    found: dict[str, list[float]] = {}
+    for base, other in both:
+        samples = [one.ns for one in _of_kind(base, WARM)]
+        known = found.setdefault(other.engine, [])
+        if len(samples) >= 2 * statistics.MIN_HALF:
+            known.append(abs(statistics.median(samples[::2]) / statistics.median(samples[1::2]) - 1))
+    return {
+        engine: Floor(
+            max(LEAST_FLOOR, statistics.median(values) if values else 0),
+            len(values),
+            "the base's odd warm samples against its even ones: the median over the queries of how far the ratio of "
+            "their medians lies from 1, at least 1 %"
+            if values
+            else f"1 %, the least: no query of the base has {2 * statistics.MIN_HALF} warm samples",
+        )
+        for engine, values in found.items()
+    }
+
+
+def _measured_floors(noise: Run) -> dict[str, Floor]:
+    """By engine, from the A/A run ``noise``.
+
+    Raises:
+        UsageError: it has no base of its own, or not the same versions on both sides.
+    """
+    if not interleaved(noise):
+        raise UsageError(
+            f"{noise.header.run} is no A/A run: make one with lakebench run … --against, both sides the same"
+        )
+    known = {record.case: record for record in noise.cases}
+    found: dict[str, list[float]] = {}
+    for base in noise.cases:
+        other = known.get(str(base.evidence.get(BASE_OF)))
+        if other is None or not _passed(base) or not _passed(other):
+            continue
+        if (base.engine, base.versions) != (other.engine, other.versions):
+            raise UsageError(f"{noise.header.run} is no A/A run: {base.case} and {other.case} are not of one version")
+        if row := _row(base, other, WARM, {}, paired=True):
+            found.setdefault(other.engine, []).append(abs(row.ratio.ratio - 1))
+    how = f"the A/A run {noise.header.run}: the median over its queries of how far the ratio lies from 1, at least 1 %"
+    return {
+        engine: Floor(max(LEAST_FLOOR, statistics.median(values)), len(values), how) for engine, values in found.items()
+    }
+
+
+def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Callable[[str], bool]) -> Iterator[Missed]:
+    """What ran in the base, and did not on the other side although it was to."""
+    ran = {other.engine for _, other in pairs if other and _ran(other)}
+    for one, other in pairs:
+        if one and _ran(one) and (covers(one.case) if other is None else not _ran(other)):
+            reason = other.reason if other else "no case is called so"
+            yield Missed(one.case, to_blame(one.case, one.engine, ran), one.outcome, reason)
+
+
+def _left(pairs: Sequence[tuple[Record | None, Record | None]], compared: set[str], *, paired: bool) -> Iterator[Left]:
+    """Every case that no row and no change tells of."""
+    sides = ("the base", "the candidate") if paired else ("BASE", "RUN")
+    for one, other in pairs:
+        if one is None or other is None:
+            here = other or one
+            yield Left(here.case if here else "", f"only in {sides[1 if one is None else 0]}")
+        elif absent := [(one, side) for one, side in zip((one, other), sides, strict=True) if not _ran(one)]:
+            last = absent[-1][0]
+            yield Left(other.case, f"{last.outcome} in {' and '.join(side for _, side in absent)}", last.reason)
+        elif not _passed(one) and not _passed(other):
+            yield Left(other.case, "failed in both", f"{one.outcome.value}, {other.outcome.value}: {other.reason}")
+        elif _passed(one) and _passed(other) and other.case not in compared:
+            yield Left(other.case, _untimed(one, other, sides))
+
+
+def _untimed(one: Record, other: Record, sides: tuple[str, str]) -> str:
+    without = [side for record, side in zip((one, other), sides, strict=True) if not record.samples]
+    if len(without) == 1:
+        return f"passed in both, no samples in {without[0]}"
+    return "passed in both, not timed" if without else "passed in both, no turn in common"
+
+
+def _differences(base: Run, run: Run) -> Iterator[tuple[str, str, str]]:
+    """What the two runs say of themselves, where it is not the same."""
+    ours, theirs = _facts(base), _facts(run)
+    for what in dict.fromkeys((*ours, *theirs)):
+        before, after = _told(ours.get(what)), _told(theirs.get(what))
+        if before != after:
+            yield what, before, after
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    found = _flat("machine", {**run.header.machine, "not_had": {}})
+    found |= _flat("settings", run.header.settings) | _flat("harness", run.header.harness)
+    for dataset in run.datasets:
+        found |= {
+            f"{dataset.dataset} on {dataset.storage or 'its storage'} as {dataset.format}, written by": dataset.writer
+        }
+    for engine in run.engines:
+        found |= _flat(engine.engine, _engine_facts(engine))
+    for service in run.services:
+        found |= _flat(service.service, _service_facts(service))
+    return {what: value for what, value in found.items() if what not in _VOLATILE}
+
+
+def _engine_facts(engine: EngineFacts) -> dict[str, Any]:
+    return {"version of": engine.versions, "setting": engine.settings, "packages (lock)": engine.python_lock}
+
+
+def _service_facts(service: ServiceFacts) -> dict[str, Any]:
+    return {
+        "version": service.version,
+        "runtime": service.runtime,
+        "memory_limit_bytes": service.memory_limit,
+        "setting": service.settings,
+    }
+
+
+def _flat(name: str, value: Any) -> dict[str, Any]:
+    """Path of names → value, for every value that is no mapping."""
+    if not isinstance(value, Mapping):
+        return {name: value}
+    return {path: one for key, inner in value.items() for path, one in _flat(f"{name} {key}", inner).items()}
+
+
+def _own_differences(run: Run, pairs: Sequence[tuple[Record | None, Record | None]]) -> list[tuple[str, str, str]]:
+    """What differs between base and candidate of one run: their records', and the settings that it was made against."""
+    found = [
+        (f"{other.engine}: {what}", before, after)
+        for base, other in pairs
+        if base and other
+        for what, before, after in _told_apart(base, other)
+    ]
+    against = run.header.settings.get("against")
+    own = _flat("settings", run.header.settings)
+    for what, value in _flat("settings", against).items() if isinstance(against, Mapping) else ():
+        if _told(value) != _told(own.get(what)):
+            found.append((what, _told(value), _told(own.get(what))))
+    if against and not isinstance(against, Mapping):
+        found.append(("settings", _told(against), "the run's own"))
+    return list(dict.fromkeys(found))
+
+
+def _told_apart(base: Record, other: Record) -> Iterator[tuple[str, str, str]]:
+    ours, theirs = (
+        {
+            "engine": one.engine,
+            "group": one.group.removesuffix(" (base)"),
+            **_flat("version of", one.versions),
+            **_own_evidence(one),
+        }
+        for one in (base, other)
+    )
+    for what in dict.fromkeys((*ours, *theirs)):
+        before, after = _told(ours.get(what)), _told(theirs.get(what))
+        if before != after:
+            yield what, before, after
+
+
+def _own_evidence(record: Record) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for name, value in record.evidence.items():
+        if name not in _OF_ONE_CASE:
+            found |= _flat(name.replace("_", " "), value)
+    return found
+
+
+def _told(value: Any) -> str:
+    if value is None:
+        return _ABSENT
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -1,0 +1,58 @@
+"""Cases of phases of queries by where they ran, and the same queries at two places of one run, pair by pair."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from lakebench.model import Outcome, Record, TableFormat
+from lakebench.results import statistics
+from lakebench.results.comparison import turns
+
+_FORMATS = frozenset(one.value for one in TableFormat)
+_PARTS = 5
+
+Asked = Mapping[tuple[str, str], Record]
+"""Engine and query → the record of a verified answer, at one place."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A storage profile and a table format, as a case's id has them: ``phase3/local/iceberg/q01/duckdb``."""
+
+    storage: str
+    format: str
+
+
+def place_of(record: Record) -> Place | None:
+    """Where the case ran, ``None`` where it is not a query of such a phase, or the base of a comparison."""
+    parts = record.case.split("/")
+    if len(parts) != _PARTS or parts[2] not in _FORMATS:
+        return None
+    return Place(parts[1], parts[2])
+
+
+def verified(cases: Iterable[Record]) -> dict[Place, Asked]:
+    """What was answered right at each place, in the order of the records."""
+    found: dict[Place, dict[tuple[str, str], Record]] = {}
+    for record in cases:
+        place = place_of(record)
+        if place and record.outcome is Outcome.PASS:
+            found.setdefault(place, {})[record.engine, record.row] = record
+    return dict(found)
+
+
+def ratio(base: Asked, other: Asked, engine: str, kind: str) -> tuple[statistics.Ratio, int] | None:
+    """``other`` over ``base``: the geometric mean over the engine's queries that both have samples of ``kind`` for.
+
+    Samples of one round are pairs. The number of queries comes with it; ``None`` where there are none.
+    """
+    samples = []
+    for name, query in other:
+        if name != engine or (engine, query) not in base:
+            continue
+        ours, theirs = turns(base[engine, query], kind), turns(other[engine, query], kind)
+        common = [turn for turn in ours if turn in theirs]
+        if common:
+            samples.append(([ours[turn] for turn in common], [theirs[turn] for turn in common]))
+    return (statistics.geometric_ratio(samples, paired=True), len(samples)) if samples else None

@@ -1,0 +1,479 @@
+"""``runs/<id>/records.jsonl``: what a run leaves behind, one JSON object a line, and the way back.
+
+The file is only ever appended to. ``records.schema.json`` beside this module is the same contract for other programs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import json
+import math
+import os
+import shlex
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from lakebench.errors import UsageError
+from lakebench.inputs import files, untrusted
+from lakebench.model import Outcome, Record
+from lakebench.provisioning.cache_paths import run_name
+from lakebench.results import evidence, run_lock
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+_T = TypeVar("_T")
+
+FILE = "records.jsonl"
+SCHEMA = 1
+ONE_OF = "accepted_outcomes"
+"""In a case's evidence: the outcomes that are accepted, where there are several; its own is the one that it was."""
+_HIDDEN = "***"
+_LARGEST = 2 * 2**30  # bytes; a run of every interop cell has some 30 MB
+_SHORTEST_SECRET = 4
+_NAMES = frozenset(
+    {"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column", "feature"}
+)
+"""Fields that tell records apart: a secret that happens to be part of one must not change it."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """The first line: what was asked for, where, and by which harness.
+
+    ``settings`` holds every setting in force, without secrets; ``machine`` is
+    :func:`lakebench.execution.machine.facts`; ``harness`` has ``version``, ``commit`` and ``lock`` (SHA-256 of the lock
+    file), each where known; ``started`` is ISO 8601.
+    """
+
+    run: str
+    phases: tuple[str, ...]
+    command: str
+    started: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    machine: Mapping[str, Any] = field(default_factory=dict)
+    harness: Mapping[str, str] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True)
+class TableFacts:
+    """One table of a dataset at the snapshot that was measured; ``bytes`` are of its data files."""
+
+    name: str
+    rows: int
+    files: int | None = None
+    bytes: int | None = None
+    snapshot_id: int | None = None
+    metadata_location: str | None = None
+    format_version: int | None = None
+    file_format: str | None = None
+    codec: str | None = None
+    delete_files: int | None = None
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The tables that the cases ran on, who wrote them, and where they lie: a storage profile and a table format."""
+
+    dataset: str
+    scale_factor: str
+    seed: int | str | None = None
+    content_hash: str | None = None
+    writer: str | None = None
+    workload_hash: str | None = None
+    tables: tuple[TableFacts, ...] = ()
+    load_seconds: float | None = None
+    load_peak_bytes: int | None = None
+    storage: str | None = None
+    format: str = "iceberg"
+
+
+@dataclass(frozen=True)
+class ServiceFacts:
+    """A service of the run; ``memory_limit`` is in bytes."""
+
+    service: str
+    runtime: str
+    version: str
+    seconds_to_start: float | None = None
+    memory_limit: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """An engine of the run: versions as it reports them, settings that are not its defaults, why it cannot run."""
+
+    engine: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    python_lock: str | None = None
+    service: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A published claim, theirs beside ours: label → seconds or text."""
+
+    claim: str
+    statement: str
+    verdict: str
+    theirs: Mapping[str, float | str] = field(default_factory=dict)
+    ours: Mapping[str, float | str] = field(default_factory=dict)
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class FeatureFacts:
+    """An interop feature of the run, in words: its program, the reads that check it, and what the inspector must find.
+
+    ``topic`` is that of ``claims.toml``; ``source`` the section of the specification or the thread that it is about.
+    """
+
+    feature: str
+    group: str
+    title: str
+    format_version: int
+    source: str
+    topic: str
+    program: tuple[str, ...] = ()
+    reads: tuple[str, ...] = ()
+    proof: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Resume:
+    """The run went on at ``at`` (ISO 8601)."""
+
+    at: str
+
+
+@dataclass(frozen=True)
+class Gone:
+    """What was to run and did not.
+
+    ``what`` is ``engine`` or ``service`` (the user asked for the one called ``name``), or ``cases``: so many of the
+    engine ``name`` that ran when they were accepted, or that ran on the base's side. ``reason`` is that of most.
+    """
+
+    what: str
+    name: str
+    reason: str
+    cases: int = 0
+
+
+def by_engine(cases: Iterable[tuple[str, str]]) -> tuple[Gone, ...]:
+    """What is gone, one for each engine, the most cases first; ``cases`` are engines with reasons."""
+    every = list(cases)
+    return tuple(
+        Gone("cases", engine, Counter(why for name, why in every if name == engine).most_common(1)[0][0], number)
+        for engine, number in Counter(engine for engine, _ in every).most_common()
+    )
+
+
+@dataclass(frozen=True)
+class End:
+    """The run ended: ``status`` is ``complete`` or ``interrupted``, and ``reason`` says why.
+
+    ``load_after`` is the machine's load then. ``changes`` are the cases whose outcome is not the accepted one:
+    ``better``, ``worse``, ``new`` and ``gone`` → a line each; ``gone`` is all that was to run and did not, in short.
+    """
+
+    status: str
+    seconds: float
+    exit_code: int
+    load_after: tuple[float, ...] | None = None
+    reason: str = ""
+    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    gone: tuple[Gone, ...] = ()
+
+
+Line = Header | Dataset | ServiceFacts | EngineFacts | Record | Claim | FeatureFacts | Resume | End
+KINDS: dict[str, type[Any]] = {
+    "run": Header,
+    "dataset": Dataset,
+    "service": ServiceFacts,
+    "engine": EngineFacts,
+    "case": Record,
+    "claim": Claim,
+    "feature": FeatureFacts,
+    "resume": Resume,
+    "end": End,
+}
+_KIND_OF = {made: kind for kind, made in KINDS.items()}
+
+
+@dataclass(frozen=True)
+class Run:
+    """All that a run's file says. Of two lines about the same thing (a resumed run) the later one stands here.
+
+    ``running`` is the process that is at the run now, ``None`` where there is none.
+    """
+
+    path: Path
+    header: Header
+    datasets: tuple[Dataset, ...] = ()
+    services: tuple[ServiceFacts, ...] = ()
+    engines: tuple[EngineFacts, ...] = ()
+    cases: tuple[Record, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    features: tuple[FeatureFacts, ...] = ()
+    resumes: tuple[Resume, ...] = ()
+    end: End | None = None
+    running: int | None = None
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end."""
+        return self.end is not None and self.end.status == "complete"
+
+
+class Writer:
+    """Appends to the file at ``path``: a line is on the disk when :meth:`write` returns.
+
+    Used as a context manager.
+
+    Raises:
+        UsageError: the file cannot be opened for writing.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._secrets: set[str] = set()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}; name another folder with --output") from None
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the file."""
+        self.close()
+
+    def hide(self, *secrets: str) -> None:
+        """Write ``***`` for these from now on: an engine's message may repeat the password that it was given."""
+        self._secrets.update(one for one in secrets if len(one) >= _SHORTEST_SECRET)
+
+    def masked(self, text: str) -> str:
+        """``text`` without what was hidden so far, fit to be shown."""
+        return _masked(text, self._secrets)
+
+    def write(self, line: Line) -> None:
+        """Append ``line``.
+
+        Raises:
+            UsageError: the disk is full or failed; the file ends with the last whole line.
+        """
+        data = json.dumps(to_json(line, self._secrets), allow_nan=False).encode() + b"\n"
+        size = os.fstat(self._fd).st_size
+        try:
+            _write_all(self._fd, data)
+            os.fsync(self._fd)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._fd, size)
+            raise UsageError(
+                f"{self.path} cannot be written: {error.strerror}; free space there, "
+                f"then lakebench run --resume {run_name(self.path.parent)}"
+            ) from None
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._fd)
+
+
+def _write_all(fd: int, data: bytes) -> None:
+    """One write as a rule; after a short one (the disk is nearly full) the next one raises."""
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def to_json(line: Line, secrets: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
+    """``line`` as the object that stands in the file, with ``secrets`` masked in all but the names of things."""
+    return {"kind": _KIND_OF[type(line)], **_fields(line, secrets)}
+
+
+def _fields(value: Any, secrets: frozenset[str] | set[str]) -> dict[str, Any]:
+    return {
+        one.name: _plain(getattr(value, one.name), frozenset() if one.name in _NAMES else secrets)
+        for one in dataclasses.fields(value)
+    }
+
+
+def _plain(value: Any, secrets: frozenset[str] | set[str]) -> Any:
+    """``value`` in JSON's own types; what JSON cannot say (a decimal, a date, NaN) becomes text."""
+    if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+        return value
+    if dataclasses.is_dataclass(value):
+        return _fields(value, secrets)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(one, secrets) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(one, secrets) for one in value]
+    return _masked(str(value), secrets)
+
+
+def _masked(text: str, secrets: frozenset[str] | set[str]) -> str:
+    """``text`` without secrets, and fit to be shown: see :func:`~lakebench.inputs.untrusted.printable`."""
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, _HIDDEN)
+    return untrusted.printable(text)
+
+
+def read(path: Path) -> Run:
+    """The run in the file at ``path``, or in the folder ``path``.
+
+    What others wrote is read, too: numbers that cannot be are refused, and texts are made fit to be shown.
+
+    Raises:
+        UsageError: there is no such file, a line is cut or not one of ours, or a newer harness wrote it.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        data = files.contents(file, _LARGEST)
+    except FileNotFoundError:
+        raise UsageError(f"{file} cannot be read: it is not there; name a folder below the runs folder") from None
+    lines = data.split(b"\n")
+    cut = lines.pop() != b""
+    if cut:
+        raise _damaged(file, [*lines, b""], len(lines) + 1, "it is cut")
+    return _assemble(file, [_parse(file, number, line, lines) for number, line in enumerate(lines, 1)])
+
+
+def _parse(file: Path, number: int, line: bytes, lines: list[bytes]) -> Line:
+    """The line ``number`` of ``lines``."""
+    try:
+        value = untrusted.parse(line)
+        kind = KINDS[value["kind"]]
+    except untrusted.NotBelieved as error:
+        raise _damaged(file, lines, number, str(error)) from None
+    except (KeyError, TypeError):
+        raise _damaged(file, lines, number, "it is not a record") from None
+    _check_schema(file, kind, value)
+    if unknown := set(value) - {"kind"} - {one.name for one in dataclasses.fields(kind)}:
+        raise _damaged(file, lines, number, f"unknown field {min(unknown)}")
+    from pydantic import ValidationError
+
+    try:
+        parsed: Line = _adapter(value["kind"]).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise _damaged(file, lines, number, f"{where}: {first['msg']}") from None
+    if why := _unbelievable(parsed):
+        raise _damaged(file, lines, number, why)
+    return parsed
+
+
+def _unbelievable(line: Line) -> str:
+    """What ``line`` has that no run writes; empty where there is nothing."""
+    if field_ := untrusted.out_of_range(line):
+        return f"{field_} is out of range"
+    if not isinstance(line, Record):
+        return ""
+    if line.samples and line.outcome is not Outcome.PASS:
+        return f"it has times, and its outcome is {line.outcome}"
+    return evidence.fault_of(line.evidence)
+
+
+def _check_schema(file: Path, kind: type[Any], value: dict[str, Any]) -> None:
+    told = value.get("schema")
+    if kind is not Header or not isinstance(told, int):
+        return
+    if told > SCHEMA:
+        raise UsageError(f"{file} has schema {told} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness")
+    if told < 1:
+        raise UsageError(f"{file} has schema {told}, which there never was: it is no run of lakebench, start a new run")
+
+
+@functools.cache
+def _adapter(kind: str) -> TypeAdapter[Any]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(KINDS[kind])
+
+
+def _damaged(file: Path, lines: list[bytes], number: int, why: str) -> UsageError:
+    """The error that says how to go on: without the line, and without the end of a run that was complete."""
+    if number == 1:
+        return UsageError(f"{file} line 1 is damaged ({why}): nothing can be resumed from it, start a new run")
+    ends = [at for at, line in enumerate(lines, 1) if at != number and b'"kind": "end"' in line]
+    which = "".join(f"{'$' if at == len(lines) else at}d;" for at in sorted({number, *ends})).removesuffix(";")
+    what = "it, and the end of the run," if ends else "it"
+    return UsageError(
+        f"{file} line {number} is damaged ({why}): remove {what} with sed -i '{which}' {shlex.quote(str(file))}, "
+        f"then lakebench run --resume {run_name(file.parent)} runs what it said again"
+    )
+
+
+def _assemble(file: Path, lines: list[Line]) -> Run:
+    if not lines or not isinstance(lines[0], Header):
+        raise UsageError(f"{file} does not begin with a run: nothing can be read from it, start a new run")
+    end: End | None = None
+    for line in lines:
+        if isinstance(line, End | Resume):
+            end = line if isinstance(line, End) else None
+    return Run(
+        path=file,
+        header=lines[0],
+        datasets=_latest(lines, Dataset, "dataset", "scale_factor", "writer", "storage", "format"),
+        services=_latest(lines, ServiceFacts, "service"),
+        engines=_as_asked(_latest(lines, EngineFacts, "engine"), lines[0]),
+        cases=_latest(lines, Record, "case"),
+        claims=_latest(lines, Claim, "claim"),
+        features=_latest(lines, FeatureFacts, "feature"),
+        resumes=tuple(line for line in lines if isinstance(line, Resume)),
+        end=end,
+        running=run_lock.process(file.parent),
+    )
+
+
+def _latest(lines: list[Line], kind: type[_T], *key: str) -> tuple[_T, ...]:
+    found: dict[tuple[Any, ...], _T] = {}
+    for line in lines:
+        if isinstance(line, kind):
+            found[tuple(getattr(line, name) for name in key)] = line
+    return tuple(found.values())
+
+
+def _as_asked(engines: tuple[EngineFacts, ...], header: Header) -> tuple[EngineFacts, ...]:
+    """``engines`` in the order that the run was asked for; each has its line as soon as it is open."""
+    named = header.settings.get("engines")
+    asked = named if isinstance(named, list) else []
+    return tuple(sorted(engines, key=lambda one: asked.index(one.engine) if one.engine in asked else len(asked)))
+
+
+def schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of one line."""
+    text = Path(__file__).with_name("records.schema.json").read_text(encoding="utf-8")
+    loaded: dict[str, Any] = json.loads(text)
+    return loaded
+
+
+def check(path: Path) -> int:
+    """Validate each line of the file at ``path`` against the schema; the number of lines.
+
+    Needs ``jsonschema``, which is a development dependency.
+
+    Raises:
+        UsageError: a line does not fit; the message names the first.
+    """
+    import jsonschema
+
+    validator = jsonschema.Draft202012Validator(schema())
+    lines = path.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, 1):
+        if error := jsonschema.exceptions.best_match(validator.iter_errors(json.loads(line))):
+            raise UsageError(f"{path} line {number}: {error.json_path}: {error.message[:200]}")
+    return len(lines)

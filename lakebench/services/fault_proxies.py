@@ -1,0 +1,274 @@
+"""Faults on the way to a server: a proxy refuses a request, loses its answer, or holds it until its sender is dead.
+
+:class:`HttpProxy` stands before a REST catalog or an object store, :class:`PostgresProxy` before PostgreSQL. Each
+listens on 127.0.0.1, passes everything on, and does one :class:`Fault` to the requests that it names. Times are
+nanoseconds of the monotonic clock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http
+import http.client
+import re
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar, Self
+
+from lakebench.http import HOST
+
+_TIMEOUT_S = 60.0
+_CHUNK = 1 << 16
+_HOP = frozenset({"connection", "keep-alive", "transfer-encoding", "expect", "content-length"})
+_OURS = re.compile(rb"insert\s+into\s[^;]{0,80}ducklake_snapshot\b", re.IGNORECASE)
+_COMMIT = re.compile(rb"\bCOMMIT\b", re.IGNORECASE)
+# The form of the Iceberg REST catalog's errors (OpenAPI, IcebergErrorResponse).
+_REFUSAL = '{"error": {"message": "made by lakebench", "type": "ServiceUnavailableException", "code": 503}}'
+REFUSE, LOSE, HOLD = "refuse", "lose", "hold"
+
+
+@dataclass
+class Fault:
+    """What happens to ``times`` requests that ``matches`` (method, path) when the server has carried out ``skip``.
+
+    ``refuse``: answered with ``status`` and ``body``, or disconnected where there is no HTTP, and never passed on.
+    ``lose``: passed on and carried out with success; then the connection ends without the answer. ``hold``: not passed
+    on, and kept until :meth:`release`; then the connection ends. ``fired`` are the times at which it happened.
+    """
+
+    kind: str
+    matches: Callable[[str, str], bool] = lambda _method, _path: True
+    skip: int = 0
+    times: int = 1
+    status: int = 503
+    body: str = _REFUSAL
+    fired: list[int] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """What threads share."""
+        self._lock = threading.Lock()
+        self._done = 0
+        self._released = threading.Event()
+        self.held = threading.Event()
+
+    def takes(self, method: str, path: str) -> bool:
+        """Whether this request is one that it happens to."""
+        if not self.matches(method, path):
+            return False
+        with self._lock:
+            if self._done < self.skip or len(self.fired) >= self.times:
+                return False
+            self.fired.append(time.monotonic_ns())
+            return True
+
+    def passed(self, method: str, path: str) -> None:
+        """Know that the server carried this request out, and that its sender is told so."""
+        if self.matches(method, path):
+            with self._lock:
+                self._done += 1
+
+    def wait(self) -> None:
+        """Hold until :meth:`release`."""
+        self.held.set()
+        self._released.wait(_TIMEOUT_S)
+
+    def release(self) -> None:
+        """Let what is held go: its sender gets no answer."""
+        self._released.set()
+
+
+class HttpProxy:
+    """A proxy before the HTTP server at ``host:port``; used as a context manager.
+
+    ``answers`` counts by method and status what the clients were given.
+    """
+
+    def __init__(self, host: str, port: int, fault: Fault | None = None) -> None:
+        self.answers: Counter[str] = Counter()
+        handler = type("_Handler", (_Handler,), {"target": (host, port), "fault": fault, "answers": self.answers})
+        self._server = ThreadingHTTPServer((HOST, 0), handler)
+        self._server.daemon_threads = True
+        self.port = int(self._server.server_address[1])
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._server.server_close()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Passes one connection's requests on."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1  # headers and body leave together
+    target: ClassVar[tuple[str, int]]
+    fault: ClassVar[Fault | None]
+    answers: ClassVar[Counter[str]]
+
+    def _pass(self) -> None:
+        body = self._body()
+        fault = self.fault
+        if fault and fault.kind == HOLD and fault.takes(self.command, self.path):
+            fault.wait()
+            self._end()
+        elif fault and fault.kind == REFUSE and fault.takes(self.command, self.path):
+            kind = "application/xml" if fault.body.startswith("<") else "application/json"
+            self._answer(fault.status, [("Content-Type", kind)], fault.body.encode())
+        else:
+            status, headers, data = self._forward(body)
+            done = status < http.HTTPStatus.MULTIPLE_CHOICES
+            if fault and fault.kind == LOSE and done and fault.takes(self.command, self.path):
+                self._end()
+            else:
+                if fault and done:
+                    fault.passed(self.command, self.path)
+                self._answer(status, headers, data)
+
+    do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass  # noqa: N815 - http.server's names
+
+    def _body(self) -> bytes:
+        if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
+            return b"".join(iter(self._chunk, b""))
+        return self.rfile.read(int(self.headers.get("Content-Length", 0)))
+
+    def _chunk(self) -> bytes:
+        data = self.rfile.read(int(self.rfile.readline().partition(b";")[0], 16))
+        self.rfile.readline()
+        return data
+
+    def _forward(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The server's answer. The Host header stays the client's: it is part of what a signature signs."""
+        server = http.client.HTTPConnection(*self.target, timeout=_TIMEOUT_S)
+        try:
+            server.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+            for key, value in self.headers.items():
+                if key.lower() not in _HOP:
+                    server.putheader(key, value)
+            if body or self.command in {"POST", "PUT"}:
+                server.putheader("Content-Length", str(len(body)))
+            server.endheaders(body)
+            answer = server.getresponse()
+            return answer.status, answer.getheaders(), answer.read()
+        finally:
+            server.close()
+
+    def _answer(self, status: int, headers: list[tuple[str, str]], data: bytes) -> None:
+        self.answers[f"{self.command} {status}"] += 1
+        self.send_response_only(status)
+        length = str(len(data))
+        for key, value in headers:
+            if key.lower() == "content-length" and self.command == "HEAD":
+                length = value
+            elif key.lower() not in _HOP:
+                self.send_header(key, value)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(data)
+
+    def _end(self) -> None:
+        """End the connection without an answer."""
+        self.answers[f"{self.command} no answer"] += 1
+        self.close_connection = True
+        with contextlib.suppress(OSError):
+            self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - http.server's name
+        """Nothing: requests are counted."""
+
+
+class PostgresProxy:
+    """A proxy before PostgreSQL that knows the COMMIT of a transaction which wrote a DuckLake's snapshot.
+
+    A fault's method is ``COMMIT`` and its path empty. Used as a context manager.
+    """
+
+    def __init__(self, host: str, port: int, fault: Fault | None = None) -> None:
+        self._target, self._fault = (host, port), fault
+        self._server = socket.create_server((HOST, 0))
+        self._open: set[socket.socket] = set()
+        self.port = int(self._server.getsockname()[1])
+
+    def __enter__(self) -> Self:
+        """Listen."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Stop listening, and end what is connected."""
+        for one in (self._server, *list(self._open)):
+            _shut(one)
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._server.accept()
+                server = socket.create_connection(self._target, timeout=_TIMEOUT_S)
+                server.settimeout(None)
+                self._open |= {client, server}
+                pair = _Pair(client, server, self._fault)
+                threading.Thread(target=pair.from_client, daemon=True).start()
+                threading.Thread(target=pair.from_server, daemon=True).start()
+
+
+class _Pair:
+    """One connection of a client and the server's end of it."""
+
+    def __init__(self, client: socket.socket, server: socket.socket, fault: Fault | None) -> None:
+        self._client, self._server, self._fault = client, server, fault
+        self._wrote = False
+        self._lost = threading.Event()
+
+    def from_client(self) -> None:
+        """Pass on what the client says, until it or a fault ends it."""
+        with contextlib.suppress(OSError):
+            while data := self._client.recv(_CHUNK):
+                fault = self._fault if self._fault and self._commits(data) else None
+                taken = fault if fault and fault.takes("COMMIT", "") else None
+                if taken and taken.kind == HOLD:
+                    taken.wait()
+                    break
+                if taken and taken.kind == REFUSE:
+                    break
+                if taken:
+                    self._lost.set()
+                elif fault:
+                    fault.passed("COMMIT", "")
+                self._server.sendall(data)
+        _shut(self._server)
+        _shut(self._client)
+
+    def _commits(self, data: bytes) -> bool:
+        """Whether ``data`` has the COMMIT of a transaction that wrote a snapshot."""
+        self._wrote = self._wrote or bool(_OURS.search(data))
+        if not (self._wrote and _COMMIT.search(data)):
+            return False
+        self._wrote = False
+        return True
+
+    def from_server(self) -> None:
+        """Pass on what the server says; the answer to a lost COMMIT ends the connection."""
+        with contextlib.suppress(OSError):
+            while data := self._server.recv(_CHUNK):
+                if self._lost.is_set():
+                    break
+                self._client.sendall(data)
+        _shut(self._client)
+        _shut(self._server)
+
+
+def _shut(one: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        one.shutdown(socket.SHUT_RDWR)
+    one.close()
