@@ -24,8 +24,8 @@ def parts(run: Run) -> list[Part]:
     rows = tuple((Cell(name), Cell(memory(peaks[name][1])), Cell(f"{peaks[name][0]:.0f}")) for name in order)
     said = (
         f"Resident memory of each process tree, sampled every {memory_trace.EVERY_S:g} s: a shorter peak may be "
-        "missing here, and stands with the samples. Pages that processes share count in each. The harness is the parent "
-        "alone."
+        "missing here, and stands with the samples. Pages that processes share count in each. The harness is the "
+        "parent alone."
     )
     alt = "; ".join(f"{name} at most {memory(peaks[name][1])}" for name in drawn)
     draw = partial(plots.lines, drawn, "seconds since the start", "GiB resident")

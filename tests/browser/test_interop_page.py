@@ -5,17 +5,14 @@ from __future__ import annotations
 import html
 import json
 import re
-import sys
 from pathlib import Path
 from typing import Any
 
+import fixture_interop
 import pytest
 import test_page
 
 from lakebench.reports import interop
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-import fixture_interop
 
 pytestmark = test_page.pytestmark
 PROBE = """<script>

@@ -8,15 +8,12 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
+import fixture_run
 import pytest
 
 from lakebench import reports
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-import fixture_run
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [

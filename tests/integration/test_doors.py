@@ -99,7 +99,7 @@ def make_table(services: Services) -> None:
 
 
 def attacked(folders: tuple[Path, ...], ports: dict[int, str]) -> list[dict[str, Any]]:
-    script = Path(__file__).with_name("attacker.py")
+    script = Path(__file__).parents[1] / "helpers" / "attacker.py"
     command = [sys.executable, str(script), ":".join(map(str, folders)), *map(str, ports)]
     said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
     told = [json.loads(line) for line in said.splitlines()]

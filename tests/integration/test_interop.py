@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
+import interop_sums
 import pytest
 from started import lakebench
 
@@ -23,9 +23,6 @@ from lakebench.model import ExitCode, Outcome, Record, Selection
 from lakebench.progress import Quiet
 from lakebench.results.claims import Verdict
 from lakebench.results.records import FILE, Run, check, read
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-import interop_sums
 
 pytestmark = pytest.mark.integration
 

@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import interop_sums
 import pytest
 
 from lakebench.model import Outcome, Record
 from lakebench.results.records import Run, read
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit"))
-import interop_sums
 
 pytestmark = pytest.mark.integration
 

@@ -38,7 +38,7 @@ from lakebench.progress import Quiet
 from lakebench.results.records import Dataset
 from lakebench.services import Services
 
-LIARS = Path(__file__).parent.parent / "liar"
+LIARS = Path(__file__).parents[2] / "liar"
 NOWHERE = Catalog(CatalogKind.REST, "http://127.0.0.1:9", "warehouse")
 GLUTTON, SLEEPER = EngineRef("liar-eats-memory"), EngineRef("liar-hangs")
 SESSION, PROCESS = EngineRef("poisons-its-session"), EngineRef("poisons-its-process")
