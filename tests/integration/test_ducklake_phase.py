@@ -18,7 +18,7 @@ pytestmark = pytest.mark.integration
 PROGRAM = """
 from lakebench import cli
 from lakebench.datasets.ducklake.feature import FILES, Feature, look, no, rows, run
-from lakebench.phases import ducklake, ducklake_readers
+from lakebench.phases.ducklake import phase, readers
 
 made = run("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1), (2)")
 broken = (
@@ -30,9 +30,9 @@ broken = (
     Feature("not-encrypted", "not encrypted", "", (*made, look(("unreadable-files", "=", 1))), FILES),
 )
 real = {"create-insert-read", "encryption", "inlined-delete", "processes-update-conflict", "expire"}
-ducklake.FEATURES = (*(one for one in ducklake.FEATURES if one.id in real), *broken)
-ducklake.PLACES = tuple(one for one in ducklake.PLACES if one.title in {"duckdb / local", "postgres / s3"})
-ducklake_readers.STATES = tuple(one for one in ducklake_readers.STATES if one.id in {"insert", "delete"})
+phase.FEATURES = (*(one for one in phase.FEATURES if one.id in real), *broken)
+phase.PLACES = tuple(one for one in phase.PLACES if one.title in {"duckdb / local", "postgres / s3"})
+readers.STATES = tuple(one for one in readers.STATES if one.id in {"insert", "delete"})
 cli.main()
 """
 

@@ -31,7 +31,8 @@ KILLS = (2, 6, 3)
 """Cases after which the process dies: among the reference's readers, behind a writer's last, before a writer's own."""
 DIES = """
 import os, signal, sys
-from lakebench import cli, records
+from lakebench import cli
+from lakebench.results import records
 left, write = int(sys.argv.pop(1)), records.Writer.write
 def last(self, line):
     global left

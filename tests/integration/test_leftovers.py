@@ -23,7 +23,8 @@ STARTS_WITHIN_S = 120.0
 RUN = ["run", "phase4", "--profile", "quick", "--engines", "duckdb,pyiceberg"]
 BROKEN = """
 import sys
-from lakebench import cases, cli
+from lakebench import cli
+from lakebench.execution import cases
 def broken(self, bench, todo):
     raise RuntimeError("a phase with a fault")
 cases.Check.run = broken

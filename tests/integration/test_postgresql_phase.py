@@ -19,24 +19,24 @@ PROGRAM = """
 import dataclasses
 from lakebench import cli
 from lakebench.datasets.postgresql import KINDS, TRAPS
-from lakebench.phases import jdbc, jdbc_checks
+from lakebench.phases.jdbc import checks, phase
 
-make, boolean = jdbc_checks._make, next(one for one in KINDS if one.name == "boolean")
+make, boolean = checks._make, next(one for one in KINDS if one.name == "boolean")
 
 def damaged(bench):
     make(bench)
-    jdbc_checks._at_server(
+    checks._at_server(
         bench,
         f"DELETE FROM {TRAPS.name} WHERE id = 7",
         f"UPDATE {boolean.table} SET v = NOT v WHERE id = (SELECT min(id) FROM {boolean.table} WHERE v IS NOT NULL)",
         "ALTER TABLE bad_duckdb DROP CONSTRAINT bad_duckdb_id_check",
     )
 
-jdbc_checks._make = damaged
-told = dict(jdbc_checks._PUSHES)
+checks._make = damaged
+told = dict(checks._PUSHES)
 told["filter"] = dataclasses.replace(told["filter"], sql=told["filter"].sql.replace("o_orderkey = 7", "hash(o_orderkey) = hash(7)"))
-jdbc_checks._PUSHES = told
-jdbc._ASKED = ("q06", "q14")
+checks._PUSHES = told
+phase._ASKED = ("q06", "q14")
 cli.main()
 """  # noqa: E501 - a program
 
