@@ -370,15 +370,17 @@ def _start(services: Services, bench: Bench, request: Request, foundation: tuple
 
 def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]) -> list[Record]:
     """Run the cases of ``phase`` that are not among ``finished``; each record is on the disk as soon as it is there."""
+    phase.load(bench)
     for facts in phase.facts(bench):
         writer.write(facts)
-    blocks = list(phase.plan(bench))
-    total = sum(len(block.cases) for block in blocks)
+    planned = [(block, frozenset(case.id for case in block.cases)) for block in phase.plan(bench)]
+    total = sum(len(ids) for _, ids in planned)
+    done = sum(len(ids & finished) for _, ids in planned)
     new: list[Record] = []
     seen = set(bench.opened)
     with bench.progress.count(f"{phase.name}: {total} cases", total) as advance:
-        for block in blocks:
-            todo = frozenset(case.id for case in block.cases) - finished
+        for block, ids in planned:
+            todo = ids - finished
             for found in records(block, bench, todo) if todo else ():
                 record = accepted.told(found, bench.baseline)
                 writer.write(record)
@@ -387,8 +389,8 @@ def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]
             for ref in [one for one in bench.refs if one in bench.opened and one not in seen]:
                 writer.write(_engine(bench, ref, new))  # a run that is killed has told of its engines
                 seen.add(ref)
-            finished |= {case.id for case in block.cases}
-            advance(sum(case.id in finished for block in blocks for case in block.cases))
+            done += len(todo)
+            advance(done)
     return new
 
 

@@ -134,9 +134,12 @@ class Phase(ABC):
     def plan(self, bench: Bench) -> Iterator[Block]:
         """The blocks of this phase in the order they run. Planning asks engines for abilities and starts none."""
 
-    @abstractmethod
-    def facts(self, bench: Bench) -> Iterator[Dataset | FeatureFacts]:
-        """What the report says of datasets and features: lines of the records. Prepares them."""
+    def load(self, bench: Bench) -> None:  # noqa: B027 - likewise
+        """Load the data that its cases ask for, once the services are there; before :meth:`facts` and :meth:`plan`."""
+
+    def facts(self, bench: Bench) -> Iterator[Dataset | FeatureFacts]:  # noqa: ARG002
+        """What the report says of datasets and features: lines of the records."""
+        return iter(())
 
     def room(self, request: Request) -> Sequence[Need]:  # noqa: ARG002
         """What a run writes, where it can tell before it starts."""

@@ -20,7 +20,7 @@ from lakebench.phases import Phase, Scope, engines_of
 from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, Cell, Store, able, run
 from lakebench.phases.field_reports import Said, of_all, of_ratio, of_times
 from lakebench.processes.concurrent_tasks import Retry, Shape
-from lakebench.results.records import Claim, Dataset
+from lakebench.results.records import Claim
 
 _FEW = 3  # writers of the cells that are no appends
 _LOCKED = "Conflicting lock is held"
@@ -94,10 +94,6 @@ class Concurrent(Phase):
         yield from (_check(cell, _MIXED) for cell in _mixed_cells(refs))
         # Nothing is timed here, and much is waiting: for a client's next try, for a server's next start.
         yield SideBySide(tuple(tuple(_check(cell, _FAULTS) for cell in _fault_cells(ref)) for ref in refs))
-
-    def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
-        """Nothing: the rows are made by the writers."""
-        return iter(())
 
     def covers(self, case: str, scope: Scope) -> bool:
         """Whether all engines of the case are asked, with as many writers; those together are the run's."""

@@ -22,7 +22,7 @@ from lakebench.phases import Phase, Scope
 from lakebench.phases.ducklake.field_reports import reproduced
 from lakebench.phases.ducklake.readers import reads, versions
 from lakebench.phases.ducklake.sessions import PLACES, Place, Story, writers
-from lakebench.results.records import Claim, Dataset
+from lakebench.results.records import Claim
 
 _OF_NO_FEATURE = ("read", "connector", "versions")  # second part of their ids
 _DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
@@ -74,10 +74,6 @@ class DuckLake(Phase):
         if not bench.selection.features:
             yield from reads(bench)
             yield from versions(bench)
-
-    def facts(self, bench: Bench) -> Iterator[Dataset]:  # noqa: ARG002
-        """Nothing is loaded."""
-        yield from ()
 
     def covers(self, case: str, scope: Scope) -> bool:
         """Whether the engines are asked, and the feature is chosen; readers and versions come where none is."""

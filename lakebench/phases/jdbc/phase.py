@@ -76,6 +76,11 @@ class Jdbc(Queries):
         """TPC-H, smaller than the profile says where the user names no scale factor."""
         return tpch.workload(tpch_data(bench, _size(bench.profile)))
 
+    def load(self, bench: Bench) -> None:
+        """The tables in Iceberg, and the same in PostgreSQL."""
+        super().load(bench)
+        self._heap(bench)
+
     def facts(self, bench: Bench) -> Iterator[Dataset]:
         """The tables in Iceberg, and the same in PostgreSQL."""
         yield from super().facts(bench)

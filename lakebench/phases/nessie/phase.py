@@ -76,6 +76,10 @@ class Nessie(Phase):
         yield from _appends(bench)
         yield from _references(bench)
 
+    def load(self, bench: Bench) -> None:
+        """TPC-H."""
+        _tpch(bench)
+
     def facts(self, bench: Bench) -> Iterator[Dataset]:
         """TPC-H as it was loaded."""
         yield _tpch(bench).facts

@@ -173,15 +173,17 @@ class Queries(Phase):
         bench.checker.start()
         self.prepared(bench)
 
-    def facts(self, bench: Bench) -> Iterator[Dataset]:
-        """The workload as it was loaded on each storage."""
+    def load(self, bench: Bench) -> None:
+        """The workload on each storage by the run's writer, then by each engine that has tables of its own."""
         for storage in self._storages(bench):
-            yield self._loaded(bench, storage).facts
+            self._loaded(bench, storage)
         bench.retire(loader(bench.writer))  # it holds much of what it wrote
-        for one in self.contenders(bench):
-            if one.place.format in _OWN:
-                with contextlib.suppress(CaseError, HarnessFault):  # each of its cases tells why
-                    yield self._own(bench, one).facts
+        self._loaded_own(bench)
+
+    def facts(self, bench: Bench) -> Iterator[Dataset]:
+        """The workload as it was loaded."""
+        yield from (self._loaded(bench, storage).facts for storage in self._storages(bench))
+        yield from (one.facts for one in self._loaded_own(bench))
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """Each query on every contender."""
@@ -244,6 +246,15 @@ class Queries(Phase):
 
     def _storages(self, bench: Bench) -> list[str]:
         return list(dict.fromkeys(one.place.storage for one in self.contenders(bench)))
+
+    def _loaded_own(self, bench: Bench) -> list[_Own]:
+        """The tables of each engine that loads its own; where it could not, each of its cases tells why."""
+        found = []
+        for one in self.contenders(bench):
+            if one.place.format in _OWN:
+                with contextlib.suppress(CaseError, HarnessFault):
+                    found.append(self._own(bench, one))
+        return found
 
     def _loaded(self, bench: Bench, storage: str) -> Loaded:
         lake = lakes.storage_lake(bench.services, bench.settings, storage)

@@ -1,0 +1,90 @@
+"""The order of a phase's steps, and how far a run says that it is."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lakebench import harness
+from lakebench.config import Settings
+from lakebench.execution.cases import Block, Case, Check
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import PROFILES
+from lakebench.model import EngineRef, Selection
+from lakebench.phases import Phase
+from lakebench.processes.guard import Guard
+from lakebench.progress import Quiet
+from lakebench.results.records import Dataset, Writer
+from lakebench.services import Services
+
+
+class Counting(Quiet):
+    """Keeps what it is told of how many cases are done."""
+
+    def __init__(self) -> None:
+        self.counts: list[int] = []
+        self.totals: list[int] = []
+
+    @contextlib.contextmanager
+    def count(self, what: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+        """Keep ``total``, and each count."""
+        self.totals.append(total)
+        yield self.counts.append
+
+
+class Steps(Phase):
+    """Four cases that pass; what is asked of it is kept in order."""
+
+    name: ClassVar[str] = "steps"
+    subject: ClassVar[str] = "steps"
+    title: ClassVar[str] = "Steps"
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+
+    def services(self, *_: Any) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def engines(self, _: Selection) -> tuple[str, ...]:
+        """One."""
+        return ("duckdb",)
+
+    def load(self, _: Bench) -> None:
+        """Nothing."""
+        self.asked.append("load")
+
+    def facts(self, _: Bench) -> Iterator[Dataset]:
+        """Nothing."""
+        self.asked.append("facts")
+        return iter(())
+
+    def plan(self, _: Bench) -> Iterator[Block]:
+        """A block a case."""
+        self.asked.append("plan")
+        for name in "abcd":
+            case = Case(f"steps/{name}", "steps", name, EngineRef("duckdb"), "group", name, "duckdb")
+            yield Check(case, lambda _: {})
+
+
+def test_a_phase_loads_then_tells_then_plans_and_counts_what_is_done(tmp_path: Path) -> None:
+    progress, phase = Counting(), Steps()
+    with Guard("steps") as guard, Writer(tmp_path / "records.jsonl") as writer:
+        services = Services(Settings(), guard, progress)
+        with Bench(
+            Settings(),
+            guard,
+            services,
+            progress,
+            refs=(EngineRef("duckdb"),),
+            writer="",
+            profile=PROFILES["quick"],
+            seed=1,
+            foundation=(),
+        ) as bench:
+            new = harness._phase(phase, bench, writer, {"steps/b", "steps/d", "other/a"})
+    assert phase.asked == ["load", "facts", "plan"]
+    assert [one.case for one in new] == ["steps/a", "steps/c"]
+    assert (progress.totals, progress.counts) == ([4], [3, 3, 4, 4])
