@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from lakebench.errors import HarnessFault, LakebenchError, UsageError
+from lakebench.errors import HarnessFault, LakebenchError, UsageError, unknown
 from lakebench.model import ExitCode, Runtime, Selection
 
 if TYPE_CHECKING:
@@ -383,14 +383,10 @@ def _of(what: str, text: str, known: list[str]) -> tuple[str, ...]:
     Raises:
         UsageError: one is not, or nothing is listed.
     """
-    import difflib
-
     listed = _listed(text)
     for one in listed:
         if one not in known:
-            near = difflib.get_close_matches(one, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise UsageError(f"unknown {what} '{one}': {hint}valid names are {', '.join(known)}")
+            raise unknown(what, one, known)
     if not listed:
         raise UsageError(f"name a {what}: {', '.join(known)}")
     return listed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import enum
 import os
 import re
@@ -13,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, suggest, unknown
 from lakebench.inputs import files
 from lakebench.inputs.ownership import stranger
 from lakebench.model import Runtime
@@ -82,9 +81,7 @@ _KEYS: Mapping[StorageKind, tuple[str, ...]] = {
 def _check_properties(given: Mapping[str, str], known: tuple[str, ...]) -> None:
     for key, value in given.items():
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise ValueError(f"unknown property {key}: {hint}valid ones are {', '.join(known)}")
+            raise ValueError(f"unknown property {key}: {suggest(key, known)}valid ones are {', '.join(known)}")
         if key.startswith("latency.") and not (value.isdecimal() and (int(value) > 0 or key.endswith(".latency"))):
             raise ValueError(f"{key} must be a whole number of {'ms' if key.endswith('.latency') else 'kB/s'}")
 
@@ -219,9 +216,7 @@ class Settings(_Strict):
         known = self.storages()
         if name in known:
             return known[name]
-        near = difflib.get_close_matches(name, known, n=1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"unknown storage '{name}': {hint}valid names are {', '.join(known)}")
+        raise unknown("storage", name, known)
 
     def service(self, name: str) -> ServiceSettings:
         """The settings of service ``name``; its ``runtime`` is always set.
@@ -335,9 +330,7 @@ def _explain(error: ValidationError) -> str:
     if first["type"] != "extra_forbidden":
         return ": ".join(one for one in (where, first["msg"].removeprefix("Value error, ")) if one)
     valid = _keys(first["loc"])
-    near = difflib.get_close_matches(str(first["loc"][-1]), valid, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    return f"unknown key {where}: {hint}valid keys are {', '.join(valid)}"
+    return f"unknown key {where}: {suggest(str(first['loc'][-1]), valid)}valid keys are {', '.join(valid)}"
 
 
 def _keys(loc: tuple[int | str, ...]) -> list[str]:
@@ -371,6 +364,5 @@ def _check_names(file: Path, settings: Settings) -> None:
     ):
         for name in given:
             if (name.partition("@")[0] if kind == "services" else name) not in known:
-                near = difflib.get_close_matches(name, list(known), n=1)
-                hint = f"did you mean {near[0]}? " if near else ""
+                hint = suggest(name, known)
                 raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(known)}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import TypeAlias
 
 from lakebench.model import Outcome
@@ -115,3 +117,15 @@ def kind_of(error: Exception) -> str:
 def of_kind(name: str) -> type[CaseEnd]:
     """The class that another process of ours names; what is none that ends a case is a fault of ours."""
     return _KINDS.get(name, HarnessFault)
+
+
+def suggest(name: str, known: Iterable[str], most: int = 1) -> str:
+    """``did you mean NEAR? `` for a message about an unknown ``name``, empty where none of ``known`` is near it."""
+    near = difflib.get_close_matches(name, list(known), n=most, cutoff=0.4)
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
+def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
+    """The error that no ``what`` is called ``name``, with the nearest of the ``known`` names and all of them."""
+    names = list(known)
+    return UsageError(f"unknown {what} '{name}': {suggest(name, names)}valid names are {', '.join(names)}")

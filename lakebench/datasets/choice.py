@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import fnmatch
 from collections.abc import Sequence
 
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, suggest
 
 
 def chosen(ids: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
@@ -17,7 +16,6 @@ def chosen(ids: Sequence[str], patterns: Sequence[str]) -> tuple[str, ...]:
     """
     for pattern in patterns:
         if not any(fnmatch.fnmatchcase(one, pattern) for one in ids):
-            near = difflib.get_close_matches(pattern, ids, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}? " if near else ""
+            hint = suggest(pattern, ids, most=3)
             raise UsageError(f"unknown feature '{pattern}': {hint}lakebench list features shows all")
     return tuple(one for one in ids if any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns or ("*",)))

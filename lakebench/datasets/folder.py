@@ -8,7 +8,6 @@ is a query ``q1``, in the dialect that a first line ``-- dialect: duckdb`` names
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
 import hashlib
 import json
@@ -23,7 +22,7 @@ from lakebench import engines
 from lakebench.datasets import cache, sql_rules
 from lakebench.datasets.answers import Rules
 from lakebench.datasets.workload import Question, TableData, Workload
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, suggest, unknown
 from lakebench.inputs import files as local_files
 from lakebench.progress import Progress
 
@@ -204,7 +203,7 @@ def _read(file: Path) -> tuple[str, str]:
     dialect = {"ansi": DIALECT, "postgresql": DIALECT, "sparksql": "spark"}.get(dialect, dialect)
     known = sorted(one.value for one in sqlglot.Dialects if one.value)
     if dialect not in known:
-        raise UsageError(f"{file}: unknown dialect '{dialect}'{_nearest(dialect, known)}; known are {', '.join(known)}")
+        raise UsageError(f"{file}: {unknown('dialect', dialect, known)}")
     return dialect, text
 
 
@@ -212,14 +211,9 @@ def _known_tables(named: Iterable[str], columns: Mapping[str, Sequence[str]]) ->
     """The tables that a query names, in small letters."""
     for one in sorted(named):
         if one.lower() not in columns:
-            hint = ": name tables without a schema" if "." in one else _nearest(one.lower(), columns)
-            raise UsageError(f"unknown table '{one}'{hint}; the folder has {', '.join(sorted(columns))}")
+            hint = "name tables without a schema; " if "." in one else suggest(one.lower(), columns)
+            raise UsageError(f"unknown table '{one}': {hint}the folder has {', '.join(sorted(columns))}")
     return frozenset(one.lower() for one in named)
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean '{near[0]}'?" if near else ""
 
 
 def _check_variants(texts: Mapping[str, Path]) -> None:
@@ -230,7 +224,7 @@ def _check_variants(texts: Mapping[str, Path]) -> None:
         if not name:
             continue
         if engine not in known:
-            raise UsageError(f"{file}: no engine '{engine}'{_nearest(engine, known)}; known are {', '.join(known)}")
+            raise UsageError(f"{file}: {unknown('engine', engine, known)}")
         if name not in texts:
             raise UsageError(f"{file}: a variant of '{name}', and there is no {name}.sql")
 

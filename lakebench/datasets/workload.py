@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +60,12 @@ class Question:
     tables: frozenset[str]
     references: Mapping[str, Path] = field(default_factory=dict)
     variant: Callable[[type[Engine]], bool] = lambda _: False
+
+
+def variant_file(engine: type[Engine], name: str) -> Path:
+    """Where the hand-written variant of the query ``name`` lies beside ``engine``; it need not be there."""
+    module = sys.modules[engine.__module__].__file__
+    return Path(module or "").parent / "sql" / f"{name}.sql"
 
 
 @dataclass(frozen=True)

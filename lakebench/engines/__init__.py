@@ -8,14 +8,13 @@ engine's packages inside methods only.
 
 from __future__ import annotations
 
-import difflib
 import functools
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, unknown
 from lakebench.iceberg.operations import Operation
 from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
 
@@ -214,9 +213,7 @@ def find(name: str) -> type[Engine]:
     known = engines()
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-    hint = f"did you mean {' or '.join(near)}? " if near else ""
-    raise UsageError(f"unknown engine '{name}': {hint}valid names are {', '.join(known)}")
+    raise unknown("engine", name, known)
 
 
 def parse(text: str) -> EngineRef:

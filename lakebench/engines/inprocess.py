@@ -180,21 +180,6 @@ def s3_properties(store: ObjectStore) -> dict[str, str]:
     }
 
 
-def file_system(store: ObjectStore) -> Any:
-    """``store`` as Arrow's file system; paths begin with the bucket."""
-    from pyarrow.fs import S3FileSystem
-
-    scheme, _, address = store.endpoint.partition("://")
-    return S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key,
-        region=store.region,
-        endpoint_override=address,
-        scheme=scheme,
-        force_virtual_addressing=not store.path_style,
-    )
-
-
 def named_snapshot(table: Any, ref: str) -> int:
     """The snapshot that the branch or tag ``ref`` of PyIceberg's ``table`` is at.
 

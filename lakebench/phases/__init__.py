@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench import engines
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, unknown
 from lakebench.model import EngineRef, Selection
 
 if TYPE_CHECKING:
@@ -192,6 +191,4 @@ def find(text: str) -> Phase:
     known = {name: phase for phase in phases().values() for name in (phase.name, phase.subject)}
     if text in known:
         return known[text]
-    near = difflib.get_close_matches(text, known, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"unknown phase '{text}': {hint}valid names are {', '.join(known)}")
+    raise unknown("phase", text, known)

@@ -6,7 +6,6 @@ storage ``s3``, beside the plain ``object-store``.
 
 from __future__ import annotations
 
-import difflib
 import shutil
 import threading
 import time
@@ -14,7 +13,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from lakebench.config import Settings, StorageKind
-from lakebench.errors import CaseError, HarnessFault, LakebenchError, ServiceUnavailable, UsageError
+from lakebench.errors import CaseError, HarnessFault, LakebenchError, ServiceUnavailable, UsageError, unknown
 from lakebench.execution import disk_space
 from lakebench.model import Endpoint
 from lakebench.processes.guard import Guard
@@ -48,9 +47,7 @@ def find(name: str) -> type[Service]:
     if service in SERVICES:
         of = ", ".join(f"{one}@STORAGE" for one in _OF_A_STORAGE)
         raise UsageError(f"unknown service '{name}': instances of a storage are {of}")
-    near = difflib.get_close_matches(name, SERVICES, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
-    raise UsageError(f"unknown service '{name}': {hint}valid names are {', '.join(SERVICES)}")
+    raise unknown("service", name, SERVICES)
 
 
 def with_needs(names: Iterable[str], settings: Settings | None = None) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.http import HOST, HttpError, http
+from lakebench.iceberg.files import file_system
 from lakebench.inputs import files
 from lakebench.model import Endpoint, ObjectStore, Runtime
 from lakebench.provisioning import artifacts
@@ -206,15 +207,8 @@ def _check_bucket(target: ObjectStore, table: str) -> None:
     import pyarrow as pa
     from pyarrow import fs
 
-    client = fs.S3FileSystem(
-        access_key=target.access_key,
-        secret_key=target.secret_key,
-        endpoint_override=target.endpoint,
-        region=target.region,
-        force_virtual_addressing=not target.path_style,
-    )
     try:
-        found = client.get_file_info(target.bucket).type is fs.FileType.Directory
+        found = file_system(target).get_file_info(target.bucket).type is fs.FileType.Directory
     except (OSError, pa.ArrowException) as error:
         raise ServiceUnavailable(
             f"the object store at {target.endpoint} refuses the keys for bucket {target.bucket}: correct user and "

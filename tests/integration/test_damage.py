@@ -18,6 +18,7 @@ from lakebench.datasets.interop import features
 from lakebench.errors import LakebenchError
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES
+from lakebench.iceberg.files import file_system
 from lakebench.model import EngineRef, Outcome, Selection
 from lakebench.phases.interop.written import Written, _Course, lake_of
 from lakebench.processes.guard import Guard
@@ -89,15 +90,7 @@ def make(bench: Bench, feature: str, name: str) -> Table:
     written = Written(replace(BY_ID[feature], id=f"{feature}-{name}"), WRITER, READERS)
     made = written._make(bench, _Course(WRITER))
     store = lake_of(bench, WRITER).store
-    scheme, _, address = store.endpoint.partition("://")
-    files = S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key,
-        region=store.region,
-        endpoint_override=address,
-        scheme=scheme,
-    )
-    return Table(written, made, files)
+    return Table(written, made, file_system(store))
 
 
 @pytest.fixture(scope="module")

@@ -182,7 +182,7 @@ def test_all_answers_are_right(guard: Guard, tmp_path: Path, scale: Decimal, dia
     run, checker, wrong = make(made), Checker(guard), {}
     engine: Any = type("Some", (), {"dialect": dialect, "__module__": __name__})
     for query in tpch.queries(scale):
-        answer = write(tmp_path / f"{query.name}.arrow", run(tpch.sql_for(engine, query)))
+        answer = write(tmp_path / f"{query.name}.arrow", run(tpch.sql_for(query, engine)))
         found = checker.answer(answer, tpch.reference(scale, query.number), query.rules)
         if not found.ok:
             wrong[query.name] = found.message

@@ -20,12 +20,12 @@ from lakebench.config import EngineLimits, Settings
 from lakebench.datasets import answers
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
-from lakebench.engines.inprocess import file_system
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
 from lakebench.engines.spark.engine import Spark, SparkJdbc
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, OutOfMemory, Refused
 from lakebench.iceberg import catalogs
+from lakebench.iceberg.files import file_system
 from lakebench.model import EngineSettings, Lake, Scan
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
@@ -170,7 +170,7 @@ def drained(answer: Any) -> pa.Table:
 
 @pytest.mark.parametrize("query", queries(SF), ids=lambda one: one.name)
 def test_each_tpch_query_has_the_reference_answer(loaded: Any, query: Query) -> None:
-    answer = result(loaded, sql_for(type(loaded), query))
+    answer = result(loaded, sql_for(query, type(loaded)))
     expected = references.reference(SF, query.number)
     assert expected
     for source, file in expected.items():

@@ -18,13 +18,14 @@ from lakebench.engines import CanCreate, CanLoad
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
-from lakebench.engines.inprocess import file_system, local_path
+from lakebench.engines.inprocess import local_path
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineUnavailable, OutOfMemory
+from lakebench.iceberg.files import file_system
 from lakebench.iceberg.operations import Delete
 from lakebench.iceberg.types import Field
 from lakebench.model import Condition, EngineSettings, Lake, Scan, TableFormat

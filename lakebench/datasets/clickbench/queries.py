@@ -10,7 +10,6 @@ import dataclasses
 import functools
 import hashlib
 import json
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 from lakebench.datasets import sql_rules
 from lakebench.datasets.answers import Rules
 from lakebench.datasets.clickbench import hits
-from lakebench.datasets.workload import Question
+from lakebench.datasets.workload import Question, variant_file
 
 if TYPE_CHECKING:
     from lakebench.engines import Engine
@@ -70,7 +69,7 @@ def workload_hash(some: Iterable[Query]) -> str:
 
 def _sql(query: Query, engine: type[Engine]) -> str:
     """``query`` in the words of ``engine``: its hand-written variant, or else a translation into its dialect."""
-    variant = _variant(engine, query.name)
+    variant = _variant(query, engine)
     if variant.is_file():
         return _filled(variant.read_text("utf-8"), query.frequent)
     return sql_rules.translated(query.sql, DIALECT, engine.dialect)
@@ -78,12 +77,11 @@ def _sql(query: Query, engine: type[Engine]) -> str:
 
 def _is_variant(query: Query, engine: type[Engine]) -> bool:
     """Whether ``engine`` is asked a hand-written variant, which its file gives the reason for."""
-    return _variant(engine, query.name).is_file()
+    return _variant(query, engine).is_file()
 
 
-def _variant(engine: type[Engine], name: str) -> Path:
-    module = sys.modules[engine.__module__].__file__
-    return Path(module or "").parent / "sql" / "clickbench" / f"{name}.sql"
+def _variant(query: Query, engine: type[Engine]) -> Path:
+    return variant_file(engine, f"clickbench/{query.name}")
 
 
 def _filled(sql: str, frequent: int) -> str:

@@ -6,15 +6,13 @@ DuckLake's extension has no part in it: the catalog is read as a database, Parqu
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lakebench.datasets.ducklake import catalog
 from lakebench.datasets.ducklake.catalog import Metadata, Row
 from lakebench.datasets.interop.damage import Damaged, parsed
+from lakebench.iceberg.files import file_system
 from lakebench.model import Lake
-
-if TYPE_CHECKING:
-    from pyarrow import fs
 
 Facts = dict[str, Any]
 
@@ -78,7 +76,7 @@ class _Files:
 
     def __init__(self, lake: Lake, metadata: Metadata, at: int, table: Row) -> None:
         own = f"table_id = {table['table_id']}"
-        self._lake, self._metadata, self._system = lake, metadata, system(lake)
+        self._lake, self._metadata, self._system = lake, metadata, file_system(lake.store)
         self._home = catalog.folder(lake, metadata, at, table)
         self._data = metadata.live("ducklake_data_file", at, own)
         self._deletes = metadata.live("ducklake_delete_file", at, own)
@@ -155,21 +153,12 @@ class _Files:
         return None not in values and values == sorted(values)
 
 
-def system(lake: Lake) -> fs.FileSystem:
-    """Arrow's file system of the lake's files."""
-    from pyarrow.fs import LocalFileSystem
-
-    from lakebench.engines.inprocess import file_system
-
-    return LocalFileSystem() if lake.store is None else file_system(lake.store)
-
-
 def listed(lake: Lake) -> set[str]:
     """The paths of every Parquet and Puffin file below the lake's data path."""
     from pyarrow.fs import FileSelector, FileType
 
     selector = FileSelector(_plain(lake.catalog.warehouse).rstrip("/"), recursive=True, allow_not_found=True)
-    found = system(lake).get_file_info(selector)
+    found = file_system(lake.store).get_file_info(selector)
     return {one.path for one in found if one.type == FileType.File and one.path.endswith((".parquet", ".puffin"))}
 
 

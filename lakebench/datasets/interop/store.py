@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING
 
 from lakebench.datasets.interop.damage import Damaged, parsed
 from lakebench.errors import ServiceUnavailable
+from lakebench.iceberg.files import file_system
 from lakebench.model import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from pyarrow import fs
-
-_ATTEMPTS = 3
 
 
 class Files:
@@ -23,7 +20,7 @@ class Files:
     """
 
     def __init__(self, store: ObjectStore | None) -> None:
-        self._system = _local() if store is None else _system(store)
+        self._system = file_system(store)
 
     def open(self, location: str) -> pa.NativeFile:
         """The file at ``location``, for reading anywhere in it."""
@@ -47,33 +44,7 @@ class Files:
         """Copy the local ``file`` to ``location``."""
         from pyarrow import fs
 
-        fs.copy_files(file, _path(location), source_filesystem=_local(), destination_filesystem=self._system)
-
-    def has(self, location: str) -> bool:
-        """Whether there is a file at ``location``."""
-        from pyarrow import fs
-
-        return bool(self._system.get_file_info(_path(location)).type == fs.FileType.File)
-
-
-def _local() -> fs.LocalFileSystem:
-    from pyarrow import fs
-
-    return fs.LocalFileSystem()
-
-
-@functools.cache
-def _system(store: ObjectStore) -> fs.S3FileSystem:
-    from pyarrow import fs
-
-    return fs.S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key,
-        endpoint_override=store.endpoint,
-        region=store.region,
-        force_virtual_addressing=not store.path_style,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=_ATTEMPTS),
-    )
+        fs.copy_files(file, _path(location), source_filesystem=file_system(None), destination_filesystem=self._system)
 
 
 def _path(location: str) -> str:

@@ -7,7 +7,6 @@ from lakebench.datasets.tpch.queries import (
     queries,
     sql_for,
     stream_queries,
-    translated,
     workload_hash,
 )
 from lakebench.datasets.tpch.references import reference
@@ -28,7 +27,6 @@ __all__ = [
     "stream_count",
     "stream_queries",
     "to_make",
-    "translated",
     "workload",
     "workload_hash",
 ]

@@ -7,9 +7,7 @@ rows" is ``LIMIT N``. Placeholders stand for the parameters (:mod:`lakebench.dat
 
 from __future__ import annotations
 
-import functools
 import hashlib
-import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from decimal import ROUND_HALF_UP, Decimal
@@ -17,8 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench.datasets.answers import Rules
+from lakebench.datasets.sql_rules import translated
 from lakebench.datasets.tpch.parameters import VALIDATION, drawn, placeholders
 from lakebench.datasets.tpch.streams import order
+from lakebench.datasets.workload import variant_file
 
 if TYPE_CHECKING:
     from lakebench.engines import Engine
@@ -114,33 +114,18 @@ def workload_hash(some: Iterable[Query]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sql_for(engine: type[Engine], query: Query) -> str:
+def sql_for(query: Query, engine: type[Engine]) -> str:
     """``query`` in the words of ``engine``: its hand-written variant, or else a translation into its dialect."""
-    variant = _variant(engine, query.name)
+    variant = variant_file(engine, query.name)
     if variant.is_file():
         return _filled(variant.read_text("utf-8"), query.number, query.parameters)
-    return translated(query.sql, engine.dialect)
+    return translated(query.sql, DIALECT, engine.dialect)
 
 
-def is_variant(engine: type[Engine], query: Query) -> bool:
+def is_variant(query: Query, engine: type[Engine]) -> bool:
     """Whether ``engine`` is asked a hand-written variant, which its file gives the reason for."""
-    return _variant(engine, query.name).is_file()
-
-
-def _variant(engine: type[Engine], name: str) -> Path:
-    module = sys.modules[engine.__module__].__file__
-    return Path(module or "").parent / "sql" / f"{name}.sql"
+    return variant_file(engine, query.name).is_file()
 
 
 def _filled(sql: str, number: int, parameters: Mapping[str, str]) -> str:
     return sql.strip().format_map(placeholders(number, parameters))
-
-
-@functools.cache
-def translated(sql: str, dialect: str) -> str:
-    """``sql`` of :data:`DIALECT` in ``dialect``, a name of sqlglot's; as it is where that is empty."""
-    if dialect in {"", DIALECT}:
-        return sql
-    import sqlglot
-
-    return sqlglot.transpile(sql, read=DIALECT, write=dialect, pretty=True)[0]

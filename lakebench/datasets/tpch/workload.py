@@ -36,19 +36,11 @@ def questions(scale_factor: Decimal, asked: Iterable[Query]) -> list[Question]:
         Question(
             name=query.name,
             text=query.sql,
-            sql=functools.partial(_sql, query),
+            sql=functools.partial(sql_for, query),
             rules=query.rules,
             tables=frozenset(re.findall(r"\w+", query.sql)) & frozenset(TABLES),
             references=reference(scale_factor, query.number),
-            variant=functools.partial(_variant, query),
+            variant=functools.partial(is_variant, query),
         )
         for query in asked
     ]
-
-
-def _sql(query: Query, engine: type) -> str:
-    return sql_for(engine, query)
-
-
-def _variant(query: Query, engine: type) -> bool:
-    return is_variant(engine, query)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from lakebench.engines.boundary import EngineCalls, words
-from lakebench.engines.inprocess import file_system
 from lakebench.errors import Refused
+from lakebench.iceberg.files import file_system
 
 if TYPE_CHECKING:
     from lakebench.model import ObjectStore

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
 from lakebench.engines.boundary import EngineCalls, read_error
-from lakebench.engines.inprocess import file_system, local_path
+from lakebench.engines.inprocess import local_path
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.iceberg.files import file_system
 from lakebench.model import CatalogKind, TableFormat
 
 if TYPE_CHECKING:
@@ -381,13 +382,11 @@ def _jdbc(lake: Lake) -> dict[str, str]:
 
 def _staging(lake: Lake, name: str) -> tuple[Any, str]:
     """The file system that files are staged on, and the folder called ``name`` there."""
-    from pyarrow.fs import LocalFileSystem
-
     if lake.store is not None:
         return file_system(lake.store), f"{lake.store.bucket}/lakebench-staging/{name}"
     folder = Path(local_path(lake.catalog.warehouse), "lakebench-staging", name)
     (folder / "files").mkdir(parents=True)
-    return LocalFileSystem(), str(folder)
+    return file_system(None), str(folder)
 
 
 def _upload(store: Any, file: str, path: str) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 from lakebench import engines
 from lakebench.datasets import tpch
 from lakebench.datasets.answers import Rules
+from lakebench.datasets.sql_rules import translated
 from lakebench.datasets.tpch import metrics, refresh, states
-from lakebench.datasets.tpch.queries import stream_queries, translated
+from lakebench.datasets.tpch.queries import DIALECT, stream_queries
 from lakebench.datasets.tpch.streams import stream_count
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanCreate, CanLoad, CanOperate, CanQuery
@@ -213,7 +214,7 @@ class Trial(Block):
         for reader in self.readers:
             case, began = self._reads(point, reader), now()
             try:
-                sql = translated(_SEEN, engines.find(reader.name).dialect)
+                sql = translated(_SEEN, DIALECT, engines.find(reader.name).dialect)
                 seen = bench.file(f"{reader}-{point}")
                 bench.call(reader, self.lake(bench), "query", seat="readers", sql=sql, into=str(seen))
                 found = same(bench.checker.answer(seen, {_WITNESS: into}, _EXACT))

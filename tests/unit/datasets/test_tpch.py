@@ -80,16 +80,16 @@ def engine_in(folder: Path, dialect: str) -> type[Engine]:
 
 def test_a_translation(tmp_path: Path) -> None:
     query = tpch.queries(Decimal(1))[21]
-    assert "SUBSTRING(c_phone, 1, 2)" in tpch.sql_for(engine_in(tmp_path, "spark"), query)
-    assert tpch.sql_for(engine_in(tmp_path, ""), query) == query.sql
-    assert not tpch.is_variant(engine_in(tmp_path, ""), query)
+    assert "SUBSTRING(c_phone, 1, 2)" in tpch.sql_for(query, engine_in(tmp_path, "spark"))
+    assert tpch.sql_for(query, engine_in(tmp_path, "")) == query.sql
+    assert not tpch.is_variant(query, engine_in(tmp_path, ""))
 
 
 @pytest.mark.parametrize("dialect", ["duckdb", "trino", "spark", "postgres", ""])
 def test_no_translation_turns_a_decimal_into_a_double(tmp_path: Path, dialect: str) -> None:
     engine = engine_in(tmp_path, dialect)
     for query in tpch.queries(Decimal(1)):
-        assert "DOUBLE" not in tpch.sql_for(engine, query).upper()
+        assert "DOUBLE" not in tpch.sql_for(query, engine).upper()
 
 
 def test_a_variant_takes_the_place_of_the_translation(tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_variant_takes_the_place_of_the_translation(tmp_path: Path) -> None:
     (tmp_path / "sql" / "q11.sql").write_text("SELECT {fraction}\n", encoding="utf-8")
     engine = engine_in(tmp_path, "trino")
     queries = tpch.queries(Decimal(10))
-    assert tpch.sql_for(engine, queries[10]) == "SELECT 0.00001"
-    assert tpch.is_variant(engine, queries[10])
-    assert not tpch.is_variant(engine, queries[0])
+    assert tpch.sql_for(queries[10], engine) == "SELECT 0.00001"
+    assert tpch.is_variant(queries[10], engine)
+    assert not tpch.is_variant(queries[0], engine)
 
 
 def test_references_are_whole_and_of_known_origin() -> None:
