@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lakebench.datasets.interop.schema import Schema, SchemaColumn, column_at, created, evolved, fields_of
 from lakebench.errors import HarnessFault
 from lakebench.iceberg import values
 from lakebench.iceberg.operations import (
@@ -51,7 +52,7 @@ from lakebench.iceberg.operations import (
     Update,
     UpgradeFormat,
 )
-from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, children, find, kind
+from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
 from lakebench.model import Condition, conditions_from_json
 
 if TYPE_CHECKING:
@@ -69,40 +70,9 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
     ">=": operator.ge,
 }
 _INCOMPARABLE = {"struct", "list", "map", "variant", "geometry", "geography", "unknown"}
+_ON_COLUMNS = (AddColumn, ChangeType, DropColumn, MakeOptional, MoveColumn, RenameColumn, SetDoc)
 # What changes neither rows nor columns.
 _STILL = (ComputeStatistics, ExpireSnapshots, RewriteManifests, SetOrder, SetProperties, UpgradeFormat)
-
-
-@dataclass(frozen=True)
-class _Column:
-    """A field with its id; ``children`` are a struct's fields, a list's element, a map's key and value."""
-
-    id: int
-    name: str
-    type: Type
-    required: bool
-    doc: str
-    initial: Any = None
-    children: tuple[_Column, ...] = ()
-
-    @property
-    def field(self) -> Field:
-        """The field as it is now; its type is made from ``children``."""
-        return Field(self.name, self._type(), self.required, self.doc)
-
-    def _type(self) -> Type:
-        if isinstance(self.type, Struct):
-            return Struct(tuple(one.field for one in self.children))
-        if isinstance(self.type, ListOf):
-            (element,) = (one.field for one in self.children)
-            return ListOf(element.type, element.required)
-        if isinstance(self.type, MapOf):
-            key, value = (one.field for one in self.children)
-            return MapOf(key.type, value.type, value.required)
-        return self.type
-
-
-_Schema = tuple[_Column, ...]
 
 
 @dataclass(frozen=True)
@@ -116,7 +86,7 @@ class _Stored:
 @dataclass(frozen=True)
 class _Snapshot:
     rows: tuple[_Stored, ...]
-    schema: _Schema
+    schema: Schema
 
 
 @dataclass(frozen=True)
@@ -130,7 +100,7 @@ class _View:
 class _Table:
     """A table; ``current`` is ``None`` before the first commit."""
 
-    schema: _Schema
+    schema: Schema
     spec: tuple[tuple[int, str], ...] = ()
     last_id: int = 0
     current: _Snapshot | None = None
@@ -152,12 +122,12 @@ class _Table:
         self.last_id += 1
         return self.last_id
 
-    def stored(self, row: Row, columns: Sequence[_Column] | None = None) -> _Stored:
+    def stored(self, row: Row, columns: Sequence[SchemaColumn] | None = None) -> _Stored:
         pairs = zip(self.schema if columns is None else columns, row, strict=True)
         return _Stored({one.id: _store(one, value) for one, value in pairs}, self.spec)
 
-    def column(self, name: str) -> _Column:
-        return next(one for one in self.schema if one.name == name)
+    def set_partition(self, partition: Iterable[PartitionField]) -> None:
+        self.spec = tuple((column_at(self.schema, one.source).id, one.transform) for one in partition)
 
 
 class Oracle:
@@ -192,7 +162,7 @@ class Oracle:
         return shown, [row for row in rows if _holds(view.where, fields, row)]
 
     @staticmethod
-    def _at(table: _Table, read: Read) -> tuple[_Schema, tuple[_Stored, ...]]:
+    def _at(table: _Table, read: Read) -> tuple[Schema, tuple[_Stored, ...]]:
         """The schema and rows of the snapshot that is read; a branch is read by the table's schema, a tag is not."""
         mark = read.at or read.at_time
         if mark:
@@ -211,10 +181,13 @@ class Oracle:
                 self._run(one)
         elif isinstance(operation, Create):
             table = self._tables[operation.table] = _Table(())
-            table.schema = tuple(_made(one, table.new_id) for one in operation.columns)
-            _set_partition(table, operation.partition)
+            table.schema = created(operation.columns, table.new_id)
+            table.set_partition(operation.partition)
         elif isinstance(operation, CreateView):
             self._views[operation.name] = _View(operation.table, operation.columns, operation.where)
+        elif isinstance(operation, _ON_COLUMNS):
+            table = self._tables[operation.table]
+            table.schema = evolved(table.schema, operation, table.new_id)
         elif not isinstance(operation, _STILL):
             _OPERATIONS[type(operation)](self._tables[operation.table], operation)
 
@@ -243,89 +216,10 @@ def read_from_json(value: Mapping[str, Any]) -> Read:
     return Read(**{**value, "columns": columns, "where": conditions_from_json(value["where"])})
 
 
-# Columns.
-
-
-def _made(given: Field, new_id: Callable[[], int], initial: Any = None) -> _Column:
-    """``given`` with fresh ids: its own before its children's."""
-    own = new_id()
-    below = tuple(_made(one, new_id) for one in children(given.type))
-    return _Column(own, given.name, given.type, given.required, given.doc, initial, below)
-
-
-def _below(schema: _Schema, parent: str, change: Callable[[_Schema], _Schema]) -> _Schema:
-    """``schema`` with the columns below ``parent`` changed."""
-    if not parent:
-        return change(schema)
-    name, _, rest = parent.partition(".")
-    if name not in {one.name for one in schema}:
-        raise HarnessFault(f"the program changes the column {parent}, which is not there")
-    return tuple(
-        replace(one, children=_below(one.children, rest, change)) if one.name == name else one for one in schema
-    )
-
-
-def _change_one(schema: _Schema, path: str, change: Callable[[_Column], _Column]) -> _Schema:
-    parent, _, last = path.rpartition(".")
-    return _below(schema, parent, lambda found: tuple(change(one) if one.name == last else one for one in found))
-
-
-def _placed(found: _Schema, one: _Column, *, first: bool, after: str) -> _Schema:
-    names = [each.name for each in found]
-    at = 0 if first else names.index(after) + 1 if after else len(found)
-    return (*found[:at], one, *found[at:])
-
-
-def _add_column(table: _Table, operation: AddColumn) -> None:
-    added = _made(operation.column, table.new_id, operation.column.default)
-    table.schema = _below(
-        table.schema,
-        operation.parent,
-        lambda found: _placed(found, added, first=operation.first, after=operation.after),
-    )
-
-
-def _drop_column(table: _Table, operation: DropColumn) -> None:
-    parent, _, last = operation.path.rpartition(".")
-    table.schema = _below(table.schema, parent, lambda found: tuple(one for one in found if one.name != last))
-
-
-def _move_column(table: _Table, operation: MoveColumn) -> None:
-    parent, _, last = operation.path.rpartition(".")
-
-    def moved(found: _Schema) -> _Schema:
-        (one,) = (each for each in found if each.name == last)
-        rest = tuple(each for each in found if each.name != last)
-        return _placed(rest, one, first=operation.first, after=operation.after)
-
-    table.schema = _below(table.schema, parent, moved)
-
-
-def _change_column(table: _Table, operation: RenameColumn | ChangeType | MakeOptional | SetDoc) -> None:
-    def changed(one: _Column) -> _Column:
-        if isinstance(operation, RenameColumn):
-            return replace(one, name=operation.name)
-        if isinstance(operation, ChangeType):
-            return replace(one, type=operation.type)
-        return replace(one, required=False) if isinstance(operation, MakeOptional) else replace(one, doc=operation.doc)
-
-    table.schema = _change_one(table.schema, operation.path, changed)
-
-
-def _set_partition(table: _Table, partition: tuple[PartitionField, ...]) -> None:
-    table.spec = tuple((_by_path(table.schema, one.source).id, one.transform) for one in partition)
-
-
-def _by_path(schema: _Schema, path: str) -> _Column:
-    name, _, rest = path.partition(".")
-    (found,) = (one for one in schema if one.name == name)
-    return _by_path(found.children, rest) if rest else found
-
-
 # Values.
 
 
-def _store(column: _Column, value: Any) -> Any:
+def _store(column: SchemaColumn, value: Any) -> Any:
     """``value`` as a file of the column's type keeps it, struct fields by id."""
     if value is None:
         return None
@@ -348,7 +242,7 @@ def _single(value: Any) -> Any:
     return value if isinstance(value, str) else struct.unpack("<f", struct.pack("<f", value))[0]
 
 
-def _load(column: _Column, value: Any) -> Any:
+def _load(column: SchemaColumn, value: Any) -> Any:
     """The stored ``value`` as the column shows it now."""
     if value is None:
         return None
@@ -364,12 +258,12 @@ def _load(column: _Column, value: Any) -> Any:
     return value
 
 
-def _seen(schema: _Schema, rows: Iterable[_Stored]) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
+def _seen(schema: Schema, rows: Iterable[_Stored]) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
     """Fields, and rows by their names."""
-    return tuple(one.field for one in schema), [_shown(schema, row) for row in rows]
+    return fields_of(schema), [_shown(schema, row) for row in rows]
 
 
-def _shown(schema: _Schema, row: _Stored) -> dict[str, Any]:
+def _shown(schema: Schema, row: _Stored) -> dict[str, Any]:
     return {one.name: _load(one, row.values[one.id]) if one.id in row.values else one.initial for one in schema}
 
 
@@ -448,7 +342,7 @@ def _delete(table: _Table, operation: Delete) -> None:
 
 
 def _matches(table: _Table, row: _Stored, where: Iterable[Condition]) -> bool:
-    return _holds(where, [one.field for one in table.schema], _shown(table.schema, row))
+    return _holds(where, fields_of(table.schema), _shown(table.schema, row))
 
 
 def _update(table: _Table, operation: Update) -> None:
@@ -471,13 +365,13 @@ def _sum(value: Any, step: int) -> Any:
 
 def _merge(table: _Table, operation: Merge) -> None:
     """Null keys match nothing, as SQL says."""
-    keys = [table.column(name) for name in operation.key]
+    keys = [column_at(table.schema, name) for name in operation.key]
     new = [table.stored(row) for row in operation.rows]
     taken = {_key(keys, row) for row in new if None not in _key(keys, row)}
     table.commit((*(row for row in table.rows() if _key(keys, row) not in taken), *new))
 
 
-def _key(columns: Sequence[_Column], row: _Stored) -> tuple[Any, ...]:
+def _key(columns: Sequence[SchemaColumn], row: _Stored) -> tuple[Any, ...]:
     """The values of ``columns``, hashable; what has more than one form (``1.50`` and ``1.5``) is one value."""
     shown = ((one, row.values.get(one.id, one.initial)) for one in columns)
     return tuple(None if value is None else _identity(_comparable(one.type, _load(one, value))) for one, value in shown)
@@ -485,8 +379,8 @@ def _key(columns: Sequence[_Column], row: _Stored) -> tuple[Any, ...]:
 
 def _equality_delete(table: _Table, operation: EqualityDelete) -> None:
     """Null equals null; rows of another partition, or of another spec, stay, but an unpartitioned delete is global."""
-    columns = [table.column(name) for name in operation.columns or operation.key]
-    keys = [table.column(name) for name in operation.key]
+    columns = [column_at(table.schema, name) for name in operation.columns or operation.key]
+    keys = [column_at(table.schema, name) for name in operation.key]
     gone = {
         (_where(table.spec, row), _key(keys, row)) for row in (table.stored(one, columns) for one in operation.rows)
     }
@@ -523,14 +417,7 @@ def _rollback(table: _Table, operation: Rollback) -> None:
 
 
 _OPERATIONS: dict[type[Operation], Callable[[_Table, Any], None]] = {
-    AddColumn: _add_column,
-    DropColumn: _drop_column,
-    MoveColumn: _move_column,
-    RenameColumn: _change_column,
-    ChangeType: _change_column,
-    MakeOptional: _change_column,
-    SetDoc: _change_column,
-    SetPartition: lambda table, operation: _set_partition(table, operation.partition),
+    SetPartition: lambda table, operation: table.set_partition(operation.partition),
     Append: _append,
     Overwrite: _overwrite,
     Delete: _delete,

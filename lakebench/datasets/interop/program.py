@@ -8,24 +8,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lakebench.datasets.interop.feature import Feature, Proof
+from lakebench.datasets.interop.schema import Schema, created, evolved, fields_of
 from lakebench.iceberg.operations import (
-    AddColumn,
     Append,
-    ChangeType,
     Concurrent,
     Create,
     CreateView,
-    DropColumn,
     EqualityDelete,
-    MakeOptional,
     Mark,
     Merge,
-    MoveColumn,
     Operation,
     Overwrite,
     Read,
-    RenameColumn,
-    SetDoc,
     SetPartition,
     Transaction,
     UpgradeFormat,
@@ -50,7 +44,7 @@ class Planned:
 
 @dataclass
 class _Tables:
-    fields: dict[str, tuple[Field, ...]] = field(default_factory=dict)
+    schemas: dict[str, Schema] = field(default_factory=dict)
     marked: dict[str, tuple[Field, ...]] = field(default_factory=dict)
     views: dict[str, tuple[Field, ...]] = field(default_factory=dict)
     partition: dict[str, tuple[PartitionField, ...]] = field(default_factory=dict)
@@ -64,12 +58,14 @@ def planned(feature: Feature, name: Callable[[str], str]) -> Planned:
     for one in feature.program:
         operations.append(_ready(one, tables, name))
         version = one.format_version if isinstance(one, UpgradeFormat) else version
-    return Planned(tuple(operations), tables.fields, tables.marked, tables.views, version)
+    fields = {table: fields_of(schema) for table, schema in tables.schemas.items()}
+    return Planned(tuple(operations), fields, tables.marked, tables.views, version)
 
 
 def _ready(operation: Operation, tables: _Tables, name: Callable[[str], str]) -> Operation:
     """``operation`` with final names and the fields before it; ``tables`` move on."""
-    before = tables.fields.get(operation.table, ())
+    schema = tables.schemas.get(operation.table, ())
+    before = fields_of(schema)
     if isinstance(operation, Concurrent | Transaction):
         parts = tuple(_ready(one, tables, name) for one in operation.operations)
         return replace(operation, table=name(operation.table), fields=before, operations=parts)
@@ -82,79 +78,15 @@ def _ready(operation: Operation, tables: _Tables, name: Callable[[str], str]) ->
         operation = replace(operation, before=tables.partition[operation.table])
     if isinstance(operation, Create | SetPartition):
         tables.partition[operation.table] = operation.partition
-    tables.fields[operation.table] = _after(operation, before)
+    tables.schemas[operation.table] = (
+        created(operation.columns, _no_id) if isinstance(operation, Create) else evolved(schema, operation, _no_id)
+    )
     return replace(operation, table=name(operation.table), fields=before)
 
 
-def _after(operation: Operation, before: tuple[Field, ...]) -> tuple[Field, ...]:
-    """The columns after ``operation``."""
-    if isinstance(operation, Create):
-        return operation.columns
-    if isinstance(operation, AddColumn):
-        return _inside(before, operation.parent, lambda found: _added(found, operation))
-    if isinstance(operation, MoveColumn):
-        return _siblings(before, operation.path, lambda found, last: _moved(found, last, operation))
-    if isinstance(operation, DropColumn):
-        return _siblings(before, operation.path, lambda found, last: tuple(one for one in found if one.name != last))
-    changes: dict[type[Operation], Callable[[Any, Field], Field]] = {
-        RenameColumn: lambda told, one: replace(one, name=told.name),
-        ChangeType: lambda told, one: replace(one, type=told.type),
-        MakeOptional: lambda _, one: replace(one, required=False),
-        SetDoc: lambda told, one: replace(one, doc=told.doc),
-    }
-    change = changes.get(type(operation))
-    if change is None:
-        return before
-    path: str = getattr(operation, "path")  # noqa: B009 - the four above have it, which their union cannot say
-    return _siblings(
-        before, path, lambda found, last: tuple(change(operation, one) if one.name == last else one for one in found)
-    )
-
-
-def _siblings(
-    fields: tuple[Field, ...], path: str, change: Callable[[tuple[Field, ...], str], tuple[Field, ...]]
-) -> tuple[Field, ...]:
-    """``fields`` with the fields beside the one at ``path`` changed."""
-    parent, _, last = path.rpartition(".")
-    return _inside(fields, parent, lambda found: change(found, last))
-
-
-def _inside(
-    fields: tuple[Field, ...], parent: str, change: Callable[[tuple[Field, ...]], tuple[Field, ...]]
-) -> tuple[Field, ...]:
-    """``fields`` with those below ``parent`` changed."""
-    if not parent:
-        return change(fields)
-    name, _, rest = parent.partition(".")
-    return tuple(replace(one, type=_within(one.type, rest, change)) if one.name == name else one for one in fields)
-
-
-def _within(of: Type, rest: str, change: Callable[[tuple[Field, ...]], tuple[Field, ...]]) -> Type:
-    if isinstance(of, Struct):
-        return Struct(_inside(of.fields, rest, change))
-    if isinstance(of, ListOf):
-        (element,) = _inside((Field("element", of.element, of.required),), rest, change)
-        return ListOf(element.type, element.required)
-    if isinstance(of, MapOf):
-        key, value = _inside((Field("key", of.key, required=True), Field("value", of.value, of.required)), rest, change)
-        return MapOf(key.type, value.type, value.required)
-    raise KeyError(f"{of} has no fields")
-
-
-def _added(found: tuple[Field, ...], operation: AddColumn) -> tuple[Field, ...]:
-    return _placed(found, operation.column, first=operation.first, after=operation.after)
-
-
-def _moved(found: tuple[Field, ...], last: str, operation: MoveColumn) -> tuple[Field, ...]:
-    (moved,) = (one for one in found if one.name == last)
-    rest = tuple(one for one in found if one.name != last)
-    return _placed(rest, moved, first=operation.first, after=operation.after)
-
-
-def _placed(found: tuple[Field, ...], one: Field, *, first: bool, after: str) -> tuple[Field, ...]:
-    names = [each.name for each in found]
-    at = 0 if first else names.index(after) + 1 if after else len(found)
-    return (*found[:at], one, *found[at:])
+def _no_id() -> int:
+    """Columns are told by their names here."""
+    return 0
 
 
 def readable(feature: Feature, read: Read, plan: Planned) -> tuple[Field, ...]:
