@@ -24,7 +24,7 @@ from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES
-from lakebench.model import EngineRef, Lake
+from lakebench.model import BearerToken, EngineRef, Lake
 from lakebench.phases.table_loading import load, tpch_data
 from lakebench.processes.guard import Guard
 from lakebench.progress import Terminal
@@ -59,7 +59,7 @@ class Plain:
                 "region": store.region,
                 "warehouse": catalog.warehouse,
                 "catalog": catalog.uri,
-                "token": catalog.token,
+                "token": catalog.authentication.token if isinstance(catalog.authentication, BearerToken) else "",
                 "namespace": lake.namespace,
                 "config": config,
             }

@@ -16,14 +16,16 @@ HOST = "127.0.0.1"
 def http(
     url: str, *, method: str = "GET", body: Any = None, headers: Mapping[str, str] | None = None, timeout: float = 5
 ) -> bytes:
-    """The answer to one HTTP request; ``body`` is sent as JSON. The user's proxy is not used for this machine.
+    """The answer to one HTTP request; ``body`` is sent as JSON, bytes as they are.
+
+    The user's proxy is not used for this machine.
 
     Raises:
         OSError: nothing answers, or the status is no success (:class:`HttpError`).
     """
-    data = None if body is None else json.dumps(body).encode()
+    data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, method=method, headers=dict(headers or {}))  # noqa: S310 - the address of a service
-    if data is not None:
+    if data is not body:
         request.add_header("Content-Type", "application/json")
     local = urllib.parse.urlsplit(url).hostname in {HOST, "localhost", "::1"}
     opener = urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if local else []))

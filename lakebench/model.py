@@ -83,6 +83,8 @@ class CatalogKind(enum.StrEnum):
 
     REST = "rest"
     JDBC = "jdbc"
+    HIVE = "hive"
+    GLUE = "glue"
     DUCKDB = "duckdb"
     SQLITE = "sqlite"
     POSTGRES = "postgres"
@@ -108,7 +110,10 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """An S3-compatible store; ``endpoint`` is a URL with scheme, host and port."""
+    """An S3-compatible store; ``endpoint`` is a URL with scheme, host and port.
+
+    The keys are empty where a catalog lets its clients in.
+    """
 
     endpoint: str
     bucket: str
@@ -119,13 +124,69 @@ class ObjectStore:
 
 
 @dataclass(frozen=True)
+class BearerToken:
+    """A token that is sent with each request, and never renewed."""
+
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class OAuth2:
+    """OAuth 2.0's client credentials (RFC 6749, section 4.4): ``token_uri`` gives a token for the other three."""
+
+    token_uri: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    scope: str = "catalog"
+
+
+@dataclass(frozen=True)
+class SigV4:
+    """Each request is signed by AWS Signature Version 4; ``service`` is the name that is signed (``glue``)."""
+
+    region: str
+    service: str
+    access_key: str = field(repr=False)
+    secret_key: str = field(repr=False)
+
+
+Authentication = BearerToken | OAuth2 | SigV4
+
+
+def bearer_token(token: str) -> BearerToken | None:
+    """``token`` as authentication, or none where it is empty."""
+    return BearerToken(token) if token else None
+
+
+def authentication_from_json(value: Mapping[str, str] | None) -> Authentication | None:
+    """The authentication that ``dataclasses.asdict`` turned into JSON: each kind has other keys."""
+    if value is None:
+        return None
+    kinds: tuple[type[Authentication], ...] = (BearerToken, OAuth2, SigV4)
+    kind = next(kind for kind in kinds if {one.name for one in dataclasses.fields(kind)} == set(value))
+    return kind(**value)
+
+
+class Delegation(enum.StrEnum):
+    """Who lets an engine into the object store: its own keys, keys that the catalog gives, or the catalog's signature.
+
+    The values are those of the header ``X-Iceberg-Access-Delegation`` (Iceberg REST catalog OpenAPI), but for ``none``.
+    """
+
+    NONE = "none"
+    VENDED_CREDENTIALS = "vended-credentials"
+    REMOTE_SIGNING = "remote-signing"
+
+
+@dataclass(frozen=True)
 class Catalog:
     """The catalog of a lake.
 
-    ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), or a JDBC URL; of a DuckLake
-    the path of its DuckDB or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is where the data lies,
-    as the catalog is told it: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere.
-    ``token`` is sent as a bearer token with each request of REST, where there is one.
+    ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), a JDBC URL, the address of a
+    Hive Metastore (``thrift://``), or Glue's endpoint (empty: that of its region); of a DuckLake the path of its DuckDB
+    or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is where the data lies, as the catalog is told
+    it: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere. ``authentication`` is of
+    REST and Glue, ``user`` and ``password`` of databases. ``prefix`` is REST's, where the catalog does not tell it.
     """
 
     kind: CatalogKind
@@ -134,7 +195,9 @@ class Catalog:
     ref: str | None = None
     user: str = ""
     password: str = field(default="", repr=False)
-    token: str = field(default="", repr=False)
+    authentication: Authentication | None = None
+    prefix: str = ""
+    delegation: Delegation = Delegation.NONE
 
     @property
     def rest_uri(self) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
+from lakebench.iceberg import catalog_properties
 from lakebench.model import Endpoint, Lake
 
 
@@ -18,9 +20,8 @@ def snippets(lake: Lake, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
 
 
 def _duckdb(lake: Lake) -> str:
-    store, token = lake.objects, lake.catalog.token
-    secret = f"\nCREATE SECRET lake_catalog (TYPE iceberg, TOKEN '{token}');" if token else ""
-    authentication = "SECRET lake_catalog" if token else "AUTHORIZATION_TYPE 'none'"
+    store, attachment = lake.objects, catalog_properties.duckdb(lake.catalog)
+    secret = f"\nCREATE SECRET {catalog_properties.SECRET} ({_listed(attachment.secret)});" if attachment.secret else ""
     return f"""\
 # Python: pip install duckdb duckdb-extensions duckdb-extension-iceberg duckdb-extension-httpfs duckdb-extension-avro
 import duckdb
@@ -32,17 +33,21 @@ for name in ("httpfs", "avro", "iceberg"):
 con.sql(\"\"\"
 CREATE SECRET (TYPE s3, KEY_ID '{store.access_key}', SECRET '{store.secret_key}', REGION '{store.region}',
     ENDPOINT '{store.endpoint.partition("://")[2]}', URL_STYLE 'path', USE_SSL false);{secret}
-ATTACH '{lake.catalog.warehouse}' AS lake (TYPE iceberg, ENDPOINT '{lake.catalog.uri}',
-    {authentication}, ACCESS_DELEGATION_MODE 'none', READ_ONLY false);
+ATTACH '{lake.catalog.warehouse}' AS lake ({_listed(attachment.options)}, READ_ONLY false);
 \"\"\")"""
 
 
+def _listed(options: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} '{value}'" for key, value in options.items())
+
+
 def _pyiceberg(lake: Lake) -> str:
-    token = f' "token": "{lake.catalog.token}",' if lake.catalog.token else ""
+    told = catalog_properties.pyiceberg(lake.catalog)
+    lines = "\n    ".join(f'"{key}": {json.dumps(value)},' for key, value in told.items())
     return f"""\
 from pyiceberg.catalog import load_catalog
 catalog = load_catalog("lake", **{{
-    "type": "rest", "uri": "{lake.catalog.rest_uri}", "warehouse": "{lake.catalog.warehouse}",{token}
+    {lines}
     "s3.endpoint": "{lake.objects.endpoint}", "s3.region": "{lake.objects.region}",
     "s3.access-key-id": "{lake.objects.access_key}", "s3.secret-access-key": "{lake.objects.secret_key}",
 }})"""
@@ -52,10 +57,7 @@ def _spark(lake: Lake, server: Endpoint) -> str:
     key = "spark.sql.catalog.lake"
     settings = {
         "": "org.apache.iceberg.spark.SparkCatalog",
-        ".type": "rest",
-        ".uri": lake.catalog.rest_uri,
-        ".warehouse": lake.catalog.warehouse,
-        **({".token": lake.catalog.token, ".token-refresh-enabled": "false"} if lake.catalog.token else {}),
+        **{f".{name}": value for name, value in catalog_properties.java(lake.catalog).items()},
         ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         ".s3.endpoint": lake.objects.endpoint,
         ".s3.path-style-access": "true",
@@ -72,10 +74,7 @@ spark = SparkSession.builder.remote("{server.uri}/;token={server.password}").get
 
 def _trino(lake: Lake, server: Endpoint) -> str:
     settings = {
-        "iceberg.catalog.type": "rest",
-        "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
-        "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
-        **(_trino_token(lake.catalog.token) if lake.catalog.token else {}),
+        **catalog_properties.trino(lake.catalog, lake.name, lake.objects),
         "fs.native-s3.enabled": "true",
         "s3.endpoint": lake.objects.endpoint,
         "s3.region": lake.objects.region,
@@ -89,12 +88,3 @@ def _trino(lake: Lake, server: Endpoint) -> str:
 -- or, in Python, trino.dbapi.connect(host="{server.host}", port={server.port}, user="{server.user}")
 CREATE CATALOG lake USING iceberg WITH (
     {lines});"""
-
-
-def _trino_token(token: str) -> dict[str, str]:
-    oauth2 = "iceberg.rest-catalog.oauth2"
-    return {
-        "iceberg.rest-catalog.security": "OAUTH2",
-        f"{oauth2}.token": token,
-        f"{oauth2}.token-refresh-enabled": "false",
-    }

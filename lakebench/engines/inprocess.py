@@ -9,17 +9,21 @@ import threading
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanOperate
 from lakebench.engines.boundary import engine_call, words
-from lakebench.errors import CommitConflict, Refused
+from lakebench.errors import CommitConflict, EngineUnavailable, Refused
+from lakebench.iceberg import catalog_properties
 from lakebench.iceberg import operations as ops
-from lakebench.model import Lake, ObjectStore
+from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, SigV4
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+PYICEBERG_CATALOGS = (CatalogKind.REST, CatalogKind.HIVE, CatalogKind.GLUE)
+"""The catalogs that :func:`pyiceberg_catalog` opens."""
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _FILE = re.compile(r"^file:(?://)?(?=/)")
 
@@ -143,19 +147,29 @@ def version_of(distribution: str) -> str:
 
 
 def pyiceberg_catalog(lake: Lake) -> Any:
-    """The catalog of ``lake`` as a PyIceberg catalog that reads and writes by Arrow's own file systems."""
+    """The catalog of ``lake`` as a PyIceberg catalog that reads and writes by Arrow's own file systems.
+
+    Raises:
+        EngineUnavailable: PyIceberg has no way to it here.
+    """
     import pyiceberg.io.pyarrow  # noqa: F401 - it is imported on first use, which a cold query's clock would hold
     from pyiceberg.catalog import load_catalog
 
+    _check_packages(lake.catalog)
     properties = {
-        "type": "rest",
-        "uri": lake.catalog.rest_uri,
-        "warehouse": lake.catalog.warehouse,
-        **({"token": lake.catalog.token} if lake.catalog.token else {}),
+        **catalog_properties.pyiceberg(lake.catalog),
         "py-io-impl": "pyiceberg.io.pyarrow.PyArrowFileIO",
         **file_io(lake),
     }
     return engine_call(load_catalog, lake.name, **properties)
+
+
+def _check_packages(catalog: Catalog) -> None:
+    """See that PyIceberg has the package that it needs for ``catalog`` and does without otherwise."""
+    signed = catalog.kind is CatalogKind.GLUE or isinstance(catalog.authentication, SigV4)
+    needed = "boto3" if signed else "thrift" if catalog.kind is CatalogKind.HIVE else ""
+    if needed and find_spec(needed) is None:
+        raise EngineUnavailable(f"PyIceberg needs {needed} for such a catalog: pip install {needed}")
 
 
 def file_io(lake: Lake) -> dict[str, str]:
@@ -172,8 +186,7 @@ def s3_properties(store: ObjectStore) -> dict[str, str]:
     """``store`` in PyIceberg's words (its documentation, *FileIO*), which Polars and iceberg-rust understand too."""
     return {
         "s3.endpoint": store.endpoint,
-        "s3.access-key-id": store.access_key,
-        "s3.secret-access-key": store.secret_key,
+        **catalog_properties.s3_keys(store),
         "s3.region": store.region,
         "s3.force-virtual-addressing": str(not store.path_style).lower(),
         "s3.path-style-access": str(store.path_style).lower(),  # iceberg-rust's word for the contrary

@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable
-from lakebench.http import HttpError, bearer, http
-from lakebench.model import Catalog, Lake
+from lakebench.http import HttpError, http
+from lakebench.iceberg.login import login_headers
+from lakebench.model import Authentication, Catalog, Lake, bearer_token
 
 _CONFLICT = 409
 _LIMIT_S = 30
@@ -30,7 +31,7 @@ def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, An
         Refused: the catalog says no (no such table, among others).
         ServiceUnavailable: it does not answer.
     """
-    return ask(_table_address(catalog, namespace, table), token=catalog.token)
+    return ask(_table_address(catalog, namespace, table), authentication=catalog.authentication)
 
 
 def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) -> None:
@@ -42,7 +43,7 @@ def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) ->
     """
     main = {"action": "set-snapshot-ref", "ref-name": "main", "type": "branch", "snapshot-id": snapshot_id}
     body = {"requirements": [], "updates": [main]}
-    ask(_table_address(catalog, namespace, table), "POST", body, token=catalog.token)
+    ask(_table_address(catalog, namespace, table), "POST", body, authentication=catalog.authentication)
 
 
 def drop(catalog: Catalog, namespace: str, table: str) -> None:
@@ -53,7 +54,7 @@ def drop(catalog: Catalog, namespace: str, table: str) -> None:
         ServiceUnavailable: it does not answer.
     """
     address = f"{_table_address(catalog, namespace, table)}?purgeRequested=true"
-    ask(address, "DELETE", timeout=_PURGE_LIMIT_S, token=catalog.token)
+    ask(address, "DELETE", timeout=_PURGE_LIMIT_S, authentication=catalog.authentication)
 
 
 def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
@@ -84,12 +85,24 @@ def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
 
 
 def rest_base(catalog: Catalog) -> tuple[str, list[str]]:
-    """The address and path prefix that *getConfig* tells; overrides come before defaults."""
-    told = ask(f"{catalog.rest_uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}", token=catalog.token)
-    merged: Mapping[str, str] = told.get("defaults", {}) | told.get("overrides", {})
+    """The address and path prefix that *getConfig* tells; ours come before its defaults, its overrides before ours."""
+    told = rest_config(catalog, catalog.rest_uri)
+    ours = {"prefix": catalog.prefix} if catalog.prefix else {}
+    merged: Mapping[str, str] = told.get("defaults", {}) | ours | told.get("overrides", {})
     prefix = merged.get("prefix")
     # The prefix is a path, given unencoded; Nessie's has a "|".
     return merged.get("uri", catalog.rest_uri).rstrip("/"), [quote(prefix, safe="/%")] if prefix else []
+
+
+def rest_config(catalog: Catalog, uri: str) -> dict[str, Any]:
+    """The answer to *getConfig* at ``uri``, which is the catalog's or that of one of its references.
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    query = urlencode({"warehouse": catalog.warehouse})
+    return ask(f"{uri}/v1/config?{query}", authentication=catalog.authentication)
 
 
 @dataclass(frozen=True)
@@ -116,7 +129,7 @@ class NessieClient:
     """
 
     def __init__(self, api: str, token: str = "") -> None:
-        self._trees, self._token = f"{api.rstrip('/')}/trees", token
+        self._trees, self._authentication = f"{api.rstrip('/')}/trees", bearer_token(token)
 
     def get_reference(self, name: str) -> Reference:
         """The branch or tag ``name`` as it is now."""
@@ -149,7 +162,7 @@ class NessieClient:
         return _reference(self._ask(f"?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
 
     def _ask(self, path: str, method: str = "GET", body: Any = None) -> dict[str, Any]:
-        return ask(f"{self._trees}{path}", method, body, token=self._token)
+        return ask(f"{self._trees}{path}", method, body, authentication=self._authentication)
 
 
 def _reference(answer: Mapping[str, Any]) -> Reference:
@@ -157,16 +170,26 @@ def _reference(answer: Mapping[str, Any]) -> Reference:
     return Reference(told["type"], told["name"], told["hash"])
 
 
-def ask(url: str, method: str = "GET", body: Any = None, timeout: float = _LIMIT_S, token: str = "") -> dict[str, Any]:
-    """A catalog's answer to one request, with ``token`` where there is one; an error's ``details`` have its ``status``.
+def ask(
+    url: str,
+    method: str = "GET",
+    body: Any = None,
+    timeout: float = _LIMIT_S,
+    authentication: Authentication | None = None,
+) -> dict[str, Any]:
+    """A catalog's answer to one request; an error's ``details`` have its ``status``.
 
     Raises:
         CommitConflict: another commit came first.
         Refused: the catalog says no.
         ServiceUnavailable: it does not answer.
     """
+    data = None if body is None else json.dumps(body).encode()
+    headers = login_headers(authentication, method, url, data or b"")
+    if data is not None:
+        headers["Content-Type"] = "application/json"
     try:
-        answer = http(url, method=method, body=body, timeout=timeout, headers=bearer(token))
+        answer = http(url, method=method, body=data, timeout=timeout, headers=headers)
     except HttpError as error:
         kind = CommitConflict if error.status == _CONFLICT else Refused
         raise kind(f"the catalog answers {error.status}: {_words(error.body)}", status=error.status) from error

@@ -30,6 +30,7 @@ from lakebench.iceberg.operations import Concurrent, Operation, Transaction, fro
 from lakebench.model import (
     Catalog,
     CatalogKind,
+    Delegation,
     Endpoint,
     EngineSettings,
     Lake,
@@ -37,6 +38,7 @@ from lakebench.model import (
     Runtime,
     Scan,
     TableFormat,
+    authentication_from_json,
 )
 from lakebench.processes import concurrent_tasks
 
@@ -45,7 +47,13 @@ _TRACEBACK_LINES = 60
 
 def lake_from(value: Mapping[str, Any]) -> Lake:
     """The :class:`~lakebench.model.Lake` that ``dataclasses.asdict`` turned into JSON."""
-    catalog = Catalog(**{**value["catalog"], "kind": CatalogKind(value["catalog"]["kind"])})
+    told = value["catalog"]
+    read = {
+        "kind": CatalogKind(told["kind"]),
+        "authentication": authentication_from_json(told["authentication"]),
+        "delegation": Delegation(told["delegation"]),
+    }
+    catalog = Catalog(**{**told, **read})
     store = None if value["store"] is None else ObjectStore(**value["store"])
     files = {table: tuple(addresses) for table, addresses in value["files"].items()}
     return Lake(**{**value, "store": store, "catalog": catalog, "format": TableFormat(value["format"]), "files": files})

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from lakebench.config import Settings, StorageKind
 from lakebench.errors import ServiceUnavailable
-from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore, TableFormat
+from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore, TableFormat, bearer_token
 from lakebench.services import Services, with_needs
 from lakebench.services.object_store import store
 
@@ -25,7 +25,7 @@ def nessie_lake(services: Lookup) -> Lake:
     look = _look(services)
     nessie = look("nessie")
     warehouse = nessie.properties["warehouse"]
-    catalog = Catalog(CatalogKind.REST, nessie.uri, warehouse, ref="main", token=nessie.password)
+    catalog = Catalog(CatalogKind.REST, nessie.uri, warehouse, "main", authentication=bearer_token(nessie.password))
     return Lake("nessie", store(look("object-store")), catalog)
 
 

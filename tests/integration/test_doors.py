@@ -10,7 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from lakebench.config import Settings
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import Refused
 from lakebench.iceberg import catalogs
-from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake
+from lakebench.model import BearerToken, EngineSettings, Lake
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
@@ -188,7 +188,7 @@ def test_trino_reads_through_nessies_token(attack: Attack, tmp_path: Path) -> No
 def test_nessie_refuses_another_token(attack: Attack, token: str) -> None:
     nessie = lakes.nessie_lake(attack.services).catalog
     with pytest.raises(Refused, match="401"):
-        catalogs.table_metadata(Catalog(CatalogKind.REST, nessie.uri, "lake", "main", token=token), "lakebench", "kept")
+        catalogs.table_metadata(replace(nessie, authentication=BearerToken(token)), "lakebench", "kept")
 
 
 def test_an_address_with_a_secret_stays_out_of_records_and_messages(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from started import GONE_S, eventually
 
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines import Engine
+from lakebench.engines.inprocess import pyiceberg_catalog
 from lakebench.errors import CommitConflict, Refused, ServiceUnavailable, UsageError
 from lakebench.iceberg import catalogs
 from lakebench.model import Endpoint, EngineRef, Lake, Runtime
@@ -125,36 +126,17 @@ def test_postgres_wants_the_password(running: Services) -> None:
         psycopg.connect(f"{where} password=wrong")
 
 
-def _pyiceberg(lake: Lake) -> object:
-    from pyiceberg.catalog import load_catalog
-
-    store = lake.store
-    return load_catalog(
-        lake.name,
-        type="rest",
-        uri=lake.catalog.rest_uri,
-        **({"token": lake.catalog.token} if lake.catalog.token else {}),
-        warehouse=lake.catalog.warehouse,
-        **{
-            "s3.endpoint": store.endpoint,
-            "s3.access-key-id": store.access_key,
-            "s3.secret-access-key": store.secret_key,
-            "s3.region": store.region,
-        },
-    )
-
-
 def _append(lake: Lake, table: str, rows: int) -> None:
     import pyarrow as pa
 
-    catalog = _pyiceberg(lake)
+    catalog = pyiceberg_catalog(lake)
     data = pa.table({"a": list(range(rows))})
     catalog.create_namespace_if_not_exists("lakebench")  # type: ignore[attr-defined] - pyiceberg is not typed here
-    catalog.create_table_if_not_exists(f"lakebench.{table}", data.schema).append(data)  # type: ignore[attr-defined] - likewise
+    catalog.create_table_if_not_exists(f"lakebench.{table}", data.schema).append(data)
 
 
 def _count(lake: Lake, table: str) -> int:
-    return int(_pyiceberg(lake).load_table(f"lakebench.{table}").scan().count())  # type: ignore[attr-defined] - likewise
+    return int(pyiceberg_catalog(lake).load_table(f"lakebench.{table}").scan().count())
 
 
 @pytest.mark.parametrize("lake_of", [lakes.nessie_lake, lakes.rest_lake])

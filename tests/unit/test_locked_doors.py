@@ -26,7 +26,7 @@ from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.iceberg import catalogs
 from lakebench.inputs import ownership
-from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime
+from lakebench.model import BearerToken, Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime
 from lakebench.phases.query_workloads.base import base_of
 from lakebench.provisioning import cache_paths
 from lakebench.services import nessie
@@ -176,9 +176,10 @@ SERVERS = {
 
 @pytest.mark.parametrize("client", ["DuckDB", "PyIceberg", "Spark", "Trino"])
 def test_what_is_pasted_has_the_catalogs_token_where_it_asks_for_one(client: str) -> None:
-    catalog = Catalog(CatalogKind.REST, "http://127.0.0.1:3/iceberg", "lake", "main", token="a-token")  # noqa: S106 - a made up one
+    token = BearerToken("a-token")
+    catalog = Catalog(CatalogKind.REST, "http://127.0.0.1:3/iceberg", "lake", "main", authentication=token)
     with_token = snippets(Lake("nessie", STORE, catalog), SERVERS)[client]
-    without = snippets(Lake("rest", STORE, replace(catalog, token="")), SERVERS)[client]
+    without = snippets(Lake("rest", STORE, replace(catalog, authentication=None)), SERVERS)[client]
     assert "a-token" in with_token
     assert "token" not in without.lower().replace("token=", "")
     if client == "Trino":
@@ -235,7 +236,7 @@ def test_a_catalogs_path_and_token_are_sent_with_each_request(engine: type[Any],
         try:
             uri = f"http://127.0.0.1:{server.server_port}/a-secret/iceberg"
             one = engine(EngineSettings(1, 2**30, str(tmp_path)))
-            one.open(Lake("lake", STORE, Catalog(CatalogKind.REST, uri, "w", token="a.b.c")))  # noqa: S106 - made up
+            one.open(Lake("lake", STORE, Catalog(CatalogKind.REST, uri, "w", authentication=BearerToken("a.b.c"))))
             one.close()
         finally:
             server.shutdown()

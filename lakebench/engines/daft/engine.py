@@ -11,6 +11,7 @@ from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.calls import DaftOperations, filtered
 from lakebench.engines.inprocess import (
+    PYICEBERG_CATALOGS,
     Answer,
     counted,
     create_namespace,
@@ -20,7 +21,7 @@ from lakebench.engines.inprocess import (
     version_of,
 )
 from lakebench.errors import EngineUnavailable
-from lakebench.model import Lake, ObjectStore, Scan, TableFormat
+from lakebench.model import CatalogKind, Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -38,6 +39,7 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
     title: ClassVar[str] = "Daft"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "daft"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not daft itself: what it sends and shows is decided by variables that open sets before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0")

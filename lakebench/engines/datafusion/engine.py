@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.inprocess import Answer, pyiceberg_catalog, version_of
+from lakebench.engines.inprocess import PYICEBERG_CATALOGS, Answer, pyiceberg_catalog, version_of
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.iceberg.types import Type
-from lakebench.model import Lake, ObjectStore, Scan, TableFormat
+from lakebench.model import CatalogKind, Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,6 +62,7 @@ class DataFusion(Engine, CanQuery, CanScan):
     title: ClassVar[str] = "DataFusion (iceberg-rust)"
     dialect: ClassVar[str] = "postgres"
     distribution: ClassVar[str] = "datafusion"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     preload: ClassVar[tuple[str, ...]] = ("datafusion", "pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = (
         "datafusion=={version}",

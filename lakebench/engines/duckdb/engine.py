@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import quote
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
@@ -19,7 +18,8 @@ from lakebench.engines.ducklake import AT_START, attach_ducklake
 from lakebench.engines.inprocess import Answer, local_path
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
-from lakebench.iceberg.catalogs import ask, table_metadata
+from lakebench.iceberg import catalog_properties
+from lakebench.iceberg.catalogs import rest_config, table_metadata
 from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ _SHOWN = (
     "allow_unsigned_extensions",
 )
 _ROWS = "lakebench_rows"
-_TIMEOUT_S = 30
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # UTC is the session's time zone
 # Iceberg's metadata tables as the extension's functions tell them: columns, and which rows are the table's.
 _METADATA: Mapping[str, tuple[str, Mapping[str, str], str]] = {
@@ -90,7 +89,7 @@ class _Connected(Engine, CanQuery, CanScan):
         self.close()
         self._lake = lake
         self._connection = self._connect()
-        if lake.store is not None:
+        if lake.store is not None and lake.store.access_key:
             self._run(_secret(lake.store))
         self._reach()
 
@@ -301,24 +300,15 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
 
     def _attach(self) -> None:
         catalog = self._lake.catalog
-        options = {
-            "TYPE": "iceberg",
-            "ENDPOINT": _text(catalog.uri),
-            **self._authentication(catalog.token),
-            "ACCESS_DELEGATION_MODE": "'none'",  # else keys that the catalog vends take the place of ours
-            "READ_ONLY": "false",  # else a warehouse that is an address is taken for a remote file
-        }
+        attachment = catalog_properties.duckdb(catalog)
+        if attachment.secret:
+            given = _listed(attachment.secret)
+            self._run(f"CREATE OR REPLACE TEMPORARY SECRET {catalog_properties.SECRET} ({given})")
+        # Without READ_ONLY a warehouse that is an address is taken for a remote file.
+        options = {**attachment.options, "READ_ONLY": "false"}
         if self._suffix:
             options["DISABLE_MULTI_TABLE_COMMIT"] = "true"
-        listed = ", ".join(f"{key} {value}" for key, value in options.items())
-        self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(self._lake.name)} ({listed})")
-
-    def _authentication(self, token: str) -> dict[str, str]:
-        """The options of ATTACH that say who we are; a token is kept as a secret."""
-        if not token:
-            return {"AUTHORIZATION_TYPE": "'none'"}
-        self._run(f"CREATE OR REPLACE TEMPORARY SECRET lakebench_catalog (TYPE iceberg, TOKEN {_text(token)})")
-        return {"SECRET": "lakebench_catalog"}
+        self._run(f"ATTACH {_text(catalog.warehouse)} AS {_name(self._lake.name)} ({_listed(options)})")
 
     def _attach_ducklake(self) -> None:
         """Attach it, which makes it where it is not there yet, and make its schema the current one."""
@@ -461,9 +451,9 @@ def _as_identifier(ref: str | None) -> str:
 
 def _default_branch(catalog: Catalog) -> str | None:
     """The reference that Nessie takes where none is named, ``None`` for another catalog."""
-    url = f"{catalog.uri}/v1/config?warehouse={quote(catalog.warehouse, safe='')}"
-    told: dict[str, dict[str, str]] = ask(url, timeout=_TIMEOUT_S, token=catalog.token)
-    return {**told.get("defaults", {}), **told.get("overrides", {})}.get("nessie.default-branch.name")
+    told = rest_config(catalog, catalog.uri)
+    merged: dict[str, str] = {**told.get("defaults", {}), **told.get("overrides", {})}
+    return merged.get("nessie.default-branch.name")
 
 
 def _parquet(paths: Iterable[str]) -> str:
@@ -473,6 +463,10 @@ def _parquet(paths: Iterable[str]) -> str:
 
 def _name(identifier: str) -> str:
     return '"' + identifier.replace('"', '""') + '"'
+
+
+def _listed(options: Mapping[str, str]) -> str:
+    return ", ".join(f"{key} {_text(value)}" for key, value in options.items())
 
 
 def _text(value: str) -> str:

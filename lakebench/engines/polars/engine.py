@@ -9,10 +9,18 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.inprocess import Answer, file_io, local_path, named_snapshot, pyiceberg_catalog, version_of
+from lakebench.engines.inprocess import (
+    PYICEBERG_CATALOGS,
+    Answer,
+    file_io,
+    local_path,
+    named_snapshot,
+    pyiceberg_catalog,
+    version_of,
+)
 from lakebench.engines.polars.calls import PolarsOperations, expression
 from lakebench.errors import EngineUnavailable
-from lakebench.model import Lake, ObjectStore, Scan, TableFormat
+from lakebench.model import CatalogKind, Lake, ObjectStore, Scan, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,6 +38,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     title: ClassVar[str] = "Polars"
     dialect: ClassVar[str] = "postgres"
     distribution: ClassVar[str] = "polars"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not polars itself: open sets its threads and memory before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine, schemas
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import (
+    PYICEBERG_CATALOGS,
     Answer,
     counted,
     create_namespace,
@@ -19,7 +20,7 @@ from lakebench.engines.inprocess import (
 )
 from lakebench.engines.pyiceberg.calls import PyIcebergOperations
 from lakebench.errors import EngineUnavailable, Refused
-from lakebench.model import Lake, Scan
+from lakebench.model import CatalogKind, Lake, Scan
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,6 +45,7 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
     title: ClassVar[str] = "PyIceberg (scans; DuckDB computes)"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "pyiceberg"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow", "duckdb")
     requirements: ClassVar[tuple[str, ...]] = ("pyiceberg[pyarrow]=={version}", "duckdb==1.5.5")
 

@@ -21,7 +21,7 @@ class RestCatalog:
     """The catalog of ``lake``, in its namespace; ``tell`` is told what changes something."""
 
     def __init__(self, lake: Lake) -> None:
-        self._namespace, self._token = lake.namespace, lake.catalog.token
+        self._namespace, self._authentication = lake.namespace, lake.catalog.authentication
         base, prefix = rest_base(lake.catalog)
         self._base = "/".join([base, "v1", *prefix])
         self.tell: Callable[[str], None] = lambda _: None
@@ -84,7 +84,7 @@ class RestCatalog:
         return self._ask(method, path, body)
 
     def _ask(self, method: str, path: str, body: Json | None = None) -> Json:
-        return ask(f"{self._base}/{path}", method, body, _LIMIT_S, self._token)
+        return ask(f"{self._base}/{path}", method, body, _LIMIT_S, self._authentication)
 
     @staticmethod
     def _metadata(answer: Json) -> Json:

@@ -15,6 +15,7 @@ from lakebench.engines.inprocess import Answer
 from lakebench.engines.spark import jdbc
 from lakebench.engines.spark.statements import SparkOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.iceberg import catalog_properties
 from lakebench.model import CatalogKind, TableFormat
 
 if TYPE_CHECKING:
@@ -53,7 +54,12 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     dialect = "spark"
     distribution = "pyspark"
     service = "spark"
-    catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (
+        CatalogKind.REST,
+        CatalogKind.JDBC,
+        CatalogKind.HIVE,
+        CatalogKind.GLUE,
+    )
     formats: ClassVar[tuple[TableFormat, ...]] = (
         TableFormat.ICEBERG,
         TableFormat.PARQUET,
@@ -187,10 +193,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""
         return {
             "": "org.apache.iceberg.spark.SparkCatalog",
-            "type": lake.catalog.kind.value,
-            "warehouse": lake.catalog.warehouse,
-            **(_jdbc(lake) if lake.catalog.kind is CatalogKind.JDBC else {"uri": lake.catalog.rest_uri}),
-            **_authentication(lake.catalog.token),
+            **catalog_properties.java(lake.catalog),
             **_file_io(lake),
         }
 
@@ -325,20 +328,6 @@ class SparkIceberg111(Spark):
     optional = True
 
 
-def _authentication(token: str) -> dict[str, str]:
-    """A bearer token, which is not changed for another one: not every catalog has an address for that."""
-    return {"token": token, "token-refresh-enabled": "false"} if token else {}
-
-
-def _jdbc(lake: Lake) -> dict[str, str]:
-    return {
-        "uri": lake.catalog.uri,
-        "jdbc.user": lake.catalog.user,
-        "jdbc.password": lake.catalog.password,
-        "jdbc.schema-version": "V1",
-    }
-
-
 def _address(file: str) -> str:
     """The local ``file`` as a path of Spark's, in which Hadoop's signs of a pattern stand for themselves."""
     return "file://" + _PATTERN.sub(r"\\\g<0>", file)
@@ -354,8 +343,7 @@ def _file_io(lake: Lake) -> dict[str, str]:
         "io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         "s3.endpoint": store.endpoint,
         "s3.path-style-access": str(store.path_style).lower(),
-        "s3.access-key-id": store.access_key,
-        "s3.secret-access-key": store.secret_key,
+        **catalog_properties.s3_keys(store),
         "client.region": store.region,
         **fresh,
     }

@@ -15,8 +15,9 @@ from lakebench.engines.inprocess import local_path
 from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
+from lakebench.iceberg import catalog_properties
 from lakebench.iceberg.files import file_system
-from lakebench.model import CatalogKind, TableFormat
+from lakebench.model import CatalogKind, Delegation, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -40,7 +41,12 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     distribution = "trino"
     preload = ("trino", "pyarrow")
     service = "trino"
-    catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST, CatalogKind.JDBC)
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (
+        CatalogKind.REST,
+        CatalogKind.JDBC,
+        CatalogKind.HIVE,
+        CatalogKind.GLUE,
+    )
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.POSTGRESQL)
 
     _connection: Any = None
@@ -310,9 +316,11 @@ def _catalog(lake: Lake, scratch: str) -> dict[str, str]:
             "connection-user": lake.catalog.user,
             "connection-password": lake.catalog.password,
         }
+    vended = lake.catalog.delegation is Delegation.VENDED_CREDENTIALS
     return {
-        **(_jdbc(lake) if lake.catalog.kind is CatalogKind.JDBC else _rest(lake)),
-        "iceberg.register-table-procedure.enabled": "true",
+        **catalog_properties.trino(lake.catalog, lake.name, lake.store),
+        # Where keys are vended, a server refuses to have the procedure.
+        **({} if vended else {"iceberg.register-table-procedure.enabled": "true"}),
         "iceberg.add-files-procedure.enabled": "true",
         "iceberg.allowed-extra-properties": "*",
         "iceberg.expire-snapshots.min-retention": "0s",  # the default refuses what is younger than a week
@@ -341,42 +349,7 @@ def _s3(store: ObjectStore) -> dict[str, str]:
         "s3.endpoint": store.endpoint,
         "s3.region": store.region,
         "s3.path-style-access": str(store.path_style).lower(),
-        "s3.aws-access-key": store.access_key,
-        "s3.aws-secret-key": store.secret_key,
-    }
-
-
-def _rest(lake: Lake) -> dict[str, str]:
-    return {
-        "iceberg.catalog.type": "rest",
-        "iceberg.rest-catalog.uri": lake.catalog.rest_uri,
-        "iceberg.rest-catalog.warehouse": lake.catalog.warehouse,
-        **_authentication(lake.catalog.token),
-    }
-
-
-def _authentication(token: str) -> dict[str, str]:
-    """A bearer token, which is not changed for another one: not every catalog has an address for that."""
-    if not token:
-        return {}
-    oauth2 = "iceberg.rest-catalog.oauth2"
-    return {
-        "iceberg.rest-catalog.security": "OAUTH2",
-        f"{oauth2}.token": token,
-        f"{oauth2}.token-refresh-enabled": "false",
-    }
-
-
-def _jdbc(lake: Lake) -> dict[str, str]:
-    return {
-        "iceberg.catalog.type": "jdbc",
-        "iceberg.jdbc-catalog.catalog-name": lake.name,
-        "iceberg.jdbc-catalog.driver-class": "org.postgresql.Driver",
-        "iceberg.jdbc-catalog.connection-url": lake.catalog.uri,
-        "iceberg.jdbc-catalog.connection-user": lake.catalog.user,
-        "iceberg.jdbc-catalog.connection-password": lake.catalog.password,
-        "iceberg.jdbc-catalog.default-warehouse-dir": lake.catalog.warehouse,
-        "iceberg.jdbc-catalog.schema-version": "V1",
+        **({"s3.aws-access-key": store.access_key, "s3.aws-secret-key": store.secret_key} if store.access_key else {}),
     }
 
 

@@ -1,0 +1,263 @@
+"""A catalog in the words of its clients: one function a family of clients.
+
+Each raises :class:`~lakebench.errors.EngineUnavailable` where its clients have no way to say what the catalog needs.
+Sources: Iceberg's documentation, *Catalog properties*, and its classes ``AuthProperties``, ``OAuth2Properties`` and
+``AwsProperties``; PyIceberg's documentation, *Configuration*; Trino's, *Metastores* and *Iceberg connector*; DuckDB's,
+*Iceberg options*.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakebench.errors import EngineUnavailable
+from lakebench.model import Authentication, BearerToken, Catalog, CatalogKind, Delegation, OAuth2, ObjectStore, SigV4
+
+_DELEGATION = "header.X-Iceberg-Access-Delegation"
+_TRINO = "iceberg.rest-catalog"
+SECRET = "lakebench_catalog"  # noqa: S105 - the name of a secret
+"""The name of DuckDB's secret that says who asks the catalog."""
+
+
+def java(catalog: Catalog) -> dict[str, str]:
+    """The properties of Iceberg's Java catalogs, as Spark, Flink and Kafka Connect are told them."""
+    told = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
+    if catalog.kind is CatalogKind.REST:
+        delegation = {} if catalog.delegation is Delegation.NONE else {_DELEGATION: catalog.delegation.value}
+        prefix = _named("prefix", catalog.prefix)
+        return {**told, "uri": catalog.rest_uri, **prefix, **_java_login(catalog.authentication), **delegation}
+    if catalog.kind is CatalogKind.JDBC:
+        user = {"jdbc.user": catalog.user, "jdbc.password": catalog.password}
+        return {**told, "uri": catalog.uri, **user, "jdbc.schema-version": "V1"}
+    if catalog.kind is CatalogKind.HIVE:
+        return {**told, "uri": catalog.uri}
+    login = _glue_login(catalog)
+    if login.access_key:
+        raise EngineUnavailable(
+            "Iceberg's Glue client takes keys from the environment of its Java process alone: leave access_key and "
+            "secret_key out, and start the server with them"
+        )
+    return {**told, **_named("glue.endpoint", catalog.uri), "client.region": login.region}
+
+
+def _java_login(authentication: Authentication | None) -> dict[str, str]:
+    if authentication is None:
+        return {}
+    if isinstance(authentication, SigV4):
+        return {
+            "rest.auth.type": "sigv4",
+            "rest.auth.sigv4.delegate-auth-type": "none",
+            "rest.signing-region": authentication.region,
+            "rest.signing-name": authentication.service,
+            "rest.access-key-id": authentication.access_key,
+            "rest.secret-access-key": authentication.secret_key,
+        }
+    oauth2 = {"rest.auth.type": "oauth2"}
+    if isinstance(authentication, BearerToken):  # not every catalog has an address that changes it for another one
+        return {**oauth2, "token": authentication.token, "token-refresh-enabled": "false"}
+    return {
+        **oauth2,
+        "oauth2-server-uri": authentication.token_uri,
+        "credential": f"{authentication.client_id}:{authentication.client_secret}",
+        "scope": authentication.scope,
+        "token-exchange-enabled": "false",  # a new token is asked for as the first one is, which every server knows
+    }
+
+
+def pyiceberg(catalog: Catalog) -> dict[str, Any]:
+    """The properties of PyIceberg's catalogs, for whoever reads and writes by Arrow's file systems.
+
+    It asks each REST catalog for vended credentials, and takes them where it is given some.
+    """
+    if catalog.delegation is Delegation.REMOTE_SIGNING:
+        raise EngineUnavailable("Arrow's file systems, by which PyIceberg reads, have no way to let a catalog sign")
+    told = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
+    if catalog.kind is CatalogKind.REST:
+        prefix = _named("prefix", catalog.prefix)
+        return {**told, "uri": catalog.rest_uri, **prefix, **_pyiceberg_login(catalog.authentication)}
+    if catalog.kind is CatalogKind.HIVE:
+        return {**told, "uri": catalog.uri}
+    if catalog.kind is not CatalogKind.GLUE:
+        raise EngineUnavailable(f"PyIceberg has no way to a {catalog.kind} catalog here")
+    login = _glue_login(catalog)
+    keys = {"glue.access-key-id": login.access_key, "glue.secret-access-key": login.secret_key}
+    return {
+        **told,
+        **_named("glue.endpoint", catalog.uri),
+        "glue.region": login.region,
+        **(keys if login.access_key else {}),
+    }
+
+
+def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
+    if authentication is None:
+        return {}
+    if isinstance(authentication, BearerToken):
+        return {"token": authentication.token}
+    if isinstance(authentication, SigV4):
+        return {
+            "rest.sigv4-enabled": "true",
+            "rest.signing-region": authentication.region,
+            "rest.signing-name": authentication.service,
+            "client.access-key-id": authentication.access_key,
+            "client.secret-access-key": authentication.secret_key,
+        }
+    return {
+        # What releases before 0.10 know, which never renew a token; the others take what stands under "auth".
+        "oauth2-server-uri": authentication.token_uri,
+        "credential": f"{authentication.client_id}:{authentication.client_secret}",
+        "scope": authentication.scope,
+        "auth": {
+            "type": "oauth2",
+            "oauth2": {
+                "client_id": authentication.client_id,
+                "client_secret": authentication.client_secret,
+                "token_url": authentication.token_uri,
+                "scope": authentication.scope,
+            },
+        },
+    }
+
+
+def s3_keys(store: ObjectStore) -> dict[str, str]:
+    """The store's keys, as Java's clients and PyIceberg are told them; none where the catalog gives some."""
+    if not store.access_key:
+        return {}
+    return {"s3.access-key-id": store.access_key, "s3.secret-access-key": store.secret_key}
+
+
+def trino(catalog: Catalog, name: str, store: ObjectStore | None) -> dict[str, str]:
+    """The properties of Trino's Iceberg connector for the catalog called ``name``, whose tables lie in ``store``."""
+    if catalog.kind is CatalogKind.JDBC:
+        return _trino_jdbc(catalog, name)
+    if catalog.kind is CatalogKind.HIVE:
+        return {"iceberg.catalog.type": "hive_metastore", "hive.metastore.uri": catalog.uri}
+    if catalog.kind is CatalogKind.GLUE:
+        return _trino_glue(catalog)
+    if catalog.delegation is Delegation.REMOTE_SIGNING:
+        raise EngineUnavailable("Trino has no way to let a catalog sign its requests to the object store")
+    vended = catalog.delegation is Delegation.VENDED_CREDENTIALS
+    return {
+        "iceberg.catalog.type": "rest",
+        f"{_TRINO}.uri": catalog.rest_uri,
+        **_named(f"{_TRINO}.warehouse", catalog.warehouse),
+        **_named(f"{_TRINO}.prefix", catalog.prefix),
+        **_trino_login(catalog.authentication, store),
+        **({f"{_TRINO}.vended-credentials-enabled": "true"} if vended else {}),
+    }
+
+
+def _trino_login(authentication: Authentication | None, store: ObjectStore | None) -> dict[str, str]:
+    if authentication is None:
+        return {}
+    if isinstance(authentication, SigV4):
+        _must_sign_with_the_stores_keys(authentication, store)
+        return {f"{_TRINO}.sigv4-enabled": "true", f"{_TRINO}.signing-name": authentication.service}
+    oauth2 = f"{_TRINO}.oauth2"
+    if isinstance(authentication, BearerToken):
+        told = {f"{oauth2}.token": authentication.token, f"{oauth2}.token-refresh-enabled": "false"}
+        return {f"{_TRINO}.security": "OAUTH2", **told}
+    return {
+        f"{_TRINO}.security": "OAUTH2",
+        f"{oauth2}.server-uri": authentication.token_uri,
+        f"{oauth2}.credential": f"{authentication.client_id}:{authentication.client_secret}",
+        f"{oauth2}.scope": authentication.scope,
+    }
+
+
+def _must_sign_with_the_stores_keys(login: SigV4, store: ObjectStore | None) -> None:
+    """See that the store has what ``login`` has: Trino signs with ``s3.region`` and the keys of ``s3``."""
+    has = store and (store.region, store.access_key, store.secret_key)
+    if has != (login.region, login.access_key, login.secret_key):
+        raise EngineUnavailable("Trino signs requests to a catalog with the object store's region and keys alone")
+
+
+def _trino_jdbc(catalog: Catalog, name: str) -> dict[str, str]:
+    jdbc = "iceberg.jdbc-catalog"
+    return {
+        "iceberg.catalog.type": "jdbc",
+        f"{jdbc}.catalog-name": name,
+        f"{jdbc}.driver-class": "org.postgresql.Driver",
+        f"{jdbc}.connection-url": catalog.uri,
+        f"{jdbc}.connection-user": catalog.user,
+        f"{jdbc}.connection-password": catalog.password,
+        f"{jdbc}.default-warehouse-dir": catalog.warehouse,
+        f"{jdbc}.schema-version": "V1",
+    }
+
+
+def _trino_glue(catalog: Catalog) -> dict[str, str]:
+    login, glue = _glue_login(catalog), "hive.metastore.glue"
+    keys = {f"{glue}.aws-access-key": login.access_key, f"{glue}.aws-secret-key": login.secret_key}
+    return {
+        "iceberg.catalog.type": "glue",
+        **_named(f"{glue}.endpoint-url", catalog.uri),
+        f"{glue}.region": login.region,
+        **(keys if login.access_key else {}),
+        **_named(f"{glue}.default-warehouse-dir", catalog.warehouse),
+    }
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """What DuckDB is told: parameters of CREATE SECRET (empty: no secret is needed), and options of ATTACH."""
+
+    secret: Mapping[str, str] = field(repr=False)
+    options: Mapping[str, str]
+
+
+def duckdb(catalog: Catalog) -> Attachment:
+    """A REST catalog as the options of ATTACH; who asks is a secret that is called :data:`SECRET`."""
+    if catalog.prefix:
+        raise EngineUnavailable("DuckDB takes a catalog's prefix from the catalog alone")
+    if catalog.delegation is Delegation.REMOTE_SIGNING:
+        raise EngineUnavailable("DuckDB has no way to let a catalog sign its requests to the object store")
+    secret, login = _duckdb_login(catalog.authentication)
+    return Attachment(
+        secret,
+        {
+            "TYPE": "iceberg",
+            "ENDPOINT": catalog.uri,
+            **login,
+            # Of a catalog that vends keys unasked these would take the place of ours.
+            "ACCESS_DELEGATION_MODE": catalog.delegation.value.replace("-", "_"),
+        },
+    )
+
+
+def _duckdb_login(authentication: Authentication | None) -> tuple[dict[str, str], dict[str, str]]:
+    """The secret, and the options of ATTACH that name it."""
+    if authentication is None:
+        return {}, {"AUTHORIZATION_TYPE": "none"}
+    if isinstance(authentication, BearerToken):
+        return {"TYPE": "iceberg", "TOKEN": authentication.token}, {"SECRET": SECRET}
+    if isinstance(authentication, OAuth2):
+        told = {
+            "TYPE": "iceberg",
+            "OAUTH2_SERVER_URI": authentication.token_uri,
+            "CLIENT_ID": authentication.client_id,
+            "CLIENT_SECRET": authentication.client_secret,
+            "OAUTH2_SCOPE": authentication.scope,
+        }
+        return told, {"SECRET": SECRET}
+    keys = {
+        "TYPE": "s3",
+        "KEY_ID": authentication.access_key,
+        "SECRET": authentication.secret_key,
+        "REGION": authentication.region,
+        "SCOPE": f"s3://{SECRET}",  # no object is read with them
+    }
+    signed = {"SIGV4_REGION": authentication.region, "SIGV4_SERVICE": authentication.service}
+    return keys, {"AUTHORIZATION_TYPE": "sigv4", "SECRET": SECRET, **signed}
+
+
+def _glue_login(catalog: Catalog) -> SigV4:
+    if not isinstance(catalog.authentication, SigV4):
+        raise EngineUnavailable('a Glue catalog needs authentication = "sigv4", with its region')
+    return catalog.authentication
+
+
+def _named(key: str, value: str) -> dict[str, str]:
+    return {key: value} if value else {}
