@@ -15,12 +15,18 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from oauth_front import oauth_front
 
 from lakebench.config import EngineLimits, Settings
 from lakebench.datasets import answers
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
+from lakebench.engines.daft.engine import Daft
+from lakebench.engines.datafusion.engine import DataFusion
+from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
+from lakebench.engines.polars.engine import Polars
+from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.engines.spark.engine import Spark, SparkJdbc
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, OutOfMemory, Refused
@@ -314,6 +320,49 @@ def test_no_secret_in_the_log_or_the_command_line(running: Services, name: str, 
     store = running.endpoint("object-store")
     secrets = [store.user, store.password, running.endpoint("postgres").password, running.endpoint(name).password]
     assert not [one for one in secrets if one and (one in log or one in lines)]
+
+
+WRITERS = (DuckDB, PyIceberg, Trino, Spark)
+
+
+def test_a_catalog_behind_oauth2_is_read_and_written_by_every_engine(running: Services, tmp_path: Path) -> None:
+    plain = lakes.rest_lake(running)
+    with oauth_front(plain.catalog.uri) as front:
+        catalog = dataclasses.replace(plain.catalog, uri=front.uri, authentication=front.login)
+        lake = dataclasses.replace(plain, name="behind", catalog=catalog, namespace="behind")
+        opened_ones = [_behind(one, running, tmp_path, lake) for one in (*WRITERS, Daft, Polars, DataFusion)]
+        schema = pa.schema([("engine", pa.string())])
+        opened_ones[0].create("said", schema)
+        for one in opened_ones[: len(WRITERS)]:
+            one.append("said", pa.table({"engine": [one.name]}, schema=schema))
+        wanted = sorted(one.name for one in WRITERS)
+        read = {one.name: _names_of(one.scan(Scan("said", ("engine",)))) for one in opened_ones}
+        assert read == dict.fromkeys(read, wanted)
+        assert catalogs.table_metadata(catalog, "behind", "said")["metadata"]["snapshots"][3]
+        for one in opened_ones:
+            one.close()
+        assert front.passed > len(opened_ones) * 2
+        assert front.logins >= len(opened_ones)
+        assert front.refused == 0
+        stranger = dataclasses.replace(front.login, client_id="another")
+        wrong = dataclasses.replace(catalog, authentication=stranger)
+        with pytest.raises(Refused, match="401"):
+            catalogs.table_metadata(wrong, "behind", "said")
+        logs = "".join(running.log(name).read_text("utf-8", "replace") for name in ("trino", "spark"))
+        assert front.secret not in logs
+        assert front.token not in logs
+
+
+def _behind(engine: type[Any], services: Services, folder: Path, lake: Lake) -> Any:
+    """The engine with ``lake`` open."""
+    server = services.endpoint(engine.service) if engine.service else None
+    made = engine(EngineSettings(2, 2 * 2**30, str(folder), server))
+    made.open(lake)
+    return made
+
+
+def _names_of(batches: Any) -> list[str]:
+    return sorted(name for batch in batches for name in batch.column(0).to_pylist())
 
 
 def test_memory_that_is_not_there_is_out_of_memory(running: Services, tmp_path: Path) -> None:
