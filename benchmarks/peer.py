@@ -26,10 +26,11 @@ from rich.console import Console
 from lakebench import config, services
 from lakebench.config import EngineLimits
 from lakebench.errors import LakebenchError
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import ExitCode, Outcome
+from lakebench.paths import cache_dir
 from lakebench.processes.guard import Guard
 from lakebench.progress import Progress, Terminal
-from lakebench.provisioning.cache_paths import cache_dir
 from lakebench.provisioning.environments import _environment
 from lakebench.results.records import Run, ServiceFacts, read
 from lakebench.results.statistics import median, paired_ratio

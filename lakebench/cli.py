@@ -18,11 +18,12 @@ import typer
 from rich.console import Console
 
 from lakebench.errors import HarnessFault, LakebenchError, UsageError, unknown
-from lakebench.model import ExitCode, Runtime, Selection
+from lakebench.model import Runtime, Selection
+from lakebench.outcomes import ExitCode
 
 if TYPE_CHECKING:
     from lakebench.config import Settings
-    from lakebench.harness import Request
+    from lakebench.execution.request import Request
     from lakebench.progress import Progress
     from lakebench.results.comparison import Comparison
     from lakebench.results.records import Run
@@ -154,7 +155,7 @@ def _progress(as_json: bool) -> Progress:
 
 
 def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Settings:
-    from lakebench.config import load
+    from lakebench.execution.settings import load
 
     return load(runtime=runtime, output=output)
 
@@ -361,8 +362,8 @@ def _of_queries(
     """``selection`` with what phases of queries are asked for, checked."""
     from dataclasses import replace
 
+    from lakebench.execution.request import base_of
     from lakebench.model import TESTS, TableFormat
-    from lakebench.phases.query_workloads.base import base_of
 
     for name in _listed(storage):
         settings.storage(name)
@@ -439,8 +440,7 @@ def _request(
 ) -> Request:
     """The request that the arguments make, checked before anything starts."""
     from lakebench import engines, phases
-    from lakebench.harness import Request
-    from lakebench.phases.query_workloads.base import base_of
+    from lakebench.execution.request import Request, base_of
     from lakebench.phases.table_loading import loader
 
     if not names:
@@ -498,7 +498,7 @@ def _folder(settings: Settings, name: str) -> Path:
 def _tell(result: Any, as_json: bool) -> None:
     """The summary on the terminal."""
     from lakebench import reports
-    from lakebench.provisioning.cache_paths import run_name
+    from lakebench.paths import run_name
 
     if as_json:
         error = str(result.error) if result.error else None
@@ -590,9 +590,10 @@ def compare(
 def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
     """``run`` against ``base``; of a run that names its engines, what it was not to have is not missed."""
     from lakebench import phases
+    from lakebench.execution.request import Scope
     from lakebench.results import comparison
 
-    scope = phases.Scope.of(run.header.settings)
+    scope = Scope.of(run.header.settings)
     covers = phases.covers(run.header.phases, scope) if scope else lambda _: True
     return comparison.between(base, run, noise, covers)
 
@@ -623,12 +624,13 @@ def accept(
 
       lakebench accept 20261121T101500Z-interop-a1b2 --reason "state of the art before the upgrade to Trino 483"
     """
+    from lakebench.commands import accept as acceptance
     from lakebench.results import baseline, records
 
     settings = _settings(output=output)
     path = file or Path(baseline.FILE)
     found = [records.read(_folder(settings, one)) for one in dict.fromkeys(runs)]
-    counts = baseline.accept(found, reason, path, interrupted=interrupted)
+    counts = acceptance.accept(found, reason, path, interrupted=interrupted)
     told = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
         numbers = {"new": counts.new, "changed": counts.changed, "gone": counts.gone, "faults": counts.faults}

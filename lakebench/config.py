@@ -16,7 +16,7 @@ from lakebench.errors import UsageError, suggest, unknown
 from lakebench.inputs import files
 from lakebench.inputs.ownership import stranger
 from lakebench.model import Runtime
-from lakebench.provisioning.cache_paths import RUNS
+from lakebench.paths import RUNS
 
 FILE = "lakebench.toml"
 # Properties of services that name what is run: Trino's plugins; PostgreSQL's settings, some of which are libraries and
@@ -283,7 +283,6 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
         settings = Settings.model_validate(values)
     except ValidationError as error:
         raise UsageError(f"{file}: {_explain(error)}") from None
-    _check_names(file, settings)
     if named := _programs(settings):
         _check_owner(file, named)
     return settings
@@ -352,17 +351,3 @@ def _wanted(keys: tuple[str, ...]) -> str:
         "credentials": "the path of a service account's JSON",
     }
     return ", ".join(f'{key} = "{meaning[key]}"' for key in keys)
-
-
-def _check_names(file: Path, settings: Settings) -> None:
-    from lakebench import engines
-    from lakebench.services import SERVICES
-
-    for kind, given, known in (
-        ("engines", settings.engines, engines.engines()),
-        ("services", settings.services, SERVICES),
-    ):
-        for name in given:
-            if (name.partition("@")[0] if kind == "services" else name) not in known:
-                hint = suggest(name, known)
-                raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(known)}")

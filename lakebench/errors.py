@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 
 
 class LakebenchError(Exception):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import functools
 import hashlib
 import secrets
 import shutil
@@ -13,29 +12,29 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import lakebench
 from lakebench import engines, phases
 from lakebench.config import Settings
 from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
-from lakebench.execution import disk_space, machine
+from lakebench.execution import machine
 from lakebench.execution.cases import records
 from lakebench.execution.context import Bench
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.past import Past
-from lakebench.execution.protocol import PROFILES, Profile, Protocol
-from lakebench.model import EngineRef, ExitCode, Outcome, Record, Runtime, Selection
-from lakebench.phases import selection_of
-from lakebench.phases.query_workloads.base import base_of
+from lakebench.execution.protocol import PROFILES, Protocol
+from lakebench.execution.request import Request, Scope, selection_of
+from lakebench.model import EngineRef, Record, Runtime
+from lakebench.outcomes import ExitCode, Outcome
+from lakebench.paths import run_name
+from lakebench.phases.base import Phase
 from lakebench.processes.guard import Guard
 from lakebench.processes.memory_trace import FILE as TRACE
 from lakebench.processes.memory_trace import MemoryTrace
 from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress
-from lakebench.provisioning import environments
-from lakebench.provisioning.cache_paths import run_name
+from lakebench.provisioning import disk_space, environments
 from lakebench.results import accepted, comparison
 from lakebench.results.baseline import Baseline, load
 from lakebench.results.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, by_engine, read
@@ -44,69 +43,6 @@ from lakebench.services import Services
 
 LAKE = "lake"
 """The folder of a run that holds what was loaded, until the run is complete."""
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the user asked for, checked: phases by name, engines, and the protocol to measure by.
-
-    ``writer`` writes the dataset, and is empty where no phase needs one. ``named`` are the engines that the user named,
-    and ``require`` those that must run as well.
-    """
-
-    phases: tuple[str, ...]
-    refs: tuple[EngineRef, ...]
-    writer: str
-    profile: Profile
-    seed: int
-    settings: Settings
-    command: str
-    selection: Selection = field(default_factory=Selection)
-    named: tuple[str, ...] = ()
-    require: tuple[str, ...] = ()
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The engines that the run is not whole without."""
-        return tuple(dict.fromkeys((*self.named, *self.require)))
-
-    @functools.cached_property
-    def base(self) -> Settings | None:
-        """The settings to compare against, where a file of them is named."""
-        against = base_of(self.selection.against, self.settings)
-        return against.settings if against else None
-
-    def to_json(self) -> dict[str, Any]:
-        """All of it for the records; :func:`again` reads it back."""
-        return {
-            "phases": list(self.phases),
-            "engines": [str(ref) for ref in self.refs],
-            "writer": self.writer,
-            "profile": self.profile.name,
-            "scale_factor": f"{self.profile.scale_factor:f}",
-            "chosen": list(self.profile.chosen),
-            "protocol": vars(self.profile.protocol),
-            "seed": self.seed,
-            "named": list(self.named),
-            "require": list(self.require),
-            "pg_config": str(self.settings.pg_config) if self.settings.pg_config else None,
-            "selection": vars(self.selection),
-            "runtime": str(self.settings.runtime),
-            "storages": {name: self._storage(name) for name in self.selection.storages},
-            "services": {name: _public(self.settings, name) for name in sorted(self.settings.services)},
-            "limits": {str(ref): self.settings.engine(ref.name).model_dump() for ref in self.refs},
-            "against": self._against(),
-        }
-
-    def _storage(self, name: str) -> dict[str, Any]:
-        hidden = {"user", "password", "credentials"}
-        return self.settings.storage(name).model_dump(mode="json", exclude=hidden, exclude_unset=True)
-
-    def _against(self) -> Any:
-        """What the candidate is held against: the name of an engine or a storage, or the settings in a file."""
-        if self.base is None:
-            return self.selection.against
-        return {"limits": {str(ref): self.base.engine(ref.name).model_dump() for ref in self.refs}}
 
 
 @dataclass(frozen=True)
@@ -119,10 +55,6 @@ class Result:
     error: LakebenchError | None = None
     changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gone: tuple[Gone, ...] = ()
-
-
-def _public(settings: Settings, service: str) -> dict[str, Any]:
-    return settings.service(service).model_dump(mode="json", exclude={"user", "password"})
 
 
 def again(run: Path, settings: Settings) -> Request:
@@ -254,7 +186,7 @@ def _changes(request: Request, cases: Iterable[Record], baseline: Baseline) -> a
     """What the run changes of what is accepted; nothing where none of its phases was ever accepted."""
     if not any(case.startswith(f"{name}/") for name in request.phases for case in baseline.entries):
         return accepted.Changes()
-    scope = phases.Scope(request.refs, request.selection, request.profile.name, bool(request.named))
+    scope = Scope(request.refs, request.selection, request.profile.name, bool(request.named))
     return accepted.changes(cases, baseline, phases.covers(request.phases, scope))
 
 
@@ -368,7 +300,7 @@ def _start(services: Services, bench: Bench, request: Request, foundation: tuple
         services.endpoint(name)
 
 
-def _phase(phase: phases.Phase, bench: Bench, writer: Writer, finished: set[str]) -> list[Record]:
+def _phase(phase: Phase, bench: Bench, writer: Writer, finished: set[str]) -> list[Record]:
     """Run the cases of ``phase`` that are not among ``finished``; each record is on the disk as soon as it is there."""
     phase.load(bench)
     for facts in phase.facts(bench):

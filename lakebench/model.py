@@ -7,67 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from lakebench.iceberg.types import Field, field_from_json, field_to_json
-
-
-class Outcome(enum.StrEnum):
-    """What became of a case."""
-
-    PASS = "PASS"  # noqa: S105 - an outcome, not a password
-    WRONG = "WRONG"
-    REFUSED = "REFUSED"
-    CRASH = "CRASH"
-    TIMEOUT = "TIMEOUT"
-    OUT_OF_MEMORY = "OUT_OF_MEMORY"
-    UNAVAILABLE = "UNAVAILABLE"
-    HARNESS_FAULT = "HARNESS_FAULT"
-
-    @property
-    def mark(self) -> str:
-        """How a matrix shows it: ``PASS``, ``FAIL``, ``UNAVAILABLE`` or ``HARNESS_FAULT``."""
-        return "FAIL" if self.is_failure else self.value
-
-    @property
-    def is_failure(self) -> bool:
-        """Whether the engine failed; what did not run and what our own error stopped says nothing of the engine."""
-        return self not in {Outcome.PASS, Outcome.UNAVAILABLE, Outcome.HARNESS_FAULT}
-
-    @property
-    def ran(self) -> bool:
-        """Whether the case says something of the engine: it passed or failed."""
-        return self is Outcome.PASS or self.is_failure
-
-
-FROM_BEST = (
-    Outcome.PASS,
-    Outcome.REFUSED,
-    Outcome.OUT_OF_MEMORY,
-    Outcome.TIMEOUT,
-    Outcome.CRASH,
-    Outcome.WRONG,
-)
-"""What a case that ran may come to: refused in the engine's own words is the best failure, a wrong answer the worst."""
-
-
-class ExitCode(enum.IntEnum):
-    """What the command's exit code means; where several apply, :meth:`first` says which is told."""
-
-    OK = 0
-    WORSE = 1
-    USAGE = 2
-    NOTHING_RAN = 3
-    WRONG_ANSWER = 4
-    HARNESS_FAULT = 5
-    INTERRUPTED = 130
-
-    @classmethod
-    def first(cls, *codes: ExitCode) -> ExitCode:
-        """The one of ``codes`` that matters most; 0 where there is none."""
-        return max(codes, default=cls.OK)
+from lakebench.outcomes import Outcome
 
 
 class Runtime(enum.StrEnum):
@@ -306,71 +250,6 @@ class Selection:
     tests: tuple[str, ...] = ("queries",)
     data: str = ""
     against: str = ""
-
-
-@dataclass(frozen=True)
-class Condition:
-    """``column test value``: ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in`` (a tuple), ``is-null``, ``not-null``.
-
-    Conditions that stand together hold together (AND). A value compares as SQL says: null is neither equal nor unequal.
-    Values are those of :mod:`lakebench.iceberg.types`.
-    """
-
-    column: str
-    test: str
-    value: Any = None
-
-
-def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
-    """The conditions that ``dataclasses.asdict`` turned into JSON."""
-    return tuple(
-        Condition(one["column"], one["test"], tuple(one["value"]) if one["test"] == "in" else one["value"])
-        for one in value
-    )
-
-
-@dataclass(frozen=True)
-class Scan:
-    """What a reader is asked for.
-
-    ``columns`` ``None`` means all. At most one of ``snapshot_id`` (Iceberg specification, *snapshot-id*), ``ref`` (a
-    branch or tag in the table's own ``refs``) and ``at_ms`` (the newest snapshot not after these milliseconds since
-    1970) is given. ``count`` asks for count(*) of the rows that ``where`` holds for: one row with one integer column.
-    ``metadata`` names a metadata table (``snapshots``, ``refs``, ``history``, ``files``) to read ``columns`` of.
-    ``fields`` are the table's columns with their Iceberg types, where the asker knows them: a reader needs them to
-    write values of ``where``, and to show variants (as JSON text) and geometries (as WKB).
-    """
-
-    table: str
-    columns: tuple[str, ...] | None = None
-    snapshot_id: int | None = None
-    ref: str | None = None
-    at_ms: int | None = None
-    where: tuple[Condition, ...] = ()
-    count: bool = False
-    metadata: str = ""
-    fields: tuple[Field, ...] = ()
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Scan:
-        """The scan that :meth:`to_json` wrote."""
-        columns = value.get("columns")
-        return cls(
-            **{
-                **value,
-                "columns": None if columns is None else tuple(columns),
-                "where": conditions_from_json(value.get("where", ())),
-                "fields": tuple(field_from_json(one) for one in value.get("fields", ())),
-            }
-        )
-
-    def to_json(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            **vars(self),
-            "where": [vars(one) for one in self.where],
-            "fields": [field_to_json(one) for one in self.fields],
-        }
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from lakebench.model import Runtime
 from lakebench.provisioning import artifacts
 from lakebench.services import SERVICES
 from lakebench.services.base import Service
-from lakebench.services.compose import require_docker
+from lakebench.services.compose import Composed
 
 _MB = 1_000_000
 # Service → its group in the lock file, where that has another name; PostgreSQL comes as a package.
@@ -60,7 +60,7 @@ def _service(service: type[Service], settings: Settings) -> Finding:
         return Finding("service", service.name, "the server's own", f"external, {given.uri}", True)
     if given.runtime is Runtime.COMPOSE:
         try:
-            require_docker()
+            Composed.require()
         except LakebenchError as error:
             return Finding("service", service.name, service.version, "compose", False, str(error), "start Docker")
         return Finding("service", service.name, service.version, "compose", True)

@@ -19,13 +19,14 @@ import psutil
 
 from lakebench import config
 from lakebench.errors import LakebenchError, ServiceUnavailable, UsageError
+from lakebench.execution.settings import load
 from lakebench.model import Endpoint, Lake, Runtime
+from lakebench.paths import cache_dir, with_source
 from lakebench.processes import process_table
 from lakebench.processes.guard import Guard
 from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress, Quiet
 from lakebench.provisioning.artifacts import cannot_write
-from lakebench.provisioning.cache_paths import cache_dir, with_source
 from lakebench.services import Services, lakes, with_needs
 
 _ENDS_WITHIN_S = 30.0
@@ -68,7 +69,7 @@ def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
         UsageError: an unknown service, or a lake is up already, or is being started.
         ServiceUnavailable: one of them did not start; the others are ended again.
     """
-    wanted = with_needs(names, config.load())
+    wanted = with_needs(names, load())
     for ended in end_left_behind():
         progress.say(ended)
     with _alone() as lock, (_folder() / "log").open("wb") as log:
@@ -193,7 +194,7 @@ def keep(names: Sequence[str]) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Guard("up") as guard:
-            services = Services(config.load(), guard, Quiet())
+            services = Services(load(), guard, Quiet())
             services.start(names)
             _tell({"endpoints": {name: dataclasses.asdict(services.endpoint(name)) for name in names}})
             while True:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 from lakebench.datasets.workload import TableData
 from lakebench.errors import UsageError
+from lakebench.paths import take
 from lakebench.progress import Progress
-from lakebench.provisioning.cache_paths import take
 
 _MANIFEST = "manifest.json"
 _ELSEWHERE = "make room, or name another folder in LAKEBENCH_CACHE"

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.errors import UsageError, unknown
 from lakebench.iceberg.operations import Operation
-from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, EngineRef, EngineSettings, Lake, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa

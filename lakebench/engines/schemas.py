@@ -12,9 +12,9 @@ from typing import Any
 
 from lakebench.engines.boundary import engine_call
 from lakebench.iceberg.operations import Create
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type, find, kind
 from lakebench.iceberg.values import arrow_array, storage
-from lakebench.model import Condition
 
 _FIRST_PARTITION_ID = 1000
 

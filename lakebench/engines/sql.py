@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from lakebench.engines import CanOperate
 from lakebench.errors import CommitConflict
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, find, kind, parameters
-from lakebench.model import Condition, Scan
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
 _COMPARISONS = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}

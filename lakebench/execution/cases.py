@@ -18,7 +18,8 @@ from lakebench.datasets.answers import FULL, Rules
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import Meter, Protocol
-from lakebench.model import EngineRef, Lake, Outcome, Record, Sample
+from lakebench.model import EngineRef, Lake, Record, Sample
+from lakebench.outcomes import Outcome
 from lakebench.processes import resources
 from lakebench.results import accepted
 from lakebench.results.comparison import undecided

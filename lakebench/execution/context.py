@@ -24,17 +24,17 @@ from lakebench.errors import (
     Timeout,
     UsageError,
 )
-from lakebench.execution import disk_space
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Profile
-from lakebench.model import EngineRef, EngineSettings, Lake, Outcome, Selection
+from lakebench.model import EngineRef, EngineSettings, Lake, Selection
+from lakebench.outcomes import Outcome
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
 from lakebench.processes.replies import error_from
 from lakebench.processes.worker_client import Remote
 from lakebench.progress import Progress
-from lakebench.provisioning import environments
+from lakebench.provisioning import disk_space, environments
 from lakebench.results.baseline import Baseline
 from lakebench.services import Services
 from lakebench.services.object_store import counters, transferred

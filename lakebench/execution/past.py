@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.results.records import Run
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebench.iceberg.scan import Condition, conditions_from_json
 from lakebench.iceberg.types import (
     Field,
     PartitionField,
@@ -22,7 +23,6 @@ from lakebench.iceberg.types import (
     type_from_json,
     type_to_json,
 )
-from lakebench.model import Condition, conditions_from_json
 
 Row = tuple[Any, ...]
 

@@ -22,8 +22,9 @@ from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, 
 from lakebench.execution.cases import Block, Case, Check, Evidence
 from lakebench.execution.context import Bench
 from lakebench.iceberg.catalogs import drop, roll_back, table_metadata
-from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
-from lakebench.phases import NOT_LOADED
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.phases.base import NOT_LOADED
 from lakebench.results.records import Dataset, TableFacts
 from lakebench.services import lakes
 

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from lakebench.errors import HarnessFault, LakebenchError, kind_of, of_kind
+from lakebench.paths import with_source
 from lakebench.processes.guard import Guard
-from lakebench.provisioning.cache_paths import with_source
 
 _SAID = 300
 

@@ -17,7 +17,8 @@ from typing import IO, Any
 from lakebench.engines import CanExecute, CanOperate, CanScan, Engine
 from lakebench.errors import CaseError, CommitConflict
 from lakebench.iceberg.operations import Operation
-from lakebench.model import Lake, Scan
+from lakebench.iceberg.scan import Scan
+from lakebench.model import Lake
 
 _NAP_S = 0.005
 

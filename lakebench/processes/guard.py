@@ -27,9 +27,9 @@ from types import TracebackType
 from typing import IO, Self
 
 from lakebench.errors import HarnessFault
+from lakebench.paths import with_source
 from lakebench.processes import process_table
 from lakebench.processes.reaper import FILE, identity
-from lakebench.provisioning.cache_paths import with_source
 
 _REAPERS = 5
 

@@ -27,6 +27,7 @@ from lakebench import engines
 from lakebench.engines.boundary import engine_call, meaning
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
 from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
+from lakebench.iceberg.scan import Scan
 from lakebench.model import (
     Catalog,
     CatalogKind,
@@ -36,7 +37,6 @@ from lakebench.model import (
     Lake,
     ObjectStore,
     Runtime,
-    Scan,
     TableFormat,
     authentication_from_json,
 )

@@ -24,8 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.paths import cache_dir, take
 from lakebench.progress import Progress
-from lakebench.provisioning.cache_paths import cache_dir, take
 from lakebench.provisioning.unpacking import unpack
 
 LOCK_FILE = Path(__file__).with_name("artifacts.lock")

@@ -23,10 +23,10 @@ from pathlib import Path
 from lakebench.engines import Engine
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.model import EngineRef
+from lakebench.paths import cache_dir
 from lakebench.processes import guard
 from lakebench.progress import Progress
 from lakebench.provisioning.artifacts import exclusive, locked, scratch
-from lakebench.provisioning.cache_paths import cache_dir
 
 _LISTING = """
 import importlib.metadata as m

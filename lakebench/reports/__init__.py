@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from lakebench.errors import HarnessFault, UsageError
 from lakebench.execution.fault_log import FaultLog
-from lakebench.model import ExitCode
+from lakebench.outcomes import ExitCode
+from lakebench.paths import run_name, with_source
 from lakebench.processes import guard
-from lakebench.provisioning.cache_paths import run_name, with_source
 from lakebench.results import records
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lakebench import reports
 from lakebench.errors import UsageError
-from lakebench.model import ExitCode
+from lakebench.outcomes import ExitCode
 
 try:
     reports.write(Path(sys.argv[1]))

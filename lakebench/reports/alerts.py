@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 from lakebench.results.records import Gone, Run
 
 _REASON = 200

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lakebench.model import FROM_BEST, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.results.records import Run
 
 DASH = "\N{EN DASH}"

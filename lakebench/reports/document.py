@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.model import ExitCode
+from lakebench.outcomes import ExitCode
 from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, squares, trials, writers
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 from lakebench.reports import limits
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 from lakebench.reports import html, matrix
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark

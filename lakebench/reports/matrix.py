@@ -8,7 +8,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.reports.content import (
     DASH,
     Block,

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from urllib.parse import quote
 
-from lakebench.model import FROM_BEST, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.reports.content import DASH, is_misled
 from lakebench.results.records import Run
 

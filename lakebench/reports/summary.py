@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.reports import document, latency
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, failed, is_misled, label, seconds, worst_first

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.reports.content import DASH, Cell, Part, Table, label, mark, seconds, size
 from lakebench.results.records import Run
 

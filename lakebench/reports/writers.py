@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.reports import plots
 from lakebench.reports.content import DASH, Cell, Part, Plot, Table, cells, label, mark
 from lakebench.results.records import Run

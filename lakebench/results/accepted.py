@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lakebench.model import FROM_BEST, ExitCode, Outcome, Record
-from lakebench.phases import to_blame
+from lakebench.model import Record
+from lakebench.outcomes import FROM_BEST, ExitCode, Outcome
 from lakebench.results import claims
 from lakebench.results.baseline import Baseline, Entry, concerned, verdict
+from lakebench.results.coordinates import to_blame
 from lakebench.results.records import ONE_OF, Gone, by_engine
 
 _BLIND = frozenset({Outcome.TIMEOUT, Outcome.CRASH})

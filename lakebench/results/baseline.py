@@ -7,24 +7,21 @@ wins case by case.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lakebench import phases
 from lakebench.errors import UsageError
 from lakebench.inputs import files as local_files
 from lakebench.inputs import untrusted
-from lakebench.model import Outcome, Record
-from lakebench.provisioning.cache_paths import run_name
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.results import needs
-from lakebench.results.records import Run
+from lakebench.results.coordinates import engines_of
 
 FILE = "lakebench-accepted.json"
 SHIPPED = Path(__file__).parents[1] / "baselines"
@@ -32,7 +29,7 @@ _LARGEST = 256 * 2**20  # bytes; every cell of the matrix takes one
 SCHEMA = 2
 _FIRST_SCHEMA = 1
 _ENTRY, _NEEDS = 4, 5
-_ACCEPTABLE = tuple(one for one in Outcome if one is not Outcome.HARNESS_FAULT)
+ACCEPTABLE = tuple(one for one in Outcome if one is not Outcome.HARNESS_FAULT)
 
 
 @dataclass(frozen=True)
@@ -82,22 +79,6 @@ class Baseline:
         return self.entries.get(case)
 
 
-@dataclass(frozen=True)
-class Counts:
-    """What accepting did to the files.
-
-    Cases by outcome; how many were not there before, or are other now; ``gone`` entries whose cases did not come to
-    be, and are taken back; ``faults`` are cases that met an error of ours, which nobody can accept.
-    """
-
-    outcomes: Mapping[Outcome, int]
-    cases: int
-    new: int
-    changed: int
-    gone: int
-    faults: int
-
-
 def load(settings: Mapping[str, Any], own: Path = Path(FILE), shipped: Path = SHIPPED) -> Baseline:
     """What is accepted here of the phases of a run whose header has ``settings``.
 
@@ -110,50 +91,15 @@ def load(settings: Mapping[str, Any], own: Path = Path(FILE), shipped: Path = SH
     files = [shipped / f"{name}.json" for name in settings.get("phases", ())] if shipped.is_dir() else []
     found: Entries = {}
     for file in (*files, own):
-        found |= _read(file)
+        found |= read(file)
     given = needs.named(settings)
     fitting = [(case, entry) for (case, wanted), entry in found.items() if wanted <= given]
     return Baseline(dict(sorted(fitting, key=lambda one: len(one[1].needs))))
 
 
-def accept(
-    runs: Sequence[Run],
-    reason: str,
-    path: Path = Path(FILE),
-    shipped: Path = SHIPPED,
-    *,
-    interrupted: bool = False,
-) -> Counts:
-    """Write the outcomes of ``runs`` as accepted into the file at ``path``, or into one file a phase in that folder.
-
-    Of a case that several runs have, each outcome is accepted. What a run was to cover and has no record of is accepted
-    no more; the rest of the file stays. ``interrupted`` takes runs that did not end, and then nothing is taken back.
-
-    Raises:
-        UsageError: no reason is given, a run has no finished case or did not end, an engine has several versions, or a
-            file is damaged or cannot be written.
-    """
-    _check(runs, reason, interrupted=interrupted)
-    by = Acceptance(
-        number=0,
-        run=", ".join(one.header.run for one in runs),
-        date=dt.datetime.now(dt.UTC).date().isoformat(),
-        reason=" ".join(reason.split()),
-        versions=_versions(runs),
-    )
-    now = _entries(runs, by)
-    lost = _lost(runs) if not interrupted else lambda _: False
-    counted: Counter[str] = Counter()
-    for file, part in _files(path, now):
-        counted += _merge(file, part, lost, {} if path.is_dir() else _shipped(part, shipped))
-    outcomes = Counter(outcome for one in now.values() for outcome in one.outcomes)
-    faults = sum(case.outcome is Outcome.HARNESS_FAULT for run in runs for case in run.cases)
-    return Counts(outcomes, len(now), counted["new"], counted["changed"], counted["gone"], faults)
-
-
 def concerned(case: str, versions: Mapping[str, str]) -> dict[str, str]:
     """Those of ``versions`` whose engine the case's id names."""
-    names = phases.engines_of(case)
+    names = engines_of(case)
     return {engine: told for engine, told in versions.items() if engine in names}
 
 
@@ -162,112 +108,7 @@ def verdict(case: Record) -> str:
     return str(case.evidence.get("verdict") or "")
 
 
-def _check(runs: Sequence[Run], reason: str, *, interrupted: bool) -> None:
-    if not reason.strip():
-        raise UsageError('an acceptance needs a reason: --reason "why these outcomes are as they are to be"')
-    for run in runs:
-        if run.running is not None and not interrupted:
-            raise UsageError(
-                f"{run.header.run} is still running in process {run.running}: wait for its end; with --interrupted "
-                "what is finished so far is accepted"
-            )
-        if not run.complete and not interrupted:
-            raise UsageError(
-                f"{run.header.run} was interrupted, so nobody knows what became of its other cases: lakebench run "
-                f"--resume {run_name(run.path.parent)} goes on; with --interrupted what is finished is accepted"
-            )
-        if not any(case.outcome in _ACCEPTABLE for case in run.cases):
-            raise UsageError(f"{run.header.run} has no finished case: nothing can be accepted of it")
-
-
-def _versions(runs: Sequence[Run]) -> dict[str, str]:
-    """Engine → its components.
-
-    Raises:
-        UsageError: two runs have not the same: then it is no race that made their outcomes differ.
-    """
-    found: dict[str, str] = {}
-    for run in runs:
-        for one in run.engines:
-            told = ", ".join(f"{name} {version}" for name, version in one.versions.items())
-            if told and found.setdefault(one.engine, told) != told:
-                raise UsageError(
-                    f"{one.engine} is {found[one.engine]} in one run and {told} in another: accept them one by one"
-                )
-    return found
-
-
-def _entries(runs: Sequence[Run], by: Acceptance) -> Entries:
-    """What became of each case, in one run or in several."""
-    found: Entries = {}
-    for run in runs:
-        for case in run.cases:
-            if case.outcome in _ACCEPTABLE:
-                key = case.case, needs.of(case.case, case.phase, run.header.settings)
-                before = found[key].outcomes if key in found else {}
-                found[key] = Entry(case.engine, {**before, case.outcome: verdict(case)}, by, key[1])
-    return found
-
-
-def _lost(runs: Sequence[Run]) -> Callable[[Key], bool]:
-    """Whether one of ``runs`` was to have a case, by its id and needs, that none of them has."""
-    known = {case.case for run in runs for case in run.cases}
-    scopes = [
-        (needs.named(run.header.settings), phases.covers(run.header.phases, scope))
-        for run in runs
-        if (scope := phases.Scope.of(run.header.settings))
-    ]
-    return lambda key: key[0] not in known and any(key[1] <= given and covers(key[0]) for given, covers in scopes)
-
-
-def _files(path: Path, now: Entries) -> list[tuple[Path, Entries]]:
-    if not path.is_dir():
-        return [(path, now)]
-    parts: dict[str, Entries] = {}
-    for (case, wanted), entry in now.items():
-        parts.setdefault(case.partition("/")[0], {})[case, wanted] = entry
-    return [(path / f"{phase}.json", part) for phase, part in parts.items()]
-
-
-def _shipped(now: Entries, folder: Path) -> Entries:
-    """What ships of the phases of ``now``."""
-    found: Entries = {}
-    for phase in {case.partition("/")[0] for case, _ in now}:
-        found |= _read(folder / f"{phase}.json")
-    return found
-
-
-def _merge(path: Path, now: Entries, lost: Callable[[Key], bool], shipped: Entries) -> Counter[str]:
-    """Write ``now`` into the file at ``path``; what changed there.
-
-    A lost case has no entry any more; where one ships, the file says that it does not run.
-    """
-    before = _read(path)
-    number = max((one.by.number for one in before.values()), default=0) + 1
-    fresh = {key: replace(entry, by=replace(entry.by, number=number)) for key, entry in now.items()}
-    kept = {key: before[key] for key, entry in fresh.items() if key in before and _same(key[0], before[key], entry)}
-    gone = {key for key in before if lost(key)}
-    denied = {key: _denied(entry, fresh) for key, entry in shipped.items() if lost(key)}
-    entries = {key: entry for key, entry in before.items() if key not in gone} | denied | fresh | kept
-    _write(path, entries)
-    new = sum(key not in before for key in fresh)
-    changed = sum(key in before and not before[key].says(one) for key, one in fresh.items())
-    return Counter(new=new, changed=changed, gone=len(gone | denied.keys()))
-
-
-def _denied(entry: Entry, fresh: Entries) -> Entry:
-    return replace(entry, outcomes={Outcome.UNAVAILABLE: ""}, by=next(iter(fresh.values())).by)
-
-
-def _same(case: str, before: Entry, now: Entry) -> bool:
-    """Whether ``now`` is no news: then the line of the case stays as it is, and with it who accepted it when."""
-    return before.says(now) and concerned(case, before.by.versions) == concerned(case, now.by.versions)
-
-
-# The file.
-
-
-def _write(path: Path, entries: Entries) -> None:
+def write(path: Path, entries: Entries) -> None:
     """Write the file whole, sorted, one line a case: what changed is what a diff shows."""
     numbered = {entry.by.number: entry.by for entry in entries.values()}
     acceptances = [
@@ -302,7 +143,7 @@ def _text(value: Any) -> str:
 Damaged = Callable[[str, str], UsageError]
 
 
-def _read(path: Path) -> Entries:
+def read(path: Path) -> Entries:
     """The entries of the file at ``path``; none where there is no file."""
     if not os.path.lexists(path):
         return {}
@@ -365,11 +206,11 @@ def _earlier(case: str, told: Any, by: Mapping[str, Acceptance], damaged: Damage
         raise damaged(line, "it is not [outcome, verdict, number of an acceptance]")
     wanted = needs.of_earlier(case)
     outcomes = {_outcome(told[0], line, damaged): str(told[1])}
-    return (case, wanted), Entry(phases.engines_of(case)[-1], outcomes, by[str(told[2])], wanted)
+    return (case, wanted), Entry(engines_of(case)[-1], outcomes, by[str(told[2])], wanted)
 
 
 def _outcome(name: object, line: str, damaged: Damaged) -> Outcome:
-    if not isinstance(name, str) or name not in _ACCEPTABLE:
+    if not isinstance(name, str) or name not in ACCEPTABLE:
         raise damaged(line, f"{name!r} is no outcome that can be accepted")
     return Outcome(str(name))
 

@@ -21,12 +21,12 @@ from typing import Any, Literal
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion
 
-from lakebench import phases
 from lakebench.engines import engines
 from lakebench.errors import HarnessFault
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 
 FILE = "claims.toml"
+_PHASES = Path(__file__).parents[1] / "phases"
 Side = Literal["read", "write"]
 _VERSIONS = re.compile(r"([A-Za-z][\w.-]*)?\s*([<>=!~].*)")
 
@@ -154,7 +154,7 @@ def accepted() -> tuple[Accepted, ...]:
     Raises:
         HarnessFault: a ``claims.toml`` cannot be read.
     """
-    folders = dict.fromkeys([Path(phases.__file__).parent, *(_folder(name) for name in engines())])
+    folders = dict.fromkeys([_PHASES, *(_folder(name) for name in engines())])
     return tuple(one for folder in folders for one in _file(folder / FILE).accepted)
 
 

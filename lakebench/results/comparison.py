@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.errors import UsageError
-from lakebench.model import ExitCode, Outcome, Record, Sample
-from lakebench.phases import to_blame
+from lakebench.model import Record, Sample
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results import statistics
+from lakebench.results.coordinates import to_blame
 from lakebench.results.records import Dataset, EngineFacts, Run, ServiceFacts
 from lakebench.results.statistics import Ratio
 

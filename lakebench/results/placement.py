@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lakebench.model import Outcome, Record, TableFormat
+from lakebench.model import Record, TableFormat
+from lakebench.outcomes import Outcome
 from lakebench.results import statistics
 from lakebench.results.comparison import turns
 

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lakebench.errors import UsageError
 from lakebench.inputs import files, untrusted
-from lakebench.model import Outcome, Record
-from lakebench.provisioning.cache_paths import run_name
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
+from lakebench.paths import run_name
 from lakebench.results import evidence, run_lock
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lakebench.errors import UsageError
-from lakebench.provisioning.cache_paths import run_name
+from lakebench.paths import run_name
 
 FILE = "run.lock"
 _TRIES, _PAUSE_S = 20, 0.05  # who only looks holds the lock for a moment

@@ -14,12 +14,13 @@ from pathlib import Path
 
 from lakebench.config import Settings, StorageKind
 from lakebench.errors import CaseError, HarnessFault, LakebenchError, ServiceUnavailable, UsageError, unknown
-from lakebench.execution import disk_space
 from lakebench.model import Endpoint
 from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
+from lakebench.provisioning import disk_space
 from lakebench.results.records import ServiceFacts
 from lakebench.services.base import Context, Service
+from lakebench.services.compose import Composed
 from lakebench.services.nessie import Nessie
 from lakebench.services.object_store import ObjectStoreService
 from lakebench.services.postgres import Postgres
@@ -229,6 +230,7 @@ class Services:
             self._progress,
             lambda need: self.endpoint(f"{need}{at}{storage}"),
             self._stopping,
+            Composed,
             storage,
             self._data / folder.name if self._data else None,
         )

@@ -22,7 +22,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar, Protocol
 
 import psutil
 
@@ -44,6 +44,36 @@ _PORT_TRIES = 5
 _TAKEN = ("address already in use", "could not bind", "failed to bind", "bindexception", "port already bound")
 
 
+class Containers(Protocol):
+    """The containers of one service, where its runtime is ``compose``."""
+
+    def __init__(self, service: Service, command: Command, ports: Mapping[str, int]) -> None: ...
+
+    @staticmethod
+    def require() -> None:
+        """See that there is what starts containers.
+
+        Raises:
+            ServiceUnavailable: there is not.
+        """
+
+    def start(self) -> None:
+        """Start them.
+
+        Raises:
+            ServiceUnavailable: they do not start.
+        """
+
+    def stop(self) -> None:
+        """Take them down, and wait for it."""
+
+    def processes(self) -> list[int]:
+        """The main processes of the running containers, as this machine numbers them."""
+
+    def write_log(self, file: Path) -> None:
+        """Write what the containers have said so far into ``file``."""
+
+
 @dataclass(frozen=True)
 class Context:
     """What a service is made with.
@@ -51,6 +81,7 @@ class Context:
     ``folder`` is its own, below the guard's, with mode 0700; ``endpoint`` gives those of the services it needs;
     ``stopping`` is set when the run ends while the service still starts. ``storage`` is the name of the storage that
     this is an instance of, ``data`` the folder of what must outlive the run, ``None`` where nothing does.
+    ``containers`` is what runs it where its runtime is ``compose``.
     """
 
     settings: ServiceSettings
@@ -60,6 +91,7 @@ class Context:
     progress: Progress
     endpoint: Callable[[str], Endpoint]
     stopping: threading.Event
+    containers: type[Containers]
     storage: str = ""
     data: Path | None = None
 
@@ -106,7 +138,7 @@ class Service(ABC):
         self.log = context.folder / "log"
         self._hidden = {one for one in (self.password, context.settings.password) if one}
         self._process: subprocess.Popen[bytes] | None = None
-        self._composed: Any = None
+        self._composed: Containers | None = None
         self._ports: dict[str, int] = {}
         self._log_start = 0  # where the log of the present start begins
 
@@ -239,9 +271,7 @@ class Service(ABC):
         if self.runtime is Runtime.EXTERNAL:
             return self._reach()
         if self.runtime is Runtime.COMPOSE:
-            from lakebench.services.compose import require_docker
-
-            require_docker()
+            self.context.containers.require()
         with self.context.progress.step(f"{self.title}: getting the parts"):
             self.prepare()
         with self.context.progress.step(f"starting {self.title}"):
@@ -337,9 +367,7 @@ class Service(ABC):
         if self.context.stopping.is_set():
             raise ServiceUnavailable(f"{self.title} was not started: the run is ending")
         if self.runtime is Runtime.COMPOSE:
-            from lakebench.services.compose import Composed
-
-            self._composed = Composed(self, command, ports)
+            self._composed = self.context.containers(self, command, ports)
             self._composed.start()
         else:
             self._spawn(command)

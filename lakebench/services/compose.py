@@ -13,33 +13,17 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lakebench.errors import ServiceUnavailable
+from lakebench.services.base import Command, Service
 from lakebench.services.quoting import compose_variables
-
-if TYPE_CHECKING:
-    from lakebench.services.base import Command, Service
 
 FOLDER = Path(__file__).parent.parent / "compose"
 _DOWN_S = 60
 _ANSWER_S = 20
 # Beyond the heap, a server's own threads, code and buffers.
 _BESIDE_HEAP = 512 * 2**20
-
-
-def require_docker() -> None:
-    """See that a Docker engine answers and knows ``docker compose``.
-
-    Raises:
-        ServiceUnavailable: it does not.
-    """
-    code, said = _docker("version", "--format", "{{.Server.Version}}")
-    if code != 0:
-        raise ServiceUnavailable(f"no Docker engine answers ({said}): start Docker, or use --runtime local")
-    code, _ = _docker("compose", "version")
-    if code != 0:
-        raise ServiceUnavailable("docker has no compose command: install its compose plugin, or use --runtime local")
 
 
 def _docker(*arguments: str) -> tuple[int, str]:
@@ -56,7 +40,7 @@ def _docker(*arguments: str) -> tuple[int, str]:
 
 
 class Composed:
-    """One service's containers."""
+    """The containers of one service; see :class:`lakebench.services.base.Containers`."""
 
     def __init__(self, service: Service, command: Command, ports: Mapping[str, int]) -> None:
         from testcontainers.compose import DockerCompose
@@ -82,6 +66,20 @@ class Composed:
             **named,
             **command.env,
         }
+
+    @staticmethod
+    def require() -> None:
+        """See that a Docker engine answers and knows ``docker compose``.
+
+        Raises:
+            ServiceUnavailable: it does not.
+        """
+        code, said = _docker("version", "--format", "{{.Server.Version}}")
+        if code != 0:
+            raise ServiceUnavailable(f"no Docker engine answers ({said}): start Docker, or use --runtime local")
+        code, _ = _docker("compose", "version")
+        if code != 0:
+            raise ServiceUnavailable("docker has no compose command: install its plugin, or use --runtime local")
 
     def start(self) -> None:
         """Start them.

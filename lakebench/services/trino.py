@@ -14,8 +14,8 @@ from typing import Any
 from lakebench.errors import ServiceUnavailable, UsageError
 from lakebench.http import HOST, http
 from lakebench.model import Endpoint
+from lakebench.paths import cache_dir
 from lakebench.provisioning import artifacts
-from lakebench.provisioning.cache_paths import cache_dir
 from lakebench.services.base import Context, JavaService
 from lakebench.services.quoting import class_path, java_properties
 

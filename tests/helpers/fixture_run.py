@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-from lakebench.model import Outcome, Record, Sample
+from lakebench.model import Record, Sample
+from lakebench.outcomes import Outcome
 from lakebench.results import records
 
 ENGINES = {

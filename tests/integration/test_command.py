@@ -14,7 +14,7 @@ import psutil
 import pytest
 from started import eventually, lakebench
 
-from lakebench.provisioning.cache_paths import cache_dir
+from lakebench.paths import cache_dir
 
 ENGINES = {"duckdb", "pyspark", "trino", "pyiceberg", "daft", "polars", "datafusion", "psycopg"}
 LIARS = Path(__file__).parent.parent / "liar"

@@ -11,8 +11,8 @@ from lakebench import engines, phases
 from lakebench.config import Settings
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES
+from lakebench.execution.request import Scope
 from lakebench.model import Selection
-from lakebench.phases import Scope
 from lakebench.phases.jdbc import phase as jdbc
 from lakebench.phases.nessie import phase as nessie
 from lakebench.phases.query_workloads import base

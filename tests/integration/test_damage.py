@@ -19,7 +19,8 @@ from lakebench.errors import LakebenchError
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES
 from lakebench.iceberg.files import file_system
-from lakebench.model import EngineRef, Outcome, Selection
+from lakebench.model import EngineRef, Selection
+from lakebench.outcomes import Outcome
 from lakebench.phases.interop.written import Written, _Course, lake_of
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet

@@ -26,7 +26,8 @@ from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import CommitConflict, Refused
 from lakebench.iceberg.catalogs import NessieClient
-from lakebench.model import EngineSettings, Lake, Scan
+from lakebench.iceberg.scan import Scan
+from lakebench.model import EngineSettings, Lake
 from lakebench.processes import worker
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet

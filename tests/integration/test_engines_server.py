@@ -32,7 +32,8 @@ from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, OutOfMemory, Refused
 from lakebench.iceberg import catalogs
 from lakebench.iceberg.files import file_system
-from lakebench.model import EngineSettings, Lake, Scan
+from lakebench.iceberg.scan import Scan
+from lakebench.model import EngineSettings, Lake
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes

@@ -7,7 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 from started import lakebench
 
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results import records
 
 pytestmark = pytest.mark.integration

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from started import lakebench
 
-from lakebench.model import ExitCode
+from lakebench.outcomes import ExitCode
 from lakebench.results.records import read
 
 pytestmark = pytest.mark.integration

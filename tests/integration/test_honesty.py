@@ -13,7 +13,8 @@ from lakebench import engines, phases
 from lakebench.config import EngineLimits, Settings
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES, Protocol
-from lakebench.model import EngineRef, Outcome, Record
+from lakebench.model import EngineRef, Record
+from lakebench.outcomes import Outcome
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.reports import write

@@ -16,10 +16,11 @@ from lakebench.config import Settings
 from lakebench.datasets.interop import features
 from lakebench.datasets.interop.feature import Feature, Proof
 from lakebench.execution.protocol import PROFILES
-from lakebench.harness import Request
+from lakebench.execution.request import Request
 from lakebench.iceberg.operations import Append, Create
 from lakebench.iceberg.types import Field
-from lakebench.model import ExitCode, Outcome, Record, Selection
+from lakebench.model import Record, Selection
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.progress import Quiet
 from lakebench.results.claims import Verdict
 from lakebench.results.records import FILE, Run, check, read

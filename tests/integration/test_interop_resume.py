@@ -15,7 +15,8 @@ from typing import Any
 import interop_sums
 import pytest
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.results.records import Run, read
 
 pytestmark = pytest.mark.integration

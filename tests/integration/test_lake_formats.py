@@ -27,8 +27,9 @@ from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineUnavailable, OutOfMemory
 from lakebench.iceberg.files import file_system
 from lakebench.iceberg.operations import Delete
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
-from lakebench.model import Condition, EngineSettings, Lake, Scan, TableFormat
+from lakebench.model import EngineSettings, Lake, TableFormat
 from lakebench.processes import worker
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from started import lakebench
 
+from lakebench.paths import cache_dir
 from lakebench.provisioning import artifacts
-from lakebench.provisioning.cache_paths import cache_dir
 
 ROOT = Path(__file__).parent.parent.parent
 ODD = "ü b\\c'd\"e$f%20g#h" + "-long" * 20

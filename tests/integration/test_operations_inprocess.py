@@ -16,9 +16,10 @@ from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import Refused
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct
 from lakebench.iceberg.values import arrow_table
-from lakebench.model import Condition, EngineSettings, Lake, Scan
+from lakebench.model import EngineSettings, Lake
 from lakebench.processes import worker
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet

@@ -13,8 +13,9 @@ from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import Refused
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct
-from lakebench.model import Condition, EngineSettings, Scan
+from lakebench.model import EngineSettings
 from lakebench.processes.guard import Guard
 from lakebench.processes.worker import drain
 from lakebench.progress import Quiet

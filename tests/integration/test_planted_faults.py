@@ -16,8 +16,9 @@ from lakebench import engines, harness
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.protocol import PROFILES
-from lakebench.harness import Request
-from lakebench.model import ExitCode, Selection
+from lakebench.execution.request import Request
+from lakebench.model import Selection
+from lakebench.outcomes import ExitCode
 from lakebench.processes.child import Child
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet

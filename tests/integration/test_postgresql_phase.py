@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.results import records
 from lakebench.results.records import Run
 

@@ -33,8 +33,9 @@ from lakebench.iceberg.operations import (
     SetProperties,
     Update,
 )
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
-from lakebench.model import Condition, EngineSettings, Lake, Scan
+from lakebench.model import EngineSettings, Lake
 from lakebench.processes import worker
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet

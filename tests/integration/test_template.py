@@ -12,7 +12,7 @@ import pytest
 from started import lakebench
 from uv import find_uv_bin
 
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 from lakebench.results.records import Run, read
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lakebench.datasets.tpch import references
-from lakebench.model import ExitCode
+from lakebench.outcomes import ExitCode
 
 pytestmark = pytest.mark.integration
 

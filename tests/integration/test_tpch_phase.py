@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from started import lakebench
 
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 from lakebench.results import records
 from lakebench.results.records import Run
 

@@ -13,7 +13,7 @@ from lakebench.execution.cases import Block, Case, Check
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES
 from lakebench.model import EngineRef, Selection
-from lakebench.phases import Phase
+from lakebench.phases.base import Phase
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.results.records import Dataset, Writer

@@ -19,16 +19,16 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
+from lakebench import paths
 from lakebench.commands.snippets import snippets
 from lakebench.config import Settings, load
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.execution.request import base_of
 from lakebench.iceberg import catalogs
 from lakebench.inputs import ownership
 from lakebench.model import BearerToken, Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime
-from lakebench.phases.query_workloads.base import base_of
-from lakebench.provisioning import cache_paths
 from lakebench.services import nessie
 
 RUNS = (
@@ -138,11 +138,11 @@ def test_settings_that_run_nothing_may_be_anybodys(tmp_path: Path, monkeypatch: 
 def test_nothing_is_imported_from_the_folder_where_the_command_runs(tmp_path: Path) -> None:
     (tmp_path / "json.py").write_text("raise SystemExit('planted')")
     command = [sys.executable, "-P", "-c", "import lakebench.results.records"]
-    subprocess.run(command, cwd=tmp_path, env=cache_paths.with_source(), check=True)
+    subprocess.run(command, cwd=tmp_path, env=paths.with_source(), check=True)
 
 
 def test_every_python_of_ours_leaves_the_folder_of_the_command_out() -> None:
-    source = Path(cache_paths.__file__).parents[1]
+    source = Path(paths.__file__).parents[1]
     started = [
         (file, line)
         for file in source.rglob("*.py")

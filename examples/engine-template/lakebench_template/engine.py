@@ -13,7 +13,8 @@ from lakebench.engines import CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Answer, named_snapshot, pyiceberg_catalog, version_of
 from lakebench.errors import EngineUnavailable, Refused
-from lakebench.model import Condition, Lake, Scan
+from lakebench.iceberg.scan import Condition, Scan
+from lakebench.model import Lake
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -19,8 +19,8 @@ from lakebench.datasets.clickbench import hits
 from lakebench.datasets.workload import TableData
 from lakebench.errors import UsageError
 from lakebench.inputs import files as local_files
+from lakebench.paths import cache_dir
 from lakebench.progress import Progress
-from lakebench.provisioning.cache_paths import cache_dir
 
 if TYPE_CHECKING:
     import pyarrow as pa

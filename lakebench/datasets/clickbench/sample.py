@@ -18,8 +18,8 @@ from lakebench.datasets import cache
 from lakebench.datasets.clickbench import hits
 from lakebench.datasets.workload import TableData
 from lakebench.errors import UsageError
+from lakebench.paths import cache_dir
 from lakebench.progress import Progress
-from lakebench.provisioning.cache_paths import cache_dir
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from lakebench.iceberg.operations import AddColumn, Append, Delete, Operation, Row, Transaction, Update
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
-from lakebench.model import Condition
 
 FIELDS = (Field("id", "long"), Field("writer", "int"), Field("value", "long"))
 GROUP = 3

@@ -52,8 +52,8 @@ from lakebench.iceberg.operations import (
     Update,
     UpgradeFormat,
 )
+from lakebench.iceberg.scan import Condition, conditions_from_json
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
-from lakebench.model import Condition, conditions_from_json
 
 if TYPE_CHECKING:
     import pyarrow as pa

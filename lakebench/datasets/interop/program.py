@@ -24,8 +24,8 @@ from lakebench.iceberg.operations import (
     Transaction,
     UpgradeFormat,
 )
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type
-from lakebench.model import Condition
 
 _SHOWN = 300
 _ROW_OPERATIONS = Append | Overwrite | Merge | EqualityDelete

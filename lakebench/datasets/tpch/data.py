@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING, Any
 from lakebench.datasets import cache
 from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessFault, UsageError
+from lakebench.paths import cache_dir
 from lakebench.processes.guard import Guard
-from lakebench.provisioning.cache_paths import cache_dir
 
 if TYPE_CHECKING:
     from lakebench.progress import Progress

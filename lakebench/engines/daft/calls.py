@@ -13,9 +13,10 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, PartitionField, kind, parameters
 from lakebench.iceberg.values import arrow_schema, arrow_table
-from lakebench.model import Condition, Lake
+from lakebench.model import Lake
 
 _TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
 _NO_ARROW_TYPE = frozenset({"variant", "geometry", "geography"})

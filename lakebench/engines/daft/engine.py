@@ -21,7 +21,8 @@ from lakebench.engines.inprocess import (
     version_of,
 )
 from lakebench.errors import EngineUnavailable
-from lakebench.model import CatalogKind, Lake, ObjectStore, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -10,8 +10,9 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import PYICEBERG_CATALOGS, Answer, pyiceberg_catalog, version_of
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable, Refused
+from lakebench.iceberg.scan import Scan
 from lakebench.iceberg.types import Type
-from lakebench.model import CatalogKind, Lake, ObjectStore, Scan, TableFormat
+from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,7 +20,8 @@ from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.iceberg import catalog_properties
 from lakebench.iceberg.catalogs import rest_config, table_metadata
-from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -17,7 +17,8 @@ from lakebench.model import Lake, TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import ObjectStore, Scan
+    from lakebench.iceberg.scan import Scan
+    from lakebench.model import ObjectStore
 
 _EXTENSION = "pg_duckdb"
 _MEND = (

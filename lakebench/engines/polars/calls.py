@@ -13,9 +13,10 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table, file_io
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, Struct
 from lakebench.iceberg.values import arrow_table
-from lakebench.model import Condition, Lake
+from lakebench.model import Lake
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -20,7 +20,8 @@ from lakebench.engines.inprocess import (
 )
 from lakebench.engines.polars.calls import PolarsOperations, expression
 from lakebench.errors import EngineUnavailable
-from lakebench.model import CatalogKind, Lake, ObjectStore, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,7 +15,8 @@ from lakebench.model import CatalogKind, TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, Scan
+    from lakebench.iceberg.scan import Scan
+    from lakebench.model import Lake
 
 # Shown as PostgreSQL writes them: psycopg has Python values for them that Arrow has no type for.
 _AS_TEXT = ("json", "jsonb", "inet", "cidr", "macaddr", "interval", "timetz", "bit", "varbit", "money", "uuid")

@@ -20,7 +20,8 @@ from lakebench.engines.inprocess import (
 )
 from lakebench.engines.pyiceberg.calls import PyIcebergOperations
 from lakebench.errors import EngineUnavailable, Refused
-from lakebench.model import CatalogKind, Lake, Scan
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, Lake
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -18,7 +18,7 @@ from typing import Any
 
 from lakebench.engines.reference import variant
 from lakebench.engines.reference.schema import Json, children, find, kind, numbers, trail
-from lakebench.model import Condition
+from lakebench.iceberg.scan import Condition
 
 Row = dict[int, Any]
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from lakebench.engines.reference.schema import Json, fields_json
 from lakebench.iceberg.operations import CreateView
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, find, kind
-from lakebench.model import Condition
 
 _DIALECTS: Mapping[str, str] = {"spark": "`", "trino": '"'}
 _TYPED = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP"}

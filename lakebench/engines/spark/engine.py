@@ -21,7 +21,8 @@ from lakebench.model import CatalogKind, TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, ObjectStore, Scan
+    from lakebench.iceberg.scan import Scan
+    from lakebench.model import Lake, ObjectStore
 
 # Every session of this process. PySpark's SparkSession.__del__ waits for a thread pool that all sessions share; run by
 # the garbage collector while that pool takes a task, it waits for ever. So no session is ever collected.

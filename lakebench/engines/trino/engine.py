@@ -22,7 +22,8 @@ from lakebench.model import CatalogKind, Delegation, TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.model import Lake, ObjectStore, Scan
+    from lakebench.iceberg.scan import Scan
+    from lakebench.model import Lake, ObjectStore
 
 _PAGE_ROWS = 8192
 _VALUES_ROWS = 1000

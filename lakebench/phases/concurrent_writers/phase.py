@@ -14,12 +14,14 @@ from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block, Case, Check, SideBySide
 from lakebench.execution.context import Bench
+from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
-from lakebench.phases import Phase, Scope, engines_of
+from lakebench.phases.base import Phase
 from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, Cell, Store, able, run
 from lakebench.phases.field_reports import Said, of_all, of_ratio, of_times
 from lakebench.processes.concurrent_tasks import Retry, Shape
+from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim
 
 _FEW = 3  # writers of the cells that are no appends

@@ -23,7 +23,8 @@ from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused,
 from lakebench.execution.cases import Evidence
 from lakebench.execution.context import Bench
 from lakebench.iceberg.operations import Append, Create, Operation, to_json
-from lakebench.model import CatalogKind, EngineRef, Lake, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.table_loading import snapshot, word
 from lakebench.processes.concurrent_tasks import Shape
 from lakebench.processes.worker_client import Remote

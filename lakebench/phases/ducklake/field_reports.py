@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.phases.field_reports import Said, texts_of
 from lakebench.results.records import Claim
 

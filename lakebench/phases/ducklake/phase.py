@@ -17,8 +17,9 @@ from lakebench.engines import CanQuery
 from lakebench.errors import CaseError
 from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
 from lakebench.execution.context import Bench
+from lakebench.execution.request import Scope
 from lakebench.model import EngineRef, Record, Selection, TableFormat
-from lakebench.phases import Phase, Scope
+from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import reproduced
 from lakebench.phases.ducklake.readers import reads, versions
 from lakebench.phases.ducklake.sessions import PLACES, Place, Story, writers

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from lakebench import engines
 from lakebench.errors import CaseEnd, HarnessFault, Refused, WrongAnswer, from_outcome
-from lakebench.model import EngineRef, Outcome
+from lakebench.model import EngineRef
+from lakebench.outcomes import Outcome
 
 REFERENCE = "reference"
 _TOLD = 3  # violations in a message

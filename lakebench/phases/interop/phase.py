@@ -13,10 +13,12 @@ from lakebench.datasets.interop.program import in_words, proof_in_words, read_in
 from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
+from lakebench.execution.request import Scope
 from lakebench.model import EngineRef, Selection
-from lakebench.phases import Phase, Scope, engines_of
+from lakebench.phases.base import Phase
 from lakebench.phases.interop.blame import REFERENCE
 from lakebench.phases.interop.written import Written
+from lakebench.results.coordinates import engines_of
 from lakebench.results.records import FeatureFacts
 from lakebench.services import lakes
 

@@ -27,7 +27,9 @@ from lakebench.execution.cases import Block, Case, failure, now, record
 from lakebench.execution.context import Bench
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
-from lakebench.model import EngineRef, Lake, Outcome, Record, Scan, Selection
+from lakebench.iceberg.scan import Scan
+from lakebench.model import EngineRef, Lake, Record, Selection
+from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
 from lakebench.phases.table_loading import snapshot
 from lakebench.processes.replies import error_from

@@ -15,20 +15,22 @@ from lakebench.engines import CanQuery
 from lakebench.errors import EngineUnavailable
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
-from lakebench.execution.disk_space import Need
 from lakebench.execution.protocol import Profile, Protocol
-from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Selection, TableFormat
-from lakebench.phases import Phase, Scope
+from lakebench.execution.request import Scope
+from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection, TableFormat
+from lakebench.outcomes import Outcome
+from lakebench.phases.base import Phase
 from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
 from lakebench.phases.jdbc.pgspider import WISE, nodes
 from lakebench.phases.query_workloads.base import Contender, Place, Queries
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
+from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Claim, Dataset, TableFacts
 from lakebench.services import lakes
 
 if TYPE_CHECKING:
-    from lakebench.harness import Request
+    from lakebench.execution.request import Request
 
 _USUAL = Decimal("0.1")
 _SAMPLES = 3

@@ -18,9 +18,12 @@ from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Entry, Evidence, Measurement, same
 from lakebench.execution.context import Bench
+from lakebench.execution.request import Scope
 from lakebench.iceberg.catalogs import NessieClient, Reference
-from lakebench.model import CatalogKind, EngineRef, Lake, Outcome, Record, Scan, Selection
-from lakebench.phases import Phase, Scope, engines_of
+from lakebench.iceberg.scan import Scan
+from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection
+from lakebench.outcomes import Outcome
+from lakebench.phases.base import Phase
 from lakebench.phases.field_reports import Said, of_times
 from lakebench.phases.table_loading import (
     Loaded,
@@ -35,6 +38,7 @@ from lakebench.phases.table_loading import (
     tpch_data,
     word,
 )
+from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim, Dataset
 from lakebench.results.statistics import median
 from lakebench.services import lakes

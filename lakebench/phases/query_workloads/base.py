@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from lakebench import config, engines
+from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.answers import FULL
 from lakebench.datasets.sql_rules import without_limit
@@ -23,16 +23,15 @@ from lakebench.engines.inprocess import local_path
 from lakebench.errors import CaseError, HarnessFault, UsageError
 from lakebench.execution.cases import Block, Case, Entry, Measurement
 from lakebench.execution.context import BASE, Bench
-from lakebench.execution.disk_space import Need
+from lakebench.execution.request import Base, Request, Scope, base_of
 from lakebench.iceberg.catalogs import ducklake_files
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
-from lakebench.phases import Phase, Scope, engines_of
+from lakebench.phases.base import Phase
 from lakebench.phases.table_loading import Loaded, facts_of, load, loader, not_loaded, tolerance, write
+from lakebench.provisioning.disk_space import Need
+from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Dataset, TableFacts
 from lakebench.services import lakes
-
-if TYPE_CHECKING:
-    from lakebench.harness import Request
 
 _WITNESS = "DuckDB over the plain files"
 _FORMATS = {
@@ -99,39 +98,10 @@ class _Own:
         return self.lake
 
 
-@dataclass(frozen=True)
-class Base:
-    """What ``--against`` names: an engine, a storage, or settings. Exactly one is given."""
-
-    ref: EngineRef | None = None
-    storage: str | None = None
-    settings: Settings | None = None
-
-    def of(self, one: Contender) -> Contender:
-        """The base of ``one``."""
-        place = replace(one.place, base=True, storage=self.storage or one.place.storage)
-        return Contender(self.ref or one.ref, place, one)
-
-
-def base_of(text: str, settings: Settings) -> Base | None:
-    """What ``--against TEXT`` names, ``None`` where it is empty.
-
-    Raises:
-        UsageError: it is neither an engine, nor a storage, nor a settings file.
-    """
-    if not text:
-        return None
-    if text.endswith(".toml"):
-        return Base(settings=config.load(Path(text)))
-    if text in settings.storages():
-        return Base(storage=text)
-    try:
-        return Base(ref=engines.parse(text))
-    except UsageError as error:
-        storages = ", ".join(settings.storages())
-        raise UsageError(
-            f"--against {text}: it names no storage ({storages}), no settings file (*.toml), and no engine ({error})"
-        ) from None
+def _base(base: Base, one: Contender) -> Contender:
+    """The base of ``one``."""
+    place = replace(one.place, base=True, storage=base.storage or one.place.storage)
+    return Contender(base.ref or one.ref, place, one)
 
 
 def _named(selection: Selection, settings: Settings) -> tuple[str, ...]:
@@ -242,7 +212,7 @@ class Queries(Phase):
             for ref in refs
             if TableFormat(form) in engines.find(ref.name).formats and _possible(bench, storage, TableFormat(form))
         ]
-        return [*found, *(base.of(one) for one in found)] if base else found
+        return [*found, *(_base(base, one) for one in found)] if base else found
 
     def _storages(self, bench: Bench) -> list[str]:
         return list(dict.fromkeys(one.place.storage for one in self.contenders(bench)))

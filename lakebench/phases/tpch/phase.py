@@ -10,17 +10,18 @@ from lakebench.datasets import tpch
 from lakebench.datasets.workload import Workload
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
-from lakebench.execution.disk_space import Need
-from lakebench.model import Outcome, Record, TableFormat
+from lakebench.model import Record, TableFormat
+from lakebench.outcomes import Outcome
 from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio
 from lakebench.phases.query_workloads.base import GROWTH, Queries
 from lakebench.phases.table_loading import tpch_data
 from lakebench.phases.tpch.power_throughput import trials
+from lakebench.provisioning.disk_space import Need
 from lakebench.results import placement, statistics
 from lakebench.results.records import Claim, Dataset
 
 if TYPE_CHECKING:
-    from lakebench.harness import Request
+    from lakebench.execution.request import Request
 
 
 class Tpch(Queries):

@@ -24,8 +24,10 @@ from lakebench.execution.cases import Block, Case, Evidence, failure, now, recor
 from lakebench.execution.context import Bench
 from lakebench.iceberg.catalogs import drop
 from lakebench.iceberg.operations import Delete, to_json
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
-from lakebench.model import CatalogKind, Condition, EngineRef, Lake, Outcome, Record
+from lakebench.model import CatalogKind, EngineRef, Lake, Record
+from lakebench.outcomes import Outcome
 from lakebench.phases.table_loading import snapshot, tpch_data, word, write
 from lakebench.services import lakes
 

@@ -15,7 +15,8 @@ import pyarrow as pa
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import Refused
 from lakebench.iceberg.operations import Append, Delete, Operation
-from lakebench.model import Lake, Scan
+from lakebench.iceberg.scan import Scan
+from lakebench.model import Lake
 
 
 class Liar(DuckDB):

@@ -26,8 +26,8 @@ from lakebench.iceberg.operations import (
     from_json,
     to_json,
 )
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, find, kind, parameters
-from lakebench.model import Condition, Scan
 
 BY_ID = {one.id: one for one in features.FEATURES}
 ids = pytest.mark.parametrize("feature", features.FEATURES, ids=list(BY_ID))

@@ -39,9 +39,9 @@ from lakebench.iceberg.operations import (
     Update,
     to_json,
 )
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct
 from lakebench.iceberg.values import arrow_table, arrow_type, instant
-from lakebench.model import Condition
 from lakebench.verification import checker
 
 PLAIN = (Field("id", "int"), Field("p", "string"), Field("v", "long"))

@@ -20,7 +20,7 @@ from lakebench.datasets.tpch.queries import ANSWERED, q11_fraction
 from lakebench.engines import Engine
 from lakebench.errors import UsageError
 from lakebench.execution.protocol import PROFILES
-from lakebench.harness import Request
+from lakebench.execution.request import Request
 from lakebench.model import EngineRef, Selection
 from lakebench.phases.query_workloads.clickbench import ClickBench
 from lakebench.phases.tpch.phase import Tpch

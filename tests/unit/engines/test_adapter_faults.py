@@ -18,8 +18,9 @@ from lakebench.engines.datafusion.provider import IcebergCatalog
 from lakebench.engines.reference.engine import Reference
 from lakebench.errors import CommitConflict, EngineUnavailable, HarnessFault, OutOfMemory, Refused
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Scan
 from lakebench.iceberg.types import Field
-from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, Scan, TableFormat
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, TableFormat
 from lakebench.processes.worker import Worker
 
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")

@@ -25,7 +25,8 @@ from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg import engine as pyiceberg
 from lakebench.engines.pyiceberg.engine import PyIceberg, named_columns, slices
 from lakebench.errors import CommitConflict, EngineUnavailable, OutOfMemory, Refused, UsageError, WrongAnswer
-from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, Scan
+from lakebench.iceberg.scan import Scan
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore
 
 ENGINES = (DuckDB, IcebergScan, PyIceberg, Daft, Polars, DataFusion)
 STORE = ObjectStore("http://127.0.0.1:1", "lake", "key", "it's secret")

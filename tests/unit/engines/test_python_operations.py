@@ -22,8 +22,9 @@ from lakebench.engines.pyiceberg.calls import PyIcebergOperations
 from lakebench.engines.sql import SqlOperations
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct
-from lakebench.model import Condition, EngineSettings, Scan
+from lakebench.model import EngineSettings
 
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")
 OPERATING = (DuckDB, PyIcebergOperations, DaftOperations, PolarsOperations)

@@ -18,8 +18,8 @@ from lakebench.engines.reference import files, puffin, schema, transforms, value
 from lakebench.engines.reference.table import _summary
 from lakebench.errors import Refused
 from lakebench.iceberg.operations import CreateView
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, Struct
-from lakebench.model import Condition
 
 HASHES = (  # Iceberg specification, Appendix B: 32-bit Hash Requirements
     ("int", 34, 2017239379),

@@ -29,7 +29,8 @@ from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
 from lakebench.execution.context import Bench, _with_setting
 from lakebench.execution.protocol import PROFILES
-from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, ObjectStore, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, ObjectStore, TableFormat
 from lakebench.phases.table_loading import Loaded, not_loaded, write
 from lakebench.processes.concurrent_tasks import watch
 from lakebench.processes.guard import Guard

@@ -13,8 +13,9 @@ from lakebench.engines.trino import types
 from lakebench.engines.trino.statements import TrinoOperations, TrinoSql
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type
-from lakebench.model import Catalog, CatalogKind, Condition, Lake, ObjectStore, Scan
+from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore
 
 FIELDS = (Field("id", "long", required=True), Field("s", "string"), Field("st", Struct((Field("a", "int"),))))
 LAKE = Lake("lake", ObjectStore("http://127.0.0.1:1", "b", "k", "s"), Catalog(CatalogKind.REST, "http://x", "w"), "ns")

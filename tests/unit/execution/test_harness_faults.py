@@ -21,16 +21,18 @@ from lakebench.errors import (
     ServiceUnavailable,
     UsageError,
 )
-from lakebench.execution import cases, disk_space
+from lakebench.execution import cases
 from lakebench.execution.cases import Block, Case, Check, SideBySide
 from lakebench.execution.context import Bench
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.protocol import PROFILES
-from lakebench.model import EngineRef, Outcome, Record
+from lakebench.model import EngineRef, Record
+from lakebench.outcomes import Outcome
 from lakebench.processes import replies
 from lakebench.processes.child import Child
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
+from lakebench.provisioning import disk_space
 from lakebench.services import Services
 from lakebench.verification.checker import Checker
 

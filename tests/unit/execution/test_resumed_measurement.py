@@ -17,7 +17,8 @@ from lakebench.execution import cases
 from lakebench.execution.cases import Case, Entry, Measurement
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
-from lakebench.model import EngineRef, Outcome, Record
+from lakebench.model import EngineRef, Record
+from lakebench.outcomes import Outcome
 from lakebench.results.accepted import Baseline
 from lakebench.verification.checker import Agreed, Checked
 

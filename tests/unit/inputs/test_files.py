@@ -12,8 +12,8 @@ import pytest
 from lakebench import config
 from lakebench.datasets import clickbench, folder
 from lakebench.errors import UsageError
+from lakebench.execution.request import base_of
 from lakebench.inputs import files
-from lakebench.phases.query_workloads.base import base_of
 from lakebench.progress import Quiet
 from lakebench.results import baseline, records
 

@@ -17,13 +17,15 @@ import fixture_run
 import pytest
 from rich.console import Console
 
-from lakebench import cli, harness
+from lakebench import cli, harness, paths
+from lakebench.commands.accept import accept
 from lakebench.config import Settings
 from lakebench.errors import UsageError
+from lakebench.execution.request import Request
 from lakebench.inputs import untrusted
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.processes import memory_trace
-from lakebench.provisioning import cache_paths
 from lakebench.reports import compare, document, markdown, summary
 from lakebench.results import baseline, comparison, records
 
@@ -84,7 +86,7 @@ def lines() -> list[dict[str, Any]]:
 
 def as_told(phases: list[str]) -> dict[str, Any]:
     """The settings that a run of ``phases`` writes down."""
-    request = harness.Request(tuple(phases), (), "pyiceberg", harness.PROFILES["quick"], 1, Settings(), "lakebench run")
+    request = Request(tuple(phases), (), "pyiceberg", harness.PROFILES["quick"], 1, Settings(), "lakebench run")
     told: dict[str, Any] = json.loads(json.dumps(request.to_json(), default=str))
     return told
 
@@ -252,14 +254,14 @@ def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
     made = [records.to_json(one) for one in fixture_run.lines()[:20]]
     made[-1]["case"] = f"phase4/{NASTY}"
     write(tmp_path / records.FILE, made)
-    baseline.accept([records.read(tmp_path)], "because", tmp_path / baseline.FILE, interrupted=True)
+    accept([records.read(tmp_path)], "because", tmp_path / baseline.FILE, interrupted=True)
     assert not HARMFUL.search((tmp_path / baseline.FILE).read_text(encoding="utf-8"))
 
 
 def test_a_run_is_called_by_what_the_command_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    for folder in (cache_paths.RUNS / "one", Path("else where") / "one", tmp_path / "one"):
+    for folder in (paths.RUNS / "one", Path("else where") / "one", tmp_path / "one"):
         folder.mkdir(parents=True)
         write(folder / records.FILE, LINES[:1])
-        (name,) = shlex.split(cache_paths.run_name(folder))
+        (name,) = shlex.split(paths.run_name(folder))
         assert cli._folder(Settings(), name).resolve() == folder.resolve()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from lakebench.model import Outcome, Record, Sample
+from lakebench.model import Record, Sample
+from lakebench.outcomes import Outcome
 from lakebench.phases import find
 from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio, of_times
 from lakebench.results.records import Claim, schema

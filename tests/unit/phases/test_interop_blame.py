@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lakebench.errors import CaseEnd, EngineCrash, EngineUnavailable, HarnessFault, Refused, WrongAnswer
-from lakebench.model import EngineRef, Outcome
+from lakebench.model import EngineRef
+from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import Judgement, Readings, judge, ours
 
 DUCKDB, TRINO, SPARK, POLARS = map(EngineRef, ("duckdb", "trino", "spark", "polars"))

@@ -11,7 +11,8 @@ import pytest
 from lakebench.datasets import answers
 from lakebench.datasets.postgresql import KINDS, TRAPS, small
 from lakebench.execution.protocol import PROFILES, Profile
-from lakebench.model import Outcome, Record, Selection
+from lakebench.model import Record, Selection
+from lakebench.outcomes import Outcome
 from lakebench.phases import find
 from lakebench.phases.jdbc import pgspider, phase
 from lakebench.phases.jdbc.checks import _CUTS, _PUSHES

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from lakebench import engines, phases
+from lakebench.execution.request import Scope
 from lakebench.model import Selection
-from lakebench.phases import Scope
 
 USUAL = ("duckdb", "pyiceberg", "spark", "spark-jdbc", "trino")
 

@@ -20,7 +20,8 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import EngineCrash, EngineUnavailable, HarnessFault, LakebenchError, Refused
 from lakebench.iceberg import operations as ops
-from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, Scan, TableFormat
+from lakebench.iceberg.scan import Scan
+from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, TableFormat
 from lakebench.processes import replies
 from lakebench.processes import worker as worker_module
 from lakebench.processes.concurrent_tasks import Shape

@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from lakebench import cli
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.reports import compare, plots
 from lakebench.results import comparison, records
 

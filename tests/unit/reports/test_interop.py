@@ -13,7 +13,8 @@ import interop_sums
 import pytest
 
 from lakebench import reports
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.reports import document, interop, markdown, squares
 from lakebench.reports import html as page
 from lakebench.reports.content import DASH, Evidence, Table

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from lakebench import reports
 from lakebench.errors import UsageError
-from lakebench.model import Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
 from lakebench.reports import document, latency, markdown, matrix, summary
 from lakebench.reports import html as page
 from lakebench.results import records

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results import accepted
 from lakebench.results.baseline import Acceptance, Baseline, Entry
 from lakebench.results.records import Gone

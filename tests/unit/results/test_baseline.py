@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from lakebench.commands.accept import Counts, accept
 from lakebench.errors import UsageError
-from lakebench.model import ExitCode, Outcome, Record
+from lakebench.model import Record
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results import accepted, baseline
 from lakebench.results.records import End, EngineFacts, Header, Run
 
@@ -45,8 +47,8 @@ def _now(outcome: Outcome) -> list[Record]:
     return [replace(CASE, outcome=outcome, reason="so it is"), OWN]
 
 
-def _accept(cases: Sequence[Record], file: Path, name: str = "one", **settings: Any) -> baseline.Counts:
-    return baseline.accept([_run(cases, name, **settings)], name, file, file.parent / "none")
+def _accept(cases: Sequence[Record], file: Path, name: str = "one", **settings: Any) -> Counts:
+    return accept([_run(cases, name, **settings)], name, file, file.parent / "none")
 
 
 def _load(file: Path, **settings: Any) -> baseline.Baseline:
@@ -60,7 +62,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_what_is_accepted_is_read_again(file: Path) -> None:
     cases = [replace(CASE, outcome=Outcome.WRONG, evidence={"verdict": "broken claim"}), OWN]
-    counts = baseline.accept([_run(cases)], "  seen and\nreported ", file, file.parent / "none")
+    counts = accept([_run(cases)], "  seen and\nreported ", file, file.parent / "none")
     assert (counts.cases, counts.new, counts.changed, counts.gone, counts.faults) == (2, 2, 0, 0, 0)
     assert counts.outcomes[Outcome.WRONG] == 1
     entry = _load(file).of(CASE.case)
@@ -96,7 +98,7 @@ def test_an_acceptance_that_nothing_refers_to_any_more_goes(file: Path) -> None:
 def test_the_users_file_wins_over_the_shipped_ones(file: Path, tmp_path: Path) -> None:
     shipped = tmp_path / "shipped"
     shipped.mkdir()
-    baseline.accept([_run([*_now(Outcome.PASS), Q1])], "shipped", shipped)
+    accept([_run([*_now(Outcome.PASS), Q1])], "shipped", shipped)
     assert sorted(one.name for one in shipped.iterdir()) == ["interop.json", "phase4.json"]
     _accept([replace(CASE, outcome=Outcome.REFUSED), OWN], file, "ours", phases=["interop"])
     told = {case: entry.by.reason for case, entry in baseline.load(_settings(), file, shipped).entries.items()}
@@ -148,7 +150,7 @@ def test_an_environment_counts_where_it_is_named(file: Path) -> None:
 
 def test_several_runs_make_a_set_of_what_a_race_decides(file: Path) -> None:
     runs = [_run(_now(Outcome.PASS), "one"), _run(_now(Outcome.TIMEOUT), "two")]
-    counts = baseline.accept(runs, "a race", file, file.parent / "none")
+    counts = accept(runs, "a race", file, file.parent / "none")
     entry = _load(file).of(CASE.case)
     assert entry is not None
     assert set(entry.outcomes) == {Outcome.PASS, Outcome.TIMEOUT}
@@ -160,15 +162,15 @@ def test_several_runs_make_a_set_of_what_a_race_decides(file: Path) -> None:
 def test_runs_of_other_versions_are_no_race(file: Path) -> None:
     other = replace(_run(_now(Outcome.PASS)), engines=(EngineFacts("trino", {"trino": "483"}),))
     with pytest.raises(UsageError, match="trino is trino 476 in one run and trino 483 in another"):
-        baseline.accept([_run(_now(Outcome.PASS)), other], "why not", file)
+        accept([_run(_now(Outcome.PASS)), other], "why not", file)
 
 
 def test_an_interrupted_run_is_accepted_only_where_that_is_said(file: Path) -> None:
     _accept(_now(Outcome.PASS), file)
     run = replace(_run([CASE]), end=None)
     with pytest.raises(UsageError, match=r"was interrupted, .* --interrupted"):
-        baseline.accept([run], "in a hurry", file)
-    baseline.accept([run], "in a hurry", file, interrupted=True)
+        accept([run], "in a hurry", file)
+    accept([run], "in a hurry", file, interrupted=True)
     assert set(_load(file).entries) == {CASE.case, OWN.case}, "what had not come yet is not taken back"
 
 
@@ -187,13 +189,13 @@ def test_an_error_of_ours_is_never_accepted(file: Path) -> None:
 def test_accepting_takes_back_what_no_longer_comes_to_be(file: Path, tmp_path: Path) -> None:
     shipped = tmp_path / "shipped"
     shipped.mkdir()
-    baseline.accept([_run([CASE, OWN, Q1], phases=["interop", "phase4"])], "shipped", shipped)
-    counts = baseline.accept([_run([OWN], phases=["interop"])], "Trino is no more", file, shipped)
+    accept([_run([CASE, OWN, Q1], phases=["interop", "phase4"])], "shipped", shipped)
+    counts = accept([_run([OWN], phases=["interop"])], "Trino is no more", file, shipped)
     assert counts.gone == 1
     known = baseline.load(_settings(), file, shipped)
     assert not accepted.changes([OWN, Q1], known, lambda _: True).gone
     partial = _run([OWN], phases=["interop"], engines=["duckdb"], named=["duckdb"])
-    assert baseline.accept([partial], "one engine", file.with_name("other"), shipped).gone == 0
+    assert accept([partial], "one engine", file.with_name("other"), shipped).gone == 0
 
 
 def test_a_file_of_the_first_schema_is_read_as_it_was_meant(file: Path) -> None:
@@ -247,7 +249,7 @@ def test_a_file_of_a_newer_harness_is_told(file: Path) -> None:
 @pytest.mark.parametrize(("cases", "reason"), [([CASE], " \n"), ([], "seen")])
 def test_nothing_is_accepted_without_a_reason_or_a_case(file: Path, cases: list[Record], reason: str) -> None:
     with pytest.raises(UsageError):
-        baseline.accept([_run(cases)], reason, file)
+        accept([_run(cases)], reason, file)
     assert not file.exists()
 
 

@@ -7,7 +7,7 @@ import pytest
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.engines import engines
 from lakebench.errors import HarnessFault
-from lakebench.model import Outcome
+from lakebench.outcomes import Outcome
 from lakebench.results import claims
 from lakebench.results.claims import ClaimOf, Support, Verdict
 

@@ -9,7 +9,8 @@ import fixture_run
 import pytest
 
 from lakebench.errors import UsageError
-from lakebench.model import Outcome, Record, Sample
+from lakebench.model import Record, Sample
+from lakebench.outcomes import Outcome
 from lakebench.results import comparison, statistics
 from lakebench.results.records import Dataset, EngineFacts, Header, Run, ServiceFacts
 

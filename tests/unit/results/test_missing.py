@@ -16,7 +16,9 @@ from lakebench import cli, harness, reports
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.protocol import PROFILES
-from lakebench.model import ExitCode, Outcome, Record, Selection
+from lakebench.execution.request import Request
+from lakebench.model import Record, Selection
+from lakebench.outcomes import ExitCode, Outcome
 from lakebench.reports import document, summary
 from lakebench.results import accepted, comparison, records
 from lakebench.results.baseline import Acceptance, Baseline, Entry
@@ -149,12 +151,10 @@ def test_a_new_wrong_answer_among_known_failures_is_the_first_of_them(tmp_path: 
         assert places == sorted(places)
 
 
-def _request(**more: object) -> harness.Request:
+def _request(**more: object) -> Request:
     settings = Settings.model_validate(more.pop("settings", {}))
     named = tuple(map(str, more.get("named", ())))  # type: ignore[call-overload]
-    return harness.Request(
-        ("phase4",), (), "pyiceberg", PROFILES["quick"], 1, settings, "lakebench run", Selection(), named
-    )
+    return Request(("phase4",), (), "pyiceberg", PROFILES["quick"], 1, settings, "lakebench run", Selection(), named)
 
 
 @pytest.mark.parametrize(
@@ -171,7 +171,7 @@ def _request(**more: object) -> harness.Request:
         (_request(settings={"runtime": "compose"}), {"spark", "postgres", "trino"}),
     ],
 )
-def test_a_service_is_asked_for_by_settings_and_by_who_needs_it(request_: harness.Request, gone: set[str]) -> None:
+def test_a_service_is_asked_for_by_settings_and_by_who_needs_it(request_: Request, gone: set[str]) -> None:
     failures = dict.fromkeys(("spark", "postgres", "trino"), "no Java")
     assert set(harness._asked(request_, failures)) == gone
 

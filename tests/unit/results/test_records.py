@@ -11,7 +11,8 @@ import fixture_run
 import pytest
 
 from lakebench.errors import UsageError
-from lakebench.model import Outcome, Record, Sample
+from lakebench.model import Record, Sample
+from lakebench.outcomes import Outcome
 from lakebench.results import records
 
 ONE = Record("phase4/q01/duckdb", "phase4", "Q1", "duckdb", Outcome.PASS)

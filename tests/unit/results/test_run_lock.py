@@ -16,7 +16,7 @@ import pytest
 from lakebench import cli, harness, reports
 from lakebench.config import Settings
 from lakebench.errors import UsageError
-from lakebench.model import ExitCode
+from lakebench.outcomes import ExitCode
 from lakebench.reports import document
 from lakebench.results import records, run_lock
 

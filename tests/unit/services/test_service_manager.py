@@ -283,7 +283,7 @@ def test_every_service_has_a_compose_file() -> None:
 def test_no_docker_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ServiceUnavailable) as caught:
-        compose.require_docker()
+        compose.Composed.require()
     assert str(caught.value) == (
         "no Docker engine answers (no docker command on PATH): start Docker, or use --runtime local"
     )
@@ -301,7 +301,8 @@ def test_an_external_endpoint_is_what_the_settings_say(tmp_path: Path) -> None:
         Folder(tmp_path),
         Quiet(),
         lambda _: fail(),
-        threading.Event(),  # type: ignore[arg-type, return-value] - nothing is spawned
+        threading.Event(),
+        compose.Composed,  # type: ignore[arg-type, return-value] - nothing is spawned
     )
     endpoint = object_store.ObjectStoreService(context).external_endpoint()
     assert (endpoint.uri, endpoint.host, endpoint.port) == ("https://s3.example", "s3.example", 443)

@@ -13,6 +13,7 @@ from lakebench.errors import UsageError
 from lakebench.model import Endpoint, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import Services, base, lakes, object_store, storages, with_needs
+from lakebench.services.compose import Composed
 from lakebench.services.object_store import ObjectStoreService, transferred
 from lakebench.services.rest_catalog import RestCatalog
 
@@ -41,7 +42,7 @@ def context(settings: Settings, storage: str, guard: Folder, data: Path | None =
     folder = guard.folder / "own"
     folder.mkdir(exist_ok=True)
     stop = threading.Event()
-    return base.Context(ServiceSettings(), settings, folder, guard, Quiet(), endpoint, stop, storage, data)  # type: ignore[arg-type] - nothing is spawned
+    return base.Context(ServiceSettings(), settings, folder, guard, Quiet(), endpoint, stop, Composed, storage, data)  # type: ignore[arg-type] - nothing is spawned
 
 
 def test_some_storages_are_there_without_settings() -> None:

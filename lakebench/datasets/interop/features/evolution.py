@@ -17,8 +17,8 @@ from lakebench.iceberg.operations import (
     RenameColumn,
     SetDoc,
 )
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
-from lakebench.model import Condition
 
 _GROUP = "Schema evolution"
 _SPEC = "Iceberg specification, Schema Evolution"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
 from lakebench.iceberg.operations import Append, Create, Delete, Operation, Read, Row, SetOrder, SetPartition, Update
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, PartitionField, SortField, Type
-from lakebench.model import Condition
 
 _GROUP = "Partitioning and order"
 _SPEC = "Iceberg specification, Partition Transforms"

@@ -15,8 +15,8 @@ from lakebench.iceberg.operations import (
     Row,
     Update,
 )
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, PartitionField
-from lakebench.model import Condition
 
 _GROUP = "Row-level changes"
 _V2 = "Iceberg specification, Position Delete Files"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
 from lakebench.iceberg.operations import Append, Create, CreateRef, Delete, DropRef, Mark, Operation, Read, Rollback
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
-from lakebench.model import Condition
 
 _GROUP = "Snapshots and references"
 _REFS = "Iceberg specification, Snapshot References"

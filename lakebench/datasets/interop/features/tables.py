@@ -20,8 +20,8 @@ from lakebench.iceberg.operations import (
     Update,
     UpgradeFormat,
 )
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, PartitionField
-from lakebench.model import Condition
 
 _FORMAT = "Format versions and file formats"
 _TOGETHER = "Views, transactions, concurrency"

@@ -7,8 +7,8 @@ from typing import Any
 
 from lakebench.datasets.interop.feature import Feature, Proof
 from lakebench.iceberg.operations import Append, Create, Read
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
-from lakebench.model import Condition
 
 _GROUP = "Types"
 _V3 = "Types of version 3"

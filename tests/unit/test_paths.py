@@ -6,9 +6,9 @@ import pytest
 
 from lakebench.datasets import cache
 from lakebench.datasets.tpch import data
+from lakebench.paths import cache_dir
 from lakebench.progress import Quiet
 from lakebench.provisioning import artifacts
-from lakebench.provisioning.cache_paths import cache_dir
 
 
 @pytest.mark.parametrize(

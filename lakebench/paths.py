@@ -47,5 +47,5 @@ def with_source() -> dict[str, str]:
     With ``-P`` beside it, nothing is imported from the folder where the command runs: that may be one which others
     write to.
     """
-    path = [str(Path(__file__).parents[2]), *filter(None, [os.environ.get("PYTHONPATH")])]
+    path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path)}

@@ -1,0 +1,209 @@
+"""``lakebench accept``: the outcomes of runs become what is accepted of their cases."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePath
+from typing import Any
+
+from lakebench import engines, phases
+from lakebench.config import Settings
+from lakebench.errors import UsageError
+from lakebench.execution.request import Scope, selection_of
+from lakebench.model import Selection
+from lakebench.outcomes import Outcome
+from lakebench.paths import run_name
+from lakebench.phases.base import Phase
+from lakebench.results import baseline, needs
+from lakebench.results.baseline import ACCEPTABLE, FILE, SHIPPED, Acceptance, Entries, Entry, Key, concerned, verdict
+from lakebench.results.coordinates import engines_of
+from lakebench.results.records import Run
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What accepting did to the files.
+
+    Cases by outcome; how many were not there before, or are other now; ``gone`` entries whose cases did not come to
+    be, and are taken back; ``faults`` are cases that met an error of ours, which nobody can accept.
+    """
+
+    outcomes: Mapping[Outcome, int]
+    cases: int
+    new: int
+    changed: int
+    gone: int
+    faults: int
+
+
+def accept(
+    runs: Sequence[Run],
+    reason: str,
+    path: Path = Path(FILE),
+    shipped: Path = SHIPPED,
+    *,
+    interrupted: bool = False,
+) -> Counts:
+    """Write the outcomes of ``runs`` as accepted into the file at ``path``, or into one file a phase in that folder.
+
+    Of a case that several runs have, each outcome is accepted. What a run was to cover and has no record of is accepted
+    no more; the rest of the file stays. ``interrupted`` takes runs that did not end, and then nothing is taken back.
+
+    Raises:
+        UsageError: no reason is given, a run has no finished case or did not end, an engine has several versions, or a
+            file is damaged or cannot be written.
+    """
+    _check(runs, reason, interrupted=interrupted)
+    by = Acceptance(
+        number=0,
+        run=", ".join(one.header.run for one in runs),
+        date=dt.datetime.now(dt.UTC).date().isoformat(),
+        reason=" ".join(reason.split()),
+        versions=_versions(runs),
+    )
+    now = _entries(runs, by)
+    lost = _lost(runs) if not interrupted else lambda _: False
+    counted: Counter[str] = Counter()
+    for file, part in _files(path, now):
+        counted += _merge(file, part, lost, {} if path.is_dir() else _shipped(part, shipped))
+    outcomes = Counter(outcome for one in now.values() for outcome in one.outcomes)
+    faults = sum(case.outcome is Outcome.HARNESS_FAULT for run in runs for case in run.cases)
+    return Counts(outcomes, len(now), counted["new"], counted["changed"], counted["gone"], faults)
+
+
+def _check(runs: Sequence[Run], reason: str, *, interrupted: bool) -> None:
+    if not reason.strip():
+        raise UsageError('an acceptance needs a reason: --reason "why these outcomes are as they are to be"')
+    for run in runs:
+        if run.running is not None and not interrupted:
+            raise UsageError(
+                f"{run.header.run} is still running in process {run.running}: wait for its end; with --interrupted "
+                "what is finished so far is accepted"
+            )
+        if not run.complete and not interrupted:
+            raise UsageError(
+                f"{run.header.run} was interrupted, so nobody knows what became of its other cases: lakebench run "
+                f"--resume {run_name(run.path.parent)} goes on; with --interrupted what is finished is accepted"
+            )
+        if not any(case.outcome in ACCEPTABLE for case in run.cases):
+            raise UsageError(f"{run.header.run} has no finished case: nothing can be accepted of it")
+
+
+def _versions(runs: Sequence[Run]) -> dict[str, str]:
+    """Engine → its components.
+
+    Raises:
+        UsageError: two runs have not the same: then it is no race that made their outcomes differ.
+    """
+    found: dict[str, str] = {}
+    for run in runs:
+        for one in run.engines:
+            told = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+            if told and found.setdefault(one.engine, told) != told:
+                raise UsageError(
+                    f"{one.engine} is {found[one.engine]} in one run and {told} in another: accept them one by one"
+                )
+    return found
+
+
+def _entries(runs: Sequence[Run], by: Acceptance) -> Entries:
+    """What became of each case, in one run or in several."""
+    found: Entries = {}
+    for run in runs:
+        for case in run.cases:
+            if case.outcome in ACCEPTABLE:
+                key = case.case, _needs(case.case, case.phase, run.header.settings)
+                before = found[key].outcomes if key in found else {}
+                found[key] = Entry(case.engine, {**before, case.outcome: verdict(case)}, by, key[1])
+    return found
+
+
+def _lost(runs: Sequence[Run]) -> Callable[[Key], bool]:
+    """Whether one of ``runs`` was to have a case, by its id and needs, that none of them has."""
+    known = {case.case for run in runs for case in run.cases}
+    scopes = [
+        (needs.named(run.header.settings), phases.covers(run.header.phases, scope))
+        for run in runs
+        if (scope := Scope.of(run.header.settings))
+    ]
+    return lambda key: key[0] not in known and any(key[1] <= given and covers(key[0]) for given, covers in scopes)
+
+
+def _files(path: Path, now: Entries) -> list[tuple[Path, Entries]]:
+    if not path.is_dir():
+        return [(path, now)]
+    parts: dict[str, Entries] = {}
+    for (case, wanted), entry in now.items():
+        parts.setdefault(case.partition("/")[0], {})[case, wanted] = entry
+    return [(path / f"{phase}.json", part) for phase, part in parts.items()]
+
+
+def _shipped(now: Entries, folder: Path) -> Entries:
+    """What ships of the phases of ``now``."""
+    found: Entries = {}
+    for phase in {case.partition("/")[0] for case, _ in now}:
+        found |= baseline.read(folder / f"{phase}.json")
+    return found
+
+
+def _merge(path: Path, now: Entries, lost: Callable[[Key], bool], shipped: Entries) -> Counter[str]:
+    """Write ``now`` into the file at ``path``; what changed there.
+
+    A lost case has no entry any more; where one ships, the file says that it does not run.
+    """
+    before = baseline.read(path)
+    number = max((one.by.number for one in before.values()), default=0) + 1
+    fresh = {key: replace(entry, by=replace(entry.by, number=number)) for key, entry in now.items()}
+    kept = {key: before[key] for key, entry in fresh.items() if key in before and _same(key[0], before[key], entry)}
+    gone = {key for key in before if lost(key)}
+    denied = {key: _denied(entry, fresh) for key, entry in shipped.items() if lost(key)}
+    entries = {key: entry for key, entry in before.items() if key not in gone} | denied | fresh | kept
+    baseline.write(path, entries)
+    new = sum(key not in before for key in fresh)
+    changed = sum(key in before and not before[key].says(one) for key, one in fresh.items())
+    return Counter(new=new, changed=changed, gone=len(gone | denied.keys()))
+
+
+def _denied(entry: Entry, fresh: Entries) -> Entry:
+    return replace(entry, outcomes={Outcome.UNAVAILABLE: ""}, by=next(iter(fresh.values())).by)
+
+
+def _same(case: str, before: Entry, now: Entry) -> bool:
+    """Whether ``now`` is no news: then the line of the case stays as it is, and with it who accepted it when."""
+    return before.says(now) and concerned(case, before.by.versions) == concerned(case, now.by.versions)
+
+
+def _needs(case: str, phase: str, settings: Mapping[str, Any]) -> frozenset[str]:
+    """What the case with this id needs, of what the ``settings`` of its run name."""
+    return needs.named(settings) & frozenset(_needed(case, phase, settings))
+
+
+def _needed(case: str, phase: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    known = phases.find(phase)
+    selection = settings.get("selection", {})
+    if known.chooses_catalog:
+        yield f"catalog={selection.get('catalog') or Selection().catalog}"
+    if known.data and selection.get("data"):
+        yield f"data={PurePath(selection['data']).name}"
+    yield from engines_of(case)
+    yield from (f"storage.{part}.uri" for part in case.split("/"))
+    external = needs.external(settings)
+    for service in _services(case, known, settings):
+        if service in external:
+            yield f"services.{service}.uri"
+        elif service == "postgres":
+            yield needs.PG_CONFIG
+
+
+def _services(case: str, phase: Phase, settings: Mapping[str, Any]) -> Iterator[str]:
+    """Those that every case of the phase stands on, and those of the case's engines."""
+    own = Settings.model_validate({"storage": settings.get("storages", {})})
+    yield from phase.services(selection_of(settings), own)
+    for name in engines_of(case):
+        engine = engines.engines().get(name.partition("@")[0])
+        if engine is not None:
+            yield from ([engine.service] if engine.service else [])
+            yield from engine.needs

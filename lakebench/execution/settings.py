@@ -1,0 +1,33 @@
+"""The settings of a run: what ``lakebench.toml`` says, with every engine and service that it names known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from lakebench import config, engines
+from lakebench.config import Settings
+from lakebench.errors import UsageError, suggest
+from lakebench.services import SERVICES
+
+
+def load(path: Path | None = None, **flags: Any) -> Settings:
+    """As :func:`lakebench.config.load`.
+
+    Raises:
+        UsageError: as there, or the file names an engine or a service that is not known.
+    """
+    settings = config.load(path, **flags)
+    _check_names(path or Path(config.FILE), settings)
+    return settings
+
+
+def _check_names(file: Path, settings: Settings) -> None:
+    for kind, given, known in (
+        ("engines", settings.engines, engines.engines()),
+        ("services", settings.services, SERVICES),
+    ):
+        for name in given:
+            if (name.partition("@")[0] if kind == "services" else name) not in known:
+                hint = suggest(name, known)
+                raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(known)}")

@@ -1,0 +1,74 @@
+"""A scan of a table as data: projection, conditions and snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakebench.iceberg.types import Field, field_from_json, field_to_json
+
+
+@dataclass(frozen=True)
+class Condition:
+    """``column test value``: ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in`` (a tuple), ``is-null``, ``not-null``.
+
+    Conditions that stand together hold together (AND). A value compares as SQL says: null is neither equal nor unequal.
+    Values are those of :mod:`lakebench.iceberg.types`.
+    """
+
+    column: str
+    test: str
+    value: Any = None
+
+
+def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
+    """The conditions that ``dataclasses.asdict`` turned into JSON."""
+    return tuple(
+        Condition(one["column"], one["test"], tuple(one["value"]) if one["test"] == "in" else one["value"])
+        for one in value
+    )
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a reader is asked for.
+
+    ``columns`` ``None`` means all. At most one of ``snapshot_id`` (Iceberg specification, *snapshot-id*), ``ref`` (a
+    branch or tag in the table's own ``refs``) and ``at_ms`` (the newest snapshot not after these milliseconds since
+    1970) is given. ``count`` asks for count(*) of the rows that ``where`` holds for: one row with one integer column.
+    ``metadata`` names a metadata table (``snapshots``, ``refs``, ``history``, ``files``) to read ``columns`` of.
+    ``fields`` are the table's columns with their Iceberg types, where the asker knows them: a reader needs them to
+    write values of ``where``, and to show variants (as JSON text) and geometries (as WKB).
+    """
+
+    table: str
+    columns: tuple[str, ...] | None = None
+    snapshot_id: int | None = None
+    ref: str | None = None
+    at_ms: int | None = None
+    where: tuple[Condition, ...] = ()
+    count: bool = False
+    metadata: str = ""
+    fields: tuple[Field, ...] = ()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Scan:
+        """The scan that :meth:`to_json` wrote."""
+        columns = value.get("columns")
+        return cls(
+            **{
+                **value,
+                "columns": None if columns is None else tuple(columns),
+                "where": conditions_from_json(value.get("where", ())),
+                "fields": tuple(field_from_json(one) for one in value.get("fields", ())),
+            }
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            **vars(self),
+            "where": [vars(one) for one in self.where],
+            "fields": [field_to_json(one) for one in self.fields],
+        }

@@ -1,0 +1,77 @@
+"""What a phase is: a question put to the engines, which yields blocks of cases."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
+
+from lakebench.config import Settings
+from lakebench.execution.cases import Block
+from lakebench.execution.context import Bench
+from lakebench.execution.request import Request, Scope
+from lakebench.model import Record, Selection
+from lakebench.provisioning.disk_space import Need
+from lakebench.results.coordinates import engines_of
+from lakebench.results.records import Claim, Dataset, FeatureFacts
+
+NOT_LOADED = "load-"
+"""How the name of a case begins that is there only where a table could not be loaded."""
+
+
+class Phase(ABC):
+    """A question put to the engines.
+
+    ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
+    dataset that one engine writes for all, ``keeps`` whether a run that was killed goes on with what it had loaded,
+    ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``claims`` are the ids of the
+    field reports' claims that it reproduces. ``chooses_catalog`` says whether ``--catalog`` is for it.
+    """
+
+    name: ClassVar[str]
+    subject: ClassVar[str]
+    title: ClassVar[str]
+    loads: ClassVar[bool] = False
+    keeps: ClassVar[bool] = False
+    data: ClassVar[str] = ""
+    needs_data: ClassVar[bool] = False
+    claims: ClassVar[tuple[str, ...]] = ()
+    chooses_catalog: ClassVar[bool] = False
+
+    @abstractmethod
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
+        """The services that every case of it stands on."""
+
+    @abstractmethod
+    def engines(self, selection: Selection) -> tuple[str, ...]:
+        """The engines that it asks where the user names none."""
+
+    def features(self) -> tuple[str, ...]:
+        """The ids of what ``--features`` chooses from; nothing where the phase has no features."""
+        return ()
+
+    def ready(self, bench: Bench) -> None:  # noqa: B027 - most have nothing to do
+        """Make what needs no service, while the services start."""
+
+    @abstractmethod
+    def plan(self, bench: Bench) -> Iterator[Block]:
+        """The blocks of this phase in the order they run. Planning asks engines for abilities and starts none."""
+
+    def load(self, bench: Bench) -> None:  # noqa: B027 - likewise
+        """Load the data that its cases ask for, once the services are there; before :meth:`facts` and :meth:`plan`."""
+
+    def facts(self, bench: Bench) -> Iterator[Dataset | FeatureFacts]:  # noqa: ARG002
+        """What the report says of datasets and features: lines of the records."""
+        return iter(())
+
+    def room(self, request: Request) -> Sequence[Need]:  # noqa: ARG002
+        """What a run writes, where it can tell before it starts."""
+        return ()
+
+    def covers(self, case: str, scope: Scope) -> bool:
+        """Whether a run of this ``scope`` is to have the case with this id of this phase."""
+        return scope.asks(engines_of(case))
+
+    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
+        """What the finished cases say of the claims: ``claim`` lines of the records."""
+        return iter(())
