@@ -7,9 +7,10 @@ from typing import Any
 import psutil
 import pytest
 
-from lakebench import config, services
+from lakebench import services
 from lakebench.config import STORAGES, ServiceSettings, Settings, StorageKind
 from lakebench.errors import UsageError
+from lakebench.execution.settings import load
 from lakebench.model import Endpoint, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import Services, base, lakes, object_store, storages, with_needs
@@ -32,7 +33,7 @@ class Folder:
 def load(tmp_path: Path, text: str) -> Settings:
     file = tmp_path / "lakebench.toml"
     file.write_text(text)
-    return config.load(file)
+    return load(file)
 
 
 def context(settings: Settings, storage: str, guard: Folder, data: Path | None = None) -> base.Context:
