@@ -10,7 +10,7 @@ import pytest
 from lakebench import services
 from lakebench.config import STORAGES, ServiceSettings, Settings, StorageKind
 from lakebench.errors import UsageError
-from lakebench.execution.settings import load
+from lakebench.execution import settings as of_a_run
 from lakebench.model import Endpoint, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import Services, base, lakes, object_store, storages, with_needs
@@ -33,7 +33,7 @@ class Folder:
 def load(tmp_path: Path, text: str) -> Settings:
     file = tmp_path / "lakebench.toml"
     file.write_text(text)
-    return load(file)
+    return of_a_run.load(file)
 
 
 def context(settings: Settings, storage: str, guard: Folder, data: Path | None = None) -> base.Context:
