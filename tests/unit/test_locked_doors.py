@@ -142,7 +142,7 @@ def test_nothing_is_imported_from_the_folder_where_the_command_runs(tmp_path: Pa
 
 
 def test_every_python_of_ours_leaves_the_folder_of_the_command_out() -> None:
-    source = Path(paths.__file__).parents[1]
+    source = Path(paths.__file__).parent
     started = [
         (file, line)
         for file in source.rglob("*.py")
