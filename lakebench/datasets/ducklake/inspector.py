@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebench.datasets.ducklake import catalog
 from lakebench.datasets.ducklake.catalog import Metadata, Row
-from lakebench.datasets.interop.damage import Damaged, parsed
+from lakebench.iceberg.damage import Damaged, parsed
 from lakebench.iceberg.files import file_system
 from lakebench.model import Lake
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from lakebench.datasets.interop import avro
-from lakebench.datasets.interop.damage import Damaged, parsed
 from lakebench.datasets.interop.store import Files
+from lakebench.iceberg import avro
+from lakebench.iceberg.damage import Damaged, parsed
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -1,6 +1,7 @@
 """The inspector: what a table physically is, read from its metadata and files, independent of any writer.
 
-Manifest lists and manifests are read with fastavro, Parquet footers with pyarrow, Puffin files from their bytes.
+The decoders of :mod:`lakebench.iceberg` read manifests with fastavro and Puffin files from their bytes; Parquet footers
+are read with pyarrow.
 """
 
 from __future__ import annotations
@@ -11,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop.feature import Proof
-from lakebench.datasets.interop.manifests import DATA, EQUALITY_DELETES, Entry
 from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.program import proof_in_words
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
 from lakebench.datasets.interop.violations import remarks_of, violations_of
+from lakebench.iceberg.manifests import DATA, EQUALITY_DELETES, Entry
 from lakebench.iceberg.operations import Read
 from lakebench.model import ObjectStore
 

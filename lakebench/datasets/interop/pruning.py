@@ -11,8 +11,8 @@ from typing import Any
 
 from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop.footers import Bounds, Footer
-from lakebench.datasets.interop.manifests import DATA, Entry, Manifest
 from lakebench.datasets.interop.table import Table
+from lakebench.iceberg.manifests import DATA, Entry, Manifest
 
 # Writers cut longer values in Parquet's statistics, which then are no values of the file.
 _EXACT_BYTES = 64

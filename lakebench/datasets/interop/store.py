@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lakebench.datasets.interop.damage import Damaged, parsed
 from lakebench.errors import ServiceUnavailable
+from lakebench.iceberg.damage import Damaged, parsed
 from lakebench.iceberg.files import file_system
 from lakebench.model import ObjectStore
 

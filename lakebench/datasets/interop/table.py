@@ -7,14 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 from lakebench.datasets.interop import metadata as iceberg
-from lakebench.datasets.interop import puffin
-from lakebench.datasets.interop.damage import Damaged, given
 from lakebench.datasets.interop.footers import Footer, footer
-from lakebench.datasets.interop.manifests import DATA, POSITION_DELETES, Entry, Manifest
-from lakebench.datasets.interop.manifests import manifest as read_manifest
-from lakebench.datasets.interop.manifests import manifest_list as read_list
 from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.store import Files
+from lakebench.iceberg import puffin
+from lakebench.iceberg.damage import Damaged, given
+from lakebench.iceberg.manifests import DATA, POSITION_DELETES, Entry, Manifest
+from lakebench.iceberg.manifests import manifest as read_manifest
+from lakebench.iceberg.manifests import manifest_list as read_list
 
 
 class Table:

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 
 from lakebench.datasets.interop import metadata as iceberg
-from lakebench.datasets.interop import pruning, puffin
-from lakebench.datasets.interop.damage import Damaged
+from lakebench.datasets.interop import pruning
 from lakebench.datasets.interop.footers import Footer, position_deletes
-from lakebench.datasets.interop.manifests import ADDED, DATA, DELETED, EXISTING, Entry, Manifest
 from lakebench.datasets.interop.table import Table
+from lakebench.iceberg import puffin
+from lakebench.iceberg.damage import Damaged
+from lakebench.iceberg.manifests import ADDED, DATA, DELETED, EXISTING, Entry, Manifest
 
 _SEQUENCES = 2
 _LINEAGE = 3

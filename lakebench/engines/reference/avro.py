@@ -11,6 +11,7 @@ from uuid import UUID
 
 from lakebench.engines.reference.schema import Json, children, kind, numbers
 from lakebench.engines.reference.values import EPOCH_DAY, Row, micros, micros_of_day
+from lakebench.iceberg import avro
 
 _STRANGE = re.compile(r"[^A-Za-z0-9_]")
 _PRIMITIVES: Mapping[str, Any] = {
@@ -122,14 +123,11 @@ def write(schema: Json, records: Sequence[Json], metadata: Mapping[str, str], co
     return target.getvalue()
 
 
-def read(data: bytes) -> tuple[list[Row], Mapping[str, str]]:
-    """The records of an Avro file by field id, and its metadata."""
-    import fastavro
-
-    reader = fastavro.reader(io.BytesIO(data))
-    schema = reader.writer_schema
+def read(data: bytes) -> list[Row]:
+    """The records of an Avro file by field id."""
+    records, _, schema = avro.read(data)
     reading = Reading(schema)
-    return [reading.value(schema, one) for one in reader], reader.metadata
+    return [reading.value(schema, one) for one in records]
 
 
 class Reading:
@@ -174,10 +172,11 @@ class Reading:
             return [self.value(of["items"], one) for one in value]
         if name == "map":
             return [(key, self.value(of["values"], one)) for key, one in value.items()]
-        return _plain(value)
+        return plain(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A primitive value as it is inside."""
     if isinstance(value, datetime):
         return micros(value.astimezone(UTC) if value.tzinfo else value)
     if isinstance(value, date):

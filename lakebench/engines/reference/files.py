@@ -157,7 +157,7 @@ def decode(of_format: str, data: bytes, columns: Sequence[Json], mapping: Sequen
     """
     if of_format == "avro":
         absent = {one["id"]: missing(one) for one in columns}
-        return [{**absent, **row} for row in avro.read(data)[0]]
+        return [{**absent, **row} for row in avro.read(data)]
     import pyarrow as pa
     import pyarrow.orc as po
     import pyarrow.parquet as pq

@@ -1,25 +1,31 @@
-"""Manifests and manifest lists (Iceberg specification, Manifests and Manifest Lists), of versions 1, 2 and 3."""
+"""Manifests and manifest lists (Iceberg specification, Manifests and ListedManifest Lists), of versions 1, 2 and 3."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from lakebench.engines.reference import avro
 from lakebench.engines.reference.files import DATA, File, Metrics
 from lakebench.engines.reference.schema import Json, by_id
 from lakebench.engines.reference.transforms import result_type
-from lakebench.engines.reference.values import Row, binary, sortable
+from lakebench.engines.reference.values import binary, sortable
+from lakebench.iceberg import manifests
+from lakebench.iceberg.manifests import Entry
 
 EXISTING, ADDED, DELETED = 0, 1, 2
+_STATUSES = {"added": ADDED, "existing": EXISTING, "deleted": DELETED}
+_COUNTS = tuple(f"{name}_{what}_count" for what in ("files", "rows") for name in _STATUSES)
+# What newer versions require, and a line of an older one does not have.
+_REQUIRED = ("content", "sequence_number", "min_sequence_number", *_COUNTS)
 _V2, _V3 = 2, 3
 _BLOCK = 64 * 2**20
 
 
 @dataclass(frozen=True)
-class Entry:
+class FileEntry:
     """A file in a manifest; ``sequence`` is that of its data, inherited where the manifest has none."""
 
     file: File
@@ -30,40 +36,35 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """A line of a manifest list: what it says, by the field ids of the specification."""
+class ListedManifest:
+    """A manifest as its line in a manifest list tells it, by the names of the specification."""
 
-    told: Row
+    line: Mapping[str, Any]
 
     @property
     def path(self) -> str:
         """Where it lies."""
-        return str(self.told[500])
+        return str(self.line["manifest_path"])
 
     @property
     def content(self) -> int:
         """0 for data, 1 for deletes."""
-        return int(self.told.get(517) or 0)
-
-    @property
-    def sequence(self) -> int:
-        """The sequence number of the commit that added it."""
-        return int(self.told.get(515) or 0)
-
-    @property
-    def spec_id(self) -> int:
-        """The partition spec of its files."""
-        return int(self.told[502])
+        return self._number("content")
 
     @property
     def rows(self) -> int:
         """Rows of its live files."""
-        return int(self.told.get(512) or 0) + int(self.told.get(513) or 0)
+        return self._number("added_rows_count") + self._number("existing_rows_count")
 
     @property
     def live(self) -> bool:
         """Whether a file of it is live, as far as it tells."""
-        return self.told.get(504) is None or bool(self.told[504] or self.told.get(505))
+        if self.line.get("added_files_count") is None:
+            return True
+        return bool(self._number("added_files_count") + self._number("existing_files_count"))
+
+    def _number(self, name: str) -> int:
+        return int(self.line.get(name) or 0)
 
 
 def _field(number: int, name: str, of: Any, *, required: bool = False) -> Json:
@@ -136,7 +137,6 @@ def _list_fields(version: int) -> list[Json]:
         _field(510, "lower_bound", "binary"),
         _field(511, "upper_bound", "binary"),
     )
-    names = "added", "existing", "deleted"
     numbered = (
         _field(500, "manifest_path", "string", required=True),
         _field(501, "manifest_length", "long", required=True),
@@ -151,44 +151,63 @@ def _list_fields(version: int) -> list[Json]:
         *numbered,
         *(sequences if v2 else ()),
         _field(503, "added_snapshot_id", "long", required=True),
-        *(_field(504 + n, f"{name}_files_count", "int", required=v2) for n, name in enumerate(names)),
-        *(_field(512 + n, f"{name}_rows_count", "long", required=v2) for n, name in enumerate(names)),
+        *(_field(504 + n, f"{name}_files_count", "int", required=v2) for n, name in enumerate(_STATUSES)),
+        *(_field(512 + n, f"{name}_rows_count", "long", required=v2) for n, name in enumerate(_STATUSES)),
         _field(507, "partitions", _list(508, summary)),
         *([_field(520, "first_row_id", "long")] if version >= _V3 else []),
     ]
 
 
-def _told(file: File, partition: Json) -> Row:
-    """The file by the field ids of the specification."""
+def _told(file: File, partition: Json) -> Json:
+    """The file as a record of Avro."""
     values = zip(partition["fields"], file.partition, strict=True)
     known = file.metrics
     return {
-        134: file.content, 100: file.path, 101: file.format.upper(), 102: {one["id"]: value for one, value in values},
-        103: file.records, 104: file.size, 105: _BLOCK,
-        109: sorted(known.values.items()) or None, 110: sorted(known.nulls.items()) or None,
-        137: sorted(known.nans.items()) or None, 125: sorted(known.lower.items()) or None,
-        128: sorted(known.upper.items()) or None, 135: list(file.equality_ids) or None, 140: file.sort_order_id,
-        142: file.first_row_id, 143: file.referenced, 144: file.offset, 145: file.length,
-    }  # fmt: skip
+        "content": file.content,
+        "file_path": file.path,
+        "file_format": file.format.upper(),
+        "partition": {avro.compatible(one["name"]): value for one, value in values},
+        "record_count": file.records,
+        "file_size_in_bytes": file.size,
+        "block_size_in_bytes": _BLOCK,
+        "value_counts": _pairs(known.values),
+        "null_value_counts": _pairs(known.nulls),
+        "nan_value_counts": _pairs(known.nans),
+        "lower_bounds": _pairs(known.lower),
+        "upper_bounds": _pairs(known.upper),
+        "equality_ids": list(file.equality_ids) or None,
+        "sort_order_id": file.sort_order_id,
+        "first_row_id": file.first_row_id,
+        "referenced_data_file": file.referenced,
+        "content_offset": file.offset,
+        "content_size_in_bytes": file.length,
+    }
 
 
-def _read_file(told: Row, spec_id: int) -> File:
-    maps = [dict(told.get(number) or ()) for number in (109, 110, 137, 125, 128)]
+def _pairs(known: Mapping[int, Any]) -> list[Json] | None:
+    """A map with integer keys, which is an array of pairs in Avro."""
+    return [{"key": key, "value": value} for key, value in sorted(known.items())] or None
+
+
+def _read_file(entry: Entry) -> File:
+    told = entry.file
+    counts = (told.get(f"{name}value_counts") or {} for name in ("", "null_", "nan_"))
+    bounds = (told.get(f"{name}_bounds") or {} for name in ("lower", "upper"))
     return File(
-        path=told[100],
-        format=told[101].lower(),
-        records=told[103],
-        size=told[104],
-        spec_id=spec_id,
-        partition=tuple(told[102].values()),
-        content=told.get(134) or DATA,
-        metrics=Metrics(*maps),
-        equality_ids=tuple(told.get(135) or ()),
-        sort_order_id=told.get(140),
-        first_row_id=told.get(142),
-        referenced=told.get(143),
-        offset=told.get(144),
-        length=told.get(145),
+        path=entry.path,
+        format=entry.format,
+        records=entry.records,
+        size=told["file_size_in_bytes"],
+        spec_id=entry.spec_id,
+        partition=tuple(avro.plain(value) for value in told["partition"].values()),
+        content=entry.content,
+        metrics=Metrics(*counts, *bounds),
+        equality_ids=tuple(told.get("equality_ids") or ()),
+        sort_order_id=told.get("sort_order_id"),
+        first_row_id=entry.first_row_id,
+        referenced=told.get("referenced_data_file"),
+        offset=told.get("content_offset"),
+        length=told.get("content_size_in_bytes"),
     )
 
 
@@ -202,16 +221,18 @@ class Commit:
     sequence: int
 
 
-def write(commit: Commit, entries: Sequence[Entry], schema: Json, spec: Json) -> tuple[bytes, Manifest]:
+def write(commit: Commit, entries: Sequence[FileEntry], schema: Json, spec: Json) -> tuple[bytes, ListedManifest]:
     """A manifest of files of one kind and spec, and its line for the list, without its address."""
     content = int(entries[0].file.content != DATA)
     partition = partition_type(spec, schema)
-    struct = _struct(*_entry_fields(commit.version, partition))
     records = [
-        avro.outside(
-            struct,
-            {0: one.status, 1: one.snapshot_id, 3: one.sequence, 4: one.file_sequence, 2: _told(one.file, partition)},
-        )
+        {
+            "status": one.status,
+            "snapshot_id": one.snapshot_id,
+            "sequence_number": one.sequence,
+            "file_sequence_number": one.file_sequence,
+            "data_file": _told(one.file, partition),
+        }
         for one in entries
     ]
     # What an entry leaves out is inherited, and only where it is new.
@@ -223,82 +244,77 @@ def write(commit: Commit, entries: Sequence[Entry], schema: Json, spec: Json) ->
         "format-version": str(commit.version),
         "content": ("data", "deletes")[content],
     }
-    data = avro.write(avro.Schema("manifest_entry", struct["fields"]).json, records, metadata)
-    return data, Manifest(_line(commit, entries, partition, content) | {501: len(data), 502: spec["spec-id"]})
+    data = avro.write(avro.Schema("manifest_entry", _entry_fields(commit.version, partition)).json, records, metadata)
+    place = {"manifest_length": len(data), "partition_spec_id": spec["spec-id"]}
+    return data, ListedManifest({**_line(commit, entries, partition, content), **place})
 
 
-def _line(commit: Commit, entries: Sequence[Entry], partition: Json, content: int) -> Row:
-    by_status = [[one for one in entries if one.status == status] for status in (ADDED, EXISTING, DELETED)]
+def _line(commit: Commit, entries: Sequence[FileEntry], partition: Json, content: int) -> Json:
     live = [commit.sequence if one.sequence is None else one.sequence for one in entries if one.status != DELETED]
-    return {
-        517: content, 515: commit.sequence, 516: min(live, default=commit.sequence), 503: commit.snapshot_id,
-        **{504 + n: len(some) for n, some in enumerate(by_status)},
-        **{512 + n: sum(one.file.records for one in some) for n, some in enumerate(by_status)},
-        507: [_summary(one, [each.file.partition[n] for each in entries]) for n, one in enumerate(partition["fields"])],
-        520: None,
-    }  # fmt: skip
+    line: Json = {
+        "content": content,
+        "sequence_number": commit.sequence,
+        "min_sequence_number": min(live, default=commit.sequence),
+        "added_snapshot_id": commit.snapshot_id,
+        "partitions": [
+            _summary(one, [each.file.partition[n] for each in entries]) for n, one in enumerate(partition["fields"])
+        ],
+    }
+    for name, status in _STATUSES.items():
+        some = [one for one in entries if one.status == status]
+        line[f"{name}_files_count"] = len(some)
+        line[f"{name}_rows_count"] = sum(one.file.records for one in some)
+    return line
 
 
-def _summary(field: Json, values: Sequence[Any]) -> Row:
+def _summary(field: Json, values: Sequence[Any]) -> Json:
     there = [one for one in values if one is not None]
     numbers = [one for one in there if one == one]  # noqa: PLR0124 - NaN is not itself
     bounds = [binary(field["type"], pick(numbers, key=sortable)) if numbers else None for pick in (min, max)]
-    return {509: len(there) < len(values), 518: len(numbers) < len(there), 510: bounds[0], 511: bounds[1]}
+    return {
+        "contains_null": len(there) < len(values),
+        "contains_nan": len(numbers) < len(there),
+        "lower_bound": bounds[0],
+        "upper_bound": bounds[1],
+    }
 
 
-def write_list(commit: Commit, manifests: Sequence[Manifest], next_row_id: int) -> tuple[bytes, int]:
+def write_list(commit: Commit, listed: Sequence[ListedManifest], next_row_id: int) -> tuple[bytes, int]:
     """A manifest list, and the table's next row id: manifests of data that have no row ids yet get some."""
-    told = []
-    for one in manifests:
-        row = one.told
-        if commit.version >= _V3 and not one.content and row.get(520) is None:
-            row = {**row, 520: next_row_id}
+    lines = []
+    for one in listed:
+        line = {**one.line, **{name: one.line.get(name) or 0 for name in _REQUIRED}}
+        if commit.version >= _V3 and not one.content and line.get("first_row_id") is None:
+            line["first_row_id"] = next_row_id
             next_row_id += one.rows
-        told.append(_complete(row))
-    struct = _struct(*_list_fields(commit.version))
+        lines.append(line)
     metadata = {
         "snapshot-id": str(commit.snapshot_id),
         "parent-snapshot-id": str(commit.parent_id).lower() if commit.parent_id is not None else "null",
         "sequence-number": str(commit.sequence),
         "format-version": str(commit.version),
     }
-    schema = avro.Schema("manifest_file", struct["fields"]).json
-    return avro.write(schema, [avro.outside(struct, one) for one in told], metadata), next_row_id
+    return avro.write(avro.Schema("manifest_file", _list_fields(commit.version)).json, lines, metadata), next_row_id
 
 
-def _complete(row: Row) -> Row:
-    """A line of an older version with what newer ones require."""
-    required = (517, 515, 516, 504, 505, 506, 512, 513, 514)
-    return {**row, **{number: row.get(number) or 0 for number in required}}
-
-
-def read_list(data: bytes) -> list[Manifest]:
+def read_list(data: bytes) -> list[ListedManifest]:
     """The lines of a manifest list."""
-    return [Manifest(one) for one in avro.read(data)[0]]
+    return [ListedManifest(one) for one in manifests.manifest_list(data)]
 
 
-def read(data: bytes, manifest: Manifest) -> list[Entry]:
+def read(data: bytes, listed: ListedManifest) -> list[FileEntry]:
     """The entries of a manifest, with what they inherit."""
-    rows, metadata = avro.read(data)
-    spec_id = int(metadata.get("partition-spec-id", manifest.spec_id))
-    next_row_id: int | None = manifest.told.get(520)
-    entries = []
-    for row in rows:
-        file = _read_file(row[2], spec_id)
-        if next_row_id is not None and file.content == DATA and file.first_row_id is None and row[0] != DELETED:
-            file = replace(file, first_row_id=next_row_id)
-            next_row_id += file.records
-        entries.append(
-            Entry(
-                file,
-                row[0],
-                manifest.told[503] if row.get(1) is None else row[1],
-                _inherited(row.get(3), manifest),
-                _inherited(row.get(4), manifest),
-            )
+    return [
+        FileEntry(
+            _read_file(one),
+            one.status,
+            one.snapshot_id,
+            _inherited(one.sequence_number, listed),
+            _inherited(one.file_sequence_number, listed),
         )
-    return entries
+        for one in manifests.manifest(listed.line, data).entries
+    ]
 
 
-def _inherited(told: int | None, manifest: Manifest) -> int:
-    return manifest.sequence if told is None else told
+def _inherited(told: int | None, listed: ListedManifest) -> int:
+    return int(listed.line.get("sequence_number") or 0) if told is None else told

@@ -13,10 +13,9 @@ from lakebench.engines.reference.schema import POSITION
 
 _MAGIC = b"PFA1"
 _VECTOR_MAGIC = b"\xd1\xd3\x39\x64"
-_ARRAYS, _RUNS = 12346, 12347  # cookies of a roaring bitmap without, and with run containers
+_ARRAYS = 12346  # the cookie of a roaring bitmap without run containers
 _LARGEST_ARRAY = 4096
 _BITSET = 8192
-_FEW = 4
 
 
 def write(vectors: Mapping[str, Iterable[int]]) -> tuple[bytes, dict[str, tuple[int, int]]]:
@@ -64,49 +63,3 @@ def _container(values: list[int]) -> bytes:
     for one in values:
         bits[one >> 3] |= 1 << (one & 7)
     return bytes(bits)
-
-
-def decode(blob: bytes) -> set[int]:
-    """The positions in the blob of a vector, whoever wrote it."""
-    (count,) = struct.unpack_from("<Q", blob, 8)
-    at = 16
-    found: set[int] = set()
-    for _ in range(count):
-        (high,) = struct.unpack_from("<I", blob, at)
-        some, at = _read_bitmap(blob, at + 4)
-        found.update(high << 32 | one for one in some)
-    return found
-
-
-def _read_bitmap(data: bytes, at: int) -> tuple[set[int], int]:
-    (cookie,) = struct.unpack_from("<I", data, at)
-    runs: set[int] = set()
-    if cookie & 0xFFFF == _RUNS:
-        count, at = (cookie >> 16) + 1, at + 4
-        flags = data[at : at + (count + 7) // 8]
-        runs, at = {n for n in range(count) if flags[n >> 3] >> (n & 7) & 1}, at + len(flags)
-    else:
-        (count,) = struct.unpack_from("<I", data, at + 4)
-        at += 8
-    headers = [struct.unpack_from("<HH", data, at + 4 * n) for n in range(count)]
-    at += 4 * count
-    if not runs or count >= _FEW:  # a bitmap with run containers has offsets only where there are several
-        at += 4 * count
-    found: set[int] = set()
-    for n, (high, cardinality) in enumerate(headers):
-        some, at = _read_run(data, at) if n in runs else _read_container(data, at, cardinality + 1)
-        found.update(high << 16 | one for one in some)
-    return found, at
-
-
-def _read_run(data: bytes, at: int) -> tuple[list[int], int]:
-    (count,) = struct.unpack_from("<H", data, at)
-    pairs = struct.iter_unpack("<HH", data[at + 2 : at + 2 + 4 * count])
-    return [one for start, more in pairs for one in range(start, start + more + 1)], at + 2 + 4 * count
-
-
-def _read_container(data: bytes, at: int, count: int) -> tuple[list[int], int]:
-    if count <= _LARGEST_ARRAY:
-        return list(struct.unpack_from(f"<{count}H", data, at)), at + 2 * count
-    bits = data[at : at + _BITSET]
-    return [n for n in range(8 * _BITSET) if bits[n >> 3] >> (n & 7) & 1], at + _BITSET

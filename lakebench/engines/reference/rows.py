@@ -9,9 +9,9 @@ from decimal import Decimal
 from functools import cached_property
 from typing import Any
 
-from lakebench.engines.reference import files, puffin
+from lakebench.engines.reference import files
 from lakebench.engines.reference.files import DATA, EQUALITY_DELETES, POSITION_DELETES
-from lakebench.engines.reference.manifests import Entry
+from lakebench.engines.reference.manifests import FileEntry
 from lakebench.engines.reference.schema import (
     FILE_PATH,
     LAST_UPDATED,
@@ -27,6 +27,7 @@ from lakebench.engines.reference.schema import (
 from lakebench.engines.reference.table import MAIN, Table
 from lakebench.engines.reference.values import EXACT, Row, at, holds, inside, ordered
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg import puffin
 
 _V3 = 3
 _Key = tuple[str, int | None]
@@ -41,17 +42,17 @@ class Live:
         self.data = [one for one in entries if one.file.content == DATA]
         self.deletes = [one for one in entries if one.file.content != DATA]
 
-    def rows(self, entry: Entry) -> dict[int, Row]:
+    def rows(self, entry: FileEntry) -> dict[int, Row]:
         """The live rows of a data file by their position."""
         found = self._decoded(entry, [*self._table.schema["fields"], *LINEAGE])
         gone = self.deleted(entry) | self._deleted_by_value(entry, found)
         return {n: self._traced(entry, n, row) for n, row in enumerate(found) if n not in gone}
 
-    def _decoded(self, entry: Entry, columns: list[Json]) -> list[Row]:
+    def _decoded(self, entry: FileEntry, columns: list[Json]) -> list[Row]:
         data = self._table.store.read(entry.file.path)
         return files.decode(entry.file.format, data, columns, self._table.mapping)
 
-    def _traced(self, entry: Entry, position: int, row: Row) -> Row:
+    def _traced(self, entry: FileEntry, position: int, row: Row) -> Row:
         """The row with the id and sequence number that it inherits (Iceberg specification, Row Lineage)."""
         row_id, updated = row.pop(ROW_ID, None), row.pop(LAST_UPDATED, None)
         first = entry.file.first_row_id
@@ -60,7 +61,7 @@ class Live:
         row_id = first + position if row_id is None and first is not None else row_id
         return {**row, ROW_ID: row_id, LAST_UPDATED: entry.sequence if updated is None else updated}
 
-    def deleted(self, entry: Entry) -> set[int]:
+    def deleted(self, entry: FileEntry) -> set[int]:
         """The positions in a data file that are deleted by position."""
         vector = self.vector(entry)
         if vector is not None:
@@ -76,16 +77,16 @@ class Live:
                 found.update(row[POSITION] for row in rows if row[FILE_PATH] == entry.file.path)
         return found
 
-    def vector(self, entry: Entry) -> Entry | None:
+    def vector(self, entry: FileEntry) -> FileEntry | None:
         """The deletion vector of a data file."""
         of = (one for one in self.deletes if one.file.format == "puffin" and one.file.referenced == entry.file.path)
         return next(of, None)
 
-    def _positions(self, vector: Entry) -> set[int]:
+    def _positions(self, vector: FileEntry) -> set[int]:
         data, start = self._table.store.read(vector.file.path), vector.file.offset or 0
-        return puffin.decode(data[start : start + (vector.file.length or 0)])
+        return set(puffin.positions(data[start : start + (vector.file.length or 0)]))
 
-    def _deleted_by_value(self, entry: Entry, rows: list[Row]) -> set[int]:
+    def _deleted_by_value(self, entry: FileEntry, rows: list[Row]) -> set[int]:
         gone: set[int] = set()
         columns = by_id(self._table.schema)
         for one in self.deletes:
@@ -96,12 +97,12 @@ class Live:
             gone.update(n for n, row in enumerate(rows) if _key(row, ids) in keys)
         return gone
 
-    def _reaches_by_value(self, delete: Entry, entry: Entry) -> bool:
+    def _reaches_by_value(self, delete: FileEntry, entry: FileEntry) -> bool:
         everywhere = not self._table.spec_of(delete.file.spec_id)["fields"]
         return _reaches(delete, entry, newer=True, everywhere=everywhere)
 
 
-def _reaches(delete: Entry, data: Entry, *, newer: bool, everywhere: bool = False) -> bool:
+def _reaches(delete: FileEntry, data: FileEntry, *, newer: bool, everywhere: bool = False) -> bool:
     """Whether a delete applies to a data file (Iceberg specification, Scan Planning)."""
     same = (delete.file.spec_id, delete.file.partition) == (data.file.spec_id, data.file.partition)
     age = (delete.sequence or 0) - (data.sequence or 0)
@@ -121,7 +122,7 @@ class Changes:
     new: list[Row]
 
     @cached_property
-    def touched(self) -> list[Entry]:
+    def touched(self) -> list[FileEntry]:
         """The data files with rows that go."""
         return [one for one in self.live.data if self.gone.get(one.file.key)]
 
@@ -144,7 +145,7 @@ class Changes:
         operation = "overwrite" if stay or self.new else "delete"
         table.commit_files(operation, table.data_files([*stay, *self.new]), self._removed(self.touched))
 
-    def _removed(self, entries: Iterable[Entry]) -> set[_Key]:
+    def _removed(self, entries: Iterable[FileEntry]) -> set[_Key]:
         """Data files that go, and their vectors, which are of no other file."""
         entries = list(entries)
         vectors = [self.live.vector(one) for one in entries]
@@ -154,7 +155,7 @@ class Changes:
         """Delete by position; a file without a live row left goes as a whole."""
         whole = [one for one in self.touched if not self.live.rows(one).keys() - self.gone[one.file.key]]
         parts = [one for one in self.touched if one not in whole]
-        positions: list[tuple[Entry, Collection[int]]] = []
+        positions: list[tuple[FileEntry, Collection[int]]] = []
         removed = self._removed(whole)
         for entry in parts:
             some = self.gone[entry.file.key]

@@ -15,7 +15,7 @@ from typing import Any
 
 from lakebench.engines.reference import files, manifests, puffin, transforms
 from lakebench.engines.reference.files import DATA, EQUALITY_DELETES, POSITION_DELETES, File
-from lakebench.engines.reference.manifests import ADDED, DELETED, EXISTING, Commit, Entry, Manifest
+from lakebench.engines.reference.manifests import ADDED, DELETED, EXISTING, Commit, FileEntry, ListedManifest
 from lakebench.engines.reference.schema import (
     FILE_PATH,
     LAST_UPDATED,
@@ -116,15 +116,15 @@ class Table:
             raise Refused(f"the table has no branch {branch}")
         return self.snapshot(self.metadata.get("current-snapshot-id"))
 
-    def manifests(self, snapshot: Json | None) -> list[Manifest]:
+    def manifests(self, snapshot: Json | None) -> list[ListedManifest]:
         """The manifests of a snapshot."""
         return [] if snapshot is None else manifests.read_list(self.store.read(snapshot["manifest-list"]))
 
-    def entries(self, manifest: Manifest) -> list[Entry]:
+    def entries(self, manifest: ListedManifest) -> list[FileEntry]:
         """The entries of a manifest."""
         return manifests.read(self.store.read(manifest.path), manifest)
 
-    def live(self, branch: str = MAIN) -> list[Entry]:
+    def live(self, branch: str = MAIN) -> list[FileEntry]:
         """Every live file of a branch, data and deletes."""
         found = (one for manifest in self.manifests(self.head(branch)) for one in self.entries(manifest))
         return [one for one in found if one.status != DELETED]
@@ -212,7 +212,7 @@ class Table:
             for partition, some in grouped.items()
         ]  # fmt: skip
 
-    def position_deletes(self, positions: Sequence[tuple[Entry, Collection[int]]]) -> list[File]:
+    def position_deletes(self, positions: Sequence[tuple[FileEntry, Collection[int]]]) -> list[File]:
         """Files of deletes by position: a vector each in one Puffin file from version 3 on, else one a partition."""
         if self.version >= _V3:
             return self._vectors(positions)
@@ -230,7 +230,7 @@ class Table:
             for (spec_id, partition), rows in grouped.items()
         ]
 
-    def _vectors(self, positions: Sequence[tuple[Entry, Collection[int]]]) -> list[File]:
+    def _vectors(self, positions: Sequence[tuple[FileEntry, Collection[int]]]) -> list[File]:
         if not positions:
             return []
         data, places = puffin.write({entry.file.path: some for entry, some in positions})
@@ -265,7 +265,7 @@ class Table:
         parent = self.head(branch)
         commit = self._next(parent)
         kept, entries = self._kept(parent, commit, frozenset(removed), rewritten=rewritten)
-        entries += [Entry(one, ADDED, commit.snapshot_id) for one in added]
+        entries += [FileEntry(one, ADDED, commit.snapshot_id) for one in added]
         listed = [*self._new_manifests(commit, entries), *kept]
         self._record(operation, commit, listed, entries, branch)
 
@@ -276,7 +276,7 @@ class Table:
 
     def _kept(
         self, parent: Json | None, commit: Commit, removed: frozenset[tuple[str, int | None]], *, rewritten: bool
-    ) -> tuple[list[Manifest], list[Entry]]:
+    ) -> tuple[list[ListedManifest], list[FileEntry]]:
         """The manifests that stay as they are, and the entries of the others."""
         kept, entries = [], []
         for manifest in self.manifests(parent):
@@ -293,11 +293,11 @@ class Table:
                 entries.append(replace(one, status=DELETED if gone else EXISTING, snapshot_id=snapshot_id))
         return kept, entries
 
-    def _new_manifests(self, commit: Commit, entries: list[Entry]) -> list[Manifest]:
+    def _new_manifests(self, commit: Commit, entries: list[FileEntry]) -> list[ListedManifest]:
         """A manifest for each kind of files and partition spec, or for each file where the table's property says so."""
         each = self.properties.get("lakebench.manifest-per-file") == "true"
 
-        def group(entry: Entry) -> tuple[bool, int, tuple[str, int | None] | None]:
+        def group(entry: FileEntry) -> tuple[bool, int, tuple[str, int | None] | None]:
             return entry.file.content != DATA, entry.file.spec_id, entry.file.key if each else None
 
         made = []
@@ -307,11 +307,16 @@ class Table:
             data, manifest = manifests.write(commit, together, self.schema, spec)
             path = self.put("metadata", f"{uuid.uuid4()}-m{self._manifests}.avro", data)
             self._manifests += 1
-            made.append(Manifest({**manifest.told, 500: path}))
+            made.append(ListedManifest({**manifest.line, "manifest_path": path}))
         return made
 
     def _record(
-        self, operation: str, commit: Commit, listed: Sequence[Manifest], entries: Sequence[Entry], branch: str
+        self,
+        operation: str,
+        commit: Commit,
+        listed: Sequence[ListedManifest],
+        entries: Sequence[FileEntry],
+        branch: str,
     ) -> None:
         start = int(self.metadata.get("next-row-id", 0))
         data, next_row_id = manifests.write_list(commit, listed, start)
@@ -355,7 +360,7 @@ _RECORDS = {DATA: "records", POSITION_DELETES: "position-deletes", EQUALITY_DELE
 _TOTALS = ("data-files", "delete-files", "records", "files-size", *list(_RECORDS.values())[1:])
 
 
-def _summary(entries: Sequence[Entry], parent: Json | None) -> dict[str, str]:
+def _summary(entries: Sequence[FileEntry], parent: Json | None) -> dict[str, str]:
     """The optional fields of a snapshot's summary (Iceberg specification, Appendix F).
 
     A total that the parent does not tell, as where another engine wrote it, is not told on.

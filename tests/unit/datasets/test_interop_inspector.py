@@ -15,8 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench.datasets.interop import avro, footers, inspector, manifests, puffin
-from lakebench.datasets.interop.damage import Damaged
+from lakebench.datasets.interop import footers, inspector
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.inspector import facts_of, holds, missing
 from lakebench.datasets.interop.metadata import type_text
@@ -24,6 +23,8 @@ from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import Table
 from lakebench.datasets.interop.violations import remarks_of, violations_of
 from lakebench.errors import ServiceUnavailable, WrongAnswer
+from lakebench.iceberg import avro, manifests, puffin
+from lakebench.iceberg.damage import Damaged
 from lakebench.iceberg.operations import Read
 from lakebench.model import ObjectStore
 
@@ -548,22 +549,6 @@ def test_statistics_are_what_their_file_has(tmp_path: Path) -> None:
         table = made.table()
         assert facts_of(table)["statistics"] == ["apache-datasketches-theta-v1"]
         assert len(violations_of(table)) == wrong
-
-
-def _run_container(start: int, more: int) -> bytes:
-    return struct.pack("<QII", 1, 2, 12347) + struct.pack("<BHHHHH", 1, 1, more, 1, start, more)
-
-
-def _bits_container(count: int) -> bytes:
-    header = struct.pack("<QIIIHHI", 1, 0, 12346, 1, 0, count - 1, 16)
-    return header + (b"\xff" * (count // 8)).ljust(8192, b"\x00")
-
-
-def test_every_container_of_a_bitmap_is_read() -> None:
-    assert puffin.positions(vector(bitmap([0, 3, 65535]))) == [0, 3, 65535]
-    assert puffin.positions(vector(_run_container(10, 2))) == [(2 << 32) + (1 << 16) + n for n in (10, 11, 12)]
-    assert puffin.positions(vector(_bits_container(4104))) == list(range(4104))
-    assert puffin.positions(vector(struct.pack("<Q", 0))) == []
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lakebench.datasets.interop.damage import Damaged, given, parsed
+from lakebench.iceberg.damage import Damaged, given, parsed
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16

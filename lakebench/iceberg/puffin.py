@@ -1,4 +1,7 @@
-"""Puffin files and the deletion vectors in them, read from the bytes (Puffin specification; Roaring format)."""
+"""Puffin files and the deletion vectors in them, read from the bytes (Puffin specification; Roaring format).
+
+No library reads the bitmaps: PyIceberg reads them by CRoaring, and what is held against PyIceberg must not.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lakebench.datasets.interop.damage import Damaged, Given, given, parsed, whole
+from lakebench.iceberg.damage import Damaged, Given, given, parsed, whole
 
 _MAGIC = b"PFA1"
 _VECTOR_MAGIC = b"\xd1\xd3\x39\x64"

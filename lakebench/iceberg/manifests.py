@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from lakebench.datasets.interop import avro
-from lakebench.datasets.interop.damage import Damaged, Given, whole
+from lakebench.iceberg import avro
+from lakebench.iceberg.damage import Damaged, Given, whole
 
 EXISTING, ADDED, DELETED = 0, 1, 2
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
 _V1 = 1
+_V1_NAMES = {f"{one}_data_files_count": f"{one}_files_count" for one in ("added", "existing", "deleted")}
 
 # Field ids of the manifest's columns that every reader needs: an Avro file is read by them, not by its names.
 _IDS = {"status": 0, "snapshot_id": 1, "data_file": 2}
@@ -28,6 +29,7 @@ class Entry:
     status: int
     snapshot_id: int | None
     sequence_number: int | None
+    file_sequence_number: int | None
     first_row_id: int | None
     spec_id: int
     file: Mapping[str, Any]
@@ -88,17 +90,18 @@ class Manifest:
 
     def count(self, status: str) -> int | None:
         """The number of files that the manifest list gives: ``added``, ``existing`` or ``deleted``."""
-        told: int | None = self.listed.get(f"{status}_files_count", self.listed.get(f"{status}_data_files_count"))
+        told: int | None = self.listed.get(f"{status}_files_count")
         return told
 
 
 def manifest_list(data: bytes) -> list[dict[str, Any]]:
-    """The lines of the manifest list ``data``.
+    """The lines of the manifest list ``data``, by the names of versions 2 and 3.
 
     Raises:
         Damaged: this is no manifest list.
     """
-    return avro.read(data)[0]
+    lines = avro.read(data)[0]
+    return [Given({_V1_NAMES.get(name, name): value for name, value in one.items()}) for one in lines]
 
 
 def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
@@ -121,7 +124,8 @@ def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
             Entry(
                 one["status"],
                 one.get("snapshot_id") if one.get("snapshot_id") is not None else listed.get("added_snapshot_id"),
-                _sequence_number(one, listed, version),
+                _sequence_number("sequence_number", one, listed, version),
+                _sequence_number("file_sequence_number", one, listed, version),
                 first_row_id,
                 spec_id,
                 file,
@@ -141,11 +145,11 @@ def _file(told: Any) -> Given:
     return Given({key: _mapping(value) for key, value in told.items()})
 
 
-def _sequence_number(entry: Mapping[str, Any], listed: Mapping[str, Any], version: int) -> int | None:
+def _sequence_number(name: str, entry: Mapping[str, Any], listed: Mapping[str, Any], version: int) -> int | None:
     """A version 1 file has the number 0; an added one has its manifest's unless it says its own."""
     if version == _V1:
         return 0
-    own: int | None = entry.get("sequence_number")
+    own: int | None = entry.get(name)
     return listed.get("sequence_number") if own is None and entry["status"] == ADDED else own
 
 
