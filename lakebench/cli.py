@@ -172,7 +172,11 @@ def run(
     ] = None,
     sf: ScaleFactor = None,
     engines: Annotated[
-        str | None, typer.Option(help="Engines, separated by commas; engine@version runs that version. Default: all.")
+        str | None,
+        typer.Option(
+            help="Engines, separated by commas; engine@version runs that version, engine@latest the "
+            "newest release. Default: all."
+        ),
     ] = None,
     require: Annotated[
         str | None,
@@ -278,7 +282,9 @@ def run(
       lakebench run --resume 20261121T101500Z-phase4-a1b2
     """
     from lakebench import harness, reports
+    from lakebench.provisioning.environments import Releases
 
+    progress = _progress(json_)
     settings = _settings(runtime, output)
     if use_up:
         from lakebench.commands import up
@@ -290,13 +296,15 @@ def run(
         request = harness.again(folder, settings)
     else:
         names, data = _names(phase)
+        releases = Releases(progress)
+        engines, require, writers, readers = map(releases.named, (engines, require, writers, readers))
+        against = releases.named(against) or ""
         selection = _selection(names, engines, features, writers, readers, catalog)
         selection = _of_queries(selection, settings, storage, formats, tests, against, data)
         measured = _profile(profile or ("regression" if against else "standard"), sf, repeat, time_limit)
         request = _request(settings, names, engines, writer, measured, seed, selection)
         request = _missed(request, _listed(engines), _listed(writers), _listed(readers), _listed(require))
         folder = settings.output / harness.new_id(request)
-    progress = _progress(json_)
     if not json_:
         progress.say(f"run {folder.name}: records in {folder}")
     result = harness.run(request, folder, progress, resumed=bool(resume))

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lakebench.engines import Engine
+from lakebench.engines import Engine, find
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.model import EngineRef
 from lakebench.paths import cache_dir
@@ -32,6 +32,8 @@ _LISTING = """
 import importlib.metadata as m
 print("\\n".join(sorted({f"{d.metadata['Name'].lower()}=={d.version}" for d in m.distributions()})))
 """
+LATEST = "latest"
+"""What stands for a version that the package index is asked for."""
 _SIZES = "sizes.json"
 _VERSION = re.compile(r"\d+[0-9A-Za-z.!+]*")  # no more of PEP 440 than a file name and a requirement can hold
 _JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
@@ -58,6 +60,44 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path
         raise UsageError(_unknown_version(engine, ref, error)) from error
     except ServiceUnavailable as error:
         raise EngineUnavailable(str(error)) from error
+
+
+class Releases:
+    """The newest release of each engine that ``@latest`` is asked of, for one run: asked of the package index once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._found: dict[str, str] = {}
+
+    def named(self, text: str | None) -> str | None:
+        """``text``, a list of engines, with the version in the place of each ``@latest``.
+
+        Raises:
+            UsageError: an unknown engine, or one whose version cannot be chosen.
+            ServiceUnavailable: the package index does not answer.
+        """
+        suffix = f"@{LATEST}"
+        parts = [one.strip() for one in (text or "").split(",")]
+        names = [one.removesuffix(suffix) for one in parts if one.endswith(suffix)]
+        if not names:
+            return text
+        found = {f"{name}{suffix}": f"{name}@{self._newest(name)}" for name in names}
+        return ",".join(found.get(one, one) for one in parts)
+
+    def _newest(self, name: str) -> str:
+        if name not in self._found:
+            engine = find(name)
+            if not engine.requirements:
+                raise UsageError(f"{name} runs in one version only: write {name} without @{LATEST}")
+            try:
+                self._found[name] = _newest(engine)
+            except LakebenchError as error:
+                raise ServiceUnavailable(
+                    f"the package index does not say what {name}@{LATEST} is; name a version, such as "
+                    f"{name}@{_installed(engine)}, or try again: {error}"
+                ) from error
+            self._progress.say(f"{name}@{LATEST} is {name}@{self._found[name]}")
+        return self._found[name]
 
 
 def packages_of(python: Path) -> str:
@@ -212,7 +252,11 @@ def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> 
         why = f"the package index has no {engine.distribution} {ref.version}"
     else:
         why = f"its packages do not go together: {str(error)[-300:]}"
-    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}, the newest {_newest(engine)}"
+    try:
+        newest = _newest(engine)
+    except LakebenchError:
+        newest = "unknown"
+    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}, the newest {newest}"
 
 
 def _installed(engine: type[Engine]) -> str:
@@ -223,12 +267,14 @@ def _installed(engine: type[Engine]) -> str:
 
 
 def _newest(engine: type[Engine]) -> str:
-    """The newest release on the package index, or "unknown"."""
+    """The newest release on the package index that this Python can have.
+
+    Raises:
+        LakebenchError: the index has none, or does not answer.
+    """
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.in"
         wanted.write_text(engine.distribution, encoding="utf-8")
-        try:
-            found = _uv("pip", "compile", "--quiet", "--no-deps", "--no-header", "--no-annotate", str(wanted))
-        except LakebenchError:
-            return "unknown"
-    return found.strip().rpartition("==")[2] or "unknown"
+        plain = ("--quiet", "--no-deps", "--no-header", "--no-annotate", "--python", sys.executable)
+        found = _uv("pip", "compile", *plain, str(wanted))
+    return found.strip().rpartition("==")[2]

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from lakebench import cli, harness
 from lakebench.engines import Engine
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.model import EngineRef, Lake
@@ -72,6 +73,50 @@ def test_a_version_gets_an_environment_that_is_made_once(uv: Uv, tmp_path: Path)
     assert environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet()) == python
     assert uv.calls == made
     assert [one.name for one in python.parents[2].iterdir()] == [python.parents[1].name], "nothing temporary is left"
+
+
+class Index:
+    """A package index whose newest release of everything is ``version``; none: it does not answer."""
+
+    def __init__(self, version: str) -> None:
+        self.version, self.asked = version, []
+
+    def __call__(self, *arguments: str) -> str:
+        assert arguments[:2] == ("pip", "compile")
+        name = Path(arguments[-1]).read_text()
+        self.asked.append(name)
+        if not self.version:
+            raise ServiceUnavailable("connect to the network")
+        return f"{name}=={self.version}\n"
+
+
+def test_latest_is_asked_once_and_stands_for_a_version(monkeypatch: pytest.MonkeyPatch, uv: Uv) -> None:  # noqa: ARG001
+    index = Index("9.8.7")
+    monkeypatch.setattr(environments, "_uv", index)
+    releases = environments.Releases(Quiet())
+    assert releases.named("duckdb, duckdb@latest,duckdb@1.4.4") == "duckdb,duckdb@9.8.7,duckdb@1.4.4"
+    index.version = "9.9.9"
+    assert releases.named("duckdb@latest,daft@latest") == "duckdb@9.8.7,daft@9.9.9"
+    assert index.asked == ["duckdb", "daft"]
+    assert [releases.named(text) for text in (None, "", "duckdb,trino", "./latest.toml")] == [
+        None,
+        "",
+        "duckdb,trino",
+        "./latest.toml",
+    ]
+
+
+def test_latest_says_what_to_do_where_the_index_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(environments, "_uv", Index(""))
+    told = r"does not say what duckdb@latest is; name a version, such as duckdb@\d\S+, or try again: connect"
+    with pytest.raises(ServiceUnavailable, match=told):
+        environments.Releases(Quiet()).named("duckdb@latest")
+
+
+@pytest.mark.parametrize(("text", "why"), [("trino@latest", "one version only"), ("dukdb@latest", "did you mean")])
+def test_latest_of_what_has_no_versions(text: str, why: str) -> None:
+    with pytest.raises(UsageError, match=why):
+        environments.Releases(Quiet()).named(text)
 
 
 def test_an_engine_s_own_pin_wins_over_the_base(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,3 +265,22 @@ def test_a_java_that_is_gone_is_said_with_the_command_that_mends_it(uv: Uv, monk
     with pytest.raises(UsageError, match=r"is damaged: it has no java; .*: rm -r "):
         environments.java(17, 21, "21.0.8.2", Quiet())
     assert uv.calls
+
+
+def test_a_run_and_its_records_have_the_version_that_latest_became(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[harness.Request] = []
+
+    def run(request: harness.Request, *_: Any, **__: Any) -> None:
+        seen.append(request)
+        raise ServiceUnavailable("seen enough")
+
+    monkeypatch.setattr(environments, "_uv", Index("9.8.7"))
+    monkeypatch.setattr(harness, "run", run)
+    named = ["--engines", "duckdb,duckdb@latest", "--require", "duckdb@latest"]
+    with pytest.raises(ServiceUnavailable, match="seen enough"):
+        cli.app(["run", "phase4", *named, "--output", str(tmp_path)], standalone_mode=False)
+    assert [str(ref) for ref in seen[0].refs] == ["duckdb", "duckdb@9.8.7"]
+    assert seen[0].to_json()["engines"] == ["duckdb", "duckdb@9.8.7"], "this is what --resume goes on with"
+    assert seen[0].require == ("duckdb@9.8.7",)
