@@ -20,6 +20,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.version import Version
+
 from lakebench.engines import Engine, find
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.model import EngineRef
@@ -63,7 +65,7 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path
 
 
 class Releases:
-    """The newest release of each engine that ``@latest`` is asked of, for one run: asked of the package index once."""
+    """What ``@latest`` of an engine is for one run: the newest release that the package index has whole, asked once."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
@@ -90,13 +92,15 @@ class Releases:
             if not engine.requirements:
                 raise UsageError(f"{name} runs in one version only: write {name} without @{LATEST}")
             try:
-                self._found[name] = _newest(engine)
+                whole, alone = _newest(engine)
             except LakebenchError as error:
                 raise ServiceUnavailable(
                     f"the package index does not say what {name}@{LATEST} is; name a version, such as "
                     f"{name}@{_installed(engine)}, or try again: {error}"
                 ) from error
-            self._progress.say(f"{name}@{LATEST} is {name}@{self._found[name]}")
+            self._found[name] = str(whole)
+            more = f": {alone} is out, but not all of its packages" if alone > whole else ""
+            self._progress.say(f"{name}@{LATEST} is {name}@{whole}{more}")
         return self._found[name]
 
 
@@ -248,12 +252,12 @@ def _uv_error(line: str) -> LakebenchError:
 
 def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> str:
     """One line for a version that cannot be had, with the versions that can."""
-    if f"no version of {engine.distribution}" in str(error):
+    if re.search(rf"no version of {re.escape(engine.distribution)}[=\[ ]", str(error)):
         why = f"the package index has no {engine.distribution} {ref.version}"
     else:
         why = f"its packages do not go together: {str(error)[-300:]}"
     try:
-        newest = _newest(engine)
+        newest = str(_newest(engine)[0])
     except LakebenchError:
         newest = "unknown"
     return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}, the newest {newest}"
@@ -266,15 +270,17 @@ def _installed(engine: type[Engine]) -> str:
         return "none"
 
 
-def _newest(engine: type[Engine]) -> str:
-    """The newest release on the package index that this Python can have.
+def _newest(engine: type[Engine]) -> tuple[Version, Version]:
+    """The newest release of the engine with all packages of its version, and that of the engine alone.
 
     Raises:
-        LakebenchError: the index has none, or does not answer.
+        LakebenchError: the index does not answer, or lacks one of the packages.
     """
+    names = [one.partition("==")[0] for one in engine.requirements if "{version}" in one]
     with tempfile.TemporaryDirectory() as folder:
         wanted = Path(folder) / "requirements.in"
-        wanted.write_text(engine.distribution, encoding="utf-8")
+        wanted.write_text("\n".join(names), encoding="utf-8")
         plain = ("--quiet", "--no-deps", "--no-header", "--no-annotate", "--python", sys.executable)
         found = _uv("pip", "compile", *plain, str(wanted))
-    return found.strip().rpartition("==")[2]
+    versions = {line.partition("==")[0]: Version(line.partition("==")[2]) for line in found.split()}
+    return min(versions.values()), versions[engine.distribution]

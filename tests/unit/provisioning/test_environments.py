@@ -47,7 +47,7 @@ class Uv:
             self.requirements = Path(arguments[-1]).read_text().splitlines()
             if self.error:
                 raise self.error
-        return ""
+        return "pyarrow==30.0" if arguments[1] == "compile" else ""
 
 
 @pytest.fixture
@@ -76,18 +76,19 @@ def test_a_version_gets_an_environment_that_is_made_once(uv: Uv, tmp_path: Path)
 
 
 class Index:
-    """A package index whose newest release of everything is ``version``; none: it does not answer."""
+    """A package index whose newest release of everything is ``version``, but for what ``late`` has; none: no answer."""
 
     def __init__(self, version: str) -> None:
-        self.version, self.asked = version, []
+        self.version, self.late = version, dict[str, str]()
+        self.asked: list[str] = []
 
     def __call__(self, *arguments: str) -> str:
         assert arguments[:2] == ("pip", "compile")
-        name = Path(arguments[-1]).read_text()
-        self.asked.append(name)
+        names = [one.partition("[")[0] for one in Path(arguments[-1]).read_text().split()]
+        self.asked.append(names[0])
         if not self.version:
             raise ServiceUnavailable("connect to the network")
-        return f"{name}=={self.version}\n"
+        return "".join(f"{name}=={self.late.get(name, self.version)}\n" for name in names)
 
 
 def test_latest_is_asked_once_and_stands_for_a_version(monkeypatch: pytest.MonkeyPatch, uv: Uv) -> None:  # noqa: ARG001
@@ -104,6 +105,20 @@ def test_latest_is_asked_once_and_stands_for_a_version(monkeypatch: pytest.Monke
         "duckdb,trino",
         "./latest.toml",
     ]
+
+
+def test_latest_is_the_newest_release_with_all_of_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Heard(Quiet):
+        said: ClassVar[list[str]] = []
+
+        def say(self, message: str) -> None:
+            self.said.append(message)
+
+    index = Index("2.0.10")
+    index.late["duckdb-extension-iceberg"] = "2.0.9"
+    monkeypatch.setattr(environments, "_uv", index)
+    assert environments.Releases(Heard()).named("duckdb@latest") == "duckdb@2.0.9"
+    assert Heard.said == ["duckdb@latest is duckdb@2.0.9: 2.0.10 is out, but not all of its packages"]
 
 
 def test_latest_says_what_to_do_where_the_index_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
