@@ -1,8 +1,8 @@
 """Whether two tables are the same answer: pure functions on Arrow tables, the same for every engine.
 
 Values are compared as values: an ``int32`` 5, an ``int64`` 5 and a decimal 5.00 are one number. What may differ, and by
-how much, is a rule of the column (:data:`RULES_TEXT`), always at least as tight as TPC-H clause 2.1.3.5. Strings are
-compared as they are, trailing blanks too: Iceberg has no padded strings, and the generator writes none.
+how much, is a rule of the column (:mod:`lakebench.datasets.rules`), always at least as tight as TPC-H clause 2.1.3.5.
+Strings are compared as they are, trailing blanks too: Iceberg has no padded strings, and the generator writes none.
 """
 
 from __future__ import annotations
@@ -10,37 +10,19 @@ from __future__ import annotations
 import bisect
 import dataclasses
 import hashlib
-import math
 import uuid
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import date
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+
+from lakebench.datasets.cells import MINUS_ZERO, SHOWN_CHARACTERS, Row, canonical, cell_text, is_number, rows
+from lakebench.datasets.rules import CAPS, FLOAT_RELATIVE, Rules
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Row = tuple[Any, ...]
-
-FLOAT_RELATIVE = Decimal("1e-11")
-_CAPS = {"average": Decimal("0.005"), "ratio": Decimal("0.00005")}
-RULES_TEXT = {
-    "exact": (
-        "equal; a number that an engine gives as floating point (some sum decimals in doubles) may be off by 1e-11 of "
-        "itself, an integer by nothing"
-    ),
-    "average": (
-        "off by at most one unit of the last digit of the engine's own decimal type, never more than 0.005 (engines "
-        "that average a decimal in its own scale keep two digits); a floating-point value by 1e-11 of itself"
-    ),
-    "ratio": (
-        "off by at most one unit of the last digit of the engine's own decimal type, never more than 0.00005 (a "
-        "decimal division keeps four digits in some engines); a floating-point value by 1e-11 of itself"
-    ),
-}
-SHOWN_CHARACTERS = 200
 SHOWN_COLUMNS = 40
 UUIDS = {"extension<arrow.uuid>", "fixed_size_binary[16]"}
 """The Arrow types that UUIDs are kept in."""
@@ -50,58 +32,6 @@ _SEARCHED_ROWS = 1_000_000
 _RESEMBLING_ROWS = 1000
 FULL = "full: "
 """How the name of a source starts that has the full answer: the query's without its LIMIT and OFFSET."""
-_NS = {"s": 10**9, "ms": 10**6, "us": 10**3, "ns": 1}
-_EPOCH = date(1970, 1, 1).toordinal()
-_INSTANTS = {"time", "timestamp", "timestamptz"}
-_NAN = ("NaN",)
-_MINUS_ZERO = ("-0.0",)
-
-
-@dataclass(frozen=True)
-class Rules:
-    """How an answer's columns are compared, by position.
-
-    ``order`` are the columns of the ORDER BY, as far as it starts with columns of the answer; ``average`` and ``ratio``
-    those with the rule of that name in :data:`RULES_TEXT`; all others are ``exact``.
-
-    ``limit`` and ``offset`` are those of the query, where an answer may be one of several right ones. ``full_order``
-    are the columns of the whole ORDER BY in the full answer (:func:`top_n`), where those that the query does not select
-    stand last, and have negative positions. The three are no part of the ``repr``: the hash of a workload without them
-    is made of it.
-    """
-
-    order: tuple[int, ...] = ()
-    average: tuple[int, ...] = ()
-    ratio: tuple[int, ...] = ()
-    limit: int | None = field(default=None, repr=False)
-    offset: int = field(default=0, repr=False)
-    full_order: tuple[int, ...] = field(default=(), repr=False)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Rules:
-        """The rules that :func:`dataclasses.asdict` turned into JSON."""
-        given: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
-        return cls(**given)
-
-    @property
-    def is_cut(self) -> bool:
-        """Whether the query ends in LIMIT or OFFSET, so that unequal answers may both be right."""
-        return self.limit is not None or self.offset > 0
-
-    @property
-    def cut_text(self) -> str:
-        """What comparing two answers shows of a query with LIMIT or OFFSET; empty for others."""
-        if not self.is_cut:
-            return ""
-        if not self.order:
-            return "two answers are compared by their number of rows alone: LIMIT, and no column to order them by"
-        return "rows that tie where LIMIT or OFFSET cuts may be other ones: two answers agree in their number and keys"
-
-    def kind(self, column: int) -> str:
-        """The name of the rule of ``column``."""
-        if column in self.average:
-            return "average"
-        return "ratio" if column in self.ratio else "exact"
 
 
 @dataclass(frozen=True)
@@ -131,8 +61,8 @@ class Diff:
     def text(self) -> str:
         """As lines for a terminal or a log."""
         lines = [self.message]
-        for title, rows in (("expected", self.expected), ("actual", self.actual)):
-            lines += [f"  {title}: {' | '.join(row)}" for row in rows]
+        for title, some in (("expected", self.expected), ("actual", self.actual)):
+            lines += [f"  {title}: {' | '.join(row)}" for row in some]
         return "\n".join(lines)
 
 
@@ -272,16 +202,8 @@ def _is_majority(groups: Sequence[Sequence[str]]) -> bool:
 
 def content_hash(table: pa.Table) -> str:
     """SHA-256 of the rows in canonical form, whatever their order, the types of their numbers or the columns' names."""
-    lines = sorted("\x1f".join(_canonical(cell) for cell in row) for row in rows(table))
+    lines = sorted("\x1f".join(canonical(cell) for cell in row) for row in rows(table))
     return hashlib.sha256("\x1e".join(lines).encode()).hexdigest()
-
-
-def rows(table: pa.Table) -> list[Row]:
-    """The rows as tuples of hashable values, equal exactly where the values are."""
-    if not table.num_columns:
-        return [()] * table.num_rows
-    columns = ([cell for chunk in column.chunks for cell in _cells(chunk)] for column in table.columns)
-    return list(zip(*columns, strict=True))
 
 
 class _Column:
@@ -298,12 +220,12 @@ class _Column:
         self.loose = kind != "exact" or has_float
         is_whole = kind == "exact" and any(pa.types.is_integer(one) for one in types)
         self._relative = FLOAT_RELATIVE if self.loose and not is_whole else Decimal(0)
-        self._absolute = Decimal(0) if kind == "exact" else min(_CAPS[kind], max(map(_unit, types)))
+        self._absolute = Decimal(0) if kind == "exact" else min(CAPS[kind], max(map(_unit, types)))
 
     def same(self, one: Row, other: Row) -> bool:
         """Whether the cells of two rows are the same value."""
         left, right = _plain(one[self.position]), _plain(other[self.position])
-        if left == right or not (self.loose and _is_number(left) and _is_number(right)):
+        if left == right or not (self.loose and is_number(left) and is_number(right)):
             return bool(left == right)
         left, right = Decimal(left), Decimal(right)
         if not (left.is_finite() and right.is_finite()):
@@ -333,11 +255,7 @@ def _unit(kind: pa.DataType) -> Decimal:
 
 
 def _plain(cell: Any) -> Any:
-    return 0.0 if cell == _MINUS_ZERO else cell
-
-
-def _is_number(cell: Any) -> bool:
-    return isinstance(cell, int | float | Decimal)
+    return 0.0 if cell == MINUS_ZERO else cell
 
 
 def _columns(actual: pa.Table, expected: pa.Table) -> Diff | None:
@@ -528,41 +446,7 @@ def _misplaced(
 
 
 def _shown(some: Sequence[Row]) -> tuple[tuple[str, ...], ...]:
-    return tuple(tuple(_text(cell) for cell in row[:SHOWN_COLUMNS]) for row in some[:_SHOWN_ROWS])
-
-
-def _text(cell: Any) -> str:
-    if cell is None:
-        return "NULL"
-    text = _told(cell)
-    return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
-
-
-def _told(cell: Any) -> str:
-    """A cell of :func:`rows` for people: an instant as one, not as nanoseconds."""
-    if isinstance(cell, bytes):
-        return f"0x{cell.hex()}"
-    if not isinstance(cell, tuple):
-        return str(cell)
-    name, *rest = cell or ("",)
-    if name in _INSTANTS and len(rest) == 1 and isinstance(rest[0], int):
-        return _instant(name, rest[0])
-    if cell in {_NAN, _MINUS_ZERO} or name == "bool":
-        return str(cell[-1])
-    return f"({', '.join(map(_told, cell))})"
-
-
-def _instant(name: str, ns: int) -> str:
-    """Nanoseconds as a time of day or since 1970, beyond the years that Python knows as they are."""
-    seconds, fraction = divmod(ns, 10**9)
-    days, seconds = divmod(seconds, 24 * 60 * 60)
-    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}.{fraction:09}".rstrip("0").rstrip(".")
-    if name == "time":
-        return clock if not days else f"{name} {ns} ns"
-    day = _date(days)
-    if not isinstance(day, date):
-        return f"{name} {ns} ns"
-    return f"{day} {clock}{' UTC' if name == 'timestamptz' else ''}"
+    return tuple(tuple(cell_text(cell) for cell in row[:SHOWN_COLUMNS]) for row in some[:_SHOWN_ROWS])
 
 
 def _type_differences(actual: pa.Table, expected: pa.Table) -> tuple[str, ...]:
@@ -589,111 +473,3 @@ def _with_uuids_as(actual: pa.Table, expected: pa.Table) -> pa.Table:
 
 def _is_uuid(kind: pa.DataType) -> bool:
     return str(kind) in UUIDS
-
-
-def _cells(array: pa.Array) -> list[Any]:
-    """The values of ``array`` in a form that is hashable, and equal exactly where the values are."""
-    import pyarrow as pa
-
-    kind = array.type
-    if isinstance(kind, pa.BaseExtensionType):
-        return _cells(array.storage)
-    if pa.types.is_dictionary(kind):
-        return _cells(array.dictionary_decode())
-    if pa.types.is_nested(kind):
-        return _nested(array)
-    if pa.types.is_temporal(kind):
-        return _temporal(array)
-    return [_scalar(value) for value in array.to_pylist()]
-
-
-def _scalar(value: Any) -> Any:
-    if isinstance(value, bool):  # Python takes True for 1
-        return ("bool", value)
-    if isinstance(value, float):
-        return _float(value)
-    return value
-
-
-def _float(value: float) -> Any:
-    if math.isnan(value):
-        return _NAN
-    return _MINUS_ZERO if value == 0 and math.copysign(1, value) < 0 else value
-
-
-def _temporal(array: pa.Array) -> list[Any]:
-    """Dates as they are; times, durations and timestamps as nanoseconds, named by what they are."""
-    import pyarrow as pa
-
-    kind = array.type
-    if pa.types.is_date(kind):
-        return _dates(array)
-    if pa.types.is_interval(kind):
-        values: list[Any] = array.to_pylist()
-        return values
-    name = "timestamptz" if pa.types.is_timestamp(kind) and kind.tz else str(kind).partition("[")[0].rstrip("3264")
-    whole = pa.int32() if kind.bit_width == pa.int32().bit_width else pa.int64()
-    factor = _NS[kind.unit]
-    return [None if value is None else (name, value * factor) for value in array.view(whole).to_pylist()]
-
-
-def _dates(array: pa.Array) -> list[Any]:
-    """Dates; one beyond the years that Python knows is its number of days since 1970."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if pa.types.is_date64(array.type):
-        array = pc.cast(array, pa.date32(), safe=False)
-    return [None if one is None else _date(one) for one in array.view(pa.int32()).to_pylist()]
-
-
-def _date(days: int) -> Any:
-    try:
-        return date.fromordinal(_EPOCH + days)
-    except (OverflowError, ValueError):
-        return ("date", days)
-
-
-def _nested(array: pa.Array) -> list[Any]:
-    import pyarrow as pa
-
-    if pa.types.is_struct(array.type):
-        names = [field.name for field in array.type]
-        fields = [_cells(array.field(n)) for n in range(len(names))]
-        return [
-            tuple((name, field[n]) for name, field in zip(names, fields, strict=True)) if here else None
-            for n, here in enumerate(array.is_valid().to_pylist())
-        ]
-    if pa.types.is_map(array.type):  # a map has no order
-        return [None if not one.is_valid else _map(one.values) for one in array]
-    return [None if not one.is_valid else ("list", *_cells(one.values)) for one in array]
-
-
-def _map(entries: pa.Array) -> Row:
-    return ("map", *sorted(zip(_cells(entries.field(0)), _cells(entries.field(1)), strict=True), key=repr))
-
-
-def _canonical(cell: Any) -> str:
-    """A cell as text: equal numbers have equal texts, whatever their type."""
-    if isinstance(cell, int):  # without its detour over a decimal, as most cells are such
-        text = str(int(cell))  # int: of a truth value, too
-        short = text.rstrip("0")
-        return f"n{short or 0}e{len(text) - len(short) if short else 0}"
-    if cell == _MINUS_ZERO:
-        return "n0"
-    if _is_number(cell):
-        return f"n{_digits(Decimal(repr(cell)) if isinstance(cell, float) else Decimal(cell))}"
-    if isinstance(cell, date):
-        return f"d{cell.isoformat()}"
-    if isinstance(cell, tuple):
-        return f"({','.join(_canonical(part) for part in cell)})"
-    return f"{type(cell).__name__}:{cell!r}"
-
-
-def _digits(number: Decimal) -> str:
-    sign, digits, exponent = number.as_tuple()
-    if not isinstance(exponent, int):
-        return str(number)
-    text = "".join(map(str, digits)).lstrip("0")
-    short = text.rstrip("0")
-    return f"{'-' if sign and short else ''}{short or 0}e{exponent + len(text) - len(short) if short else 0}"

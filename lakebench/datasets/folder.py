@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 from lakebench import engines
 from lakebench.datasets import cache, sql_rules
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.workload import Question, TableData, Workload
 from lakebench.errors import UsageError, suggest, unknown
 from lakebench.inputs import files as local_files

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.errors import UsageError
 
 if TYPE_CHECKING:

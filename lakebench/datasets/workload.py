@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 
 if TYPE_CHECKING:
     import pyarrow as pa

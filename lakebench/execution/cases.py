@@ -14,7 +14,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from lakebench import engines
-from lakebench.datasets.answers import FULL, Rules
+from lakebench.datasets.answers import FULL
+from lakebench.datasets.rules import Rules
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
 from lakebench.execution.context import Bench
 from lakebench.execution.protocol import Meter, Protocol

@@ -15,7 +15,7 @@ from typing import Any
 
 from lakebench import engines
 from lakebench.datasets import tpch
-from lakebench.datasets.answers import RULES_TEXT
+from lakebench.datasets.rules import RULES_TEXT
 from lakebench.datasets.workload import Question, TableData, Workload
 from lakebench.engines import CanCreate, CanLoad, CanRegister
 from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome

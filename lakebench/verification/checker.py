@@ -18,7 +18,6 @@ from typing import IO, TYPE_CHECKING, Any
 
 from lakebench.datasets import answers, postgresql
 from lakebench.datasets import rows as small
-from lakebench.datasets.answers import Rules
 from lakebench.datasets.concurrency import history
 from lakebench.datasets.ducklake import catalog as ducklake
 from lakebench.datasets.ducklake import expected as by_hand
@@ -27,6 +26,7 @@ from lakebench.datasets.interop import inspector, oracle
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.same import same_read as same_as_expected
 from lakebench.datasets.interop.store import Files
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.tpch.refresh import Refresh
 from lakebench.datasets.tpch.refresh import write_insert as insert
 from lakebench.datasets.workload import TableData

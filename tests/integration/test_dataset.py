@@ -17,7 +17,7 @@ import pyarrow as pa
 import pytest
 
 from lakebench.datasets import tpch
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.tpch import data
 from lakebench.errors import HarnessFault, UsageError
 from lakebench.processes.guard import Guard

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench.datasets import sql_rules
-from lakebench.datasets.answers import Rules
 from lakebench.datasets.clickbench import hits
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.workload import Question, variant_file
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from lakebench.datasets import answers
+from lakebench.datasets import answers, cells
 from lakebench.datasets.answers import Diff, Sameness
 from lakebench.datasets.interop import wkb
 from lakebench.datasets.interop.oracle import COUNT
@@ -32,7 +32,7 @@ def same_read(actual: pa.Table, expected: pa.Table) -> Sameness:
         return Sameness(wrong)
     fits = [_fit(field) for field in expected.schema]
     wanted, got = (
-        [tuple(fit(cell) for fit, cell in zip(fits, row, strict=True)) for row in answers.rows(table)]
+        [tuple(fit(cell) for fit, cell in zip(fits, row, strict=True)) for row in cells.rows(table)]
         for table in (expected, actual)
     )
     return answers.same_cells(actual, expected, got, wanted)
@@ -47,7 +47,7 @@ def _names(actual: pa.Table, expected: pa.Table) -> Diff | None:
     shown = f"columns {', '.join(actual.column_names)} instead of {', '.join(expected.column_names)}"
     return Diff(
         "columns",
-        shown[: answers.SHOWN_CHARACTERS],
+        shown[: cells.SHOWN_CHARACTERS],
         expected.num_rows,
         actual.num_rows,
         expected=(tuple(expected.column_names[: answers.SHOWN_COLUMNS]),),

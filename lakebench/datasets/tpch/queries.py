@@ -14,7 +14,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.sql_rules import translated
 from lakebench.datasets.tpch.parameters import VALIDATION, drawn, placeholders
 from lakebench.datasets.tpch.streams import order

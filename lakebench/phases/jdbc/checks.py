@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
-from lakebench.datasets.answers import Rules
 from lakebench.datasets.postgresql import BEFORE, KINDS, TRAPS, Kind
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Workload
 from lakebench.engines import CanExecute, CanQuery

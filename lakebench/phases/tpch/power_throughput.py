@@ -12,7 +12,7 @@ from typing import Any
 
 from lakebench import engines
 from lakebench.datasets import tpch
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.sql_rules import translated
 from lakebench.datasets.tpch import metrics, refresh, states
 from lakebench.datasets.tpch.queries import DIALECT, stream_queries

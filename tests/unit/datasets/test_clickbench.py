@@ -15,9 +15,10 @@ import pytest
 
 from lakebench import engines
 from lakebench.datasets import clickbench, sql_rules
-from lakebench.datasets.answers import Rules, compare, top_n
+from lakebench.datasets.answers import compare, top_n
 from lakebench.datasets.clickbench import hits, own, sample
 from lakebench.datasets.clickbench.queries import DIALECT, queries, question, workload_hash
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.workload import Question, Workload
 from lakebench.errors import UsageError
 from lakebench.progress import Quiet

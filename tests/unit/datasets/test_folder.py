@@ -13,7 +13,7 @@ import pytest
 
 from lakebench import engines
 from lakebench.datasets import folder
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.workload import Question, Workload
 from lakebench.errors import UsageError
 from lakebench.progress import Quiet

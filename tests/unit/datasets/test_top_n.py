@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakebench.datasets import answers
-from lakebench.datasets.answers import FULL, Rules, agreement, compare, top_n
+from lakebench.datasets.answers import FULL, agreement, compare, top_n
+from lakebench.datasets.rules import Rules
 from lakebench.datasets.sql_rules import rules_of, tables_of, with_exact_columns, without_limit, without_semicolon
 from lakebench.errors import UsageError
 from lakebench.verification import checker

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from lakebench.datasets.answers import Rules
+from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash
 from lakebench.execution import cases
 from lakebench.execution.cases import Case, Entry, Measurement
