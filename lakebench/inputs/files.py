@@ -44,13 +44,15 @@ def contents(path: Path, most: int) -> bytes:
     try:
         found = os.fstat(descriptor)
         _insist(path, found)
-        with os.fdopen(descriptor, "rb", closefd=False) as file:
-            data = file.read(most + 1)
+        data = b""
+        if found.st_size <= most:  # one that is larger is not read into memory first
+            with os.fdopen(descriptor, "rb", closefd=False) as file:
+                data = file.read(most + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     finally:
         os.close(descriptor)
-    if len(data) > most:
+    if max(len(data), found.st_size) > most:
         raise UsageError(f"{path} is larger than {most:,} bytes: name another file")
     return data
 

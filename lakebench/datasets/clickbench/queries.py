@@ -39,6 +39,7 @@ class Query:
     frequent: int
 
 
+@functools.cache
 def queries(frequent: int = FREQUENT) -> tuple[Query, ...]:
     """The 43 queries, by number. ``frequent`` is what takes the place of ClickBench's number of rows."""
     return tuple(_query(path, frequent) for path in sorted(_FOLDER.glob("q*.sql")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import io
 import json
 from collections.abc import Callable, Sequence
@@ -24,8 +25,10 @@ CASES = [(scale, query) for scale in ANSWERED for query in tpch.queries(scale)]
 IDS = [f"sf{scale}-{query.name}" for scale, query in CASES]
 
 
-def answer(scale: Decimal, query: tpch.Query, source: str = "postgresql") -> pa.Table:
-    return pq.read_table(tpch.reference(scale, query.number)[source])
+@functools.cache
+def answer(scale: Decimal, query: tpch.Query) -> pa.Table:
+    """The reference answer, as far as a lie about one row needs it: the longest has 18,000 rows."""
+    return pq.read_table(tpch.reference(scale, query.number)["postgresql"]).slice(0, 100)
 
 
 def with_column(table: pa.Table, position: int, values: Sequence[Any], kind: pa.DataType | None = None) -> pa.Table:

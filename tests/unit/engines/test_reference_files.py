@@ -1,0 +1,83 @@
+"""Whatever is written into a file or a deletion vector is read again, by the writer, the inspector and others."""
+
+from __future__ import annotations
+
+import itertools
+import struct
+import zlib
+from typing import Any
+
+import pytest
+import strategies
+from hypothesis import given
+from hypothesis import strategies as st
+from pyroaring import BitMap64
+
+from lakebench.datasets.interop import avro as inspected
+from lakebench.datasets.interop import puffin as seen
+from lakebench.engines.reference import avro, files, puffin, schema, values
+from lakebench.iceberg.types import Field
+
+TABLES = strategies.fields(strategies.types(), 3).flatmap(lambda some: st.tuples(st.just(some), strategies.rows(some)))
+# Single positions, and ranges: an array holds 4,096 positions, more are a bitset, or runs.
+POSITIONS = st.sets(st.integers(0, 2**40)) | st.builds(
+    lambda start, size, step: set(range(start, start + size * step, step)),
+    st.integers(0, 2**33),
+    st.sampled_from([1, 5, 4096, 4097]),
+    st.integers(1, 3),
+)
+
+
+def _written(fields: tuple[Field, ...], rows: list[tuple[Any, ...]]) -> tuple[list[schema.Json], list[values.Row]]:
+    """The columns with their ids, and the rows as the writer has them."""
+    columns = schema.fields_json(fields, itertools.count(1))
+    told = [
+        {one["id"]: values.inside(one["type"], value) for one, value in zip(columns, row, strict=True)} for row in rows
+    ]
+    return columns, told
+
+
+@pytest.mark.parametrize("of_format", ["avro", "parquet"])
+@given(table=TABLES)
+def test_a_file_gives_back_what_was_written(
+    of_format: str, table: tuple[tuple[Field, ...], list[tuple[Any, ...]]]
+) -> None:
+    columns, rows = _written(*table)
+    assert files.decode(of_format, files.encode(of_format, columns, rows, {}), columns, []) == rows
+
+
+@given(
+    rows=st.lists(st.tuples(st.integers(-(2**63), 2**63 - 1), st.text(max_size=9) | st.none(), st.binary(max_size=9))),
+    codec=st.sampled_from(["null", "deflate"]),
+)
+def test_the_inspector_reads_the_writers_avro(rows: list[tuple[int, str | None, bytes]], codec: str) -> None:
+    fields = [{"id": n, "name": name, "required": name != "s", "type": of} for n, (name, of) in enumerate(COLUMNS)]
+    records = [dict(zip("nsb", row, strict=True)) for row in rows]
+    data = avro.write(avro.Schema("r", fields).json, records, {"content": "data"}, codec)
+    found, metadata, _ = inspected.read(data)
+    assert [dict(one) for one in found] == records
+    assert metadata["content"] == "data"
+
+
+COLUMNS = (("n", "long"), ("s", "string"), ("b", "binary"))
+
+
+@given(vectors=st.dictionaries(st.sampled_from(["s3://a", "s3://b", "s3://c"]), POSITIONS, min_size=1))
+def test_a_puffin_file_is_read_by_all(vectors: dict[str, set[int]]) -> None:
+    data, places = puffin.write(vectors)
+    assert [(one.offset, one.length) for one in seen.blobs(data)] == list(places.values())
+    for path, (offset, length) in places.items():
+        blob = data[offset : offset + length]
+        assert seen.positions(blob) == sorted(vectors[path])
+        assert puffin.decode(blob) == vectors[path]
+        assert set(BitMap64.deserialize(blob[8:-4])) == vectors[path]
+
+
+@given(positions=POSITIONS)
+def test_vectors_of_another_writer_are_read(positions: set[int]) -> None:
+    bitmap = BitMap64(positions)
+    bitmap.run_optimize()
+    body = b"\xd1\xd3\x39\x64" + bitmap.serialize()
+    blob = struct.pack(">I", len(body)) + body + struct.pack(">I", zlib.crc32(body))
+    assert seen.positions(blob) == sorted(positions)
+    assert puffin.decode(blob) == positions
