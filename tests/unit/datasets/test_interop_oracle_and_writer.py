@@ -19,8 +19,8 @@ from lakebench.datasets.interop.program import planned
 from lakebench.datasets.interop.same import same_read
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.operations import Operation
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, PartitionField
-from lakebench.model import Condition
 
 FIELDS = (Field("id", "int"), Field("v", "long"), Field("p", "string"))
 IDS = st.integers(0, 6)
