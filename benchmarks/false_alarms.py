@@ -29,7 +29,7 @@ from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import find
-from lakebench.execution.cases import Case, Entry, Measurement, now
+from lakebench.execution.cases import Case, MeasuredEngine, Measurement, now
 from lakebench.execution.context import BASE, Bench
 from lakebench.execution.protocol import PROFILES
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
@@ -83,11 +83,11 @@ def case_id(question: Question, seat: str) -> str:
     return f"{PHASE}/{seat}/{question.name}/{DUCKDB}"
 
 
-def entry(question: Question, lake: Lake, seat: str, against: str = "") -> Entry:
+def entry(question: Question, lake: Lake, seat: str, against: str = "") -> MeasuredEngine:
     """One side of a comparison."""
     title = f"{question.name} at the seat {seat}"
     case = Case(case_id(question, seat), PHASE, title, DUCKDB, "plain Parquet", question.name.upper(), seat)
-    return Entry(case, lambda _: lake, question.sql(find(DUCKDB.name)), seat=seat, store="", against=against)
+    return MeasuredEngine(case, lambda _: lake, question.sql(find(DUCKDB.name)), seat=seat, store="", against=against)
 
 
 def lines(bench: Bench, workload: Workload, questions: list[Question], name: str) -> Iterator[records.Line]:

@@ -109,7 +109,7 @@ def main() -> None:
 
 
 def write_provenance(
-    folder: Path, files: list[Path], data: dict[Decimal, tpch.Dataset], versions: dict[str, str]
+    folder: Path, files: list[Path], data: dict[Decimal, tpch.TpchData], versions: dict[str, str]
 ) -> None:
     """What made the answers, and their hashes."""
     provenance = {
@@ -127,7 +127,7 @@ def write_provenance(
 # DuckDB's published answers
 
 
-def published_answers(data: dict[Decimal, tpch.Dataset]) -> tuple[dict[Path, pa.Table], dict[str, str]]:
+def published_answers(data: dict[Decimal, tpch.TpchData]) -> tuple[dict[Path, pa.Table], dict[str, str]]:
     """The answers that the extension ships, typed as DuckDB types the queries, and the versions."""
     with duckdb.connect() as connection:
         import_extension("tpch", con=connection)
@@ -144,7 +144,7 @@ def published_answers(data: dict[Decimal, tpch.Dataset]) -> tuple[dict[Path, pa.
     return found, {name: metadata.version(name) for name in ("duckdb", "duckdb-extension-tpch")}
 
 
-def with_texts_of(data: tpch.Dataset, answer: pa.Table) -> pa.Table:
+def with_texts_of(data: tpch.TpchData, answer: pa.Table) -> pa.Table:
     """``answer`` with the addresses and comments of ``data`` in place of another generator's."""
     for n, column in enumerate(answer.column_names):
         if column in _TEXTS:
@@ -266,7 +266,7 @@ def server_version(dsn: str) -> str:
         return str(connection.execute("SELECT version()").fetchone()[0])  # type: ignore[index] # one row
 
 
-def computed_answers(dsn: str, data: tpch.Dataset, progress: Terminal) -> dict[int, pa.Table]:
+def computed_answers(dsn: str, data: tpch.TpchData, progress: Terminal) -> dict[int, pa.Table]:
     """Load ``data`` and run the 22 queries over it."""
     with psycopg.connect(dsn, autocommit=True) as connection:
         for table in data.tables.values():
@@ -338,7 +338,7 @@ def rounded(value: Decimal) -> Decimal:
 # SQLite's count
 
 
-def counted(data: tpch.Dataset) -> pa.Table:
+def counted(data: tpch.TpchData) -> pa.Table:
     """SQLite's answer to Q13 over ``data``: whole numbers only, which it has exactly."""
     (query,) = (one for one in tpch.queries(data.scale_factor) if one.number == _COUNTS_COMMENTS)
     with contextlib.closing(sqlite3.connect(":memory:")) as connection:

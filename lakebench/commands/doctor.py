@@ -20,7 +20,7 @@ _GROUPS = {"object-store": "s3proxy"}
 
 
 @dataclass(frozen=True)
-class Finding:
+class Readiness:
     """One engine or service: ``ready`` tells whether it would run now, ``mend`` the command where it would not."""
 
     kind: str
@@ -32,7 +32,7 @@ class Finding:
     mend: str = ""
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[Readiness]:
     """Look at every engine and service; nothing is started or downloaded."""
     return [
         *(_engine(engine, settings) for engine in engines().values()),
@@ -40,31 +40,31 @@ def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _engine(engine: type[Engine], settings: Settings) -> Finding:
+def _engine(engine: type[Engine], settings: Settings) -> Readiness:
     how = f"needs the {engine.service} server" if engine.service else "inside its worker process"
     try:
         found = version(engine.distribution)
     except PackageNotFoundError:
         mend = "make setup"
-        return Finding("engine", engine.name, "", how, False, f"{engine.distribution} is not installed", mend)
+        return Readiness("engine", engine.name, "", how, False, f"{engine.distribution} is not installed", mend)
     if engine.name == "pg_duckdb" and settings.pg_config is None and "postgres" not in settings.services:
         missing = "no PostgreSQL with pg_duckdb is named in lakebench.toml"
         mend = "echo 'pg_config = \"/path/to/pg_config\"' >> lakebench.toml"
-        return Finding("engine", engine.name, "", how, False, missing, mend)
-    return Finding("engine", engine.name, found, f"{how}; {', '.join(abilities(engine))}", True)
+        return Readiness("engine", engine.name, "", how, False, missing, mend)
+    return Readiness("engine", engine.name, found, f"{how}; {', '.join(abilities(engine))}", True)
 
 
-def _service(service: type[Service], settings: Settings) -> Finding:
+def _service(service: type[Service], settings: Settings) -> Readiness:
     given = settings.service(service.name)
     if given.runtime is Runtime.EXTERNAL:
-        return Finding("service", service.name, "the server's own", f"external, {given.uri}", True)
+        return Readiness("service", service.name, "the server's own", f"external, {given.uri}", True)
     if given.runtime is Runtime.COMPOSE:
         try:
             Composed.require()
         except LakebenchError as error:
-            return Finding("service", service.name, service.version, "compose", False, str(error), "start Docker")
-        return Finding("service", service.name, service.version, "compose", True)
-    return Finding("service", service.name, service.version, f"local; {_cached(service)}", True)
+            return Readiness("service", service.name, service.version, "compose", False, str(error), "start Docker")
+        return Readiness("service", service.name, service.version, "compose", True)
+    return Readiness("service", service.name, service.version, f"local; {_cached(service)}", True)
 
 
 def _cached(service: type[Service]) -> str:

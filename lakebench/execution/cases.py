@@ -198,7 +198,7 @@ def _drive(
 
 
 @dataclass(frozen=True)
-class Entry:
+class MeasuredEngine:
     """An engine in a measurement: its case, its lake, and the query in its own SQL.
 
     ``seat`` names the worker that it has for itself, ``store`` the service whose requests count, empty where the lake
@@ -214,10 +214,10 @@ class Entry:
 
 
 @dataclass
-class _Course:
+class _EngineRun:
     """How far one engine has come in a measurement; ``past`` is its record where it came to its end before."""
 
-    entry: Entry
+    entry: MeasuredEngine
     past: Record | None = None
     began: tuple[str, float] = field(default_factory=now)
     samples: list[Sample] = field(default_factory=list)
@@ -243,7 +243,7 @@ class Measurement(Block):
     """
 
     name: str
-    entries: tuple[Entry, ...]
+    entries: tuple[MeasuredEngine, ...]
     protocol: Protocol
     references: Mapping[str, Path]
     rules: Rules
@@ -260,9 +260,9 @@ class Measurement(Block):
     def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
         """Verify, take the samples, and tell of each engine."""
         began = time.perf_counter_ns()
-        courses = [_Course(entry) for entry in self.entries if entry.case.id in todo]
+        courses = [_EngineRun(entry) for entry in self.entries if entry.case.id in todo]
         finished = [
-            _Course(entry, bench.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
+            _EngineRun(entry, bench.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
         ]
         for number, (kinds, running) in enumerate(self._rounds(bench, courses, finished)):
             for course in running:
@@ -288,7 +288,7 @@ class Measurement(Block):
                 told = failure(bench, course.entry.case, course.began, course.error, evidence)
             yield replace(told, seconds=round(course.busy, 6))
 
-    def _vote_again(self, bench: Bench, course: _Course) -> None:
+    def _vote_again(self, bench: Bench, course: _EngineRun) -> None:
         """The answer of an engine whose record says that it gave one when the others were asked."""
         entry, into = course.entry, bench.file(course.entry.case.id)
         if course.past is None or not _voted(course.past):
@@ -303,8 +303,8 @@ class Measurement(Block):
             course.error = bench.ended(error, entry.case.engine, entry.seat)
 
     def _rounds(
-        self, bench: Bench, courses: list[_Course], finished: list[_Course]
-    ) -> Iterator[tuple[list[str], list[_Course]]]:
+        self, bench: Bench, courses: list[_EngineRun], finished: list[_EngineRun]
+    ) -> Iterator[tuple[list[str], list[_EngineRun]]]:
         """The kinds of execution of each round, and the engines still in it, shuffled by round."""
         rounds = schedule(self.protocol)
         for number, kinds in enumerate(rounds):
@@ -316,7 +316,7 @@ class Measurement(Block):
                 order = bench.shuffled(tuple(range(len(pairs))), where=f"{self.name}/{len(rounds) + number + more}")
                 yield ["warm"], [one for i in order for one in bench.shuffled(pairs[i], where=f"{number}/{more}/{i}")]
 
-    def _take(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
+    def _take(self, bench: Bench, course: _EngineRun, kind: str, number: int, began: int) -> None:
         if course.error is not None:
             return
         started = time.monotonic()
@@ -325,7 +325,7 @@ class Measurement(Block):
         finally:
             course.busy += time.monotonic() - started
 
-    def _execute(self, bench: Bench, course: _Course, kind: str, number: int, began: int) -> None:
+    def _execute(self, bench: Bench, course: _EngineRun, kind: str, number: int, began: int) -> None:
         ref = course.entry.case.engine
         if kind == "warm" and course.samples and not bench.seated(ref, course.entry.seat):
             self._execute(bench, course, "warm-up", number, began)  # its worker had to make room for others
@@ -344,14 +344,14 @@ class Measurement(Block):
             course.error = bench.ended(error, ref, course.entry.seat)
             course.samples.clear()
 
-    def _verify(self, bench: Bench, course: _Course, path: Path) -> None:
+    def _verify(self, bench: Bench, course: _EngineRun, path: Path) -> None:
         """Hold one answer against the references, or where there are none against what the engines agreed on."""
         known = self.references or course.known
         if known:
             evidence = same(bench.checker.answer(path, known, self.rules))
             course.evidence |= evidence if self.references else {}
 
-    def _agree(self, bench: Bench, courses: list[_Course]) -> None:
+    def _agree(self, bench: Bench, courses: list[_EngineRun]) -> None:
         """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified.
 
         An engine has one vote, however many lakes it was asked on; its other answers are held against the majority's.
@@ -374,13 +374,13 @@ class Measurement(Block):
             else:
                 self._hold(bench, course, list(right))
 
-    def _witnesses(self, bench: Bench, voters: Mapping[str, _Course]) -> Mapping[str, Path]:
+    def _witnesses(self, bench: Bench, voters: Mapping[str, _EngineRun]) -> Mapping[str, Path]:
         """The witnesses, where their engine has no vote, or one vote would be all there is, or they know more rows."""
         if len(voters) > 1 and _WITNESS in voters and not self.rules.is_cut:
             return {}
         return self.witnesses(bench)
 
-    def _hold(self, bench: Bench, course: _Course, sources: list[str]) -> None:
+    def _hold(self, bench: Bench, course: _EngineRun, sources: list[str]) -> None:
         """Hold one answer against the one that the engines ``sources`` gave."""
         if not course.known:
             course.error = EngineUnavailable(_NO_MAJORITY)
@@ -401,7 +401,7 @@ def _known(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:
     return full or dict(list((others or right).items())[:1])
 
 
-def _family(course: _Course) -> str:
+def _family(course: _EngineRun) -> str:
     """The engine that computes, whatever way into it and whichever version of it was asked."""
     return engines.find(course.entry.case.engine.name).distribution
 
@@ -458,7 +458,7 @@ def _voted(record: Record) -> bool:
     return had or record.reason == _NO_MAJORITY
 
 
-def _undecided(courses: list[_Course], finished: list[_Course]) -> list[tuple[_Course, ...]]:
+def _undecided(courses: list[_EngineRun], finished: list[_EngineRun]) -> list[tuple[_EngineRun, ...]]:
     """Of each comparison that more samples may decide, base and candidate; one that has its record takes none."""
     right = {course.entry.case.id: course for course in (*courses, *finished) if _timed(course)}
     pairs = [(course, right.get(course.entry.against)) for course in right.values()]
@@ -467,16 +467,18 @@ def _undecided(courses: list[_Course], finished: list[_Course]) -> list[tuple[_C
     return [pair for pair in left if pair]
 
 
-def _timed(course: _Course) -> bool:
+def _timed(course: _EngineRun) -> bool:
     return course.error is None if course.past is None else course.past.outcome is Outcome.PASS
 
 
-def _warm(course: _Course) -> list[int]:
+def _warm(course: _EngineRun) -> list[int]:
     samples = course.samples if course.past is None else course.past.samples
     return [sample.ns for sample in samples if sample.kind == "warm"]
 
 
-def _sample(bench: Bench, course: _Course, kind: str, into: Path, limit_s: float, *, restart: bool) -> dict[str, Any]:
+def _sample(
+    bench: Bench, course: _EngineRun, kind: str, into: Path, limit_s: float, *, restart: bool
+) -> dict[str, Any]:
     """One execution: what the worker measured, and what the processes and the store saw."""
     entry = course.entry
     ref, lake = entry.case.engine, entry.lake(bench)
@@ -519,7 +521,7 @@ def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, 
     }
 
 
-def _made_cold(bench: Bench, entry: Entry, *, restart: bool) -> str:
+def _made_cold(bench: Bench, entry: MeasuredEngine, *, restart: bool) -> str:
     """Take from the engine what it keeps between queries; in words, for the sample's tag."""
     ref = entry.case.engine
     if restart:

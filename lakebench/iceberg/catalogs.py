@@ -106,7 +106,7 @@ def rest_config(catalog: Catalog, uri: str) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Reference:
+class NessieReference:
     """A branch or tag of Nessie at one commit; ``kind`` is ``BRANCH`` or ``TAG``, ``hash`` in hex."""
 
     kind: str
@@ -131,19 +131,19 @@ class NessieClient:
     def __init__(self, api: str, token: str = "") -> None:
         self._trees, self._authentication = f"{api.rstrip('/')}/trees", bearer_token(token)
 
-    def get_reference(self, name: str) -> Reference:
+    def get_reference(self, name: str) -> NessieReference:
         """The branch or tag ``name`` as it is now."""
         return _reference(self._ask(f"/{quote(name, safe='')}"))
 
-    def create_branch(self, name: str, at: Reference) -> Reference:
+    def create_branch(self, name: str, at: NessieReference) -> NessieReference:
         """Make branch ``name`` at the commit of ``at``."""
         return self._create("BRANCH", name, at)
 
-    def create_tag(self, name: str, at: Reference) -> Reference:
+    def create_tag(self, name: str, at: NessieReference) -> NessieReference:
         """Make tag ``name`` at the commit of ``at``."""
         return self._create("TAG", name, at)
 
-    def merge(self, source: Reference, into: Reference) -> Reference:
+    def merge(self, source: NessieReference, into: NessieReference) -> NessieReference:
         """Merge ``source`` into the branch ``into``; the branch with its new commit.
 
         Raises:
@@ -151,13 +151,13 @@ class NessieClient:
         """
         body = {"fromRefName": source.name, "fromHash": source.hash}
         answer = self._ask(f"/{into.path}/history/merge", "POST", body)
-        return Reference(into.kind, into.name, answer["resultantTargetHash"])
+        return NessieReference(into.kind, into.name, answer["resultantTargetHash"])
 
-    def delete_reference(self, reference: Reference) -> None:
+    def delete_reference(self, reference: NessieReference) -> None:
         """Delete a branch or tag that still is at the commit of ``reference``."""
         self._ask(f"/{reference.path}", "DELETE")
 
-    def _create(self, kind: str, name: str, at: Reference) -> Reference:
+    def _create(self, kind: str, name: str, at: NessieReference) -> NessieReference:
         query = urlencode({"name": name, "type": kind})
         return _reference(self._ask(f"?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))
 
@@ -165,9 +165,9 @@ class NessieClient:
         return ask(f"{self._trees}{path}", method, body, authentication=self._authentication)
 
 
-def _reference(answer: Mapping[str, Any]) -> Reference:
+def _reference(answer: Mapping[str, Any]) -> NessieReference:
     told = answer["reference"]
-    return Reference(told["type"], told["name"], told["hash"])
+    return NessieReference(told["type"], told["name"], told["hash"])
 
 
 def ask(

@@ -20,7 +20,7 @@ _FILE_IDS = {"file_path": 100, "file_format": 101, "partition": 102, "record_cou
 
 
 @dataclass(frozen=True)
-class Entry:
+class ManifestEntry:
     """An entry with what it inherits from its manifest; ``None`` where there is nothing to inherit.
 
     ``file`` is the ``data_file`` as it stands there, its maps turned into dictionaries.
@@ -74,7 +74,7 @@ class Manifest:
 
     listed: Mapping[str, Any]
     version: int
-    entries: tuple[Entry, ...]
+    entries: tuple[ManifestEntry, ...]
     size: int
     without_ids: tuple[str, ...] = ()
 
@@ -121,7 +121,7 @@ def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
         if first_row_id is None and row_id is not None and one["status"] != DELETED and not listed.get("content"):
             first_row_id, row_id = row_id, row_id + file["record_count"]
         entries.append(
-            Entry(
+            ManifestEntry(
                 one["status"],
                 one.get("snapshot_id") if one.get("snapshot_id") is not None else listed.get("added_snapshot_id"),
                 _sequence_number("sequence_number", one, listed, version),

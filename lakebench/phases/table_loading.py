@@ -90,7 +90,7 @@ def loader(name: str) -> EngineRef:
     return ref
 
 
-def tpch_data(bench: Bench, scale_factor: Decimal | None = None) -> tpch.Dataset:
+def tpch_data(bench: Bench, scale_factor: Decimal | None = None) -> tpch.TpchData:
     """TPC-H at ``scale_factor``, or else the run's, found in the cache or made."""
     size = scale_factor or bench.profile.scale_factor
     return bench.prepare(f"tpch/{size}", lambda: tpch.generate(size, bench.progress))
@@ -155,7 +155,7 @@ def _load(bench: Bench, lake: Lake, workload: Workload, storage: str) -> Loaded:
 
 
 @dataclass(frozen=True)
-class Written:
+class LoadResult:
     """How a load went: ``seconds`` of all of it, ``None`` where an earlier try had written a part; peak in bytes.
 
     ``failed`` are the tables that the writer did not load, and why.
@@ -166,7 +166,7 @@ class Written:
     peak_bytes: int
     failed: Mapping[str, CaseError] = field(default_factory=dict)
 
-    def require_all(self) -> Written:
+    def require_all(self) -> LoadResult:
         """Itself.
 
         Raises:
@@ -177,7 +177,7 @@ class Written:
         return self
 
 
-def facts_of(workload: Workload, written: Written, tables: tuple[TableFacts, ...], storage: str) -> Dataset:
+def facts_of(workload: Workload, written: LoadResult, tables: tuple[TableFacts, ...], storage: str) -> Dataset:
     """What the records keep of a load."""
     return Dataset(
         dataset=workload.name,
@@ -193,7 +193,9 @@ def facts_of(workload: Workload, written: Written, tables: tuple[TableFacts, ...
     )
 
 
-def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seats: Sequence[str] = ("",)) -> Written:
+def write(
+    bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seats: Sequence[str] = ("",)
+) -> LoadResult:
     """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
 
     With two seats the largest table has the first for itself, while the second loads the others. What an earlier try of
@@ -222,7 +224,7 @@ def write(bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, se
 
         peaks = _side_by_side(bench, writer, _lanes(tables, seats), fill)
     seconds = None if any(already.values()) else round(time.monotonic() - began, 3)
-    return Written(writer, seconds, sum(peaks), load.failed)
+    return LoadResult(writer, seconds, sum(peaks), load.failed)
 
 
 @dataclass

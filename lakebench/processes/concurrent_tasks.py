@@ -41,7 +41,7 @@ class Shape:
     retry: Retry | None = None
 
 
-class Writer:
+class TaskWriter:
     """Carries out tasks on ``lake`` by ``engine``, whose connection it keeps or opens for each.
 
     A task ends by what the engine says; what else is raised ends the work, as a fault of ours.

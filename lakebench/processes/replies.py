@@ -55,7 +55,7 @@ class _Operated(_Reply):
     ns: Count
 
 
-class _Entered(_Reply):
+class _EnteredReply(_Reply):
     refused: str
 
 
@@ -63,7 +63,7 @@ class _Scans(_Reply):
     replies: list[dict[str, Any]]
 
 
-class _Told(BaseModel):
+class _ToldReply(BaseModel):
     model_config = ConfigDict(strict=True)
     kind: str
     message: str
@@ -74,7 +74,7 @@ class _Told(BaseModel):
 class _Failed(BaseModel):
     model_config = ConfigDict(strict=True)
     ok: Literal[False]
-    error: _Told
+    error: _ToldReply
 
 
 _PROMISED: Mapping[str, type[_Reply]] = {
@@ -84,7 +84,7 @@ _PROMISED: Mapping[str, type[_Reply]] = {
     "scans": _Scans,
     "names": _Names,
     "operate": _Operated,
-    "enter": _Entered,
+    "enter": _EnteredReply,
     **dict.fromkeys(("execute", "create", "drop", "append", "register"), _Done),
     "load": _Loaded,
 }

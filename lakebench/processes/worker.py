@@ -103,7 +103,7 @@ class Worker:
         self._engine: engines.Engine | None = None
         self._adapter = ""
         self._lake: Lake | None = None
-        self._writer: concurrent_tasks.Writer | None = None
+        self._writer: concurrent_tasks.TaskWriter | None = None
 
     def respond(self, line: bytes) -> bytes:
         """The reply to one request, each as a line of JSON."""
@@ -208,7 +208,7 @@ class Worker:
 
         ``refused`` is why it could not connect; its tasks try again.
         """
-        self._writer = concurrent_tasks.Writer(self._made, lake_from(lake), concurrent_tasks.shape_from(shape))
+        self._writer = concurrent_tasks.TaskWriter(self._made, lake_from(lake), concurrent_tasks.shape_from(shape))
         try:
             self._writer.enter()
         except LakebenchError as error:

@@ -211,7 +211,7 @@ def _gone(told: Comparison) -> Table:
     return Table("Ran, and did not run", ("case", "engine", "was", "reason"), rows)
 
 
-def _changes(caption: str, changes: Sequence[comparison.Change]) -> Table:
+def _changes(caption: str, changes: Sequence[comparison.OneSided]) -> Table:
     rows = tuple(cells(one.case, one.base.value, one.other.value, one.reason) for one in changes)
     return Table(caption, ("case", "was", "is", "reason"), rows)
 
@@ -332,7 +332,7 @@ def _drawings(told: Comparison) -> list[Plot]:
 
 def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
     lines = [
-        plots.Ratio(
+        plots.RatioLine(
             row.query,
             row.ratio.ratio,
             (row.ratio.interval.low, row.ratio.interval.high) if row.ratio.interval else None,

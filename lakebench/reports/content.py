@@ -54,7 +54,7 @@ class Plot:
 
 
 @dataclass(frozen=True)
-class Block:
+class Verbatim:
     """Text as it is: SQL, an error, a log, a diff."""
 
     title: str
@@ -69,7 +69,7 @@ class Evidence:
     anchor: str
     summary: str
     outcome: Outcome
-    parts: tuple[Table | Block, ...]
+    parts: tuple[Table | Verbatim, ...]
 
 
 Part = Table | Paragraph | Plot | Evidence

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lakebench.reports.content import Block, Document, Evidence, Paragraph, Plot, Table
+from lakebench.reports.content import Document, Evidence, Paragraph, Plot, Table, Verbatim
 
 
 def render(document: Document) -> str:
@@ -30,5 +30,5 @@ def template(name: str) -> Any:
 
 
 def _is(part: object, kind: str) -> bool:
-    kinds = {"table": Table, "paragraph": Paragraph, "plot": Plot, "evidence": Evidence, "block": Block}
+    kinds = {"table": Table, "paragraph": Paragraph, "plot": Plot, "evidence": Evidence, "block": Verbatim}
     return isinstance(part, kinds[kind])

@@ -56,7 +56,7 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Question:
+class QueryRow:
     """One query, on all engines of a group."""
 
     group: str
@@ -84,7 +84,7 @@ def times(samples: Sequence[Sample]) -> list[float]:
     return [one.ns / _NS for one in samples]
 
 
-def questions(run: Run) -> list[Question]:
+def questions(run: Run) -> list[QueryRow]:
     """Every query of every group that has a time for it."""
     timed_groups = {group_of(record) for record in run.cases if record.samples}
     order = {engine: number for number, engine in enumerate(engine_order(run))}
@@ -95,7 +95,7 @@ def questions(run: Run) -> list[Question]:
         own = [record for record in run.cases if group_of(record) == group]
         for query in ordered(record.row for record in own):
             asked = sorted((one for one in own if one.row == query), key=lambda one: order[one.engine])
-            found.append(Question(group, query, tuple(_timed(one) for one in asked)))
+            found.append(QueryRow(group, query, tuple(_timed(one) for one in asked)))
     return found
 
 
@@ -133,13 +133,13 @@ def gridded(run: Run) -> frozenset[str]:
     return frozenset(one.group for one in asked if one.group in of_queries) - apart
 
 
-def grids(asked: Sequence[Question]) -> frozenset[str]:
+def grids(asked: Sequence[QueryRow]) -> frozenset[str]:
     """The groups with more repeated queries than anybody reads a table each of: they get one for all."""
     counts = Counter(one.group for one in asked if one.repeated)
     return frozenset(group for group, count in counts.items() if count > _APART)
 
 
-def _has_cold(single: Sequence[Question]) -> bool:
+def _has_cold(single: Sequence[QueryRow]) -> bool:
     return any(one.cold and one.warm for question in single for one in question.engines)
 
 
@@ -152,7 +152,7 @@ def first_plot(run: Run) -> Plot | None:
     return next((made for one in questions(run) if one.repeated and (made := plot(one))), None)
 
 
-def _table(question: Question, links: dict[str, str]) -> Table:
+def _table(question: QueryRow, links: dict[str, str]) -> Table:
     base = fastest(question)
     head = (
         "engine",
@@ -174,7 +174,7 @@ def _table(question: Question, links: dict[str, str]) -> Table:
     return Table(f"Latency of {question.name}, warm", head, rows, _table_notes(question, base), "figures")
 
 
-def _table_notes(question: Question, base: Timed | None) -> tuple[str, ...]:
+def _table_notes(question: QueryRow, base: Timed | None) -> tuple[str, ...]:
     notes = [("Warm is the same session again. "
              "The clock stands around the engine's own call, up to the last row fetched as Arrow.")]  # fmt: skip
     caches = {sample.cache for one in question.engines for sample in of_kind(one.record, "cold")}
@@ -253,7 +253,7 @@ def _marks(one: Timed, warm: statistics.Summary) -> str:
     return ", ".join(said) or "stable"
 
 
-def fastest(question: Question) -> Timed | None:
+def fastest(question: QueryRow) -> Timed | None:
     """The engine with the least warm median."""
     warm = [(one.warm.median, number, one) for number, one in enumerate(question.engines) if one.warm]
     return min(warm)[2] if warm else None
@@ -291,7 +291,7 @@ def _asked(one: Timed) -> float | None:
     return statistics.median(had) if had else None
 
 
-def requests_a_query(engine: str, single: Sequence[Question]) -> str:
+def requests_a_query(engine: str, single: Sequence[QueryRow]) -> str:
     """The mean over the queries that ``engine`` has times for, of the requests of one execution."""
     own = [one for question in single for one in question.engines if one.record.engine == engine and one.best]
     had = [asked for one in own if (asked := _asked(one)) is not None]
@@ -307,7 +307,7 @@ def _paired(base: Record, other: Record) -> statistics.Ratio | None:
     return statistics.paired_ratio([ours[turn] for turn in common], [theirs[turn] for turn in common])
 
 
-def _resources(question: Question, links: dict[str, str]) -> Table:
+def _resources(question: QueryRow, links: dict[str, str]) -> Table:
     head = ("engine", "rows", "bytes", "CPU s", "peak memory", "store requests", "cold: store requests")
     rows = tuple((_engine(one, links), *_used(one)) for one in question.engines if one.best)
     notes = (
@@ -349,7 +349,7 @@ def _requests(samples: Sequence[Sample]) -> str:
     return f"{show('requests', middle)}{told}"
 
 
-def _grid(single: Sequence[Question], links: dict[str, str], kind: str, anchor: str = "") -> Table:
+def _grid(single: Sequence[QueryRow], links: dict[str, str], kind: str, anchor: str = "") -> Table:
     """Queries by engines, in seconds: medians of the samples of ``kind``."""
     engines = _engines(single)
     rows = []
@@ -375,7 +375,7 @@ def _chosen(one: Timed, kind: str) -> statistics.Summary | None:
     return one.cold if kind == "cold" else one.best
 
 
-def _details(single: Sequence[Question], links: dict[str, str]) -> Table:
+def _details(single: Sequence[QueryRow], links: dict[str, str]) -> Table:
     """Every query on every engine: its statistics and what it used."""
     head = ("query and engine", "median s", "95 % interval", "min s", "MAD s", "p90, p95, p99 s", "n", "cold s",
             "CPU s", "peak memory", "store requests", "cold: store requests", "marks")  # fmt: skip
@@ -393,7 +393,7 @@ def _details(single: Sequence[Question], links: dict[str, str]) -> Table:
     return Table(f"{single[0].group}: statistics and resources", head, tuple(rows), notes, "figures")
 
 
-def _engines(single: Sequence[Question]) -> list[str]:
+def _engines(single: Sequence[QueryRow]) -> list[str]:
     return list(dict.fromkeys(one.record.engine for question in single for one in question.engines))
 
 
@@ -408,7 +408,7 @@ def _grid_cell(one: Timed | None, least: float, links: dict[str, str], kind: str
     return Cell(seconds(had.median), heat, link)
 
 
-def _over_queries(single: Sequence[Question]) -> Table:
+def _over_queries(single: Sequence[QueryRow]) -> Table:
     """Geometric means on the queries that every engine with any right answer answered right."""
     timed = {
         engine: {
@@ -446,7 +446,7 @@ def _over_queries(single: Sequence[Question]) -> Table:
     return Table(caption, head, rows, notes, "figures")
 
 
-def plot(question: Question) -> Plot | None:
+def plot(question: QueryRow) -> Plot | None:
     """Medians, intervals and all samples of one query; ``None`` where nothing has a time."""
     rows = [_strip(one) for one in question.engines]
     if not any(one.samples for one in rows):
@@ -471,7 +471,7 @@ def _strip(one: Timed) -> plots.Strip:
     return plots.Strip(name, tuple(samples), warm.median, bounds, note)
 
 
-def _queries_plot(single: Sequence[Question]) -> Plot | None:
+def _queries_plot(single: Sequence[QueryRow]) -> Plot | None:
     values = {
         engine: tuple(
             next((one.best.median for one in question.engines if one.record.engine == engine and one.best), None)

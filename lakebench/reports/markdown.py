@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from lakebench.reports.content import Block, Cell, Document, Evidence, Paragraph, Part, Plot, Table
+from lakebench.reports.content import Cell, Document, Evidence, Paragraph, Part, Plot, Table, Verbatim
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|~])")
 
@@ -68,11 +68,11 @@ def _cell(cell: Cell) -> str:
 def _evidence(evidence: Evidence) -> list[str]:
     lines = [f'<a id="{evidence.anchor}"></a>', "", f"### {escape(evidence.summary)}", ""]
     for part in evidence.parts:
-        lines += _block(part) if isinstance(part, Block) else _table(part)
+        lines += _block(part) if isinstance(part, Verbatim) else _table(part)
     return lines
 
 
-def _block(block: Block) -> list[str]:
+def _block(block: Verbatim) -> list[str]:
     """A fenced block; the fence is longer than any run of backticks inside."""
     longest = max((len(run) for run in re.findall("`+", block.text)), default=0)
     fence = "`" * max(3, longest + 1)

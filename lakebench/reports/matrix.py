@@ -12,10 +12,10 @@ from lakebench.model import Record
 from lakebench.outcomes import Outcome
 from lakebench.reports.content import (
     DASH,
-    Block,
     Cell,
     Evidence,
     Table,
+    Verbatim,
     cells,
     facts,
     failed,
@@ -192,17 +192,18 @@ def evidence(run: Run) -> list[Evidence]:
     ]
 
 
-def _parts(run: Run, record: Record) -> tuple[Table | Block, ...]:
+def _parts(run: Run, record: Record) -> tuple[Table | Verbatim, ...]:
     given = record.evidence
-    parts: list[Table | Block] = [_what(run, record)]
-    parts += [Block(title, str(given[key]), key) for key, title in _BLOCKS.items() if given.get(key)]
+    parts: list[Table | Verbatim] = [_what(run, record)]
+    parts += [Verbatim(title, str(given[key]), key) for key, title in _BLOCKS.items() if given.get(key)]
     if steps := given.get("steps"):
-        parts.insert(1, Block("Steps", "\n".join(map(str, steps)) if isinstance(steps, list | tuple) else str(steps)))
+        text = "\n".join(map(str, steps)) if isinstance(steps, list | tuple) else str(steps)
+        parts.insert(1, Verbatim("Steps", text))
     if given.get("diff"):
-        parts.insert(1, Block("Expected (-) against actual (+)", diff_text(given["diff"]), "diff"))
+        parts.insert(1, Verbatim("Expected (-) against actual (+)", diff_text(given["diff"]), "diff"))
     known = {*_BLOCKS, *_LINES, "steps", "diff"}
     if other := {key: value for key, value in given.items() if key not in known}:
-        parts.append(Block("More", json.dumps(other, indent=1, ensure_ascii=False, default=str), "json"))
+        parts.append(Verbatim("More", json.dumps(other, indent=1, ensure_ascii=False, default=str), "json"))
     if record.samples:
         parts.append(_samples(record))
     return tuple(parts)

@@ -8,7 +8,7 @@ from lakebench.model import Record, Sample, TableFormat
 from lakebench.reports.content import DASH, TIMES, Cell, Part, Table
 from lakebench.results import statistics
 from lakebench.results.comparison import COLD, WARM
-from lakebench.results.placement import Asked, Place, place_of, ratio, verified
+from lakebench.results.placement import Asked, StorageFormat, place_of, ratio, verified
 from lakebench.results.records import Run
 
 _MEAN = "Geometric mean over the queries that both got right, of warm medians paired by round, with a 95 % interval."
@@ -37,18 +37,20 @@ def _cases(run: Run, phase: str) -> list[Record]:
     return [case for case in run.cases if case.phase == phase]
 
 
-def _parts(known: Mapping[Place, Asked], phase: str) -> Iterator[Part]:
+def _parts(known: Mapping[StorageFormat, Asked], phase: str) -> Iterator[Part]:
     """The tables of one phase; ``phase`` is what their captions begin with."""
     for storage in dict.fromkeys(place.storage for place in known):
         own = [place for place in known if place.storage == storage]
         caption = f"{phase}What Iceberg costs on {storage}: Iceberg divided by"
-        yield from _table(caption, known, own, Place(storage, "iceberg"))
+        yield from _table(caption, known, own, StorageFormat(storage, "iceberg"))
     for form in dict.fromkeys(place.format for place in known):
         own = [place for place in known if place.format == form]
         yield from _storages(f"{phase}What storage costs, tables in {form}", known, own)
 
 
-def _table(caption: str, known: Mapping[Place, Asked], places: list[Place], top: Place) -> list[Part]:
+def _table(
+    caption: str, known: Mapping[StorageFormat, Asked], places: list[StorageFormat], top: StorageFormat
+) -> list[Part]:
     """``top`` divided by each of the other ``places``, warm, an engine a row."""
     others = [one for one in places if one != top]
     if top not in known or not others:
@@ -62,7 +64,7 @@ def _table(caption: str, known: Mapping[Place, Asked], places: list[Place], top:
     return [Table(caption, ("engine", *(one.format for one in others)), rows, notes, "figures")]
 
 
-def _storages(caption: str, known: Mapping[Place, Asked], places: list[Place]) -> list[Part]:
+def _storages(caption: str, known: Mapping[StorageFormat, Asked], places: list[StorageFormat]) -> list[Part]:
     """Each of the other storages divided by the first, cold and warm, with the requests that explain it."""
     first, *others = places
     if not others:

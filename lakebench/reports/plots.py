@@ -102,7 +102,7 @@ def dots(queries: Sequence[str], values: Mapping[str, Sequence[float | None]]) -
 
 
 @dataclass(frozen=True)
-class Ratio:
+class RatioLine:
     """One line of a plot of ratios; ``strong`` lines are those whose difference is shown."""
 
     name: str
@@ -111,7 +111,7 @@ class Ratio:
     strong: bool = False
 
 
-def ratios(rows: Sequence[Ratio], limit: float) -> str:
+def ratios(rows: Sequence[RatioLine], limit: float) -> str:
     """Each ratio a dot with its interval, one row a query, on a logarithmic axis with lines at 1 and at ``limit``."""
     figure, axes = _figure(6.8, 0.8 + 0.26 * len(rows))
     axes.set_xscale("log")

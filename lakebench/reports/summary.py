@@ -58,7 +58,7 @@ def _overview(run: Run) -> Table:
     return table
 
 
-def _times(question: latency.Question) -> Table:
+def _times(question: latency.QueryRow) -> Table:
     table = _table(f"Latency of {question.name}, seconds")
     for head in ("engine", "median", "95 % interval", "n", "asked of the store", "cold"):
         table.add_column(head, justify="left" if head == "engine" else "right")
@@ -67,7 +67,7 @@ def _times(question: latency.Question) -> Table:
     return table
 
 
-def _grid(asked: list[latency.Question]) -> Table:
+def _grid(asked: list[latency.QueryRow]) -> Table:
     """Medians by query and engine."""
     names = list(dict.fromkeys(one.record.engine for question in asked for one in question.engines))
     table = _table("")

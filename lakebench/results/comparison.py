@@ -89,7 +89,7 @@ class Floor:
 
 
 @dataclass(frozen=True)
-class Change:
+class OneSided:
     """A case that passed on one side only."""
 
     case: str
@@ -128,8 +128,8 @@ class Comparison:
     cold: tuple[Row, ...]
     means: tuple[Mean, ...]
     floors: Mapping[str, Floor]
-    broken: tuple[Change, ...]
-    mended: tuple[Change, ...]
+    broken: tuple[OneSided, ...]
+    mended: tuple[OneSided, ...]
     gone: tuple[Missed, ...]
     left: tuple[Left, ...]
     differences: tuple[tuple[str, str, str], ...]
@@ -251,7 +251,7 @@ def _compared(
     rows = tuple(row for one, other in both if (row := _row(one, other, WARM, floors, paired=paired)))
     cold = tuple(row for one, other in both if (row := _row(one, other, COLD, floors, paired=paired)))
     changes = [
-        Change(other.case, one.outcome, other.outcome, other.reason or one.reason)
+        OneSided(other.case, one.outcome, other.outcome, other.reason or one.reason)
         for one, other in pairs
         if one and other and _ran(one) and _ran(other) and _passed(one) != _passed(other)
     ]

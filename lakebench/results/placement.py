@@ -18,24 +18,24 @@ Asked = Mapping[tuple[str, str], Record]
 
 
 @dataclass(frozen=True)
-class Place:
+class StorageFormat:
     """A storage profile and a table format, as a case's id has them: ``phase3/local/iceberg/q01/duckdb``."""
 
     storage: str
     format: str
 
 
-def place_of(record: Record) -> Place | None:
+def place_of(record: Record) -> StorageFormat | None:
     """Where the case ran, ``None`` where it is not a query of such a phase, or the base of a comparison."""
     parts = record.case.split("/")
     if len(parts) != _PARTS or parts[2] not in _FORMATS:
         return None
-    return Place(parts[1], parts[2])
+    return StorageFormat(parts[1], parts[2])
 
 
-def verified(cases: Iterable[Record]) -> dict[Place, Asked]:
+def verified(cases: Iterable[Record]) -> dict[StorageFormat, Asked]:
     """What was answered right at each place, in the order of the records."""
-    found: dict[Place, dict[tuple[str, str], Record]] = {}
+    found: dict[StorageFormat, dict[tuple[str, str], Record]] = {}
     for record in cases:
         place = place_of(record)
         if place and record.outcome is Outcome.PASS:

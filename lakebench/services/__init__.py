@@ -21,16 +21,25 @@ from lakebench.provisioning import disk_space
 from lakebench.results.records import ServiceFacts
 from lakebench.services.base import Context, Service
 from lakebench.services.compose import Composed
-from lakebench.services.nessie import Nessie
+from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import ObjectStoreService
-from lakebench.services.postgres import Postgres
-from lakebench.services.rest_catalog import RestBridge, RestCatalog
-from lakebench.services.spark import Spark, SparkIceberg111
-from lakebench.services.trino import Trino
+from lakebench.services.postgres import PostgresService
+from lakebench.services.rest_catalog import RestBridge, RestCatalogService
+from lakebench.services.spark import SparkIceberg111Service, SparkService
+from lakebench.services.trino import TrinoService
 
 SERVICES: dict[str, type[Service]] = {
     one.name: one
-    for one in (ObjectStoreService, Nessie, RestCatalog, RestBridge, Postgres, Trino, Spark, SparkIceberg111)
+    for one in (
+        ObjectStoreService,
+        NessieService,
+        RestCatalogService,
+        RestBridge,
+        PostgresService,
+        TrinoService,
+        SparkService,
+        SparkIceberg111Service,
+    )
 }
 _OF_A_STORAGE = ("object-store", "rest-catalog")
 _END_S = 5.0

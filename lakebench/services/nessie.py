@@ -18,7 +18,7 @@ WAREHOUSE = "lake"
 _YEAR_S = 365 * 24 * 3600
 
 
-class Nessie(JavaService):
+class NessieService(JavaService):
     """Nessie's server, its commits in RocksDB below the service's folder, so that a restart keeps them.
 
     It answers to a bearer token alone: a JSON Web Token that is signed here, whose key it is told.

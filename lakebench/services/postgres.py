@@ -22,7 +22,7 @@ _ACCOUNT = "nobody"  # PostgreSQL refuses to run as root
 _INIT_S = 120
 
 
-class Postgres(Service):
+class PostgresService(Service):
     """One PostgreSQL server on TCP, password by SCRAM, data below the service's folder.
 
     Endpoint: ``user``, ``password``, property ``database``. A property ``conf.X`` in the settings becomes the server's

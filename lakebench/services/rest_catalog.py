@@ -27,7 +27,7 @@ _SERVLET = "org.eclipse.jetty.ee10.servlet"
 _ICEBERG = "org.apache.iceberg"
 
 
-class RestCatalog(JavaService):
+class RestCatalogService(JavaService):
     """The servlet that Iceberg tests its REST clients against, on a Jetty that listens on 127.0.0.1 only.
 
     Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector. The
@@ -160,7 +160,7 @@ class RestCatalog(JavaService):
             http(f"{endpoint.uri}/v1/namespaces", timeout=20)
 
 
-class RestBridge(RestCatalog):
+class RestBridge(RestCatalogService):
     """The same servlet over the JDBC catalog in PostgreSQL: its tables for engines that speak REST only."""
 
     name = "rest-bridge"

@@ -39,7 +39,7 @@ _OPENED = (
 )
 
 
-class Spark(JavaService):
+class SparkService(JavaService):
     """A Spark Connect server on 127.0.0.1 that runs tasks in its own process.
 
     Endpoint: ``uri`` is the ``sc://`` address without the token, ``password`` the token; properties
@@ -146,7 +146,7 @@ class Spark(JavaService):
             pass
 
 
-class SparkIceberg111(Spark):
+class SparkIceberg111Service(SparkService):
     """The same Spark with the release of Iceberg before, to see what an upgrade changes."""
 
     name = "spark-iceberg-1.11"

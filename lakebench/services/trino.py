@@ -38,7 +38,7 @@ _JVM = (
 )
 
 
-class Trino(JavaService):
+class TrinoService(JavaService):
     """A Trino server on 127.0.0.1. It takes passwords over TLS only: the name of the one user it knows is the secret.
 
     Trino's rules let that user alone run queries, see those of others and make catalogs. Its nodes know each other by a

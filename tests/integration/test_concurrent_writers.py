@@ -15,7 +15,7 @@ from lakebench.execution.context import Bench
 from lakebench.execution.protocol import PROFILES
 from lakebench.model import CatalogKind, EngineRef, TableFormat
 from lakebench.phases.concurrent_writers import writing
-from lakebench.phases.concurrent_writers.writing import Cell, Store, run
+from lakebench.phases.concurrent_writers.writing import SharedStore, WriterGroup, run
 from lakebench.processes.concurrent_tasks import Retry, Shape
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
@@ -24,10 +24,10 @@ from lakebench.services import Services
 pytestmark = pytest.mark.integration
 
 DUCKDB, PYICEBERG = EngineRef("duckdb"), EngineRef("pyiceberg")
-FILE = Store("duckdb-file kept", TableFormat.DUCKDB, shared=False)
-LAKE = Store("ducklake-postgres kept", TableFormat.DUCKLAKE, CatalogKind.POSTGRES)
+FILE = SharedStore("duckdb-file kept", TableFormat.DUCKDB, shared=False)
+LAKE = SharedStore("ducklake-postgres kept", TableFormat.DUCKLAKE, CatalogKind.POSTGRES)
 FILES = replace(LAKE, name="ducklake-postgres kept, no inlining", options={"DATA_INLINING_ROW_LIMIT": "0"})
-ICEBERG = Store("iceberg-rest kept", TableFormat.ICEBERG, "rest")
+ICEBERG = SharedStore("iceberg-rest kept", TableFormat.ICEBERG, "rest")
 
 
 @pytest.fixture(scope="module")
@@ -50,8 +50,8 @@ def bench() -> Iterator[Bench]:
             yield made
 
 
-def told(bench: Bench, store: Store, workload: str, *refs: EngineRef, writers: int = 2, fault: str = "") -> Any:
-    return run(bench, Cell(refs or (DUCKDB,), store, WORKLOADS[workload], writers, fault))["concurrency"]
+def told(bench: Bench, store: SharedStore, workload: str, *refs: EngineRef, writers: int = 2, fault: str = "") -> Any:
+    return run(bench, WriterGroup(refs or (DUCKDB,), store, WORKLOADS[workload], writers, fault))["concurrency"]
 
 
 def test_a_file_that_one_process_holds_is_locked_for_the_other(bench: Bench) -> None:
@@ -108,7 +108,7 @@ def test_a_store_that_refuses_is_asked_again(bench: Bench) -> None:
 def test_rows_that_somebody_removes_are_missed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     read = writing._read
 
-    def remove_and_read(bench: Bench, cell: Cell, reader: EngineRef, lake: Any, into: Any) -> None:
+    def remove_and_read(bench: Bench, cell: WriterGroup, reader: EngineRef, lake: Any, into: Any) -> None:
         sql = "DELETE FROM t WHERE writer = 2 AND value = 0"
         bench.call(reader, lake, "execute", sql=sql, seat=cell.seat(writing._FINAL))
         read(bench, cell, reader, lake, into)

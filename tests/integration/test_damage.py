@@ -21,7 +21,7 @@ from lakebench.execution.protocol import PROFILES
 from lakebench.iceberg.files import file_system
 from lakebench.model import EngineRef, Selection
 from lakebench.outcomes import Outcome
-from lakebench.phases.interop.written import Written, _Course, lake_of
+from lakebench.phases.interop.written import Written, _Making, lake_of
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
@@ -89,7 +89,7 @@ def bench() -> Iterator[Bench]:
 
 def make(bench: Bench, feature: str, name: str) -> Table:
     written = Written(replace(BY_ID[feature], id=f"{feature}-{name}"), WRITER, READERS)
-    made = written._make(bench, _Course(WRITER))
+    made = written._make(bench, _Making(WRITER))
     store = lake_of(bench, WRITER).store
     return Table(written, made, file_system(store))
 

@@ -113,7 +113,7 @@ def test_an_interrupted_run_leaves_no_process_and_starts_again(cache: Path, how:
 
 
 def test_two_at_once_make_it_once(cache: Path) -> None:
-    found: list[tpch.Dataset] = []
+    found: list[tpch.TpchData] = []
     threads = [threading.Thread(target=lambda: found.append(tpch.generate(TINY, Quiet()))) for _ in range(2)]
     for thread in threads:
         thread.start()
@@ -157,7 +157,7 @@ def test_the_parent_reads_no_engine() -> None:
 # Two engines on the generator's own files, without a lake: text, translation, references and rules fit together.
 
 
-def in_duckdb(made: tpch.Dataset) -> Any:
+def in_duckdb(made: tpch.TpchData) -> Any:
     import duckdb
 
     connection = duckdb.connect()
@@ -166,7 +166,7 @@ def in_duckdb(made: tpch.Dataset) -> Any:
     return lambda sql: connection.execute(sql).to_arrow_table()
 
 
-def in_datafusion(made: tpch.Dataset) -> Any:
+def in_datafusion(made: tpch.TpchData) -> Any:
     import datafusion
 
     context = datafusion.SessionContext()

@@ -23,8 +23,8 @@ from lakebench.processes.child import Child
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.results.records import read
-from lakebench.services.rest_catalog import RestCatalog
-from lakebench.services.trino import Trino
+from lakebench.services.rest_catalog import RestCatalogService
+from lakebench.services.trino import TrinoService
 
 pytestmark = pytest.mark.integration
 
@@ -71,7 +71,7 @@ def in_a_service(patch: pytest.MonkeyPatch, _: Path) -> None:
     def fail(_: Any) -> None:
         raise KeyError("planted")
 
-    patch.setattr(RestCatalog, "prepare", fail)
+    patch.setattr(RestCatalogService, "prepare", fail)
 
 
 def in_the_checker(patch: pytest.MonkeyPatch, _: Path) -> None:
@@ -130,11 +130,11 @@ def test_a_fault_of_ours_blames_no_engine_and_resume_goes_on(tmp_path: Path) -> 
 def test_a_service_that_code_of_ours_cannot_start_is_no_engine_that_is_not_there(tmp_path: Path) -> None:
     folder = tmp_path / "run"
 
-    def fail(_: Trino) -> None:
+    def fail(_: TrinoService) -> None:
         "archive".unpack()  # type: ignore[attr-defined]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Trino, "prepare", fail)
+        patch.setattr(TrinoService, "prepare", fail)
         result = harness.run(request("duckdb", "trino"), folder, Quiet())
     assert result.code is ExitCode.HARNESS_FAULT
     found = {one.case: one for one in read(folder).cases}

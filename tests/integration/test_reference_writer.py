@@ -16,7 +16,7 @@ from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.engines.reference.engine import Reference
 from lakebench.engines.reference.rows import Live
 from lakebench.engines.reference.schema import ROW_ID
-from lakebench.engines.reference.table import Table
+from lakebench.engines.reference.table import OpenTable
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import (
@@ -72,8 +72,8 @@ class Written:
         assert inspector.violations(metadata, self.lake.store) == []
         return inspector.facts(metadata, self.lake.store)
 
-    def table(self, name: str) -> Table:
-        return Table(self.writer._store, self.metadata(name))
+    def table(self, name: str) -> OpenTable:
+        return OpenTable(self.writer._store, self.metadata(name))
 
     def read(self, reader: type[Any], table: str, **more: Any) -> list[Row]:
         if reader not in self._readers:
@@ -207,7 +207,7 @@ def test_what_cannot_be_done_is_told(written: Written) -> None:
         written.do(Append(table="no_such_table", fields=COLUMNS, rows=MORE))
     table = written.table("refused")
     table.metadata["table-uuid"] = "00000000-0000-0000-0000-000000000000"
-    stale = Table(written.writer._store, table.metadata)
+    stale = OpenTable(written.writer._store, table.metadata)
     stale.change("set-properties", updates={"a": "b"})
     with pytest.raises(CommitConflict):
         written.writer._catalog.commit("refused", stale.requirements, stale.updates)

@@ -186,7 +186,7 @@ def test_two_branches_that_change_a_table_conflict(running: Services) -> None:
     with pytest.raises(CommitConflict, match=r"lakebench\.fought"):
         nessie.merge(nessie.get_reference("right"), nessie.get_reference("main"))
     with pytest.raises(CommitConflict):
-        nessie.delete_reference(catalogs.Reference("BRANCH", "right", main.hash))
+        nessie.delete_reference(catalogs.NessieReference("BRANCH", "right", main.hash))
     assert _count(lake, "fought") == 2
 
 

@@ -34,7 +34,7 @@ SORTED = "SELECT last(b) FROM (SELECT md5(range::VARCHAR) AS a, md5(a) AS b FROM
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tpch.Dataset]:
+def data(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tpch.TpchData]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LAKEBENCH_CACHE", str(tmp_path_factory.mktemp("cache")))
         yield tpch.generate(SMALL, Quiet())
@@ -59,12 +59,12 @@ def told(witness: Witness, sql: str, of: Mapping[str, str], into: Path) -> pa.Ta
         return reader.read_all()
 
 
-def plain(data: tpch.Dataset) -> dict[str, Sequence[Path]]:
+def plain(data: tpch.TpchData) -> dict[str, Sequence[Path]]:
     return {name: table.files for name, table in data.tables.items()}
 
 
 def test_the_validation_queries_have_their_reference_answers(
-    witness: Witness, data: tpch.Dataset, tmp_path: Path
+    witness: Witness, data: tpch.TpchData, tmp_path: Path
 ) -> None:
     import pyarrow.parquet as pq
 
@@ -75,7 +75,7 @@ def test_the_validation_queries_have_their_reference_answers(
             assert answers.compare(found, pq.read_table(path), query.rules) is None, query.name
 
 
-def test_three_streams_and_the_variants_of_daft(witness: Witness, data: tpch.Dataset, tmp_path: Path) -> None:
+def test_three_streams_and_the_variants_of_daft(witness: Witness, data: tpch.TpchData, tmp_path: Path) -> None:
     of, daft = views(plain(data), NOTHING, {}), engines.find("daft")
     compared = 0
     for stream in (0, 1, 2):
@@ -89,7 +89,7 @@ def test_three_streams_and_the_variants_of_daft(witness: Witness, data: tpch.Dat
     assert compared == 15
 
 
-def test_the_data_evolve(witness: Witness, data: tpch.Dataset, tmp_path: Path) -> None:
+def test_the_data_evolve(witness: Witness, data: tpch.TpchData, tmp_path: Path) -> None:
     files = plain(data)
     texts = {name: [str(path) for path in paths] for name, paths in files.items()}
     count = (

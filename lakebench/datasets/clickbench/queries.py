@@ -30,7 +30,7 @@ _FOLDER = Path(__file__).parent / "queries"
 
 
 @dataclass(frozen=True)
-class Query:
+class ClickBenchQuery:
     """One query: ``q01`` to ``q43``, its ``sql`` in :data:`DIALECT` without the comment, and its rules."""
 
     name: str
@@ -40,17 +40,17 @@ class Query:
 
 
 @functools.cache
-def queries(frequent: int = FREQUENT) -> tuple[Query, ...]:
+def queries(frequent: int = FREQUENT) -> tuple[ClickBenchQuery, ...]:
     """The 43 queries, by number. ``frequent`` is what takes the place of ClickBench's number of rows."""
     return tuple(_query(path, frequent) for path in sorted(_FOLDER.glob("q*.sql")))
 
 
-def _query(path: Path, frequent: int) -> Query:
+def _query(path: Path, frequent: int) -> ClickBenchQuery:
     sql = _filled(path.read_text("utf-8").partition("\n")[2], frequent)
-    return Query(path.stem, sql, sql_rules.rules_of(sql, DIALECT, {hits.TABLE: hits.COLUMNS}), frequent)
+    return ClickBenchQuery(path.stem, sql, sql_rules.rules_of(sql, DIALECT, {hits.TABLE: hits.COLUMNS}), frequent)
 
 
-def question(query: Query) -> Question:
+def question(query: ClickBenchQuery) -> Question:
     """``query`` as part of a workload."""
     return Question(
         name=query.name,
@@ -62,13 +62,13 @@ def question(query: Query) -> Question:
     )
 
 
-def workload_hash(some: Iterable[Query]) -> str:
+def workload_hash(some: Iterable[ClickBenchQuery]) -> str:
     """SHA-256 over text and rules of ``some`` queries: results of another hash are not comparable."""
     told = [[query.name, query.sql, dataclasses.asdict(query.rules)] for query in some]
     return hashlib.sha256(json.dumps(told).encode()).hexdigest()
 
 
-def _sql(query: Query, engine: type[Engine]) -> str:
+def _sql(query: ClickBenchQuery, engine: type[Engine]) -> str:
     """``query`` in the words of ``engine``: its hand-written variant, or else a translation into its dialect."""
     variant = _variant(query, engine)
     if variant.is_file():
@@ -76,12 +76,12 @@ def _sql(query: Query, engine: type[Engine]) -> str:
     return sql_rules.translated(query.sql, DIALECT, engine.dialect)
 
 
-def _is_variant(query: Query, engine: type[Engine]) -> bool:
+def _is_variant(query: ClickBenchQuery, engine: type[Engine]) -> bool:
     """Whether ``engine`` is asked a hand-written variant, which its file gives the reason for."""
     return _variant(query, engine).is_file()
 
 
-def _variant(query: Query, engine: type[Engine]) -> Path:
+def _variant(query: ClickBenchQuery, engine: type[Engine]) -> Path:
     return variant_file(engine, f"clickbench/{query.name}")
 
 

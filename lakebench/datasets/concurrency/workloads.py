@@ -22,7 +22,7 @@ _STRIDE = 1_000_000
 
 
 @dataclass(frozen=True)
-class Workload:
+class ConcurrentWorkload:
     """One kind of concurrent change.
 
     ``first`` gives the rows that are there before, for a number of writers; ``task`` the operation of a writer's task.
@@ -104,17 +104,17 @@ def _homes(writers: int) -> tuple[Row, ...]:
 WORKLOADS = {
     one.name: one
     for one in (
-        Workload("insert", "one row an INSERT", _seed(1), _insert),
-        Workload("groups", f"{GROUP} rows an INSERT", _seed(GROUP), _groups),
-        Workload("first-commit", f"the first {GROUP} rows of an empty table", _nothing, _groups, most=1),
-        Workload("update-one", "all UPDATE one row", _one_row, _update_one),
-        Workload("update-own", "each UPDATEs a row of its own", _counters, _update_own),
-        Workload("move", "DELETE and INSERT in a transaction", _homes, _move),
-        Workload("add-column", "each ADDs COLUMNs", _one_row, _add_column, most=4),
+        ConcurrentWorkload("insert", "one row an INSERT", _seed(1), _insert),
+        ConcurrentWorkload("groups", f"{GROUP} rows an INSERT", _seed(GROUP), _groups),
+        ConcurrentWorkload("first-commit", f"the first {GROUP} rows of an empty table", _nothing, _groups, most=1),
+        ConcurrentWorkload("update-one", "all UPDATE one row", _one_row, _update_one),
+        ConcurrentWorkload("update-own", "each UPDATEs a row of its own", _counters, _update_own),
+        ConcurrentWorkload("move", "DELETE and INSERT in a transaction", _homes, _move),
+        ConcurrentWorkload("add-column", "each ADDs COLUMNs", _one_row, _add_column, most=4),
     )
 }
 
 
-def tasks(workload: Workload, writer: int, count: int) -> Sequence[Operation]:
+def tasks(workload: ConcurrentWorkload, writer: int, count: int) -> Sequence[Operation]:
     """The operations of the first ``count`` tasks of ``writer``."""
     return [workload.task(writer, number) for number in range(min(count, workload.most or count))]

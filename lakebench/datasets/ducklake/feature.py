@@ -40,7 +40,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Feature:
+class DuckLakeFeature:
     """A feature that DuckLake's documents name, on a fresh DuckLake of its own.
 
     ``source`` is the section of the documentation. ``options`` are those of ATTACH for every session, ``sessions``

@@ -15,9 +15,9 @@ from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.program import proof_in_words
 from lakebench.datasets.interop.store import Files
-from lakebench.datasets.interop.table import Table
+from lakebench.datasets.interop.table import StoredTable
 from lakebench.datasets.interop.violations import remarks_of, violations_of
-from lakebench.iceberg.manifests import DATA, EQUALITY_DELETES, Entry
+from lakebench.iceberg.manifests import DATA, EQUALITY_DELETES, ManifestEntry
 from lakebench.iceberg.operations import Read
 from lakebench.model import ObjectStore
 
@@ -29,12 +29,12 @@ _SUMMARY = ("total-records", "total-data-files", "total-delete-files", "total-po
 
 def facts(metadata: Json, store: ObjectStore) -> dict[str, Any]:
     """What the table is: JSON values, of the current snapshot where they are of one."""
-    return facts_of(Table(metadata, Files(store)))
+    return facts_of(StoredTable(metadata, Files(store)))
 
 
 def inspected(metadata: Json, store: ObjectStore, proofs: Iterable[Proof] = ()) -> dict[str, Any]:
     """``facts``, ``violations``, those of ``proofs`` that are ``missing``, and ``files``; the table is read once."""
-    table = Table(metadata, Files(store))
+    table = StoredTable(metadata, Files(store))
     found = facts_of(table)
     return {
         "facts": {**found, **({"remarks": told} if (told := remarks_of(table)) else {})},
@@ -50,14 +50,14 @@ def data_files(metadata: Json, store: ObjectStore | None) -> list[str]:
     Raises:
         ValueError: it has some, or a manifest cannot be read.
     """
-    table = Table(metadata, Files(store))
+    table = StoredTable(metadata, Files(store))
     # Whoever asks for them did not write them, so it is nobody's wrong answer.
     if len(table.data) != len(table.live) or table.problems:
         raise ValueError(f"these are not all of its rows: {'; '.join(table.problems) or 'it has delete files'}")
     return [one.path for one in table.data]
 
 
-def _file(entry: Entry) -> dict[str, Any]:
+def _file(entry: ManifestEntry) -> dict[str, Any]:
     """A live file as a line of a report."""
     content = {DATA: "data", EQUALITY_DELETES: "equality deletes"}.get(entry.content, "position deletes")
     return {
@@ -69,17 +69,17 @@ def _file(entry: Entry) -> dict[str, Any]:
     }
 
 
-def facts_of(table: Table) -> dict[str, Any]:
+def facts_of(table: StoredTable) -> dict[str, Any]:
     """:func:`facts` of a table that is read already."""
     return {**_schema_facts(table), **_snapshot_facts(table), **_file_facts(table), **_footer_facts(table)}
 
 
 def violations(metadata: Json, store: ObjectStore) -> list[str]:
     """What the specification forbids in the table's metadata and in the files of its current snapshot."""
-    return violations_of(Table(metadata, Files(store)))
+    return violations_of(StoredTable(metadata, Files(store)))
 
 
-def _schema_facts(table: Table) -> dict[str, Any]:
+def _schema_facts(table: StoredTable) -> dict[str, Any]:
     metadata, names = table.metadata, table.names
     columns = iceberg.columns(iceberg.current_schema(metadata) or {"fields": []})
     return {
@@ -101,7 +101,7 @@ def _schema_facts(table: Table) -> dict[str, Any]:
     }
 
 
-def _snapshot_facts(table: Table) -> dict[str, Any]:
+def _snapshot_facts(table: StoredTable) -> dict[str, Any]:
     metadata = table.metadata
     snapshots = iceberg.snapshots(metadata)
     summary = (table.snapshot or {}).get("summary") or {}
@@ -116,7 +116,7 @@ def _snapshot_facts(table: Table) -> dict[str, Any]:
     }
 
 
-def _file_facts(table: Table) -> dict[str, Any]:
+def _file_facts(table: StoredTable) -> dict[str, Any]:
     data = table.data
     puffins = Counter(one.path for one in table.vectors)
     return {
@@ -139,7 +139,7 @@ def _file_facts(table: Table) -> dict[str, Any]:
     }
 
 
-def _footer_facts(table: Table) -> dict[str, Any]:
+def _footer_facts(table: StoredTable) -> dict[str, Any]:
     footers = [table.footers[one.path] for one in table.data if one.path in table.footers and one.format == "parquet"]
     types: dict[str, set[str]] = {}
     for one in footers:
@@ -200,12 +200,12 @@ def metadata_rows(metadata: Json, store: ObjectStore, read: Read) -> pa.Table:
         "is_current_ancestor": pa.bool_(),
     }
     columns, rows_of = _METADATA_TABLES[read.metadata]
-    rows = rows_of(Table(metadata, Files(store)))
+    rows = rows_of(StoredTable(metadata, Files(store)))
     names = read.columns if read.columns is not None else columns
     return pa.table({name: pa.array([row[name] for row in rows], kinds.get(name, pa.string())) for name in names})
 
 
-def _snapshot_rows(table: Table) -> list[dict[str, Any]]:
+def _snapshot_rows(table: StoredTable) -> list[dict[str, Any]]:
     return [
         {
             "snapshot_id": one["snapshot-id"],
@@ -216,14 +216,14 @@ def _snapshot_rows(table: Table) -> list[dict[str, Any]]:
     ]
 
 
-def _reference_rows(table: Table) -> list[dict[str, Any]]:
+def _reference_rows(table: StoredTable) -> list[dict[str, Any]]:
     return [
         {"name": name, "type": one["type"].upper(), "snapshot_id": one["snapshot-id"]}
         for name, one in iceberg.references(table.metadata).items()
     ]
 
 
-def _history_rows(table: Table) -> list[dict[str, Any]]:
+def _history_rows(table: StoredTable) -> list[dict[str, Any]]:
     ancestors = _ancestors(table)
     return [
         {"snapshot_id": one["snapshot-id"], "is_current_ancestor": one["snapshot-id"] in ancestors}
@@ -231,7 +231,7 @@ def _history_rows(table: Table) -> list[dict[str, Any]]:
     ]
 
 
-def _ancestors(table: Table) -> set[int]:
+def _ancestors(table: StoredTable) -> set[int]:
     """The current snapshot, its parent, and so on."""
     parents = {one["snapshot-id"]: one.get("parent-snapshot-id") for one in iceberg.snapshots(table.metadata)}
     found: set[int] = set()
@@ -242,11 +242,11 @@ def _ancestors(table: Table) -> set[int]:
     return found
 
 
-def _file_rows(table: Table) -> list[dict[str, Any]]:
+def _file_rows(table: StoredTable) -> list[dict[str, Any]]:
     return [{"record_count": one.records, "content": one.content} for one in table.live]
 
 
-_METADATA_TABLES: dict[str, tuple[tuple[str, ...], Callable[[Table], list[dict[str, Any]]]]] = {
+_METADATA_TABLES: dict[str, tuple[tuple[str, ...], Callable[[StoredTable], list[dict[str, Any]]]]] = {
     "snapshots": (("snapshot_id", "parent_id", "operation"), _snapshot_rows),
     "refs": (("name", "type", "snapshot_id"), _reference_rows),
     "history": (("snapshot_id", "is_current_ancestor"), _history_rows),

@@ -11,8 +11,8 @@ from typing import Any
 
 from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop.footers import Bounds, Footer
-from lakebench.datasets.interop.table import Table
-from lakebench.iceberg.manifests import DATA, Entry, Manifest
+from lakebench.datasets.interop.table import StoredTable
+from lakebench.iceberg.manifests import DATA, Manifest, ManifestEntry
 
 # Writers cut longer values in Parquet's statistics, which then are no values of the file.
 _EXACT_BYTES = 64
@@ -22,7 +22,7 @@ _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MICROSECOND = dt.timedelta(microseconds=1)
 
 
-def violations(table: Table) -> Iterator[str]:
+def violations(table: StoredTable) -> Iterator[str]:
     """Bounds, partition values and summaries that exclude rows of the files they are for."""
     for manifest in table.manifests:
         yield from _summaries(manifest, f"the manifest {table.short(manifest.path)}")
@@ -40,7 +40,7 @@ def violations(table: Table) -> Iterator[str]:
             yield from _excluded(table, one, table.footers[one.path], name)
 
 
-def _misplaced(table: Table, entry: Entry, found: Footer, name: str) -> Iterator[str]:
+def _misplaced(table: StoredTable, entry: ManifestEntry, found: Footer, name: str) -> Iterator[str]:
     """Rows whose value of an identity partition's source is not the partition's."""
     fields = iceberg.spec(table.metadata, entry.spec_id) or ()
     for field, value in zip(fields, (entry.file.get("partition") or {}).values(), strict=True):
@@ -53,7 +53,7 @@ def _misplaced(table: Table, entry: Entry, found: Footer, name: str) -> Iterator
                 yield f"{name} of the partition {column.path} = {value!r} has values from {one.low!r} to {one.high!r}"
 
 
-def _excluded(table: Table, entry: Entry, found: Footer, name: str) -> Iterator[str]:
+def _excluded(table: StoredTable, entry: ManifestEntry, found: Footer, name: str) -> Iterator[str]:
     """Bounds that a value of the file lies outside of."""
     lower, upper = entry.file.get("lower_bounds") or {}, entry.file.get("upper_bounds") or {}
     for one in found.bounds:
@@ -66,7 +66,7 @@ def _excluded(table: Table, entry: Entry, found: Footer, name: str) -> Iterator[
                 yield f"{name} has the {word} bound {told!r} of {column.path}, which excludes the value {value!r} in it"
 
 
-def _column(table: Table, found: Footer, one: Bounds) -> iceberg.Column | None:
+def _column(table: StoredTable, found: Footer, one: Bounds) -> iceberg.Column | None:
     """The column of a chunk, by field id, or by name where the file has no ids."""
     number = found.field_ids.get(one.path)
     if number is None:

@@ -12,12 +12,12 @@ from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.store import Files
 from lakebench.iceberg import puffin
 from lakebench.iceberg.damage import Damaged, given
-from lakebench.iceberg.manifests import DATA, POSITION_DELETES, Entry, Manifest
+from lakebench.iceberg.manifests import DATA, POSITION_DELETES, Manifest, ManifestEntry
 from lakebench.iceberg.manifests import manifest as read_manifest
 from lakebench.iceberg.manifests import manifest_list as read_list
 
 
-class Table:
+class StoredTable:
     """A table's metadata and the files of its current snapshot, each read once, when it is asked for.
 
     What cannot be read is left out, and told in ``problems``.
@@ -61,22 +61,22 @@ class Table:
         return None
 
     @functools.cached_property
-    def live(self) -> list[Entry]:
+    def live(self) -> list[ManifestEntry]:
         """The data and delete files of the current snapshot."""
         return [one for manifest in self.manifests for one in manifest.entries if one.live]
 
     @functools.cached_property
-    def data(self) -> list[Entry]:
+    def data(self) -> list[ManifestEntry]:
         """The live data files."""
         return [one for one in self.live if one.content == DATA]
 
     @functools.cached_property
-    def vectors(self) -> list[Entry]:
+    def vectors(self) -> list[ManifestEntry]:
         """The live deletion vectors."""
         return [one for one in self.live if one.content == POSITION_DELETES and one.format == "puffin"]
 
     @functools.cached_property
-    def position_deletes(self) -> list[Entry]:
+    def position_deletes(self) -> list[ManifestEntry]:
         """The live files of position deletes that are no deletion vectors."""
         return [one for one in self.live if one.content == POSITION_DELETES and one.format != "puffin"]
 

@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop import pruning
 from lakebench.datasets.interop.footers import Footer, position_deletes
-from lakebench.datasets.interop.table import Table
+from lakebench.datasets.interop.table import StoredTable
 from lakebench.iceberg import puffin
 from lakebench.iceberg.damage import Damaged
-from lakebench.iceberg.manifests import ADDED, DATA, DELETED, EXISTING, Entry, Manifest
+from lakebench.iceberg.manifests import ADDED, DATA, DELETED, EXISTING, Manifest, ManifestEntry
 
 _SEQUENCES = 2
 _LINEAGE = 3
 _STATUSES = {"added": ADDED, "existing": EXISTING, "deleted": DELETED}
 
 
-def violations_of(table: Table) -> list[str]:
+def violations_of(table: StoredTable) -> list[str]:
     """What is wrong with the table's metadata, and with the files of its current snapshot."""
     checks = (
         _schemas,
@@ -36,7 +36,7 @@ def violations_of(table: Table) -> list[str]:
     return list(dict.fromkeys([*table.problems, *found]))
 
 
-def _told(table: Table, check: Callable[[Table], Iterator[str]]) -> Iterator[str]:
+def _told(table: StoredTable, check: Callable[[StoredTable], Iterator[str]]) -> Iterator[str]:
     """What ``check`` finds, up to where the metadata lacks what it must have."""
     try:
         yield from check(table)
@@ -44,7 +44,7 @@ def _told(table: Table, check: Callable[[Table], Iterator[str]]) -> Iterator[str
         yield f"the metadata, or a manifest, cannot be read: {error}"
 
 
-def _schemas(table: Table) -> Iterator[str]:
+def _schemas(table: StoredTable) -> Iterator[str]:
     metadata = table.metadata
     if iceberg.current_schema(metadata) is None:
         yield f"the current schema {metadata.get('current-schema-id')} is not among the schemas"
@@ -67,7 +67,7 @@ def _schemas(table: Table) -> Iterator[str]:
             yield f"the {one['transform']} of {iceberg.name_of(one, table.names)} has a source that no schema has"
 
 
-def _references(table: Table) -> Iterator[str]:
+def _references(table: StoredTable) -> Iterator[str]:
     metadata = table.metadata
     known = {one["snapshot-id"] for one in iceberg.snapshots(metadata)}
     current = metadata.get("current-snapshot-id")
@@ -83,7 +83,7 @@ def _references(table: Table) -> Iterator[str]:
         yield from _sequence(table)
 
 
-def _sequence(table: Table) -> Iterator[str]:
+def _sequence(table: StoredTable) -> Iterator[str]:
     """Sequence numbers of snapshots grow along the chain of parents."""
     numbers = {one["snapshot-id"]: one.get("sequence-number", 0) for one in iceberg.snapshots(table.metadata)}
     last = table.metadata.get("last-sequence-number", 0)
@@ -95,7 +95,7 @@ def _sequence(table: Table) -> Iterator[str]:
             yield f"snapshot {one['snapshot-id']} has the sequence number {own}, its parent {numbers[parent]}"
 
 
-def _manifests(table: Table) -> Iterator[str]:
+def _manifests(table: StoredTable) -> Iterator[str]:
     for one in table.manifests:
         name = f"the manifest {table.short(one.path)}"
         if one.without_ids:
@@ -115,7 +115,7 @@ def _counts(manifest: Manifest, name: str) -> Iterator[str]:
             yield f"{name} has {there} {word} files, but the manifest list says {told}"
 
 
-def _entries(table: Table) -> Iterator[str]:
+def _entries(table: StoredTable) -> Iterator[str]:
     current = (table.snapshot or {}).get("sequence-number", 0)
     numbered = table.metadata["format-version"] >= _SEQUENCES
     twice = Counter(one.path for one in table.live if one.format != "puffin")
@@ -132,7 +132,7 @@ def _entries(table: Table) -> Iterator[str]:
     yield from table.problems  # reading footers may have found more
 
 
-def _outside(entry: Entry, found: Footer, name: str) -> Iterator[str]:
+def _outside(entry: ManifestEntry, found: Footer, name: str) -> Iterator[str]:
     size = entry.file["file_size_in_bytes"]
     if size != found.size:
         yield f"{name} has {found.size} bytes, but its file_size_in_bytes is {size}"
@@ -140,7 +140,7 @@ def _outside(entry: Entry, found: Footer, name: str) -> Iterator[str]:
         yield f"{name} has {found.rows} rows, but its record_count is {entry.records}"
 
 
-def _totals(table: Table) -> Iterator[str]:
+def _totals(table: StoredTable) -> Iterator[str]:
     """The totals that readers answer count(*) from; the others are optional, and nobody reads them."""
     summary = (table.snapshot or {}).get("summary") or {}
     there = {
@@ -154,7 +154,7 @@ def _totals(table: Table) -> Iterator[str]:
             yield f"the snapshot's summary says {name} {summary[name]}, but it has {number}"
 
 
-def _lineage(table: Table) -> Iterator[str]:
+def _lineage(table: StoredTable) -> Iterator[str]:
     metadata, snapshot = table.metadata, table.snapshot
     if metadata["format-version"] < _LINEAGE:
         return
@@ -173,7 +173,7 @@ def _lineage(table: Table) -> Iterator[str]:
     yield from _row_ids(table)
 
 
-def remarks_of(table: Table) -> list[str]:
+def remarks_of(table: StoredTable) -> list[str]:
     """What the specification says otherwise, and no reader looks at."""
     return [
         f"the manifest of deletes {table.short(one.path)} has the first_row_id {given} instead of null"
@@ -182,7 +182,7 @@ def remarks_of(table: Table) -> list[str]:
     ]
 
 
-def _row_ids(table: Table) -> Iterator[str]:
+def _row_ids(table: StoredTable) -> Iterator[str]:
     """Each row has an id of its own below next-row-id."""
     following = table.metadata.get("next-row-id") or 0
     end = 0
@@ -197,7 +197,7 @@ def _row_ids(table: Table) -> Iterator[str]:
         end = max(end, first + one.records)
 
 
-def _vectors(table: Table) -> Iterator[str]:
+def _vectors(table: StoredTable) -> Iterator[str]:
     if table.vectors and table.metadata["format-version"] < _LINEAGE:
         yield "a table below version 3 has deletion vectors"
     targets = Counter(one.file.get("referenced_data_file") for one in table.vectors)
@@ -219,7 +219,7 @@ def _vectors(table: Table) -> Iterator[str]:
             yield from _vector(table, one, rows.get(one.file["referenced_data_file"]), name)
 
 
-def _vector(table: Table, entry: Entry, rows: int | None, name: str) -> Iterator[str]:
+def _vector(table: StoredTable, entry: ManifestEntry, rows: int | None, name: str) -> Iterator[str]:
     offset, size = entry.file["content_offset"], entry.file["content_size_in_bytes"]
     data = table.puffins[entry.path]
     if entry.file["file_size_in_bytes"] != len(data):
@@ -238,7 +238,7 @@ def _vector(table: Table, entry: Entry, rows: int | None, name: str) -> Iterator
         yield f"{name} at {offset} have the position {max(found)} of a file of {rows} rows"
 
 
-def _positions(table: Table) -> Iterator[str]:
+def _positions(table: StoredTable) -> Iterator[str]:
     rows = {one.path: one.records for one in table.data}
     for one in table.position_deletes:
         if one.path not in table.footers:
@@ -259,7 +259,7 @@ def _positions(table: Table) -> Iterator[str]:
                 yield f"{name} point to {table.short(path)}, which no snapshot has"
 
 
-def _beyond(table: Table, deletes: Entry, paths: set[str], name: str) -> Iterator[str]:
+def _beyond(table: StoredTable, deletes: ManifestEntry, paths: set[str], name: str) -> Iterator[str]:
     """Deletes reach older files of the same partition alone (Iceberg specification, *Scan Planning*)."""
     for one in table.data:
         if one.path not in paths:
@@ -271,19 +271,19 @@ def _beyond(table: Table, deletes: Entry, paths: set[str], name: str) -> Iterato
             yield f"{name} are older than the data file {table.short(one.path)}: they do not apply to it"
 
 
-def _same_partition(one: Entry, other: Entry) -> bool:
+def _same_partition(one: ManifestEntry, other: ManifestEntry) -> bool:
     """Whether the spec and the values of its fields are the same; a value beyond the spec is told elsewhere."""
     left, right = one.file.get("partition") or {}, other.file.get("partition") or {}
     return one.spec_id == other.spec_id and all(repr(left[key]) == repr(right[key]) for key in left.keys() & right)
 
 
-def _in_words(entry: Entry) -> str:
+def _in_words(entry: ManifestEntry) -> str:
     """The partition of ``entry``."""
     values = ", ".join(f"{name} = {value!r}" for name, value in (entry.file.get("partition") or {}).items())
     return f"spec {entry.spec_id} ({values})"
 
 
-def _added_in_v3(table: Table, entry: Entry) -> bool:
+def _added_in_v3(table: StoredTable, entry: ManifestEntry) -> bool:
     """Whether the snapshot that added the file was committed in version 3, where it has a first-row-id."""
     return any(
         one["snapshot-id"] == entry.snapshot_id and one.get("first-row-id") is not None
@@ -291,7 +291,7 @@ def _added_in_v3(table: Table, entry: Entry) -> bool:
     )
 
 
-def _known(table: Table) -> set[str]:
+def _known(table: StoredTable) -> set[str]:
     """The data files of all snapshots; position deletes may outlive the file that they are for."""
     found = {
         entry.path
@@ -310,7 +310,7 @@ class _Everything(set[str]):
         return True
 
 
-def _statistics(table: Table) -> Iterator[str]:
+def _statistics(table: StoredTable) -> Iterator[str]:
     known = {one["snapshot-id"] for one in iceberg.snapshots(table.metadata)}
     for one in table.statistics:
         name = f"the statistics {table.short(one['statistics-path'])}"

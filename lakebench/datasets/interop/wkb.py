@@ -20,7 +20,7 @@ def normal(data: bytes) -> bytes:
 
     What is no well-known binary stays as it is.
     """
-    reader = _Reader(data)
+    reader = _WkbReader(data)
     try:
         found = b"".join(_geometry(reader))
     except (struct.error, ValueError):
@@ -28,7 +28,7 @@ def normal(data: bytes) -> bytes:
     return found if reader.at == len(data) else data
 
 
-class _Reader:
+class _WkbReader:
     def __init__(self, data: bytes) -> None:
         self._data = data
         self.at = 0
@@ -43,7 +43,7 @@ class _Reader:
         return int(self.take("I")[0])
 
 
-def _geometry(reader: _Reader) -> Iterator[bytes]:
+def _geometry(reader: _WkbReader) -> Iterator[bytes]:
     reader.order = "<" if reader.take("B")[0] == _LITTLE else ">"
     code = reader.count()
     if code & _SRID:
@@ -71,11 +71,11 @@ def _shape(code: int) -> tuple[int, int]:
     return shape, flags or thousands
 
 
-def _points(reader: _Reader, width: int) -> Iterator[bytes]:
+def _points(reader: _WkbReader, width: int) -> Iterator[bytes]:
     count = reader.count()
     yield struct.pack("<I", count)
     yield _numbers(reader, count * width)
 
 
-def _numbers(reader: _Reader, count: int) -> bytes:
+def _numbers(reader: _WkbReader, count: int) -> bytes:
     return struct.pack(f"<{count}d", *reader.take(f"{count}d"))

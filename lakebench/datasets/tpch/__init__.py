@@ -1,6 +1,6 @@
 """TPC-H: data, the 22 queries and their reference answers. Derived from TPC-H, not comparable to published results."""
 
-from lakebench.datasets.tpch.data import Dataset, bytes_of, generate, scale_factor, to_make
+from lakebench.datasets.tpch.data import TpchData, bytes_of, generate, scale_factor, to_make
 from lakebench.datasets.tpch.queries import (
     Query,
     is_variant,
@@ -14,8 +14,8 @@ from lakebench.datasets.tpch.streams import stream_count
 from lakebench.datasets.tpch.workload import questions, workload
 
 __all__ = [
-    "Dataset",
     "Query",
+    "TpchData",
     "bytes_of",
     "generate",
     "is_variant",

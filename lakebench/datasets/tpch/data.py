@@ -42,7 +42,7 @@ _BYTES_ALWAYS = 5_000_000
 
 
 @dataclass(frozen=True)
-class Dataset:
+class TpchData:
     """TPC-H at one scale factor. ``content_hash`` is the SHA-256 over the files' hashes, in the tables' order."""
 
     scale_factor: Decimal
@@ -73,7 +73,7 @@ def scale_factor(text: str) -> Decimal:
     return value.normalize()
 
 
-def generate(scale_factor: Decimal, progress: Progress) -> Dataset:
+def generate(scale_factor: Decimal, progress: Progress) -> TpchData:
     """The data of ``scale_factor``: found in the cache and verified, or made.
 
     Raises:
@@ -226,13 +226,13 @@ def _part(path: Path) -> int:
     return int(path.name.split(".")[1])
 
 
-def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> Dataset:
+def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> TpchData:
     manifest = _read_manifest(folder)
     with progress.step(f"verifying {folder.name}"):
         for one in manifest["files"]:
             cache.verify(folder / one["file"], one["sha256"], folder)
     hashes = "".join(f"{one['file']} {one['sha256']}\n" for one in manifest["files"])
-    return Dataset(
+    return TpchData(
         scale_factor=scale_factor,
         folder=folder,
         generator=manifest["generator"],

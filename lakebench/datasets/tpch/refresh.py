@@ -23,7 +23,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakebench.datasets.tpch.data import Dataset
+from lakebench.datasets.tpch.data import TpchData
 from lakebench.errors import HarnessFault, UsageError
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def sparse_key(order: int) -> int:
     return order >> _KEPT_BITS << _KEPT_BITS + _SPARSE_BITS | kept
 
 
-def refresh_pair(dataset: Dataset, u: int) -> Refresh:
+def refresh_pair(dataset: TpchData, u: int) -> Refresh:
     """Pair ``u`` (from 1) for ``dataset``: SF · 1500 orders, rounded down, at least 1.
 
     Raises:

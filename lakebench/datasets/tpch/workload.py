@@ -7,13 +7,13 @@ import re
 from collections.abc import Iterable
 from decimal import Decimal
 
-from lakebench.datasets.tpch.data import TABLES, Dataset
+from lakebench.datasets.tpch.data import TABLES, TpchData
 from lakebench.datasets.tpch.queries import Query, is_variant, queries, sql_for, workload_hash
 from lakebench.datasets.tpch.references import reference
 from lakebench.datasets.workload import Question, Workload
 
 
-def workload(dataset: Dataset) -> Workload:
+def workload(dataset: TpchData) -> Workload:
     """``dataset`` with the 22 queries for its scale factor."""
     scale_factor = dataset.scale_factor
     asked = queries(scale_factor)

@@ -10,7 +10,7 @@ from typing import Any
 from lakebench.engines.reference import schema, transforms
 from lakebench.engines.reference.manifests import DELETED
 from lakebench.engines.reference.schema import Json, find
-from lakebench.engines.reference.table import MAIN, Table
+from lakebench.engines.reference.table import MAIN, OpenTable
 from lakebench.errors import Refused
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.types import PartitionField, SortField
@@ -20,47 +20,47 @@ _FIRST_PARTITION_FIELD = 1000
 _LAST_ADDED = -1
 
 
-def add_column(table: Table, operation: ops.AddColumn) -> None:
+def add_column(table: OpenTable, operation: ops.AddColumn) -> None:
     """A schema with one more column."""
     ids = itertools.count(table.metadata["last-column-id"] + 1)
     place = schema.placed(first=operation.first, after=operation.after)
     _set_schema(table, schema.added(table.schema, operation.column, ids, operation.parent, place))
 
 
-def drop_column(table: Table, operation: ops.DropColumn) -> None:
+def drop_column(table: OpenTable, operation: ops.DropColumn) -> None:
     """A schema without a column."""
     _set_schema(table, schema.without(table.schema, operation.path))
 
 
-def rename_column(table: Table, operation: ops.RenameColumn) -> None:
+def rename_column(table: OpenTable, operation: ops.RenameColumn) -> None:
     """A schema with another name."""
     _set_schema(table, schema.with_attributes(table.schema, operation.path, name=operation.name))
 
 
-def move_column(table: Table, operation: ops.MoveColumn) -> None:
+def move_column(table: OpenTable, operation: ops.MoveColumn) -> None:
     """A schema in another order."""
     place = schema.placed(first=operation.first, after=operation.after)
     _set_schema(table, schema.moved(table.schema, operation.path, place))
 
 
-def change_type(table: Table, operation: ops.ChangeType) -> None:
+def change_type(table: OpenTable, operation: ops.ChangeType) -> None:
     """A schema with another type."""
     if not isinstance(operation.type, str):
         raise Refused("only primitive types are promoted")
     _set_schema(table, schema.with_attributes(table.schema, operation.path, type=operation.type))
 
 
-def make_optional(table: Table, operation: ops.MakeOptional) -> None:
+def make_optional(table: OpenTable, operation: ops.MakeOptional) -> None:
     """A schema with an optional column."""
     _set_schema(table, schema.with_attributes(table.schema, operation.path, required=False))
 
 
-def set_doc(table: Table, operation: ops.SetDoc) -> None:
+def set_doc(table: OpenTable, operation: ops.SetDoc) -> None:
     """A schema with another comment."""
     _set_schema(table, schema.with_attributes(table.schema, operation.path, doc=operation.doc))
 
 
-def _set_schema(table: Table, changed: Json) -> None:
+def _set_schema(table: OpenTable, changed: Json) -> None:
     """Make ``changed`` the current schema, with its names in the name mapping where the table has one."""
     metadata = table.metadata
     same = (one for one in metadata["schemas"] if one["fields"] == changed["fields"])
@@ -107,7 +107,7 @@ def sort_fields(of: Any, wanted: Sequence[SortField]) -> list[Json]:
     ]
 
 
-def set_partition(table: Table, operation: ops.SetPartition) -> None:
+def set_partition(table: OpenTable, operation: ops.SetPartition) -> None:
     """Another default partition spec; in version 1 fields that go are replaced by void, as positions count there."""
     metadata = table.metadata
     wanted = partition_fields(table.schema, operation.partition)
@@ -139,7 +139,7 @@ def _numbered(metadata: Json, wanted: Sequence[Json]) -> list[Json]:
     return [next(({**one, "field-id": other["field-id"]} for other in old if _same(one, other)), one) for one in wanted]
 
 
-def set_order(table: Table, operation: ops.SetOrder) -> None:
+def set_order(table: OpenTable, operation: ops.SetOrder) -> None:
     """Another default sort order."""
     metadata, fields = table.metadata, sort_fields(table.schema, operation.order)
     known = next((one for one in metadata["sort-orders"] if one["fields"] == fields), None)
@@ -151,17 +151,17 @@ def set_order(table: Table, operation: ops.SetOrder) -> None:
     table.require("assert-default-sort-order-id", **told)
 
 
-def set_properties(table: Table, operation: ops.SetProperties) -> None:
+def set_properties(table: OpenTable, operation: ops.SetProperties) -> None:
     """Table properties."""
     table.change("set-properties", updates=dict(operation.properties))
 
 
-def upgrade_format(table: Table, operation: ops.UpgradeFormat) -> None:
+def upgrade_format(table: OpenTable, operation: ops.UpgradeFormat) -> None:
     """A newer format version."""
     table.change("upgrade-format-version", **{"format-version": operation.format_version})
 
 
-def _snapshot_id(table: Table, wanted: int | None) -> int:
+def _snapshot_id(table: OpenTable, wanted: int | None) -> int:
     if wanted is not None:
         return wanted
     head = table.head()
@@ -170,27 +170,27 @@ def _snapshot_id(table: Table, wanted: int | None) -> int:
     return int(head["snapshot-id"])
 
 
-def create_ref(table: Table, operation: ops.CreateRef) -> None:
+def create_ref(table: OpenTable, operation: ops.CreateRef) -> None:
     """A branch or tag."""
     told = {"ref-name": operation.name, "type": operation.type}
     table.require("assert-ref-snapshot-id", ref=operation.name, **{"snapshot-id": None})
     table.change("set-snapshot-ref", **told, **{"snapshot-id": _snapshot_id(table, operation.snapshot_id)})
 
 
-def drop_ref(table: Table, operation: ops.DropRef) -> None:
+def drop_ref(table: OpenTable, operation: ops.DropRef) -> None:
     """A branch or tag less."""
     table.head(operation.name)
     table.change("remove-snapshot-ref", **{"ref-name": operation.name})
 
 
-def rollback(table: Table, operation: ops.Rollback) -> None:
+def rollback(table: OpenTable, operation: ops.Rollback) -> None:
     """The branch main at an older snapshot."""
     table.require("assert-ref-snapshot-id", ref=MAIN, **{"snapshot-id": _snapshot_id(table, None)})
     told = {"ref-name": MAIN, "type": "branch", "snapshot-id": _snapshot_id(table, operation.snapshot_id)}
     table.change("set-snapshot-ref", **told)
 
 
-def expire_snapshots(table: Table, _: ops.ExpireSnapshots) -> None:
+def expire_snapshots(table: OpenTable, _: ops.ExpireSnapshots) -> None:
     """Snapshots that no branch or tag points to are removed."""
     told = [one["snapshot-id"] for one in expired(table)]
     if told:
@@ -198,13 +198,13 @@ def expire_snapshots(table: Table, _: ops.ExpireSnapshots) -> None:
         table.change("remove-snapshots", **{"snapshot-ids": told})
 
 
-def expired(table: Table) -> list[Json]:
+def expired(table: OpenTable) -> list[Json]:
     """The snapshots that no branch or tag points to."""
     heads = {one["snapshot-id"] for one in table.metadata.get("refs", {}).values()}
     return [one for one in table.metadata.get("snapshots", ()) if one["snapshot-id"] not in heads]
 
 
-def unreferenced(table: Table) -> set[str]:
+def unreferenced(table: OpenTable) -> set[str]:
     """The files that only :func:`expired` snapshots need."""
     gone = expired(table)
     numbers = {one["snapshot-id"] for one in gone}
@@ -212,7 +212,7 @@ def unreferenced(table: Table) -> set[str]:
     return _files(table, gone) - _files(table, kept)
 
 
-def _files(table: Table, snapshots: Sequence[Json]) -> set[str]:
+def _files(table: OpenTable, snapshots: Sequence[Json]) -> set[str]:
     """What snapshots need: their manifest lists, the manifests in these, and the live files in those."""
     found = {one["manifest-list"] for one in snapshots}
     for manifest in {one.path: one for snapshot in snapshots for one in table.manifests(snapshot)}.values():

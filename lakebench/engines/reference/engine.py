@@ -12,7 +12,7 @@ from lakebench.engines.reference import alter, rows, view
 from lakebench.engines.reference.rest import RestCatalog
 from lakebench.engines.reference.schema import Json, fields_json
 from lakebench.engines.reference.store import Store
-from lakebench.engines.reference.table import Table
+from lakebench.engines.reference.table import OpenTable
 from lakebench.errors import CommitConflict, EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.operations import Operation
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ATTEMPTS = 5
 _NAME_MAPPING = "schema.name-mapping.default"
 
-_CHANGES: Mapping[type[Operation], Callable[[Table, Any], None]] = {
+_CHANGES: Mapping[type[Operation], Callable[[OpenTable, Any], None]] = {
     ops.Append: rows.append,
     ops.Overwrite: rows.overwrite,
     ops.Delete: rows.delete,
@@ -122,10 +122,10 @@ class Reference(Engine, CanOperate):
         self._attempt([operation], {operation.table: table})
         return files
 
-    def _table(self, name: str) -> Table:
-        return Table(self._store, self._catalog.load(name))
+    def _table(self, name: str) -> OpenTable:
+        return OpenTable(self._store, self._catalog.load(name))
 
-    def _commit(self, operations: Sequence[Operation], tables: Mapping[str, Table] | None = None) -> None:
+    def _commit(self, operations: Sequence[Operation], tables: Mapping[str, OpenTable] | None = None) -> None:
         """Commit ``operations`` together; where another commit comes first, once more from what the table is then.
 
         Raises:
@@ -141,7 +141,7 @@ class Reference(Engine, CanOperate):
             else:
                 return
 
-    def _attempt(self, operations: Sequence[Operation], tables: Mapping[str, Table]) -> None:
+    def _attempt(self, operations: Sequence[Operation], tables: Mapping[str, OpenTable]) -> None:
         """One commit, from the tables as they were loaded."""
         for one in operations:
             _CHANGES[type(one)](tables[one.table], one)
@@ -162,7 +162,7 @@ class Reference(Engine, CanOperate):
         loaded = [{one.table: self._table(one.table)} for one in operations]
         return [self._succeeds(one, tables) for one, tables in zip(operations, loaded, strict=True)]
 
-    def _succeeds(self, operation: Operation, tables: Mapping[str, Table]) -> bool:
+    def _succeeds(self, operation: Operation, tables: Mapping[str, OpenTable]) -> bool:
         try:
             self._commit([operation], tables)
         except CommitConflict:

@@ -13,7 +13,7 @@ from lakebench.engines.reference.schema import Json, by_id
 from lakebench.engines.reference.transforms import result_type
 from lakebench.engines.reference.values import binary, sortable
 from lakebench.iceberg import manifests
-from lakebench.iceberg.manifests import Entry
+from lakebench.iceberg.manifests import ManifestEntry
 
 EXISTING, ADDED, DELETED = 0, 1, 2
 _STATUSES = {"added": ADDED, "existing": EXISTING, "deleted": DELETED}
@@ -189,7 +189,7 @@ def _pairs(known: Mapping[int, Any]) -> list[Json] | None:
     return [{"key": key, "value": value} for key, value in sorted(known.items())] or None
 
 
-def _read_file(entry: Entry) -> File:
+def _read_file(entry: ManifestEntry) -> File:
     told = entry.file
     counts = (told.get(f"{name}value_counts") or {} for name in ("", "null_", "nan_"))
     bounds = (told.get(f"{name}_bounds") or {} for name in ("lower", "upper"))

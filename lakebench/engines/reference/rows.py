@@ -24,7 +24,7 @@ from lakebench.engines.reference.schema import (
     find,
     trail,
 )
-from lakebench.engines.reference.table import MAIN, Table
+from lakebench.engines.reference.table import MAIN, OpenTable
 from lakebench.engines.reference.values import EXACT, Row, at, holds, inside, ordered
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg import puffin
@@ -36,7 +36,7 @@ _Key = tuple[str, int | None]
 class Live:
     """The live files of a table's branch, and their rows."""
 
-    def __init__(self, table: Table, branch: str = MAIN) -> None:
+    def __init__(self, table: OpenTable, branch: str = MAIN) -> None:
         self._table = table
         entries = table.live(branch)
         self.data = [one for one in entries if one.file.content == DATA]
@@ -114,7 +114,7 @@ def _key(row: Row, ids: Iterable[int]) -> tuple[Any, ...]:
 
 
 @dataclass
-class Changes:
+class RowChanges:
     """What becomes of the rows of data files: ``gone`` are positions of an entry that are replaced by new rows."""
 
     live: Live
@@ -126,7 +126,7 @@ class Changes:
         """The data files with rows that go."""
         return [one for one in self.live.data if self.gone.get(one.file.key)]
 
-    def record(self, table: Table, mode: str) -> None:
+    def record(self, table: OpenTable, mode: str) -> None:
         """Record the snapshot that makes the changes, in this mode; nothing where nothing changes."""
         if not self.touched and not self.new:
             return
@@ -135,7 +135,7 @@ class Changes:
         else:
             self._delete(table)
 
-    def _rewrite(self, table: Table) -> None:
+    def _rewrite(self, table: OpenTable) -> None:
         stay = [
             row
             for entry in self.touched
@@ -151,7 +151,7 @@ class Changes:
         vectors = [self.live.vector(one) for one in entries]
         return {one.file.key for one in [*entries, *vectors] if one is not None}
 
-    def _delete(self, table: Table) -> None:
+    def _delete(self, table: OpenTable) -> None:
         """Delete by position; a file without a live row left goes as a whole."""
         whole = [one for one in self.touched if not self.live.rows(one).keys() - self.gone[one.file.key]]
         parts = [one for one in self.touched if one not in whole]
@@ -174,19 +174,19 @@ def rows_inside(fields: Iterable[Json], rows: Iterable[ops.Row]) -> list[Row]:
     return [{one["id"]: inside(one["type"], value) for one, value in zip(known, row, strict=True)} for row in rows]
 
 
-def _columns(table: Table, operation: ops.Operation) -> list[Json]:
+def _columns(table: OpenTable, operation: ops.Operation) -> list[Json]:
     """The table's columns in the order that the operation's rows have."""
     names = [one.name for one in operation.fields]
     return [find(table.schema, name) for name in names] if names else list(table.schema["fields"])
 
 
-def append(table: Table, operation: ops.Append) -> None:
+def append(table: OpenTable, operation: ops.Append) -> None:
     """A snapshot with a new data file for each partition."""
     rows = rows_inside(_columns(table, operation), operation.rows)
     table.commit_files("append", table.data_files(rows), branch=operation.branch or MAIN)
 
 
-def overwrite(table: Table, operation: ops.Overwrite) -> None:
+def overwrite(table: OpenTable, operation: ops.Overwrite) -> None:
     """A snapshot with the new files, without the old ones of the same partitions or without any."""
     added = table.data_files(rows_inside(_columns(table, operation), operation.rows))
     places = {(one.spec_id, one.partition) for one in added}
@@ -210,19 +210,19 @@ def _matching(live: Live, test: Callable[[Row], bool]) -> tuple[dict[_Key, set[i
     return gone, found
 
 
-def delete(table: Table, operation: ops.Delete) -> None:
+def delete(table: OpenTable, operation: ops.Delete) -> None:
     """A snapshot without the rows that the conditions hold for."""
     live = Live(table)
     gone, _ = _matching(live, holds(table.schema, operation.where))
-    Changes(live, gone, []).record(table, table.mode("delete"))
+    RowChanges(live, gone, []).record(table, table.mode("delete"))
 
 
-def update(table: Table, operation: ops.Update) -> None:
+def update(table: OpenTable, operation: ops.Update) -> None:
     """A snapshot with rows in the place of those that the conditions hold for, which keep their ids."""
     live = Live(table)
     gone, found = _matching(live, holds(table.schema, operation.where))
     new = [_updated(table.schema, row, operation) for row in found]
-    Changes(live, gone, new).record(table, table.mode("update"))
+    RowChanges(live, gone, new).record(table, table.mode("update"))
 
 
 def _updated(schema: Json, row: Row, operation: ops.Update) -> Row:
@@ -245,7 +245,7 @@ def _changed(row: Row) -> Row:
     return {**row, LAST_UPDATED: None} if ROW_ID in row else row
 
 
-def merge(table: Table, operation: ops.Merge) -> None:
+def merge(table: OpenTable, operation: ops.Merge) -> None:
     """A snapshot with the new rows, those with a key that was there in the old ones' place."""
     live = Live(table)
     ids = [find(table.schema, name)["id"] for name in operation.key]
@@ -254,10 +254,10 @@ def merge(table: Table, operation: ops.Merge) -> None:
     for row in found:
         key = _key(row, ids)
         new[key] = _changed({**new[key], **{one: row[one] for one in (ROW_ID,) if one in row}})
-    Changes(live, gone, list(new.values())).record(table, table.mode("merge"))
+    RowChanges(live, gone, list(new.values())).record(table, table.mode("merge"))
 
 
-def equality_delete(table: Table, operation: ops.EqualityDelete) -> None:
+def equality_delete(table: OpenTable, operation: ops.EqualityDelete) -> None:
     """A snapshot with files of equality deletes, one for each partition."""
     columns = [find(table.schema, name) for name in operation.columns or operation.key]
     keys = [find(table.schema, name) for name in operation.key]
@@ -266,7 +266,7 @@ def equality_delete(table: Table, operation: ops.EqualityDelete) -> None:
     table.commit_files("overwrite", added)
 
 
-def compact(table: Table, _: ops.Compact) -> None:
+def compact(table: OpenTable, _: ops.Compact) -> None:
     """A snapshot of the same rows in one data file a partition, without deletes; rows keep their ids."""
     live = Live(table)
     rows = [row for entry in live.data for row in live.rows(entry).values()]
@@ -275,6 +275,6 @@ def compact(table: Table, _: ops.Compact) -> None:
         table.commit_files("replace", table.data_files(rows), removed)
 
 
-def rewrite_manifests(table: Table, _: ops.RewriteManifests) -> None:
+def rewrite_manifests(table: OpenTable, _: ops.RewriteManifests) -> None:
     """A snapshot of the same files in new manifests."""
     table.commit_files("replace", (), rewritten=True)

@@ -37,7 +37,7 @@ _MAPPING = "schema.name-mapping.default"
 _V2, _V3 = 2, 3
 
 
-class Table:
+class OpenTable:
     """A table's metadata, moved on by each change that is recorded; ``updates`` and ``requirements`` are its commit.
 
     ``written`` are the objects that it has written so far, of no use to anybody where the commit fails.

@@ -18,7 +18,7 @@ from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, Cell, Store, able, run
+from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, SharedStore, WriterGroup, able, run
 from lakebench.phases.field_reports import Said, of_all, of_ratio, of_times
 from lakebench.processes.concurrent_tasks import Retry, Shape
 from lakebench.results.coordinates import engines_of
@@ -35,16 +35,16 @@ _MIXED = "Different engines at once on one Iceberg table"
 _FAULTS = "Faults while others write and read"
 _TASK = Shape(kept=False)
 _CREATE = "CREATE TABLE IF NOT EXISTS t (id BIGINT, writer INTEGER, value BIGINT)"
-_POSTGRES = Store("ducklake-postgres kept", TableFormat.DUCKLAKE, CatalogKind.POSTGRES)
-_NESSIE = Store("iceberg-nessie kept", TableFormat.ICEBERG, "nessie")
-_REST = Store("iceberg-rest kept", TableFormat.ICEBERG, "rest")
+_POSTGRES = SharedStore("ducklake-postgres kept", TableFormat.DUCKLAKE, CatalogKind.POSTGRES)
+_NESSIE = SharedStore("iceberg-nessie kept", TableFormat.ICEBERG, "nessie")
+_REST = SharedStore("iceberg-rest kept", TableFormat.ICEBERG, "rest")
 _STORES = (
-    Store("duckdb-file kept", TableFormat.DUCKDB, shared=False),
-    Store("duckdb-file task", TableFormat.DUCKDB, shape=Shape(kept=False, retry=_LOCK), shared=False),
+    SharedStore("duckdb-file kept", TableFormat.DUCKDB, shared=False),
+    SharedStore("duckdb-file task", TableFormat.DUCKDB, shape=Shape(kept=False, retry=_LOCK), shared=False),
     _POSTGRES,
     replace(_POSTGRES, name="ducklake-postgres task", shape=_TASK),
-    Store("ducklake-sqlite kept", TableFormat.DUCKLAKE, CatalogKind.SQLITE),
-    Store("ducklake-duckdb kept", TableFormat.DUCKLAKE, CatalogKind.DUCKDB, shared=False),
+    SharedStore("ducklake-sqlite kept", TableFormat.DUCKLAKE, CatalogKind.SQLITE),
+    SharedStore("ducklake-duckdb kept", TableFormat.DUCKLAKE, CatalogKind.DUCKDB, shared=False),
     _NESSIE,
 )
 _INLINING = "DATA_INLINING_ROW_LIMIT"
@@ -121,35 +121,37 @@ def _ids(refs: tuple[EngineRef, ...], profile: str) -> frozenset[str]:
     return frozenset(cell.id for cell in (*own, *_mixed_cells(asked)))
 
 
-def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[Cell]:
+def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[WriterGroup]:
     """What different engines do at once."""
     for name in ("groups", "update-own"):
         together = able(refs, WORKLOADS[name], TableFormat.ICEBERG)
         if len(together) > 1:
-            yield Cell(together, _NESSIE, WORKLOADS[name], len(together))
+            yield WriterGroup(together, _NESSIE, WORKLOADS[name], len(together))
 
 
-def _own_cells(profile: str, ref: EngineRef) -> Iterator[Cell]:
+def _own_cells(profile: str, ref: EngineRef) -> Iterator[WriterGroup]:
     """What one engine does alone; one that is a server, whose writers are sessions of it, is asked little."""
     engine = engines.find(ref.name)
     if engine.service:
-        yield from (Cell((ref,), _NESSIE, WORKLOADS[name], _FEW) for name in ("insert", "update-one", "update-own"))
+        yield from (
+            WriterGroup((ref,), _NESSIE, WORKLOADS[name], _FEW) for name in ("insert", "update-one", "update-own")
+        )
         return
     numbers = (1, _FEW) if profile == "quick" else (1, _FEW, MANY, 16)
     for one in _STORES:
         if one.format in engine.formats:
-            yield from (Cell((ref,), one, WORKLOADS["insert"], number) for number in numbers)
+            yield from (WriterGroup((ref,), one, WORKLOADS["insert"], number) for number in numbers)
     for one in _VARIED:
         if one.format in engine.formats:
-            yield Cell((ref,), one, WORKLOADS["insert"], max(numbers[:3]))
-    yield Cell((ref,), _REST, WORKLOADS["insert"], _FEW)
+            yield WriterGroup((ref,), one, WORKLOADS["insert"], max(numbers[:3]))
+    yield WriterGroup((ref,), _REST, WORKLOADS["insert"], _FEW)
     for one in (_POSTGRES, _NESSIE):
         for name in ("first-commit", "groups", "update-one", "update-own", "move", "add-column"):
             if able((ref,), WORKLOADS[name], one.format):
-                yield Cell((ref,), one, WORKLOADS[name], _FEW)
+                yield WriterGroup((ref,), one, WORKLOADS[name], _FEW)
 
 
-def _fault_cells(ref: EngineRef) -> Iterator[Cell]:
+def _fault_cells(ref: EngineRef) -> Iterator[WriterGroup]:
     """Each fault on each kind of lake; without inlining, so that a DuckLake has data files before it commits.
 
     Nessie tells its clients where the store is, so a store that refuses is behind the other catalog, which does not;
@@ -159,14 +161,14 @@ def _fault_cells(ref: EngineRef) -> Iterator[Cell]:
         if able((ref,), WORKLOADS["groups"], one.format):
             for name, fault in FAULTS.items():
                 alone = one is _NESSIE and fault.where == STORE
-                yield Cell((ref,), _REST if alone else one, WORKLOADS["groups"], 1 if alone else 2, name)
+                yield WriterGroup((ref,), _REST if alone else one, WORKLOADS["groups"], 1 if alone else 2, name)
 
 
-def _group(cell: Cell) -> str:
+def _group(cell: WriterGroup) -> str:
     return _APPENDS if cell.workload.name == "insert" else _CHANGES
 
 
-def _check(cell: Cell, group: str) -> Check:
+def _check(cell: WriterGroup, group: str) -> Check:
     columns = {_APPENDS: f"{cell.writers} {'writer' if cell.writers == 1 else 'writers'}", _FAULTS: cell.fault}
     fault = f"; {FAULTS[cell.fault].title}" if cell.fault else ""
     case = Case(

@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lakebench import engines
-from lakebench.datasets.concurrency.workloads import FIELDS, Workload, tasks
+from lakebench.datasets.concurrency.workloads import FIELDS, ConcurrentWorkload, tasks
 from lakebench.engines import CanOperate, CanScan
 from lakebench.engines.ducklake import unverified
 from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused, Timeout, WrongAnswer
@@ -54,7 +54,7 @@ CATALOG, STORE = "catalog", "store"
 
 
 @dataclass(frozen=True)
-class Store:
+class SharedStore:
     """What the writers share, and how they connect.
 
     ``catalog`` is where a DuckLake's catalog lies, or the service of an Iceberg catalog. ``shared`` says whether
@@ -70,7 +70,7 @@ class Store:
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedFault:
     """A fault that a cell is about: what is done to the requests of the first writer, on the way to which server."""
 
     name: str
@@ -83,24 +83,24 @@ class Planned:
 FAULTS = {
     one.name: one
     for one in (
-        Planned(
+        PlannedFault(
             "catalog-refuses", "the catalog answers two commits with 503 (PostgreSQL: disconnects)", REFUSE, times=2
         ),
-        Planned("answer-lost", "the catalog commits, and the connection ends before its answer", LOSE),
-        Planned("store-refuses", "the object store answers a write with 503", REFUSE, STORE),
+        PlannedFault("answer-lost", "the catalog commits, and the connection ends before its answer", LOSE),
+        PlannedFault("store-refuses", "the object store answers a write with 503", REFUSE, STORE),
         # The last: a server that is killed is slow for a while after its next start.
-        Planned("killed", "a writer killed with -9 between its data and its commit", HOLD),
+        PlannedFault("killed", "a writer killed with -9 between its data and its commit", HOLD),
     )
 }
 
 
 @dataclass(frozen=True)
-class Cell:
+class WriterGroup:
     """Writers on one store with one workload; they take turns on ``refs``. ``fault`` names one of :data:`FAULTS`."""
 
     refs: tuple[EngineRef, ...]
-    store: Store
-    workload: Workload
+    store: SharedStore
+    workload: ConcurrentWorkload
     writers: int
     fault: str = ""
 
@@ -131,7 +131,7 @@ class Cell:
         return rows // self.writers + (number <= rows % self.writers)
 
 
-def run(bench: Bench, cell: Cell) -> Evidence:
+def run(bench: Bench, cell: WriterGroup) -> Evidence:
     """Write by all at once while somebody reads, and hold what is there against what was acknowledged.
 
     Raises:
@@ -155,7 +155,7 @@ def run(bench: Bench, cell: Cell) -> Evidence:
     return evidence
 
 
-def _lake(bench: Bench, cell: Cell) -> Lake:
+def _lake(bench: Bench, cell: WriterGroup) -> Lake:
     """A lake that nobody has used: a file, a DuckLake, or a namespace of an Iceberg catalog."""
     name, one = word(cell.id.removeprefix("phase9/"))[:60], cell.store
     # A kept connection is made before the clock runs; a connection a task is as a user's.
@@ -173,7 +173,7 @@ def _lake(bench: Bench, cell: Cell) -> Lake:
     return replace(lakes.CATALOGS[one.catalog].lake(bench.services), namespace=name, options=given)
 
 
-def _reader(bench: Bench, cell: Cell) -> EngineRef:
+def _reader(bench: Bench, cell: WriterGroup) -> EngineRef:
     """Who reads: the writers' engine, or one inside a worker where theirs are servers, which may die."""
     able = [
         ref
@@ -183,7 +183,7 @@ def _reader(bench: Bench, cell: Cell) -> EngineRef:
     return (able or list(cell.refs))[0]
 
 
-def _create(bench: Bench, cell: Cell, lake: Lake) -> None:
+def _create(bench: Bench, cell: WriterGroup, lake: Lake) -> None:
     """The table with the workload's first rows, by the first engine; then nobody has the lake open."""
     rows = cell.workload.first(cell.writers)
     made: list[Operation] = [Create(table=TABLE, columns=FIELDS)]
@@ -192,7 +192,7 @@ def _create(bench: Bench, cell: Cell, lake: Lake) -> None:
     _close(bench, cell, cell.refs[0])
 
 
-def _close(bench: Bench, cell: Cell, ref: EngineRef) -> None:
+def _close(bench: Bench, cell: WriterGroup, ref: EngineRef) -> None:
     (remote,) = bench.workers([(ref, cell.seat(_FINAL))])
     with contextlib.suppress(EngineCrash):
         remote.call("close", limit_s=_WAIT_S)
@@ -202,7 +202,7 @@ def _close(bench: Bench, cell: Cell, ref: EngineRef) -> None:
 
 
 def _write(
-    bench: Bench, cell: Cell, lake: Lake, reader: EngineRef, first: Lake, fault: Fault | None
+    bench: Bench, cell: WriterGroup, lake: Lake, reader: EngineRef, first: Lake, fault: Fault | None
 ) -> tuple[dict[int, Path], Path | None]:
     """Run the writers and the reader; the files that they wrote. The first writer's lake is ``first``."""
     numbers = range(1, cell.writers + 1)
@@ -235,13 +235,13 @@ def _own(lake: Lake, number: int) -> Lake:
     return replace(lake, name=f"{lake.name}_{number}") if lake.format is TableFormat.ICEBERG else lake
 
 
-def _enter(remote: Remote, lake: Lake, cell: Cell) -> None:
+def _enter(remote: Remote, lake: Lake, cell: WriterGroup) -> None:
     """Connect ahead where the connection is kept; a task tries again where that fails."""
     asked: dict[str, Any] = {"lake": dataclasses.asdict(lake), "shape": dataclasses.asdict(cell.store.shape)}
     remote.call("enter", limit_s=_WAIT_S, **asked)
 
 
-def _work(remote: Remote, cell: Cell, number: int, log: Path, start: int) -> None:
+def _work(remote: Remote, cell: WriterGroup, number: int, log: Path, start: int) -> None:
     """The writer's share. A writer that dies, or hangs, is what its file tells."""
     given = [to_json(replace(one, table=TABLE)) for one in tasks(cell.workload, number, cell.share(number))]
     seconds = _FAULT_LIMIT_S if cell.fault else LIMIT_S
@@ -255,14 +255,14 @@ def _leave(remote: Remote) -> None:
             remote.call("leave", limit_s=_WAIT_S)
 
 
-def _watch(bench: Bench, cell: Cell, reader: EngineRef, lake: Lake, into: Path, stop: Path) -> None:
+def _watch(bench: Bench, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path, stop: Path) -> None:
     """Read again and again; a reader that dies with its server has seen what its file tells."""
     remote = bench.remote(reader, lake, cell.seat("reader"))
     with contextlib.suppress(EngineCrash):
         remote.call("watch", limit_s=_WAIT_S, scan=_SCAN.to_json(), into=str(into), stop=str(stop))
 
 
-def _kill(bench: Bench, cell: Cell, remote: Remote, fault: Fault) -> None:
+def _kill(bench: Bench, cell: WriterGroup, remote: Remote, fault: Fault) -> None:
     """End the first writer as soon as its commit is on the way: its process, or the server that is the engine."""
     if fault.held.wait(_HELD_S):
         server = engines.find(cell.refs[0].name).service
@@ -276,7 +276,7 @@ def _kill(bench: Bench, cell: Cell, remote: Remote, fault: Fault) -> None:
 
 def _told(
     bench: Bench,
-    cell: Cell,
+    cell: WriterGroup,
     lake: Lake,
     reader: EngineRef,
     logs: Mapping[int, Path],
@@ -301,7 +301,7 @@ def _told(
     return {"writers": cell.writers, "reader": str(reader), **found, **facts[1], **fired, **options}
 
 
-def _read(bench: Bench, cell: Cell, reader: EngineRef, lake: Lake, into: Path) -> None:
+def _read(bench: Bench, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path) -> None:
     """The whole table.
 
     Raises:
@@ -313,7 +313,7 @@ def _read(bench: Bench, cell: Cell, reader: EngineRef, lake: Lake, into: Path) -
         raise WrongAnswer(f"the table cannot be read any more: {error}") from error
 
 
-def _facts(bench: Bench, cell: Cell, lake: Lake, reader: EngineRef) -> tuple[Path | None, dict[str, Any]]:
+def _facts(bench: Bench, cell: WriterGroup, lake: Lake, reader: EngineRef) -> tuple[Path | None, dict[str, Any]]:
     """Snapshots and data files: of a DuckLake in a file with one row, of Iceberg as its catalog tells."""
     if cell.store.format is TableFormat.DUCKLAKE:
         into = bench.file("facts")
@@ -337,7 +337,7 @@ def _races(bench: Bench) -> int:
 
 
 @contextlib.contextmanager
-def _faulty(cell: Cell, lake: Lake) -> Iterator[tuple[Fault | None, Lake, Mapping[str, int]]]:
+def _faulty(cell: WriterGroup, lake: Lake) -> Iterator[tuple[Fault | None, Lake, Mapping[str, int]]]:
     """The fault, the lake by way of the proxy that makes it, and what the proxy answers."""
     if not cell.fault:
         yield None, lake, {}
@@ -354,7 +354,7 @@ def _faulty(cell: Cell, lake: Lake) -> Iterator[tuple[Fault | None, Lake, Mappin
         yield fault, _by_way(lake, planned, proxy.port), proxy.answers
 
 
-def _fault(planned: Planned) -> Fault:
+def _fault(planned: PlannedFault) -> Fault:
     if planned.where == STORE:
         return Fault(planned.kind, _is_write, skip=1, times=planned.times, body=_SLOW_DOWN)
     # After a commit of the same writer, so that somebody has written where the server dies with its writers.
@@ -370,7 +370,7 @@ def _is_write(method: str, _path: str) -> bool:
     return method == "PUT"
 
 
-def _by_way(lake: Lake, planned: Planned, port: int) -> Lake:
+def _by_way(lake: Lake, planned: PlannedFault, port: int) -> Lake:
     """``lake`` with the proxy's port in the place of the server's."""
     if planned.where == STORE:
         return replace(lake, store=replace(lake.objects, endpoint=_at(lake.objects.endpoint, port)))
@@ -382,7 +382,7 @@ def _at(address: str, port: int) -> str:
     return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
 
 
-def able(refs: Sequence[EngineRef], workload: Workload, form: TableFormat) -> tuple[EngineRef, ...]:
+def able(refs: Sequence[EngineRef], workload: ConcurrentWorkload, form: TableFormat) -> tuple[EngineRef, ...]:
     """Those of ``refs`` that can be asked for every operation of ``workload`` on a lake of this format."""
     task = workload.task(1, 0)
     kinds = {Create, type(task), *(type(one) for one in getattr(task, "operations", ()))}

@@ -10,7 +10,7 @@ from typing import ClassVar
 from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.choice import chosen
-from lakebench.datasets.ducklake.feature import Feature
+from lakebench.datasets.ducklake.feature import DuckLakeFeature
 from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.datasets.ducklake.states import CONNECTORS
 from lakebench.engines import CanQuery
@@ -22,7 +22,7 @@ from lakebench.model import EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import reproduced
 from lakebench.phases.ducklake.readers import reads, versions
-from lakebench.phases.ducklake.sessions import PLACES, Place, Story, writers
+from lakebench.phases.ducklake.sessions import PLACES, CatalogStorage, Story, writers
 from lakebench.results.records import Claim
 
 _OF_NO_FEATURE = ("read", "connector", "versions")  # second part of their ids
@@ -90,13 +90,13 @@ class DuckLake(Phase):
         yield from reproduced([case for case in cases if case.phase == self.name])
 
 
-def wanted(bench: Bench) -> list[Feature]:
+def wanted(bench: Bench) -> list[DuckLakeFeature]:
     """The features that were chosen."""
     ids = chosen(tuple(one.id for one in FEATURES), bench.selection.features)
     return [one for one in FEATURES if one.id in ids]
 
 
-def _case(feature: Feature, place: Place, ref: EngineRef) -> Case:
+def _case(feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Case:
     return Case(
         id=f"phase1/{place.catalog}/{place.storage}/{feature.id}/{ref}",
         phase="phase1",
@@ -108,7 +108,7 @@ def _case(feature: Feature, place: Place, ref: EngineRef) -> Case:
     )
 
 
-def _shows(bench: Bench, feature: Feature, place: Place, ref: EngineRef) -> Evidence:
+def _shows(bench: Bench, feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Evidence:
     """Go through the steps of ``feature`` on a fresh lake; the error has what was done so far."""
     story = Story(bench, ref, place.lake(bench, f"{feature.id}_{ref}", feature.options), feature.sessions)
     try:

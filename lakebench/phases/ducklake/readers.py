@@ -15,11 +15,11 @@ from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
 from lakebench.execution.context import Bench
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
-from lakebench.phases.ducklake.sessions import Place, Story, compare, writers
+from lakebench.phases.ducklake.sessions import CatalogStorage, Story, compare, writers
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
 
-_PLACE = Place(CatalogKind.POSTGRES, "s3")
+_PLACE = CatalogStorage(CatalogKind.POSTGRES, "s3")
 _READ = "Who else reads a DuckLake (catalog in PostgreSQL, files on S3)"
 _LIMIT_S = 60.0
 WAYS = {
@@ -87,7 +87,7 @@ def _connector_case(ref: EngineRef) -> Case:
 
 
 @dataclass(frozen=True)
-class _Made:
+class _MadeLake:
     """A lake in a state, and its files: the live ones by the catalog, and all below the data path."""
 
     lake: Lake
@@ -97,11 +97,11 @@ class _Made:
     told: tuple[str, ...]
 
 
-def _made(bench: Bench, state: State) -> _Made:
+def _made(bench: Bench, state: State) -> _MadeLake:
     return bench.prepare(f"ducklake/{state.id}", lambda: _make(bench, state))
 
 
-def _make(bench: Bench, state: State) -> _Made:
+def _make(bench: Bench, state: State) -> _MadeLake:
     found = writers(bench)
     if not found:
         raise EngineUnavailable("no engine of this run writes a DuckLake: add duckdb to --engines")
@@ -113,10 +113,10 @@ def _make(bench: Bench, state: State) -> _Made:
     finally:
         story.end()
     live, every = bench.checker.ducklake_files(story.lake, TABLE)
-    return _Made(story.lake, found[0], tuple(live), tuple(every), tuple(story.told))
+    return _MadeLake(story.lake, found[0], tuple(live), tuple(every), tuple(story.told))
 
 
-def _written(bench: Bench, state: State) -> _Made:
+def _written(bench: Bench, state: State) -> _MadeLake:
     """The lake in ``state``; that it could not be made says nothing of a reader.
 
     Raises:
@@ -151,20 +151,20 @@ def _query(bench: Bench, ref: EngineRef, lake: Lake, sql: str, into: str = "") -
     return f"{ref}: {sql}"
 
 
-def _attached(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+def _attached(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
     return [_query(bench, ref, made.lake, state.query, into)]
 
 
-def _files(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:
+def _files(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:
     files = made.live if way == "live" else made.all
     return [f"{ref}: {len(files)} files", _query(bench, ref, _plain(made, files), state.query, into)]
 
 
-def _plain(made: _Made, files: tuple[str, ...]) -> Lake:
+def _plain(made: _MadeLake, files: tuple[str, ...]) -> Lake:
     return replace(made.lake, name="files", format=TableFormat.PARQUET, files={TABLE: files}, options={})
 
 
-def _imported(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+def _imported(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
     lake = lakes.rest_lake(bench.services)
     given = {
         "namespace": "ducklake_files",
@@ -178,7 +178,7 @@ def _imported(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef,
     return [*told, _query(bench, ref, lake, sql, into)]
 
 
-def _listed(bench: Bench, made: _Made, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+def _listed(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
     """The engine lists the live files by JDBC, the checker compares the list, and the engine reads them."""
     catalog, plain = made.lake.catalog, _plain(made, made.live)
     given = {"uri": catalog.uri, "user": catalog.user, "password": catalog.password}
@@ -230,10 +230,10 @@ def versions(bench: Bench) -> Iterator[Block]:
                     row=f"{wrote} → {ref}",
                     column=str(kind),
                 )
-                yield Check(case, partial(_opens, place=Place(kind, "local"), wrote=wrote, ref=ref))
+                yield Check(case, partial(_opens, place=CatalogStorage(kind, "local"), wrote=wrote, ref=ref))
 
 
-def _opens(bench: Bench, place: Place, wrote: EngineRef, ref: EngineRef) -> Evidence:
+def _opens(bench: Bench, place: CatalogStorage, wrote: EngineRef, ref: EngineRef) -> Evidence:
     """Written by one, read and written to by the other, which may migrate the catalog where it has to."""
     state = STATES[0]
     lake = place.lake(bench, f"versions_{wrote}_{ref}", {})

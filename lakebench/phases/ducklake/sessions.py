@@ -38,7 +38,7 @@ def writers(bench: Bench) -> list[EngineRef]:
 
 
 @dataclass(frozen=True)
-class Place:
+class CatalogStorage:
     """Where a DuckLake lies: the kind of its catalog, and ``local`` or ``s3``."""
 
     catalog: CatalogKind
@@ -64,7 +64,7 @@ class Place:
         return store(bench.services.endpoint("object-store")) if self.storage == "s3" else None
 
 
-PLACES = tuple(Place(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES)
+PLACES = tuple(CatalogStorage(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES)
 
 
 @dataclass

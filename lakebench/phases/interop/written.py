@@ -67,7 +67,7 @@ class _Made:
 
 
 @dataclass
-class _Course:
+class _Making:
     """What is known so far of a table in the making; what an error leaves behind is evidence.
 
     ``culprit`` answers for what is wrong with the table: the writer, or another engine that carried out the step which
@@ -124,7 +124,7 @@ class Written(Block):
 
     def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
         """Write once; then who reads it, in shuffled order; the writer's own record comes last, as it needs theirs."""
-        began, course = now(), _Course(self.writer)
+        began, course = now(), _Making(self.writer)
         made, error = self._attempt(bench, course)
         wrote = now()[1] - began[1]
         cells = list(self._reads(bench, made, error, todo))
@@ -144,7 +144,7 @@ class Written(Block):
             told = self._told(bench, case, began, judgement.error, evidence, subject)
             yield replace(told, seconds=round(wrote, 6))
 
-    def _attempt(self, bench: Bench, course: _Course) -> tuple[_Made | None, CaseEnd | None]:
+    def _attempt(self, bench: Bench, course: _Making) -> tuple[_Made | None, CaseEnd | None]:
         """The table, and why it is not what it was to be."""
         made: _Made | None = None
         try:
@@ -171,7 +171,7 @@ class Written(Block):
 
     # Writing.
 
-    def _make(self, bench: Bench, course: _Course) -> _Made:
+    def _make(self, bench: Bench, course: _Making) -> _Made:
         if self.feature.by_reference and self.writer.name != REFERENCE:
             raise EngineUnavailable("no engine is asked to make this: it is a shape of files, not an operation")
         plan = planned(self.feature, self._table)
@@ -201,7 +201,7 @@ class Written(Block):
         steps = [part for one in self.feature.program for part in (one, *getattr(one, "operations", ()))]
         return any(one.by for one in steps)
 
-    def _watch(self, bench: Bench, operation: Operation, course: _Course) -> None:
+    def _watch(self, bench: Bench, operation: Operation, course: _Making) -> None:
         """Note who answers for it where the table breaks the specification after ``operation``.
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
@@ -216,7 +216,7 @@ class Written(Block):
         words = (self.feature.id, str(self.writer), *([] if name == "t" else [name]))
         return "_".join(re.sub(r"\W", "_", word) for word in words)
 
-    def _carry_out(self, bench: Bench, operation: Operation, course: _Course) -> None:
+    def _carry_out(self, bench: Bench, operation: Operation, course: _Making) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
             course.marks[operation.name] = snapshot(_observer(bench), operation.table).snapshot_id
@@ -230,7 +230,7 @@ class Written(Block):
         if course.succeeded and not any(course.succeeded[-1]):
             raise CommitConflict("every part of the concurrent operation was refused by a conflict: nobody won")
 
-    def _operate(self, bench: Bench, operation: Operation, course: _Course) -> dict[str, Any]:
+    def _operate(self, bench: Bench, operation: Operation, course: _Making) -> dict[str, Any]:
         who = self._who(bench, operation)
         prefix = "" if who == self.writer else f"-- by {who}: "
         course.other = course.other if who == self.writer else who
@@ -267,7 +267,7 @@ class Written(Block):
         claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, bench.versions(ref))
         return claim is not None and claim.covers("write")
 
-    def _together(self, bench: Bench, operation: Concurrent, course: _Course) -> list[bool]:
+    def _together(self, bench: Bench, operation: Concurrent, course: _Making) -> list[bool]:
         """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole."""
 
         def attempt(part: Operation) -> bool:
@@ -413,7 +413,7 @@ def _outcome(error: CaseEnd | None) -> str:
     return error.outcome.value if error else Outcome.UNAVAILABLE.value
 
 
-def _must_be_there(inspected: Inspected, course: _Course) -> None:
+def _must_be_there(inspected: Inspected, course: _Making) -> None:
     """Stop where the feature is not in the table.
 
     Raises:

@@ -23,7 +23,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
 from lakebench.phases.jdbc.pgspider import WISE, nodes
-from lakebench.phases.query_workloads.base import Contender, Place, Queries
+from lakebench.phases.query_workloads.base import Contender, Queries, Target
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Claim, Dataset, TableFacts
@@ -137,7 +137,7 @@ class Jdbc(Queries):
             EngineUnavailable: it does not.
         """
         self._heap(bench)
-        heap, seat = lakes.postgresql_lake(bench.services, HEAP), Place(_STORAGE, TableFormat.POSTGRESQL).key
+        heap, seat = lakes.postgresql_lake(bench.services, HEAP), Target(_STORAGE, TableFormat.POSTGRESQL).key
         try:
             bench.prepare(f"reaches/{self.name}/{ref}", lambda: bench.remote(ref, heap, seat).versions)
         except EngineUnavailable as error:
@@ -150,7 +150,7 @@ class Jdbc(Queries):
                 engine = engines.find(ref.name)
                 has_catalog = form is TableFormat.POSTGRESQL or CatalogKind.REST in engine.catalogs
                 if {TableFormat.POSTGRESQL, form} <= set(engine.formats) and has_catalog:
-                    found.append(Contender(ref, Place(_STORAGE, form)))
+                    found.append(Contender(ref, Target(_STORAGE, form)))
         return found
 
     def _storages(self, bench: Bench) -> list[str]:  # noqa: ARG002
@@ -169,7 +169,7 @@ class Jdbc(Queries):
     def _load_heap(self, bench: Bench) -> Dataset:
         """Every table by COPY, with its primary key, and statistics."""
         workload, lake = self.prepared(bench), lakes.postgresql_lake(bench.services, HEAP)
-        seat = Place(_STORAGE, TableFormat.POSTGRESQL).key
+        seat = Target(_STORAGE, TableFormat.POSTGRESQL).key
         written = write(bench, lake, workload, SERVER, seats=(seat,)).require_all()
         for table in workload.tables:
             bench.call(SERVER, lake, "execute", seat=seat, sql=f"ALTER TABLE {table} ADD PRIMARY KEY ({_KEYS[table]})")

@@ -21,7 +21,7 @@ from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
 from lakebench.engines.inprocess import local_path
 from lakebench.errors import CaseError, HarnessFault, UsageError
-from lakebench.execution.cases import Block, Case, Entry, Measurement
+from lakebench.execution.cases import Block, Case, MeasuredEngine, Measurement
 from lakebench.execution.context import BASE, Bench
 from lakebench.execution.request import Base, Request, Scope, base_of
 from lakebench.iceberg.catalogs import ducklake_files
@@ -52,7 +52,7 @@ GROWTH = {
 
 
 @dataclass(frozen=True)
-class Place:
+class Target:
     """Where an engine is asked: a storage and a table format, on the base's side of a comparison or not."""
 
     storage: str
@@ -75,7 +75,7 @@ class Contender:
     """An engine at a place; ``against`` is the one that it is the base of."""
 
     ref: EngineRef
-    place: Place
+    place: Target
     against: Contender | None = None
 
 
@@ -206,7 +206,7 @@ class Queries(Phase):
                     f"{', '.join(str(ref) for ref in refs)}"
                 )
         found = [
-            Contender(ref, Place(storage, TableFormat(form)))
+            Contender(ref, Target(storage, TableFormat(form)))
             for storage in selection.storages
             for form in selection.formats
             for ref in refs
@@ -243,7 +243,7 @@ class Queries(Phase):
             restart=False,
         )
 
-    def _entry(self, bench: Bench, question: Question, one: Contender) -> Entry:
+    def _entry(self, bench: Bench, question: Question, one: Contender) -> MeasuredEngine:
         case = Case(
             id=self.case_id(question, one),
             phase=self.name,
@@ -253,7 +253,7 @@ class Queries(Phase):
             row=question.name.upper() if question.name[1:].isdigit() else question.name,
             column=str(one.ref),
         )
-        return Entry(
+        return MeasuredEngine(
             case,
             partial(self.lake, one=one, tables=question.tables),
             question.sql(engines.find(one.ref.name)),
@@ -369,7 +369,7 @@ def _copies(request: Request, form: TableFormat) -> int:
     return sum(form in engines.find(ref.name).formats for ref in request.refs) if form in _OWN else 1
 
 
-def store_service(bench: Bench, place: Place) -> str:
+def store_service(bench: Bench, place: Target) -> str:
     """The service whose requests count at ``place``; empty where nothing is asked of a store."""
     if place.format is TableFormat.DUCKDB:
         return ""

@@ -115,9 +115,9 @@ def _all_of(own: Sequence[Record]) -> Said:
     return Said.REPRODUCED if right == len(own) == _C6_QUERIES else Said.COULD_NOT_RUN
 
 
-def _cold_and_warm(known: Mapping[placement.Place, placement.Asked]) -> Claim:
+def _cold_and_warm(known: Mapping[placement.StorageFormat, placement.Asked]) -> Claim:
     """C7: object storage far away against local disk, cold and then warm; the report does not say by which engine."""
-    local = placement.Place("local", TableFormat.ICEBERG)
+    local = placement.StorageFormat("local", TableFormat.ICEBERG)
     far = [one for one in known if one.format == TableFormat.ICEBERG and "gcs" in one.storage]
     ours: dict[str, str] = {}
     shown: dict[str, Said] = {}

@@ -49,7 +49,7 @@ _SEEN = (
 
 
 @dataclass
-class State:
+class RefreshState:
     """What the refreshes have made of orders and line items: files inserted, and ranges of keys deleted."""
 
     inserted: dict[str, list[Path]] = field(default_factory=lambda: {table: [] for table in _KEYS})
@@ -57,7 +57,7 @@ class State:
 
 
 @dataclass(frozen=True)
-class Step:
+class RefreshStep:
     """One commit of a refresh: rows of ``file`` inserted, or those with a key in ``keys`` deleted."""
 
     function: str
@@ -115,7 +115,7 @@ class Trial(Block):
         return replace(lake, name=name, namespace=f"tpch_{word(self.ref)}")
 
     def _records(self, bench: Bench) -> Iterator[Record]:
-        state = State()
+        state = RefreshState()
         loaded = yield from self._attempt(bench, self._case("load"), lambda: self._load(bench))
         loaded = self._both(bench, "load", loaded)
         power: float | None = None
@@ -171,7 +171,7 @@ class Trial(Block):
 
     # power
 
-    def _power(self, bench: Bench, state: State, *, ran: bool) -> Generator[Record, None, dict[str, Any]]:
+    def _power(self, bench: Bench, state: RefreshState, *, ran: bool) -> Generator[Record, None, dict[str, Any]]:
         """RF1, the 22 queries of stream 0, RF2; and after each refresh what the readers see."""
         told: dict[str, Any] = {}
         read: set[str] = set()
@@ -210,7 +210,7 @@ class Trial(Block):
         yield record(bench, case, began, told)
         return told
 
-    def _agreed(self, bench: Bench, state: State, point: str) -> Iterator[Record]:
+    def _agreed(self, bench: Bench, state: RefreshState, point: str) -> Iterator[Record]:
         """What each reader sees of orders and line items now."""
         into = self._testified(bench, _SEEN, frozenset(_KEYS), state, f"seen-{point}")
         for reader in self.readers:
@@ -227,7 +227,7 @@ class Trial(Block):
 
     # throughput
 
-    def _throughput(self, bench: Bench, state: State, power: float | None) -> Evidence:
+    def _throughput(self, bench: Bench, state: RefreshState, power: float | None) -> Evidence:
         """Streams side by side with one refresh stream of as many pairs."""
         scale_factor = bench.profile.scale_factor
         count = stream_count(scale_factor)
@@ -275,10 +275,10 @@ class Trial(Block):
     def _verify_streams(
         self,
         bench: Bench,
-        state: State,
+        state: RefreshState,
         asked: Mapping[int, Sequence[Question]],
         ran: Mapping[int, Sequence[Done]],
-        steps: Sequence[Step],
+        steps: Sequence[RefreshStep],
         done: Sequence[Done],
     ) -> dict[str, str]:
         """Hold each answer against the states that it may have seen; which one it was, in words.
@@ -296,10 +296,10 @@ class Trial(Block):
     def _fits(
         self,
         bench: Bench,
-        state: State,
+        state: RefreshState,
         question: Question,
         one: Done,
-        steps: Sequence[Step],
+        steps: Sequence[RefreshStep],
         done: Sequence[Done],
         name: str,
     ) -> str:
@@ -319,7 +319,7 @@ class Trial(Block):
         scale_factor = bench.profile.scale_factor
         return tpch.questions(scale_factor, stream_queries(scale_factor, bench.seed, number))
 
-    def _pair(self, bench: Bench, number: int) -> list[Step]:
+    def _pair(self, bench: Bench, number: int) -> list[RefreshStep]:
         """The commits of refresh pair ``number``: RF1 inserts orders, then line items; RF2 deletes the other way."""
         dataset, folder = tpch_data(bench), bench.data / "refresh" / str(number)
         pair = refresh.refresh_pair(dataset, number)
@@ -331,20 +331,20 @@ class Trial(Block):
         )
         keys = (pair.delete_lo, pair.delete_hi)
         return [
-            Step("RF1", "orders", file=orders),
-            Step("RF1", "lineitem", file=items),
-            Step("RF2", "lineitem", keys=keys),
-            Step("RF2", "orders", keys=keys),
+            RefreshStep("RF1", "orders", file=orders),
+            RefreshStep("RF1", "lineitem", file=items),
+            RefreshStep("RF2", "lineitem", keys=keys),
+            RefreshStep("RF2", "orders", keys=keys),
         ]
 
-    def _steps(self, bench: Bench, state: State, steps: Sequence[Step]) -> float:
+    def _steps(self, bench: Bench, state: RefreshState, steps: Sequence[RefreshStep]) -> float:
         """Commit ``steps``; their seconds by the worker's clock."""
         done = [self._step(bench, one, "tests") for one in steps]
         for one in steps:
             _apply(state, one)
         return sum(one.ns for one in done) / _NS
 
-    def _step(self, bench: Bench, step: Step, seat: str) -> Done:
+    def _step(self, bench: Bench, step: RefreshStep, seat: str) -> Done:
         lake = self.lake(bench, word(seat) if seat == "refresh" else "")
         began = time.perf_counter_ns()
         if step.file is not None:
@@ -374,7 +374,7 @@ class Trial(Block):
         return [self._query(bench, one, seat) for one in asked]
 
     def _verified(
-        self, bench: Bench, asked: Sequence[Question], answers: Mapping[str, Done], state: State
+        self, bench: Bench, asked: Sequence[Question], answers: Mapping[str, Done], state: RefreshState
     ) -> dict[str, str]:
         """The hash of each verified answer.
 
@@ -390,10 +390,10 @@ class Trial(Block):
             hashes[question.name.upper()] = checked.sha256
         return hashes
 
-    def _witnessed(self, bench: Bench, question: Question, state: State, name: str) -> Path:
+    def _witnessed(self, bench: Bench, question: Question, state: RefreshState, name: str) -> Path:
         return self._testified(bench, question.sql(engines.find("duckdb")), question.tables, state, name)
 
-    def _testified(self, bench: Bench, sql: str, tables: frozenset[str], state: State, name: str) -> Path:
+    def _testified(self, bench: Bench, sql: str, tables: frozenset[str], state: RefreshState, name: str) -> Path:
         """The witness's answer in ``state``.
 
         Raises:
@@ -406,7 +406,7 @@ class Trial(Block):
             raise EngineUnavailable(f"cannot be verified: {error}") from error
         return into
 
-    def _views(self, bench: Bench, state: State, tables: frozenset[str]) -> dict[str, str]:
+    def _views(self, bench: Bench, state: RefreshState, tables: frozenset[str]) -> dict[str, str]:
         files = {name: table.files for name, table in tpch_data(bench).tables.items() if name in tables}
         return dict(states.views(files, state.inserted, state.deleted))
 
@@ -456,16 +456,16 @@ def _cannot(ref: EngineRef) -> list[str]:
     return [*missing, *([] if deletes else ["delete rows (RF2)"])]
 
 
-def _apply(state: State, step: Step) -> None:
+def _apply(state: RefreshState, step: RefreshStep) -> None:
     if step.file is not None:
         state.inserted[step.table].append(step.file)
     elif step.keys is not None:
         state.deleted[step.table].append(step.keys)
 
 
-def _after(state: State, steps: Sequence[Step], orders: int, items: int) -> State:
+def _after(state: RefreshState, steps: Sequence[RefreshStep], orders: int, items: int) -> RefreshState:
     """``state`` after the first commits of ``steps`` on each table."""
-    after = State(
+    after = RefreshState(
         {table: list(files) for table, files in state.inserted.items()},
         {table: list(keys) for table, keys in state.deleted.items()},
     )
@@ -475,7 +475,9 @@ def _after(state: State, steps: Sequence[Step], orders: int, items: int) -> Stat
     return after
 
 
-def _possible(question: Question, one: Done, steps: Sequence[Step], done: Sequence[Done]) -> list[tuple[int, int]]:
+def _possible(
+    question: Question, one: Done, steps: Sequence[RefreshStep], done: Sequence[Done]
+) -> list[tuple[int, int]]:
     """How many commits on orders and on line items the query may have seen, by when it and they ran."""
     timed = [(step.table, ran.began, ran.ended) for step, ran in zip(steps, done, strict=True)]
     return states.candidates(timed, one.began, one.ended, question.tables)

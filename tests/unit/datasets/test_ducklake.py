@@ -11,7 +11,7 @@ import pytest
 from lakebench.datasets import answers
 from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake import catalog, expected, inspector
-from lakebench.datasets.ducklake.feature import Feature, Look, Step
+from lakebench.datasets.ducklake.feature import DuckLakeFeature, Look, Step
 from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.engines.ducklake import attach_ducklake, unverified
 from lakebench.errors import UsageError, WrongAnswer
@@ -21,7 +21,7 @@ from lakebench.verification import checker
 KNOWN_SESSIONS = {"a", "b"}
 
 
-def steps(feature: Feature) -> list[Step]:
+def steps(feature: DuckLakeFeature) -> list[Step]:
     return [one for one in feature.steps if isinstance(one, Step)]
 
 
@@ -32,7 +32,7 @@ def test_ids_are_words_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=[one.id for one in FEATURES])
-def test_a_feature_can_fail(feature: Feature) -> None:
+def test_a_feature_can_fail(feature: DuckLakeFeature) -> None:
     asserting = [one for one in feature.steps if isinstance(one, Look) and one.proofs]
     asserting += [one for one in steps(feature) if one.columns or one.refusal]  # type: ignore[misc]
     assert asserting
@@ -42,7 +42,7 @@ def test_a_feature_can_fail(feature: Feature) -> None:
 
 
 @pytest.mark.parametrize("feature", FEATURES, ids=[one.id for one in FEATURES])
-def test_expected_rows_are_tables(feature: Feature) -> None:
+def test_expected_rows_are_tables(feature: DuckLakeFeature) -> None:
     for one in steps(feature):
         if one.columns:
             assert expected.table(one.columns, one.rows).num_rows == len(one.rows)

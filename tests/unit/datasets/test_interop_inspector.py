@@ -20,7 +20,7 @@ from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.inspector import facts_of, holds, missing
 from lakebench.datasets.interop.metadata import type_text
 from lakebench.datasets.interop.store import Files
-from lakebench.datasets.interop.table import Table
+from lakebench.datasets.interop.table import StoredTable
 from lakebench.datasets.interop.violations import remarks_of, violations_of
 from lakebench.errors import ServiceUnavailable, WrongAnswer
 from lakebench.iceberg import avro, manifests, puffin
@@ -187,7 +187,7 @@ class Made:
             "content_size_in_bytes": len(blob),
         }
 
-    def table(self) -> Table:
+    def table(self) -> StoredTable:
         """Write manifests and metadata as things stand."""
         lines = []
         for name, file in (("data", self.data), ("deletes", self.deletes)):
@@ -209,7 +209,7 @@ class Made:
                 }
             )
         (self.folder / "list.avro").write_bytes(_container(_LISTED, lines))
-        return Table({**self._metadata(), **self.extra}, LocalFiles())
+        return StoredTable({**self._metadata(), **self.extra}, LocalFiles())
 
     def _metadata(self) -> dict[str, Any]:
         columns = [
@@ -511,7 +511,7 @@ def test_a_file_without_what_every_reader_needs_is_the_writers(
 def test_metadata_that_lack_what_they_must_have_are_the_writers(tmp_path: Path) -> None:
     table = Made(tmp_path).table()
     without = {key: value for key, value in table.metadata.items() if key != "format-version"}
-    other = Table(without, LocalFiles())
+    other = StoredTable(without, LocalFiles())
     assert "the metadata, or a manifest, cannot be read: it lacks format-version" in violations_of(other)
     with pytest.raises(WrongAnswer, match="it lacks format-version"):
         facts_of(other)
@@ -522,11 +522,11 @@ def test_a_store_that_does_not_answer_is_no_violation_of_the_writers(tmp_path: P
     snapshot = {"snapshot-id": SNAPSHOT, "sequence-number": 2, "manifest-list": "s3://b/list.avro"}
     made.extra = {"snapshots": [snapshot]}
     with pytest.raises(ServiceUnavailable, match="cannot be read"):
-        violations_of(Table(made.table().metadata, Files(STORE)))
+        violations_of(StoredTable(made.table().metadata, Files(STORE)))
 
 
 def test_a_location_that_is_none_is_the_writers(tmp_path: Path) -> None:
-    told = violations_of(Table(Made(tmp_path).table().metadata, Files(STORE)))
+    told = violations_of(StoredTable(Made(tmp_path).table().metadata, Files(STORE)))
     assert any("list.avro cannot be read: " in one and "is no location" in one for one in told)
 
 

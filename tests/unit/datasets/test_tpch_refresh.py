@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench.datasets.tpch import Dataset
+from lakebench.datasets.tpch import TpchData
 from lakebench.datasets.tpch.refresh import Refresh, refresh_pair, sparse_key, write_insert
 from lakebench.datasets.tpch.states import candidates, views
 from lakebench.datasets.workload import TableData
@@ -21,9 +21,9 @@ BOTH = frozenset({"orders", "lineitem"})
 MONEY = pa.decimal128(15, 2)
 
 
-def dataset(scale: str, orders: int | None = None) -> Dataset:
+def dataset(scale: str, orders: int | None = None) -> TpchData:
     count = int(Decimal(scale) * 1_500_000) if orders is None else orders
-    return Dataset(Decimal(scale), Path(), "", {"orders": TableData("orders", (), count, 0)}, "")
+    return TpchData(Decimal(scale), Path(), "", {"orders": TableData("orders", (), count, 0)}, "")
 
 
 class TestPairs:

@@ -16,7 +16,7 @@ from lakebench.engines.spark import jdbc
 from lakebench.errors import Refused, ServiceUnavailable, UsageError
 from lakebench.model import Catalog, CatalogKind, Lake, TableFormat
 from lakebench.services.postgres import _check_way
-from lakebench.services.trino import Trino
+from lakebench.services.trino import TrinoService
 
 CATALOG = Catalog(CatalogKind.JDBC, "jdbc:postgresql://127.0.0.1:5433/db", "", None, "me", "it's \\ secret")
 LAKE = Lake("heap", None, CATALOG, "tpch", TableFormat.POSTGRESQL)
@@ -108,7 +108,7 @@ def test_a_type_without_a_name_is_refused() -> None:
 
 def trino(**properties: str) -> Any:
     context = SimpleNamespace(settings=ServiceSettings(properties=properties))
-    service = Trino.__new__(Trino)
+    service = TrinoService.__new__(TrinoService)
     service.context = context  # type: ignore[assignment]
     return service
 

@@ -14,7 +14,7 @@ import pytest
 from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash
 from lakebench.execution import cases
-from lakebench.execution.cases import Case, Entry, Measurement
+from lakebench.execution.cases import Case, MeasuredEngine, Measurement
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import EngineRef, Record
@@ -90,7 +90,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def measurement() -> Measurement:
     entries = tuple(
-        Entry(Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), "SELECT 1")
+        MeasuredEngine(
+            Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), "SELECT 1"
+        )
         for name in NAMES
     )
     return Measurement(

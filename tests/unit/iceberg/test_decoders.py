@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyiceberg.io.pyarrow import PyArrowFileIO
-from pyiceberg.manifest import ManifestEntry, read_manifest_list
+from pyiceberg.manifest import ManifestEntry as Theirs
+from pyiceberg.manifest import read_manifest_list
 from pyroaring import BitMap64
 
 from lakebench.engines.reference import manifests as written
 from lakebench.engines.reference.files import File, Metrics
 from lakebench.engines.reference.manifests import ADDED, DELETED, EXISTING, Commit, FileEntry, ListedManifest
 from lakebench.iceberg import manifests, puffin
-from lakebench.iceberg.manifests import Entry
+from lakebench.iceberg.manifests import ManifestEntry
 
 SCHEMA = {
     "type": "struct",
@@ -57,14 +58,14 @@ def at(line: ListedManifest, path: str) -> ListedManifest:
     return ListedManifest({**line.line, "manifest_path": path})
 
 
-def theirs(one: ManifestEntry) -> tuple[Any, ...]:
+def theirs(one: Theirs) -> tuple[Any, ...]:
     file = one.data_file
     counts = file.record_count, file.file_size_in_bytes, file.value_counts, file.lower_bounds
     places = file.file_path, str(file.file_format.value).lower(), file.partition[0]
     return one.status.value, one.snapshot_id, one.sequence_number, one.file_sequence_number, *places, *counts
 
 
-def ours(one: Entry) -> tuple[Any, ...]:
+def ours(one: ManifestEntry) -> tuple[Any, ...]:
     (day,) = one.file["partition"].values()
     counts = one.records, one.file["file_size_in_bytes"], one.file["value_counts"], one.file["lower_bounds"]
     sequences = one.sequence_number, one.file_sequence_number

@@ -131,12 +131,12 @@ def test_a_run_with_a_base_has_a_section(base: Path, tmp_path: Path) -> None:
 
 
 def test_ratios_are_drawn_with_lines_at_one_and_the_threshold() -> None:
-    rows = [plots.Ratio("Q1", 1.2, (1.1, 1.3), strong=True), plots.Ratio("Q2", 0.9, None)]
+    rows = [plots.RatioLine("Q1", 1.2, (1.1, 1.3), strong=True), plots.RatioLine("Q2", 0.9, None)]
     drawn = plots.ratios(rows, 1.1)
     assert "Q1" in drawn
     assert "Q2" in drawn
     assert drawn == plots.ratios(rows, 1.1)
-    assert plots.ratios([plots.Ratio("Q1", 40.0, (30.0, 50.0))], 1.1) != drawn
+    assert plots.ratios([plots.RatioLine("Q1", 40.0, (30.0, 50.0))], 1.1) != drawn
 
 
 def test_the_command_fails_on_a_regression(base: Path, tmp_path: Path, command: Command) -> None:

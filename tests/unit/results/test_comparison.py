@@ -88,7 +88,7 @@ def test_what_passed_and_fails_is_a_regression_and_the_contrary_is_told() -> Non
     base = _run("a", [_case("q1", _ns(1)), _case("q2", outcome=WRONG), _case("q3", _ns(1))])
     run = _run("b", [_case("q1", outcome=WRONG, reason="a row differs"), _case("q2", _ns(2)), _case("q3", _ns(2))])
     told = comparison.between(base, run)
-    assert told.broken == (comparison.Change("q1", PASS, WRONG, "a row differs"),)
+    assert told.broken == (comparison.OneSided("q1", PASS, WRONG, "a row differs"),)
     assert [one.case for one in told.mended] == ["q2"]
     assert [one.case for one in told.rows] == ["q3"]
     assert told.worse

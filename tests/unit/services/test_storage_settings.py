@@ -16,7 +16,7 @@ from lakebench.progress import Quiet
 from lakebench.services import Services, base, lakes, object_store, storages, with_needs
 from lakebench.services.compose import Composed
 from lakebench.services.object_store import ObjectStoreService, transferred
-from lakebench.services.rest_catalog import RestCatalog
+from lakebench.services.rest_catalog import RestCatalogService
 
 
 class Folder:
@@ -106,7 +106,7 @@ def test_an_unknown_storage_has_the_nearest_name() -> None:
 
 
 def test_instances_need_those_of_their_storage() -> None:
-    assert services.find("rest-catalog@s3") is RestCatalog
+    assert services.find("rest-catalog@s3") is RestCatalogService
     assert with_needs(["rest-catalog@s3", "nessie"]) == ["object-store@s3", "rest-catalog@s3", "object-store", "nessie"]
     assert with_needs(["rest-catalog@local"]) == ["rest-catalog@local"]
     nvme = Settings.model_validate({"storage": {"nvme": {"kind": "local"}}})
@@ -192,7 +192,7 @@ def test_a_storage_that_is_up_is_used_as_it_is() -> None:
 def test_tables_on_the_file_system_lie_below_the_storage_s_path(tmp_path: Path) -> None:
     settings = Settings.model_validate({"storage": {"local": {"path": str(tmp_path / "fast")}}})
     guard = Folder(tmp_path)
-    warehouse = RestCatalog(context(settings, "local", guard))._catalog()["warehouse"]
+    warehouse = RestCatalogService(context(settings, "local", guard))._catalog()["warehouse"]
     assert warehouse.startswith(f"file://{tmp_path}/fast/lakebench-")
     assert [one.as_uri() for one in guard.removed] == [warehouse]
 
@@ -200,7 +200,7 @@ def test_tables_on_the_file_system_lie_below_the_storage_s_path(tmp_path: Path) 
 def test_the_address_of_the_tables_is_the_same_at_the_next_start(tmp_path: Path) -> None:
     settings = Settings.model_validate({"storage": {"local": {"path": str(tmp_path / "fast")}}})
     guard, data = Folder(tmp_path), tmp_path / "data"
-    first, second = (RestCatalog(context(settings, "local", guard, data)) for _ in range(2))
+    first, second = (RestCatalogService(context(settings, "local", guard, data)) for _ in range(2))
     assert first._catalog()["warehouse"] == second._catalog()["warehouse"]
     assert guard.removed == []
     assert first.keeps() == [data, first._folder]
@@ -209,9 +209,9 @@ def test_the_address_of_the_tables_is_the_same_at_the_next_start(tmp_path: Path)
 
 def test_a_user_s_bucket_has_a_prefix_of_the_run_s_own(tmp_path: Path) -> None:
     settings = Settings.model_validate({"storage": {"gcs": {"user": "u", "password": "p", "bucket": "mine"}}})
-    assert RestCatalog(context(settings, "s3", Folder(tmp_path)))._catalog()["warehouse"] == "s3://mine/rest"
+    assert RestCatalogService(context(settings, "s3", Folder(tmp_path)))._catalog()["warehouse"] == "s3://mine/rest"
     assert (
-        RestCatalog(context(settings, "gcs", Folder(tmp_path)))
+        RestCatalogService(context(settings, "gcs", Folder(tmp_path)))
         ._catalog()["warehouse"]
         .startswith("s3://mine/lakebench-")
     )
@@ -220,7 +220,7 @@ def test_a_user_s_bucket_has_a_prefix_of_the_run_s_own(tmp_path: Path) -> None:
 def test_a_name_that_engines_write_in_different_ways_is_refused(tmp_path: Path) -> None:
     settings = Settings.model_validate({"storage": {"local": {"path": str(tmp_path / "a b")}}})
     with pytest.raises(UsageError, match=r"cannot hold tables.*path of storage\.local"):
-        RestCatalog(context(settings, "local", Folder(tmp_path)))._catalog()
+        RestCatalogService(context(settings, "local", Folder(tmp_path)))._catalog()
 
 
 def test_a_container_keeps_nothing_beyond_a_run(tmp_path: Path) -> None:

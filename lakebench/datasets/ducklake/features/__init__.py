@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import Feature
+from lakebench.datasets.ducklake.feature import DuckLakeFeature
 from lakebench.datasets.ducklake.features import history, objects, storage, transactions, types, writes
 
-FEATURES: tuple[Feature, ...] = (
+FEATURES: tuple[DuckLakeFeature, ...] = (
     *objects.ALL,
     *types.ALL,
     *transactions.ALL,

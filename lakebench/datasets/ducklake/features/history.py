@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, DuckLakeFeature, look, no, rows, run
 
 _TRAVEL = f"{DOCS}duckdb/usage/time_travel"
 _FEED = f"{DOCS}duckdb/advanced_features/data_change_feed"
@@ -39,10 +39,12 @@ _FEEDS = (
     rows("SELECT id, v FROM ducklake_table_deletions('lake', 'main', 't', 3, 3)", _KEYED, (1, "Hello")),
 )
 
-ALL: tuple[Feature, ...] = (
-    Feature("travel-version", "time travel by version", _TRAVEL, (*_STORY, *_VERSIONS), FILES),
-    Feature("travel-version-inlined", "time travel by version, inlined rows", _TRAVEL, (*_STORY, *_VERSIONS), INLINED),
-    Feature(
+ALL: tuple[DuckLakeFeature, ...] = (
+    DuckLakeFeature("travel-version", "time travel by version", _TRAVEL, (*_STORY, *_VERSIONS), FILES),
+    DuckLakeFeature(
+        "travel-version-inlined", "time travel by version, inlined rows", _TRAVEL, (*_STORY, *_VERSIONS), INLINED
+    ),
+    DuckLakeFeature(
         "travel-timestamp",
         "time travel by timestamp",
         _TRAVEL,
@@ -54,7 +56,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "attach-version",
         "attached at a snapshot it shows that one, and refuses to write",
         _TRAVEL,
@@ -67,9 +69,9 @@ ALL: tuple[Feature, ...] = (
         FILES,
         {"b": {"SNAPSHOT_VERSION": "2"}},
     ),
-    Feature("change-feed", "change feed: changes, insertions, deletions", _FEED, (*_STORY, *_FEEDS), FILES),
-    Feature("change-feed-inlined", "change feed of inlined rows", _FEED, (*_STORY, *_FEEDS), INLINED),
-    Feature(
+    DuckLakeFeature("change-feed", "change feed: changes, insertions, deletions", _FEED, (*_STORY, *_FEEDS), FILES),
+    DuckLakeFeature("change-feed-inlined", "change feed of inlined rows", _FEED, (*_STORY, *_FEEDS), INLINED),
+    DuckLakeFeature(
         "row-lineage",
         "row lineage: the rowid of a row stays in an update and a compaction",
         f"{DOCS}duckdb/advanced_features/row_lineage",
@@ -88,7 +90,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "add-column",
         "columns added, with and without default, and read in old files",
         _EVOLUTION,
@@ -102,7 +104,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "drop-column",
         "a column dropped; one of the same name that comes again is another",
         _EVOLUTION,
@@ -116,7 +118,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "rename",
         "a column and a table renamed; old names at old snapshots",
         _EVOLUTION,
@@ -130,7 +132,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "swap-names",
         "two columns change names: values follow the field, not the name",
         _EVOLUTION,
@@ -142,7 +144,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "promote",
         "types promoted; a lossy change is refused",
         _EVOLUTION,
@@ -165,7 +167,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "nested-evolution",
         "fields of a struct added, renamed and dropped",
         _EVOLUTION,
@@ -189,7 +191,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "promote-field",
         "the type of a struct's field promoted",
         _EVOLUTION,
@@ -200,7 +202,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "evolution-inlined",
         "schema evolution over inlined rows",
         _EVOLUTION,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, DuckLakeFeature, look, no, rows, run
 
 _DUCKDB = f"{DOCS}duckdb/"
 _KEYED = "id: int32; v: string"
 
-ALL: tuple[Feature, ...] = (
-    Feature(
+ALL: tuple[DuckLakeFeature, ...] = (
+    DuckLakeFeature(
         "create-insert-read",
         "create, insert and read",
         f"{_DUCKDB}introduction",
@@ -23,7 +23,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT count(*) AS n FROM t", "n: int64", (102,)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "create-as-select",
         "CREATE TABLE AS, CREATE OR REPLACE, IF NOT EXISTS, DROP",
         f"{_DUCKDB}introduction",
@@ -40,7 +40,7 @@ ALL: tuple[Feature, ...] = (
             look(("tables", "=", ["t"]), ("columns", "=", {"id": "int32", "v": "varchar"})),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "schemas",
         "schemas: created, qualified, dropped with their tables",
         f"{_DUCKDB}usage/paths",
@@ -59,7 +59,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT i FROM t", "i: int32", (1,)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "not-null",
         "NOT NULL: kept, set and dropped",
         f"{_DUCKDB}advanced_features/constraints",
@@ -74,7 +74,7 @@ ALL: tuple[Feature, ...] = (
             look(("required", "=", ["id"])),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "defaults",
         "default values: literals, changed later",
         f"{_DUCKDB}unsupported_features",
@@ -96,7 +96,7 @@ ALL: tuple[Feature, ...] = (
             ),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "default-expression",
         "default values that are no literals",
         f"{_DUCKDB}unsupported_features",
@@ -105,7 +105,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT id, d >= DATE '2025-01-01' AS set FROM t", "id: int32; set: bool", (1, True)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "views",
         "views: created, read, renamed, dropped",
         f"{_DUCKDB}advanced_features/views",
@@ -122,7 +122,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT * FROM few", "id: int32", (2,)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "macros",
         "macros: scalar, table, defaults, dropped",
         f"{_DUCKDB}advanced_features/macros",
@@ -140,7 +140,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT * FROM above(100)", "id: int32", (200,)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "comments",
         "comments on tables, views and columns",
         f"{_DUCKDB}advanced_features/comments",
@@ -162,7 +162,7 @@ ALL: tuple[Feature, ...] = (
             look(("comments", "=", ["a view", "very nice table"]), ("column-comments", "=", ["a key"])),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "options",
         "options of a table",
         f"{_DUCKDB}usage/configuration",
@@ -182,7 +182,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "settings",
         "the settings of the lake",
         f"{_DUCKDB}usage/configuration",
@@ -191,7 +191,7 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT data_path = '{data}' AS same FROM lake.settings()", "same: bool", (True,)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "read-only",
         "attached read-only it reads, and refuses to write",
         f"{_DUCKDB}usage/connecting",
@@ -205,7 +205,7 @@ ALL: tuple[Feature, ...] = (
         ),
         sessions={"b": {"READ_ONLY": "true"}},
     ),
-    Feature(
+    DuckLakeFeature(
         "introspection",
         "ducklake_snapshots, ducklake_table_info, ducklake_list_files, current_snapshot",
         f"{_DUCKDB}usage/snapshots",

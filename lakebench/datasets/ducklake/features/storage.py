@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, DuckLakeFeature, look, no, rows, run
 
 _PARTITIONS = f"{DOCS}duckdb/advanced_features/partitioning"
 _SORTED = f"{DOCS}duckdb/advanced_features/sorted_tables"
@@ -19,8 +19,8 @@ _MERGE = run("CALL ducklake_merge_adjacent_files('lake')")
 _EXPIRE = run("CALL ducklake_expire_snapshots('lake', older_than => now() + INTERVAL '1 hour')")
 _CLEAN = run("CALL ducklake_cleanup_old_files('lake', cleanup_all => true)")
 
-ALL: tuple[Feature, ...] = (
-    Feature(
+ALL: tuple[DuckLakeFeature, ...] = (
+    DuckLakeFeature(
         "partition",
         "partitioned by a column: a file for each value",
         _PARTITIONS,
@@ -34,7 +34,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "partition-transforms",
         "partitioned by year and month of a timestamp",
         _PARTITIONS,
@@ -49,7 +49,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "partition-bucket",
         "partitioned into buckets",
         _PARTITIONS,
@@ -62,7 +62,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "partition-evolution",
         "another partitioning: old files stay as they are, new ones follow it",
         _PARTITIONS,
@@ -77,7 +77,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "sorted",
         "a sorted table writes sorted files, and without the order it does not",
         _SORTED,
@@ -91,7 +91,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "merge-adjacent",
         "adjacent files are merged; time travel and change feed stay",
         f"{_MAINTENANCE}merge_adjacent_files",
@@ -110,7 +110,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "rewrite-deleted",
         "a file with many deleted rows is rewritten without them",
         f"{_MAINTENANCE}rewrite_data_files",
@@ -127,7 +127,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "expire",
         "expired snapshots are gone, and after the cleanup their files, too",
         f"{_MAINTENANCE}expire_snapshots",
@@ -144,7 +144,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "expire-version",
         "one snapshot is expired by its version; a dry run expires none",
         f"{_MAINTENANCE}expire_snapshots",
@@ -160,7 +160,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "drop-and-clean",
         "the files of a dropped table go with its snapshots",
         f"{_MAINTENANCE}recommended_maintenance",
@@ -175,7 +175,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "orphans",
         "files that no snapshot knows are deleted, and no others",
         f"{_MAINTENANCE}cleanup_of_files",
@@ -189,7 +189,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "checkpoint",
         "CHECKPOINT flushes and merges",
         f"{_MAINTENANCE}checkpoint",
@@ -200,7 +200,7 @@ ALL: tuple[Feature, ...] = (
             look(("inlined-rows", "=", 0), ("data-files", "=", 1), ("rows-in-files", "=", 41)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "encryption",
         "encrypted: nobody reads the files without the catalog's keys",
         f"{DOCS}duckdb/advanced_features/encryption",
@@ -220,7 +220,7 @@ ALL: tuple[Feature, ...] = (
         ),
         {**FILES, "ENCRYPTED": "true"},
     ),
-    Feature(
+    DuckLakeFeature(
         "add-files",
         "a foreign Parquet file is added, not copied",
         f"{DOCS}duckdb/metadata/adding_files",
@@ -238,7 +238,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "add-files-mapping",
         "foreign files with missing and extra columns: refused, and taken where it is allowed",
         f"{DOCS}duckdb/metadata/adding_files",
@@ -254,7 +254,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "data-path",
         "the data path is kept in the catalog; another one is taken only when it is to be overridden",
         f"{DOCS}duckdb/usage/connecting",

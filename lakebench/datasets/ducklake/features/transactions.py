@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, DuckLakeFeature, look, no, rows, run
 
 _SOURCE = f"{DOCS}duckdb/advanced_features/transactions"
 _CONFLICTS = f"{DOCS}duckdb/advanced_features/conflict_resolution"
 _COUNT = "SELECT count(*) AS n FROM t"
 _CONFLICT = "[Cc]onflict"
 
-ALL: tuple[Feature, ...] = (
-    Feature(
+ALL: tuple[DuckLakeFeature, ...] = (
+    DuckLakeFeature(
         "commit",
         "a transaction over two tables is one snapshot",
         _SOURCE,
@@ -21,7 +21,7 @@ ALL: tuple[Feature, ...] = (
             look(("newest", "=", 3), ("snapshots", "=", 4)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "rollback",
         "a rollback leaves no rows, no table and no snapshot",
         _SOURCE,
@@ -39,7 +39,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "own-writes",
         "a transaction reads its own writes, also of a table that it made",
         _SOURCE,
@@ -56,7 +56,7 @@ ALL: tuple[Feature, ...] = (
             look(("newest", "=", 1)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-isolation",
         "two processes: a reader inside a transaction does not see a later commit, and sees it afterwards",
         _SOURCE,
@@ -71,7 +71,7 @@ ALL: tuple[Feature, ...] = (
             rows(_COUNT, "n: int64", (3,), session="b"),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-uncommitted",
         "two processes: what is not committed is not seen by the other",
         _SOURCE,
@@ -82,7 +82,7 @@ ALL: tuple[Feature, ...] = (
             rows(_COUNT, "n: int64", (20,), session="b"),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-appends",
         "two processes: both appends of overlapping transactions are kept",
         _CONFLICTS,
@@ -97,7 +97,7 @@ ALL: tuple[Feature, ...] = (
             look(("newest", "=", 3)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-update-conflict",
         "two processes update one row in overlapping transactions: the second one is refused",
         _CONFLICTS,
@@ -112,7 +112,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-inlined-conflict",
         "the same with inlined rows",
         _CONFLICTS,
@@ -127,7 +127,7 @@ ALL: tuple[Feature, ...] = (
         ),
         INLINED,
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-create-conflict",
         "two processes create one table in overlapping transactions: the second one is refused",
         _CONFLICTS,
@@ -141,7 +141,7 @@ ALL: tuple[Feature, ...] = (
             look(("columns", "=", {"a": "int32"}), table="u"),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "processes-alter-conflict",
         "a process inserts into a table that the other altered meanwhile: it is refused",
         _CONFLICTS,
@@ -155,7 +155,7 @@ ALL: tuple[Feature, ...] = (
             rows(_COUNT, "n: int64", (0,)),
         ),
     ),
-    Feature(
+    DuckLakeFeature(
         "commit-message",
         "author and message of a snapshot",
         f"{DOCS}duckdb/usage/snapshots",

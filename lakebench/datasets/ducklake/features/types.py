@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, Step, look, no, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, DuckLakeFeature, Step, look, no, rows, run
 
 _SOURCE = f"{DOCS}specification/data_types"
 _UNSUPPORTED = f"{DOCS}duckdb/unsupported_features"
@@ -173,13 +173,13 @@ _VARIANT = (
 )
 
 
-def _pair(name: str, title: str, steps: tuple[Step, ...]) -> tuple[Feature, Feature]:
+def _pair(name: str, title: str, steps: tuple[Step, ...]) -> tuple[DuckLakeFeature, DuckLakeFeature]:
     """The same types in a Parquet file, and inlined in the catalog."""
     in_file = look(("data-files", "=", 1), ("inlined-rows", "=", 0), ("unreadable-files", "=", 0))
     inline = look(("data-files", "=", 0), ("inlined-rows", ">=", 3), ("files-in-storage", "=", 0))
     return (
-        Feature(f"type-{name}", f"types: {title}", _SOURCE, (*steps, in_file), FILES),
-        Feature(f"type-{name}-inlined", f"types, inlined: {title}", _SOURCE, (*steps, inline), INLINED),
+        DuckLakeFeature(f"type-{name}", f"types: {title}", _SOURCE, (*steps, in_file), FILES),
+        DuckLakeFeature(f"type-{name}-inlined", f"types, inlined: {title}", _SOURCE, (*steps, inline), INLINED),
     )
 
 
@@ -196,7 +196,7 @@ _DECLINED = (
     ("CREATE INDEX x ON t (a)", "indexes"),
 )
 
-ALL: tuple[Feature, ...] = (
+ALL: tuple[DuckLakeFeature, ...] = (
     *_pair("integer", "integers of 8 to 64 bits, signed and unsigned", _INTEGERS),
     *_pair("integer-128", "integers of 128 bits", _wide(_WIDER, _WIDER)),
     *_pair("integer-128-limits", "the largest integers of 128 bits", _wide(_WIDEST, _WIDEST_UNSIGNED)),
@@ -215,8 +215,8 @@ ALL: tuple[Feature, ...] = (
             rows("SELECT i::VARCHAR AS i FROM t", "i: string", ("-1 day",), (None,), (None,)),
         ),
     ),
-    Feature("type-variant", "types: variant", _SOURCE, _VARIANT, FILES),
-    Feature(
+    DuckLakeFeature("type-variant", "types: variant", _SOURCE, _VARIANT, FILES),
+    DuckLakeFeature(
         "type-geometry",
         "types: geometry",
         _SOURCE,
@@ -227,7 +227,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "unsupported",
         "what the documents call unsupported is refused: arrays, unions, keys, checks, indexes …",
         _UNSUPPORTED,

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, Feature, look, rows, run
+from lakebench.datasets.ducklake.feature import DOCS, FILES, INLINED, DuckLakeFeature, look, rows, run
 
 _INLINING = f"{DOCS}duckdb/advanced_features/data_inlining"
 _KEYED = "id: int32; v: string"
 _COUNT = "SELECT count(*) AS n FROM t"
 _HUNDRED = run("CREATE TABLE t (id INTEGER)", "INSERT INTO t SELECT range FROM range(100)")
 
-ALL: tuple[Feature, ...] = (
-    Feature(
+ALL: tuple[DuckLakeFeature, ...] = (
+    DuckLakeFeature(
         "inlined-insert",
         "small inserts stay in the catalog until they are flushed",
         _INLINING,
@@ -24,7 +24,7 @@ ALL: tuple[Feature, ...] = (
         ),
         INLINED,
     ),
-    Feature(
+    DuckLakeFeature(
         "inlined-insert-limit",
         "an insert above the limit is a file; the limit of a table overrides it",
         _INLINING,
@@ -38,7 +38,7 @@ ALL: tuple[Feature, ...] = (
         ),
         INLINED,
     ),
-    Feature(
+    DuckLakeFeature(
         "inlined-delete",
         "a small delete from a file stays in the catalog until it is flushed",
         _INLINING,
@@ -53,7 +53,7 @@ ALL: tuple[Feature, ...] = (
         ),
         INLINED,
     ),
-    Feature(
+    DuckLakeFeature(
         "inlined-flush-history",
         "a flush keeps time travel to before a delete of an inlined row",
         _INLINING,
@@ -69,7 +69,7 @@ ALL: tuple[Feature, ...] = (
         ),
         INLINED,
     ),
-    Feature(
+    DuckLakeFeature(
         "delete",
         "DELETE writes a delete file; the data file stays as it is",
         f"{DOCS}specification/tables/ducklake_delete_file",
@@ -83,7 +83,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "delete-all",
         "DELETE of every row of a file drops the file from the table",
         f"{DOCS}specification/tables/ducklake_delete_file",
@@ -96,7 +96,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "update",
         "UPDATE deletes and writes anew",
         f"{DOCS}duckdb/introduction",
@@ -108,7 +108,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "merge",
         "MERGE INTO: update, insert; and delete",
         f"{DOCS}duckdb/usage/upserting",
@@ -127,7 +127,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "truncate",
         "TRUNCATE, and time travel to before it",
         f"{DOCS}duckdb/introduction",
@@ -139,7 +139,7 @@ ALL: tuple[Feature, ...] = (
         ),
         FILES,
     ),
-    Feature(
+    DuckLakeFeature(
         "deletion-vector",
         "deletion vectors in the place of delete files (experimental)",
         f"{DOCS}duckdb/usage/configuration",
