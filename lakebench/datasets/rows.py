@@ -7,9 +7,13 @@ signed zero and dates that clients cannot hold are questions of their own, for t
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lakebench.datasets import table_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,6 +62,13 @@ def rows(seed: int, writer: int) -> pa.Table:
     kinds = schema()
     columns = [pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), kinds, strict=True)]
     return pa.Table.from_arrays(columns, schema=kinds)
+
+
+def write(seed: int, numbers: Sequence[int], into: Path) -> None:
+    """Write the rows of the writers ``numbers`` as an Arrow IPC file."""
+    import pyarrow as pa
+
+    table_files.write(pa.concat_tables([rows(seed, number) for number in numbers]), into)
 
 
 def _smallest() -> list[Any]:

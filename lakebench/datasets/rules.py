@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 FLOAT_RELATIVE = Decimal("1e-11")
 CAPS = {"average": Decimal("0.005"), "ratio": Decimal("0.00005")}
@@ -44,12 +42,6 @@ class Rules:
     limit: int | None = field(default=None, repr=False)
     offset: int = field(default=0, repr=False)
     full_order: tuple[int, ...] = field(default=(), repr=False)
-
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Rules:
-        """The rules that :func:`dataclasses.asdict` turned into JSON."""
-        given: dict[str, Any] = {name: tuple(one) if isinstance(one, list) else one for name, one in value.items()}
-        return cls(**given)
 
     @property
     def is_cut(self) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lakebench.datasets import table_files
 from lakebench.datasets.rules import Rules
 
 if TYPE_CHECKING:
@@ -36,6 +37,11 @@ class TableData:
 
         found = pq.read_schema(self.files[0])
         return pa.schema([pa.field(field.name, _plain(field.type)) for field in found])
+
+
+def write_schema(parquet: Path, into: Path) -> None:
+    """Write an Arrow IPC file with no rows, and the schema to create the table of the file ``parquet`` with."""
+    table_files.write(TableData("", (parquet,), 0, 0).schema().empty_table(), into)
 
 
 def _plain(kind: pa.DataType) -> pa.DataType:

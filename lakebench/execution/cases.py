@@ -14,6 +14,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from lakebench import engines
+from lakebench.datasets import answer_files
+from lakebench.datasets.answer_files import Agreed, Checked
 from lakebench.datasets.answers import FULL
 from lakebench.datasets.rules import Rules
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
@@ -24,7 +26,6 @@ from lakebench.outcomes import Outcome
 from lakebench.processes import resources
 from lakebench.results import accepted
 from lakebench.results.comparison import undecided
-from lakebench.verification.checker import Agreed, Checked
 
 Evidence = Mapping[str, Any]
 _WITNESS = "duckdb"  # the engine that the witness is
@@ -348,7 +349,7 @@ class Measurement(Block):
         """Hold one answer against the references, or where there are none against what the engines agreed on."""
         known = self.references or course.known
         if known:
-            evidence = same(bench.checker.answer(path, known, self.rules))
+            evidence = same(bench.checker.call(answer_files.compare, path, known, self.rules))
             course.evidence |= evidence if self.references else {}
 
     def _agree(self, bench: Bench, courses: list[_EngineRun]) -> None:
@@ -361,7 +362,7 @@ class Measurement(Block):
         if witnesses and len(voters) > 1:
             voters.pop(_WITNESS, None)  # the witness has its vote
         told = {name: course.answer for name, course in voters.items() if course.answer}
-        agreed = bench.checker.agree({**told, **witnesses}, self.rules)
+        agreed = bench.checker.call(answer_files.agree, {**told, **witnesses}, self.rules)
         right = {name: path for name, path in {**told, **witnesses}.items() if name in agreed.verified}
         for course in courses:
             name = _family(course)
@@ -386,7 +387,8 @@ class Measurement(Block):
             course.error = EngineUnavailable(_NO_MAJORITY)
         else:
             try:
-                found = same(bench.checker.answer(course.answer or Path(), course.known, self.rules))
+                actual = course.answer or Path()
+                found = same(bench.checker.call(answer_files.compare, actual, course.known, self.rules))
                 course.evidence |= {**found, "checked_against": sources}
             except WrongAnswer as error:
                 course.error = error

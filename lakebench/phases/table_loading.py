@@ -16,7 +16,7 @@ from typing import Any
 from lakebench import engines
 from lakebench.datasets import tpch
 from lakebench.datasets.rules import RULES_TEXT
-from lakebench.datasets.workload import Question, TableData, Workload
+from lakebench.datasets.workload import Question, TableData, Workload, write_schema
 from lakebench.engines import CanCreate, CanLoad, CanRegister
 from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome
 from lakebench.execution.cases import Block, Case, Check, Evidence
@@ -298,7 +298,7 @@ def _prepared(bench: Bench, lake: Lake, table: TableData, writer: EngineRef, sea
     already = _already(lake, table)
     if already is None:
         schema = bench.file(f"schema-{table.name}")
-        bench.checker.write_schema(table.files[0], schema)
+        bench.checker.call(write_schema, table.files[0], schema)
         bench.call(writer, lake, "create", seat=seat, table=table.name, rows=str(schema))
     return already or 0
 

@@ -1,4 +1,4 @@
-"""What a worker replies: the one place where the parent reads it, and believes nothing that was not promised."""
+"""What a process of ours replies: here the parent reads it, and believes nothing that was not promised."""
 
 from __future__ import annotations
 
@@ -131,5 +131,5 @@ def error_from(error: Mapping[str, Any]) -> CaseEnd:
 
 def _no_reply(operation: str, adapter: str, why: str, said: Any) -> HarnessFault:
     shown = said.decode("utf-8", "replace") if isinstance(said, bytes) else json.dumps(said)
-    who = f"the adapter {adapter}" if adapter else "a worker"
+    who = f"the adapter {adapter}" if adapter else "a process of ours"
     return HarnessFault(f"the reply of {who} to {operation} is not what was promised ({why}): {shown[:_SHOWN]}")

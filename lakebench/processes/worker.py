@@ -1,8 +1,7 @@
 """The child process that holds one engine.
 
-``python -m lakebench.processes.worker FD`` reads requests from standard input and answers on the file descriptor
-``FD``, one JSON object a line; tables travel as Arrow IPC files whose paths stand in the messages. Standard output and
-error are the engine's own and go to its log: whatever an engine prints, it cannot be taken for an answer.
+It answers its parent (:mod:`lakebench.processes.pipe`); tables travel as Arrow IPC files whose paths stand in the
+messages.
 
 The clock stands here, around the engine's own call up to the last row fetched.
 
@@ -14,17 +13,14 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
-import os
-import sys
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from lakebench import engines
-from lakebench.engines.boundary import engine_call, meaning
+from lakebench.engines import boundary
+from lakebench.engines.boundary import engine_call
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
 from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
 from lakebench.iceberg.scan import Scan
@@ -41,8 +37,7 @@ from lakebench.model import (
     authentication_from_json,
 )
 from lakebench.processes import concurrent_tasks
-
-_TRACEBACK_LINES = 60
+from lakebench.processes.pipe import failure, serve_parent
 
 
 def lake_from(value: Mapping[str, Any]) -> Lake:
@@ -97,7 +92,7 @@ def _kind(value: Any) -> str:
 
 
 class Worker:
-    """One engine and what can be asked of it. Each public method is an operation of the protocol."""
+    """One engine and what can be asked of it. Each public method but the first two is an operation of the protocol."""
 
     def __init__(self) -> None:
         self._engine: engines.Engine | None = None
@@ -105,20 +100,17 @@ class Worker:
         self._lake: Lake | None = None
         self._writer: concurrent_tasks.TaskWriter | None = None
 
-    def respond(self, line: bytes) -> bytes:
-        """The reply to one request, each as a line of JSON."""
-        try:
-            return _line(self.answer(json.loads(line)))
-        except Exception as error:  # noqa: BLE001 - no request, or a reply that JSON cannot say: a fault like any other
-            return _line(_failure(meaning(error, self._adapter)))
-
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
         """The reply to one request: ``ok`` and what the operation gives, or ``error``."""
         try:
             operation: Callable[..., dict[str, Any]] = getattr(self, request.pop("op"))
             return {"ok": True, **operation(**request)}
         except Exception as error:  # noqa: BLE001 - whatever is raised is an outcome or a fault, never the end of a run
-            return _failure(meaning(error, self._adapter))
+            return failure(self.meaning(error))
+
+    def meaning(self, error: Exception) -> LakebenchError:
+        """What an exception means that the engine's adapter, or code of ours, let through."""
+        return boundary.meaning(error, self._adapter)
 
     def preload(self, engine: str) -> dict[str, Any]:
         """Import the adapter ``module:Class`` and what its engine needs; what is missing, ``open`` tells."""
@@ -194,7 +186,7 @@ class Worker:
                 _must_know(engine, operation)
                 done = engine.operate(operation, told.append)
             except Exception as error:
-                meant = meaning(error, self._adapter)
+                meant = self.meaning(error)
                 meant.details.update(statements=told, operation=one["op"])
                 if meant is error:
                     raise
@@ -311,23 +303,6 @@ def _must_know(engine: Any, operation: Operation) -> None:
             _must_know(engine, part)
 
 
-def _failure(error: LakebenchError) -> dict[str, Any]:
-    lines = traceback.format_exc().splitlines()[-_TRACEBACK_LINES:]
-    return {
-        "ok": False,
-        "error": {
-            "kind": type(error).__name__,
-            "message": str(error),
-            "details": json.loads(json.dumps(error.details, default=str)),
-            "traceback": "\n".join(lines),
-        },
-    }
-
-
-def _line(reply: Mapping[str, Any]) -> bytes:
-    return json.dumps(reply, default=str).encode() + b"\n"
-
-
 def _write(path: str, batches: list[Any], schema: Any) -> tuple[int, int]:
     import pyarrow as pa
 
@@ -359,14 +334,6 @@ def _peak() -> int:
     return 0
 
 
-def serve(requests: IO[bytes], replies: IO[bytes]) -> None:
-    """Answer requests until the parent closes its end."""
-    worker = Worker()
-    for line in requests:
-        replies.write(worker.respond(line))
-        replies.flush()
-
-
 if __name__ == "__main__":
-    with os.fdopen(int(sys.argv[1]), "wb") as answers:
-        serve(sys.stdin.buffer, answers)
+    worker = Worker()
+    serve_parent(worker.answer, worker.meaning)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
-import select
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -19,6 +16,7 @@ from lakebench.errors import CaseEnd, EngineCrash, HarnessFault, OutOfMemory, Ti
 from lakebench.model import EngineRef, EngineSettings, Lake
 from lakebench.processes import replies, resources
 from lakebench.processes.guard import Guard
+from lakebench.processes.pipe import Closed, Pipe
 
 _LOOK_S = 0.1
 _MAKE_LIMIT_S = 120.0
@@ -45,12 +43,12 @@ class Remote:
         self.versions: dict[str, str] = {}
         self.settings: dict[str, str] = {}
         self.folder = folder
-        self.log = folder / "log"
-        self._guard = guard
         self._limit_bytes = limit_bytes
         self._adapter = f"{engine.__module__}:{engine.__name__}"
         self.made = False
-        self._start(python)
+        command = [str(python), "-m", "lakebench.processes.worker"]
+        self._pipe = Pipe(guard, command, folder / "log", _environment(folder, guard.folder, python), folder)
+        self.process = self._pipe.process
         self._pids = [self.process.pid]
         self._unread = 1  # the reply to this, which nobody waits for yet
         self._send("preload", engine=self._adapter)
@@ -61,28 +59,10 @@ class Remote:
             self.call("make", limit_s=_MAKE_LIMIT_S, engine=self._adapter, settings=dataclasses.asdict(settings))
             self.made = True
 
-    def _start(self, python: Path) -> None:
-        read, write = os.pipe()
-        folder = self.log.parent
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
-            self.process: subprocess.Popen[bytes] = self._guard.spawn(
-                [str(python), "-m", "lakebench.processes.worker", str(write)],
-                env=_environment(folder, self._guard.folder, python),
-                cwd=folder,
-                stdin=subprocess.PIPE,
-                stdout=log,
-                stderr=log,
-                pass_fds=(write,),
-            )
-        os.close(write)
-        self._replies = read
-        self._buffer = b""
-
     @property
     def alive(self) -> bool:
         """Whether the process is still there."""
-        return self.process.poll() is None
+        return self._pipe.alive
 
     def open(self, lake: Lake, limit_s: float) -> None:
         """Open ``lake``, unless it is open already."""
@@ -114,29 +94,20 @@ class Remote:
         raise replies.error_from(reply["error"])
 
     def _send(self, operation: str, **arguments: Any) -> None:
-        if self.process.stdin is None:  # pragma: no cover - Popen was given a pipe
-            raise HarnessFault("the worker has no standard input")
         try:
-            self.process.stdin.write(json.dumps({"op": operation, **arguments}).encode() + b"\n")
-            self.process.stdin.flush()
-        except BrokenPipeError:
+            self._pipe.send({"op": operation, **arguments})
+        except Closed:
             raise self._died() from None
 
     def kill(self) -> None:
         """End the process at once; the log stays."""
-        self._guard.kill(self.process)
-        if self._replies >= 0:
-            os.close(self._replies)
-            self._replies = -1
+        self._pipe.end()
 
     def _line(self, what: str, limit_s: float, raised_by: str = "") -> bytes:
         """The next line of the worker, with an eye on the clock and on its memory."""
         deadline = time.monotonic() + limit_s
         children_at = time.monotonic() + _LOOK_FOR_CHILDREN_S
-        while b"\n" not in self._buffer:
-            if select.select([self._replies], [], [], _LOOK_S)[0]:
-                self._take()
-                continue
+        while (line := self._waited()) is None:
             now = time.monotonic()
             if now > deadline:
                 self.kill()
@@ -146,14 +117,13 @@ class Remote:
             if now > children_at:
                 self._pids, children_at = resources.tree([self.process.pid]), now + _LOOK_FOR_CHILDREN_S
             self._mind_memory(what)
-        line, _, self._buffer = self._buffer.partition(b"\n")
         return line
 
-    def _take(self) -> None:
-        data = os.read(self._replies, 1 << 16)
-        if not data:
-            raise self._died()
-        self._buffer += data
+    def _waited(self) -> bytes | None:
+        try:
+            return self._pipe.line(_LOOK_S)
+        except Closed:
+            raise self._died() from None
 
     def _mind_memory(self, what: str) -> None:
         used = resources.resident_bytes(self._pids)
@@ -168,9 +138,7 @@ class Remote:
 
     def _died(self) -> CaseEnd:
         """What the death of the process means: before its first reply, an exception there can only be ours."""
-        self.process.wait()
-        code = self.process.returncode
-        self.kill()
+        code = self._pipe.died()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         log = self.log_tail()
         if self._unread and code == 1 and _TRACEBACK in log:
@@ -181,10 +149,7 @@ class Remote:
 
     def log_tail(self) -> str:
         """The end of what the engine printed."""
-        try:
-            return self.log.read_bytes()[-_LOG_TAIL:].decode("utf-8", "replace")
-        except OSError:
-            return ""
+        return self._pipe.log_tail(_LOG_TAIL)
 
 
 def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:

@@ -1,26 +1,22 @@
 """A second opinion on an answer: DuckDB over plain Parquet files, without Iceberg, catalog or object store.
 
-``python -m lakebench.verification.witness`` reads requests from standard input and answers on standard output, one JSON
-object a line. The end of standard input ends it. :class:`Witness` is the parent's end of it. It works outside the
-clock, in a process that is neither an engine's nor the parent.
+It works outside the clock, in a process that is neither an engine's nor the parent.
 """
 
 from __future__ import annotations
 
-import contextlib
-import json
 import shutil
-import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from lakebench.errors import CaseError, HarnessFault, OutOfMemory, Refused, Timeout
-from lakebench.processes.child import Child, Died, Silent, raised
+from lakebench.errors import HarnessFault, OutOfMemory, Refused, Timeout
+from lakebench.processes.child import Child, Died, Silent
 from lakebench.processes.guard import Guard
 
 _SHARE = 0.8  # of the memory, for DuckDB itself; the rest is Python and Arrow
 _KILLED = -9
+_ATTEMPTS = 2
 _OUT_OF_MEMORY = {"OutOfMemoryException", "MemoryError", "ArrowMemoryError"}  # of DuckDB, Python and Arrow
 _CONFIG = {
     "preserve_insertion_order": False,
@@ -37,12 +33,12 @@ class Witness:
 
     def __init__(self, guard: Guard, folder: Path, memory_bytes: int, threads: int) -> None:
         self._memory, self._spilled = memory_bytes, folder / "spilled"
-        settings = {
+        self._settings = {
             "threads": threads,
             "memory_limit": f"{int(memory_bytes * _SHARE) // 2**20}MiB",
             "temp_directory": str(self._spilled),
         }
-        self._child = Child(guard, "lakebench.verification.witness", folder / "witness.log", [json.dumps(settings)])
+        self._child = Child(guard, folder / "witness.log", ("duckdb", "pyarrow"))
 
     def answer(self, sql: str, views: Mapping[str, str], into: Path, limit_s: float) -> None:
         """Write the answer to ``sql`` into ``into`` as an Arrow IPC file; ``views`` are its tables, name → SELECT text.
@@ -53,28 +49,19 @@ class Witness:
             Refused: DuckDB cannot answer it.
             HarnessFault: the process died twice of it, or code of ours failed there.
         """
-        request = {"sql": sql, "views": dict(views), "into": str(into)}
-        try:
-            reply = self._ask(request, limit_s) or self._ask(request, limit_s)
-        except Silent:
-            self._forget()
-            raise Timeout(f"the witness gave no answer within {limit_s:g} s", limit_s=limit_s) from None
-        if reply is None:
-            raise HarnessFault(f"the witness {self._died} (twice of the same question)")
-        if "error" in reply:
-            raise self._error(reply)
-
-    def _ask(self, request: Mapping[str, Any], limit_s: float) -> dict[str, Any] | None:
-        """The reply, ``None`` where the process died of the question."""
-        try:
-            return {"answered": True, **self._child.ask(request, limit_s)}
-        except Died as error:
-            self._forget()
-            if error.code == _KILLED:
-                said = "the witness was killed; where nobody did, the machine ran out of memory"
-                raise OutOfMemory(said) from None
-            self._died = error
-            return None
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._child.call(limit_s, write_answer, sql, views, into, self._settings, self._memory)
+            except Silent:
+                self._forget()
+                raise Timeout(f"the witness gave no answer within {limit_s:g} s", limit_s=limit_s) from None
+            except Died as error:
+                self._forget()
+                if error.code == _KILLED:
+                    said = "the witness was killed; where nobody did, the machine ran out of memory"
+                    raise OutOfMemory(said) from None
+                died = error
+        raise HarnessFault(f"the witness {died} (twice of the same question)")
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
@@ -88,14 +75,30 @@ class Witness:
     def _forget(self) -> None:
         shutil.rmtree(self._spilled, ignore_errors=True)
 
-    def _error(self, reply: Mapping[str, str]) -> CaseError:
-        message = f"the witness cannot answer: {reply['error']}"
-        if reply["kind"] in _OUT_OF_MEMORY:
-            return OutOfMemory(message, limit_bytes=self._memory)
-        return Refused(message)
+
+def write_answer(
+    sql: str, views: Mapping[str, str], into: Path, settings: Mapping[str, Any], memory_bytes: int
+) -> None:
+    """:meth:`Witness.answer` in its process, by DuckDB with these ``settings``.
+
+    Raises:
+        OutOfMemory: it needs more memory, or more disk.
+        Refused: DuckDB cannot answer it.
+    """
+    import duckdb
+    import pyarrow as pa
+
+    try:
+        _write(sql, views, into, settings)
+    except (duckdb.Error, pa.ArrowException, MemoryError) as error:
+        said = str(error).strip().splitlines()
+        message = f"the witness cannot answer: {said[0] if said else repr(error)}"
+        if type(error).__name__ in _OUT_OF_MEMORY:
+            raise OutOfMemory(message, limit_bytes=memory_bytes) from error
+        raise Refused(message) from error
 
 
-def _answer(settings: Mapping[str, Any], sql: str, views: Mapping[str, str], into: str) -> None:
+def _write(sql: str, views: Mapping[str, str], into: Path, settings: Mapping[str, Any]) -> None:
     """Write the answer to ``sql`` into ``into``, which is there only when it is whole."""
     import duckdb
     import pyarrow as pa
@@ -115,30 +118,3 @@ def _answer(settings: Mapping[str, Any], sql: str, views: Mapping[str, str], int
             partial.rename(into)
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _reply_to(line: bytes, settings: Mapping[str, Any]) -> dict[str, str]:
-    """The reply to one request: empty, or the ``kind`` of DuckDB's or Arrow's error and what it says."""
-    import duckdb
-    import pyarrow as pa
-
-    try:
-        _answer(settings, **json.loads(line))
-    except (duckdb.Error, pa.ArrowException, MemoryError) as error:
-        said = str(error).strip().splitlines()
-        return {"kind": type(error).__name__, "error": said[0] if said else repr(error)}
-    except Exception as error:  # noqa: BLE001 - one question without an answer must not end the others
-        return raised(error)
-    return {}
-
-
-def serve(requests: IO[bytes], replies: IO[bytes], settings: Mapping[str, Any]) -> None:
-    """Answer requests until there are no more."""
-    for line in requests:
-        replies.write(json.dumps(_reply_to(line, settings)).encode() + b"\n")
-        replies.flush()
-
-
-if __name__ == "__main__":
-    with contextlib.suppress(BrokenPipeError):
-        serve(sys.stdin.buffer, sys.stdout.buffer, json.loads(sys.argv[1]))

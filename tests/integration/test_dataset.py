@@ -16,7 +16,7 @@ import psutil
 import pyarrow as pa
 import pytest
 
-from lakebench.datasets import tpch
+from lakebench.datasets import answer_files, tpch
 from lakebench.datasets.rules import Rules
 from lakebench.datasets.tpch import data
 from lakebench.errors import HarnessFault, UsageError
@@ -183,7 +183,7 @@ def test_all_answers_are_right(guard: Guard, tmp_path: Path, scale: Decimal, dia
     engine: Any = type("Some", (), {"dialect": dialect, "__module__": __name__})
     for query in tpch.queries(scale):
         answer = write(tmp_path / f"{query.name}.arrow", run(tpch.sql_for(query, engine)))
-        found = checker.answer(answer, tpch.reference(scale, query.number), query.rules)
+        found = checker.call(answer_files.compare, answer, tpch.reference(scale, query.number), query.rules)
         if not found.ok:
             wrong[query.name] = found.message
     checker.close()
@@ -201,24 +201,25 @@ def test_the_checker_process(guard: Guard, tmp_path: Path) -> None:
     two = write(tmp_path / "two", pa.table({"n": pa.array([2, 1], pa.int32())}))
     other = write(tmp_path / "other", pa.table({"n": [1, 3]}))
     checker = Checker(guard)
-    same = checker.rows(two, one)
+    same = checker.call(answer_files.compare_rows, two, one)
     assert (same.ok, same.rows, same.type_differences) == (True, 2, ("n: int32 instead of int64",))
-    assert checker.rows(other, one).message == "1 of 2 rows differ in n"
-    assert checker.answer(one, {"a": one, "b": other}, Rules()).message == "1 of 2 rows differ in n (against b)"
-    agreed = checker.agree({"x": one, "y": two, "z": other}, Rules())
+    assert checker.call(answer_files.compare_rows, other, one).message == "1 of 2 rows differ in n"
+    held = checker.call(answer_files.compare, one, {"a": one, "b": other}, Rules())
+    assert held.message == "1 of 2 rows differ in n (against b)"
+    agreed = checker.call(answer_files.agree, {"x": one, "y": two, "z": other}, Rules())
     assert (agreed.verified, agreed.groups) == (("x", "y"), (("x", "y"), ("z",)))
     with pytest.raises(HarnessFault, match="cannot be read"):
-        checker.rows(one, tmp_path / "none")
-    assert checker.rows(one, one).ok
+        checker.call(answer_files.compare_rows, one, tmp_path / "none")
+    assert checker.call(answer_files.compare_rows, one, one).ok
     checker.close()
 
 
 def test_a_checker_that_was_killed_is_started_again_and_asked_again(guard: Guard, tmp_path: Path) -> None:
     one = write(tmp_path / "one", pa.table({"n": [1]}))
     checker = Checker(guard)
-    assert checker.rows(one, one).ok
+    assert checker.call(answer_files.compare_rows, one, one).ok
     (process,) = checker.processes()
     os.kill(process, signal.SIGKILL)
-    assert checker.rows(one, one).ok
+    assert checker.call(answer_files.compare_rows, one, one).ok
     assert checker.processes() != [process]
     checker.close()

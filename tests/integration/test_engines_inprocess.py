@@ -14,7 +14,7 @@ import pytest
 from pyiceberg.types import LongType
 
 from lakebench.config import Settings
-from lakebench.datasets import answers, rows
+from lakebench.datasets import answers, rows, table_files
 from lakebench.datasets.tpch import references
 from lakebench.datasets.tpch.queries import Query, queries, sql_for
 from lakebench.engines import CanAppend, CanCreate, CanLoad
@@ -32,7 +32,6 @@ from lakebench.processes import worker
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
-from lakebench.verification import checker
 
 pytestmark = pytest.mark.integration
 
@@ -132,7 +131,7 @@ def load(engine: Any, parquet: Path) -> None:
 def test_the_answer_is_the_reference(engine: type[Any], query: Query, tpch: Lake, kept: Kept) -> None:
     found = read(kept.at(engine, tpch).query(sql_for(query, engine)))
     for path in references.reference(SF, query.number).values():
-        diff = answers.compare(found, checker.read(str(path)), query.rules)
+        diff = answers.compare(found, table_files.read(path), query.rules)
         assert diff is None, diff.message
 
 

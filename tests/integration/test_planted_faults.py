@@ -20,7 +20,6 @@ from lakebench.execution.request import Request
 from lakebench.model import Selection
 from lakebench.outcomes import ExitCode
 from lakebench.processes.child import Child
-from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.results.records import read
 from lakebench.services.rest_catalog import RestCatalogService
@@ -44,15 +43,14 @@ def request(*readers: str) -> Request:
     )
 
 
-def in_a_child(patch: pytest.MonkeyPatch, module: str, plant: str) -> None:
-    """Let each process of ours that is ``module`` run ``plant`` before it serves."""
-    real = Child.__init__
+def in_a_child(patch: pytest.MonkeyPatch, plant: str) -> None:
+    """Let each process that calls functions for us run ``plant`` before it serves."""
+    real, module = Child.__init__, "lakebench.processes.functions"
 
-    def made(self: Child, guard: Guard, name: str, *more: Any) -> None:
-        real(self, guard, name, *more)
-        if name == module:
-            code = f"import runpy, sys\n{plant}\nrunpy.run_module('{module}', run_name='__main__')"
-            self._command = [sys.executable, "-c", code, *self._command[3:]]
+    def made(self: Child, *given: Any) -> None:
+        real(self, *given)
+        code = f"import runpy, sys\n{plant}\nrunpy.run_module('{module}', run_name='__main__')"
+        self._command = [sys.executable, "-c", code, *self._command[4:]]
 
     patch.setattr(Child, "__init__", made)
 
@@ -76,12 +74,12 @@ def in_a_service(patch: pytest.MonkeyPatch, _: Path) -> None:
 
 def in_the_checker(patch: pytest.MonkeyPatch, _: Path) -> None:
     plant = f"{FAIL}from lakebench.datasets import answers\nanswers.content_hash = fail"
-    in_a_child(patch, "lakebench.verification.checker", plant)
+    in_a_child(patch, plant)
 
 
 def in_the_oracle(patch: pytest.MonkeyPatch, _: Path) -> None:
     plant = f"{FAIL}from lakebench.datasets.interop import oracle\noracle.Oracle.answer = fail"
-    in_a_child(patch, "lakebench.verification.checker", plant)
+    in_a_child(patch, plant)
 
 
 def in_the_worker(patch: pytest.MonkeyPatch, folder: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets.concurrency.oracle import INSERTS, Attempt, Final, Seen, explain
 from lakebench.datasets.concurrency.workloads import SEED
+from lakebench.datasets.table_files import read
 from lakebench.results import statistics
 
 if TYPE_CHECKING:
@@ -24,10 +25,23 @@ _SHOWN = 160
 _UNKNOWN = frozenset({"EngineCrash", "Timeout"})
 
 
+def of_files(
+    workload: str,
+    writers: Mapping[int, Path],
+    readers: Mapping[str, Path],
+    final: Path,
+    facts: Path | None,
+    lost: Sequence[int],
+) -> dict[str, Any]:
+    """What :func:`told` says, where the ``final`` rows are in a file; ``facts`` has a row that is told as it is."""
+    more: dict[str, Any] = read(facts).to_pylist()[0] if facts else {}
+    return {**told(workload, writers, readers, read(final), lost), **more}
+
+
 def told(
     workload: str,
-    writers: Mapping[int, str],
-    readers: Mapping[str, str],
+    writers: Mapping[int, Path],
+    readers: Mapping[str, Path],
     final: pa.Table,
     lost: Sequence[int] = (),
 ) -> dict[str, Any]:
@@ -55,9 +69,9 @@ def told(
     }
 
 
-def _lines(path: str) -> list[dict[str, Any]]:
+def _lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of the file; a killed process may have left half of one."""
-    text = Path(path).read_text(encoding="utf-8") if Path(path).exists() else ""
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
     return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lakebench.datasets import table_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,6 +21,11 @@ def table(columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> pa.Table
     values = list(zip(*rows, strict=True)) if rows else [()] * len(columns)
     arrays = [_array(list(one), of) for one, of in zip(values, kinds.values(), strict=True)]
     return pa.table(arrays, schema=pa.schema(list(kinds.items())))
+
+
+def write(columns: Mapping[str, str], rows: Sequence[Sequence[Any]], into: Path) -> None:
+    """Write :func:`table` as an Arrow IPC file."""
+    table_files.write(table(columns, rows), into)
 
 
 def kind(text: str) -> pa.DataType:

@@ -6,10 +6,13 @@ DuckLake's extension has no part in it: the catalog is read as a database, Parqu
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from lakebench.datasets.ducklake import catalog
 from lakebench.datasets.ducklake.catalog import Metadata, Row
+from lakebench.datasets.interop.feature import Proof
+from lakebench.datasets.interop.inspector import Inspected, missing
 from lakebench.iceberg.damage import Damaged, parsed
 from lakebench.iceberg.files import file_system
 from lakebench.model import Lake
@@ -28,6 +31,18 @@ def facts(lake: Lake, table: str) -> Facts:
         one = catalog.the_table(metadata, at, table)
         files = _Files(lake, metadata, at, one)
         return {**_catalog_facts(metadata, at, one), **_inlined_facts(metadata, at, one), **files.facts()}
+
+
+def inspect(lake: Lake, table: str, proof: Sequence[Proof] = ()) -> Inspected:
+    """:func:`facts`, and those of ``proof`` that do not hold among them."""
+    found = facts(lake, table)
+    return Inspected(found, missing=tuple(missing(proof, found)))
+
+
+def files(lake: Lake, table: str) -> tuple[list[str], list[str]]:
+    """The live data files of ``table`` by the catalog, and every file below the lake's data path."""
+    scheme = "" if lake.store is None else "s3://"
+    return catalog.addresses(lake, table), sorted(f"{scheme}{one}" for one in listed(lake))
 
 
 def _catalog_facts(metadata: Metadata, at: int, table: Row) -> Facts:

@@ -7,7 +7,8 @@ are read with pyarrow.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets.interop import metadata as iceberg
@@ -32,16 +33,29 @@ def facts(metadata: Json, store: ObjectStore) -> dict[str, Any]:
     return facts_of(StoredTable(metadata, Files(store)))
 
 
-def inspected(metadata: Json, store: ObjectStore, proofs: Iterable[Proof] = ()) -> dict[str, Any]:
-    """``facts``, ``violations``, those of ``proofs`` that are ``missing``, and ``files``; the table is read once."""
+@dataclass(frozen=True)
+class Inspected:
+    """What the inspector found: facts, what the specification forbids, and the proofs that do not hold, in words.
+
+    ``files`` are the live data and delete files: ``path``, ``content``, ``format``, ``records``, ``bytes``.
+    """
+
+    facts: Mapping[str, Any]
+    violations: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    files: tuple[Mapping[str, Any], ...] = ()
+
+
+def inspect(metadata: Json, store: ObjectStore, proof: Sequence[Proof] = ()) -> Inspected:
+    """What the table with this ``metadata`` JSON physically is; it is read once."""
     table = StoredTable(metadata, Files(store))
     found = facts_of(table)
-    return {
-        "facts": {**found, **({"remarks": told} if (told := remarks_of(table)) else {})},
-        "violations": violations_of(table),
-        "missing": missing(proofs, found),
-        "files": [_file(one) for one in table.live],
-    }
+    return Inspected(
+        facts={**found, **({"remarks": told} if (told := remarks_of(table)) else {})},
+        violations=tuple(violations_of(table)),
+        missing=tuple(missing(proof, found)),
+        files=tuple(_file(one) for one in table.live),
+    )
 
 
 def data_files(metadata: Json, store: ObjectStore | None) -> list[str]:

@@ -6,7 +6,6 @@ same, and a column that a row was written without is its *initial-default* (Iceb
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import operator
 import struct
@@ -52,7 +51,7 @@ from lakebench.iceberg.operations import (
     Update,
     UpgradeFormat,
 )
-from lakebench.iceberg.scan import Condition, conditions_from_json
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
 
 if TYPE_CHECKING:
@@ -203,17 +202,6 @@ class Oracle:
 def expected(program: Iterable[Operation], read: Read, succeeded: Sequence[Sequence[bool]] = ()) -> pa.Table:
     """What ``read`` has to give after ``program``."""
     return Oracle(program, succeeded).answer(read)
-
-
-def read_to_json(read: Read) -> dict[str, Any]:
-    """The read as JSON; :func:`read_from_json` reads it back."""
-    return dataclasses.asdict(read)
-
-
-def read_from_json(value: Mapping[str, Any]) -> Read:
-    """The read that :func:`read_to_json` wrote."""
-    columns = None if value["columns"] is None else tuple(value["columns"])
-    return Read(**{**value, "columns": columns, "where": conditions_from_json(value["where"])})
 
 
 # Values.

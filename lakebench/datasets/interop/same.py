@@ -11,9 +11,11 @@ import json
 import uuid
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakebench.datasets import answers, cells
+from lakebench.datasets import answer_files, answers, cells
+from lakebench.datasets.answer_files import Checked
 from lakebench.datasets.answers import Diff, Sameness
 from lakebench.datasets.interop import wkb
 from lakebench.datasets.interop.oracle import COUNT
@@ -36,6 +38,11 @@ def same_read(actual: pa.Table, expected: pa.Table) -> Sameness:
         for table in (expected, actual)
     )
     return answers.same_cells(actual, expected, got, wanted)
+
+
+def compare(actual: Path, expected: Path) -> Checked:
+    """:func:`same_read` of a reader's answer and what it has to be, in files."""
+    return answer_files.compare_by(same_read, actual, expected)
 
 
 def _names(actual: pa.Table, expected: pa.Table) -> Diff | None:

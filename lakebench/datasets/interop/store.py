@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lakebench.errors import ServiceUnavailable
@@ -40,11 +42,22 @@ class Files:
         with self.open(location) as file:
             return parsed(lambda: bytes(file.read()), OSError)
 
-    def put(self, file: str, location: str) -> None:
+    def put(self, file: Path, location: str) -> None:
         """Copy the local ``file`` to ``location``."""
         from pyarrow import fs
 
-        fs.copy_files(file, _path(location), source_filesystem=file_system(None), destination_filesystem=self._system)
+        fs.copy_files(
+            str(file), _path(location), source_filesystem=file_system(None), destination_filesystem=self._system
+        )
+
+
+def upload(files: Sequence[Path], store: ObjectStore, folder: str) -> tuple[str, ...]:
+    """Copy local ``files`` below the address ``folder`` of ``store``; their addresses there."""
+    objects = Files(store)
+    named = {f"{folder}/{number:05d}.parquet": file for number, file in enumerate(files)}
+    for address, file in named.items():
+        objects.put(file, address)
+    return tuple(named)
 
 
 def _path(location: str) -> str:

@@ -10,7 +10,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from lakebench.datasets import table_files
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -188,6 +191,11 @@ TRAPS = Small(
 def small(name: str) -> Small:
     """The table called ``name``."""
     return next(one for one in (TRAPS, *(kind.small() for kind in KINDS)) if one.name == name)
+
+
+def write_expected(name: str, into: Path) -> None:
+    """Write :func:`expected` as an Arrow IPC file."""
+    table_files.write(expected(name), into)
 
 
 def expected(name: str) -> pa.Table:

@@ -17,7 +17,7 @@ What differs from ``dbgen -U``:
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -85,19 +85,17 @@ def refresh_pair(dataset: TpchData, u: int) -> Refresh:
     )
 
 
-def write_insert(
-    orders: Sequence[str], lineitem: Sequence[str], refresh: Mapping[str, int], folder: str
-) -> tuple[Path, Path]:
-    """Write what RF1 inserts as two Parquet files in ``folder``, with the generator's schema; their paths.
+def write_insert(orders: Sequence[Path], lineitem: Sequence[Path], pair: Refresh, folder: Path) -> tuple[Path, Path]:
+    """Write what RF1 of ``pair`` inserts as two Parquet files in ``folder``, with the generator's schema; their paths.
 
-    ``orders`` and ``lineitem`` are the dataset's files, ``refresh`` is :func:`dataclasses.asdict` of a
-    :class:`Refresh`. Of the files only the row groups with rows to repeat are read, a part at a time.
+    ``orders`` and ``lineitem`` are the dataset's files. Only the row groups with rows to repeat are read of them, a
+    part at a time.
 
     Raises:
         HarnessFault: the files do not hold these orders.
     """
-    pair = Refresh(**refresh)
-    into = {table: Path(folder) / f"{table}-{pair.u:04d}.parquet" for table in KEYS}
+    folder.mkdir(parents=True, exist_ok=True)
+    into = {table: folder / f"{table}-{pair.u:04d}.parquet" for table in KEYS}
     written = {
         table: _write(table, files, pair, into[table]) for table, files in (("orders", orders), ("lineitem", lineitem))
     }
@@ -106,7 +104,7 @@ def write_insert(
     return into["orders"], into["lineitem"]
 
 
-def _write(table: str, files: Sequence[str], pair: Refresh, into: Path) -> int:
+def _write(table: str, files: Sequence[Path], pair: Refresh, into: Path) -> int:
     """Write the rows of ``table`` that ``pair`` inserts; how many."""
     import pyarrow.parquet as pq
 
@@ -119,7 +117,7 @@ def _write(table: str, files: Sequence[str], pair: Refresh, into: Path) -> int:
     return rows
 
 
-def _batches(file: str, key: str, pair: Refresh) -> Iterator[pa.RecordBatch]:
+def _batches(file: Path, key: str, pair: Refresh) -> Iterator[pa.RecordBatch]:
     """The rows of ``file`` that ``pair`` repeats, with their own keys."""
     import pyarrow.compute as pc
     import pyarrow.parquet as pq

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 from lakebench import engines
+from lakebench.datasets.concurrency import history
 from lakebench.datasets.concurrency.workloads import FIELDS, ConcurrentWorkload, tasks
 from lakebench.engines import CanOperate, CanScan
 from lakebench.engines.ducklake import unverified
@@ -293,7 +294,7 @@ def _told(
     _close(bench, cell, reader)
     lost = fault.fired if fault and fault.kind == LOSE else []
     readers = {f"{reader} (reader)": seen} if seen else {}
-    found: dict[str, Any] = bench.checker.writers(cell.workload.name, logs, readers, final, facts[0], lost)
+    found = bench.checker.call(history.of_files, cell.workload.name, logs, readers, final, facts[0], lost)
     fired = {"fault": FAULTS[cell.fault].title, "fault_fired": len(fault.fired)} if fault else {}
     if fault and not fault.fired:
         raise EngineUnavailable(f"the fault did not happen: {cell.who} sent no such request by way of the proxy")

@@ -10,6 +10,7 @@ from typing import ClassVar
 from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.choice import chosen
+from lakebench.datasets.ducklake import catalog
 from lakebench.datasets.ducklake.feature import DuckLakeFeature
 from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.datasets.ducklake.states import CONNECTORS
@@ -119,5 +120,5 @@ def _shows(bench: Bench, feature: DuckLakeFeature, place: CatalogStorage, ref: E
         raise
     finally:
         story.end()
-        bench.checker.forget_ducklake(story.lake)
+        bench.checker.call(catalog.forget, story.lake)
     return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}

@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from lakebench import engines
+from lakebench.datasets.ducklake import expected as written_by_hand
+from lakebench.datasets.ducklake import inspector
 from lakebench.datasets.ducklake.feature import Step
 from lakebench.datasets.ducklake.states import CONNECTORS, IMPORTS, LISTINGS, STATES, TABLE, State
 from lakebench.engines import CanQuery
@@ -112,7 +114,7 @@ def _make(bench: Bench, state: State) -> _MadeLake:
         story.take(Step(state.query, columns=state.types, rows=state.rows))
     finally:
         story.end()
-    live, every = bench.checker.ducklake_files(story.lake, TABLE)
+    live, every = bench.checker.call(inspector.files, story.lake, TABLE)
     return _MadeLake(story.lake, found[0], tuple(live), tuple(every), tuple(story.told))
 
 
@@ -134,7 +136,7 @@ def _reads(bench: Bench, state: State, way: str, ref: EngineRef) -> Evidence:
     answer = bench.file(f"{ref}-{state.id}-{way}")
     told = asked(bench, made, state, way, ref, str(answer))
     wanted = bench.file(f"expected-{state.id}")
-    bench.checker.write_table(state.types, state.rows, wanted)
+    bench.checker.call(written_by_hand.write, state.types, state.rows, wanted)
     evidence = {"steps": [*(f"{made.writer}: {one}" for one in made.told), *told]}
     try:
         found = compare(bench, answer, wanted, f"{ref}, {WAYS[way]}", types=False)
@@ -186,7 +188,8 @@ def _listed(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRe
     listed, wanted = bench.file(f"{ref}-listed"), bench.file("live")
     _query(bench, ref, plain, "SELECT path FROM live_files", str(listed))
     home = f"{catalog.warehouse}main/{TABLE}/"
-    bench.checker.write_table({"path": "string"}, [(one.removeprefix(home),) for one in made.live], wanted)
+    expected = [(one.removeprefix(home),) for one in made.live]
+    bench.checker.call(written_by_hand.write, {"path": "string"}, expected, wanted)
     compare(bench, listed, wanted, f"{ref} lists the live files by JDBC")
     return [f"{ref}: listed {len(made.live)} files by JDBC", _query(bench, ref, plain, state.query, into)]
 

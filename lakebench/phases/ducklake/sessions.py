@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
+from lakebench.datasets import answer_files
+from lakebench.datasets.ducklake import expected as written_by_hand
+from lakebench.datasets.ducklake import inspector
 from lakebench.datasets.ducklake.feature import Look, Step
 from lakebench.datasets.interop.feature import Proof
 from lakebench.engines import CanExecute, CanQuery
@@ -104,7 +107,7 @@ class Story:
         """Ask for rows, and compare them."""
         actual, expected = self.bench.file(f"{self.ref}-actual"), self.bench.file("expected")
         self._call(step.session, "query", sql=self._placed(step.sql), into=str(actual))
-        self.bench.checker.write_table(step.columns, step.rows, expected)
+        self.bench.checker.call(written_by_hand.write, step.columns, step.rows, expected)
         compare(self.bench, actual, expected, self.told[-1] if self.told else step.sql)
 
     def end(self) -> None:
@@ -131,7 +134,7 @@ class Story:
             self._must_be_there(step.table, step.proofs)
 
     def _must_be_there(self, table: str, proofs: Sequence[Proof]) -> None:
-        inspected = self.bench.checker.inspect_ducklake(self.lake, table, proofs)
+        inspected = self.bench.checker.call(inspector.inspect, self.lake, table, proofs)
         self.told.append(f"inspected: {', '.join(f'{one.fact} {inspected.facts.get(one.fact)}' for one in proofs)}")
         if inspected.missing:
             raise Refused(f"the statements were taken, but the feature is not there: {'; '.join(inspected.missing)}")
@@ -168,7 +171,7 @@ def compare(bench: Bench, actual: Path, expected: Path, what: str, *, types: boo
         WrongAnswer: they are others.
     """
     try:
-        found = same(bench.checker.rows(actual, expected))
+        found = same(bench.checker.call(answer_files.compare_rows, actual, expected))
     except WrongAnswer as error:
         raise WrongAnswer(f"{what}: {error}", **error.details) from None
     if types and "type_differences" in found:

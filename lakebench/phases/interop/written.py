@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
+from lakebench.datasets.interop import expected as oracles
+from lakebench.datasets.interop import inspector, same
 from lakebench.datasets.interop.feature import Feature
+from lakebench.datasets.interop.inspector import Inspected
 from lakebench.datasets.interop.program import Planned, planned, readable
 from lakebench.engines import CanOperate
 from lakebench.errors import (
@@ -35,7 +38,6 @@ from lakebench.phases.table_loading import snapshot
 from lakebench.processes.replies import error_from
 from lakebench.results import claims
 from lakebench.services import lakes
-from lakebench.verification.checker import Inspected
 
 _NOT_WRITTEN = "not written: "
 _WORST = (
@@ -183,8 +185,9 @@ class Written(Block):
         reads = self.feature.all_reads
         expected = tuple(bench.file(f"expected-{number}") for number in range(len(reads)))
         store = _observer(bench).objects
-        bench.checker.write_expected(self.feature.program, reads, course.succeeded, found["metadata"], store, expected)
-        inspected = bench.checker.inspect(found["metadata"], store, self.feature.proof)
+        program = [to_json(one) for one in self.feature.program]
+        bench.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], store, expected)
+        inspected = bench.checker.call(inspector.inspect, found["metadata"], store, self.feature.proof)
         return _Made(
             plan,
             tuple(course.statements),
@@ -207,7 +210,7 @@ class Written(Block):
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
         found = table_metadata(_observer(bench).catalog, _observer(bench).namespace, self._table("t"))
-        if bench.checker.inspect(found["metadata"], _observer(bench).objects).violations:
+        if bench.checker.call(inspector.inspect, found["metadata"], _observer(bench).objects).violations:
             parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
             hands = [self._who(bench, one) for one in parts]
             course.broken, course.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
@@ -450,7 +453,7 @@ def _checked(
     if not reply["ok"]:
         error = bench.ended(error_from(reply["error"]))
         return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _named_read(read, error)
-    checked = bench.checker.same_read(actual, expected)
+    checked = bench.checker.call(same.compare, actual, expected)
     told = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
     if checked.type_differences:
         told["type_differences"] = list(checked.type_differences)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
-from lakebench.datasets.postgresql import BEFORE, KINDS, TRAPS, Kind
+from lakebench.datasets import answer_files
+from lakebench.datasets.postgresql import BEFORE, KINDS, TRAPS, Kind, write_expected
 from lakebench.datasets.rules import Rules
 from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Workload
@@ -155,7 +156,8 @@ def _at_server(bench: Bench, *statements: str) -> None:
 
 def _told(bench: Bench, sql: str) -> list[list[str | None]]:
     """What PostgreSQL itself answers, as text."""
-    return bench.checker.told(_answer(bench, SERVER, lakes.postgresql_lake(bench.services, _SMALL), sql))
+    found = _answer(bench, SERVER, lakes.postgresql_lake(bench.services, _SMALL), sql)
+    return bench.checker.call(answer_files.cells, found)
 
 
 def _answer(bench: Bench, ref: EngineRef, lake: Lake, sql: str) -> Path:
@@ -181,7 +183,7 @@ def _customer(bench: Bench, subject: _Subject) -> Evidence:
     """All rows of customer, against the generator's files."""
     sql = "SELECT * FROM customer"
     actual = _answer(bench, subject.ref, lakes.postgresql_lake(bench.services, HEAP), sql)
-    return same(bench.checker.rows(actual, _witnessed(bench, subject, sql)))
+    return same(bench.checker.call(answer_files.compare_rows, actual, _witnessed(bench, subject, sql)))
 
 
 def _rows(bench: Bench, subject: _Subject, view: str) -> Evidence:
@@ -193,11 +195,12 @@ def _rows(bench: Bench, subject: _Subject, view: str) -> Evidence:
 def _same_small(bench: Bench, actual: Path, table: str) -> dict[str, Any]:
     def write() -> Path:
         path = bench.file(f"expected-{table}")
-        bench.checker.write_small(table, path)
+        bench.checker.call(write_expected, table, path)
         return path
 
     expected = bench.prepare(f"jdbc/expected/{table}", write)
-    return {**same(bench.checker.rows(actual, expected)), "checked_against": ["the rows written"]}
+    found = same(bench.checker.call(answer_files.compare_rows, actual, expected))
+    return {**found, "checked_against": ["the rows written"]}
 
 
 def _parallel(bench: Bench, subject: _Subject) -> Evidence:
@@ -205,7 +208,7 @@ def _parallel(bench: Bench, subject: _Subject) -> Evidence:
     if bench.settings.engine(subject.ref.name).threads < 2:  # noqa: PLR2004 - at once needs two
         raise EngineUnavailable(f"engines.{subject.ref.name}.threads is 1: nothing can be read at once")
     sql = "SELECT backend, count(*) AS n, min(seen) AS first, max(seen) AS last FROM who GROUP BY backend"
-    found = bench.checker.told(_answer(bench, subject.ref, subject.lake(bench), sql))
+    found = bench.checker.call(answer_files.cells, _answer(bench, subject.ref, subject.lake(bench), sql))
     backends = {str(pid): int(str(rows)) for pid, rows, _, _ in found}
     at_once = query_plans.side_by_side([(float(str(first)), float(str(last))) for _, _, first, last in found])
     rows = subject.workload.tables["lineitem"].rows
@@ -220,7 +223,7 @@ def _consistent(bench: Bench, subject: _Subject) -> Evidence:
     """Money moves while accounts are read; in every snapshot of PostgreSQL the sum is the same."""
     _at_server(bench, f"UPDATE ledger SET amount = {_AMOUNT}")
     sql = "SELECT sum(amount) AS total, count(moved) AS accounts FROM moving"
-    ((total, accounts),) = bench.checker.told(_answer(bench, subject.ref, subject.lake(bench), sql))
+    ((total, accounts),) = bench.checker.call(answer_files.cells, _answer(bench, subject.ref, subject.lake(bench), sql))
     wanted = _ACCOUNTS * _AMOUNT
     if (int(str(total)), int(str(accounts))) != (wanted, _ACCOUNTS):
         raise WrongAnswer(f"the accounts read hold {total}, and in every snapshot they hold {wanted}", sql=sql)
@@ -290,7 +293,8 @@ def _pushed(bench: Bench, subject: _Subject, asked: _Push) -> Evidence:
         actual = _answer(bench, subject.ref, lake, asked.sql)
     finally:
         _at_server(bench, "ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
-    checked = bench.checker.answer(actual, {"the generator's files": _witnessed(bench, subject, asked.sql)}, Rules())
+    expected = {"the generator's files": _witnessed(bench, subject, asked.sql)}
+    checked = bench.checker.call(answer_files.compare, actual, expected, Rules())
     return {"sql": asked.sql, **same(checked), **_sent(bench, marker, asked)}
 
 

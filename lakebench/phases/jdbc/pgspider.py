@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
+from lakebench.datasets import answer_files
 from lakebench.datasets.rules import Rules
 from lakebench.datasets.tpch import states
-from lakebench.datasets.workload import Workload
+from lakebench.datasets.workload import Workload, write_schema
 from lakebench.engines import CanExecute
 from lakebench.errors import EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
@@ -125,13 +126,13 @@ def _plan(asked: _Asked, bench: Bench) -> Evidence:
     lake = _ready(bench, asked.ref, asked.shape, asked.workload)
     bench.call(asked.ref, lake, "execute", sql=f"SET enable_partitionwise_aggregate = {asked.wise}")
     explained, _ = _answer(bench, asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
-    plan = [str(line) for (line,) in bench.checker.told(explained)]
+    plan = [str(line) for (line,) in bench.checker.call(answer_files.cells, explained)]
     found = query_plans.distributed(plan)
     actual, seconds = _answer(bench, asked.ref, lake, asked.sql)
     expected = {"the generator's files": _witnessed(bench, asked)}
     return {
         "sql": asked.sql,
-        **same(bench.checker.answer(actual, expected, asked.question.rules)),
+        **same(bench.checker.call(answer_files.compare, actual, expected, asked.question.rules)),
         "appended": found.appended,
         "pushed": list(found.pushed),
         "asynchronous": found.asynchronous,
@@ -153,13 +154,13 @@ def _at_once(ref: EngineRef, shape: str, wise: str, workload: Workload, bench: B
     actual, seconds = _answer(bench, ref, lake, sql)
     for name in _PARALLEL:
         bench.call(ref, lake, "execute", sql=f"RESET {name}")
-    ((total,),) = bench.checker.told(actual)
+    ((total,),) = bench.checker.call(answer_files.cells, actual)
     if total != str(len(_NODES)):
         raise WrongAnswer(f"the nodes have {len(_NODES)} rows of 1, and their sum is {total}", sql=sql)
     if seconds < _SLEEP_S:
         raise WrongAnswer(f"each node sleeps {_SLEEP_S} s, and the answer took {seconds:.3f} s", sql=sql)
     at_once = seconds < _SLEEP_S * (len(_NODES) - 0.5)
-    plan = "\n".join(str(line) for (line,) in bench.checker.told(explained))
+    plan = "\n".join(str(line) for (line,) in bench.checker.call(answer_files.cells, explained))
     return {"sql": sql, "seconds": round(seconds, 3), "each_node_sleeps_s": _SLEEP_S, "at_once": at_once, "plan": plan}
 
 
@@ -208,7 +209,7 @@ def _make(bench: Bench, ref: EngineRef, workload: Workload) -> None:
 def _make_node(bench: Bench, ref: EngineRef, lake: Lake, number: int, node: str, workload: Workload) -> None:
     orders = workload.tables["orders"]
     schema = bench.file("schema-orders")
-    bench.checker.write_schema(orders.files[0], schema)
+    bench.checker.call(write_schema, orders.files[0], schema)
     bench.call(ref, lake, "create", table="loaded", rows=str(schema))
     bench.call(ref, lake, "load", _LOAD_LIMIT_S, table="loaded", files=[str(one) for one in orders.files])
     half = f"SELECT {_NAMES}, '{node}'::text AS node FROM loaded WHERE o_orderkey % {len(_NODES)} = {number}"
@@ -249,7 +250,7 @@ def _require(bench: Bench, ref: EngineRef, lake: Lake, extension: str, mend: str
         EngineUnavailable: the server does not have it.
     """
     asked = f"SELECT count(*) AS n FROM pg_available_extensions WHERE name = '{extension}'"
-    if bench.checker.told(_answer(bench, ref, lake, asked)[0]) != [["1"]]:
+    if bench.checker.call(answer_files.cells, _answer(bench, ref, lake, asked)[0]) != [["1"]]:
         raise EngineUnavailable(f"the PostgreSQL here has no extension {extension}: {mend}")
     bench.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from lakebench import engines
 from lakebench.config import Settings
-from lakebench.datasets import tpch
+from lakebench.datasets import answer_files, rows, tpch
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
@@ -237,7 +237,7 @@ def _batch(bench: Bench, *numbers: int) -> Path:
 
     def write() -> Path:
         path = bench.file(name)
-        bench.checker.write_rows(bench.seed, numbers, path)
+        bench.checker.call(rows.write, bench.seed, numbers, path)
         return path
 
     return bench.prepare(name, write)
@@ -249,7 +249,7 @@ def _same(bench: Bench, reader: EngineRef, lake: Lake, scan: Scan, expected: Pat
     Raises:
         WrongAnswer: it reads others.
     """
-    found = same(bench.checker.rows(read(bench, reader, lake, scan), expected))
+    found = same(bench.checker.call(answer_files.compare_rows, read(bench, reader, lake, scan), expected))
     return {**found, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
 
 

@@ -15,6 +15,7 @@ from typing import ClassVar
 from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.answers import FULL
+from lakebench.datasets.interop import inspector
 from lakebench.datasets.sql_rules import without_limit
 from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Question, Workload
@@ -292,7 +293,7 @@ class Queries(Phase):
         """The addresses of the Parquet files of ``table``: the data files of its recorded snapshot, without deletes."""
         loaded.require([table])
         (found,) = (one for one in loaded.snapshots if one.table == table)
-        return tuple(bench.checker.data_files(found.metadata, lake.store))
+        return tuple(bench.checker.call(inspector.data_files, found.metadata, lake.store))
 
     def _own(self, bench: Bench, one: Contender) -> _Own:
         """Tables of its own, loaded by the engine that is asked."""

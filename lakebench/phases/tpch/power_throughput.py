@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
-from lakebench.datasets import tpch
+from lakebench.datasets import answer_files, tpch
 from lakebench.datasets.rules import Rules
 from lakebench.datasets.sql_rules import translated
 from lakebench.datasets.tpch import metrics, refresh, states
@@ -219,7 +219,7 @@ class Trial(Block):
                 sql = translated(_SEEN, DIALECT, engines.find(reader.name).dialect)
                 seen = bench.file(f"{reader}-{point}")
                 bench.call(reader, self.lake(bench), "query", seat="readers", sql=sql, into=str(seen))
-                found = same(bench.checker.answer(seen, {_WITNESS: into}, _EXACT))
+                found = same(bench.checker.call(answer_files.compare, seen, {_WITNESS: into}, _EXACT))
             except CaseError as error:
                 yield failure(bench, case, began, error, {"sql": _SEEN})
             else:
@@ -307,7 +307,7 @@ class Trial(Block):
         for orders, items in _possible(question, one, steps, done):
             after = _after(state, steps, orders, items)
             into = self._witnessed(bench, question, after, f"{name}-{orders}-{items}")
-            checked = bench.checker.answer(one.answer or into, {_WITNESS: into}, question.rules)
+            checked = bench.checker.call(answer_files.compare, one.answer or into, {_WITNESS: into}, question.rules)
             if checked.diff is None:
                 return f"orders after {orders} commits, lineitem after {items}"
             said = said or checked.message
@@ -325,8 +325,8 @@ class Trial(Block):
         pair = refresh.refresh_pair(dataset, number)
         orders, items = bench.prepare(
             f"refresh/{number}",
-            lambda: bench.checker.write_insert(
-                dataset.tables["orders"].files, dataset.tables["lineitem"].files, pair, folder
+            lambda: bench.checker.call(
+                refresh.write_insert, dataset.tables["orders"].files, dataset.tables["lineitem"].files, pair, folder
             ),
         )
         keys = (pair.delete_lo, pair.delete_hi)
@@ -384,7 +384,8 @@ class Trial(Block):
         hashes = {}
         for question in asked:
             into = self._witnessed(bench, question, state, f"power-{question.name}")
-            checked = bench.checker.answer(answers[question.name].answer or into, {_WITNESS: into}, question.rules)
+            actual = answers[question.name].answer or into
+            checked = bench.checker.call(answer_files.compare, actual, {_WITNESS: into}, question.rules)
             if checked.diff is not None:
                 raise WrongAnswer(f"{question.name.upper()} after RF1: {checked.message}")
             hashes[question.name.upper()] = checked.sha256

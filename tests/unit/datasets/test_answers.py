@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import functools
-import io
 import json
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -15,11 +14,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench.datasets import answers, tpch
+from lakebench.datasets import answer_files, answers, table_files, tpch
 from lakebench.datasets.answers import agreement, compare, content_hash, same_rows
 from lakebench.datasets.rules import FLOAT_RELATIVE, Rules
 from lakebench.datasets.tpch.queries import ANSWERED
-from lakebench.verification import checker
 
 CASES = [(scale, query) for scale in ANSWERED for query in tpch.queries(scale)]
 IDS = [f"sf{scale}-{query.name}" for scale, query in CASES]
@@ -236,10 +234,6 @@ class TestRules:
         assert compare(empty, empty, Rules(order=(0,))) is None
         assert compare(empty, pa.table({"n": [1]}), Rules(order=(0,))) is not None
 
-    def test_rules_survive_json(self) -> None:
-        rules = Rules(order=(0, 1), average=(2,), ratio=(3,))
-        assert Rules.from_json(json.loads(json.dumps({"order": [0, 1], "average": [2], "ratio": [3]}))) == rules
-
 
 def test_a_diff_is_small_and_readable() -> None:
     wanted = pa.table({"n": list(range(5000)), "text": ["x" * 10_000] * 5000})
@@ -355,63 +349,43 @@ class TestSameRows:
         assert same_rows(pa.table({"x": [1, 2, 2]}), wanted).diff is not None
 
 
-class TestCheckerReplies:
+class TestAnswersInFiles:
     @staticmethod
-    def ask(request: dict[str, Any]) -> dict[str, Any]:
-        replies = io.BytesIO()
-        checker.serve(io.BytesIO(json.dumps(request).encode() + b"\n"), replies)
-        reply: dict[str, Any] = json.loads(replies.getvalue())
-        return reply
-
-    @staticmethod
-    def write(path: Path, table: pa.Table) -> str:
-        with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
-            writer.write_table(table)
-        return str(path)
+    def write(path: Path, table: pa.Table) -> Path:
+        table_files.write(table, path)
+        return path
 
     def test_a_right_and_a_wrong_answer(self, tmp_path: Path) -> None:
         (query,) = [one for one in tpch.queries(Decimal(1)) if one.number == 1]
-        table = answer(Decimal(1), query)
-        expected = [{"source": s, "path": str(p)} for s, p in tpch.reference(Decimal(1), 1).items()]
-        rules = {"order": [0, 1], "average": [6, 7, 8], "ratio": []}
-        right = {"op": "answer", "actual": self.write(tmp_path / "a", table), "expected": expected, "rules": rules}
-        reply = self.ask(right)
-        assert (reply["ok"], reply["rows"], len(reply["sha256"])) == (True, 4, 64)
-        assert reply["sources"] == ["postgresql", "duckdb"]
-        wrong = self.ask({**right, "actual": self.write(tmp_path / "b", table.slice(1))})
-        assert wrong["ok"] is False
-        assert wrong["diff"]["message"] == "3 rows instead of 4 (against postgresql)"
+        table, expected = answer(Decimal(1), query), tpch.reference(Decimal(1), 1)
+        rules = Rules(order=(0, 1), average=(6, 7, 8))
+        right = answer_files.compare(self.write(tmp_path / "a", table), expected, rules)
+        assert (right.ok, right.rows, len(right.sha256)) == (True, 4, 64)
+        assert right.sources == ("postgresql", "duckdb")
+        wrong = answer_files.compare(self.write(tmp_path / "b", table.slice(1)), expected, rules)
+        assert wrong.ok is False
+        assert wrong.message == "3 rows instead of 4 (against postgresql)"
 
     @pytest.mark.parametrize("damage", [b"", b"ARROW1\0\0nonsense", b"nonsense", None])
     def test_a_damaged_answer_is_a_diff(self, tmp_path: Path, damage: bytes | None) -> None:
         path = tmp_path / "a.arrow"
         good = self.write(tmp_path / "good", pa.table({"n": list(range(1000))}))
-        path.write_bytes(Path(good).read_bytes()[:700] if damage is None else damage)
-        reply = self.ask({"op": "rows", "actual": str(path), "expected": good})
-        assert reply["ok"] is False
-        assert reply["diff"]["kind"] == "unreadable"
+        path.write_bytes(good.read_bytes()[:700] if damage is None else damage)
+        found = answer_files.compare_rows(path, good)
+        assert found.ok is False
+        assert found.diff is not None
+        assert found.diff["kind"] == "unreadable"
 
     def test_text_that_is_not_utf8_is_unreadable(self, tmp_path: Path) -> None:
         bad = pa.Array.from_buffers(
             pa.string(), 1, [None, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xff")]
         )
         path = self.write(tmp_path / "a", pa.table({"x": bad}))
-        assert self.ask({"op": "rows", "actual": path, "expected": path})["diff"]["kind"] == "unreadable"
+        diff = answer_files.compare_rows(path, path).diff
+        assert diff is not None
+        assert diff["kind"] == "unreadable"
 
     def test_a_damaged_reference_is_an_error(self, tmp_path: Path) -> None:
         good = self.write(tmp_path / "good", pa.table({"n": [1]}))
-        reply = self.ask({"op": "rows", "actual": good, "expected": str(tmp_path / "none")})
-        assert (reply["raised"], "cannot be read" in reply["said"]) == ("HarnessFault", True)
-
-    def test_nonsense_is_an_error(self) -> None:
-        reply = self.ask({"op": "no such operation"})
-        assert (reply["raised"], "in reply_to" in reply["traceback"]) == ("HarnessFault", True)
-        assert "JSONDecodeError" in checker.reply_to(b"no json")["said"]
-
-    def test_agreement(self, tmp_path: Path) -> None:
-        one = self.write(tmp_path / "one", pa.table({"n": [1]}))
-        two = self.write(tmp_path / "two", pa.table({"n": [2]}))
-        tables = {"a": one, "b": two, "c": one, "d": str(tmp_path / "none")}
-        reply = self.ask({"op": "agree", "tables": tables, "rules": {"order": [], "average": [], "ratio": []}})
-        assert reply["verified"] == ["a", "c"]
-        assert (list(reply["diffs"]), list(reply["unreadable"])) == (["b"], ["d"])
+        with pytest.raises(table_files.Unreadable, match="cannot be read"):
+            answer_files.compare_rows(good, tmp_path / "none")

@@ -113,7 +113,7 @@ def test_a_task_without_an_end_is_unknown_and_half_a_line_is_left_out(tmp_path: 
     log.write_text("".join(json.dumps(one) + "\n" for one in lines) + '{"task": 1, "en')
     numbers = [key(0, 0), key(1, 0), key(1, 1)]
     final = pa.table({"id": numbers, "writer": [0, 1, 1], "value": [0, 0, 1]})
-    told = history.told("insert", {1: str(log)}, {}, final)
+    told = history.told("insert", {1: log}, {}, final)
     assert (told["succeeded"], told["unknown"], told["final_rows"], told["anomalies"]) == (1, 1, 2, {})
     assert told["median_ms"] == 2.0
     assert told["p95_ms"] == "n too small (1)"
@@ -128,7 +128,7 @@ def test_the_row_that_was_there_before_all_is_looked_for_too(tmp_path: Path) -> 
     none = pa.table(
         {"id": pa.array([], pa.int64()), "writer": pa.array([], pa.int32()), "value": pa.array([], pa.int64())}
     )
-    assert set(history.told("insert", {1: str(tmp_path / "none")}, {}, none)["anomalies"]) == {"lost"}
+    assert set(history.told("insert", {1: tmp_path / "none"}, {}, none)["anomalies"]) == {"lost"}
 
 
 @pytest.mark.parametrize(("at", "state"), [(5, "unknown"), (50, "failed")])
@@ -137,6 +137,6 @@ def test_a_refusal_is_unknown_where_the_answer_was_lost_in_it(tmp_path: Path, at
     end = {"task": 0, "ended": 10, "state": "refused", "tries": 1, "kind": "Refused", "message": "gone"}
     log.write_text(f"{json.dumps({'task': 0, 'began': 1})}\n{json.dumps(end)}\n")
     final = pa.table({"id": [key(0, 0), key(0, 0) + 1, key(0, 0) + 2], "writer": [0, 0, 0], "value": [0, 0, 0]})
-    told = history.told("groups", {1: str(log)}, {}, final, [at])
+    told = history.told("groups", {1: log}, {}, final, [at])
     assert told[state] == 1
     assert told["anomalies"] == {}

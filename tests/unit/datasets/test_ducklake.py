@@ -13,10 +13,10 @@ from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake import catalog, expected, inspector
 from lakebench.datasets.ducklake.feature import DuckLakeFeature, Look, Step
 from lakebench.datasets.ducklake.features import FEATURES
+from lakebench.datasets.interop.feature import Proof
 from lakebench.engines.ducklake import attach_ducklake, unverified
 from lakebench.errors import UsageError, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
-from lakebench.verification import checker
 
 KNOWN_SESSIONS = {"a", "b"}
 
@@ -198,12 +198,8 @@ def test_a_table_that_the_newest_snapshot_has_not(tmp_path: Path) -> None:
 
 
 def test_a_proof_that_does_not_hold_is_told(tmp_path: Path) -> None:
-    import dataclasses
-
-    told = dataclasses.asdict(lake(tmp_path))
-    proof = [{"fact": "inlined-rows", "test": "=", "value": 2}, {"fact": "data-files", "test": "=", "value": 2}]
-    reply = checker.inspect_ducklake(told, "t", proof)
-    assert reply["missing"] == ["inlined-rows = 2: found 1"]
+    proof = [Proof("inlined-rows", "=", 2), Proof("data-files", "=", 2)]
+    assert inspector.inspect(lake(tmp_path), "t", proof).missing == ("inlined-rows = 2: found 1",)
 
 
 def test_a_catalog_that_is_locked_is_not_one_without_the_table(tmp_path: Path) -> None:

@@ -637,9 +637,9 @@ def test_metadata_tables_are_what_the_metadata_says(tmp_path: Path, monkeypatch:
     assert rows("files", "content", "record_count") == [(0, 2), (1, 1)]
 
 
-def test_what_is_inspected_is_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_inspected_can_be_told_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspector, "Files", lambda _: LocalFiles())
-    found = inspector.inspected(Made(tmp_path).table().metadata, STORE, [Proof("rows", "=", 3)])
-    assert json.loads(json.dumps(found)) == found
-    assert found["missing"] == ["rows = 3: found 2"]
-    assert [(one["content"], one["records"]) for one in found["files"]] == [("data", 2), ("position deletes", 1)]
+    found = inspector.inspect(Made(tmp_path).table().metadata, STORE, [Proof("rows", "=", 3)])
+    assert json.loads(json.dumps(found.facts)) == found.facts
+    assert found.missing == ("rows = 3: found 2",)
+    assert [(one["content"], one["records"]) for one in found.files] == [("data", 2), ("position deletes", 1)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +11,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench.datasets import answers
+from lakebench.datasets import answer_files, answers
 from lakebench.datasets.answers import FULL, agreement, compare, top_n
 from lakebench.datasets.rules import Rules
 from lakebench.datasets.sql_rules import rules_of, tables_of, with_exact_columns, without_limit, without_semicolon
 from lakebench.errors import UsageError
-from lakebench.verification import checker
 
 # A full answer, ordered by its second column: b and c tie at 7, d, e and f at 5.
 FULL_ROWS = [("a", 9), ("b", 7), ("c", 7), ("d", 5), ("e", 5), ("f", 5), ("g", 1)]
@@ -169,16 +167,14 @@ class TestAgreement:
         assert found.verified == ("one", "two")
         assert list(found.diffs) == [f"{FULL}w"]
 
-    def test_through_the_checker(self, tmp_path: Path) -> None:
+    def test_in_files(self, tmp_path: Path) -> None:
         for name, one in {"good": only("abcf"), "bad": only("abcg"), "full": table(FULL_ROWS)}.items():
             pq.write_table(one, tmp_path / name)
-        rules = json.loads(json.dumps(dataclasses.asdict(TOP)))
-        assert Rules.from_json(rules) == TOP
-        source = [{"source": f"{FULL}duckdb", "path": str(tmp_path / "full")}]
-        assert checker.answer(str(tmp_path / "good"), source, rules)["ok"]
-        assert not checker.answer(str(tmp_path / "bad"), source, rules)["ok"]
-        paths = {"good": str(tmp_path / "good"), "bad": str(tmp_path / "bad"), f"{FULL}w": str(tmp_path / "full")}
-        assert checker.agree(paths, rules)["verified"] == ("good", f"{FULL}w")
+        source = {f"{FULL}duckdb": tmp_path / "full"}
+        assert answer_files.compare(tmp_path / "good", source, TOP).ok
+        assert not answer_files.compare(tmp_path / "bad", source, TOP).ok
+        paths = {"good": tmp_path / "good", "bad": tmp_path / "bad", f"{FULL}w": tmp_path / "full"}
+        assert answer_files.agree(paths, TOP).verified == ("good", f"{FULL}w")
 
 
 class TestRulesOfSql:

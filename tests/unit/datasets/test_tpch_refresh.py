@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from datetime import date
 from decimal import Decimal
@@ -114,8 +113,7 @@ def files(tmp_path: Path) -> dict[str, list[Path]]:
 
 
 def inserted(files: dict[str, list[Path]], pair: Refresh, into: Path) -> tuple[Path, Path]:
-    texts = {table: [str(path) for path in paths] for table, paths in files.items()}
-    return write_insert(texts["orders"], texts["lineitem"], dataclasses.asdict(pair), str(into))
+    return write_insert(files["orders"], files["lineitem"], pair, into)
 
 
 class TestInsert:

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from lakebench.config import Settings
+from lakebench.datasets import rows
+from lakebench.datasets.ducklake import expected as written_by_hand
 from lakebench.errors import (
     CheckerLost,
     EngineCrash,
@@ -228,15 +230,14 @@ class TestFullDisk:
         assert disk_space.full([tmp_path, tmp_path / "none"], "a sharp refusal") == ""
 
 
-def planted(monkeypatch: pytest.MonkeyPatch, plant: str, module: str = "lakebench.verification.checker") -> None:
-    """Let each process of ours that is ``module`` run ``plant`` before it serves."""
-    real = Child.__init__
+def planted(monkeypatch: pytest.MonkeyPatch, plant: str) -> None:
+    """Let the checker run ``plant`` before it serves."""
+    real, module = Child.__init__, "lakebench.processes.functions"
 
-    def made(self: Child, guard: Guard, name: str, *more: Any) -> None:
-        real(self, guard, name, *more)
-        if name == module:
-            code = f"import os, runpy, sys; {plant}; runpy.run_module('{module}', run_name='__main__')"
-            self._command = [sys.executable, "-c", code, *self._command[3:]]
+    def made(self: Child, *given: Any) -> None:
+        real(self, *given)
+        code = f"import os, runpy, sys; {plant}; runpy.run_module('{module}', run_name='__main__')"
+        self._command = [sys.executable, "-c", code, *self._command[4:]]
 
     monkeypatch.setattr(Child, "__init__", made)
 
@@ -247,12 +248,12 @@ class TestChecker:
     ) -> None:
         planted(monkeypatch, "from lakebench.datasets import rows; rows.rows = lambda *_: {}['planted']")
         checker = Checker(bench.guard)
-        found = told(bench, check("a", lambda: checker.write_rows(1, [1], tmp_path / "rows")))["a"]
+        found = told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
         assert found.outcome is Outcome.HARNESS_FAULT
         kept = (tmp_path / found.evidence["file"]).read_text()
         assert "KeyError: 'planted'" in kept
-        assert "in write_rows" in kept
-        checker.write_table({"n": "int32"}, [(1,)], tmp_path / "table")  # others go on
+        assert "rows.py" in kept
+        checker.call(written_by_hand.write, {"n": "int32"}, [(1,)], tmp_path / "table")  # others go on
         checker.close()
 
     def test_what_it_finds_of_an_engine_stays_the_engines(
@@ -262,7 +263,7 @@ class TestChecker:
         raises = "rows.rows = lambda *_: (_ for _ in ()).throw(errors.WrongAnswer('no table'))"
         planted(monkeypatch, f"{says}; {raises}")
         checker = Checker(bench.guard)
-        found = told(bench, check("a", lambda: checker.write_rows(1, [1], tmp_path / "rows")))["a"]
+        found = told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
         assert (found.outcome, found.reason) == (Outcome.WRONG, "no table")
         checker.close()
 
@@ -273,8 +274,8 @@ class TestChecker:
         dies = f"rows.rows = lambda *_: (open({str(counted)!r}, 'a').write('x'), os._exit(7))"
         planted(monkeypatch, f"from lakebench.datasets import rows; {dies}")
         checker = Checker(bench.guard)
-        with pytest.raises(CheckerLost, match=r"has died with code 7.*twice of the same question, write_rows"):
-            told(bench, check("a", lambda: checker.write_rows(1, [1], tmp_path / "rows")))
+        with pytest.raises(CheckerLost, match=r"has died with code 7.*twice of the same question, write"):
+            told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))
         checker.close()
 
     def test_one_that_dies_once_is_asked_again(
@@ -285,7 +286,7 @@ class TestChecker:
         dies += f"(os.mkdir({str(once)!r}), os._exit(7))"
         planted(monkeypatch, f"from lakebench.datasets import rows; {dies}")
         checker = Checker(bench.guard)
-        checker.write_rows(1, [1], tmp_path / "rows")
+        checker.call(rows.write, 1, [1], tmp_path / "rows")
         assert (tmp_path / "rows").exists()
         checker.close()
 

@@ -26,7 +26,8 @@ from lakebench.processes import replies
 from lakebench.processes import worker as worker_module
 from lakebench.processes.concurrent_tasks import Shape
 from lakebench.processes.guard import Guard
-from lakebench.processes.worker import Worker, serve
+from lakebench.processes.pipe import serve
+from lakebench.processes.worker import Worker
 from lakebench.processes.worker_client import Remote
 
 LAKE = Lake("lake", None, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w"))
@@ -148,7 +149,7 @@ def test_a_request_that_makes_no_sense_is_a_fault(worker: Worker) -> None:
     assert _told(worker, op="query", wrong=1)["kind"] == "HarnessFault"
     assert _told(worker, op="open", lake={"nothing": "of a lake"})["kind"] == "HarnessFault"
     written = io.BytesIO()
-    serve(io.BytesIO(b"no json\n"), written)
+    serve(io.BytesIO(b"no json\n"), written, worker.answer, worker.meaning)
     assert json.loads(written.getvalue())["error"]["kind"] == "HarnessFault"
 
 
@@ -157,7 +158,9 @@ def test_a_reply_that_json_cannot_say_is_a_fault_and_not_the_end(
 ) -> None:
     monkeypatch.setattr(Mine, "versions", lambda _: {("a", "tuple"): "1"})
     asked = {"op": "open", "lake": json.loads(json.dumps(dataclasses.asdict(LAKE)))}
-    assert json.loads(worker.respond(json.dumps(asked).encode()))["error"]["kind"] == "HarnessFault"
+    written = io.BytesIO()
+    serve(io.BytesIO(json.dumps(asked).encode() + b"\n"), written, worker.answer, worker.meaning)
+    assert json.loads(written.getvalue())["error"]["kind"] == "HarnessFault"
 
 
 def test_an_adapter_that_cannot_be_made_is_told_as_what_it_is() -> None:
