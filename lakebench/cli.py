@@ -5,11 +5,10 @@ from __future__ import annotations
 import enum
 import json
 import os
-import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,24 +16,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from lakebench.errors import HarnessFault, LakebenchError, UsageError, unknown
-from lakebench.model import Runtime, Selection
+from lakebench.commands.phase_options import PhaseCommand
+from lakebench.commands.runs import folder_of
+from lakebench.commands.terminal import ERRORS, plain, table
+from lakebench.errors import HarnessFault, LakebenchError, UsageError
+from lakebench.model import Runtime
 from lakebench.outcomes import ExitCode
 
 if TYPE_CHECKING:
     from lakebench.config import Settings
-    from lakebench.execution.request import Request
     from lakebench.progress import Progress
     from lakebench.results.comparison import Comparison
     from lakebench.results.records import Run
 
 # The base of what typer raises for a command line that it cannot read; typer gives it no public name.
 _CommandLineError: Any = typer.BadParameter.__base__
-_SHOWN = 20
-_INTEROP = "The interop matrix"
-_QUERIES = "Phases of queries: phase3 (tpch), clickbench, workload"
 _OTHERS = ("lakebench", "lakebench-k8s")
-_ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 
 app = typer.Typer(
     name="lakebench",
@@ -55,6 +52,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase1                    DuckLake: every feature, catalog and storage, and who else reads it
   lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
   lakebench run phase9                    several writers at once, different engines, faults
+  lakebench run all                       every phase that needs no data of yours
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
@@ -116,18 +114,12 @@ def _at_once(_signal: int, _frame: object) -> None:
 
 
 def _say(text: str, code: ExitCode) -> ExitCode:
-    _ERRORS.print(f"[bold red]lakebench:[/bold red] {_plain(text)}")
+    ERRORS.print(f"[bold red]lakebench:[/bold red] {plain(text)}")
     return code
 
 
-def _plain(text: str) -> str:
-    from rich.markup import escape
-
-    return escape(" ".join(text.splitlines()))
-
-
 def _fault(error: Exception) -> ExitCode:
-    _ERRORS.print("".join(traceback.format_exception(error)), markup=False)
+    ERRORS.print("".join(traceback.format_exception(error)), markup=False)
     return _say(f"a fault of lakebench itself, please report it with the lines above: {error}", ExitCode.HARNESS_FAULT)
 
 
@@ -160,32 +152,33 @@ def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Set
     return load(runtime=runtime, output=output)
 
 
-@app.command()
+@app.command(cls=PhaseCommand)
 def run(
+    context: typer.Context,
     phase: Annotated[
         list[str] | None,
         typer.Argument(
             metavar="PHASE…",
             help="Phases by name or subject: phase3 or tpch, interop …; clickbench and workload take a path behind "
-            "them.",
+            "them. all: every phase that needs no path.",
         ),
     ] = None,
     sf: ScaleFactor = None,
     engines: Annotated[
-        str | None,
+        str,
         typer.Option(
             help="Engines, separated by commas; engine@version runs that version, engine@latest the "
             "newest release. Default: all."
         ),
-    ] = None,
+    ] = "",
     require: Annotated[
-        str | None,
+        str,
         typer.Option(
             metavar="ENGINES",
             help="Engines that must run, separated by commas: exit code 1 where one does not. Those that --engines "
             "names must, anyway.",
         ),
-    ] = None,
+    ] = "",
     writer: Annotated[str, typer.Option(help="The engine that writes the dataset.")] = "pyiceberg",
     runtime: Annotated[
         Runtime | None, typer.Option(help="How services come to be. Default: what lakebench.toml says, or local.")
@@ -207,66 +200,12 @@ def run(
     time_limit: Annotated[
         float | None, typer.Option(min=0.1, metavar="SECONDS", help="Limit of one execution instead of the profile's.")
     ] = None,
-    features: Annotated[
-        str | None,
-        typer.Option(
-            metavar="GLOBS",
-            help="Interop and phase1: features, separated by commas, * is any text. Default: all.",
-            rich_help_panel=_INTEROP,
-        ),
-    ] = None,
-    writers: Annotated[
-        str | None,
-        typer.Option(metavar="ENGINES", help="Interop: who writes. Default: all that can.", rich_help_panel=_INTEROP),
-    ] = None,
-    readers: Annotated[
-        str | None,
-        typer.Option(metavar="ENGINES", help="Interop: who reads. Default: all that can.", rich_help_panel=_INTEROP),
-    ] = None,
-    catalog: Annotated[
-        str, typer.Option(help="Interop: the catalog, rest, nessie, jdbc or rest-bridge.", rich_help_panel=_INTEROP)
-    ] = "rest",
-    storage: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES",
-            help="Storage profiles, separated by commas: local, s3, simulated-gcs, gcs, or your own of lakebench.toml.",
-            rich_help_panel=_QUERIES,
-        ),
-    ] = "local",
-    formats: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES",
-            help="iceberg; parquet (the same data files without Iceberg); duckdb (its own tables, on local storage); "
-            "ducklake (its catalog in PostgreSQL).",
-            rich_help_panel=_QUERIES,
-        ),
-    ] = "iceberg,parquet,duckdb",
-    tests: Annotated[
-        str,
-        typer.Option(
-            metavar="NAMES",
-            help="phase3: queries (the 22, by the profile), power and throughput (the tests of TPC-H: each engine "
-            "loads tables of its own, RF1 and RF2 write to them).",
-            rich_help_panel=_QUERIES,
-        ),
-    ] = "queries",
-    against: Annotated[
-        str,
-        typer.Option(
-            metavar="BASE",
-            help="Compare with BASE in turns: an engine (duckdb@1.4.4), a storage (s3), or a settings file "
-            "(base.toml). Exit code 1 where something got worse.",
-            rich_help_panel=_QUERIES,
-        ),
-    ] = "",
     use_up: Annotated[
         bool, typer.Option("--use-up", help="Use the services that lakebench up started; what is not up is started.")
     ] = False,
     json_: Json = False,
 ) -> int:
-    """Put a phase's question to the engines, and write the report.
+    """Put a phase's question to the engines, and write the report. With a phase, --help shows its own options only.
 
     [bold]Examples[/bold]
 
@@ -282,6 +221,7 @@ def run(
       lakebench run --resume 20261121T101500Z-phase4-a1b2
     """
     from lakebench import harness, reports
+    from lakebench.commands.run import Arguments, request, tell
     from lakebench.provisioning.environments import Releases
 
     progress = _progress(json_)
@@ -291,247 +231,27 @@ def run(
 
         settings = up.settings(settings)
     if resume:
-        _only_resume(phase)
-        folder = _folder(settings, resume)
-        request = harness.again(folder, settings)
+        _only_resume(phase, context.obj)
+        folder = folder_of(settings, resume)
+        asked = harness.again(folder, settings)
     else:
-        names, data = _names(phase)
-        releases = Releases(progress)
-        engines, require, writers, readers = map(releases.named, (engines, require, writers, readers))
-        against = releases.named(against) or ""
-        selection = _selection(names, engines, features, writers, readers, catalog)
-        selection = _of_queries(selection, settings, storage, formats, tests, against, data)
-        measured = _profile(profile or ("regression" if against else "standard"), sf, repeat, time_limit)
-        request = _request(settings, names, engines, writer, measured, seed, selection)
-        request = _missed(request, _listed(engines), _listed(writers), _listed(readers), _listed(require))
-        folder = settings.output / harness.new_id(request)
+        given = Arguments(engines, require, writer, profile, sf, repeat, time_limit, seed)
+        asked = request(phase or (), context.obj, given, settings, Releases(progress))
+        folder = settings.output / harness.new_id(asked)
     if not json_:
         progress.say(f"run {folder.name}: records in {folder}")
-    result = harness.run(request, folder, progress, resumed=bool(resume))
+    result = harness.run(asked, folder, progress, resumed=bool(resume))
     with progress.step("writing the report"):
         reports.write_apart(folder)
-    _tell(result, json_)
+    if not json_:
+        reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+    tell(result, as_json=json_)
     return result.code
 
 
-def _only_resume(phase: list[str] | None) -> None:
-    if phase:
-        raise UsageError("--resume goes on with what the run was asked for: leave the phases out")
-
-
-def _profile(name: str, sf: str | None, repeat: int | None, time_limit: float | None) -> Any:
-    """The profile called ``name`` with what the flags change."""
-    from dataclasses import replace
-
-    from lakebench.datasets.tpch import scale_factor
-    from lakebench.execution.protocol import PROFILES
-
-    if name not in PROFILES:
-        raise UsageError(f"unknown profile '{name}': valid names are {', '.join(PROFILES)}")
-    profile = PROFILES[name]
-    protocol = profile.protocol
-    if repeat is not None:
-        protocol = replace(protocol, samples=repeat)
-    if time_limit is not None:
-        protocol = replace(protocol, limit_s=time_limit)
-    size = profile.scale_factor if sf is None else scale_factor(sf)
-    chosen = tuple(name for name, value in {"sf": sf, "repeat": repeat}.items() if value is not None)
-    return replace(profile, protocol=protocol, scale_factor=size, chosen=chosen)
-
-
-def _names(given: list[str] | None) -> tuple[list[str], str]:
-    """The phases that are named, and the path that stands behind one of them.
-
-    Raises:
-        UsageError: a path behind a phase that takes none, or none behind one that needs it.
-    """
-    from lakebench import phases
-
-    names: list[str] = []
-    data = ""
-    for text in given or ():
-        if names and not data and ("/" in text or Path(text).exists()):
-            taker = phases.find(names[-1])
-            if not taker.data:
-                raise UsageError(f"{taker.name} takes no path: {text} is not a phase; lakebench list phases tells more")
-            if not Path(text).exists():
-                raise UsageError(f"{text}: there is no such file or folder; {taker.name} takes {taker.data}")
-            data = text
-        else:
-            names.append(phases.find(text).name)
-    if not data and (lonely := next((one for one in map(phases.find, names) if one.needs_data), None)):
-        raise UsageError(f"{lonely.name} needs {lonely.data}: lakebench run {lonely.name} ./mine")
-    return names, data
-
-
-def _of_queries(
-    selection: Selection, settings: Settings, storage: str, formats: str, tests: str, against: str, data: str
-) -> Selection:
-    """``selection`` with what phases of queries are asked for, checked."""
-    from dataclasses import replace
-
-    from lakebench.execution.request import base_of
-    from lakebench.model import TESTS, TableFormat
-
-    for name in _listed(storage):
-        settings.storage(name)
-    base_of(against, settings)
-    return replace(
-        selection,
-        storages=_listed(storage) or ("local",),
-        formats=_of("format", formats, [one.value for one in TableFormat if one is not TableFormat.POSTGRESQL]),
-        tests=_of("test", tests, list(TESTS)),
-        against=against,
-        data=str(Path(data).resolve()) if data else "",
-    )
-
-
-def _of(what: str, text: str, known: list[str]) -> tuple[str, ...]:
-    """What ``text`` lists, each of ``known``.
-
-    Raises:
-        UsageError: one is not, or nothing is listed.
-    """
-    listed = _listed(text)
-    for one in listed:
-        if one not in known:
-            raise unknown(what, one, known)
-    if not listed:
-        raise UsageError(f"name a {what}: {', '.join(known)}")
-    return listed
-
-
-def _selection(
-    names: Sequence[str],
-    chosen: str | None,
-    features: str | None,
-    writers: str | None,
-    readers: str | None,
-    catalog: str,
-) -> Selection:
-    """What of features and engines is asked for, checked; ``--engines`` names readers and writers alike."""
-    from lakebench import phases
-    from lakebench.datasets.choice import chosen as known
-    from lakebench.engines import CanOperate, CanScan, able
-    from lakebench.services.lakes import CATALOGS
-
-    if catalog not in CATALOGS:
-        raise UsageError(f"unknown catalog '{catalog}': valid names are {', '.join(CATALOGS)}")
-    known([one for name in names for one in phases.find(name).features()], _listed(features))
-    return Selection(
-        features=_listed(features),
-        writers=able(_listed(writers), CanOperate, "write the features") if writers else _those(chosen, CanOperate),
-        readers=able(_listed(readers), CanScan, "read tables") if readers else _those(chosen, CanScan),
-        catalog=catalog,
-    )
-
-
-def _listed(text: str | None) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(one.strip() for one in (text or "").split(",") if one.strip()))
-
-
-def _those(chosen: str | None, ability: type[Any]) -> tuple[str, ...]:
-    """Of the engines that ``--engines`` names, those with ``ability``."""
-    from lakebench import engines
-
-    return tuple(one for one in _listed(chosen) if issubclass(engines.find(engines.parse(one).name), ability))
-
-
-def _request(
-    settings: Settings,
-    names: list[str] | None,
-    chosen: str | None,
-    writer: str,
-    profile: Any,
-    seed: int,
-    selection: Selection,
-) -> Request:
-    """The request that the arguments make, checked before anything starts."""
-    from lakebench import engines, phases
-    from lakebench.execution.request import Request, base_of
-    from lakebench.phases.table_loading import loader
-
-    if not names:
-        raise UsageError(f"name a phase: {', '.join(phases.phases())} (lakebench list phases tells more)")
-    wanted = [phases.find(name) for name in dict.fromkeys(names)]
-    named = [*_listed(chosen), *selection.writers, *selection.readers] if chosen else []
-    texts = named or [name for phase in wanted for name in phase.engines(selection)]
-    base = base_of(selection.against, settings)
-    refs = tuple(dict.fromkeys([*map(engines.parse, texts), *([base.ref] if base and base.ref else [])]))
-    loads = any(phase.loads for phase in wanted)
-    if loads:
-        loader(writer)
-    command = shlex.join(["lakebench", *sys.argv[1:]])
-    found = tuple(dict.fromkeys(phase.name for phase in wanted))
-    return Request(found, refs, writer if loads else "", profile, seed, settings, command, selection)
-
-
-def _missed(
-    request: Request, chosen: Sequence[str], writers: Sequence[str], readers: Sequence[str], require: Sequence[str]
-) -> Request:
-    """``request`` with the engines that the user named, and those that must run.
-
-    Raises:
-        UsageError: one that must run is not asked; the message has the nearest name.
-    """
-    from dataclasses import replace
-
-    from lakebench import engines
-
-    asked = [str(ref) for ref in request.refs]
-    for name in require:
-        if str(engines.parse(name)) not in asked:
-            raise UsageError(
-                f"--require {name}: this run does not ask it, but {', '.join(asked)}; name it with --engines too"
-            )
-    against = [ref for ref in asked if ref == request.selection.against]
-    named = tuple(dict.fromkeys((*chosen, *writers, *readers, *against)))
-    return replace(request, named=named, require=tuple(require))
-
-
-def _folder(settings: Settings, name: str) -> Path:
-    """The folder of the run called ``name``, or at the path ``name``.
-
-    Raises:
-        UsageError: there is none; the message has the newest ones.
-    """
-    for folder in (settings.output / name, Path(name)):
-        if (folder / "records.jsonl").exists():
-            return folder
-    known = sorted((one.parent.name for one in settings.output.glob("*/records.jsonl")), reverse=True)[:3]
-    hint = f"the newest are {', '.join(known)}" if known else f"there is none in {settings.output}"
-    raise UsageError(f"no run called '{name}': {hint}")
-
-
-def _tell(result: Any, as_json: bool) -> None:
-    """The summary on the terminal."""
-    from lakebench import reports
-    from lakebench.paths import run_name
-
-    if as_json:
-        error = str(result.error) if result.error else None
-        summary = {
-            "run": result.folder.name,
-            "folder": str(result.folder),
-            "exit_code": int(result.code),
-            "error": error,
-            "gone": [vars(one) for one in result.gone],
-            "changes": {kind: list(lines) for kind, lines in result.changes.items()},
-            "stale": list(result.stale),
-        }
-        print(json.dumps(summary, indent=2))  # noqa: T201 - output for programs
-        return
-    reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-    for kind in ("gone", "worse", "new"):
-        lines = result.changes.get(kind, ())
-        for line in lines[:_SHOWN]:
-            _ERRORS.print(f"[yellow]{kind}:[/yellow] {_plain(line)}")
-        if len(lines) > _SHOWN:
-            _ERRORS.print(f"[yellow]{kind}:[/yellow] {len(lines) - _SHOWN} more; the report has all")
-    for line in result.stale[:_SHOWN]:
-        _ERRORS.print(f"[yellow]better than accepted:[/yellow] {_plain(line)}")
-    if result.error:
-        _say(f"{result.error} (lakebench run --resume {run_name(result.folder)} goes on)", result.code)
+def _only_resume(phase: list[str] | None, options: Mapping[str, str]) -> None:
+    if given := [*(phase or ()), *(f"--{name}" for name in options)]:
+        raise UsageError(f"--resume goes on with what the run was asked for: leave {' '.join(given)} out")
 
 
 @app.command()
@@ -543,7 +263,7 @@ def report(
     """Write the report of a run again from its records, and print the summary."""
     from lakebench import reports
 
-    folder = _folder(_settings(output=output), run_)
+    folder = folder_of(_settings(output=output), run_)
     reports.write_apart(folder)
     if json_:
         print(json.dumps({"markdown": str(folder / "report.md"), "html": str(folder / "report.html")}))  # noqa: T201 - output for programs
@@ -581,8 +301,8 @@ def compare(
     from lakebench.results import comparison, records
 
     settings = _settings()
-    folders = [_folder(settings, one) for one in (base, run_) if one is not None]
-    floor = records.read(_folder(settings, noise)) if noise else None
+    folders = [folder_of(settings, one) for one in (base, run_) if one is not None]
+    floor = records.read(folder_of(settings, noise)) if noise else None
     runs = [records.read(one) for one in folders]
     told = comparison.within(runs[0], floor) if run_ is None else _between(runs[0], runs[1], floor)
     with _progress(json_).step("writing the comparison"):
@@ -637,7 +357,7 @@ def accept(
 
     settings = _settings(output=output)
     path = file or Path(baseline.FILE)
-    found = [records.read(_folder(settings, one)) for one in dict.fromkeys(runs)]
+    found = [records.read(folder_of(settings, one)) for one in dict.fromkeys(runs)]
     counts = acceptance.accept(found, reason, path, interrupted=interrupted)
     told = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
@@ -660,23 +380,14 @@ def tpch(sf: ScaleFactor = "1", json_: Json = False) -> None:
 
     The rows follow from the scale factor alone: the specification fixes the generator's seeds.
     """
+    from lakebench.commands import data
     from lakebench.datasets.tpch import generate, scale_factor
 
     dataset = generate(scale_factor(sf or "1"), _progress(json_))
-    tables = dataset.tables.values()
     if json_:
-        listed = [
-            {"name": one.name, "rows": one.rows, "bytes": one.bytes, "files": [str(file) for file in one.files]}
-            for one in tables
-        ]
-        told = {"scale_factor": str(dataset.scale_factor), "content_hash": dataset.content_hash, "tables": listed}
-        print(json.dumps(told, indent=2))  # noqa: T201 - output for programs
-        return
-    lines = [(one.name, f"{one.rows:,}", f"{one.bytes:,}", str(len(one.files))) for one in tables]
-    title = f"TPC-H SF {dataset.scale_factor}, content hash {dataset.content_hash[:16]}…"
-    _table(title, [("table", "rows", "bytes", "files"), *lines])
-    first = next(iter(dataset.tables.values())).files[0]
-    Console(highlight=False, soft_wrap=True).print(f"in {Path(first).parent}")
+        print(json.dumps(data.told(dataset), indent=2))  # noqa: T201 - output for programs
+    else:
+        data.show(dataset)
 
 
 class Listed(enum.StrEnum):
@@ -698,7 +409,7 @@ def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], json_: 
     if json_:
         print(json.dumps(rows, indent=2))  # noqa: T201 - output for programs
     else:
-        _table(what.value, [tuple(rows[0]), *(tuple(row.values()) for row in rows)])
+        table(what.value, [tuple(rows[0]), *(tuple(row.values()) for row in rows)])
 
 
 @app.command()
@@ -716,11 +427,11 @@ def doctor(json_: Json = False) -> int:
         print(json.dumps([asdict(one) for one in found], indent=2))  # noqa: T201 - output for programs
     else:
         lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in found]
-        _table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
+        table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
         console = Console(highlight=False, soft_wrap=True)
         for one in found:
             if not one.ready:
-                console.print(f"[bold]{one.name}[/bold]: {_plain(one.missing)}; to mend it: {_plain(one.mend)}")
+                console.print(f"[bold]{one.name}[/bold]: {plain(one.missing)}; to mend it: {plain(one.mend)}")
     return ExitCode.OK if any(one.ready for one in found) else ExitCode.NOTHING_RAN
 
 
@@ -749,7 +460,7 @@ def up(
     lines = [  # a secret that is part of the address stands there alone
         (name, one.uri, one.user, "" if one.password in one.uri else one.password) for name, one in endpoints.items()
     ]
-    _table("up until lakebench down", [("service", "address", "user", "password"), *lines])
+    table("up until lakebench down", [("service", "address", "user", "password"), *lines])
     console = Console(highlight=False, soft_wrap=True)
     for client, text in told.items():
         console.print(f"\n[bold]{client}[/bold]")
@@ -766,18 +477,6 @@ def down(json_: Json = False) -> None:
         print(json.dumps({"ended": ended}))  # noqa: T201 - output for programs
     else:
         Console(highlight=False).print("ended" if ended else "nothing was up")
-
-
-def _table(title: str, lines: Sequence[tuple[str, ...]]) -> None:
-    """Print ``lines``, of which the first is the header."""
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", show_edge=False)
-    for column in lines[0]:
-        table.add_column(column, overflow="fold")
-    for line in lines[1:]:
-        table.add_row(*(_plain(str(cell)) for cell in line))
-    Console(highlight=False, width=None if sys.stdout.isatty() else 100).print(table)
 
 
 if __name__ == "__main__":

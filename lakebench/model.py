@@ -239,6 +239,8 @@ class Selection:
     Of a phase of queries: ``storages`` are names of storage profiles, ``formats`` of :class:`TableFormat`, ``tests`` of
     :data:`TESTS`; ``data`` is the path of the user's own data. ``against`` is the base of a comparison: an engine, a
     storage, or a settings file.
+
+    ``options`` are values of other options: name of a phase → name of the option → value.
     """
 
     features: tuple[str, ...] = ()
@@ -250,6 +252,7 @@ class Selection:
     tests: tuple[str, ...] = ("queries",)
     data: str = ""
     against: str = ""
+    options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

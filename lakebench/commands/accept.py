@@ -184,7 +184,7 @@ def _needs(case: str, phase: str, settings: Mapping[str, Any]) -> frozenset[str]
 def _needed(case: str, phase: str, settings: Mapping[str, Any]) -> Iterator[str]:
     known = phases.find(phase)
     selection = settings.get("selection", {})
-    if known.chooses_catalog:
+    if any(option.field == "catalog" for option in known.options):
         yield f"catalog={selection.get('catalog') or Selection().catalog}"
     if known.data and selection.get("data"):
         yield f"data={PurePath(selection['data']).name}"

@@ -243,6 +243,11 @@ def able(texts: Sequence[str], ability: type[Any], what: str) -> tuple[str, ...]
     return tuple(texts)
 
 
+def having(texts: Sequence[str], ability: type[Any]) -> tuple[str, ...]:
+    """Those of ``texts`` that name an engine with ``ability``."""
+    return tuple(text for text in texts if issubclass(find(parse(text).name), ability))
+
+
 def abilities(engine: type[Engine]) -> tuple[str, ...]:
     """The names of what ``engine`` can do."""
     return tuple(name for name, ability in ABILITIES.items() if issubclass(engine, ability))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lakebench.config import Settings
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
 from lakebench.execution.request import Request, Scope
 from lakebench.model import Record, Selection
+from lakebench.phases.options import Asked, Option
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim, Dataset, FeatureFacts
@@ -25,7 +26,7 @@ class Phase(ABC):
     ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
     dataset that one engine writes for all, ``keeps`` whether a run that was killed goes on with what it had loaded,
     ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``claims`` are the ids of the
-    field reports' claims that it reproduces. ``chooses_catalog`` says whether ``--catalog`` is for it.
+    field reports' claims that it reproduces, ``options`` what it adds to ``lakebench run``.
     """
 
     name: ClassVar[str]
@@ -36,7 +37,7 @@ class Phase(ABC):
     data: ClassVar[str] = ""
     needs_data: ClassVar[bool] = False
     claims: ClassVar[tuple[str, ...]] = ()
-    chooses_catalog: ClassVar[bool] = False
+    options: ClassVar[tuple[Option, ...]] = ()
 
     @abstractmethod
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
@@ -49,6 +50,12 @@ class Phase(ABC):
     def features(self) -> tuple[str, ...]:
         """The ids of what ``--features`` chooses from; nothing where the phase has no features."""
         return ()
+
+    def option(self, selection: Selection, name: str) -> Any:
+        """The value of its option ``name``, one without a field of its own in ``selection``."""
+        (own,) = (one for one in self.options if one.name == name)
+        values = selection.options.get(self.name, {})
+        return values[name] if name in values else own.read(own.default, Asked())
 
     def ready(self, bench: Bench) -> None:  # noqa: B027 - most have nothing to do
         """Make what needs no service, while the services start."""

@@ -64,7 +64,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "lakebench.toml").write_text('[storage.lake]\nkind = "s3"\nuri = "http://127.0.0.1:9"\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(harness, "run", stop)
-    monkeypatch.setattr(cli, "_folder", stop)
+    monkeypatch.setattr(cli, "folder_of", stop)
     monkeypatch.setattr(up, "up", known_services)
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda given: given)

@@ -24,6 +24,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import reproduced
 from lakebench.phases.ducklake.readers import reads, versions
 from lakebench.phases.ducklake.sessions import PLACES, CatalogStorage, Story, writers
+from lakebench.phases.options import FEATURES_OPTION, Option
 from lakebench.results.records import Claim
 
 _OF_NO_FEATURE = ("read", "connector", "versions")  # second part of their ids
@@ -36,6 +37,7 @@ class DuckLake(Phase):
     name: ClassVar[str] = "phase1"
     subject: ClassVar[str] = "ducklake"
     claims: ClassVar[tuple[str, ...]] = ("C1", "C2", "C3", "C31")
+    options: ClassVar[tuple[Option, ...]] = (FEATURES_OPTION,)
     title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002

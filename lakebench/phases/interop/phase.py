@@ -18,9 +18,47 @@ from lakebench.model import EngineRef, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.interop.blame import REFERENCE
 from lakebench.phases.interop.written import Written
+from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed, one_of
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import FeatureFacts
 from lakebench.services import lakes
+
+
+def _writers(text: str, asked: Asked) -> tuple[str, ...]:
+    return engines.able(listed(text), CanOperate, "write the features") or engines.having(asked.engines, CanOperate)
+
+
+def _readers(text: str, asked: Asked) -> tuple[str, ...]:
+    return engines.able(listed(text), CanScan, "read tables") or engines.having(asked.engines, CanScan)
+
+
+_OPTIONS = (
+    FEATURES_OPTION,
+    Option(
+        "writers",
+        "Engines that write. Default: those of --engines, or all, that can.",
+        metavar="ENGINES",
+        read=_writers,
+        field="writers",
+        names_engines=True,
+    ),
+    Option(
+        "readers",
+        "Engines that read. Default: those of --engines, or all, that can.",
+        metavar="ENGINES",
+        read=_readers,
+        field="readers",
+        names_engines=True,
+    ),
+    Option(
+        "catalog",
+        f"The catalog that every engine uses: {', '.join(lakes.CATALOGS)}.",
+        metavar="NAME",
+        default="rest",
+        read=one_of("catalog", lakes.CATALOGS),
+        field="catalog",
+    ),
+)
 
 
 class Interop(Phase):
@@ -29,7 +67,7 @@ class Interop(Phase):
     name: ClassVar[str] = "interop"
     subject: ClassVar[str] = "interoperability"
     title: ClassVar[str] = "Every Iceberg feature, written by each engine and read by every other"
-    chooses_catalog: ClassVar[bool] = True
+    options: ClassVar[tuple[Option, ...]] = _OPTIONS
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store and the catalog that was chosen."""

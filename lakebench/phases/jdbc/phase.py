@@ -23,6 +23,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
 from lakebench.phases.jdbc.pgspider import WISE, nodes
+from lakebench.phases.options import Option
 from lakebench.phases.query_workloads.base import Contender, Queries, Target
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
 from lakebench.provisioning.disk_space import Need
@@ -61,6 +62,7 @@ class Jdbc(Queries):
     )
     keeps: ClassVar[bool] = False
     claims: ClassVar[tuple[str, ...]] = ("C4", "C5")
+    options: ClassVar[tuple[Option, ...]] = ()  # one storage and two formats are what it is about
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """PostgreSQL, and the catalog of tables on the local file system."""

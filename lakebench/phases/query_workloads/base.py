@@ -28,6 +28,7 @@ from lakebench.execution.request import Base, Request, Scope, base_of
 from lakebench.iceberg.catalogs import ducklake_files
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases.base import Phase
+from lakebench.phases.options import Asked, Option, listed, some_of
 from lakebench.phases.table_loading import Loaded, facts_of, load, loader, not_loaded, tolerance, write
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.coordinates import engines_of
@@ -111,11 +112,52 @@ def _named(selection: Selection, settings: Settings) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*selection.storages, *([base.storage] if base and base.storage else [])]))
 
 
+def _storages_of(text: str, asked: Asked) -> tuple[str, ...]:
+    for name in listed(text):
+        asked.settings.storage(name)
+    return listed(text) or ("local",)
+
+
+def _against(text: str, asked: Asked) -> str:
+    base_of(text, asked.settings)
+    return text
+
+
+_OPTIONS = (
+    Option(
+        "storage",
+        "Storage profiles, separated by commas: local, s3, simulated-gcs, gcs, or your own of lakebench.toml.",
+        metavar="NAMES",
+        default="local",
+        read=_storages_of,
+        field="storages",
+    ),
+    Option(
+        "formats",
+        "iceberg; parquet (the same data files without Iceberg); duckdb (its own tables, on local storage); ducklake "
+        "(its catalog in PostgreSQL).",
+        metavar="NAMES",
+        default="iceberg,parquet,duckdb",
+        read=some_of("format", [one.value for one in TableFormat if one is not TableFormat.POSTGRESQL]),
+        field="formats",
+    ),
+    Option(
+        "against",
+        "Compare with BASE in turns: an engine (duckdb@1.4.4), a storage (s3), or a settings file (base.toml). Exit "
+        "code 1 where something got worse.",
+        metavar="BASE",
+        read=_against,
+        field="against",
+    ),
+)
+
+
 class Queries(Phase):
     """A workload's queries on every engine that can be asked, storage by storage and format by format."""
 
     loads: ClassVar[bool] = True
     keeps: ClassVar[bool] = True
+    options: ClassVar[tuple[Option, ...]] = _OPTIONS
 
     @abstractmethod
     def workload(self, bench: Bench) -> Workload:

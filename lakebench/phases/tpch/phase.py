@@ -10,9 +10,10 @@ from lakebench.datasets import tpch
 from lakebench.datasets.workload import Workload
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
-from lakebench.model import Record, TableFormat
+from lakebench.model import TESTS, Record, TableFormat
 from lakebench.outcomes import Outcome
 from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio
+from lakebench.phases.options import Option, some_of
 from lakebench.phases.query_workloads.base import GROWTH, Queries
 from lakebench.phases.table_loading import tpch_data
 from lakebench.phases.tpch.power_throughput import trials
@@ -24,6 +25,17 @@ if TYPE_CHECKING:
     from lakebench.execution.request import Request
 
 
+_TESTS = Option(
+    "tests",
+    "queries (the 22, by the profile), power and throughput (the tests of TPC-H: each engine loads tables of its own, "
+    "RF1 and RF2 write to them).",
+    metavar="NAMES",
+    default="queries",
+    read=some_of("test", TESTS),
+    field="tests",
+)
+
+
 class Tpch(Queries):
     """How fast each engine answers the 22 queries, cold and warm, by storage and table format."""
 
@@ -31,6 +43,7 @@ class Tpch(Queries):
     subject: ClassVar[str] = "tpch"
     title: ClassVar[str] = "TPC-H by engine, storage and table format: 22 queries, power and throughput tests"
     claims: ClassVar[tuple[str, ...]] = ("C6", "C7")
+    options: ClassVar[tuple[Option, ...]] = (*Queries.options, _TESTS)
 
     def workload(self, bench: Bench) -> Workload:
         """TPC-H at the run's scale factor."""

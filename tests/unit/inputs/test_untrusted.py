@@ -264,4 +264,4 @@ def test_a_run_is_called_by_what_the_command_finds(tmp_path: Path, monkeypatch: 
         folder.mkdir(parents=True)
         write(folder / records.FILE, LINES[:1])
         (name,) = shlex.split(paths.run_name(folder))
-        assert cli._folder(Settings(), name).resolve() == folder.resolve()
+        assert cli.folder_of(Settings(), name).resolve() == folder.resolve()

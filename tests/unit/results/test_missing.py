@@ -13,6 +13,7 @@ import pytest
 from rich.console import Console
 
 from lakebench import cli, harness, reports
+from lakebench.commands.run import required
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.protocol import PROFILES
@@ -216,7 +217,7 @@ def test_the_whole_fixture_has_no_alert(tmp_path: Path) -> None:
 
 def test_nothing_named_twice_is_a_usage_error() -> None:
     with pytest.raises(UsageError, match="this run does not ask it"):
-        cli._missed(_request(), (), (), (), ("trino",))
+        required(_request(), ("trino",))
 
 
 def test_runs_that_did_not_end_are_not_accepted_unless_that_is_said(

@@ -1,0 +1,60 @@
+"""What the options on a command line choose of phases."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from lakebench import phases
+from lakebench.config import Settings
+from lakebench.errors import UsageError
+from lakebench.model import Selection
+from lakebench.phases.base import Phase
+from lakebench.phases.options import Asked, Option, listed
+
+
+def options_of(wanted: Iterable[Phase]) -> dict[Option, list[Phase]]:
+    """Each option of ``wanted`` once, with those that have it."""
+    found: dict[Option, list[Phase]] = {}
+    for phase in wanted:
+        for option in phase.options:
+            found.setdefault(option, []).append(phase)
+    return found
+
+
+def engines_named(wanted: Iterable[Phase], given: Mapping[str, str]) -> tuple[str, ...]:
+    """The engines that the options ``given`` name."""
+    naming = dict.fromkeys(one.name for one in options_of(wanted) if one.names_engines)
+    return tuple(engine for name in naming for engine in listed(given.get(name, "")))
+
+
+def select(
+    wanted: Sequence[Phase], given: Mapping[str, str], engines: tuple[str, ...], settings: Settings
+) -> Selection:
+    """What ``wanted`` are asked for by the options ``given``, name → text, and by the ``engines`` of ``--engines``.
+
+    Raises:
+        UsageError: none of ``wanted`` has one of the options, or its text is not valid.
+    """
+    _check(wanted, given)
+    fields: dict[str, Any] = {}
+    others: dict[str, dict[str, Any]] = {}
+    for option, having in options_of(wanted).items():
+        features = tuple(one for phase in having for one in phase.features())
+        value = option.read(given.get(option.name, option.default), Asked(features, engines, settings))
+        if option.field:
+            fields[option.field] = value
+            continue
+        for phase in having:  # as the records give it back to a run that is resumed
+            others.setdefault(phase.name, {})[option.name] = json.loads(json.dumps(value))
+    return Selection(**fields, options=others)
+
+
+def _check(wanted: Sequence[Phase], given: Iterable[str]) -> None:
+    known = {option.name for option in options_of(wanted)}
+    for name in given:
+        if wanted and name not in known:
+            having = [one.name for one in phases.phases().values() if name in {option.name for option in one.options}]
+            asked = ", ".join(one.name for one in wanted)
+            raise UsageError(f"--{name} is no option of {asked}, but of {', '.join(having)}")
