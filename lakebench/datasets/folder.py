@@ -131,14 +131,8 @@ def _schema(files: Sequence[Path]) -> pa.Schema:
 
 
 def _read_schema(file: Path) -> pa.Schema:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        local_files.insist_on_regular(file)
-        return pq.read_schema(file)
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
+    with local_files.parquet(file) as opened:
+        return opened.schema_arrow
 
 
 def _differences(found: pa.Schema, wanted: pa.Schema) -> str:

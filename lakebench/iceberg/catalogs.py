@@ -153,10 +153,6 @@ class NessieClient:
         answer = self._ask(f"/{into.path}/history/merge", "POST", body)
         return NessieReference(into.kind, into.name, answer["resultantTargetHash"])
 
-    def delete_reference(self, reference: NessieReference) -> None:
-        """Delete a branch or tag that still is at the commit of ``reference``."""
-        self._ask(f"/{reference.path}", "DELETE")
-
     def _create(self, kind: str, name: str, at: NessieReference) -> NessieReference:
         query = urlencode({"name": name, "type": kind})
         return _reference(self._ask(f"?{query}", "POST", {"type": at.kind, "name": at.name, "hash": at.hash}))

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lakebench.errors import UsageError
+
+if TYPE_CHECKING:
+    import pyarrow.parquet as pq
 
 TEXT_BYTES = 16 * 2**20
 """What a file of settings or SQL has at most."""
@@ -70,6 +74,22 @@ def insist_on_regular(path: Path) -> None:
         raise
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} cannot be read: {_why(error)}") from None
+
+
+def parquet(path: Path) -> pq.ParquetFile:
+    """The Parquet file at ``path``, opened.
+
+    Raises:
+        UsageError: there is no regular file, or it is no Parquet.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        insist_on_regular(path)
+        return pq.ParquetFile(path)
+    except (pa.ArrowException, OSError) as error:
+        raise UsageError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
 
 
 def _open(path: Path) -> int:

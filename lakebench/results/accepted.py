@@ -40,7 +40,6 @@ class Change:
 class Changes:
     """What a run changes of what is accepted.
 
-    ``wrong_not_accepted`` are wrong answers that nothing accepts; each of them stands under ``worse`` or ``new`` too.
     ``verdicts`` are cases with the same outcome and another verdict, because a claim was changed: case → before, now.
     """
 
@@ -48,7 +47,6 @@ class Changes:
     worse: tuple[Change, ...] = ()
     new: tuple[Change, ...] = ()
     gone: tuple[Change, ...] = ()
-    wrong_not_accepted: tuple[Change, ...] = ()
     verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def lines(self) -> dict[str, tuple[str, ...]]:
@@ -147,11 +145,6 @@ def changes(cases: Iterable[Record], baseline: Baseline, covers: Callable[[str],
         ),
         new=tuple(_change(case, None) for case in ran if _ran(baseline.of(case.case)) is None),
         gone=tuple(_gone(every, baseline, covers)),
-        wrong_not_accepted=tuple(
-            _change(case, _ran(baseline.of(case.case)))
-            for case in ran
-            if case.outcome is Outcome.WRONG and not is_accepted(case, baseline)
-        ),
         verdicts={
             case.case: (entry.outcomes[case.outcome], verdict(case))
             for case, entry in both

@@ -68,9 +68,9 @@ class Written:
         return found
 
     def facts(self, table: str) -> dict[str, Any]:
-        metadata = self.metadata(table)
-        assert inspector.violations(metadata, self.lake.store) == []
-        return inspector.facts(metadata, self.lake.store)
+        found = inspector.inspect(self.metadata(table), self.lake.objects)
+        assert found.violations == ()
+        return dict(found.facts)
 
     def table(self, name: str) -> OpenTable:
         return OpenTable(self.writer._store, self.metadata(name))

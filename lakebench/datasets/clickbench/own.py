@@ -24,7 +24,6 @@ from lakebench.progress import Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
 VERSION = 1
 """Raised whenever other files come out of the same ones."""
@@ -63,19 +62,8 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _opened(file: Path) -> pq.ParquetFile:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        local_files.insist_on_regular(file)
-        return pq.ParquetFile(file)
-    except (pa.ArrowException, OSError) as error:
-        raise UsageError(f"{file} cannot be read as Parquet: {str(error).splitlines()[0]}") from None
-
-
 def _schema(file: Path) -> pa.Schema:
-    with _opened(file) as opened:
+    with local_files.parquet(file) as opened:
         return opened.schema_arrow
 
 
@@ -99,7 +87,7 @@ def _hashes(files: Sequence[Path], progress: Progress) -> str:
 def _as_it_is(files: Sequence[Path]) -> TableData:
     rows = []
     for file in files:
-        with _opened(file) as opened:
+        with local_files.parquet(file) as opened:
             rows.append(opened.metadata.num_rows)
     return TableData(hits.TABLE, tuple(files), sum(rows), sum(file.stat().st_size for file in files), tuple(rows))
 
@@ -126,7 +114,7 @@ def _batches(files: Sequence[Path]) -> Iterator[pa.Table]:
     import pyarrow as pa
 
     for file in files:
-        with _opened(file) as opened:
+        with local_files.parquet(file) as opened:
             names = {name.lower(): name for name in opened.schema_arrow.names}
             for batch in opened.iter_batches(_BATCH_ROWS, columns=[names[name] for name in hits.COLUMNS]):
                 some = pa.Table.from_batches([batch])

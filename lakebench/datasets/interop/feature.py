@@ -12,7 +12,8 @@ from lakebench.iceberg.operations import Create, Operation, Read
 class Proof:
     """A fact that the inspector must find in the table's metadata and files: ``fact test value``.
 
-    ``fact`` is a key of :func:`lakebench.datasets.interop.inspector.facts`; ``test`` is ``=``, ``>=`` or ``contains``.
+    ``fact`` is a key of :func:`lakebench.datasets.interop.inspector.facts_of`; ``test`` is ``=``, ``>=`` or
+    ``contains``.
     """
 
     fact: str

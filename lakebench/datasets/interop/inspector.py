@@ -28,11 +28,6 @@ if TYPE_CHECKING:
 _SUMMARY = ("total-records", "total-data-files", "total-delete-files", "total-position-deletes")
 
 
-def facts(metadata: Json, store: ObjectStore) -> dict[str, Any]:
-    """What the table is: JSON values, of the current snapshot where they are of one."""
-    return facts_of(StoredTable(metadata, Files(store)))
-
-
 @dataclass(frozen=True)
 class Inspected:
     """What the inspector found: facts, what the specification forbids, and the proofs that do not hold, in words.
@@ -84,13 +79,8 @@ def _file(entry: ManifestEntry) -> dict[str, Any]:
 
 
 def facts_of(table: StoredTable) -> dict[str, Any]:
-    """:func:`facts` of a table that is read already."""
+    """What the table is: JSON values, of the current snapshot where they are of one."""
     return {**_schema_facts(table), **_snapshot_facts(table), **_file_facts(table), **_footer_facts(table)}
-
-
-def violations(metadata: Json, store: ObjectStore) -> list[str]:
-    """What the specification forbids in the table's metadata and in the files of its current snapshot."""
-    return violations_of(StoredTable(metadata, Files(store)))
 
 
 def _schema_facts(table: StoredTable) -> dict[str, Any]:

@@ -199,11 +199,6 @@ class Oracle:
                 self._run(one)
 
 
-def expected(program: Iterable[Operation], read: Read, succeeded: Sequence[Sequence[bool]] = ()) -> pa.Table:
-    """What ``read`` has to give after ``program``."""
-    return Oracle(program, succeeded).answer(read)
-
-
 # Values.
 
 

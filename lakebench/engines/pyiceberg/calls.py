@@ -16,7 +16,6 @@ from lakebench.errors import Refused
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.values import arrow_table
 
-_MAIN = "main"
 _DIALECTS = ("spark", "trino")
 
 

@@ -12,7 +12,7 @@ import pytest
 from lakebench.datasets.interop import expected as written
 from lakebench.datasets.interop import wkb
 from lakebench.datasets.interop.features import FEATURES
-from lakebench.datasets.interop.oracle import expected
+from lakebench.datasets.interop.oracle import Oracle
 from lakebench.datasets.interop.same import compare, same_read
 from lakebench.errors import HarnessFault
 from lakebench.iceberg.operations import (
@@ -52,7 +52,7 @@ UUID = "f79c3e09-677c-4bbd-a479-3f349cb785e7"
 
 
 def rows(*program: Operation, read: Read = ALL, succeeded: tuple[tuple[bool, ...], ...] = ()) -> list[tuple[Any, ...]]:
-    table = expected(program, read, succeeded)
+    table = Oracle(program, succeeded).answer(read)
     return [tuple(row.values()) for row in table.to_pylist()]
 
 
@@ -113,7 +113,7 @@ def test_every_feature_has_an_answer_for_every_read() -> None:
         succeeded = [[True] * len(one.operations) for one in feature.program if isinstance(one, Concurrent)]
         for read in feature.all_reads:
             if not read.metadata:
-                expected(feature.program, read, succeeded).validate(full=True)
+                Oracle(feature.program, succeeded).answer(read).validate(full=True)
 
 
 def test_a_name_dropped_and_added_again_is_another_column() -> None:
@@ -280,7 +280,7 @@ def test_names_and_their_order_count_but_not_their_case() -> None:
 
 
 def test_a_counts_column_may_have_any_name() -> None:
-    wanted = expected((CREATE, ROWS), Read("", count=True))
+    wanted = Oracle((CREATE, ROWS)).answer(Read("", count=True))
     assert same_read(pa.table({"count_star()": pa.array([3], pa.int32())}), wanted).diff is None
     assert same_read(pa.table({"count_star()": [4]}), wanted).diff is not None
 

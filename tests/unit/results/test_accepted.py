@@ -72,7 +72,6 @@ def test_what_is_worse_than_accepted_counts(before: Outcome, now: Outcome, code:
     ran = Outcome.UNAVAILABLE not in {before, now}
     assert bool(changed.worse) is (ran and code is not ExitCode.OK)
     assert bool(changed.better) is (ran and before is not now and code is ExitCode.OK)
-    assert bool(changed.wrong_not_accepted) is (code is ExitCode.WRONG_ANSWER)
 
 
 def test_a_failure_that_claims_accept_is_not_worse() -> None:
@@ -130,7 +129,7 @@ def test_an_error_of_ours_is_neither_accepted_nor_a_change_of_an_engine(accepted
     baseline = _had(accepted_then)
     changed = accepted.changes(faults, baseline, lambda case: case == CASE.case)
     assert not accepted.is_accepted(faults[0], baseline)
-    assert not any((changed.better, changed.worse, changed.gone, changed.wrong_not_accepted))
+    assert not any((changed.better, changed.worse, changed.gone))
     assert [one.case for one in changed.new] == ["interop/append/duckdb"]
     assert accepted.exit_code(faults, baseline) is ExitCode.HARNESS_FAULT
 
