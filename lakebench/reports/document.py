@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebench.outcomes import ExitCode
-from lakebench.reports import compare, identity, interop, latency, matrix, memory, places, squares, trials, writers
+from lakebench.reports import by_phase, compare, identity, interop, latency, matrix, memory, places, squares
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 from lakebench.results import comparison
@@ -71,8 +71,7 @@ def _sections(run: Run) -> list[Section]:
         *compare.sections(run),
         Section("Latency", "latency", tuple(latency.parts(others))),
         Section("What storage and table format cost", "places", tuple(places.parts(others))),
-        Section("The tests of TPC-H", "tests", tuple(trials.parts(others))),
-        Section("Several writers at once", "writers", tuple(writers.parts(others))),
+        *by_phase.sections(others),
         Section("Claims: theirs beside ours", "claims", tuple(_claims(run.claims))),
         Section("Memory over time", "memory", tuple(memory.parts(run))),
         Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),

@@ -1,4 +1,4 @@
-"""The load, power and throughput tests of TPC-H, as their records have them."""
+"""Phase 3 in the report: the load, power and throughput tests of TPC-H, as their records have them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.reports.content import DASH, Cell, Part, Table, label, mark, seconds, size
+from lakebench.reports.content import DASH, Cell, Part, Section, Table, label, mark, seconds, size
 from lakebench.results.records import Run
 
 _METRICS = ("power_at_size", "throughput_at_size", "qphh_at_size")
@@ -19,8 +19,12 @@ _NOTE = (
 )
 
 
-def parts(run: Run) -> list[Part]:
+def sections(run: Run) -> list[Section]:
     """A table of the metrics, and one of the intervals, for each storage."""
+    return [Section("The tests of TPC-H", "tests", tuple(_parts(run)))]
+
+
+def _parts(run: Run) -> list[Part]:
     tests = [one for one in run.cases if one.group.startswith("TPC-H tests on ")]
     made: list[Part] = []
     for group in dict.fromkeys(one.group for one in tests):

@@ -1,4 +1,4 @@
-"""The page of concurrent writers: a row a cell, times of cells that passed alone, a line a store."""
+"""What the report says of concurrent writers: a row a cell, times of cells that passed alone, a line a store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.reports import writers
+from lakebench.phases.concurrent_writers.report import sections
 from lakebench.reports.content import Plot, Table
 from lakebench.results.records import Header, Run
 
@@ -27,7 +27,8 @@ def cell(number: int, outcome: Outcome = Outcome.PASS, **more: Any) -> Record:
 
 
 def parts(*cells: Record) -> list[Any]:
-    return writers.parts(Run(Path(), Header("r", ("phase9",), "", ""), cases=cells))
+    (section,) = sections(Run(Path(), Header("r", ("phase9",), "", ""), cases=cells))
+    return list(section.parts)
 
 
 def test_each_cell_is_a_row_with_what_it_came_to() -> None:

@@ -1,4 +1,4 @@
-"""Several writers at once: what each cell of phase 9 came to, and a plot of throughput over writers."""
+"""Phase 9 in the report: what each cell came to, and a plot of throughput over writers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
 from lakebench.reports import plots
-from lakebench.reports.content import DASH, Cell, Part, Plot, Table, cells, label, mark
+from lakebench.reports.content import DASH, Cell, Part, Plot, Section, Table, cells, label, mark
 from lakebench.results.records import Run
 
 _NOTE = (
@@ -23,8 +23,12 @@ _HEAD = (
 )
 
 
-def parts(run: Run) -> list[Part]:
+def sections(run: Run) -> list[Section]:
     """A table for each group of cells, and the plot of the appends."""
+    return [Section("Several writers at once", "writers", tuple(_parts(run)))]
+
+
+def _parts(run: Run) -> list[Part]:
     told = [one for one in run.cases if one.evidence.get("concurrency")]
     made: list[Part] = []
     for group in dict.fromkeys(one.group for one in told):
