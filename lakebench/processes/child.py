@@ -64,7 +64,7 @@ class Child:
             CaseError: it found something that becomes of a case.
             HarnessFault: code of ours failed there.
         """
-        arguments = inspect.signature(function).bind(*args, **named).arguments
+        arguments = _signature(function).bind(*args, **named).arguments
         request = {"function": name_of(function), "arguments": to_jsonable_python(arguments)}
         reply = replies.parsed(name_of(function), self._reply(request, limit_s))
         if not reply["ok"]:
@@ -111,6 +111,9 @@ class Child:
         if self._pipe:
             self._pipe.end()
         self._pipe = None
+
+
+_signature = functools.cache(inspect.signature)
 
 
 @functools.cache
