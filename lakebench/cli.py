@@ -401,11 +401,19 @@ class Listed(enum.StrEnum):
 
 
 @app.command("list")
-def list_(what: Annotated[Listed, typer.Argument(help="What to list.")], json_: Json = False) -> None:
+def list_(
+    what: Annotated[Listed, typer.Argument(help="What to list.")],
+    feature_file: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="With features: a file of more. May be given again.")
+    ] = None,
+    json_: Json = False,
+) -> None:
     """List phases, engines, services, datasets or features, with what each can do."""
     from lakebench.commands import listing
 
-    rows = getattr(listing, what.value)()
+    if feature_file and what is not Listed.FEATURES:
+        raise UsageError("--feature-file goes with lakebench list features")
+    rows = listing.features(list(map(str, feature_file))) if feature_file else getattr(listing, what.value)()
     if json_:
         print(json.dumps(rows, indent=2))  # noqa: T201 - output for programs
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from lakebench import engines as known
@@ -62,10 +63,10 @@ def datasets() -> list[dict[str, str]]:
     ]
 
 
-def features() -> list[dict[str, str]]:
-    """Each feature: its format, the topic of the claims about it, its title, and where it stands."""
+def features(files: Sequence[str] = ()) -> list[dict[str, str]]:
+    """Each feature, also of ``files``: its format, the topic of the claims about it, its title, and where it stands."""
     from lakebench.datasets.ducklake.features import FEATURES as OF_DUCKLAKE
-    from lakebench.datasets.interop.features import FEATURES
+    from lakebench.datasets.interop.features import known as every
 
     of_iceberg = [
         {
@@ -75,7 +76,7 @@ def features() -> list[dict[str, str]]:
             "title": one.title,
             "source": one.source,
         }
-        for one in FEATURES
+        for one in every(files)
     ]
     of_ducklake = [
         {"feature": one.id, "format": "ducklake", "claim": "", "title": one.title, "source": one.source}

@@ -25,7 +25,7 @@ class Condition:
 def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
     """The conditions that ``dataclasses.asdict`` turned into JSON."""
     return tuple(
-        Condition(one["column"], one["test"], tuple(one["value"]) if one["test"] == "in" else one["value"])
+        Condition(one["column"], one["test"], tuple(one["value"]) if one["test"] == "in" else one.get("value"))
         for one in value
     )
 

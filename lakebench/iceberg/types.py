@@ -107,8 +107,8 @@ def type_from_json(value: Any) -> Type:
     if value["type"] == "struct":
         return Struct(tuple(field_from_json(one) for one in value["fields"]))
     if value["type"] == "list":
-        return ListOf(type_from_json(value["element"]), value["required"])
-    return MapOf(type_from_json(value["key"]), type_from_json(value["value"]), value["required"])
+        return ListOf(type_from_json(value["element"]), value.get("required", False))
+    return MapOf(type_from_json(value["key"]), type_from_json(value["value"]), value.get("required", False))
 
 
 def field_to_json(field: Field) -> dict[str, Any]:

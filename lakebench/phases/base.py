@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lakebench.config import Settings
@@ -47,8 +47,11 @@ class Phase(ABC):
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """The engines that it asks where the user names none."""
 
-    def features(self) -> tuple[str, ...]:
-        """The ids of what ``--features`` chooses from; nothing where the phase has no features."""
+    def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
+        """The ids of what ``--features`` chooses from; nothing where the phase has no features.
+
+        ``options`` are values of those options that have no field of their own in a selection.
+        """
         return ()
 
     def option(self, selection: Selection, name: str) -> Any:

@@ -40,8 +40,9 @@ def select(
     _check(wanted, given)
     fields: dict[str, Any] = {}
     others: dict[str, dict[str, Any]] = {}
-    for option, having in options_of(wanted).items():
-        features = tuple(one for phase in having for one in phase.features())
+    # Those without a field first: a file of features has more for --features to choose from.
+    for option, having in sorted(options_of(wanted).items(), key=lambda pair: bool(pair[0].field)):
+        features = tuple(one for phase in having for one in phase.features(others.get(phase.name, {})))
         value = option.read(given.get(option.name, option.default), Asked(features, engines, settings))
         if option.field:
             fields[option.field] = value

@@ -94,9 +94,9 @@ def _kind(value: Any) -> str:
 class Worker:
     """One engine and what can be asked of it. Each public method but the first two is an operation of the protocol."""
 
-    def __init__(self) -> None:
-        self._engine: engines.Engine | None = None
-        self._adapter = ""
+    def __init__(self, engine: engines.Engine | None = None) -> None:
+        self._engine = engine
+        self._adapter = f"{type(engine).__module__}:{type(engine).__name__}" if engine else ""
         self._lake: Lake | None = None
         self._writer: concurrent_tasks.TaskWriter | None = None
 

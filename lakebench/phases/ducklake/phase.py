@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lakebench import engines
 from lakebench.config import Settings
@@ -55,7 +55,7 @@ class DuckLake(Phase):
             and (name in CONNECTORS or _DIRECT.intersection(one.formats))
         )
 
-    def features(self) -> tuple[str, ...]:
+    def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
         """The ids of the features."""
         return tuple(one.id for one in FEATURES)
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, ClassVar
 
 from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.interop import features
+from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import in_words, proof_in_words, read_in_words
 from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block
@@ -32,8 +34,21 @@ def _readers(text: str, asked: Asked) -> tuple[str, ...]:
     return engines.able(listed(text), CanScan, "read tables") or engines.having(asked.engines, CanScan)
 
 
+def _files(text: str, _: Asked) -> tuple[str, ...]:
+    files = tuple(str(Path(one).resolve()) for one in listed(text))
+    features.known(files)
+    return files
+
+
+_FILES = Option(
+    "feature-file",
+    "Files of features of your own (docs/interop.md), separated by commas; they come beside lakebench's.",
+    metavar="FILES",
+    read=_files,
+)
 _OPTIONS = (
     FEATURES_OPTION,
+    _FILES,
     Option(
         "writers",
         "Engines that write. Default: those of --engines, or all, that can.",
@@ -77,15 +92,15 @@ class Interop(Phase):
         """Who writes and who reads."""
         return tuple(dict.fromkeys([*_named(selection.writers, CanOperate), *_named(selection.readers, CanScan)]))
 
-    def features(self) -> tuple[str, ...]:
+    def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """The ids of the features."""
-        return tuple(one.id for one in features.FEATURES)
+        return tuple(one.id for one in features.known(options.get(_FILES.name, ())))
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """A block a feature and writer; the reference writer comes first, so that readers are known before engines."""
         writers = sorted(_those(bench, bench.selection.writers, CanOperate), key=lambda ref: ref.name != REFERENCE)
         readers = _those(bench, bench.selection.readers, CanScan)
-        for feature in features.chosen(bench.selection.features):
+        for feature in self._chosen(bench):
             for writer in writers:
                 yield Written(feature, writer, tuple(readers))
 
@@ -96,6 +111,7 @@ class Interop(Phase):
         chosen = scope.selection
         return (
             any(fnmatch.fnmatchcase(feature, one) for one in chosen.features or ("*",))
+            and (bool(self.option(chosen, _FILES.name)) or feature in self.features({}))  # else it is of a file
             and scope.asks(engines_of(case))
             and _among(writer, chosen.writers, CanOperate)
             and (not reader or _among(reader, chosen.readers, CanScan))
@@ -103,7 +119,7 @@ class Interop(Phase):
 
     def facts(self, bench: Bench) -> Iterator[FeatureFacts]:
         """Each feature in words."""
-        for one in features.chosen(bench.selection.features):
+        for one in self._chosen(bench):
             yield FeatureFacts(
                 feature=one.id,
                 group=one.group,
@@ -115,6 +131,9 @@ class Interop(Phase):
                 reads=tuple(read_in_words(read) for read in one.all_reads),
                 proof=tuple(proof_in_words(proof) for proof in one.proof),
             )
+
+    def _chosen(self, bench: Bench) -> tuple[Feature, ...]:
+        return features.chosen(bench.selection.features, self.option(bench.selection, _FILES.name))
 
 
 def _named(chosen: tuple[str, ...], ability: type[Any]) -> tuple[str, ...]:

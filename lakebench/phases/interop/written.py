@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,6 +14,7 @@ from lakebench import engines
 from lakebench.datasets.interop import expected as oracles
 from lakebench.datasets.interop import inspector, same
 from lakebench.datasets.interop.feature import Feature
+from lakebench.datasets.interop.features import FEATURES
 from lakebench.datasets.interop.inspector import Inspected
 from lakebench.datasets.interop.program import Planned, planned, readable
 from lakebench.engines import CanOperate
@@ -376,6 +378,9 @@ class Written(Block):
             parts.append(f"--engines {','.join(map(str, bench.refs))}")
         if bench.selection.catalog != Selection().catalog:
             parts.append(f"--catalog {bench.selection.catalog}")
+        files = bench.selection.options.get("interop", {}).get("feature-file", ())
+        if files and self.feature not in FEATURES:
+            parts.append(f"--feature-file {shlex.quote(','.join(files))}")
         return " ".join(parts)
 
     def _told(

@@ -13,11 +13,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import strategies
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from lakebench.datasets import answer_files, answers, table_files, tpch
 from lakebench.datasets.answers import agreement, compare, content_hash, same_rows
 from lakebench.datasets.rules import FLOAT_RELATIVE, Rules
 from lakebench.datasets.tpch.queries import ANSWERED
+from lakebench.iceberg.values import arrow_table
 
 CASES = [(scale, query) for scale in ANSWERED for query in tpch.queries(scale)]
 IDS = [f"sf{scale}-{query.name}" for scale, query in CASES]
@@ -347,6 +351,39 @@ class TestSameRows:
         wanted = pa.table({"x": [1, 1, 2]})
         assert same_rows(wanted.take([2, 0, 1]), wanted).diff is None
         assert same_rows(pa.table({"x": [1, 2, 2]}), wanted).diff is not None
+
+
+TABLES = strategies.fields(strategies.types(), 3).flatmap(
+    lambda some: strategies.rows(some).map(lambda rows: arrow_table(some, rows))
+)
+
+
+class TestAnyTable:
+    @given(table=TABLES, data=st.data())
+    def test_the_order_of_rows_does_not_count(self, table: pa.Table, data: st.DataObject) -> None:
+        order = data.draw(st.permutations(range(table.num_rows)))
+        other = table.take(pa.array(order, pa.int64()))
+        assert same_rows(other, table).diff is None
+        assert content_hash(other) == content_hash(table)
+
+    @given(table=TABLES, data=st.data())
+    def test_a_row_too_few_or_in_the_place_of_another_is_seen(self, table: pa.Table, data: st.DataObject) -> None:
+        assume(table.num_rows)
+        gone, kept = (data.draw(st.integers(0, table.num_rows - 1)) for _ in range(2))
+        left = pa.concat_tables([table.slice(0, gone), table.slice(gone + 1)])
+        few = same_rows(left, table).diff
+        assert few is not None
+        assert few.kind == "rows"
+        assert same_rows(table, left).diff is not None
+        rows = answers.rows(table)
+        another = same_rows(pa.concat_tables([left, table.slice(kept, 1)]), table).diff
+        assert (another is None) == (rows[gone] == rows[kept])
+
+    @given(table=TABLES)
+    def test_a_majority_is_right_and_who_lacks_a_row_is_not(self, table: pa.Table) -> None:
+        assume(table.num_rows)
+        found = agreement({"a": table, "b": table.slice(1), "c": table}, Rules())
+        assert (found.verified, list(found.diffs)) == (("a", "c"), ["b"])
 
 
 class TestAnswersInFiles:

@@ -1,4 +1,4 @@
-"""An exception planted in each adapter: in a function of the engine's it is the engine's, elsewhere a fault of ours."""
+"""Whose an exception is, in ways that adapters do not share; the base tests of lakebench.testing plant the others."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from lakebench.engines.datafusion.provider import IcebergCatalog
 from lakebench.engines.reference.engine import Reference
 from lakebench.errors import CommitConflict, EngineUnavailable, HarnessFault, OutOfMemory, Refused
 from lakebench.iceberg import operations as ops
-from lakebench.iceberg.scan import Scan
 from lakebench.iceberg.types import Field
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, TableFormat
 from lakebench.processes.worker import Worker
@@ -26,13 +25,6 @@ from lakebench.processes.worker import Worker
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")
 STORE = ObjectStore("http://127.0.0.1:9", "lake", "key", "secret")
 LAKE = Lake("lake", STORE, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w"))
-PLANTED = (
-    KeyError("planted"),
-    ValueError("planted"),
-    TypeError("planted"),
-    OSError("planted"),
-    AttributeError("planted"),
-)
 ROWS = pa.table({"n": [1]})
 
 
@@ -76,73 +68,12 @@ def adapter(name: str, **state: Any) -> Engine:
     return made
 
 
-def worker(engine: Engine) -> Worker:
-    made = Worker()
-    made._engine, made._adapter = engine, f"{type(engine).__module__}:{type(engine).__name__}"
-    return made
-
-
 def asked(engine: Engine, **request: Any) -> dict[str, Any]:
-    error: dict[str, Any] = worker(engine).answer(request)["error"]
+    error: dict[str, Any] = Worker(engine).answer(request)["error"]
     return error
 
 
 QUERY = {"op": "query", "sql": "SELECT n FROM t", "into": "/nowhere/rows"}
-SCAN = {"op": "scan", "scan": Scan("t").to_json(), "into": "/nowhere/rows"}
-# An adapter: where its engine's object stands, the function of it that fails, and a function of ours on the same way.
-WAYS: dict[str, tuple[str, str, dict[str, Any], str]] = {
-    "duckdb": ("_connection", "execute", QUERY, "lakebench.engines.duckdb.engine:DuckDB._see"),
-    "iceberg_scan": (
-        "_connection",
-        "get_table_names",
-        QUERY,
-        "lakebench.engines.duckdb.engine:IcebergScan._make_views",
-    ),
-    "pyiceberg": ("_catalog", "load_table", SCAN, "lakebench.engines.pyiceberg.engine:schemas.expression"),
-    "polars": ("_context", "execute", QUERY, "lakebench.engines.polars.engine:_answer"),
-    "daft": ("_session", "sql", QUERY, "lakebench.engines.daft.engine:_answer"),
-    "datafusion": ("_context", "sql", QUERY, "lakebench.engines.datafusion.engine:_answer"),
-    "spark": ("_session", "sql", QUERY, "lakebench.engines.spark.engine:_fetched"),
-    "trino": ("_connection", "cursor", QUERY, "lakebench.engines.trino.engine:types.schema"),
-    "postgres": ("_connection", "cursor", QUERY, "lakebench.engines.postgres.engine:arrow_table"),
-    "pg_duckdb": ("_connection", "cursor", QUERY, "lakebench.engines.pg_duckdb.engine:_with"),
-}
-
-
-@pytest.mark.parametrize("error", PLANTED, ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("name", WAYS)
-def test_what_the_engines_own_function_raises_is_refused(
-    name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    holder, fails, request, _ = WAYS[name]
-    monkeypatch.setattr("lakebench.engines.pg_duckdb.engine._tables", lambda _: [])
-    told = asked(adapter(name, **{holder: Engines(fails, error, {"broken": False})}), **request)
-    assert told["kind"] == "Refused"
-    assert "planted" in told["message"]
-
-
-@pytest.mark.parametrize("error", PLANTED, ids=lambda one: type(one).__name__)
-@pytest.mark.parametrize("name", WAYS)
-def test_what_is_raised_beside_it_is_a_fault_of_the_adapter(
-    name: str, error: Exception, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    holder, _, request, planted = WAYS[name]
-    monkeypatch.setattr("lakebench.engines.pg_duckdb.engine._tables", lambda _: [])
-    module, _, where = planted.partition(":")
-
-    def broken(*_: Any, **__: Any) -> Any:
-        raise error
-
-    *outer, last = where.split(".")
-    owner = importlib.import_module(module)
-    for part in outer:
-        owner = getattr(owner, part)
-    monkeypatch.setattr(owner, last, broken)
-    engine = adapter(name, **{holder: Engines("nothing", error, {"description": [], "broken": False})})
-    told = asked(engine, **request)
-    assert told["kind"] == "HarnessFault"
-    assert told["message"].startswith(f"the adapter {type(engine).__module__}:{type(engine).__name__} raised ")
-    assert "in broken" in told["traceback"]
 
 
 @pytest.mark.parametrize("name", ["duckdb", "daft"])
@@ -150,7 +81,7 @@ def test_rows_that_the_engine_computes_while_they_are_fetched_are_its_own(name: 
     lazy = Lazy(ValueError("half way"))
     schema = Engines("nothing", KeyError(), {"to_pyarrow_schema": lambda: ROWS.schema})
     gives = {"to_arrow_reader": lambda: lazy, "to_arrow_iter": lambda: iter(lazy), "schema": lambda: schema}
-    holder = WAYS[name][0]
+    holder = {"duckdb": "_connection", "daft": "_session"}[name]
     told = asked(adapter(name, **{holder: Engines("nothing", KeyError(), gives)}), **QUERY)
     assert (told["kind"], told["message"]) == ("Refused", "ValueError: half way")
 

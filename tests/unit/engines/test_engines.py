@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import ast
-import inspect
-import tomllib
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -13,8 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from lakebench import engines
-from lakebench.datasets.interop.features import FEATURES
-from lakebench.engines import Engine, abilities
 from lakebench.engines.boundary import engine_call, words
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
@@ -33,59 +28,6 @@ STORE = ObjectStore("http://127.0.0.1:1", "lake", "key", "it's secret")
 LAKE = Lake("lake", STORE, Catalog(CatalogKind.REST, "http://127.0.0.1:2/iceberg", "warehouse", ref="main"))
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")
 FORBIDDEN = {"duckdb", "pyiceberg", "daft", "polars", "datafusion", "pyiceberg_core", "pyarrow", "pandas"}
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_it_is_found_by_its_name(engine: type[Engine]) -> None:
-    assert engines.find(engine.name) is engine
-
-
-@pytest.mark.parametrize(
-    ("engine", "able"),
-    [
-        (DuckDB, {"query", "execute", "scan", "create", "append", "load", "operate"}),
-        (IcebergScan, {"query", "scan"}),
-        (PyIceberg, {"query", "scan", "create", "append", "load", "register", "operate"}),
-        (Daft, {"query", "scan", "create", "append", "operate"}),
-        (Polars, {"query", "scan", "append", "operate"}),
-        (DataFusion, {"query", "scan"}),
-    ],
-)
-def test_it_can_what_it_says(engine: type[Engine], able: set[str]) -> None:
-    assert set(abilities(engine)) == able
-
-
-def _imports(tree: ast.Module) -> Iterator[str]:
-    """What the module imports at its top level, outside ``if TYPE_CHECKING``."""
-    for node in tree.body:
-        if isinstance(node, ast.Import):
-            yield from (one.name.partition(".")[0] for one in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            yield (node.module or "").partition(".")[0]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_its_module_imports_no_engine(engine: type[Engine]) -> None:
-    tree = ast.parse(Path(inspect.getfile(engine)).read_text("utf-8"))
-    assert not FORBIDDEN & set(_imports(tree))
-
-
-@pytest.mark.parametrize("engine", engines.engines().values(), ids=list(engines.engines()))
-def test_its_claims_are_about_features_and_have_a_source(engine: type[Engine]) -> None:
-    told = tomllib.loads(Path(inspect.getfile(engine)).with_name("claims.toml").read_text("utf-8"))
-    topics = {one.id for one in FEATURES} | {one.claim for one in FEATURES}
-    own = {name: value for name, value in told.items() if isinstance(value, dict)}
-    for topic, claims in [pair for value in own.values() for pair in value.items() if pair[0] != "read_only"]:
-        assert topic in topics
-        for claim in claims if isinstance(claims, list) else [claims]:
-            assert claim["support"] in {"full", "read", "write", "none", "unknown"}
-            assert claim["source"]
-
-
-@pytest.mark.parametrize("engine", ENGINES)
-def test_a_variant_gives_its_reason_first(engine: type[Engine]) -> None:
-    for file in (Path(inspect.getfile(engine)).parent / "sql").glob("*.sql"):
-        assert file.read_text("utf-8").startswith("-- "), file
 
 
 def test_an_adapter_of_others_that_breaks_on_import_is_named_and_one_of_ours_is_a_fault(

@@ -23,6 +23,8 @@ from lakebench.phases.selection import options_of, select
 PHASES = phases.phases()
 OPTIONS = list(options_of(PHASES.values()))
 
+NO_FILES = {"interop": {"feature-file": []}}
+
 
 class Other(Phase):
     """A phase of another project."""
@@ -125,13 +127,15 @@ def test_an_option_that_no_named_phase_has_is_an_error(
 
 def test_an_option_that_one_of_the_named_phases_has_is_taken(asked: Callable[[str], Request]) -> None:
     found = asked("run interop phase4 --features merge --engines duckdb,trino --readers spark")
-    assert found.selection == Selection(features=("merge",), writers=("duckdb", "trino"), readers=("spark",))
+    assert found.selection == Selection(
+        features=("merge",), writers=("duckdb", "trino"), readers=("spark",), options=NO_FILES
+    )
     assert [str(ref) for ref in found.refs] == ["duckdb", "trino", "spark"]
     assert found.named == ("duckdb", "trino", "spark")
 
 
 def test_features_are_those_of_any_named_phase(asked: Callable[[str], Request]) -> None:
-    (of_ducklake,) = (one for one in phases.find("ducklake").features()[:1])
+    (of_ducklake,) = (one for one in phases.find("ducklake").features({})[:1])
     assert asked(f"run interop phase1 --features {of_ducklake}").selection.features == (of_ducklake,)
     with pytest.raises(UsageError, match="unknown feature"):
         asked(f"run interop --features {of_ducklake}")

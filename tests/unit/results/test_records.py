@@ -9,6 +9,8 @@ from pathlib import Path
 
 import fixture_run
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lakebench.errors import UsageError
 from lakebench.model import Record, Sample
@@ -209,3 +211,40 @@ def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="--output"):
         records.Writer(tmp_path / "file" / "run" / records.FILE)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["C", "Zl", "Zp"]), max_size=9)
+_NAME = st.text("abcü-→", min_size=1, max_size=6)
+_COUNT = st.integers(1, 2**62)
+_EVIDENCE = st.dictionaries(
+    st.sampled_from(["one", "two"]),
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers(-(2**62), 2**62)
+        | st.floats(allow_nan=False, allow_infinity=False)
+        | _TEXT,
+        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
+        max_leaves=5,
+    ),
+)
+_SAMPLES = st.builds(
+    Sample,
+    kind=st.sampled_from(["cold", "warm-up", "warm"]),
+    **dict.fromkeys(("ns", "offset_ns", "position", "round", "rows", "bytes"), _COUNT),
+    **dict.fromkeys(("cpu_ns", "peak_bytes", "store_bytes"), st.none() | _COUNT),
+    requests=st.none() | st.dictionaries(_NAME, _COUNT, max_size=2),
+    cache=_TEXT,
+)
+_CASES = st.builds(
+    Record,
+    case=_NAME, phase=_NAME, title=_TEXT, engine=_NAME, outcome=st.sampled_from(Outcome), reason=_TEXT,
+    evidence=_EVIDENCE, samples=st.lists(_SAMPLES, max_size=2).map(tuple), versions=st.dictionaries(_NAME, _TEXT),
+    seconds=st.floats(0, 1e6), row=_TEXT, column=_TEXT, group=_TEXT,
+).map(lambda one: one if one.outcome is Outcome.PASS else dataclasses.replace(one, samples=()))  # fmt: skip
+
+
+@given(case=_CASES)
+def test_any_case_comes_back_from_json(case: Record) -> None:
+    line = json.dumps(records.to_json(case), allow_nan=False).encode()
+    assert records._parse(Path(records.FILE), 2, line, [b"", line]) == case

@@ -1,19 +1,65 @@
-"""Every interop feature. A feature added to one of the modules here is in the phase, its reports and its documents."""
+"""Every interop feature. A feature added to one of the modules here is in the phase, its reports and its documents.
+
+Those of other distributions come by the entry points of the group ``lakebench.features``, and those of files by their
+paths (:mod:`lakebench.datasets.interop.feature_files`).
+"""
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+
 from lakebench.datasets.choice import chosen as fitting
+from lakebench.datasets.interop import feature_files
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.features import evolution, partitions, rows, snapshots, tables, types
+from lakebench.errors import UsageError
 
 FEATURES: tuple[Feature, ...] = (*types.ALL, *evolution.ALL, *partitions.ALL, *rows.ALL, *snapshots.ALL, *tables.ALL)
+ENTRY_POINTS = "lakebench.features"
 
 
-def chosen(patterns: tuple[str, ...]) -> tuple[Feature, ...]:
+def known(files: Sequence[str] = ()) -> tuple[Feature, ...]:
+    """Our features, those of other distributions, and those in ``files``.
+
+    Raises:
+        UsageError: a file or a distribution cannot be read, or two features have one id.
+    """
+    found = {one.id: one for one in FEATURES}
+    for source, some in (*_installed(), *((name, feature_files.load(Path(name))) for name in files)):
+        for one in some:
+            if one.id in found:
+                raise UsageError(f"{source}: there is another feature {one.id}: give this one an id of its own")
+            found[one.id] = one
+    return tuple(found.values())
+
+
+@functools.cache
+def _installed() -> tuple[tuple[str, tuple[Feature, ...]], ...]:
+    """Distribution → its features."""
+    return tuple(_loaded(point) for point in sorted(entry_points(group=ENTRY_POINTS), key=lambda one: one.name))
+
+
+def _loaded(point: EntryPoint) -> tuple[str, tuple[Feature, ...]]:
+    source = f"the features {point.name} of {point.dist.name if point.dist else 'an unknown distribution'}"
+    try:
+        some = tuple(point.load())
+    except Exception as error:
+        said = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{source} cannot be loaded ({said}): mend or uninstall it") from error
+    if strange := [one for one in some if not isinstance(one, Feature)]:
+        raise UsageError(f"{source} have {strange[0]!r} among them, which is no Feature: mend or uninstall it")
+    return source, some
+
+
+def chosen(patterns: Sequence[str], files: Sequence[str] = ()) -> tuple[Feature, ...]:
     """The features whose ids fit one of ``patterns`` (globs), all where there are none, in their order.
 
     Raises:
-        UsageError: a pattern fits none; the message has the nearest ids.
+        UsageError: a pattern fits none; the message has the nearest ids; and what :func:`known` raises.
     """
-    ids = fitting([one.id for one in FEATURES], patterns)
-    return tuple(one for one in FEATURES if one.id in ids)
+    every = known(files)
+    ids = fitting([one.id for one in every], patterns)
+    return tuple(one for one in every if one.id in ids)

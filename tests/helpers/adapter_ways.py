@@ -1,0 +1,27 @@
+"""The ways through our adapters to their engines, on which tests plant exceptions."""
+
+from __future__ import annotations
+
+from lakebench.iceberg.scan import Scan
+from lakebench.testing import Way
+
+SQL = "SELECT n FROM t"
+DUCKDB = Way("_connection", "execute", SQL, "lakebench.engines.duckdb.engine:DuckDB._see", state={"_using": True})
+ICEBERG_SCAN = Way(
+    "_connection", "get_table_names", SQL, "lakebench.engines.duckdb.engine:IcebergScan._make_views",
+    state={"_using": True},
+)  # fmt: skip
+PYICEBERG = Way("_catalog", "load_table", Scan("t"), "lakebench.engines.pyiceberg.engine:schemas.expression")
+POLARS = Way("_context", "execute", SQL, "lakebench.engines.polars.engine:_answer")
+DAFT = Way("_session", "sql", SQL, "lakebench.engines.daft.engine:_answer")
+DATAFUSION = Way("_context", "sql", SQL, "lakebench.engines.datafusion.engine:_answer")
+SPARK = Way("_session", "sql", SQL, "lakebench.engines.spark.engine:_fetched")
+TRINO = Way("_connection", "cursor", SQL, "lakebench.engines.trino.engine:types.schema", {"description": []})
+POSTGRES = Way(
+    "_connection", "cursor", SQL, "lakebench.engines.postgres.engine:arrow_table",
+    {"description": [], "broken": False},
+)  # fmt: skip
+PG_DUCKDB = Way(
+    "_connection", "cursor", SQL, "lakebench.engines.pg_duckdb.engine:_with", {"description": [], "broken": False},
+    instead={"lakebench.engines.pg_duckdb.engine:_tables": []},
+)  # fmt: skip
