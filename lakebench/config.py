@@ -15,10 +15,21 @@ from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, mo
 from lakebench.errors import UsageError, suggest, unknown
 from lakebench.inputs import files
 from lakebench.inputs.ownership import stranger
-from lakebench.model import Runtime
+from lakebench.model import (
+    Authentication,
+    BearerToken,
+    Catalog,
+    CatalogKind,
+    Delegation,
+    OAuth2,
+    Runtime,
+    SigV4,
+)
 from lakebench.paths import RUNS
 
 FILE = "lakebench.toml"
+POSTGRES = "postgres"
+"""The service whose ``pg_config`` is the top-level one."""
 # Properties of services that name what is run: Trino's plugins; PostgreSQL's settings, some of which are libraries and
 # commands.
 _RUN = ("plugin.", "conf.")
@@ -44,10 +55,12 @@ class ServiceSettings(_Strict):
 
     ``memory`` is the limit of a server that we start. ``properties`` are what is particular to one service
     (``bucket`` and ``region`` of the object store, ``warehouse`` of a catalog, ``database`` of PostgreSQL).
+    ``pg_config`` names the PostgreSQL installation of a server that is one.
     """
 
     runtime: Runtime | None = None
     memory: ByteSize | None = None
+    pg_config: Path | None = None
     uri: str = ""
     user: str = ""
     password: str = Field(default="", repr=False)
@@ -159,6 +172,97 @@ STORAGES: Mapping[str, StorageSettings] = {
 """The storages that are there without any settings."""
 
 
+_LOGINS: Mapping[str, tuple[str, ...]] = {
+    "none": (),
+    "bearer": ("token",),
+    "oauth2": ("token_uri", "client_id", "client_secret", "scope"),
+    "sigv4": ("region", "service", "access_key", "secret_key"),
+}
+_OF_ALL_CATALOGS = ("uri", "warehouse", "storage", "observer")
+_CATALOG_KEYS: Mapping[str, tuple[str, ...]] = {
+    CatalogKind.REST: (*_OF_ALL_CATALOGS, "prefix", "authentication", "delegation"),
+    CatalogKind.JDBC: (*_OF_ALL_CATALOGS, "user", "password"),
+    CatalogKind.HIVE: _OF_ALL_CATALOGS,
+    CatalogKind.GLUE: (*_OF_ALL_CATALOGS, "region", "access_key", "secret_key"),
+}
+
+
+class CatalogSettings(_Strict):
+    """A catalog of the user's that runs already; its keys are those of :class:`~lakebench.model.Catalog`.
+
+    ``authentication`` says which of the keys of a login there are. ``storage`` names where its tables lie (empty: the
+    service ``object-store``), and ``observer`` the REST catalog by which lakebench itself looks at the same tables.
+    """
+
+    kind: Literal["rest", "jdbc", "hive", "glue"]
+    uri: str = ""
+    warehouse: str = ""
+    prefix: str = ""
+    authentication: Literal["none", "bearer", "oauth2", "sigv4"] = "none"
+    token: str = Field(default="", repr=False)
+    token_uri: str = ""
+    client_id: str = ""
+    client_secret: str = Field(default="", repr=False)
+    scope: str = "catalog"
+    region: str = ""
+    service: str = ""
+    access_key: str = Field(default="", repr=False)
+    secret_key: str = Field(default="", repr=False)
+    user: str = ""
+    password: str = Field(default="", repr=False)
+    delegation: Delegation = Delegation.NONE
+    storage: str = ""
+    observer: str = ""
+
+    @model_validator(mode="after")
+    def _has_the_keys_of_its_kind(self) -> Self:
+        known = (*_CATALOG_KEYS[self.kind], *_LOGINS[self.authentication])
+        for key in sorted(self.model_fields_set - {"kind", *known}):
+            login = f' with authentication = "{self.authentication}"' if self.kind == "rest" else ""
+            raise ValueError(f"{key} is no key of kind {self.kind}{login}: it has {', '.join(known)}")
+        return self
+
+    def missing(self) -> tuple[str, ...]:
+        """The keys that it cannot be reached without and that are not there."""
+        glue = self.kind == "glue"  # its endpoint follows from the region, its keys may be the environment's
+        needed = ("region",) if glue else ("uri", *_LOGINS[self.authentication])
+        return tuple(key for key in needed if not getattr(self, key))
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not stand in a record."""
+        return (self.token, self.client_secret, self.secret_key, self.password)
+
+    def public(self) -> dict[str, Any]:
+        """What the records keep of it."""
+        login = {"token", "client_id", "client_secret", "access_key", "secret_key", "user", "password"}
+        return self.model_dump(mode="json", exclude=login, exclude_unset=True)
+
+    def described(self) -> Catalog:
+        """The neutral description."""
+        return Catalog(
+            CatalogKind(self.kind),
+            self.uri.rstrip("/"),
+            self.warehouse,
+            user=self.user,
+            password=self.password,
+            authentication=self._login(),
+            prefix=self.prefix,
+            delegation=self.delegation,
+        )
+
+    def _login(self) -> Authentication | None:
+        if self.kind == "glue":
+            return SigV4(self.region, "glue", self.access_key, self.secret_key)
+        match self.authentication:
+            case "bearer":
+                return BearerToken(self.token)
+            case "oauth2":
+                return OAuth2(self.token_uri, self.client_id, self.client_secret, self.scope)
+            case "sigv4":
+                return SigV4(self.region, self.service, self.access_key, self.secret_key)
+        return None
+
+
 class EngineLimits(_Strict):
     """What one engine may use: ``memory`` of its worker process and ``threads``."""
 
@@ -169,8 +273,8 @@ class EngineLimits(_Strict):
 class Settings(_Strict):
     """All that ``lakebench.toml`` may say.
 
-    ``services``, ``engines`` and ``storage`` are keyed by name; a table under ``storage`` goes over the built-in one of
-    its name, key by key. ``pg_config`` names a PostgreSQL installation with extensions.
+    ``services``, ``engines``, ``storage`` and ``catalog`` are keyed by name; a table under ``storage`` goes over the
+    built-in one of its name, key by key. ``pg_config`` is that of the service ``postgres``.
     """
 
     runtime: Runtime = Runtime.LOCAL
@@ -179,6 +283,7 @@ class Settings(_Strict):
     services: dict[str, ServiceSettings] = Field(default_factory=dict)
     engines: dict[str, EngineLimits] = Field(default_factory=dict)
     storage_tables: dict[str, StorageSettings] = Field(default_factory=dict, alias="storage")
+    catalogs: dict[str, CatalogSettings] = Field(default_factory=dict, alias="catalog")
 
     @model_validator(mode="before")
     @classmethod
@@ -201,6 +306,13 @@ class Settings(_Strict):
                 raise ValueError(f"storage.{name} is of kind {STORAGES[name].kind}: give the other one its own name")
             if (one.kind is StorageKind.SIMULATED) is not name.startswith("simulated-"):
                 raise ValueError(f"storage.{name}: the names of kind simulated, and no others, begin with simulated-")
+        return self
+
+    @model_validator(mode="after")
+    def _catalogs_have_usable_names(self) -> Self:
+        for name in self.catalogs:
+            if not _STORAGE_NAME.fullmatch(name):
+                raise ValueError(f"catalog.{name}: a name has small letters, digits, - and _, 41 at most")
         return self
 
     def storages(self) -> Mapping[str, StorageSettings]:
@@ -230,7 +342,8 @@ class Settings(_Strict):
         if storage and name not in self.services:
             return self._of_storage(service, storage)
         own = self.services.get(name, ServiceSettings())
-        return own if own.runtime else own.model_copy(update={"runtime": self.runtime})
+        pg_config = own.pg_config or (self.pg_config if name == POSTGRES else None)
+        return own.model_copy(update={"runtime": own.runtime or self.runtime, "pg_config": pg_config})
 
     def _of_storage(self, service: str, name: str) -> ServiceSettings:
         one = self.storage(name)
@@ -259,7 +372,8 @@ class Settings(_Strict):
     def secrets(self) -> tuple[str, ...]:
         """Every password of the settings; an address may hold one, too."""
         services, storages = self.services.values(), self.storages().values()
-        return tuple(filter(None, [*(one.password for one in services), *(one.password for one in storages)]))
+        passwords = [*(one.password for one in services), *(one.password for one in storages)]
+        return tuple(filter(None, [*passwords, *(key for one in self.catalogs.values() for key in one.secrets())]))
 
     def engine(self, name: str) -> EngineLimits:
         """The limits of engine ``name``."""
@@ -302,6 +416,7 @@ def _read(file: Path) -> dict[str, Any]:
 def _programs(settings: Settings) -> list[str]:
     """The keys that name what is run."""
     named = ["pg_config"] if settings.pg_config else []
+    named += [f"services.{name}.pg_config" for name, one in settings.services.items() if one.pg_config]
     return named + [
         f"services.{name}.properties.{key}"
         for name, one in settings.services.items()
@@ -337,6 +452,7 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
         "services": ServiceSettings,
         "engines": EngineLimits,
         "storage": StorageSettings,
+        "catalog": CatalogSettings,
     }
     fields = (tables.get(str(loc[0]), Settings) if len(loc) > 1 else Settings).model_fields
     return [field.alias or name for name, field in fields.items()]

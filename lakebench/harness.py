@@ -15,7 +15,7 @@ from pathlib import Path
 
 import lakebench
 from lakebench import engines, phases
-from lakebench.config import Settings
+from lakebench.config import POSTGRES, Settings
 from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
 from lakebench.execution import machine
@@ -195,8 +195,8 @@ def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
     settings = request.settings
     named = [engines.find(engines.parse(name).name) for name in request.asked]
     asked = {service for one in named for service in (one.service, *one.needs)}
-    asked |= {name for name, one in settings.services.items() if one.runtime or one.uri}
-    asked |= {"postgres"} if settings.pg_config else set()
+    asked |= {name for name, one in settings.services.items() if one.runtime or one.uri or one.pg_config}
+    asked |= {POSTGRES} if settings.pg_config else set()
     return {name: why for name, why in failures.items() if settings.runtime is not Runtime.LOCAL or name in asked}
 
 

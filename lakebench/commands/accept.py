@@ -194,13 +194,14 @@ def _needed(case: str, phase: str, settings: Mapping[str, Any]) -> Iterator[str]
     for service in _services(case, known, settings):
         if service in external:
             yield f"services.{service}.uri"
-        elif service == "postgres":
-            yield needs.PG_CONFIG
+        else:
+            yield needs.pg_config_of(service)
 
 
 def _services(case: str, phase: Phase, settings: Mapping[str, Any]) -> Iterator[str]:
     """Those that every case of the phase stands on, and those of the case's engines."""
-    own = Settings.model_validate({"storage": settings.get("storages", {})})
+    told = {"storage": settings.get("storages", {}), "catalog": settings.get("catalogs", {})}
+    own = Settings.model_validate(told)
     yield from phase.services(selection_of(settings), own)
     for name in engines_of(case):
         engine = engines.engines().get(name.partition("@")[0])

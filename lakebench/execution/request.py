@@ -148,6 +148,7 @@ class Request:
             "selection": vars(self.selection),
             "runtime": str(self.settings.runtime),
             "storages": {name: self._storage(name) for name in self.selection.storages},
+            "catalogs": self._catalogs(),
             "services": {name: _public(self.settings, name) for name in sorted(self.settings.services)},
             "limits": {str(ref): self.settings.engine(ref.name).model_dump() for ref in self.refs},
             "against": self._against(),
@@ -156,6 +157,11 @@ class Request:
     def _storage(self, name: str) -> dict[str, Any]:
         hidden = {"user", "password", "credentials"}
         return self.settings.storage(name).model_dump(mode="json", exclude=hidden, exclude_unset=True)
+
+    def _catalogs(self) -> dict[str, Any]:
+        """The user's own catalog, where the run is on one."""
+        name, own = self.selection.catalog, self.settings.catalogs
+        return {name: own[name].public()} if name in own else {}
 
     def _against(self) -> Any:
         """What the candidate is held against: the name of an engine or a storage, or the settings in a file."""

@@ -8,7 +8,8 @@ from typing import Any
 from lakebench import config, engines
 from lakebench.config import Settings
 from lakebench.errors import UsageError, suggest
-from lakebench.services import SERVICES
+from lakebench.services import SERVICES, find
+from lakebench.services.lakes import CATALOGS
 
 
 def load(path: Path | None = None, **flags: Any) -> Settings:
@@ -31,3 +32,9 @@ def _check_names(file: Path, settings: Settings) -> None:
             if (name.partition("@")[0] if kind == "services" else name) not in known:
                 hint = suggest(name, known)
                 raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(known)}")
+    if taken := sorted(settings.catalogs.keys() & CATALOGS):
+        raise UsageError(f"{file}: catalog.{taken[0]} is lakebench's own: give yours another name")
+    for name, one in settings.services.items():
+        if one.pg_config and not find(name).is_postgresql:
+            those = ", ".join(known for known, service in SERVICES.items() if service.is_postgresql)
+            raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server, as {those} is")

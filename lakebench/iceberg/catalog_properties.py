@@ -255,7 +255,7 @@ def _duckdb_login(authentication: Authentication | None) -> tuple[dict[str, str]
 
 def _glue_login(catalog: Catalog) -> SigV4:
     if not isinstance(catalog.authentication, SigV4):
-        raise EngineUnavailable('a Glue catalog needs authentication = "sigv4", with its region')
+        raise EngineUnavailable("a Glue catalog needs its region")
     return catalog.authentication
 
 

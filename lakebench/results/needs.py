@@ -1,7 +1,8 @@
 """What a run names that not every machine has: an accepted outcome may need it, and counts only where it is named.
 
 ``catalog=rest`` (every run has one), ``data=<name>`` (the user's own data), ``duckdb@1.4.4`` (an environment),
-``pg_config``, ``services.<name>.uri`` and ``storage.<name>.uri`` (an endpoint of the user's).
+``services.<name>.uri`` and ``storage.<name>.uri`` (an endpoint of the user's), ``pg_config`` and
+``services.<name>.pg_config`` (a PostgreSQL installation).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from lakebench.model import Runtime, Selection
 from lakebench.results.coordinates import engines_of
 
-PG_CONFIG = "pg_config"
+_PG_CONFIG = "pg_config"
 
 
 def named(settings: Mapping[str, Any]) -> frozenset[str]:
@@ -25,9 +26,15 @@ def named(settings: Mapping[str, Any]) -> frozenset[str]:
     found |= {f"services.{name}.uri" for name in external(settings)}
     if selection.get("data"):
         found.add(f"data={PurePath(selection['data']).name}")
-    if settings.get(PG_CONFIG):
-        found.add(PG_CONFIG)
+    found |= {pg_config_of(name) for name, one in settings.get("services", {}).items() if one.get(_PG_CONFIG)}
+    if settings.get(_PG_CONFIG):
+        found.add(_PG_CONFIG)
     return frozenset(found)
+
+
+def pg_config_of(service: str) -> str:
+    """The PostgreSQL installation of ``service``; that of ``postgres`` has the name of the top-level key."""
+    return _PG_CONFIG if service == "postgres" else f"services.{service}.{_PG_CONFIG}"
 
 
 def of_earlier(case: str) -> frozenset[str]:

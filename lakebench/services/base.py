@@ -128,6 +128,7 @@ class Service(ABC):
     start_s: ClassVar[float] = 60
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_s: ClassVar[float] = 3
+    is_postgresql: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         self.context = context

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakebench.config import Settings, StorageKind
-from lakebench.errors import ServiceUnavailable
-from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore, TableFormat, bearer_token
+from lakebench.config import FILE, Settings, StorageKind
+from lakebench.errors import ServiceUnavailable, UsageError, unknown
+from lakebench.model import Catalog, CatalogKind, Delegation, Endpoint, Lake, ObjectStore, TableFormat, bearer_token
 from lakebench.services import Services, with_needs
 from lakebench.services.object_store import store
 
@@ -90,7 +91,7 @@ def storage_lake(services: Lookup, settings: Settings, name: str) -> Lake:
     rest = look(f"rest-catalog@{name}")
     catalog = Catalog(CatalogKind.REST, rest.uri, rest.properties["warehouse"])
     objects = None if local else store(look(f"object-store@{name}"))
-    return Lake("".join(one if one.isalnum() else "_" for one in name), objects, catalog)
+    return Lake(_identifier(name), objects, catalog)
 
 
 def postgresql_lake(
@@ -153,6 +154,63 @@ CATALOGS: Mapping[str, CatalogChoice] = {
     "jdbc": CatalogChoice(("object-store", "postgres", "rest-bridge"), jdbc_lake, bridge_lake),
     "rest-bridge": CatalogChoice(("object-store", "postgres", "rest-bridge"), bridge_lake, bridge_lake),
 }
+
+
+def catalog_choice(settings: Settings, name: str) -> CatalogChoice:
+    """The catalog called ``name``: one of :data:`CATALOGS`, or the user's own.
+
+    Raises:
+        UsageError: there is none; the message has the nearest name.
+    """
+    if name in CATALOGS:
+        return CATALOGS[name]
+    if name not in settings.catalogs:
+        raise unknown("catalog", name, [*CATALOGS, *settings.catalogs])
+    own = settings.catalogs[name]
+    objects = f"object-store@{own.storage}" if own.storage else "object-store"
+
+    def observer(services: Lookup) -> Lake:
+        return Lake(
+            _identifier(name), store(_look(services)(objects)), settings.catalogs[own.observer or name].described()
+        )
+
+    def lake(services: Lookup) -> Lake:
+        """Without keys of the store where the catalog lets the engines in."""
+        found = dataclasses.replace(observer(services), catalog=own.described())
+        if own.delegation is Delegation.NONE:
+            return found
+        return dataclasses.replace(found, store=dataclasses.replace(found.objects, access_key="", secret_key=""))
+
+    return CatalogChoice((objects,), lake, observer)
+
+
+def check_catalog(settings: Settings, name: str) -> None:
+    """See that the catalog called ``name`` has all that a run needs.
+
+    Raises:
+        UsageError: it lacks keys, or names a storage or an observer that is none; or there is no such catalog.
+    """
+    chosen = catalog_choice(settings, name)
+    if name in CATALOGS:
+        return
+    for service in chosen.services:
+        settings.service(service)
+    own = settings.catalogs[name]
+    table = f"[catalog.{name}] in {FILE}"
+    if missing := own.missing():
+        raise UsageError(f"the catalog {name} needs {', '.join(missing)} under {table}")
+    observer = own.observer or name
+    if observer not in settings.catalogs or settings.catalogs[observer].kind != "rest":
+        raise UsageError(
+            f"lakebench looks at the tables of {name} by a REST catalog, which {observer} is not: name one of the same "
+            f"tables of yours with observer under {table}"
+        )
+    if missing := settings.catalogs[observer].missing():
+        raise UsageError(f"the catalog {observer} needs {', '.join(missing)} under [catalog.{observer}] in {FILE}")
+
+
+def _identifier(name: str) -> str:
+    return "".join(one if one.isalnum() else "_" for one in name)
 
 
 def _look(services: Lookup) -> Callable[[str], Endpoint]:

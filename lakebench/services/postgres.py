@@ -34,6 +34,7 @@ class PostgresService(Service):
     version = "18"
     memory = 128 * 2**20
     start_s = 60
+    is_postgresql = True
     stop_signal = signal.SIGINT  # a fast shutdown
     stop_s = 10
 
@@ -65,10 +66,10 @@ class PostgresService(Service):
 
     def _binaries(self) -> Path:
         """The folder of the binaries, where the account that runs them can read it."""
-        found = _bindir(self.context.all_settings.pg_config)
+        found = _bindir(self.context.settings.pg_config)
         if self._account is None or _readable_by_all(found):
             return found
-        if self.context.all_settings.pg_config:
+        if self.context.settings.pg_config:
             raise UsageError(
                 f"PostgreSQL cannot run as root, and other accounts cannot read {found}: "
                 "make it readable, or run as an ordinary user"

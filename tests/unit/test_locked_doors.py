@@ -33,6 +33,7 @@ from lakebench.services import nessie
 
 RUNS = (
     'pg_config = "/opt/pg/bin/pg_config"',
+    '[services.postgres]\npg_config = "/opt/pg/bin/pg_config"',
     '[services.trino.properties]\n"plugin.postgresql" = "/opt/plugin"',
     '[services.postgres.properties]\n"conf.archive_command" = "anything"',
 )
@@ -61,7 +62,7 @@ def test_what_a_strangers_settings_name_is_not_run(tmp_path: Path, monkeypatch: 
     file = settings(tmp_path, text)
     assert isinstance(load(file), Settings)
     give_away(file, monkeypatch)
-    key = "pg_config" if "pg_config" in text else r"services\.\w+\.properties\.(plugin|conf)\.\w+"
+    key = r"(pg_config|services\.postgres\.pg_config|services\.\w+\.properties\.(plugin|conf)\.\w+)"
     with pytest.raises(UsageError, match=rf"names what is run \({key}\), and {file} belongs to \S+.*: somebody else"):
         load(file)
 

@@ -16,11 +16,12 @@ from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
 from lakebench.execution.request import Scope
+from lakebench.iceberg.catalogs import rest_base
 from lakebench.model import EngineRef, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.interop.blame import REFERENCE
-from lakebench.phases.interop.written import Written
-from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed, one_of
+from lakebench.phases.interop.written import Written, observed
+from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import FeatureFacts
 from lakebench.services import lakes
@@ -46,6 +47,13 @@ _FILES = Option(
     metavar="FILES",
     read=_files,
 )
+
+
+def _catalog(text: str, asked: Asked) -> str:
+    lakes.check_catalog(asked.settings, text)
+    return text
+
+
 _OPTIONS = (
     FEATURES_OPTION,
     _FILES,
@@ -67,10 +75,10 @@ _OPTIONS = (
     ),
     Option(
         "catalog",
-        f"The catalog that every engine uses: {', '.join(lakes.CATALOGS)}.",
+        f"The catalog that every engine uses: {', '.join(lakes.CATALOGS)}, or your own of lakebench.toml.",
         metavar="NAME",
         default="rest",
-        read=one_of("catalog", lakes.CATALOGS),
+        read=_catalog,
         field="catalog",
     ),
 )
@@ -84,9 +92,14 @@ class Interop(Phase):
     title: ClassVar[str] = "Every Iceberg feature, written by each engine and read by every other"
     options: ClassVar[tuple[Option, ...]] = _OPTIONS
 
-    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The object store and the catalog that was chosen."""
-        return lakes.CATALOGS[selection.catalog].services
+        return lakes.catalog_choice(settings, selection.catalog).services
+
+    def load(self, bench: Bench) -> None:
+        """See that a catalog of the user's lets us in: no engine is blamed for one that does not."""
+        if bench.selection.catalog not in lakes.CATALOGS:
+            rest_base(observed(bench).catalog)
 
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """Who writes and who reads."""

@@ -183,10 +183,10 @@ class Written(Block):
             self._carry_out(bench, operation, course)
             if self._has_another and not course.broken:
                 self._watch(bench, operation, course)
-        found = table_metadata(_observer(bench).catalog, _observer(bench).namespace, self._table("t"))
+        found = table_metadata(observed(bench).catalog, observed(bench).namespace, self._table("t"))
         reads = self.feature.all_reads
         expected = tuple(bench.file(f"expected-{number}") for number in range(len(reads)))
-        store = _observer(bench).objects
+        store = observed(bench).objects
         program = [to_json(one) for one in self.feature.program]
         bench.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], store, expected)
         inspected = bench.checker.call(inspector.inspect, found["metadata"], store, self.feature.proof)
@@ -211,8 +211,8 @@ class Written(Block):
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
-        found = table_metadata(_observer(bench).catalog, _observer(bench).namespace, self._table("t"))
-        if bench.checker.call(inspector.inspect, found["metadata"], _observer(bench).objects).violations:
+        found = table_metadata(observed(bench).catalog, observed(bench).namespace, self._table("t"))
+        if bench.checker.call(inspector.inspect, found["metadata"], observed(bench).objects).violations:
             parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
             hands = [self._who(bench, one) for one in parts]
             course.broken, course.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
@@ -224,7 +224,7 @@ class Written(Block):
     def _carry_out(self, bench: Bench, operation: Operation, course: _Making) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
-            course.marks[operation.name] = snapshot(_observer(bench), operation.table).snapshot_id
+            course.marks[operation.name] = snapshot(observed(bench), operation.table).snapshot_id
             return
         if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
             operation = replace(operation, snapshot_id=course.marks[mark])  # type: ignore[call-arg]
@@ -481,16 +481,18 @@ def lake_of(bench: Bench, ref: EngineRef) -> Lake:
     Raises:
         EngineUnavailable: the engine does not speak to such a catalog.
     """
-    chosen = lakes.CATALOGS[bench.selection.catalog]
+    chosen = lakes.catalog_choice(bench.settings, bench.selection.catalog)
     engine = engines.find(ref.name)
     if ref.name == REFERENCE:  # no engine, whose way to the catalog is in question
-        return _observer(bench)
+        return observed(bench)
     lake = chosen.lake(bench.services)
     if lake.catalog.kind not in engine.catalogs:
         raise EngineUnavailable(f"{ref} has no way to a {lake.catalog.kind} catalog here")
     return replace(lake, namespace="interop")
 
 
-def _observer(bench: Bench) -> Lake:
+def observed(bench: Bench) -> Lake:
     """The same tables through a REST catalog, for the inspector."""
-    return replace(lakes.CATALOGS[bench.selection.catalog].observer(bench.services), namespace="interop")
+    return replace(
+        lakes.catalog_choice(bench.settings, bench.selection.catalog).observer(bench.services), namespace="interop"
+    )

@@ -1,0 +1,201 @@
+"""The user's own catalogs: what the settings take, and the lakes that they become."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lakebench.config import Settings
+from lakebench.errors import UsageError
+from lakebench.execution.protocol import PROFILES
+from lakebench.execution.request import Request
+from lakebench.execution.settings import load
+from lakebench.model import (
+    BearerToken,
+    Catalog,
+    CatalogKind,
+    Delegation,
+    Endpoint,
+    OAuth2,
+    Runtime,
+    Selection,
+    SigV4,
+)
+from lakebench.services.lakes import catalog_choice, check_catalog
+
+REST = 'kind = "rest"\nuri = "https://polaris/api/catalog/"\nwarehouse = "mine"\n'
+LOGIN = (
+    'authentication = "oauth2"\ntoken_uri = "https://polaris/token"\nclient_id = "me"\nclient_secret = "a-secret"\n'
+    'scope = "PRINCIPAL_ROLE:ALL"\n'
+)
+STORES = {
+    name: Endpoint(
+        name, Runtime.EXTERNAL, f"http://{name}", "h", 1, "", "key", "secret", {"bucket": "b", "region": "r"}
+    )
+    for name in ("object-store", "object-store@minio")
+}
+
+
+def settings(folder: Path, text: str) -> Settings:
+    """The settings that ``text`` makes."""
+    file = folder / "lakebench.toml"
+    file.write_text(text, encoding="utf-8")
+    return load(file)
+
+
+def test_a_catalog_becomes_a_lake(tmp_path: Path) -> None:
+    made = settings(tmp_path, f'[catalog.polaris]\n{REST}{LOGIN}prefix = "p"\nstorage = "minio"\n')
+    chosen = catalog_choice(made, "polaris")
+    assert chosen.services == ("object-store@minio",)
+    lake = chosen.lake(STORES.__getitem__)
+    login = OAuth2("https://polaris/token", "me", "a-secret", "PRINCIPAL_ROLE:ALL")
+    wanted = Catalog(CatalogKind.REST, "https://polaris/api/catalog", "mine", authentication=login, prefix="p")
+    assert lake.catalog == wanted
+    assert (lake.name, lake.objects.endpoint, lake.objects.access_key) == (
+        "polaris",
+        "http://object-store@minio",
+        "key",
+    )
+    assert chosen.observer(STORES.__getitem__) == lake
+
+
+@pytest.mark.parametrize(
+    ("text", "login"),
+    [
+        ("", None),
+        ('authentication = "bearer"\ntoken = "t"', BearerToken("t")),
+        (
+            'authentication = "sigv4"\nregion = "r"\nservice = "s3tables"\naccess_key = "a"\nsecret_key = "b"',
+            SigV4("r", "s3tables", "a", "b"),
+        ),
+    ],
+)
+def test_the_other_logins(tmp_path: Path, text: str, login: Any) -> None:
+    made = settings(tmp_path, f"[catalog.mine]\n{REST}{text}\n")
+    assert catalog_choice(made, "mine").lake(STORES.__getitem__).catalog.authentication == login
+    check_catalog(made, "mine")
+
+
+@pytest.mark.parametrize("delegation", ["vended-credentials", "remote-signing"])
+def test_where_a_catalog_lets_them_in_engines_have_no_keys(tmp_path: Path, delegation: str) -> None:
+    made = settings(tmp_path, f'[catalog.mine]\n{REST}delegation = "{delegation}"\n')
+    chosen = catalog_choice(made, "mine")
+    lake = chosen.lake(STORES.__getitem__)
+    assert lake.catalog.delegation is Delegation(delegation)
+    assert (lake.objects.access_key, lake.objects.secret_key) == ("", "")
+    assert chosen.observer(STORES.__getitem__).objects.access_key == "key"
+
+
+@pytest.mark.parametrize(
+    ("text", "catalog"),
+    [
+        (
+            'kind = "jdbc"\nuri = "jdbc:postgresql://h/d"\nuser = "u"\npassword = "p"',
+            Catalog(CatalogKind.JDBC, "jdbc:postgresql://h/d", "", None, "u", "p"),
+        ),
+        ('kind = "hive"\nuri = "thrift://h:9083"', Catalog(CatalogKind.HIVE, "thrift://h:9083", "")),
+        ('kind = "glue"\nregion = "r"', Catalog(CatalogKind.GLUE, "", "", authentication=SigV4("r", "glue", "", ""))),
+    ],
+)
+def test_of_another_kind_the_inspector_looks_by_rest(tmp_path: Path, text: str, catalog: Catalog) -> None:
+    made = settings(tmp_path, f'[catalog.mine]\n{text}\nobserver = "seen"\n[catalog.seen]\n{REST}')
+    check_catalog(made, "mine")
+    chosen = catalog_choice(made, "mine")
+    lake = chosen.lake(STORES.__getitem__)
+    assert lake.catalog == catalog
+    assert chosen.observer(STORES.__getitem__) == replace(lake, catalog=made.catalogs["seen"].described())
+    with pytest.raises(UsageError, match=r"by a REST catalog, which mine is not.*observer under \[catalog.mine\]"):
+        check_catalog(settings(tmp_path, f"[catalog.mine]\n{text}\n"), "mine")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('kind = "rst"', "catalog.mine.kind: Input should be 'rest', 'jdbc', 'hive' or 'glue'"),
+        ('kind = "rest"\nwharehouse = "x"', "unknown key catalog.mine.wharehouse: did you mean warehouse?"),
+        ('kind = "rest"\nauthentication = "oauth"', "'none', 'bearer', 'oauth2' or 'sigv4'"),
+        (
+            'kind = "rest"\ntoken = "x"',
+            'token is no key of kind rest with authentication = "none": it has uri, warehouse',
+        ),
+        ('kind = "hive"\nprefix = "x"', "prefix is no key of kind hive: it has uri, warehouse, storage, observer"),
+        ('kind = "rest"\ndelegation = "vended"', "'none', 'vended-credentials' or 'remote-signing'"),
+        ('kind = "rest"\nuri = 3', "catalog.mine.uri: Input should be a valid string"),
+    ],
+)
+def test_what_a_catalog_has_no_key_for_is_told(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        settings(tmp_path, f"[catalog.mine]\n{text}\n")
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('kind = "rest"', r"the catalog mine needs uri under \[catalog.mine\] in lakebench.toml"),
+        (f'{REST}authentication = "oauth2"\nclient_id = "x"', "needs token_uri, client_secret under"),
+        ('kind = "glue"', "needs region under"),
+        (f'{REST}storage = "minoi"', "unknown storage 'minoi'"),
+        (f'{REST}observer = "else"', "by a REST catalog, which else is not"),
+    ],
+)
+def test_what_a_catalog_lacks_is_told_before_a_run(tmp_path: Path, text: str, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        check_catalog(settings(tmp_path, f"[catalog.mine]\n{text}\n"), "mine")
+
+
+def test_a_wrong_name_has_the_nearest(tmp_path: Path) -> None:
+    made = settings(tmp_path, f"[catalog.polaris]\n{REST}")
+    with pytest.raises(
+        UsageError, match=r"unknown catalog 'polari': did you mean polaris\? valid names are rest, nessie"
+    ):
+        check_catalog(made, "polari")
+
+
+@pytest.mark.parametrize("name", ["rest", "nessie"])
+def test_a_name_of_lakebenchs_own_is_taken(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match=f"catalog.{name} is lakebench's own"):
+        settings(tmp_path, f"[catalog.{name}]\n{REST}")
+
+
+def test_a_name_is_one_that_sql_can_have(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="small letters, digits"):
+        settings(tmp_path, f'[catalog."a b"]\n{REST}')
+
+
+def test_no_secret_of_a_catalog_is_in_a_record(tmp_path: Path) -> None:
+    made = settings(tmp_path, f"[catalog.polaris]\n{REST}{LOGIN}")
+    request = Request(("interop",), (), "", PROFILES["quick"], 1, made, "", Selection(catalog="polaris"))
+    assert made.secrets() == ("a-secret",)
+    assert "a-secret" not in repr(made)
+    told = request.to_json()["catalogs"]
+    assert told == {
+        "polaris": {
+            "kind": "rest",
+            "uri": "https://polaris/api/catalog/",
+            "warehouse": "mine",
+            "authentication": "oauth2",
+            "token_uri": "https://polaris/token",
+            "scope": "PRINCIPAL_ROLE:ALL",
+        }
+    }
+    again = Settings.model_validate({"catalog": told})
+    assert catalog_choice(again, "polaris").services == ("object-store",), "as accept reads it"
+
+
+def test_a_server_names_its_own_postgresql(tmp_path: Path) -> None:
+    made = settings(tmp_path, 'pg_config = "/a/pg_config"\n[services.trino]\nmemory = "2GiB"\n')
+    assert made.service("postgres").pg_config == Path("/a/pg_config")
+    assert made.service("trino").pg_config is None
+    own = settings(tmp_path, 'pg_config = "/a/pg_config"\n[services.postgres]\npg_config = "/b/pg_config"\n')
+    assert own.service("postgres").pg_config == Path("/b/pg_config")
+
+
+def test_a_server_that_is_no_postgresql_has_none(tmp_path: Path) -> None:
+    file = tmp_path / "lakebench.toml"
+    file.write_text('[services.trino]\npg_config = "/b/pg_config"\n')
+    with pytest.raises(UsageError, match=r"services.trino.pg_config: trino is no PostgreSQL server, as postgres is"):
+        load(file)
