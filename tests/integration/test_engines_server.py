@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import socket
 import subprocess
 import sys
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from oauth_front import oauth_front
+from started import lakebench
 
 from lakebench.config import EngineLimits, Settings
 from lakebench.datasets import answers
@@ -352,6 +354,44 @@ def test_a_catalog_behind_oauth2_is_read_and_written_by_every_engine(running: Se
         logs = "".join(running.log(name).read_text("utf-8", "replace") for name in ("trino", "spark"))
         assert front.secret not in logs
         assert front.token not in logs
+
+
+OWN = """
+[services.object-store]
+runtime = "external"
+uri = "{store.uri}"
+user = "{store.user}"
+password = "{store.password}"
+properties = {{ bucket = "lake", region = "{store.properties[region]}" }}
+
+[catalog.mine]
+kind = "rest"
+uri = "{front.uri}"
+warehouse = "{warehouse}"
+authentication = "oauth2"
+token_uri = "{front.login.token_uri}"
+client_id = "{client}"
+client_secret = "{front.secret}"
+scope = "{front.login.scope}"
+"""
+
+
+def test_the_matrix_runs_on_a_catalog_of_the_users(running: Services, tmp_path: Path) -> None:
+    plain, store = lakes.rest_lake(running).catalog, running.endpoint("object-store")
+    named = ["--catalog", "mine", "--features", "type-boolean", "--engines", "duckdb,pyiceberg"]
+    with oauth_front(plain.uri) as front:
+        for client, code in ((front.login.client_id, 0), ("another", 3)):
+            told = OWN.format(store=store, front=front, warehouse=plain.warehouse, client=client)
+            (tmp_path / "lakebench.toml").write_text(told, encoding="utf-8")
+            done = lakebench("run", "interop", *named, cwd=tmp_path)
+            assert done.returncode == code, done.stderr
+        assert front.passed
+    assert "the catalog's token address answers 401" in done.stderr
+    kept = [one.read_bytes() for one in (tmp_path / "runs").rglob("*") if one.is_file()]
+    lines = [json.loads(line) for one in (tmp_path / "runs").glob("*/records.jsonl") for line in one.open()]
+    assert {line["outcome"] for line in lines if "case" in line} == {"PASS"}
+    for secret in (front.secret, front.token, store.password):
+        assert not [data for data in kept if secret.encode() in data]
 
 
 def _behind(engine: type[Any], services: Services, folder: Path, lake: Lake) -> Any:
