@@ -19,8 +19,8 @@ from lakebench.commands import up
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data)\b"
-OWN = {"mine": "duckdb", "template": "duckdb"}
-"""Engines of a reader's own in examples, and who stands in for them."""
+OWN = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
+"""Engines and phases of a reader's own in examples, and what stands in for them."""
 
 
 class Taken(Exception):

@@ -1,0 +1,1 @@
+"""A phase of lakebench, to copy from."""

@@ -1,0 +1,51 @@
+"""The template of a phase works as it stands: installed beside lakebench, it runs and reports without an edit."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from started import lakebench
+from uv import find_uv_bin
+
+from lakebench.outcomes import ExitCode, Outcome
+from lakebench.results.records import read
+
+pytestmark = pytest.mark.integration
+
+TEMPLATE = Path(__file__).parents[2] / "examples" / "phase-template"
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """The template installed into a folder of its own, as ``pip install --target`` does."""
+    folder = str(tmp_path_factory.mktemp("template"))
+    command = [find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--target", folder, str(TEMPLATE)]
+    subprocess.run(command, check=True)
+    return {**os.environ, "PYTHONPATH": folder}
+
+
+def test_it_is_listed_and_its_help_has_its_option(environment: dict[str, str], tmp_path: Path) -> None:
+    rows = json.loads(lakebench("list", "phases", "--json", cwd=tmp_path, **environment).stdout)
+    assert {"round-trip", "phase4"} <= {one["phase"] for one in rows}
+    assert "--batches" in lakebench("run", "round-trip", "--help", cwd=tmp_path, **environment).stdout
+    refused = lakebench("run", "phase4", "--batches", "3", cwd=tmp_path, **environment)
+    assert refused.returncode == ExitCode.USAGE
+    assert "--batches is no option of phase4, but of round-trip" in refused.stderr
+
+
+def test_it_runs_and_has_a_section_of_the_report(environment: dict[str, str], tmp_path: Path) -> None:
+    given = ("run", "round-trip", "--engines", "duckdb,pyiceberg", "--batches", "3", "--json")
+    done = lakebench(*given, cwd=tmp_path, **environment)
+    folder = Path(json.loads(done.stdout)["folder"])
+    found = {one.case: one for one in read(folder).cases}
+    assert {case: one.outcome for case, one in found.items()} == {
+        "round-trip/read/duckdb": Outcome.PASS,
+        "round-trip/read/pyiceberg": Outcome.PASS,
+    }
+    assert {one.evidence["commits"] for one in found.values()} == {3}
+    for name in ("report.md", "report.html"):
+        assert "Rows of a table of several commits" in (folder / name).read_text(encoding="utf-8")
