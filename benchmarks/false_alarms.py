@@ -29,8 +29,9 @@ from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import find
-from lakebench.execution.cases import Case, MeasuredEngine, Measurement, now
+from lakebench.execution.cases import Case, now
 from lakebench.execution.context import BASE, Bench
+from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.protocol import PROFILES
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.processes.guard import Guard

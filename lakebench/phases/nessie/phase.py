@@ -15,8 +15,9 @@ from lakebench.datasets import answer_files, rows, tpch
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Case, Check, Evidence, MeasuredEngine, Measurement, same
+from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import Bench
+from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.request import Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
 from lakebench.iceberg.scan import Scan

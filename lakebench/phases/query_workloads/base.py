@@ -22,8 +22,9 @@ from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
 from lakebench.engines.inprocess import local_path
 from lakebench.errors import CaseError, HarnessFault, UsageError
-from lakebench.execution.cases import Block, Case, MeasuredEngine, Measurement
+from lakebench.execution.cases import Block, Case
 from lakebench.execution.context import BASE, Bench
+from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.request import Base, Request, Scope, base_of
 from lakebench.iceberg.catalogs import ducklake_files
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat

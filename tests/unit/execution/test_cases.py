@@ -15,8 +15,9 @@ from lakebench.datasets import answer_files
 from lakebench.datasets.answer_files import Checked
 from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash, Refused
-from lakebench.execution import cases
-from lakebench.execution.cases import Case, MeasuredEngine, Measurement
+from lakebench.execution import measurement
+from lakebench.execution.cases import Case
+from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import EngineRef, Record
@@ -106,8 +107,8 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cases.resources, "drop_page_cache", lambda: "page cache kept")
-    monkeypatch.setattr(cases.resources, "reset_peak", lambda _: None)
+    monkeypatch.setattr(measurement.resources, "drop_page_cache", lambda: "page cache kept")
+    monkeypatch.setattr(measurement.resources, "reset_peak", lambda _: None)
 
 
 def run(bench: Bench, protocol: Protocol = PROTOCOL, **given: Any) -> dict[str, Record]:

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from lakebench.execution import cases
-from lakebench.execution.cases import schedule
+from lakebench.execution import measurement
+from lakebench.execution.measurement import schedule
 from lakebench.execution.protocol import PROFILES, Meter, Protocol
 
 
@@ -59,4 +59,4 @@ def test_the_time_of_a_server_that_lost_a_process_is_not_known() -> None:
 def test_requests_of_a_store_that_was_started_anew_are_not_known(
     before: dict[str, int], after: dict[str, int], requests: dict[str, int]
 ) -> None:
-    assert cases._requests(before, after) == requests
+    assert measurement._requests(before, after) == requests

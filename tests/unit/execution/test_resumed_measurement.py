@@ -15,8 +15,9 @@ from lakebench.datasets import answer_files
 from lakebench.datasets.answer_files import Agreed, Checked
 from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash
-from lakebench.execution import cases
-from lakebench.execution.cases import Case, MeasuredEngine, Measurement
+from lakebench.execution import measurement
+from lakebench.execution.cases import Case
+from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import EngineRef, Record
@@ -89,10 +90,10 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
         bench.answer(course.entry.case.engine, into)
         return {"kind": kind, "ns": 1, "offset_ns": 0, "rows": 1, "bytes": 1}
 
-    monkeypatch.setattr(cases, "_sample", sample)
+    monkeypatch.setattr(measurement, "_sample", sample)
 
 
-def measurement() -> Measurement:
+def q1() -> Measurement:
     entries = tuple(
         MeasuredEngine(
             Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), "SELECT 1"
@@ -108,7 +109,7 @@ def run(folder: Path, earlier: tuple[Record, ...] = ()) -> tuple[dict[str, Recor
     past = Past()
     for one in earlier:
         past.add(one)
-    bench, block = Bench(folder, past), measurement()
+    bench, block = Bench(folder, past), q1()
     todo = frozenset(case.id for case in block.cases) - {one.case for one in earlier}
     return {one.engine: one for one in block.run(bench, todo)}, bench  # type: ignore[arg-type]
 

@@ -1,0 +1,338 @@
+"""A block that measures one query on several engines, and verifies their answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lakebench import engines
+from lakebench.datasets import answer_files
+from lakebench.datasets.answer_files import Agreed
+from lakebench.datasets.answers import FULL
+from lakebench.datasets.rules import Rules
+from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, WrongAnswer
+from lakebench.execution.cases import Block, Case, Evidence, diff_evidence, failure, now, record, same
+from lakebench.execution.context import Bench
+from lakebench.execution.protocol import Meter, Protocol
+from lakebench.model import Lake, Record, Sample
+from lakebench.outcomes import Outcome
+from lakebench.processes import resources
+from lakebench.results.comparison import undecided
+
+_WITNESS = "duckdb"  # the engine that the witness is
+_NO_MAJORITY = "cannot be verified: there is no reference answer, and no majority of engines"
+_STEP = 5  # samples more at a time, while a comparison is undecided
+
+
+@dataclass(frozen=True)
+class MeasuredEngine:
+    """An engine in a measurement: its case, its lake, and the query in its own SQL.
+
+    ``seat`` names the worker that it has for itself, ``store`` the service whose requests count, empty where the lake
+    has none. ``against`` is the id of the case that this one is the base of.
+    """
+
+    case: Case
+    lake: Callable[[Bench], Lake]
+    sql: str
+    seat: str = ""
+    store: str = "object-store"
+    against: str = ""
+
+
+@dataclass
+class _EngineRun:
+    """How far one engine has come in a measurement; ``past`` is its record where it came to its end before."""
+
+    entry: MeasuredEngine
+    past: Record | None = None
+    began: tuple[str, float] = field(default_factory=now)
+    samples: list[Sample] = field(default_factory=list)
+    evidence: dict[str, Any] = field(default_factory=dict)
+    error: CaseEnd | None = None
+    answer: Path | None = None
+    known: Mapping[str, Path] = field(default_factory=dict)
+    busy: float = 0.0
+
+
+@dataclass(frozen=True)
+class Measurement(Block):
+    """One query on several engines, measured in shuffled rounds; the answers are checked outside the clock.
+
+    The first round verifies: who is wrong there is not timed any further. ``references`` are the reference answers by
+    source; where there are none, the engines are held against each other, and against the answers of ``witnesses`` by
+    source. ``rules`` are the column rules of the answer. An engine that has its record already is not measured again;
+    where engines are held against each other it is asked once more, for its vote.
+
+    ``restart`` says that a cold execution has a new server too, where the engine is one; without it the server stays,
+    and only what the engine's session keeps is new. Entries that are compared take more samples, up to the protocol's
+    ``most``, while their ratio is undecided.
+    """
+
+    name: str
+    entries: tuple[MeasuredEngine, ...]
+    protocol: Protocol
+    references: Mapping[str, Path]
+    rules: Rules
+    tolerance: str
+    evidence: Callable[[Bench], Evidence] = lambda _: {}
+    witnesses: Callable[[Bench], Mapping[str, Path]] = lambda _: {}
+    restart: bool = True
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """A case an engine."""
+        return tuple(entry.case for entry in self.entries)
+
+    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+        """Verify, take the samples, and tell of each engine."""
+        began = time.perf_counter_ns()
+        runs = [_EngineRun(entry) for entry in self.entries if entry.case.id in todo]
+        finished = [
+            _EngineRun(entry, bench.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
+        ]
+        for number, (kinds, running) in enumerate(self._rounds(bench, runs, finished)):
+            for run in running:
+                for kind in kinds:
+                    self._take(bench, run, kind, number, began)
+            if number == 0 and not self.references:
+                for run in finished:
+                    self._vote_again(bench, run)
+                order = [run for entry in self.entries for run in (*runs, *finished) if run.entry is entry]
+                self._agree(bench, [run for run in order if run.answer and run.error is None])
+        for run in runs:
+            against = {"base_of": run.entry.against} if run.entry.against else {}
+            evidence = {
+                "sql": run.entry.sql,
+                **self.evidence(bench),
+                **against,
+                **run.evidence,
+                "tolerance": self.tolerance,
+            }
+            if run.error is None:
+                told = record(bench, run.entry.case, run.began, evidence, tuple(run.samples))
+            else:
+                told = failure(bench, run.entry.case, run.began, run.error, evidence)
+            yield replace(told, seconds=round(run.busy, 6))
+
+    def _vote_again(self, bench: Bench, run: _EngineRun) -> None:
+        """The answer of an engine whose record says that it gave one when the others were asked."""
+        entry, into = run.entry, bench.file(run.entry.case.id)
+        if run.past is None or not _voted(run.past):
+            return
+        try:
+            limit_s = self.protocol.limit_s
+            bench.call(
+                entry.case.engine, entry.lake(bench), "query", limit_s, seat=entry.seat, sql=entry.sql, into=str(into)
+            )
+            run.answer = into
+        except Exception as error:  # noqa: BLE001 - its record stays: only its vote is not to be had
+            run.error = bench.ended(error, entry.case.engine, entry.seat)
+
+    def _rounds(
+        self, bench: Bench, runs: list[_EngineRun], finished: list[_EngineRun]
+    ) -> Iterator[tuple[list[str], list[_EngineRun]]]:
+        """The kinds of execution of each round, and the engines still in it, shuffled by round."""
+        rounds = schedule(self.protocol)
+        for number, kinds in enumerate(rounds):
+            order = bench.shuffled(tuple(range(len(runs))), where=f"{self.name}/{number}")
+            yield kinds, [runs[i] for i in order if runs[i].error is None]
+        for number in range(self.protocol.samples, self.protocol.most, _STEP):
+            pairs = _undecided(runs, finished)
+            for more in range(min(_STEP, self.protocol.most - number)):
+                order = bench.shuffled(tuple(range(len(pairs))), where=f"{self.name}/{len(rounds) + number + more}")
+                yield ["warm"], [one for i in order for one in bench.shuffled(pairs[i], where=f"{number}/{more}/{i}")]
+
+    def _take(self, bench: Bench, run: _EngineRun, kind: str, number: int, began: int) -> None:
+        if run.error is not None:
+            return
+        started = time.monotonic()
+        try:
+            self._execute(bench, run, kind, number, began)
+        finally:
+            run.busy += time.monotonic() - started
+
+    def _execute(self, bench: Bench, run: _EngineRun, kind: str, number: int, began: int) -> None:
+        ref = run.entry.case.engine
+        if kind == "warm" and run.samples and not bench.seated(ref, run.entry.seat):
+            self._execute(bench, run, "warm-up", number, began)  # its worker had to make room for others
+        if run.error is not None:
+            return
+        into = bench.file(run.entry.case.id)
+        try:
+            sample = _sample(bench, run, kind, into, self.protocol.limit_s, restart=self.restart)
+            shifted = sample["offset_ns"] - began
+            run.samples.append(
+                Sample(**{**sample, "offset_ns": shifted, "round": number, "position": len(run.samples)})
+            )
+            run.answer = into
+            self._verify(bench, run, into)
+        except Exception as error:  # noqa: BLE001 - one engine's case, or a fault of ours; the others go on
+            run.error = bench.ended(error, ref, run.entry.seat)
+            run.samples.clear()
+
+    def _verify(self, bench: Bench, run: _EngineRun, path: Path) -> None:
+        """Hold one answer against the references, or where there are none against what the engines agreed on."""
+        known = self.references or run.known
+        if known:
+            evidence = same(bench.checker.call(answer_files.compare, path, known, self.rules))
+            run.evidence |= evidence if self.references else {}
+
+    def _agree(self, bench: Bench, runs: list[_EngineRun]) -> None:
+        """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified.
+
+        An engine has one vote, however many lakes it was asked on; its other answers are held against the majority's.
+        """
+        voters = {_family(run): run for run in reversed(runs)}
+        witnesses = self._witnesses(bench, voters)
+        if witnesses and len(voters) > 1:
+            voters.pop(_WITNESS, None)  # the witness has its vote
+        told = {name: run.answer for name, run in voters.items() if run.answer}
+        agreed = bench.checker.call(answer_files.agree, {**told, **witnesses}, self.rules)
+        right = {name: path for name, path in {**told, **witnesses}.items() if name in agreed.verified}
+        for run in runs:
+            name = _family(run)
+            run.known = _known(right, name)
+            if voters.get(name) is run and name not in agreed.verified:
+                run.error = _unverified(name, agreed)
+                run.samples.clear()
+            elif voters.get(name) is run:
+                run.evidence |= {"checked_against": [other for other in agreed.verified if other != name]}
+            else:
+                self._hold(bench, run, list(right))
+
+    def _witnesses(self, bench: Bench, voters: Mapping[str, _EngineRun]) -> Mapping[str, Path]:
+        """The witnesses, where their engine has no vote, or one vote would be all there is, or they know more rows."""
+        if len(voters) > 1 and _WITNESS in voters and not self.rules.is_cut:
+            return {}
+        return self.witnesses(bench)
+
+    def _hold(self, bench: Bench, run: _EngineRun, sources: list[str]) -> None:
+        """Hold one answer against the one that the engines ``sources`` gave."""
+        if not run.known:
+            run.error = EngineUnavailable(_NO_MAJORITY)
+        else:
+            try:
+                actual = run.answer or Path()
+                found = same(bench.checker.call(answer_files.compare, actual, run.known, self.rules))
+                run.evidence |= {**found, "checked_against": sources}
+            except WrongAnswer as error:
+                run.error = error
+        if run.error is not None:
+            run.samples.clear()
+
+
+def _known(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:
+    """What further answers of the engine ``name`` are held against: a full answer, or one of the verified ones."""
+    full = {source: path for source, path in right.items() if source.startswith(FULL)}
+    others = {source: path for source, path in right.items() if source != name}
+    return full or dict(list((others or right).items())[:1])
+
+
+def _family(run: _EngineRun) -> str:
+    """The engine that computes, whatever way into it and whichever version of it was asked."""
+    return engines.find(run.entry.case.engine.name).distribution
+
+
+def _unverified(name: str, agreed: Agreed) -> CaseError:
+    """Why the answer of engine ``name`` does not stand where there is no reference answer."""
+    if name in agreed.unreadable:
+        return WrongAnswer(agreed.unreadable[name])
+    if not agreed.verified:
+        return EngineUnavailable(_NO_MAJORITY)
+    diff = agreed.diffs[name]
+    return WrongAnswer(f"differs from {', '.join(agreed.verified)}: {diff['message']}", diff=diff_evidence(diff))
+
+
+def schedule(protocol: Protocol) -> list[list[str]]:
+    """The kinds of execution that each engine takes, round by round; the first round is one execution, to verify."""
+    kinds = ["cold"] * protocol.cold + ["warm-up"] * protocol.warm_ups + ["warm"] * protocol.samples
+    first, rest = kinds[0], kinds[1:]
+    rounds = [[first]]
+    block: list[str] = []
+    for kind in rest:
+        block.append(kind)
+        if kind == "cold" or block.count("warm") == protocol.block:
+            rounds.append(block)
+            block = []
+    return [*rounds, block] if block else rounds
+
+
+def _voted(record: Record) -> bool:
+    """Whether the engine gave an answer in the first round, whatever became of it afterwards."""
+    had = record.outcome in {Outcome.PASS, Outcome.WRONG} or "checked_against" in record.evidence
+    return had or record.reason == _NO_MAJORITY
+
+
+def _undecided(runs: list[_EngineRun], finished: list[_EngineRun]) -> list[tuple[_EngineRun, ...]]:
+    """Of each comparison that more samples may decide, base and candidate; one that has its record takes none."""
+    right = {run.entry.case.id: run for run in (*runs, *finished) if _timed(run)}
+    pairs = [(run, right.get(run.entry.against)) for run in right.values()]
+    open_ = [(base, other) for base, other in pairs if other and undecided(_warm(base), _warm(other))]
+    left = [tuple(run for run in pair if run.past is None) for pair in open_]
+    return [pair for pair in left if pair]
+
+
+def _timed(run: _EngineRun) -> bool:
+    return run.error is None if run.past is None else run.past.outcome is Outcome.PASS
+
+
+def _warm(run: _EngineRun) -> list[int]:
+    samples = run.samples if run.past is None else run.past.samples
+    return [sample.ns for sample in samples if sample.kind == "warm"]
+
+
+def _sample(bench: Bench, run: _EngineRun, kind: str, into: Path, limit_s: float, *, restart: bool) -> dict[str, Any]:
+    """One execution: what the worker measured, and what the processes and the store saw."""
+    entry = run.entry
+    ref, lake = entry.case.engine, entry.lake(bench)
+    cache = ""
+    if kind == "cold":
+        cache = _made_cold(bench, entry, restart=restart)
+    remote = bench.remote(ref, lake, entry.seat)
+    if kind == "cold":
+        cache = f"{cache}, {resources.drop_page_cache()}"
+    requests = bench.store_counters(entry.store)
+    sent = bench.store_bytes(entry.store)
+    meter = Meter(remote.process.pid, bench.server_processes(ref))
+    meter.start()
+    reply = remote.call("query", limit_s=limit_s, raised_by="--time-limit", sql=run.entry.sql, into=str(into))
+    cpu_ns, peak = meter.stop(reply["cpu_ns"])
+    sent_after = bench.store_bytes(entry.store)  # before the counters, whose text the store puts out, too
+    after = bench.store_counters(entry.store)
+    return {
+        "kind": kind,
+        "ns": reply["ns"],
+        "offset_ns": reply["offset_ns"],
+        "rows": reply["rows"],
+        "bytes": reply["bytes"],
+        "cpu_ns": cpu_ns,
+        "peak_bytes": peak,
+        "requests": _requests(requests, after),
+        "store_bytes": None if sent is None or sent_after is None or sent_after < sent else sent_after - sent,
+        "cache": cache,
+    }
+
+
+def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
+    """Requests between two readings of a store's counters; none where the store was started anew between them."""
+    if any(after.get(operation, 0) < count for operation, count in before.items()):
+        return {}
+    return {
+        operation: count - before.get(operation, 0)
+        for operation, count in after.items()
+        if count != before.get(operation, 0)
+    }
+
+
+def _made_cold(bench: Bench, entry: MeasuredEngine, *, restart: bool) -> str:
+    """Take from the engine what it keeps between queries; in words, for the sample's tag."""
+    ref = entry.case.engine
+    if restart:
+        bench.fresh(ref)
+        return "new process"
+    bench.retire(ref, entry.seat)
+    return "new process" if engines.find(ref.name).service is None else "new session and catalog, the server kept"
