@@ -10,14 +10,14 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lakebench.errors import UsageError
 from lakebench.model import Record, Sample
 from lakebench.outcomes import ExitCode, Outcome
-from lakebench.results import statistics
+from lakebench.results import differences, statistics
 from lakebench.results.coordinates import to_blame
-from lakebench.results.records import Dataset, EngineFacts, Run, ServiceFacts
+from lakebench.results.differences import BASE_OF, shown
+from lakebench.results.records import Dataset, Run
 from lakebench.results.statistics import Ratio
 
 THRESHOLD = 1.10
@@ -27,12 +27,7 @@ LEAST_S = 0.050
 LEAST_FLOOR = 0.01
 REGRESSION = "regression"
 WARM, COLD = "warm", "cold"
-BASE_OF = "base_of"
-"""In a record's evidence: the id of the case that this one is the base of."""
 _NS = 1e9
-_VOLATILE = frozenset({"machine load_before", "machine disk free_bytes", "settings against"})
-_OF_ONE_CASE = frozenset({BASE_OF, "sql", "answer", "checked_against", "tolerance", "type_differences", "against"})
-_ABSENT = "not recorded"
 
 
 @dataclass(frozen=True)
@@ -192,7 +187,7 @@ def within(run: Run, noise: Run | None = None) -> Comparison:
     bases = {str(one.evidence[BASE_OF]): one for one in run.cases if BASE_OF in one.evidence}
     pairs = [(bases.get(case), one) for case, one in known.items() if BASE_OF not in one.evidence]
     alone = [(one, None) for case, one in bases.items() if case not in known]
-    return _compared(run, run, [*pairs, *alone], _own_differences(run, pairs), noise, _all)
+    return _compared(run, run, [*pairs, *alone], differences.of_one_run(run, pairs), noise, _all)
 
 
 def _all(_: str) -> bool:
@@ -212,7 +207,7 @@ def between(base: Run, run: Run, noise: Run | None = None, covers: Callable[[str
     if after and not before.keys() & after.keys():
         raise UsageError(f"{base.header.run} and {run.header.run} have no case in common, so nothing can be compared")
     pairs = [(before.get(case), after.get(case)) for case in dict.fromkeys((*before, *after))]
-    return _compared(base, run, pairs, _differences(base, run), noise, covers)
+    return _compared(base, run, pairs, differences.of_runs(base, run), noise, covers)
 
 
 def _must_fit(base: Run, run: Run) -> None:
@@ -225,7 +220,7 @@ def _must_fit(base: Run, run: Run) -> None:
         raise UsageError(f"{run.header.run} cannot be compared with itself: name two runs")
     for name in sorted({one.dataset for one in base.datasets} & {one.dataset for one in run.datasets}):
         for what in ("scale_factor", "content_hash", "workload_hash"):
-            ours, theirs = (sorted({_told(getattr(one, what)) for one in _named(side, name)}) for side in (base, run))
+            ours, theirs = (sorted({shown(getattr(one, what)) for one in _named(side, name)}) for side in (base, run))
             if ours != theirs:
                 raise UsageError(
                     f"results cannot be mixed: the {what.replace('_', ' ')} of {name} is {', '.join(ours)} in "
@@ -408,94 +403,3 @@ def _untimed(one: Record, other: Record, sides: tuple[str, str]) -> str:
     if len(without) == 1:
         return f"passed in both, no samples in {without[0]}"
     return "passed in both, not timed" if without else "passed in both, no turn in common"
-
-
-def _differences(base: Run, run: Run) -> Iterator[tuple[str, str, str]]:
-    """What the two runs say of themselves, where it is not the same."""
-    ours, theirs = _facts(base), _facts(run)
-    for what in dict.fromkeys((*ours, *theirs)):
-        before, after = _told(ours.get(what)), _told(theirs.get(what))
-        if before != after:
-            yield what, before, after
-
-
-def _facts(run: Run) -> dict[str, Any]:
-    found = _flat("machine", {**run.header.machine, "not_had": {}})
-    found |= _flat("settings", run.header.settings) | _flat("harness", run.header.harness)
-    for dataset in run.datasets:
-        found |= {
-            f"{dataset.dataset} on {dataset.storage or 'its storage'} as {dataset.format}, written by": dataset.writer
-        }
-    for engine in run.engines:
-        found |= _flat(engine.engine, _engine_facts(engine))
-    for service in run.services:
-        found |= _flat(service.service, _service_facts(service))
-    return {what: value for what, value in found.items() if what not in _VOLATILE}
-
-
-def _engine_facts(engine: EngineFacts) -> dict[str, Any]:
-    return {"version of": engine.versions, "setting": engine.settings, "packages (lock)": engine.python_lock}
-
-
-def _service_facts(service: ServiceFacts) -> dict[str, Any]:
-    return {
-        "version": service.version,
-        "runtime": service.runtime,
-        "memory_limit_bytes": service.memory_limit,
-        "setting": service.settings,
-    }
-
-
-def _flat(name: str, value: Any) -> dict[str, Any]:
-    """Path of names → value, for every value that is no mapping."""
-    if not isinstance(value, Mapping):
-        return {name: value}
-    return {path: one for key, inner in value.items() for path, one in _flat(f"{name} {key}", inner).items()}
-
-
-def _own_differences(run: Run, pairs: Sequence[tuple[Record | None, Record | None]]) -> list[tuple[str, str, str]]:
-    """What differs between base and candidate of one run: their records', and the settings that it was made against."""
-    found = [
-        (f"{other.engine}: {what}", before, after)
-        for base, other in pairs
-        if base and other
-        for what, before, after in _told_apart(base, other)
-    ]
-    against = run.header.settings.get("against")
-    own = _flat("settings", run.header.settings)
-    for what, value in _flat("settings", against).items() if isinstance(against, Mapping) else ():
-        if _told(value) != _told(own.get(what)):
-            found.append((what, _told(value), _told(own.get(what))))
-    if against and not isinstance(against, Mapping):
-        found.append(("settings", _told(against), "the run's own"))
-    return list(dict.fromkeys(found))
-
-
-def _told_apart(base: Record, other: Record) -> Iterator[tuple[str, str, str]]:
-    ours, theirs = (
-        {
-            "engine": one.engine,
-            "group": one.group.removesuffix(" (base)"),
-            **_flat("version of", one.versions),
-            **_own_evidence(one),
-        }
-        for one in (base, other)
-    )
-    for what in dict.fromkeys((*ours, *theirs)):
-        before, after = _told(ours.get(what)), _told(theirs.get(what))
-        if before != after:
-            yield what, before, after
-
-
-def _own_evidence(record: Record) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for name, value in record.evidence.items():
-        if name not in _OF_ONE_CASE:
-            found |= _flat(name.replace("_", " "), value)
-    return found
-
-
-def _told(value: Any) -> str:
-    if value is None:
-        return _ABSENT
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
