@@ -57,7 +57,7 @@ _VARIED = (
 )
 
 
-class Concurrent(Phase):
+class ConcurrentWriters(Phase):
     """What several processes that write at once get: rows, errors, times; and whether the outcome can be explained."""
 
     name: ClassVar[str] = "phase9"
