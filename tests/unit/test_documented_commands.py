@@ -54,6 +54,11 @@ def known_services(names: Sequence[str], *_: Any) -> Any:
     raise Taken
 
 
+def example(page: str) -> str:
+    """The TOML that a page shows."""
+    return (ROOT / page).read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+
+
 @pytest.fixture
 def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder with all that the examples name, and commands that end where their work would begin."""
@@ -61,6 +66,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for file in (tmp_path / "mine" / "orders.parquet", tmp_path / "hits.parquet"):
         pq.write_table(pa.table({"id": [1]}), file)
     (tmp_path / "mine" / "q1.sql").write_text("SELECT count(*) AS n FROM orders")
+    (tmp_path / "mine.toml").write_text(example("docs/interop.md"))
     (tmp_path / "lakebench.toml").write_text('[storage.lake]\nkind = "s3"\nuri = "http://127.0.0.1:9"\n')
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(harness, "run", stop)

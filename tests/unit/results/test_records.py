@@ -222,7 +222,7 @@ _EVIDENCE = st.dictionaries(
         st.none()
         | st.booleans()
         | st.integers(-(2**62), 2**62)
-        | st.floats(allow_nan=False, allow_infinity=False)
+        | st.floats(-1e39, 1e39)  # beyond 1e40 nothing is believed
         | _TEXT,
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_TEXT, inner, max_size=3),
         max_leaves=5,
