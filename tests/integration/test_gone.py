@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from started import lakebench
 
 from lakebench.outcomes import ExitCode
+from lakebench.paths import cache_dir
+from lakebench.progress import Quiet
+from lakebench.provisioning import artifacts
 from lakebench.results.records import read
 
 pytestmark = pytest.mark.integration
@@ -72,3 +76,31 @@ def test_a_service_that_was_named_and_an_engine_that_needs_it_are_missed(folder:
     assert [(one.what, one.name) for one in end.gone[:2]] == [("service", "spark"), ("engine", "spark")]
     said = " ".join(lakebench("report", name, cwd=folder).stdout.split())
     assert said.startswith("GONE: the service spark, which was asked for, did not come up (")
+
+
+def test_a_server_whose_files_are_damaged_ends_the_run(folder: Path, tmp_path: Path) -> None:
+    """A file in the cache is not what the archive holds: no run goes on with it, and none counts as whole."""
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    home = artifacts.trino_home(Quiet())
+    for one in cache_dir().glob("*"):
+        if one.name not in {"up", "locks", home.name}:
+            (cache / one.name).symlink_to(one)
+    (cache / home.name).mkdir()
+    for one in home.iterdir():
+        (cache / home.name / one.name).symlink_to(one)
+    script = cache / home.name / "README.txt"
+    script.unlink()
+    script.write_text("damaged", encoding="utf-8")
+    done = lakebench("run", *ASKED, "--readers", "duckdb,trino", cwd=folder, LAKEBENCH_CACHE=str(cache))
+    assert done.returncode == ExitCode.USAGE
+    assert f"{script} is not what was unpacked" in done.stderr
+    assert f"rm -r {cache / home.name}" in done.stderr
+    name = max((folder / "runs").iterdir()).name
+    assert not read(folder / "runs" / name).complete
+    report = lakebench("report", name, cwd=folder)
+    assert "interrupted" in report.stdout.splitlines()[0].lower()
+    assert not any(word in report.stdout for word in ("PASS: ", "AS ACCEPTED"))
+    shutil.rmtree(cache / home.name)
+    again = lakebench("run", "--resume", name, cwd=folder, LAKEBENCH_CACHE=str(cache))
+    assert again.returncode == ExitCode.OK, again.stderr
