@@ -12,6 +12,7 @@ from lakebench.commands.accept import Counts, accept
 from lakebench.errors import UsageError
 from lakebench.model import Record
 from lakebench.outcomes import ExitCode, Outcome
+from lakebench.phases import phases
 from lakebench.results import accepted, baseline
 from lakebench.results.records import End, EngineFacts, Header, Run
 
@@ -256,3 +257,10 @@ def test_nothing_is_accepted_without_a_reason_or_a_case(file: Path, cases: list[
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be written"):
         _accept([CASE], tmp_path / "nowhere" / baseline.FILE)
+
+
+def test_every_phase_ships_what_is_accepted_of_its_defaults() -> None:
+    ours = {name for name, one in phases().items() if type(one).__module__.startswith("lakebench.")}
+    shipped = {one.stem: json.loads(one.read_text(encoding="utf-8")) for one in baseline.SHIPPED.iterdir()}
+    assert ours - set(shipped) == {"workload"}, "whose tables and queries are the user's"
+    assert all(told["cases"] for told in shipped.values())
