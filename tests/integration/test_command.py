@@ -31,7 +31,7 @@ def test_the_parent_imports_no_engine(tmp_path: Path) -> None:
     script = (
         "import sys; from lakebench import cli, harness, reports, engines, phases; "
         "from lakebench.commands import doctor, listing, snippets, up; "
-        "catalogue.engines(); catalogue.services(); phases.phases(); print(sorted(sys.modules))"
+        "listing.engines(); listing.services(); phases.phases(); print(sorted(sys.modules))"
     )
     told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
     loaded = {name.strip(" '[]\n").partition(".")[0] for name in told.stdout.split(",")}
