@@ -18,24 +18,24 @@ pytestmark = pytest.mark.integration
 # Real features, and three that are wrong on purpose; on two lakes instead of six, and two states to read.
 PROGRAM = """
 from lakebench import cli
-from lakebench.datasets.ducklake.feature import FILES, Feature, look, no, rows, run
+from lakebench.datasets.ducklake.feature import FILES, DuckLakeFeature, look, no, rows, run
 from lakebench.phases.ducklake import phase, readers
 
 made = run("CREATE TABLE t (id INTEGER)", "INSERT INTO t VALUES (1), (2)")
 broken = (
-    Feature("wrong-rows", "wrong rows", "", (*made, rows("SELECT * FROM t", "id: int32", (1,), (3,)))),
-    Feature("wrong-type", "wrong type", "", (*made, rows("SELECT * FROM t", "id: int64", (1,), (2,)))),
-    Feature("not-refused", "not refused", "", (*made, no("INSERT INTO t VALUES (3)", "conflict"))),
-    Feature("other-words", "other words", "", (*made, no("SELECT * FROM nothing", "conflict"))),
-    Feature("no-file", "no file", "", (*made, look(("data-files", "=", 1))), FILES | {"DATA_INLINING_ROW_LIMIT": "10"}),
-    Feature("not-encrypted", "not encrypted", "", (*made, look(("unreadable-files", "=", 1))), FILES),
+    DuckLakeFeature("wrong-rows", "wrong rows", "", (*made, rows("SELECT * FROM t", "id: int32", (1,), (3,)))),
+    DuckLakeFeature("wrong-type", "wrong type", "", (*made, rows("SELECT * FROM t", "id: int64", (1,), (2,)))),
+    DuckLakeFeature("not-refused", "not refused", "", (*made, no("INSERT INTO t VALUES (3)", "conflict"))),
+    DuckLakeFeature("other-words", "other words", "", (*made, no("SELECT * FROM nothing", "conflict"))),
+    DuckLakeFeature("no-file", "no file", "", (*made, look(("data-files", "=", 1))), FILES | {"DATA_INLINING_ROW_LIMIT": "10"}),
+    DuckLakeFeature("not-encrypted", "not encrypted", "", (*made, look(("unreadable-files", "=", 1))), FILES),
 )
 real = {"create-insert-read", "encryption", "inlined-delete", "processes-update-conflict", "expire"}
 phase.FEATURES = (*(one for one in phase.FEATURES if one.id in real), *broken)
 phase.PLACES = tuple(one for one in phase.PLACES if one.title in {"duckdb / local", "postgres / s3"})
 readers.STATES = tuple(one for one in readers.STATES if one.id in {"insert", "delete"})
 cli.main()
-"""
+"""  # noqa: E501 - a program
 
 
 @pytest.fixture(scope="module")

@@ -83,7 +83,7 @@ def in_the_oracle(patch: pytest.MonkeyPatch, _: Path) -> None:
 
 
 def in_the_worker(patch: pytest.MonkeyPatch, folder: Path) -> None:
-    in_a_worker(patch, folder, f"{FAIL}from lakebench.model import Scan\nScan.from_json = fail")
+    in_a_worker(patch, folder, f"{FAIL}from lakebench.iceberg.scan import Scan\nScan.from_json = fail")
 
 
 def in_an_adapter(patch: pytest.MonkeyPatch, folder: Path) -> None:
