@@ -40,7 +40,7 @@ def test_it_is_listed_and_its_help_has_its_option(environment: dict[str, str], t
 def test_it_runs_and_has_a_section_of_the_report(environment: dict[str, str], tmp_path: Path) -> None:
     given = ("run", "round-trip", "--engines", "duckdb,pyiceberg", "--batches", "3", "--json")
     done = lakebench(*given, cwd=tmp_path, **environment)
-    folder = Path(json.loads(done.stdout)["folder"])
+    folder = tmp_path / json.loads(done.stdout)["folder"]
     found = {one.case: one for one in read(folder).cases}
     assert {case: one.outcome for case, one in found.items()} == {
         "round-trip/read/duckdb": Outcome.PASS,
