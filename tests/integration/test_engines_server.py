@@ -388,7 +388,8 @@ def test_the_matrix_runs_on_a_catalog_of_the_users(running: Services, tmp_path: 
         assert front.passed
     assert "the catalog's token address answers 401" in done.stderr
     kept = [one.read_bytes() for one in (tmp_path / "runs").rglob("*") if one.is_file()]
-    lines = [json.loads(line) for one in (tmp_path / "runs").glob("*/records.jsonl") for line in one.open()]
+    records = [one.read_text(encoding="utf-8") for one in (tmp_path / "runs").glob("*/records.jsonl")]
+    lines = [json.loads(line) for text in records for line in text.splitlines()]
     assert {line["outcome"] for line in lines if "case" in line} == {"PASS"}
     for secret in (front.secret, front.token, store.password):
         assert not [data for data in kept if secret.encode() in data]
