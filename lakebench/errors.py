@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import errno
 from collections.abc import Iterable
 from typing import TypeAlias
 
@@ -117,6 +118,11 @@ def kind_of(error: Exception) -> str:
 def of_kind(name: str) -> type[CaseEnd]:
     """The class that another process of ours names; what is none that ends a case is a fault of ours."""
     return _KINDS.get(name, HarnessFault)
+
+
+def is_full_disk(error: OSError) -> bool:
+    """Whether ``error`` says that a file system, or the share of it that the user has, is full."""
+    return error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def suggest(name: str, known: Iterable[str], most: int = 1) -> str:

@@ -83,6 +83,11 @@ class OAuth2:
     client_secret: str = field(repr=False)
     scope: str = "catalog"
 
+    @property
+    def credential(self) -> str:
+        """Id and secret in one text, as Iceberg's and Trino's clients take them."""
+        return f"{self.client_id}:{self.client_secret}"
+
 
 @dataclass(frozen=True)
 class SigV4:

@@ -61,8 +61,7 @@ def _spark(lake: Lake, server: Endpoint) -> str:
         ".io-impl": "org.apache.iceberg.aws.s3.S3FileIO",
         ".s3.endpoint": lake.objects.endpoint,
         ".s3.path-style-access": "true",
-        ".s3.access-key-id": lake.objects.access_key,
-        ".s3.secret-access-key": lake.objects.secret_key,
+        **{f".{name}": value for name, value in catalog_properties.s3_keys(lake.objects).items()},
         ".client.region": lake.objects.region,
     }
     lines = "\n".join(f'spark.conf.set("{key}{name}", "{value}")' for name, value in settings.items())

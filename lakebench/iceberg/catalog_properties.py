@@ -60,7 +60,7 @@ def _java_login(authentication: Authentication | None) -> dict[str, str]:
     return {
         **oauth2,
         "oauth2-server-uri": authentication.token_uri,
-        "credential": f"{authentication.client_id}:{authentication.client_secret}",
+        "credential": authentication.credential,
         "scope": authentication.scope,
         "token-exchange-enabled": "false",  # a new token is asked for as the first one is, which every server knows
     }
@@ -107,7 +107,7 @@ def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
     return {
         # What releases before 0.10 know, which never renew a token; the others take what stands under "auth".
         "oauth2-server-uri": authentication.token_uri,
-        "credential": f"{authentication.client_id}:{authentication.client_secret}",
+        "credential": authentication.credential,
         "scope": authentication.scope,
         "auth": {
             "type": "oauth2",
@@ -162,7 +162,7 @@ def _trino_login(authentication: Authentication | None, store: ObjectStore | Non
     return {
         f"{_TRINO}.security": "OAUTH2",
         f"{oauth2}.server-uri": authentication.token_uri,
-        f"{oauth2}.credential": f"{authentication.client_id}:{authentication.client_secret}",
+        f"{oauth2}.credential": authentication.credential,
         f"{oauth2}.scope": authentication.scope,
     }
 

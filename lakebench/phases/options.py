@@ -15,7 +15,8 @@ from lakebench.errors import UsageError, unknown
 class Asked:
     """What an option's value is checked against.
 
-    ``features`` are the ids that the phases with this option have, ``engines`` those that ``--engines`` names.
+    ``features`` are, for :data:`FEATURES_OPTION`, the ids that the phases have; ``engines`` those that ``--engines``
+    names.
     """
 
     features: tuple[str, ...] = ()

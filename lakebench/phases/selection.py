@@ -11,7 +11,7 @@ from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.model import Selection
 from lakebench.phases.base import Phase
-from lakebench.phases.options import Asked, Option, listed
+from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed
 
 
 def options_of(wanted: Iterable[Phase]) -> dict[Option, list[Phase]]:
@@ -42,7 +42,9 @@ def select(
     others: dict[str, dict[str, Any]] = {}
     # Those without a field first: a file of features has more for --features to choose from.
     for option, having in sorted(options_of(wanted).items(), key=lambda pair: bool(pair[0].field)):
-        features = tuple(one for phase in having for one in phase.features(others.get(phase.name, {})))
+        # Of files, features take time to read: only the option that chooses among them needs them.
+        among = having if option is FEATURES_OPTION else ()
+        features = tuple(one for phase in among for one in phase.features(others.get(phase.name, {})))
         value = option.read(given.get(option.name, option.default), Asked(features, engines, settings))
         if option.field:
             fields[option.field] = value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import io
 import os
 import threading
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from lakebench.errors import UsageError
+from lakebench.errors import UsageError, is_full_disk
 from lakebench.inputs import files, untrusted
 from lakebench.processes import resources
 
@@ -50,7 +49,7 @@ class MemoryTrace:
         try:
             self._write()
         except OSError as error:
-            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+            if not is_full_disk(error):
                 raise
 
     def _write(self) -> None:

@@ -8,7 +8,6 @@ there is never asked for again, so everything works offline once cached.
 from __future__ import annotations
 
 import contextlib
-import errno
 import functools
 import hashlib
 import json
@@ -23,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.errors import ServiceUnavailable, UsageError, is_full_disk
 from lakebench.paths import cache_dir, take
 from lakebench.progress import Progress
 from lakebench.provisioning.unpacking import unpack
@@ -131,7 +130,7 @@ def exclusive(name: str, progress: Progress) -> Iterator[None]:
 
 def cannot_write(folder: Path, error: OSError) -> UsageError:
     """``error`` of the file system as one line that says what to do."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if is_full_disk(error):
         return UsageError(f"no space left in {folder}: make room, then run the same command again")
     return UsageError(f"{folder} cannot be written ({error.strerror}): make it writable, or set LAKEBENCH_CACHE")
 

@@ -6,8 +6,12 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
+
+from uv import find_uv_bin
+
+from lakebench.paths import cache_dir
 
 GONE_S = 10.0
 
@@ -23,6 +27,20 @@ def lakebench(*argv: str, cwd: Path, timeout_s: float = 900, **variables: str) -
         check=False,
         env={**os.environ, **variables},
     )
+
+
+def link_cache(cache: Path, without: Collection[str] = ()) -> None:
+    """Put what the user's cache has into the folder ``cache``, but what is of one command, and ``without``."""
+    for one in cache_dir().glob("*"):
+        if one.name not in {"up", "locks", *without}:
+            (cache / one.name).symlink_to(one)
+
+
+def installed(project: Path, folder: Path) -> dict[str, str]:
+    """The environment in which ``project`` is installed into ``folder``, as ``pip install --target`` does."""
+    options = ["--quiet", "--offline", "--no-deps", "--target", str(folder)]
+    subprocess.run([find_uv_bin(), "pip", "install", *options, str(project)], check=True)
+    return {**os.environ, "PYTHONPATH": str(folder)}
 
 
 def eventually(condition: Callable[[], bool], within_s: float = GONE_S) -> bool:

@@ -12,9 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from started import eventually, lakebench
-
-from lakebench.paths import cache_dir
+from started import eventually, lakebench, link_cache
 
 ENGINES = {"duckdb", "pyspark", "trino", "pyiceberg", "daft", "polars", "datafusion", "psycopg"}
 LIARS = Path(__file__).parent.parent / "liar"
@@ -63,9 +61,7 @@ def keep(tmp_path: Path) -> dict[str, str]:
     cache, temporary = tmp_path / "cache", tmp_path / "temporary"
     cache.mkdir()
     temporary.mkdir()
-    for one in cache_dir().glob("*"):
-        if one.name not in {"up", "locks"}:
-            (cache / one.name).symlink_to(one)
+    link_cache(cache)
     return {"LAKEBENCH_CACHE": str(cache), "TMPDIR": str(temporary)}
 
 

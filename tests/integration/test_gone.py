@@ -7,10 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
-from started import lakebench
+from started import lakebench, link_cache
 
 from lakebench.outcomes import ExitCode
-from lakebench.paths import cache_dir
 from lakebench.progress import Quiet
 from lakebench.provisioning import artifacts
 from lakebench.results.records import read
@@ -83,9 +82,7 @@ def test_a_server_whose_files_are_damaged_ends_the_run(folder: Path, tmp_path: P
     cache = tmp_path / "cache"
     cache.mkdir()
     home = artifacts.trino_home(Quiet())
-    for one in cache_dir().glob("*"):
-        if one.name not in {"up", "locks", home.name}:
-            (cache / one.name).symlink_to(one)
+    link_cache(cache, {home.name})
     (cache / home.name).mkdir()
     for one in home.iterdir():
         (cache / home.name / one.name).symlink_to(one)

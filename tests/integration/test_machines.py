@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from started import lakebench
+from started import lakebench, link_cache
 
-from lakebench.paths import cache_dir
 from lakebench.provisioning import artifacts
 
 ROOT = Path(__file__).parent.parent.parent
@@ -42,9 +41,7 @@ def odd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     (home / ".m2" / "repository").symlink_to(maven)
     cache = home / ".cache" / "lakebench"
     cache.mkdir(parents=True)
-    for one in cache_dir().glob("*"):
-        if one.name not in {"up", "locks"}:
-            (cache / one.name).symlink_to(one)
+    link_cache(cache)
     temporary = folder / ODD / "temporary"
     temporary.mkdir()
     told = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": "not/absolute"}

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 from pathlib import Path
 
 import pytest
-from started import lakebench
-from uv import find_uv_bin
+from started import installed, lakebench
 
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results.records import read
@@ -22,10 +19,7 @@ TEMPLATE = Path(__file__).parents[2] / "examples" / "phase-template"
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The template installed into a folder of its own, as ``pip install --target`` does."""
-    folder = str(tmp_path_factory.mktemp("template"))
-    command = [find_uv_bin(), "pip", "install", "--quiet", "--offline", "--no-deps", "--target", folder, str(TEMPLATE)]
-    subprocess.run(command, check=True)
-    return {**os.environ, "PYTHONPATH": folder}
+    return installed(TEMPLATE, tmp_path_factory.mktemp("template"))
 
 
 def test_it_is_listed_and_its_help_has_its_option(environment: dict[str, str], tmp_path: Path) -> None:

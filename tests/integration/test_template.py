@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from started import lakebench
-from uv import find_uv_bin
+from started import installed, lakebench
 
 from lakebench.outcomes import Outcome
 from lakebench.results.records import Run, read
@@ -24,20 +22,7 @@ FEATURES = "type-int,type-string,add-column,position-deletes"
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The template installed into a folder of its own, as ``pip install --target`` does."""
-    folder = tmp_path_factory.mktemp("template")
-    command = [
-        find_uv_bin(),
-        "pip",
-        "install",
-        "--quiet",
-        "--offline",
-        "--no-deps",
-        "--target",
-        str(folder),
-        str(TEMPLATE),
-    ]
-    subprocess.run(command, check=True)
-    return {**os.environ, "PYTHONPATH": str(folder)}
+    return installed(TEMPLATE, tmp_path_factory.mktemp("template"))
 
 
 @pytest.fixture(scope="module")
