@@ -18,7 +18,8 @@ from typing import Any
 from jgo.config import GlobalSettings
 from jgo.maven import Artifact, MavenContext
 
-LOCK = Path(__file__).parent.parent / "lakebench" / "artifacts.lock"
+from lakebench.provisioning import artifacts
+
 # group:artifact:version[:packaging[:classifier]]
 SINGLE = {
     "s3proxy": ["org.gaul:s3proxy:4.1.0:jar:jar-with-dependencies"],
@@ -122,7 +123,7 @@ def main() -> None:
     """Write the lock."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("groups", nargs="*", metavar="GROUP", help=", ".join((*SINGLE, *CLASSPATHS, "python")))
-    arguments.add_argument("--lock", type=Path, default=LOCK)
+    arguments.add_argument("--lock", type=Path, default=artifacts.LOCK_FILE)
     given = arguments.parse_args()
     known = {*SINGLE, *CLASSPATHS, "python"}
     if unknown := set(given.groups) - known:

@@ -11,6 +11,7 @@ import pytest
 
 from lakebench.datasets.tpch import references
 from lakebench.outcomes import ExitCode
+from lakebench.provisioning import artifacts
 
 pytestmark = pytest.mark.integration
 
@@ -62,7 +63,7 @@ def test_the_peer_and_we_take_turns() -> None:
 
 
 def test_one_group_of_artifacts_is_locked_again_as_it_was(tmp_path: Path) -> None:
-    shipped = ROOT / "lakebench" / "artifacts.lock"
+    shipped = artifacts.LOCK_FILE
     lock = tmp_path / "artifacts.lock"
     without = json.loads(shipped.read_text(encoding="utf-8"))
     del without["maven"]["postgresql-jdbc"]
