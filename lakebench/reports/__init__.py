@@ -21,21 +21,20 @@ if TYPE_CHECKING:
 def write(run_dir: Path) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` into ``run_dir`` from its ``records.jsonl``; their paths.
 
-    A run with cells of the interop matrix gets ``interop.html`` beside them. Each takes the place of an older one in
-    one step.
+    Phases with pages of their own have these beside them. Each takes the place of an older one in one step.
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
     """
-    from lakebench.reports import document, html, interop, markdown, squares
+    from lakebench.reports import by_phase, document, html, markdown
 
     run = records.read(run_dir)
     contents = document.build(run)
     made = run_dir / "report.md", run_dir / "report.html"
     _replace(made[0], markdown.render(contents))
     _replace(made[1], html.render(contents))
-    if squares.squares(run):
-        _replace(run_dir / interop.PAGE, interop.render(run))
+    for page in by_phase.pages(run):
+        _replace(run_dir / page.PAGE, page.render(run))
     return made
 
 
@@ -62,11 +61,11 @@ def summarise(run_dir: Path, console: Console) -> None:
     Raises:
         UsageError: the records cannot be read.
     """
-    from lakebench.reports import summary
+    from lakebench.reports import by_phase, summary
 
-    names = ("report.md", "report.html", "interop.html")
-    made = tuple(path for name in names if (path := run_dir / name).exists())
-    summary.show(records.read(run_dir), console, made)
+    run = records.read(run_dir)
+    names = ("report.md", "report.html", *(page.PAGE for page in by_phase.pages(run)))
+    summary.show(run, console, tuple(path for name in names if (path := run_dir / name).exists()))
 
 
 def _replace(path: Path, text: str) -> None:

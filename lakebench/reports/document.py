@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebench.outcomes import ExitCode
-from lakebench.reports import by_phase, compare, identity, interop, latency, matrix, memory, places, squares
+from lakebench.reports import by_phase, compare, identity, latency, matrix, memory, places
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 from lakebench.results import comparison
@@ -15,7 +15,7 @@ _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduce
 def build(run: Run) -> Document:
     """The report of ``run``."""
     text, good = verdict(run)
-    others = squares.others(run)
+    others = by_phase.others(run)
     return Document(
         title=f"lakebench {' '.join(run.header.phases)}",
         subtitle=_subtitle(run),
@@ -29,20 +29,20 @@ def build(run: Run) -> Document:
 
 
 def overview(run: Run) -> Table:
-    """One line an engine; where there is nothing but the interop matrix, what each claims against what it did."""
-    return matrix.overview(squares.others(run)) if _told_apart(run) else interop.overview(run)
+    """One line an engine; where all cases have pages of their own, as the first of these tells it."""
+    return matrix.overview(by_phase.others(run)) if _told_apart(run) else by_phase.pages(run)[0].overview(run)
 
 
 def _told_apart(run: Run) -> bool:
-    """Whether the run has cases besides the cells of the interop matrix, which have a page of their own."""
-    return bool(squares.others(run).cases) or not squares.squares(run)
+    """Whether the run has cases besides those that have a page of their own, or no case at all."""
+    return bool(by_phase.others(run).cases) or not by_phase.pages(run)
 
 
 def verdict(run: Run) -> tuple[str, bool]:
     """The run in one sentence, and whether it is as it should be."""
-    told = [identity.verdict(squares.others(run))] if _told_apart(run) else []
-    if squares.squares(run):
-        text, level = interop.verdict(run)
+    told = [identity.verdict(by_phase.others(run))] if _told_apart(run) else []
+    for page in by_phase.pages(run):
+        text, level = page.verdict(run)
         told.append((text, level == "good"))
     if comparison.interleaved(run):
         against = comparison.within(run)
@@ -63,9 +63,9 @@ def _written(one: Dataset) -> str:
 
 
 def _sections(run: Run) -> list[Section]:
-    others = squares.others(run)
+    others = by_phase.others(run)
     return [
-        *interop.sections(run),
+        *(section for page in by_phase.pages(run) for section in page.sections(run)),
         Section("What failed, what did not run", "failures", tuple(_failures(others)) if _told_apart(run) else ()),
         Section("Matrices", "matrices", tuple(matrix.matrices(others, latency.gridded(others)))),
         *compare.sections(run),

@@ -10,23 +10,23 @@ from lakebench.reports.content import Document, Evidence, Paragraph, Plot, Table
 
 def render(document: Document) -> str:
     """``document`` as a page."""
-    page: str = template("report.html.j2").render(document=document)
+    page: str = template(Path(__file__).with_name("report.html.j2")).render(document=document)
     return page
 
 
-def template(name: str) -> Any:
-    """The template ``name`` beside this module. Everything that an engine said passes through jinja2's autoescape."""
+def template(file: Path) -> Any:
+    """The template in ``file``. Everything that an engine said passes through jinja2's autoescape."""
     import jinja2
 
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        loader=jinja2.FileSystemLoader(file.parent),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
     environment.filters["is"] = _is
-    return environment.get_template(name)
+    return environment.get_template(file.name)
 
 
 def _is(part: object, kind: str) -> bool:

@@ -12,7 +12,7 @@ import fixture_interop
 import pytest
 import test_page
 
-from lakebench.reports import interop
+from lakebench.phases.interop import report as interop
 
 pytestmark = test_page.pytestmark
 PROBE = """<script>

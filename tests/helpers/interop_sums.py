@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from lakebench.reports import document, interop, markdown
+from lakebench.phases.interop import report as interop
+from lakebench.phases.interop.report_squares import MISLED, NOT_WRITTEN, STATES, VERDICTS
+from lakebench.reports import document, markdown
 from lakebench.reports.content import Table
-from lakebench.reports.squares import MISLED, NOT_WRITTEN, STATES, VERDICTS
 from lakebench.results.records import Run
 
 NOBODY = {MISLED, NOT_WRITTEN, "UNAVAILABLE", "HARNESS_FAULT"}

@@ -19,7 +19,7 @@ ORDER = (
 )  # fmt: skip
 """The parts from the bottom to the top: each imports only itself and those before it.
 
-What a phase says in the report (``phases/*/report.py``) is above reports, which load it by the phase's entry point.
+What a phase says in the report (``phases/*/report*.py``) is above reports, which load it by the phase's entry point.
 """
 APART = {"__init__", "__main__"}
 
@@ -51,7 +51,7 @@ IMPORTS = {
 
 def _part(module: str) -> str:
     parts = module.split(".")[1:] or ["__init__"]
-    return "phase_reports" if parts[0] == "phases" and parts[-1] == "report" else parts[0]
+    return "phase_reports" if parts[0] == "phases" and parts[-1].startswith("report") else parts[0]
 
 
 def test_the_order_names_every_part() -> None:

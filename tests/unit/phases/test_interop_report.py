@@ -15,7 +15,9 @@ import pytest
 from lakebench import reports
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.reports import document, interop, markdown, squares
+from lakebench.phases.interop import report as interop
+from lakebench.phases.interop import report_squares as squares
+from lakebench.reports import document, markdown
 from lakebench.reports import html as page
 from lakebench.reports.content import DASH, Evidence, Table
 from lakebench.results import records

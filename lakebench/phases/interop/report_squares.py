@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import quote
 
 from lakebench.model import Record
@@ -181,11 +181,6 @@ def _square(record: Record) -> Square | None:
     feature, _, pair = rest.rpartition("/")
     writer, _, reader = pair.partition(_ARROW)
     return Square(feature, writer, reader, record) if start == "interop" and feature and writer else None
-
-
-def others(run: Run) -> Run:
-    """``run`` without the cells of the matrix."""
-    return replace(run, cases=tuple(record for record in run.cases if _square(record) is None))
 
 
 def findings(run: Run) -> Findings:

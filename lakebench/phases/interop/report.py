@@ -6,13 +6,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from lakebench.outcomes import Outcome
-from lakebench.reports import html, matrix
-from lakebench.reports.alerts import alerts
-from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
-from lakebench.reports.squares import (
+from lakebench.phases.interop.report_squares import (
     BETTER,
     BROKEN,
     LETTERS,
@@ -28,6 +26,9 @@ from lakebench.reports.squares import (
     is_wrong,
     squares,
 )
+from lakebench.reports import html, matrix
+from lakebench.reports.alerts import alerts
+from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
 from lakebench.results.records import FeatureFacts, Run
 
 PAGE = "interop.html"
@@ -94,7 +95,7 @@ def render(run: Run) -> str:
     """``run`` as one page that asks the network for nothing."""
     text, level = verdict(run)
     every, found = squares(run), findings(run)
-    page: str = html.template("interop.html.j2").render(
+    page: str = html.template(Path(__file__).with_name("report.html.j2")).render(
         title=f"lakebench interop {run.header.run}",
         subtitle=_subtitle(run),
         alerts=alerts(run),
