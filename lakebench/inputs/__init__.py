@@ -1,1 +1,1 @@
-"""What others wrote: files, JSON and settings, read with care."""
+"""Files, JSON and settings that others wrote, read with care."""

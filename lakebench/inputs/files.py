@@ -1,4 +1,4 @@
-"""Files that the user, or somebody else, put there: read without being held up, and only as far as there is room."""
+"""Files that users or other programs wrote: reading one never blocks, and never takes more memory than a limit."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 TEXT_BYTES = 16 * 2**20
-"""What a file of settings or SQL has at most."""
+"""The most bytes that a file of settings or SQL may have."""
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
     (stat.S_ISFIFO, "a named pipe"),
@@ -24,7 +24,7 @@ _KINDS = (
 
 
 def text(path: Path, most: int = TEXT_BYTES) -> str:
-    """What stands in the regular file at ``path``, which is UTF-8, with or without a byte order mark.
+    """The text of the regular file at ``path``, which is UTF-8, with or without a byte order mark.
 
     Raises:
         FileNotFoundError: there is none.
@@ -46,23 +46,23 @@ def contents(path: Path, most: int) -> bytes:
     """
     descriptor = _open(path)
     try:
-        found = os.fstat(descriptor)
-        _insist(path, found)
+        status = os.fstat(descriptor)
+        _insist(path, status)
         data = b""
-        if found.st_size <= most:  # one that is larger is not read into memory first
+        if status.st_size <= most:  # a larger file is not read into memory
             with os.fdopen(descriptor, "rb", closefd=False) as file:
                 data = file.read(most + 1)
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from None
     finally:
         os.close(descriptor)
-    if max(len(data), found.st_size) > most:
+    if max(len(data), status.st_size) > most:
         raise UsageError(f"{path} is larger than {most:,} bytes: name another file")
     return data
 
 
 def insist_on_regular(path: Path) -> None:
-    """Stop where ``path`` is something that cannot be read to its end.
+    """Check that ``path`` is a file that can be read to its end.
 
     Raises:
         FileNotFoundError: there is nothing.
@@ -93,7 +93,7 @@ def parquet(path: Path) -> pq.ParquetFile:
 
 
 def _open(path: Path) -> int:
-    """A descriptor; opening does not wait for who writes into a pipe."""
+    """A descriptor; opening a named pipe does not wait for its writer."""
     try:
         return os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     except FileNotFoundError:
@@ -102,9 +102,9 @@ def _open(path: Path) -> int:
         raise UsageError(f"{path} cannot be read: {_why(error)}") from None
 
 
-def _insist(path: Path, found: os.stat_result) -> None:
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(found.st_mode)), "no regular file")
+def _insist(path: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for is_kind, name in _KINDS if is_kind(status.st_mode)), "no regular file")
         raise UsageError(f"{path} is {kind}: name a regular file")
 
 

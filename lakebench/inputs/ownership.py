@@ -1,4 +1,4 @@
-"""Whether somebody else on this machine could have written a file: what it names is then not run."""
+"""Whether another user of this machine could have written a file: programs that such a file names are not run."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ _ROOT = 0
 def stranger(file: Path) -> str:
     """Who but the user and root could have written ``file``, in words; ``""`` where nobody could.
 
-    Looked at are the file, what it links to, and the folder of both: who writes to a folder can put another file there,
-    where the folder is not sticky.
+    This looks at the file, what it links to, and the folders of both: whoever can write to a folder can replace the
+    files in it, unless the folder is sticky.
 
     Raises:
-        OSError: it cannot be looked at.
+        OSError: the owner cannot be read.
     """
-    for one in dict.fromkeys((file.absolute(), file.resolve())):
-        for path in (one, one.parent):
+    for target in dict.fromkeys((file.absolute(), file.resolve())):
+        for path in (target, target.parent):
             if who := _writer(path):
                 return f"{path} {who}"
     return ""
 
 
 def _writer(path: Path) -> str:
-    found = path.lstat()
-    if found.st_uid not in {_ROOT, os.geteuid()}:
-        return f"belongs to {_account(found.st_uid)}"
-    if stat.S_ISLNK(found.st_mode) or (stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_ISVTX):
+    status = path.lstat()
+    if status.st_uid not in {_ROOT, os.geteuid()}:
+        return f"belongs to {_account(status.st_uid)}"
+    if stat.S_ISLNK(status.st_mode) or (stat.S_ISDIR(status.st_mode) and status.st_mode & stat.S_ISVTX):
         return ""  # a link has no rights of its own; in a sticky folder nobody replaces the file of another
-    if found.st_mode & stat.S_IWOTH:
+    if status.st_mode & stat.S_IWOTH:
         return "is writable by everybody"
-    if found.st_mode & stat.S_IWGRP and not _alone(found.st_gid):
+    if status.st_mode & stat.S_IWGRP and not _alone(status.st_gid):
         return "is writable by its group"
     return ""
 

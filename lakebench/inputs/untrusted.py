@@ -1,4 +1,4 @@
-"""JSON that others wrote: what of it is believed, and how its text is made fit to be shown."""
+"""JSON that others wrote: refuses values that cannot be, and makes texts safe to show."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from typing import Any, NoReturn
 
 DEEPEST = 40
 _LARGEST = 10**40
-"""Beyond a decimal of 38 digits no value of ours has an integer."""
+"""No integer of ours has more digits than a decimal, 38."""
 _LARGEST_FIELD = 2**63
 _SIGNED = frozenset({"offset_ns", "round", "snapshot_id", "seed"})
 _LEAST = {"ns": 1}
 """Nothing takes no time at all: a ratio divides by it."""
 _FREE = frozenset({"evidence", "settings", "machine", "theirs", "ours"})
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
-# Control characters but for tab and newline, and what turns the direction of the text behind it.
+# Control characters except tab and newline, and characters that change the direction of the text after them.
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 class NotBelieved(ValueError):
-    """The value has what nothing of ours writes; the message says what."""
+    """The value holds something that nothing of ours writes; the message says what."""
 
 
 def parse(text: str | bytes) -> Any:
-    """The JSON value in ``text``, its texts fit to be shown.
+    """The JSON value in ``text``, with its texts made safe to show.
 
     Raises:
-        NotBelieved: it is not JSON, is nested more than :data:`DEEPEST` deep, or has a number that is none, or is too
-            large.
+        NotBelieved: it is not JSON, is nested more than :data:`DEEPEST` deep, or has a number that is not one, or is
+            too large.
     """
     try:
         return plain(json.loads(text, parse_constant=_no_number))
@@ -48,7 +48,7 @@ def _no_number(name: str) -> NoReturn:
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """``value``, which JSON gave, with its texts (names too) by :func:`printable`.
+    """The parsed JSON ``value``, with its texts and names made :func:`printable`.
 
     Raises:
         NotBelieved: as :func:`parse` says.
@@ -69,11 +69,11 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def printable(text: str) -> str:
-    """``text`` without terminal colours; what a terminal, a page or JSON would not show as text, as an escape."""
+    """``text`` without terminal colours, and with escapes for what a terminal, a page or JSON does not show as text."""
     if text.isascii() and text.isprintable():
         return text
     shown = _COLOURS.sub("", text).replace("\r\n", "\n")
-    shown = _CONTROLS.sub(lambda found: _escaped(ord(found[0])), shown)
+    shown = _CONTROLS.sub(lambda match: _escaped(ord(match[0])), shown)
     return shown.encode("utf-8", "backslashreplace").decode()
 
 
@@ -82,7 +82,7 @@ def _escaped(code: int) -> str:
 
 
 def out_of_range(value: Any, name: str = "") -> str:
-    """The field of the dataclass ``value``, or of one in it, whose number cannot be; empty where there is none."""
+    """The field of the dataclass ``value``, or of one in it, whose number is out of range; empty where none is."""
     if dataclasses.is_dataclass(value):
         fields = [one.name for one in dataclasses.fields(value) if one.name not in _FREE]
         return next((bad for one in fields if (bad := out_of_range(getattr(value, one), one))), "")

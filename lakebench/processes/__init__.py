@@ -1,1 +1,1 @@
-"""Processes of ours: how they start, what they are asked, what they use, and how they end."""
+"""Processes of ours: how they start, the requests that they answer, what they use, and how they end."""

@@ -22,15 +22,15 @@ from lakebench.processes.pipe import Closed, Pipe
 
 P = ParamSpec("P")
 T = TypeVar("T")
-_SAID = 300
+_LOG_TAIL = 300
 
 
 class Died(Exception):
-    """The process is gone: its exit ``code``, and the end of what it ``said`` in its log."""
+    """The process is gone: its exit ``code``, and ``log``, the end of its log."""
 
-    def __init__(self, code: int, said: str) -> None:
-        super().__init__(f"has died with code {code}: {said}")
-        self.code, self.said = code, said
+    def __init__(self, code: int, log: str) -> None:
+        super().__init__(f"has died with code {code}: {log}")
+        self.code, self.log = code, log
 
 
 class Silent(Exception):
@@ -38,10 +38,10 @@ class Silent(Exception):
 
 
 class Child:
-    """The process, started with the first call and again after one that ended it; it imports ``needed`` at its start.
+    """The process, started by the first call and again after a call that ended it; it imports ``needed`` at its start.
 
     ``log`` takes its output. Threads take turns. It imports nothing from the folder where the command runs (``-P``):
-    that may be one which others write to.
+    others may be able to write there.
     """
 
     def __init__(self, guard: Guard, log: Path, needed: Sequence[str] = ()) -> None:
@@ -56,12 +56,12 @@ class Child:
             self._running()
 
     def call(self, limit_s: float, function: Callable[P, T], /, *args: P.args, **named: P.kwargs) -> T:
-        """What ``function`` gives there; arguments and result are of types that JSON can say.
+        """The result of ``function``, called there; its arguments and result have types that JSON can hold.
 
         Raises:
             Died: the process is gone.
             Silent: it took longer than ``limit_s`` seconds.
-            CaseError: it found something that becomes of a case.
+            CaseError: the function ended by what is the outcome of a case.
             HarnessFault: code of ours failed there.
         """
         arguments = _signature(function).bind(*args, **named).arguments
@@ -70,10 +70,10 @@ class Child:
         if not reply["ok"]:
             raise replies.error_from(reply["error"])
         try:
-            given: T = _given_by(function).validate_python(reply.get("value"))
+            value: T = _result_type(function).validate_python(reply.get("value"))
         except ValidationError as error:
-            raise HarnessFault(f"{name_of(function)} gave something else than it says: {error}") from None
-        return given
+            raise HarnessFault(f"{name_of(function)} did not return what its annotation says: {error}") from None
+        return value
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
@@ -105,7 +105,7 @@ class Child:
     def _died(self, pipe: Pipe) -> Died:
         self._pipe = None
         code = pipe.died()
-        return Died(code, " ".join(pipe.log_tail(_SAID).split()) or "it said nothing")
+        return Died(code, " ".join(pipe.log_tail(_LOG_TAIL).split()) or "its log is empty")
 
     def _end(self) -> None:
         if self._pipe:
@@ -117,5 +117,5 @@ _signature = functools.cache(inspect.signature)
 
 
 @functools.cache
-def _given_by(function: Callable[..., Any]) -> TypeAdapter[Any]:
+def _result_type(function: Callable[..., Any]) -> TypeAdapter[Any]:
     return TypeAdapter(get_type_hints(function)["return"])

@@ -1,7 +1,7 @@
-"""What a worker does in a loop of its own while other workers do the same: a writer's tasks, a reader's reads.
+"""What a worker does in a loop while other workers do the same: a writer's tasks, a reader's reads.
 
-Each begin and each end is a line of a file, on the disk before the next step, so that what a killed process had done is
-known. Times are nanoseconds of the monotonic clock, which all processes of a machine share.
+The begin and the end of each is a line of a file, written before the next step, so that the file of a killed process
+says what it had done. Times are nanoseconds of the monotonic clock, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lakebench.iceberg.operations import Operation
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Lake
 
-_NAP_S = 0.005
+_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True)
 class Retry:
-    """The client's own: again up to ``attempts`` times where the error has ``on`` in it, waiting ``wait_s · 2ⁿ``."""
+    """A client's retries: ``attempts`` tries while the error contains ``on``, waiting ``wait_s · 2ⁿ`` between them."""
 
     on: str
     attempts: int
@@ -34,7 +34,7 @@ class Retry:
 
 @dataclass(frozen=True)
 class Shape:
-    """How a writer connects: once (``kept``) or anew for each task; ``before`` is SQL that each task begins with."""
+    """How a writer connects: once (``kept``) or again for each task; each task begins with the SQL of ``before``."""
 
     kept: bool = True
     before: str = ""
@@ -42,9 +42,9 @@ class Shape:
 
 
 class TaskWriter:
-    """Carries out tasks on ``lake`` by ``engine``, whose connection it keeps or opens for each.
+    """Carries out tasks on ``lake`` with ``engine``; it keeps one connection or opens one for each task.
 
-    A task ends by what the engine says; what else is raised ends the work, as a fault of ours.
+    An error of the engine ends the task; any other exception ends the work, as a fault of ours.
     """
 
     def __init__(self, engine: Engine, lake: Lake, shape: Shape) -> None:
@@ -55,7 +55,7 @@ class TaskWriter:
         """Connect ahead, where the connection is kept.
 
         Raises:
-            CaseError: the engine's own; a task tries again.
+            CaseError: the engine's; each task tries again to connect.
         """
         if self._shape.kept:
             self._connect()
@@ -69,12 +69,12 @@ class TaskWriter:
     def work(self, tasks: Sequence[tuple[int, Operation]], log: IO[str], start_ns: int, limit_s: float) -> None:
         """All of ``tasks`` in order from ``start_ns`` on; none begins ``limit_s`` seconds later."""
         while time.monotonic_ns() < start_ns:
-            time.sleep(_NAP_S / 5)
+            time.sleep(_PAUSE_S / 5)
         for number, operation in tasks:
             if time.monotonic_ns() - start_ns > limit_s * 1e9:
                 return
-            _say(log, task=number, began=time.monotonic_ns())
-            _say(log, task=number, **self._task(operation))
+            _write(log, task=number, began=time.monotonic_ns())
+            _write(log, task=number, **self._task(operation))
 
     def _task(self, operation: Operation) -> dict[str, Any]:
         tries = 0
@@ -85,8 +85,8 @@ class TaskWriter:
             except CaseError as error:
                 self._after(error)
                 if not self._again(error, tries):
-                    told = {"kind": type(error).__name__, "message": str(error)}
-                    return {"ended": time.monotonic_ns(), "state": "refused", "tries": tries, **told}
+                    failure = {"kind": type(error).__name__, "message": str(error)}
+                    return {"ended": time.monotonic_ns(), "state": "refused", "tries": tries, **failure}
             else:
                 return {"ended": time.monotonic_ns(), "state": "done", "tries": tries}
 
@@ -105,7 +105,7 @@ class TaskWriter:
         self._open = True
 
     def _after(self, error: CaseError) -> None:
-        """A connection that lost a race is as good as before; after anything else a new one is made."""
+        """Drop the connection, unless it only lost a race: then it is as good as before."""
         if not (self._shape.kept and isinstance(error, CommitConflict)):
             with contextlib.suppress(CaseError):
                 self.leave()
@@ -122,7 +122,7 @@ class TaskWriter:
 def watch(
     engine: Any, scan: Scan, log: IO[str], stop: Path, drain: Callable[[Any], Any], reopen: Callable[[], None]
 ) -> None:
-    """Read by ``scan`` over and over until the file ``stop`` is there; ``drain`` turns an answer into rows.
+    """Read ``scan`` over and over until the file ``stop`` exists; ``drain`` turns an answer into rows.
 
     After a read that failed ``reopen`` makes a new connection.
     """
@@ -134,20 +134,20 @@ def watch(
             if failed:
                 reopen()
             rows = drain(engine.scan(scan))
-        except CaseError as error:  # it is told, and the next read tries again
+        except CaseError as error:  # it is logged, and the next read tries again
             failed = True
-            _say(log, began=began, ended=time.monotonic_ns(), kind=type(error).__name__, message=str(error))
+            _write(log, began=began, ended=time.monotonic_ns(), kind=type(error).__name__, message=str(error))
         else:
             failed = False
-            _say(log, began=began, ended=time.monotonic_ns(), rows=rows)
-        time.sleep(_NAP_S)
+            _write(log, began=began, ended=time.monotonic_ns(), rows=rows)
+        time.sleep(_PAUSE_S)
 
 
-def _say(log: IO[str], **what: Any) -> None:
-    log.write(json.dumps(what) + "\n")
+def _write(log: IO[str], **entry: Any) -> None:
+    log.write(json.dumps(entry) + "\n")
     log.flush()
 
 
 def shape_from(value: Mapping[str, Any]) -> Shape:
-    """The shape that ``dataclasses.asdict`` turned into JSON."""
+    """The shape from the JSON that ``dataclasses.asdict`` made of it."""
     return Shape(**{**value, "retry": Retry(**value["retry"]) if value["retry"] else None})

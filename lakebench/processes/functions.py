@@ -1,7 +1,7 @@
 """A process of ours that calls functions by their names, as its parent (:mod:`lakebench.processes.child`) asks.
 
 A function is one of lakebench, or of the package of an installed phase; no record and no file of a user's names one.
-Arguments and results are JSON values, and are given to the function as the types that its signature has.
+Arguments and results are JSON values; the function gets its arguments in the types of its signature.
 """
 
 from __future__ import annotations
@@ -37,24 +37,24 @@ def find(name: str) -> Callable[..., Any]:
     Raises:
         HarnessFault: there is no such function at the top of a module of lakebench or of an installed phase.
     """
-    module, _, own = name.partition(":")
+    module, _, qualname = name.partition(":")
     package = module.partition(".")[0]
     if package != OURS and package not in {one.module.partition(".")[0] for one in entry_points(group=PHASES)}:
         raise HarnessFault(f"{name} is no function of lakebench or of an installed phase")
-    found = getattr(importlib.import_module(module), own, None)
-    if not inspect.isfunction(found) or found.__module__ != module:
-        raise HarnessFault(f"{module} has no function {own}")
-    return validate_call(found)
+    function = getattr(importlib.import_module(module), qualname, None)
+    if not inspect.isfunction(function) or function.__module__ != module:
+        raise HarnessFault(f"{module} has no function {qualname}")
+    return validate_call(function)
 
 
 def answer(request: Mapping[str, Any]) -> dict[str, Any]:
-    """The reply to ``request``: the ``value`` that its function gives."""
-    given = find(request["function"])(**request["arguments"])
-    return {"ok": True, "value": to_jsonable_python(given)}
+    """The reply to ``request``: the ``value`` that its function returns."""
+    value = find(request["function"])(**request["arguments"])
+    return {"ok": True, "value": to_jsonable_python(value)}
 
 
 def meaning(error: Exception) -> LakebenchError:
-    """``error``; what is none of ours is a fault of ours."""
+    """``error``, or a fault of ours where it is not an error of lakebench."""
     return error if isinstance(error, LakebenchError) else HarnessFault(f"{type(error).__name__}: {error}")
 
 

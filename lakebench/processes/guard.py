@@ -2,10 +2,10 @@
 
 A :class:`Guard` starts every process of a run and makes its temporary folder. Beside it lives one small reaper
 process that holds the other end of a pipe: when the parent ends, for whatever reason, the pipe closes, and the reaper
-ends what is still there and removes the folder. It knows the processes by what it was told, by their sessions, and by
-a mark in their environment, so a process that starts while the parent dies is found too. A reaper that dies is replaced
-by another, which is told the same. (The kernel's own ``PR_SET_PDEATHSIG`` is of no use here: it fires when the thread
-that started the child ends.)
+ends what is still there and removes the folder. It knows the processes by the parent's messages, by their sessions,
+and by a mark in their environment, so it also finds a process that starts while the parent dies. A reaper that dies is
+replaced by another, which gets the same messages. (The kernel's own ``PR_SET_PDEATHSIG`` is of no use here: it fires
+when the thread that started the child ends.)
 """
 
 from __future__ import annotations
@@ -35,23 +35,22 @@ _REAPERS = 5
 
 
 class Guard:
-    """Starts processes and makes one temporary folder, and sees to it that both end with the parent.
+    """Starts processes and makes one temporary folder; both end with the parent.
 
     Use as a context manager; leaving it ends every process still running, newest first.
     """
 
     def __init__(self, name: str = "run") -> None:
-        # Its owner's alone.
-        self.folder = Path(tempfile.mkdtemp(prefix=f"lakebench-{name[:20]}-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"lakebench-{name[:20]}-"))  # with access for its owner alone
         self._began = time.time()
         self._processes: list[subprocess.Popen[bytes]] = []
         self._shared: dict[int, set[str]] = {}
-        self._told: list[bytes] = []
-        self._telling = threading.Lock()
+        self._messages: list[bytes] = []
+        self._sending = threading.Lock()
         self._reapers, self._closed = 0, False
         self._reaper = self._start_reaper()
-        self._tell(folder=str(self.folder), **identity(os.getpid()))
-        self._tell(**identity(self._reaper.pid))
+        self._send(folder=str(self.folder), **identity(os.getpid()))
+        self._send(**identity(self._reaper.pid))
         threading.Thread(target=self._watch_reaper, name="reaper", daemon=True).start()
 
     def __enter__(self) -> Self:
@@ -63,18 +62,18 @@ class Guard:
         self.close()
 
     def remove(self, folder: Path) -> None:
-        """See to it that ``folder``, which is half made somewhere else, does not outlive the parent."""
-        self._tell(remove=str(folder))
+        """Have ``folder``, which is half made elsewhere, removed when the parent ends."""
+        self._send(remove=str(folder))
 
     def remember(self, process: subprocess.Popen[bytes]) -> None:
         """Remember the shared memory that ``process`` has: a server that is killed does not remove it."""
-        found = process_table.shared_memory([process.pid])
-        if found - self._shared.get(process.pid, set()):
-            self._shared.setdefault(process.pid, set()).update(found)
-            self._tell(shared=sorted(found))
+        paths = process_table.shared_memory([process.pid])
+        if paths - self._shared.get(process.pid, set()):
+            self._shared.setdefault(process.pid, set()).update(paths)
+            self._send(shared=sorted(paths))
 
     def open_way(self) -> None:
-        """Let a server that runs as another account pass through to its own folder; no other may then be readable."""
+        """Let a server of another account reach its own folder; no other folder in here may then be open to others."""
         self.folder.chmod(0o711)
 
     def spawn(
@@ -93,8 +92,8 @@ class Guard:
     ) -> subprocess.Popen[bytes]:
         """Start ``argv`` in a session of its own, as ``user`` where one is given (needs root).
 
-        ``death_signal`` is what ends it where the parent dies; it is killed where it does not end by that.
-        ``umask`` is that of its files, the parent's where it is -1.
+        When the parent dies the reaper sends it ``death_signal``, and kills it where it does not end by that.
+        ``umask`` is for its files; -1 is the parent's.
         """
         if self._reapers > _REAPERS:
             raise HarnessFault("the process that ends what a killed command leaves was ended again and again")
@@ -115,7 +114,7 @@ class Guard:
         )
         self._processes.append(process)
         since = process_table.started(process.pid)
-        self._tell(process=process.pid, started=since, signal=int(death_signal), at=self._began)
+        self._send(process=process.pid, started=since, signal=int(death_signal), at=self._began)
         return process
 
     def stop(
@@ -124,7 +123,7 @@ class Guard:
         with_signal: signal.Signals = signal.SIGTERM,
         grace_s: float = process_table.GRACE_S,
     ) -> None:
-        """End ``process`` and what it started: asked first, killed after ``grace_s`` seconds."""
+        """End ``process`` and what it started: by ``with_signal``, and by SIGKILL after ``grace_s`` seconds."""
         family = process_table.families({process.pid: 0})
         pids = {process.pid, *(one.pid for one in family)}
         shared = process_table.shared_memory(pids) | self._shared.pop(process.pid, set())
@@ -149,18 +148,18 @@ class Guard:
         for process in reversed(self._processes.copy()):
             self.stop(process)
         shutil.rmtree(self.folder, ignore_errors=True)
-        with self._telling:
+        with self._sending:
             self._closed = True
         _close_pipes(self._reaper)
         self._reaper.wait()
 
-    def _tell(self, **what: object) -> None:
-        """Tell the reaper, one that takes its place, and a file in the folder, for where all of us are killed."""
-        line = json.dumps(what).encode() + b"\n"
-        with self._telling:
+    def _send(self, **message: object) -> None:
+        """Send a message to the reaper and its successors, and to a file, for the case that all of us are killed."""
+        line = json.dumps(message).encode() + b"\n"
+        with self._sending:
             if self._closed:  # while another reaper was being started
                 return
-            self._told.append(line)
+            self._messages.append(line)
             self._write(line)
             with contextlib.suppress(OSError), open(self.folder / FILE, "ab", opener=_for_its_owner) as file:
                 file.write(line)
@@ -183,17 +182,17 @@ class Guard:
         )
 
     def _watch_reaper(self) -> None:
-        """Put another reaper in the place of one that dies."""
+        """Start another reaper when one dies."""
         while self._reapers <= _REAPERS:
             self._reaper.wait()
-            with self._telling:
+            with self._sending:
                 if self._closed:
                     return
                 self._reapers += 1
                 _close_pipes(self._reaper)
                 self._reaper = self._start_reaper()
-                self._write(b"".join(self._told))
-            self._tell(**identity(self._reaper.pid))
+                self._write(b"".join(self._messages))
+            self._send(**identity(self._reaper.pid))
 
 
 def _for_its_owner(path: str, flags: int) -> int:

@@ -68,13 +68,13 @@ class MemoryTrace:
 
 def series(path: Path) -> dict[str, list[tuple[float, int]]]:
     """Process tree → seconds since the start and bytes held, in order; empty where the run has no trace."""
-    found: dict[str, list[tuple[float, int]]] = {}
+    by_tree: dict[str, list[tuple[float, int]]] = {}
     try:
         for line in csv.DictReader(io.StringIO(files.text(path, _LARGEST))):
             at, held = float(line["seconds"]), int(line["bytes"])
             if not (0 <= at < _ENDLESS_S and 0 <= held < 2**63):
                 return {}
-            found.setdefault(untrusted.printable(line["process"]), []).append((at, held))
+            by_tree.setdefault(untrusted.printable(line["process"]), []).append((at, held))
     except (UsageError, OSError, KeyError, ValueError, TypeError, csv.Error):
         return {}
-    return found
+    return by_tree

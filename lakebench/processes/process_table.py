@@ -1,6 +1,6 @@
-"""Processes of this machine: which they are for good, what belongs to them, and how they end with all that they leave.
+"""Processes of this machine: what identifies them, what belongs to them, and how to end them with all that they leave.
 
-A number alone names no process for good: with the moment of its start, and the boot that this is counted from, it does.
+A process id is used again; together with the time of its start, and the boot that this counts from, it is unique.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _STARTTIME = 15  # of the fields behind the session in /proc/PID/stat
 
 
 def boot() -> str:
-    """Which start of the machine this is; empty where it does not tell."""
+    """Which start of the machine this is; empty where the system does not say."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
     except OSError:
@@ -39,7 +39,7 @@ class _Facts(NamedTuple):
 
 
 def _facts(pid: int) -> _Facts | None:
-    """What the kernel tells of a process (proc_pid_stat(5)); nothing where there is none, or it has ended."""
+    """What the kernel says of a process (proc_pid_stat(5)); ``None`` where there is none, or it has ended."""
     try:
         state, parent, _, session, *more = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
     except (OSError, ValueError):
@@ -61,37 +61,37 @@ def alive(pid: int, since: int) -> bool:
 def families(roots: Mapping[int, int]) -> list[psutil.Process]:
     """The ``roots`` (process → its start), all below them, and all in their sessions, which outlive them.
 
-    None is older than its root, whose number may be another's now.
+    None is older than its root: the id of a root that ended may be another process's now.
     """
-    told = {one: facts for one in psutil.pids() if (facts := _facts(one))}
-    found = []
-    for pid, facts in told.items():
-        root = next((one for one in (*_above(pid, told), facts.session) if one in roots), None)
+    facts_by_pid = {one: facts for one in psutil.pids() if (facts := _facts(one))}
+    processes = []
+    for pid, facts in facts_by_pid.items():
+        root = next((one for one in (*_above(pid, facts_by_pid), facts.session) if one in roots), None)
         if root is not None and facts.started >= roots[root]:
             with contextlib.suppress(psutil.Error):
-                found.append(psutil.Process(pid))
-    return found
+                processes.append(psutil.Process(pid))
+    return processes
 
 
-def _above(pid: int, told: Mapping[int, _Facts]) -> Iterator[int]:
+def _above(pid: int, facts_by_pid: Mapping[int, _Facts]) -> Iterator[int]:
     """``pid``, its parent, and so on."""
-    while pid in told:
+    while pid in facts_by_pid:
         yield pid
-        pid = told[pid].parent
+        pid = facts_by_pid[pid].parent
 
 
 def marked(folder: str) -> list[psutil.Process]:
     """The processes that carry the mark of the guard of ``folder``."""
-    found = []
-    for one in psutil.process_iter():
+    processes = []
+    for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            if one.pid != os.getpid() and one.environ().get(MARK) == folder:
-                found.append(one)
-    return found
+            if process.pid != os.getpid() and process.environ().get(MARK) == folder:
+                processes.append(process)
+    return processes
 
 
 def ask(pid: int, since: int, with_signal: int) -> None:
-    """Send a process its signal, and give it a moment to end by that; nothing where it is another's number now."""
+    """Send a process its signal, and wait a moment for its end; do nothing where the id is another process's now."""
     if with_signal != signal.SIGKILL and alive(pid, since):
         with contextlib.suppress(psutil.Error):
             root = psutil.Process(pid)
@@ -102,7 +102,7 @@ def ask(pid: int, since: int, with_signal: int) -> None:
 def kill(processes: Sequence[psutil.Process]) -> None:
     """End ``processes`` at once."""
     for process in processes:
-        with contextlib.suppress(psutil.Error):  # gone, or its number is another's now: psutil looks at the start time
+        with contextlib.suppress(psutil.Error):  # gone, or the id is another's now: psutil compares the start time
             process.kill()
     psutil.wait_procs(processes, timeout=GRACE_S)
 
@@ -141,10 +141,10 @@ def _named_in(control: Path) -> set[str]:
 
 
 def remove_remains(pids: Collection[int], since: float, shared: Collection[str] = ()) -> None:
-    """Remove what killed servers leave outside their folders: shared memory, and what Java attaches to itself by.
+    """Remove what killed servers leave outside their folders: shared memory, and the files of Java's attach protocol.
 
     ``pids`` are processes of ours that have ended, ``since`` is when the first of them started, in seconds since 1970;
-    ``shared`` is what :func:`shared_memory` told of them, of which nothing is removed that a process still uses.
+    ``shared`` is what :func:`shared_memory` returned for them; what a process still uses of it stays.
     """
     _remove_shared_memory(shared)
     for segment, creator, users, at in _system_v():
@@ -178,5 +178,5 @@ def _system_v() -> list[tuple[int, int, int, int]]:
         header, *lines = Path("/proc/sysvipc/shm").read_text("ascii").splitlines()
     except (OSError, ValueError):
         return []
-    told = [dict(zip(header.split(), line.split(), strict=False)) for line in lines]
-    return [tuple(int(one[key]) for key in ("shmid", "cpid", "nattch", "ctime")) for one in told]  # type: ignore[misc]
+    rows = [dict(zip(header.split(), line.split(), strict=False)) for line in lines]
+    return [tuple(int(one[key]) for key in ("shmid", "cpid", "nattch", "ctime")) for one in rows]  # type: ignore[misc]

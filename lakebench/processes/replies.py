@@ -1,4 +1,4 @@
-"""What a process of ours replies: here the parent reads it, and believes nothing that was not promised."""
+"""What a process of ours replies: the parent reads it here, and accepts only what was promised."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from lakebench.errors import CaseEnd, HarnessFault, of_kind
 _SHOWN = 200
 Count = Annotated[int, Field(ge=0, lt=2**63)]
 Ns = Annotated[int, Field(gt=0, lt=2**63)]
-"""Nanoseconds of an execution: nothing takes no time at all."""
+"""Nanoseconds of an execution, which always takes some time."""
 
 
 class _Reply(BaseModel):
-    """``ok`` and what the operation gives; what else stands there is not looked at."""
+    """``ok`` and the results of the operation; other fields are ignored."""
 
     model_config = ConfigDict(strict=True)
     ok: Literal[True]
@@ -63,7 +63,7 @@ class _Scans(_Reply):
     replies: list[dict[str, Any]]
 
 
-class _ToldReply(BaseModel):
+class _Error(BaseModel):
     model_config = ConfigDict(strict=True)
     kind: str
     message: str
@@ -74,7 +74,7 @@ class _ToldReply(BaseModel):
 class _Failed(BaseModel):
     model_config = ConfigDict(strict=True)
     ok: Literal[False]
-    error: _ToldReply
+    error: _Error
 
 
 _PROMISED: Mapping[str, type[_Reply]] = {
@@ -91,7 +91,7 @@ _PROMISED: Mapping[str, type[_Reply]] = {
 
 
 def parsed(operation: str, line: bytes, adapter: str = "") -> dict[str, Any]:
-    """The reply of ``adapter`` in ``line``, as it was promised for ``operation``: what it gives, or ``error``.
+    """The reply of ``adapter`` in ``line``, as it was promised for ``operation``: its results, or ``error``.
 
     Raises:
         HarnessFault: it is no such reply; the message names the adapter.
@@ -117,19 +117,19 @@ def checked(operation: str, reply: Any, adapter: str = "") -> dict[str, Any]:
         first = error.errors()[0]
         why = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}".removeprefix(": ")
         raise _no_reply(operation, adapter, why, reply) from None
-    told: dict[str, Any] = reply
-    for one in told["replies"] if operation == "scans" and not failed else ():
-        checked("scan", one, adapter)
-    return told
+    valid: dict[str, Any] = reply
+    for scanned in valid["replies"] if operation == "scans" and not failed else ():
+        checked("scan", scanned, adapter)
+    return valid
 
 
 def error_from(error: Mapping[str, Any]) -> CaseEnd:
-    """The error that a worker told; one of a kind that ends no case is a fault of ours."""
+    """The error that a worker reported; one of a kind that ends no case is a fault of ours."""
     kind = of_kind(error["kind"])
     return kind(error["message"], **{**error["details"], "traceback": error["traceback"]})
 
 
-def _no_reply(operation: str, adapter: str, why: str, said: Any) -> HarnessFault:
-    shown = said.decode("utf-8", "replace") if isinstance(said, bytes) else json.dumps(said)
+def _no_reply(operation: str, adapter: str, why: str, reply: Any) -> HarnessFault:
+    shown = reply.decode("utf-8", "replace") if isinstance(reply, bytes) else json.dumps(reply)
     who = f"the adapter {adapter}" if adapter else "a process of ours"
     return HarnessFault(f"the reply of {who} to {operation} is not what was promised ({why}): {shown[:_SHOWN]}")

@@ -18,9 +18,9 @@ def tree(pids: Iterable[int]) -> list[int]:
 
 
 def trees(roots: Mapping[str, Iterable[int]]) -> dict[str, list[int]]:
-    """Name → process ids and everything below them that is alive, each once, by one look at the machine's processes.
+    """Name → process ids and everything below them that is alive, each once, from one list of the machine's processes.
 
-    psutil looks at all of them for each root, which takes a tenth of a core where a run has 30 of them, each second.
+    psutil lists them all for each root: with 30 roots and a list each second that takes a tenth of a core.
     """
     children, alive = _children()
     return {name: list(dict.fromkeys(_below(pids, children, alive))) for name, pids in roots.items()}
@@ -34,14 +34,14 @@ def _below(pids: Iterable[int], children: Mapping[int, list[int]], alive: set[in
 
 
 def _children() -> tuple[dict[int, list[int]], set[int]]:
-    """Process id → those that it started and that are there, and all that are there."""
-    found: dict[int, list[int]] = {}
+    """Process id → its children that are alive, and all processes that are alive."""
+    children: dict[int, list[int]] = {}
     alive = set()
     for pid in psutil.pids():
         with contextlib.suppress(OSError):
-            found.setdefault(int(_stat(pid)[1]), []).append(pid)
+            children.setdefault(int(_stat(pid)[1]), []).append(pid)
             alive.add(pid)
-    return found, alive
+    return children, alive
 
 
 def _stat(pid: int) -> list[str]:

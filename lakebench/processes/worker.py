@@ -1,12 +1,12 @@
 """The child process that holds one engine.
 
-It answers its parent (:mod:`lakebench.processes.pipe`); tables travel as Arrow IPC files whose paths stand in the
+It answers its parent (:mod:`lakebench.processes.pipe`); tables travel as Arrow IPC files whose paths are in the
 messages.
 
-The clock stands here, around the engine's own call up to the last row fetched.
+The clock runs here, around the engine's own call up to the last row fetched.
 
-What the engine's own functions raise, :mod:`lakebench.engines.boundary` reads; whatever else is raised here, and not on
-purpose, is a fault of ours: the reply says so, with the traceback.
+:mod:`lakebench.engines.boundary` says what the exceptions of an engine's own functions mean. Any other exception here,
+if not raised on purpose, is a fault of ours: the reply says so, with the traceback.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ from lakebench.processes.pipe import failure, serve_parent
 
 
 def lake_from(value: Mapping[str, Any]) -> Lake:
-    """The :class:`~lakebench.model.Lake` that ``dataclasses.asdict`` turned into JSON."""
-    told = value["catalog"]
-    read = {
-        "kind": CatalogKind(told["kind"]),
-        "authentication": authentication_from_json(told["authentication"]),
-        "delegation": Delegation(told["delegation"]),
+    """The :class:`~lakebench.model.Lake` from the JSON that ``dataclasses.asdict`` made of it."""
+    fields = value["catalog"]
+    typed = {
+        "kind": CatalogKind(fields["kind"]),
+        "authentication": authentication_from_json(fields["authentication"]),
+        "delegation": Delegation(fields["delegation"]),
     }
-    catalog = Catalog(**{**told, **read})
+    catalog = Catalog(**{**fields, **typed})
     store = None if value["store"] is None else ObjectStore(**value["store"])
     files = {table: tuple(addresses) for table, addresses in value["files"].items()}
     return Lake(**{**value, "store": store, "catalog": catalog, "format": TableFormat(value["format"]), "files": files})
 
 
 def settings_from(value: Mapping[str, Any]) -> EngineSettings:
-    """The :class:`~lakebench.model.EngineSettings` that ``dataclasses.asdict`` turned into JSON."""
+    """The :class:`~lakebench.model.EngineSettings` from the JSON that ``dataclasses.asdict`` made of it."""
     server = value["server"]
     if server is not None:
         server = Endpoint(**{**server, "runtime": Runtime(server["runtime"])})
@@ -66,7 +66,7 @@ def drain(result: Any) -> tuple[list[Any], Any]:
     """Every record batch of an engine's answer, and its Arrow schema.
 
     Raises:
-        WrongAnswer: the answer is not Arrow batches; what was printed or promised is not an answer.
+        WrongAnswer: the answer is not Arrow batches; something printed or promised is no answer.
     """
     import pyarrow as pa
 
@@ -92,7 +92,7 @@ def _kind(value: Any) -> str:
 
 
 class Worker:
-    """One engine and what can be asked of it. Each public method but the first two is an operation of the protocol."""
+    """One engine and its operations. Each public method but the first two is an operation of the protocol."""
 
     def __init__(self, engine: engines.Engine | None = None) -> None:
         self._engine = engine
@@ -101,7 +101,7 @@ class Worker:
         self._writer: concurrent_tasks.TaskWriter | None = None
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """The reply to one request: ``ok`` and what the operation gives, or ``error``."""
+        """The reply to one request: ``ok`` and the results of the operation, or ``error``."""
         try:
             operation: Callable[..., dict[str, Any]] = getattr(self, request.pop("op"))
             return {"ok": True, **operation(**request)}
@@ -109,11 +109,11 @@ class Worker:
             return failure(self.meaning(error))
 
     def meaning(self, error: Exception) -> LakebenchError:
-        """What an exception means that the engine's adapter, or code of ours, let through."""
+        """What an exception that comes out of the engine's adapter, or of code of ours, means."""
         return boundary.meaning(error, self._adapter)
 
     def preload(self, engine: str) -> dict[str, Any]:
-        """Import the adapter ``module:Class`` and what its engine needs; what is missing, ``open`` tells."""
+        """Import the adapter ``module:Class`` and what its engine needs; ``open`` reports what is missing."""
         with contextlib.suppress(Exception):
             for name in _adapter(engine).preload:
                 importlib.import_module(name)
@@ -126,7 +126,7 @@ class Worker:
         return {}
 
     def open(self, lake: Mapping[str, Any]) -> dict[str, Any]:
-        """Open ``lake`` and tell what the running engine is."""
+        """Open ``lake`` and report what the running engine is."""
         engine, self._lake = self._made, lake_from(lake)
         engine.open(self._lake)
         return {"versions": engine.versions(), "settings": engine.settings_used()}
@@ -143,11 +143,14 @@ class Worker:
     def names(self, word: str) -> dict[str, Any]:
         """How many public names the engine's ``package`` and its classes have, and those ``found`` with ``word``."""
         package = engine_call(importlib.import_module, self._made.distribution)
-        own = {name: engine_call(getattr, package, name, None) for name in dir(package)}
-        names = [*own, *(f"{name}.{one}" for name, kind in own.items() if isinstance(kind, type) for one in dir(kind))]
+        members = {name: engine_call(getattr, package, name, None) for name in dir(package)}
+        names = [
+            *members,
+            *(f"{name}.{one}" for name, kind in members.items() if isinstance(kind, type) for one in dir(kind)),
+        ]
         public = [name for name in names if "_" not in {name[0], name.rpartition(".")[2][0]}]
-        found = [name for name in public if word in name.lower()]
-        return {"package": self._made.distribution, "names": len(public), "found": found}
+        matches = [name for name in public if word in name.lower()]
+        return {"package": self._made.distribution, "names": len(public), "found": matches}
 
     def execute(self, sql: str) -> dict[str, Any]:
         """Run ``sql``, which changes something."""
@@ -161,7 +164,7 @@ class Worker:
     def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
         """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.
 
-        What a read that failed left of the connection must not answer the next one.
+        A connection in which a read failed must not answer the next one.
         """
         replies: list[dict[str, Any]] = []
         for one, to in zip(scans, into, strict=True):
@@ -173,32 +176,32 @@ class Worker:
     def operate(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Carry out operations in order (:mod:`lakebench.iceberg.operations`).
 
-        ``statements`` are what the engine was told, ``succeeded`` what each part of a concurrent operation came to,
+        ``statements`` are those that the engine was given, ``succeeded`` says which parts of concurrent operations did,
         ``ns`` the time that all took. An error has the statements so far, and the name of the operation that failed.
         """
         engine = self._able(engines.CanOperate)
-        told: list[str] = []
+        statements: list[str] = []
         succeeded: list[list[bool]] = []
         began = time.perf_counter_ns()
-        for one in operations:
-            operation = from_json(one)
+        for encoded in operations:
+            operation = from_json(encoded)
             try:
                 _must_know(engine, operation)
-                done = engine.operate(operation, told.append)
+                done = engine.operate(operation, statements.append)
             except Exception as error:
                 meant = self.meaning(error)
-                meant.details.update(statements=told, operation=one["op"])
+                meant.details.update(statements=statements, operation=encoded["op"])
                 if meant is error:
                     raise
                 raise meant from error
             if done is not None:
                 succeeded.append(done)
-        return {"statements": told, "succeeded": succeeded, "ns": time.perf_counter_ns() - began}
+        return {"statements": statements, "succeeded": succeeded, "ns": time.perf_counter_ns() - began}
 
     def enter(self, lake: Mapping[str, Any], shape: Mapping[str, Any]) -> dict[str, Any]:
         """Become a writer (:mod:`lakebench.processes.concurrent_tasks`), connected where ``shape`` keeps a connection.
 
-        ``refused`` is why it could not connect; its tasks try again.
+        ``refused`` says why it could not connect; its tasks try again.
         """
         self._writer = concurrent_tasks.TaskWriter(self._made, lake_from(lake), concurrent_tasks.shape_from(shape))
         try:
@@ -210,10 +213,10 @@ class Worker:
     def work(self, tasks: Sequence[Mapping[str, Any]], into: str, start_ns: int, seconds: float) -> dict[str, Any]:
         """Carry out operations, each a task, for ``seconds`` from ``start_ns`` on; ends go to the file ``into``."""
         operations = [from_json(one) for one in tasks]
-        for one in operations:
-            _must_know(self._able(engines.CanOperate), one)
+        for operation in operations:
+            _must_know(self._able(engines.CanOperate), operation)
         if self._writer is None:
-            raise EngineUnavailable("nobody entered")
+            raise EngineUnavailable("this worker has not entered as a writer")
         with open(into, "a", encoding="utf-8") as log:  # noqa: PTH123 - a path in a message
             self._writer.work(list(enumerate(operations)), log, start_ns, seconds)
         return {}
@@ -291,7 +294,7 @@ def _adapter(engine: str) -> type[engines.Engine]:
 
 
 def _must_know(engine: Any, operation: Operation) -> None:
-    """Stop where the engine has no way to say ``operation``, or a part of it.
+    """Check that the engine has a way to express ``operation`` and each part of it.
 
     Raises:
         EngineUnavailable: it has none.
@@ -326,7 +329,7 @@ def _plain_rows(answer: Any) -> list[list[Any]]:
 
 
 def _peak() -> int:
-    """The peak resident memory of this process in bytes (Linux, proc(5): VmHWM), 0 where nobody tells."""
+    """The peak resident memory of this process in bytes (Linux, proc(5): VmHWM), 0 where the kernel does not say."""
     with contextlib.suppress(OSError), open("/proc/self/status", encoding="ascii") as status:  # noqa: PTH123 - proc
         for line in status:
             if line.startswith("VmHWM:"):

@@ -78,10 +78,10 @@ class Remote:
         self.call("close", limit_s=limit_s)
 
     def call(self, operation: str, *, limit_s: float, raised_by: str = "", **arguments: Any) -> dict[str, Any]:
-        """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most, a limit that ``raised_by`` raises.
+        """Ask the worker for ``operation`` and wait ``limit_s`` seconds at most; the option ``raised_by`` raises that.
 
         Raises:
-            CaseError: what the worker said, or what became of it.
+            CaseError: what the worker reported, or how it ended.
         """
         while self._unread:
             self._line("the start of its process", _MAKE_LIMIT_S)
@@ -104,28 +104,28 @@ class Remote:
         self._pipe.end()
 
     def _line(self, what: str, limit_s: float, raised_by: str = "") -> bytes:
-        """The next line of the worker, with an eye on the clock and on its memory."""
+        """The next line of the worker, within the limits on time and memory."""
         deadline = time.monotonic() + limit_s
         children_at = time.monotonic() + _LOOK_FOR_CHILDREN_S
-        while (line := self._waited()) is None:
+        while (line := self._next_line()) is None:
             now = time.monotonic()
             if now > deadline:
                 self.kill()
                 how = f": {raised_by} raises the limit" if raised_by else ""
-                said = f"{self.ref} gave no answer to {what} within {limit_s:g} s{how}"
-                raise Timeout(said, limit_s=limit_s, log=self.log_tail())
+                message = f"{self.ref} gave no answer to {what} within {limit_s:g} s{how}"
+                raise Timeout(message, limit_s=limit_s, log=self.log_tail())
             if now > children_at:
                 self._pids, children_at = resources.tree([self.process.pid]), now + _LOOK_FOR_CHILDREN_S
-            self._mind_memory(what)
+            self._check_memory(what)
         return line
 
-    def _waited(self) -> bytes | None:
+    def _next_line(self) -> bytes | None:
         try:
             return self._pipe.line(_LOOK_S)
         except Closed:
             raise self._died() from None
 
-    def _mind_memory(self, what: str) -> None:
+    def _check_memory(self, what: str) -> None:
         used = resources.resident_bytes(self._pids)
         if used > self._limit_bytes:
             self.kill()
@@ -137,13 +137,13 @@ class Remote:
             )
 
     def _died(self) -> CaseEnd:
-        """What the death of the process means: before its first reply, an exception there can only be ours."""
+        """What the end of the process means: an exception before its first reply can only be ours."""
         code = self._pipe.died()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         log = self.log_tail()
         if self._unread and code == 1 and _TRACEBACK in log:
-            said = log.strip().rpartition("\n")[2]
-            return HarnessFault(f"a worker could not start: {said}", exit_code=code, log=log)
+            last_line = log.strip().rpartition("\n")[2]
+            return HarnessFault(f"a worker could not start: {last_line}", exit_code=code, log=log)
         began = "" if self.made else " before the engine was there"
         return EngineCrash(f"the engine's process died {how}{began}", exit_code=code, log=log)
 
@@ -155,8 +155,8 @@ class Remote:
 def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
     """The worker's variables.
 
-    Our source is reached by a link, because another environment must not see this one's packages; ``TMPDIR`` is the
-    worker's own folder, so that what an engine leaves goes with the run.
+    A link leads to our source, because another environment must not see this one's packages. ``TMPDIR`` is the worker's
+    own folder, so that files an engine leaves are removed with the run.
     """
     source = shared / "source"
     source.mkdir(mode=0o700, exist_ok=True)

@@ -1,8 +1,8 @@
 """Maven artifacts, pinned by SHA-256 in ``artifacts.lock`` beside this module, kept in the usual local repository.
 
 jgo knows the repositories (and the user's mirrors); it writes straight into the file it is asked for, so it is pointed
-at a folder beside the target, and what it brought is moved to its place only when the SHA-256 is right. A file that is
-there is never asked for again, so everything works offline once cached.
+at a folder beside the target, and what it brought is moved into the repository only when the SHA-256 is right. A file
+that is there is never asked for again, so everything works offline once cached.
 """
 
 from __future__ import annotations
@@ -81,26 +81,26 @@ def ensure(name: str, progress: Progress) -> list[Path]:
     """
     artifacts = group(name)
     root = repository()
-    for one in artifacts:
-        if (root / one.path).exists():
-            verify(root / one.path, one.sha256)
-    missing = [one for one in artifacts if not (root / one.path).exists()]
+    for artifact in artifacts:
+        if (root / artifact.path).exists():
+            verify(root / artifact.path, artifact.sha256)
+    missing = [artifact for artifact in artifacts if not (root / artifact.path).exists()]
     if missing:
         with exclusive(f"maven-{name}", progress):
-            _download(name, [one for one in missing if not (root / one.path).exists()], root, progress)
-    return [root / one.path for one in artifacts]
+            _download(name, [artifact for artifact in missing if not (root / artifact.path).exists()], root, progress)
+    return [root / artifact.path for artifact in artifacts]
 
 
 def verify(path: Path, sha256: str) -> None:
-    """Compare ``path`` with what the lock says of it.
+    """Compare ``path`` with its SHA-256 in the lock.
 
     Raises:
         UsageError: it is another file; the message has the command that removes it.
     """
-    found = _sha256(path)
-    if found != sha256:
+    digest = _sha256(path)
+    if digest != sha256:
         raise UsageError(
-            f"{path} is damaged: its SHA-256 is {found[:16]}…, the lock says {sha256[:16]}…; "
+            f"{path} is damaged: its SHA-256 is {digest[:16]}…, the lock says {sha256[:16]}…; "
             f"remove it, and it is downloaded again: rm {shlex.quote(str(path))}"
         )
 
@@ -131,7 +131,7 @@ def exclusive(name: str, progress: Progress) -> Iterator[None]:
 def cannot_write(folder: Path, error: OSError) -> UsageError:
     """``error`` of the file system as one line that says what to do."""
     if is_full_disk(error):
-        return UsageError(f"no space left in {folder}: make room, then run the same command again")
+        return UsageError(f"no space left in {folder}: free some space, then run the same command again")
     return UsageError(f"{folder} cannot be written ({error.strerror}): make it writable, or set LAKEBENCH_CACHE")
 
 
@@ -184,13 +184,13 @@ def _sums(files: Iterable[Path]) -> list[tuple[Path, str]]:
 
 def _verify_folder(home: Path) -> None:
     try:
-        told = json.loads((home / _SUMS).read_text(encoding="utf-8"))
+        content = json.loads((home / _SUMS).read_text(encoding="utf-8"))
     except (OSError, ValueError):  # damaged like any other file
-        told = None
-    expected: dict[str, str] = told if isinstance(told, dict) else {}
-    found = {str(file.relative_to(home)): digest for file, digest in _sums(_files(home))}
-    if found != expected:
-        wrong = sorted(name for name in expected | found if expected.get(name) != found.get(name))
+        content = None
+    expected: dict[str, str] = content if isinstance(content, dict) else {}
+    actual = {str(file.relative_to(home)): digest for file, digest in _sums(_files(home))}
+    if actual != expected:
+        wrong = sorted(name for name in expected | actual if expected.get(name) != actual.get(name))
         raise UsageError(
             f"{home / wrong[0]} is not what was unpacked; remove the folder, and it is unpacked again: "
             f"rm -r {shlex.quote(str(home))}"
@@ -199,7 +199,7 @@ def _verify_folder(home: Path) -> None:
 
 @contextlib.contextmanager
 def scratch(parent: Path, name: str) -> Iterator[Path]:
-    """An empty folder in ``parent`` for the duration of the block; the one of an interrupted run goes first.
+    """An empty folder in ``parent`` for the duration of the block; that of an interrupted run is removed first.
 
     Raises:
         UsageError: ``parent`` cannot be written, or is full.
@@ -234,7 +234,7 @@ def _jgo_settings() -> Any:
 
 
 def _download(name: str, artifacts: list[Artifact], root: Path, progress: Progress) -> None:
-    """Bring ``artifacts`` into ``root``, all or those that came before the first failure."""
+    """Download ``artifacts`` into ``root``, up to the first failure."""
     lock, done = threading.Lock(), 0
     what, total = f"{name}: {len(artifacts)} from Maven", sum(one.size for one in artifacts)
     with scratch(root, _scratch_name(name)) as folder, progress.download(what, total) as update:
@@ -255,7 +255,7 @@ def _download(name: str, artifacts: list[Artifact], root: Path, progress: Progre
 
 
 def _scratch_name(name: str) -> str:
-    """Another cache has locks of its own: a name of its own too, so that neither removes what the other still fills."""
+    """A name for this cache alone: caches have locks of their own, and none may remove a folder that another fills."""
     return f"lakebench-{name}-{hashlib.sha256(str(cache_dir()).encode()).hexdigest()[:8]}"
 
 
@@ -265,7 +265,7 @@ def _fetch(artifact: Artifact, folder: Path, root: Path, add: Callable[[int], No
 
     for attempt in range(1, _TRIES + 1):
         counted = _Counter(add)
-        (folder / artifact.path).unlink(missing_ok=True)  # jgo takes what is there for whole
+        (folder / artifact.path).unlink(missing_ok=True)  # jgo takes a file that is there for complete
         try:
             path = _resolve(artifact, folder, counted)
         except (requests.RequestException, RuntimeError) as error:
@@ -288,11 +288,11 @@ def _resolve(artifact: Artifact, folder: Path, add: Callable[[int], None]) -> Pa
     from jgo.maven import MavenContext, PythonResolver
 
     @contextlib.contextmanager
-    def told(_: str, __: int) -> Iterator[Callable[[int], None]]:
+    def report_progress(_: str, __: int) -> Iterator[Callable[[int], None]]:
         yield add
 
     context = MavenContext(
-        PythonResolver(progress_callback=told),
+        PythonResolver(progress_callback=report_progress),
         repo_cache=folder,
         remote_repos=_jgo_settings().repositories or None,
         timeout=_TIMEOUT_S,

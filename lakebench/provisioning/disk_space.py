@@ -1,4 +1,4 @@
-"""Room on the disk: what a run will write, told and checked before it starts."""
+"""Disk space: what a run will write, reported and checked before it starts."""
 
 from __future__ import annotations
 
@@ -30,42 +30,42 @@ def check(needs: Iterable[Need]) -> str:
     """One line that says what the run needs and what is free; needs on one device are added up.
 
     Raises:
-        UsageError: a device has not that much room.
+        UsageError: a device has not that much space.
     """
     by_device: dict[int, list[Need]] = defaultdict(list)
     for need in needs:
         by_device[_there(need.folder).stat().st_dev].append(need)
-    told = []
+    lines = []
     for group in by_device.values():
         total, free = sum(need.bytes for need in group), shutil.disk_usage(_there(group[0].folder)).free
         listed = ", ".join(f"{need.what} {size(need.bytes)}" for need in group)
         if free < total:
             raise UsageError(
                 f"this run needs about {size(total)} below {group[0].folder} ({listed}), and {size(free)} are free: "
-                "make room, take a smaller --sf, fewer --storage or --formats, or name other folders with --output and "
-                "LAKEBENCH_CACHE"
+                "free some space, take a smaller --sf, fewer --storage or --formats, or name other folders with "
+                "--output and LAKEBENCH_CACHE"
             )
-        told.append(f"disk: needs about {size(total)} ({listed}), {size(free)} are free")
-    return "; ".join(told)
+        lines.append(f"disk: needs about {size(total)} ({listed}), {size(free)} are free")
+    return "; ".join(lines)
 
 
-def full(folders: Iterable[Path], said: str) -> str:
-    """What to do where something failed for want of room: a folder is full, or ``said`` tells so; empty where not."""
+def full(folders: Iterable[Path], error: str) -> str:
+    """What to do where something failed because a disk is full: a folder is, or ``error`` says so; empty where not."""
     free = {str(folder): _free(folder) for folder in dict.fromkeys(map(_there, folders))}
     short = {folder: left for folder, left in free.items() if left < _ALMOST_NONE}
-    if not short and not _FULL.search(said):
+    if not short and not _FULL.search(error):
         return ""
     listed = ", ".join(f"{folder} has {size(left)} left" for folder, left in (short or free).items())
     return (
-        f"the disk is full ({listed}): make room there, or name another folder with TMPDIR; a run that it stopped goes "
-        "on with lakebench run --resume"
+        f"the disk is full ({listed}): free some space there, or name another folder with TMPDIR; a run that it "
+        "stopped goes on with lakebench run --resume"
     )
 
 
 def _free(folder: Path) -> int:
     """The bytes that are left in ``folder``; none where no file can be made any more."""
-    told = os.statvfs(folder)
-    return 0 if told.f_files and not told.f_favail else told.f_bavail * told.f_frsize
+    status = os.statvfs(folder)
+    return 0 if status.f_files and not status.f_favail else status.f_bavail * status.f_frsize
 
 
 def size(count: int) -> str:

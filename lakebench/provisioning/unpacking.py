@@ -18,7 +18,7 @@ _EXECUTABLE = 0o100
 def unpack(archive: Path, folder: Path) -> None:
     """Unpack the regular files, folders and hard links of ``archive`` into the empty ``folder``.
 
-    Of a file's mode only "executable" is kept. As no symbolic link is ever made, a path without ``..`` stays inside.
+    Of a file's mode only "executable" is kept. No symbolic link is ever made, so a path without ``..`` stays inside.
 
     Raises:
         UsageError: a member leads out of the folder, or is of another kind; what came before it is in the folder.

@@ -172,7 +172,7 @@ def test_a_full_disk_stops_the_run_and_resume_goes_on(
 
     with monkeypatch.context() as patch:
         patch.setattr(harness, "_phase", on_a_full_disk)
-        with pytest.raises(UsageError, match=r"the disk is full \(.*small.* has 0 MB left\): make room there"):
+        with pytest.raises(UsageError, match=r"the disk is full \(.*small.* has 0 MB left\): free some space there"):
             harness.run(request("duckdb"), folder, Quiet())
     told = read(folder)
     assert (told.end.status, told.end.exit_code) == ("interrupted", ExitCode.USAGE)

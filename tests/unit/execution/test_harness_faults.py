@@ -207,7 +207,7 @@ class TestFullDisk:
         ["IO Error: No space left on device", "java.io.IOException: Disk quota exceeded", "database or disk is full"],
     )
     def test_nor_is_one_that_says_so(self, bench: Bench, said: str) -> None:
-        with pytest.raises(UsageError, match=r"the disk is full .* make room"):
+        with pytest.raises(UsageError, match=r"the disk is full .* free some space"):
             told(bench, check("a", raising(Refused("cannot write", log=said))))
         with pytest.raises(UsageError, match="the disk is full"):
             bench.prepare("key", raising(Refused(said)))

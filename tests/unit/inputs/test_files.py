@@ -1,4 +1,4 @@
-"""Files of the user: whatever lies there, the answer is an error that names it, and never a wait."""
+"""Files of the user: whatever is in the way, the answer is an error that names it, and reading never blocks."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from lakebench.results import baseline, records
 
 @pytest.fixture(autouse=True)
 def _no_wait() -> Iterator[None]:
-    """What waits is ended: a hang is a failure."""
+    """A read that blocks is ended: a hang is a failure."""
 
     def ended(*_: object) -> None:
         raise TimeoutError("it waits")
@@ -75,46 +75,46 @@ Trouble = Callable[[Path], str]
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: Trouble) -> None:
     monkeypatch.chdir(tmp_path)
-    said = trouble(tmp_path / config.FILE)
-    with pytest.raises(UsageError, match=f"{config.FILE}.*({said})"):
+    expected = trouble(tmp_path / config.FILE)
+    with pytest.raises(UsageError, match=f"{config.FILE}.*({expected})"):
         config.load()
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_settings_to_compare_against(tmp_path: Path, trouble: Trouble) -> None:
-    said = trouble(tmp_path / "base.toml")
-    with pytest.raises(UsageError, match=f"base.toml.*({said})"):
+    expected = trouble(tmp_path / "base.toml")
+    with pytest.raises(UsageError, match=f"base.toml.*({expected})"):
         base_of(str(tmp_path / "base.toml"), config.Settings())
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_accepted_outcomes(tmp_path: Path, trouble: Trouble) -> None:
-    said = trouble(tmp_path / baseline.FILE)
-    with pytest.raises(UsageError, match=f"{baseline.FILE}.*({said})"):
+    expected = trouble(tmp_path / baseline.FILE)
+    with pytest.raises(UsageError, match=f"{baseline.FILE}.*({expected})"):
         baseline.load({}, tmp_path / baseline.FILE)
 
 
 @pytest.mark.parametrize("trouble", [fifo, device, loop, dangling, huge])
 def test_records(tmp_path: Path, trouble: Trouble) -> None:
-    said = trouble(tmp_path / records.FILE)
-    with pytest.raises(UsageError, match=f"{records.FILE}.*({said})"):
+    expected = trouble(tmp_path / records.FILE)
+    with pytest.raises(UsageError, match=f"{records.FILE}.*({expected})"):
         records.read(tmp_path)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
 def test_a_query_of_the_users_own(tmp_path: Path, trouble: Trouble) -> None:
-    said = trouble(tmp_path / "q1.sql")
-    with pytest.raises(UsageError, match=f"q1.sql.*({said})"):
+    expected = trouble(tmp_path / "q1.sql")
+    with pytest.raises(UsageError, match=f"q1.sql.*({expected})"):
         folder._read(tmp_path / "q1.sql")
 
 
 @pytest.mark.parametrize("trouble", [fifo, device, loop, dangling, latin])
 def test_parquet_of_the_users_own(tmp_path: Path, trouble: Trouble) -> None:
-    said = trouble(tmp_path / "orders.parquet").replace("UTF-8", "cannot be read as Parquet")
+    expected = trouble(tmp_path / "orders.parquet").replace("UTF-8", "cannot be read as Parquet")
     (tmp_path / "q1.sql").write_text("SELECT count(*) AS n FROM orders")
-    with pytest.raises(UsageError, match=f"orders.parquet.*({said})"):
+    with pytest.raises(UsageError, match=f"orders.parquet.*({expected})"):
         folder.workload(tmp_path, Quiet())
-    with pytest.raises(UsageError, match=f"orders.parquet.*({said})"):
+    with pytest.raises(UsageError, match=f"orders.parquet.*({expected})"):
         clickbench.workload(Quiet(), tmp_path / "orders.parquet", 10)
 
 

@@ -1,4 +1,4 @@
-"""Records of others: what cannot be is refused with its line, all else is shown without harm."""
+"""Records of others: an impossible value is refused and its line named; everything else is shown without harm."""
 
 from __future__ import annotations
 
@@ -49,54 +49,60 @@ DEEP = json.loads("[" * 200 + "]" * 200)
 
 
 def writers_line() -> Record:
-    told = {
+    summary = {
         "writers": 3, "asked": 10, "succeeded": 9, "final_rows": 9, "reads": 4, "reads_behind": 0, "errors": {"x": 1},
         "operations_per_s": 5.5, "median_ms": 2.0, "p95_ms": "n too small (9)", "maximum_ms": 3.0,
     }  # fmt: skip
     return Record(
-        "phase9/insert/x/3/duckdb", "phase9", "", "duckdb", Outcome.PASS, evidence={"concurrency": told},
+        "phase9/insert/x/3/duckdb", "phase9", "", "duckdb", Outcome.PASS, evidence={"concurrency": summary},
         group="Appends by writers at once", row="x by duckdb", column="3 writers",
     )  # fmt: skip
 
 
-def trial_lines() -> list[Record]:
+def tpch_test_lines() -> list[Record]:
     load = {"load_seconds": 1.5, "peak_bytes": 10, "bytes": 20, "files": 2}
     power = {"power_at_size": 12.5, "seconds": {"Q01": 0.5, "RF1": 1.0}}
     evidence = {"load": load, "power": power, "throughput": {"streams": 2, "throughput_at_size": 3.5}}
     return [
-        Record(f"phase3/local/trials/{row}/duckdb", "phase3", row, "duckdb", Outcome.PASS, evidence=told, row=row,
+        Record(f"phase3/local/trials/{row}/duckdb", "phase3", row, "duckdb", Outcome.PASS, evidence=content, row=row,
                group="TPC-H tests on local", column="duckdb")
-        for row, told in evidence.items()
+        for row, content in evidence.items()
     ]  # fmt: skip
 
 
 def lines() -> list[dict[str, Any]]:
     """A line of each kind, and cases with each shape of evidence that reports look into."""
-    known = {"known": {"reason": "r", "versions": "1", "link": "l"}, "base_of": "x", "verdict": "as claimed"}
-    made = [one for one in fixture_run.lines() if not isinstance(one, Record)]
+    accepted = {"known": {"reason": "r", "versions": "1", "link": "l"}, "base_of": "x", "verdict": "as claimed"}
+    rest = [one for one in fixture_run.lines() if not isinstance(one, Record)]
     cases = [one for one in fixture_run.lines() if isinstance(one, Record)]
     timed = [one for one in cases if one.samples and one.row == "Q1"][:1]
     short = [replace(one, samples=one.samples[:6]) for one in timed]
     failed = next(one for one in cases if one.outcome is Outcome.WRONG)
     interop = [one for one in fixture_interop.lines() if not isinstance(one, records.Header | records.End)][:6]
-    own = [*made[:-1], *short, replace(failed, evidence={**failed.evidence, **known}), writers_line(), *trial_lines()]
-    told = [records.to_json(one) for one in [*own, *interop, made[-1]]]
-    return [{**told[0], "settings": as_told(["phase4", "interop"])}, *told[1:]]
+    ours = [
+        *rest[:-1],
+        *short,
+        replace(failed, evidence={**failed.evidence, **accepted}),
+        writers_line(),
+        *tpch_test_lines(),
+    ]
+    rows = [records.to_json(one) for one in [*ours, *interop, rest[-1]]]
+    return [{**rows[0], "settings": settings_of(["phase4", "interop"])}, *rows[1:]]
 
 
-def as_told(phases: list[str]) -> dict[str, Any]:
+def settings_of(phases: list[str]) -> dict[str, Any]:
     """The settings that a run of ``phases`` writes down."""
     request = Request(tuple(phases), (), "pyiceberg", harness.PROFILES["quick"], 1, Settings(), "lakebench run")
-    told: dict[str, Any] = json.loads(json.dumps(request.to_json(), default=str))
-    return told
+    settings: dict[str, Any] = json.loads(json.dumps(request.to_json(), default=str))
+    return settings
 
 
 def within(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """The path of each value in ``value``; of lists of alike things, the first."""
+    """The path of each value in ``value``; of a list, only its first."""
     yield at
     inner = value.items() if isinstance(value, dict) else enumerate(value[:1]) if isinstance(value, list) else ()
-    for key, one in inner:
-        yield from within(one, (*at, key))
+    for key, nested in inner:
+        yield from within(nested, (*at, key))
 
 
 def changed(value: Any, at: tuple[Any, ...], new: Any) -> Any:
@@ -108,7 +114,7 @@ def changed(value: Any, at: tuple[Any, ...], new: Any) -> Any:
 
 
 def shown(run: records.Run) -> str:
-    """All that people see of the run, but for drawings."""
+    """All that people see of the run, except drawings."""
     out = io.StringIO()
     console = Console(file=out, width=100)
     contents = document.build(run)
@@ -118,16 +124,16 @@ def shown(run: records.Run) -> str:
     return "".join([markdown.render(contents), out.getvalue(), *more])
 
 
-def write(file: Path, made: list[dict[str, Any]]) -> None:
-    file.write_text("".join(json.dumps(one) + "\n" for one in made), encoding="utf-8")
+def write(file: Path, rows: list[dict[str, Any]]) -> None:
+    file.write_text("".join(json.dumps(one) + "\n" for one in rows), encoding="utf-8")
 
 
 LINES = lines()
 _TIMED = next(at for at, one in enumerate(LINES) if one.get("samples"))
 
 
-def told(file: Path, number: int, line: Any) -> str:
-    """What people see of a run with ``line`` in the place of one of :data:`LINES`, or why it is refused."""
+def reaction(file: Path, number: int, line: Any) -> str:
+    """What people see of a run with ``line`` instead of line ``number`` of :data:`LINES`, or why it is refused."""
     kept = [LINES[at] for at in sorted({0, number, _TIMED, len(LINES) - 1})]
     write(file, [line if one is LINES[number] else one for one in kept])
     try:
@@ -142,8 +148,8 @@ def test_whatever_stands_in_a_field_is_refused_or_shown_without_harm(tmp_path: P
     file = tmp_path / records.FILE
     for at in within(LINES[number]):
         for odd in (*ODD, DEEP):
-            said = told(file, number, changed(LINES[number], at, odd))
-            assert not HARMFUL.search(said), (at, odd)
+            text = reaction(file, number, changed(LINES[number], at, odd))
+            assert not HARMFUL.search(text), (at, odd)
 
 
 def test_the_lines_themselves_are_shown(tmp_path: Path) -> None:
@@ -207,17 +213,17 @@ def run_advice(error: UsageError) -> None:
     subprocess.run(shlex.split(command), check=True)
 
 
-@pytest.mark.parametrize("place", [5, -2, -1])
+@pytest.mark.parametrize("index", [5, -2, -1])
 def test_a_damaged_line_of_a_complete_run_goes_as_its_message_says_and_the_run_is_resumed(
-    tmp_path: Path, place: int
+    tmp_path: Path, index: int
 ) -> None:
     run = fixture_run.write(tmp_path)
     file = run / records.FILE
     settings = Settings()
     kept = file.read_bytes().splitlines()
     header = json.loads(kept[0])
-    kept[0] = json.dumps({**header, "settings": as_told(["phase4"])}).encode()
-    kept[place] = kept[place][:-9]
+    kept[0] = json.dumps({**header, "settings": settings_of(["phase4"])}).encode()
+    kept[index] = kept[index][:-9]
     file.write_bytes(b"\n".join(kept) + b"\n")
     with pytest.raises(UsageError) as caught:
         records.read(run)
@@ -251,9 +257,9 @@ def test_names_in_a_trace_are_harmless(tmp_path: Path) -> None:
 
 
 def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
-    made = [records.to_json(one) for one in fixture_run.lines()[:20]]
-    made[-1]["case"] = f"phase4/{NASTY}"
-    write(tmp_path / records.FILE, made)
+    rows = [records.to_json(one) for one in fixture_run.lines()[:20]]
+    rows[-1]["case"] = f"phase4/{NASTY}"
+    write(tmp_path / records.FILE, rows)
     accept([records.read(tmp_path)], "because", tmp_path / baseline.FILE, interrupted=True)
     assert not HARMFUL.search((tmp_path / baseline.FILE).read_text(encoding="utf-8"))
 

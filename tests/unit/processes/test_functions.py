@@ -58,7 +58,7 @@ from lakebench.verification import witness
     ],
 )
 def test_what_is_no_function_of_ours_is_not_called(name: str) -> None:
-    reply = _asked({"function": name, "arguments": {}})
+    reply = _reply_to({"function": name, "arguments": {}})
     assert reply["ok"] is False
     assert reply["error"]["kind"] == "HarnessFault"
 
@@ -66,7 +66,7 @@ def test_what_is_no_function_of_ours_is_not_called(name: str) -> None:
 def test_a_request_that_makes_no_sense_is_a_fault_and_not_the_end() -> None:
     requests: list[Any] = [{}, {"function": name_of(rows.write), "arguments": {"seed": "no number"}}, []]
     for request in requests:
-        assert _asked(request)["error"]["kind"] == "HarnessFault"
+        assert _reply_to(request)["error"]["kind"] == "HarnessFault"
 
 
 def test_the_package_of_an_installed_phase_is_ours_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_the_package_of_an_installed_phase_is_ours_too(monkeypatch: pytest.Monke
 )
 def test_arguments_have_the_types_of_the_signature(authentication: Authentication | None) -> None:
     lake = replace(LAKE, catalog=replace(LAKE.catalog, authentication=authentication))
-    told = json.loads(json.dumps(to_jsonable_python({"one": lake, "rules": RULES, "into": Path("a/b")})))
-    assert validate_call(_typed)(**told) == (lake, RULES, Path("a/b"))
+    arguments = json.loads(json.dumps(to_jsonable_python({"one": lake, "rules": RULES, "into": Path("a/b")})))
+    assert validate_call(_typed)(**arguments) == (lake, RULES, Path("a/b"))
 
 
 def _typed(one: Lake, rules: Rules, into: Path) -> tuple[Lake, Rules, Path]:
@@ -128,9 +128,9 @@ RULES = Rules(order=(0, 1), average=(2,), limit=5, full_order=(0, -1))
         written_by_hand.write,
     ],
 )
-def test_a_function_that_phases_call_is_found_and_says_what_it_gives(function: Any) -> None:
+def test_a_function_that_phases_call_is_found_and_its_result_has_a_type(function: Any) -> None:
     assert find(name_of(function)).__wrapped__ is function  # type: ignore[attr-defined]
-    child._given_by(function)
+    child._result_type(function)
 
 
 def test_what_is_raised_keeps_its_kind_and_details() -> None:
@@ -140,7 +140,7 @@ def test_what_is_raised_keeps_its_kind_and_details() -> None:
     assert meaning(refused) is refused
 
 
-def _asked(request: Any) -> dict[str, Any]:
+def _reply_to(request: Any) -> dict[str, Any]:
     written = io.BytesIO()
     serve(io.BytesIO(json.dumps(request).encode() + b"\n"), written, functions.answer, meaning)
     reply: dict[str, Any] = json.loads(written.getvalue())
@@ -149,10 +149,10 @@ def _asked(request: Any) -> dict[str, Any]:
 
 def test_a_value_that_is_not_what_the_function_says_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with Guard("functions") as guard:
-        one = Child(guard, tmp_path / "log")
+        process = Child(guard, tmp_path / "log")
         monkeypatch.setattr(Child, "_reply", lambda *_: b'{"ok": true, "value": [[5]]}')
-        with pytest.raises(HarnessFault, match=r"answer_files:cells gave something else than it says"):
-            one.call(1.0, answer_files.cells, tmp_path)
+        with pytest.raises(HarnessFault, match=r"answer_files:cells did not return what its annotation says"):
+            process.call(1.0, answer_files.cells, tmp_path)
         monkeypatch.setattr(Child, "_reply", lambda *_: b'{"value": []}')
         with pytest.raises(HarnessFault, match=r"the reply of a process of ours to .*answer_files:cells is not what"):
-            one.call(1.0, answer_files.cells, tmp_path)
+            process.call(1.0, answer_files.cells, tmp_path)

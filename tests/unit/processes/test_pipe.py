@@ -51,7 +51,7 @@ def test_a_process_that_ends_without_an_answer(started: Callable[[str], Pipe]) -
     assert pipe.log_tail(6) == "words\n"
 
 
-def test_one_that_reads_no_more(started: Callable[[str], Pipe]) -> None:
+def test_a_process_that_has_ended_reads_no_more(started: Callable[[str], Pipe]) -> None:
     pipe = started("")
     pipe.process.wait()
     with pytest.raises(Closed):

@@ -30,9 +30,9 @@ def family() -> Iterator[tuple[int, int]]:
 def test_trees_have_what_was_started_and_nothing_else(family: tuple[int, int]) -> None:
     parent, child = family
     assert resources.trees({"both": [parent], "child": [child]}) == {"both": [parent, child], "child": [child]}
-    own = resources.tree([os.getpid()])
-    assert {os.getpid(), parent, child} <= set(own)
-    assert set(own) == {os.getpid(), *(one.pid for one in psutil.Process().children(recursive=True))}
+    tree = resources.tree([os.getpid()])
+    assert {os.getpid(), parent, child} <= set(tree)
+    assert set(tree) == {os.getpid(), *(one.pid for one in psutil.Process().children(recursive=True))}
 
 
 def test_a_process_that_is_a_root_and_below_another_counts_once(family: tuple[int, int]) -> None:
@@ -40,7 +40,7 @@ def test_a_process_that_is_a_root_and_below_another_counts_once(family: tuple[in
     assert resources.tree([parent, child]) == [parent, child]
 
 
-def test_who_is_gone_has_no_tree() -> None:
+def test_a_process_that_is_gone_has_no_tree() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     assert resources.tree([gone.pid]) == []

@@ -1,4 +1,4 @@
-"""A worker tells a fault of ours as one, and its parent believes nothing that was not promised."""
+"""A worker reports a fault of ours as one, and its parent accepts nothing that was not promised."""
 
 from __future__ import annotations
 
@@ -87,20 +87,20 @@ def _does(monkeypatch: pytest.MonkeyPatch, function: Any) -> None:
     monkeypatch.setattr(Mine, "does", staticmethod(function))
 
 
-def _told(worker: Worker, **request: Any) -> dict[str, Any]:
+def _error_of(worker: Worker, **request: Any) -> dict[str, Any]:
     error: dict[str, Any] = worker.answer(request)["error"]
     return error
 
 
 def _query(worker: Worker, into: str = "/dev/null") -> dict[str, Any]:
-    return _told(worker, op="query", sql="SELECT 1", into=into)
+    return _error_of(worker, op="query", sql="SELECT 1", into=into)
 
 
 def test_an_outsiders_adapter_is_named(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     _does(monkeypatch, _key_error)
-    told = _query(worker)
-    assert (told["kind"], told["message"]) == ("HarnessFault", f"the adapter {MINE} raised KeyError: 'planted'")
-    assert "in _key_error" in told["traceback"]
+    error = _query(worker)
+    assert (error["kind"], error["message"]) == ("HarnessFault", f"the adapter {MINE} raised KeyError: 'planted'")
+    assert "in _key_error" in error["traceback"]
     _does(monkeypatch, _engines_own)
     assert (_query(worker)["kind"], _query(worker)["message"]) == ("Refused", "KeyError: 'planted'")
     _does(monkeypatch, _refused)
@@ -130,40 +130,40 @@ def test_the_workers_own_functions_are_ours(worker: Worker, monkeypatch: pytest.
 
     _does(monkeypatch, lambda: ROWS)
     monkeypatch.setattr(worker_module, broken, fails)
-    told = _query(worker)
-    assert told["kind"] == "HarnessFault"
-    assert "raised OSError: [Errno 28] No space left on device" in told["message"]
+    error = _query(worker)
+    assert error["kind"] == "HarnessFault"
+    assert "raised OSError: [Errno 28] No space left on device" in error["message"]
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
-def test_a_full_disk_is_said_and_no_refusal(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_no_refusal(worker: Worker, monkeypatch: pytest.MonkeyPatch) -> None:
     _does(monkeypatch, lambda: ROWS)
-    told = _query(worker, into="/dev/full")
-    assert told["kind"] == "HarnessFault"
-    assert told["message"].startswith("the worker raised OSError: ")
-    assert "No space left on device" in told["message"]
+    error = _query(worker, into="/dev/full")
+    assert error["kind"] == "HarnessFault"
+    assert error["message"].startswith("the worker raised OSError: ")
+    assert "No space left on device" in error["message"]
 
 
 def test_a_request_that_makes_no_sense_is_a_fault(worker: Worker) -> None:
-    assert _told(worker, op="no_such_operation")["kind"] == "HarnessFault"
-    assert _told(worker, op="query", wrong=1)["kind"] == "HarnessFault"
-    assert _told(worker, op="open", lake={"nothing": "of a lake"})["kind"] == "HarnessFault"
+    assert _error_of(worker, op="no_such_operation")["kind"] == "HarnessFault"
+    assert _error_of(worker, op="query", wrong=1)["kind"] == "HarnessFault"
+    assert _error_of(worker, op="open", lake={"nothing": "of a lake"})["kind"] == "HarnessFault"
     written = io.BytesIO()
     serve(io.BytesIO(b"no json\n"), written, worker.answer, worker.meaning)
     assert json.loads(written.getvalue())["error"]["kind"] == "HarnessFault"
 
 
-def test_a_reply_that_json_cannot_say_is_a_fault_and_not_the_end(
+def test_a_reply_that_json_cannot_hold_is_a_fault_and_not_the_end(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Mine, "versions", lambda _: {("a", "tuple"): "1"})
-    asked = {"op": "open", "lake": json.loads(json.dumps(dataclasses.asdict(LAKE)))}
+    request = {"op": "open", "lake": json.loads(json.dumps(dataclasses.asdict(LAKE)))}
     written = io.BytesIO()
-    serve(io.BytesIO(json.dumps(asked).encode() + b"\n"), written, worker.answer, worker.meaning)
+    serve(io.BytesIO(json.dumps(request).encode() + b"\n"), written, worker.answer, worker.meaning)
     assert json.loads(written.getvalue())["error"]["kind"] == "HarnessFault"
 
 
-def test_an_adapter_that_cannot_be_made_is_told_as_what_it_is() -> None:
+def test_why_an_adapter_cannot_be_made_is_reported() -> None:
     settings = dataclasses.asdict(EngineSettings(1, 2**30, "/nowhere"))
     for engine, kind in {
         f"{__name__}:Nobody": "HarnessFault",
@@ -172,15 +172,15 @@ def test_an_adapter_that_cannot_be_made_is_told_as_what_it_is() -> None:
     }.items():
         made = Worker()
         assert made.answer({"op": "preload", "engine": engine}) == {"ok": True}
-        assert _told(made, op="make", engine=engine, settings=settings)["kind"] == kind
+        assert _error_of(made, op="make", engine=engine, settings=settings)["kind"] == kind
 
 
 def _writer(worker: Worker) -> None:
-    asked = {"lake": json.loads(json.dumps(dataclasses.asdict(LAKE))), "shape": dataclasses.asdict(Shape())}
-    assert worker.answer({"op": "enter", **asked}) == {"ok": True, "refused": ""}
+    arguments = {"lake": json.loads(json.dumps(dataclasses.asdict(LAKE))), "shape": dataclasses.asdict(Shape())}
+    assert worker.answer({"op": "enter", **arguments}) == {"ok": True, "refused": ""}
 
 
-def test_a_task_ends_by_what_the_engine_says_and_the_work_by_a_fault(
+def test_an_error_of_the_engine_ends_a_task_and_a_fault_ends_the_work(
     worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     _writer(worker)
@@ -191,24 +191,24 @@ def test_a_task_ends_by_what_the_engine_says_and_the_work_by_a_fault(
     assert (ended["state"], ended["kind"], ended["message"]) == ("refused", "Refused", "KeyError: 'planted'")
     _writer(worker)
     _does(monkeypatch, _key_error)
-    assert _told(worker, **work, into=str(tmp_path / "ours"))["kind"] == "HarnessFault"
+    assert _error_of(worker, **work, into=str(tmp_path / "ours"))["kind"] == "HarnessFault"
     assert "ended" not in (tmp_path / "ours").read_text()
 
 
 def test_a_writer_that_breaks_on_entry_is_a_fault_and_no_refusal(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = {"lake": json.loads(json.dumps(dataclasses.asdict(LAKE))), "shape": dataclasses.asdict(Shape())}
+    arguments = {"lake": json.loads(json.dumps(dataclasses.asdict(LAKE))), "shape": dataclasses.asdict(Shape())}
     monkeypatch.setattr(Mine, "open", lambda *_: _refused())
-    assert worker.answer({"op": "enter", **asked}) == {"ok": True, "refused": "the engine says no"}
+    assert worker.answer({"op": "enter", **arguments}) == {"ok": True, "refused": "the engine says no"}
     monkeypatch.setattr(Mine, "open", lambda *_: _key_error())
-    assert _told(worker, op="enter", **asked)["kind"] == "HarnessFault"
+    assert _error_of(worker, op="enter", **arguments)["kind"] == "HarnessFault"
 
 
 def test_a_reader_that_breaks_is_a_fault(worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     _does(monkeypatch, _key_error)
-    given = {"scan": Scan("t").to_json(), "into": str(tmp_path / "seen"), "stop": str(tmp_path / "stop")}
-    assert _told(worker, op="watch", **given)["kind"] == "HarnessFault"
+    arguments = {"scan": Scan("t").to_json(), "into": str(tmp_path / "seen"), "stop": str(tmp_path / "stop")}
+    assert _error_of(worker, op="watch", **arguments)["kind"] == "HarnessFault"
     assert (tmp_path / "seen").read_text() == ""
 
 
@@ -257,9 +257,9 @@ def test_a_reply_that_was_promised_is_taken() -> None:
 def test_an_error_keeps_its_kind_and_one_that_nobody_knows_is_a_fault() -> None:
     assert type(replies.error_from(ERROR)) is Refused
     for kind in ("KeyError", "Exception", "LakebenchErrors", ""):
-        told = replies.error_from({**ERROR, "kind": kind, "details": {"operation": "append"}})
-        assert type(told) is HarnessFault
-        assert told.details["operation"] == "append"
+        error = replies.error_from({**ERROR, "kind": kind, "details": {"operation": "append"}})
+        assert type(error) is HarnessFault
+        assert error.details["operation"] == "append"
 
 
 @pytest.mark.parametrize("details", [{"message": "x"}, {"self": 1}, {"traceback": 5}])
@@ -268,7 +268,7 @@ def test_details_of_any_name_are_details(details: dict[str, Any]) -> None:
 
 
 def _dying(tmp_path: Path, code: str) -> LakebenchError:
-    """What the parent says of a worker whose Python begins with ``code``."""
+    """The error that the parent raises for a worker whose Python runs ``code``."""
     python = tmp_path / "python"
     (tmp_path / "sitecustomize.py").write_text("")
     python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}'\n")
@@ -281,31 +281,31 @@ def _dying(tmp_path: Path, code: str) -> LakebenchError:
 
 
 def test_a_worker_that_is_killed_at_its_start_leaves_evidence(tmp_path: Path) -> None:
-    told = _dying(tmp_path, f'import os; print("last words", flush=True); os.kill(os.getpid(), {int(signal.SIGKILL)})')
-    assert type(told) is EngineCrash
-    assert str(told) == "the engine's process died by SIGKILL before the engine was there"
-    assert told.details["exit_code"] == -signal.SIGKILL
-    assert "last words" in str(told.details["log"])
+    error = _dying(tmp_path, f'import os; print("last words", flush=True); os.kill(os.getpid(), {int(signal.SIGKILL)})')
+    assert type(error) is EngineCrash
+    assert str(error) == "the engine's process died by SIGKILL before the engine was there"
+    assert error.details["exit_code"] == -signal.SIGKILL
+    assert "last words" in str(error.details["log"])
 
 
 def test_a_worker_that_exits_at_its_start_says_by_which_code(tmp_path: Path) -> None:
-    told = _dying(tmp_path, "import os; os._exit(3)")
-    assert type(told) is EngineCrash
-    assert "with exit code 3" in str(told)
+    error = _dying(tmp_path, "import os; os._exit(3)")
+    assert type(error) is EngineCrash
+    assert "with exit code 3" in str(error)
 
 
 def test_a_worker_whose_own_code_breaks_at_its_start_is_a_fault(tmp_path: Path) -> None:
-    told = _dying(tmp_path, '{}["planted"]')
-    assert type(told) is HarnessFault
-    assert "KeyError" in str(told)
+    error = _dying(tmp_path, '{}["planted"]')
+    assert type(error) is HarnessFault
+    assert "KeyError" in str(error)
 
 
 def test_nothing_is_asked_of_an_engine_that_was_not_made() -> None:
-    assert type(replies.error_from(_told(Worker(), op="close"))) is EngineUnavailable
+    assert type(replies.error_from(_error_of(Worker(), op="close"))) is EngineUnavailable
 
 
 @pytest.mark.parametrize(
-    ("top", "said"),
+    ("top", "reason"),
     [
         (
             "raise RuntimeError('built for another machine')",
@@ -316,7 +316,7 @@ def test_nothing_is_asked_of_an_engine_that_was_not_made() -> None:
     ],
 )
 def test_an_engine_that_is_broken_or_not_installed_is_unavailable_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str, reason: str
 ) -> None:
     (tmp_path / "duckdb.py").write_text(top)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -326,4 +326,4 @@ def test_an_engine_that_is_broken_or_not_installed_is_unavailable_and_says_why(
         remote.make(EngineSettings(1, 2**30, str(tmp_path)))
         with pytest.raises(EngineUnavailable) as raised:
             remote.open(lake, 60.0)
-    assert said in str(raised.value)
+    assert reason in str(raised.value)

@@ -37,7 +37,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
 
 
 class Answer:
-    """What a repository says."""
+    """A repository's response."""
 
     status_code = 200
 
@@ -54,8 +54,8 @@ class Answer:
 
 
 def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], Any]) -> list[str]:
-    """Answer jgo's requests for files; the names it asked for, checksums apart."""
-    asked: list[str] = []
+    """Answer jgo's requests for files; the names that it requested, without checksums."""
+    requested: list[str] = []
     lock = threading.Lock()
 
     def get(url: str, **_: Any) -> Any:
@@ -63,11 +63,11 @@ def serve(monkeypatch: pytest.MonkeyPatch, answer: Callable[[str], Any]) -> list
         if name.endswith(".sha1"):
             return Answer(b"")
         with lock:
-            asked.append(name)
+            requested.append(name)
         return answer(name)
 
     monkeypatch.setattr("jgo.util.http.get", get)
-    return asked
+    return requested
 
 
 def never(name: str) -> Any:
@@ -77,13 +77,13 @@ def never(name: str) -> Any:
 def test_every_entry_of_the_lock_is_pinned() -> None:
     lock = artifacts.locked()
     for name in lock["maven"]:
-        for one in artifacts.group(name):
-            assert len(bytes.fromhex(one.sha256)) == 32
-            assert one.size > 0
+        for artifact in artifacts.group(name):
+            assert len(bytes.fromhex(artifact.sha256)) == 32
+            assert artifact.size > 0
     for requirement, hashes in lock["python"].items():
         assert "==" in requirement
         assert len(hashes) >= 2, "all platforms' files"
-        assert all(one.startswith("sha256:") for one in hashes)
+        assert all(artifact.startswith("sha256:") for artifact in hashes)
 
 
 def test_the_rest_catalogs_classpath_has_one_version_of_each() -> None:
@@ -94,14 +94,14 @@ def test_the_rest_catalogs_classpath_has_one_version_of_each() -> None:
 
 
 def test_missing_files_are_downloaded_once(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = serve(monkeypatch, lambda _: Answer(CONTENT))
+    requested = serve(monkeypatch, lambda _: Answer(CONTENT))
     files = artifacts.ensure("pair", Quiet())
     assert files == [
         repository / "org/example/one/1.0/one-1.0.jar",
         repository / "org/example/two/1.0/two-1.0-all.jar",
     ]
     assert all(file.read_bytes() == CONTENT for file in files)
-    assert sorted(asked) == ["one-1.0.jar", "two-1.0-all.jar"]
+    assert sorted(requested) == ["one-1.0.jar", "two-1.0-all.jar"]
     monkeypatch.setattr("jgo.util.http.get", never)
     assert artifacts.ensure("pair", Quiet()) == files
     assert [path.name for path in repository.iterdir()] == ["org"], "nothing temporary is left"
@@ -130,21 +130,21 @@ def test_progress_ends_at_the_size_in_the_lock(repository: Path, monkeypatch: py
 
 def test_a_download_that_breaks_off_starts_again(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     breaks = {"one-1.0.jar": iter([1, 1])}
-    asked = serve(monkeypatch, lambda name: Answer(CONTENT, next(breaks.get(name, iter([])), None)))
+    requested = serve(monkeypatch, lambda name: Answer(CONTENT, next(breaks.get(name, iter([])), None)))
     files = artifacts.ensure("pair", Quiet())
     assert all(file.read_bytes() == CONTENT for file in files)
-    assert asked.count("one-1.0.jar") == 3
+    assert requested.count("one-1.0.jar") == 3
     assert repository.exists()
 
 
-def test_half_a_file_is_never_left_in_its_place(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_half_a_file_is_never_left(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     serve(monkeypatch, lambda _: Answer(CONTENT, 1))
     with pytest.raises(ServiceUnavailable, match=r"jar is not here and cannot be downloaded \(ChunkedEncodingError\)"):
         artifacts.ensure("pair", Quiet())
     assert [path for path in repository.rglob("*") if path.is_file()] == []
 
 
-def test_what_an_interrupted_run_left_is_removed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_leftovers_of_an_interrupted_run_are_removed(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     half = repository / f".{artifacts._scratch_name('pair')}-left/org/example/one/1.0/one-1.0.jar"
     half.parent.mkdir(parents=True)
     half.write_bytes(CONTENT[:10])
@@ -166,7 +166,7 @@ def test_no_network_is_one_line_that_says_what_to_do(repository: Path, monkeypat
     assert not (repository / "org").exists()
 
 
-def test_what_no_repository_has_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_no_repository_has_is_an_error(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class NotFound(Answer):
         status_code = 404
 
@@ -202,25 +202,25 @@ def test_a_damaged_file_names_the_command_that_mends_it(monkeypatch: pytest.Monk
     assert damaged.read_bytes() == CONTENT
 
 
-def test_a_full_disk_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_an_error(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: Any, **__: Any) -> Any:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     serve(monkeypatch, lambda _: Answer(CONTENT))
     monkeypatch.setattr("jgo.maven._resolver.open", full, raising=False)
-    with pytest.raises(UsageError, match=r"no space left in .*: make room"):
+    with pytest.raises(UsageError, match=r"no space left in .*: free some space"):
         artifacts.ensure("pair", Quiet())
     assert repository.exists()
 
 
-def test_a_repository_that_cannot_be_made_is_said(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_repository_that_cannot_be_made_is_an_error(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     repository.parent.joinpath("m2").write_text("a file in the way")
     serve(monkeypatch, never)
     with pytest.raises(UsageError, match="cannot be written"):
         artifacts.ensure("pair", Quiet())
 
 
-def test_only_one_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_one_thread_at_a_time_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path))
     inside, most = [0], [0]
 
@@ -232,10 +232,10 @@ def test_only_one_does_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
             inside[0] -= 1
 
     threads = [threading.Thread(target=work) for _ in range(4)]
-    for one in threads:
-        one.start()
-    for one in threads:
-        one.join()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert most == [1]
 
 

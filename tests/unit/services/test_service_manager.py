@@ -194,7 +194,7 @@ def test_a_fault_of_ours_in_a_start_is_one_for_all_who_need_the_service(toys: Se
 
 def test_a_full_disk_in_a_start_stops_everything(toys: Services) -> None:
     BEHAVIOUR["toy"] = lambda: os.write(os.open("/dev/full", os.O_WRONLY), b"x") and None
-    with pytest.raises(UsageError, match=r"the disk is full \(.* left\): make room there"):
+    with pytest.raises(UsageError, match=r"the disk is full \(.* left\): free some space there"):
         toys.start(["upper", "other"])
 
 
