@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from lakebench import engines
 from lakebench.config import Settings
@@ -18,16 +18,13 @@ from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
+from lakebench.phases.concurrent_writers.field_reports import reproduced
 from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, SharedStore, WriterGroup, able, run
-from lakebench.phases.field_reports import Said, of_all, of_ratio, of_times
 from lakebench.processes.concurrent_tasks import Retry, Shape
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim
 
 _FEW = 3  # writers of the cells that are no appends
-_LOCKED = "Conflicting lock is held"
-_C29_MS = {"duckdb": 440.0, "ducklake pooled": 280.0}
-_C30_SLOWER = (1.05, 1.10)
 _LOCK = Retry("Conflicting lock", attempts=6, wait_s=0.5)  # as the tool behind the claims waits for the file
 _APPENDS = "Appends by writers at once"
 _CHANGES = f"Changes by {_FEW} writers at once"
@@ -107,10 +104,7 @@ class ConcurrentWriters(Phase):
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C28 to C30."""
-        known = {case.case: case for case in cases}
-        yield _lock_errors(known)
-        yield _pooled(known)
-        yield _one_writer(known)
+        yield from reproduced(cases)
 
 
 @functools.cache
@@ -181,75 +175,3 @@ def _check(cell: WriterGroup, group: str) -> Check:
         column=columns.get(group, cell.workload.name),
     )
     return Check(case, partial(run, cell=cell))
-
-
-# What the cases say of the field reports C28 to C30
-
-
-def _told(known: Mapping[str, Record], store: str, writers: int) -> Mapping[str, Any]:
-    """The evidence of the appends by DuckDB on ``store``, empty where they did not run, or did not pass."""
-    record = known.get(f"phase9/insert/{store}/{writers}/duckdb")
-    found: Mapping[str, Any] = record.evidence.get("concurrency", {}) if record else {}
-    return found
-
-
-def _lock_errors(known: Mapping[str, Record]) -> Claim:
-    file, lake = _told(known, "duckdb-file_kept", _FEW), _told(known, "ducklake-postgres_kept", _FEW)
-    locked = sum(count for text, count in file.get("errors", {}).items() if _LOCKED in text)
-    also = sum(count for text, count in lake.get("errors", {}).items() if _LOCKED in text)
-    ours = {"duckdb file": f"{locked} lock errors", "ducklake": f"{also} lock errors"} if file and lake else {}
-    verdict = Said.REPRODUCED if locked and not also else Said.NOT_REPRODUCED
-    return Claim(
-        claim="C28",
-        statement=f'Several processes on one DuckDB file: "{_LOCKED}"; on DuckLake with a PostgreSQL catalog: no lock '
-        "error",
-        theirs={"duckdb file": _LOCKED, "ducklake": "no lock error"},
-        ours=ours,
-        verdict=verdict if ours else Said.COULD_NOT_RUN,
-    )
-
-
-def _pooled(known: Mapping[str, Record]) -> Claim:
-    """C29 by the time for each row that was written, as not all shapes write all rows in the time they have."""
-    stores = ("duckdb-file_task", "ducklake-postgres_kept", "ducklake-postgres_task")
-    each = {one: _per_row(_told(known, one, _FEW)) for one in stores}
-    ours = {one: f"{value:.0f} ms a row" for one, value in each.items() if value is not None}
-    file, kept = each[stores[0]], each[stores[1]]
-    verdict = Said.COULD_NOT_RUN
-    if file is not None and kept is not None:
-        verdict = of_times(_C29_MS, dict(zip(_C29_MS, (file, kept), strict=True)))
-    return Claim(
-        claim="C29",
-        statement="100 rows by 3 workers: DuckDB without pooling 44 s (440 ms an operation), DuckLake pooled 28 s "
-        "(280 ms): 37 % faster",
-        theirs={name: f"{ms:g} ms an operation" for name, ms in _C29_MS.items()},
-        ours=ours,
-        verdict=verdict,
-        detail="Ours is the wall time of all writers by the rows that they wrote. The report compares two shapes: "
-        "DuckDB opens its file for each row, DuckLake keeps its connection.",
-    )
-
-
-def _per_row(told: Mapping[str, Any]) -> float | None:
-    return 1000 / told["operations_per_s"] if told.get("operations_per_s") else None
-
-
-def _one_writer(known: Mapping[str, Record]) -> Claim:
-    """C30 in both shapes: a connection a task, and a kept one."""
-    pairs = {
-        "a connection a task": ("duckdb-file_task", "ducklake-postgres_task"),
-        "a kept one": ("duckdb-file_kept", "ducklake-postgres_kept"),
-    }
-    ratios: dict[str, float] = {}
-    for shape, (file, lake) in pairs.items():
-        ours, theirs = _told(known, lake, 1).get("median_ms"), _told(known, file, 1).get("median_ms")
-        if ours and theirs:
-            ratios[shape] = ours / theirs
-    return Claim(
-        claim="C30",
-        statement="One worker: DuckLake is 5 to 10 % slower than DuckDB",
-        theirs={"one worker": "5 to 10 % slower"},
-        ours={shape: f"{ratio:.2f} times" for shape, ratio in ratios.items()},
-        verdict=of_all(of_ratio(_C30_SLOWER, one) for one in ratios.values()),
-        detail="In both shapes: a verdict holds where it holds in each." if ratios else "",
-    )

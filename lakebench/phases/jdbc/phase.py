@@ -18,11 +18,10 @@ from lakebench.execution.context import Bench
 from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Scope
 from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection, TableFormat
-from lakebench.outcomes import Outcome
 from lakebench.phases.base import Phase
-from lakebench.phases.field_reports import Said
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
-from lakebench.phases.jdbc.pgspider import WISE, nodes
+from lakebench.phases.jdbc.field_reports import reproduced
+from lakebench.phases.jdbc.pgspider import nodes
 from lakebench.phases.options import Option
 from lakebench.phases.query_workloads.base import Contender, Queries, Target
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
@@ -115,9 +114,7 @@ class Jdbc(Queries):
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C4 and C5."""
-        own = [case for case in cases if case.phase == self.name]
-        yield _in_parallel(own)
-        yield _union(own)
+        yield from reproduced([case for case in cases if case.phase == self.name])
 
     def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
         """The heap tables, or those of Iceberg, loaded."""
@@ -191,76 +188,3 @@ def _protocol(profile: Profile) -> Protocol:
     if "repeat" in profile.chosen:
         return told
     return replace(told, cold=0, samples=min(told.samples, _SAMPLES), block=min(told.block, _SAMPLES))
-
-
-# What the cases say of the field reports C4 and C5
-
-
-def _in_parallel(cases: Sequence[Record]) -> Claim:
-    """C4: partitioned, in parallel, right."""
-    told = {case.engine: case for case in cases if case.case.startswith("phase2/parallel/")}
-    reads = [
-        case for case in cases if case.case.startswith("phase2/read-") and case.engine in told and case.outcome.ran
-    ]
-    ran = {name: case for name, case in told.items() if case.outcome.ran}
-    ours: dict[str, float | str] = {
-        f"{name}, sessions of PostgreSQL": f"{len(case.evidence.get('backends', ()))}, "
-        f"{case.evidence.get('at_once', 'none')} at once"
-        for name, case in ran.items()
-    }
-    right = sum(case.outcome is Outcome.PASS for case in reads)
-    if ran:
-        ours["reads in partitions and whole"] = f"{right} of {len(reads)} right"
-    works = bool(ran) and right == len(reads) and all(case.outcome is Outcome.PASS for case in ran.values())
-    return Claim(
-        claim="C4",
-        statement="PySpark reads PostgreSQL tables over JDBC, partitioned, in parallel: works",
-        theirs={"result": "works"},
-        ours=ours or {"reads": "not had: no engine of this run reads in partitions"},
-        verdict=Said.COULD_NOT_RUN if not ran else Said.REPRODUCED if works else Said.NOT_REPRODUCED,
-        detail=_moved(cases) if ran else "",
-    )
-
-
-def _moved(cases: Sequence[Record]) -> str:
-    apart = [case for case in cases if case.case.startswith("phase2/consistent/") and case.outcome is Outcome.WRONG]
-    if not apart:
-        return ""
-    return f"Each partition is a transaction of its own: {apart[0].reason}. "
-
-
-def _union(cases: Sequence[Record]) -> Claim:
-    """C5: PGSpider appends what its nodes send, and nothing else."""
-    told = [case for case in cases if case.case.startswith("phase2/nodes-pgspider-") and case.outcome is Outcome.PASS]
-    plans = [case for case in told if "appended" in case.evidence]
-    ours: dict[str, float | str] = {f"partitionwise {wise}: nodes compute": _computed(plans, wise) for wise in WISE}
-    appended = sum(bool(case.evidence["appended"]) for case in plans)
-    ours["plans that append (UNION ALL)"] = f"{appended} of {len(plans)}"
-    ours |= {case.row: _how(case) for case in told if "at_once" in case.evidence}
-    computes = any(case.evidence["pushed"] for case in plans)
-    if not plans:
-        verdict = Said.COULD_NOT_RUN
-        ours = {"plan": "not had: no PostgreSQL here with the extension pgspider_ext"}
-    else:
-        verdict = Said.REPRODUCED if appended == len(plans) and not computes else Said.NOT_REPRODUCED
-    halves = "The union holds; that nodes only send rows does not, where partitionwise aggregates are on. "
-    return Claim(
-        claim="C5",
-        statement="PGSpider's distributed reading is a UNION ALL over nodes, no genuine distributed execution",
-        theirs={"plan": "UNION ALL"},
-        ours=ours,
-        verdict=verdict,
-        detail=halves if computes and appended == len(plans) else "",
-    )
-
-
-def _computed(plans: Sequence[Record], wise: str) -> str:
-    """The questions of which nodes compute aggregates, with ``enable_partitionwise_aggregate`` off or on."""
-    ending = f", partitionwise {wise}"
-    found = [case.row.removesuffix(ending) for case in plans if case.evidence["pushed"] and case.row.endswith(ending)]
-    return "; ".join(found) or "nothing"
-
-
-def _how(case: Record) -> str:
-    """Whether the nodes of ``case`` worked side by side."""
-    return "at once" if case.evidence["at_once"] else "one after the other"

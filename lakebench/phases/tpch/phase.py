@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from lakebench.datasets import tpch
@@ -11,14 +10,12 @@ from lakebench.datasets.workload import Workload
 from lakebench.execution.cases import Block
 from lakebench.execution.context import Bench
 from lakebench.model import TESTS, Record, TableFormat
-from lakebench.outcomes import Outcome
-from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio
 from lakebench.phases.options import Option, some_of
 from lakebench.phases.query_workloads.base import GROWTH, Queries
 from lakebench.phases.table_loading import tpch_data
+from lakebench.phases.tpch.field_reports import reproduced
 from lakebench.phases.tpch.power_throughput import trials
 from lakebench.provisioning.disk_space import Need
-from lakebench.results import placement, statistics
 from lakebench.results.records import Claim, Dataset
 
 if TYPE_CHECKING:
@@ -80,92 +77,5 @@ class Tpch(Queries):
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         """Claims C6 and C7, where queries ran."""
-        own = [case for case in cases if case.phase == self.name]  # another phase has a Q1 too
-        known = placement.verified(own)
-        if known:
-            yield _all_right(own, scale_factor)
-            yield _cold_and_warm(known)
-
-
-_C6_SCALE_FACTOR, _C6_QUERIES = Decimal(100), 22
-_C7_APART = 1.5  # cold's ratio over warm's from which on the direction is shown
-_C7_THEIRS = {"cold": 650.0, "warm": 2.6}
-_Times = Mapping[str, tuple[statistics.Ratio, int] | None]
-
-
-def _all_right(cases: Sequence[Record], scale_factor: str) -> Claim:
-    """C6: all 22 queries, on Iceberg in object storage, at SF 100."""
-    ours: dict[str, str] = {}
-    verdicts: list[Said] = []
-    for case in cases:
-        place = placement.place_of(case)
-        if place and place.format == TableFormat.ICEBERG and place.storage != "local":
-            name = f"{case.engine} on {place.storage}"
-            if name in ours:
-                continue
-            own = [one for one in cases if placement.place_of(one) == place and one.engine == case.engine]
-            right = sum(one.outcome is Outcome.PASS for one in own)
-            ours[name] = f"{right} of {len(own)} right"
-            verdicts.append(_all_of(own))
-    whole = Decimal(scale_factor) >= _C6_SCALE_FACTOR
-    detail = "" if whole else f"The report is about SF 100; this run has SF {scale_factor}. "
-    return Claim(
-        claim="C6",
-        statement="All 22 TPC-H queries run at SF 100 (about 100 GB, 866 million rows) on Iceberg in object storage, "
-        "all right",
-        theirs={"SF 100": "all 22 right"},
-        ours=ours or {"object storage": "not asked: --storage s3"},
-        verdict=of_any(verdicts) if whole else Said.COULD_NOT_RUN,
-        detail=detail,
-    )
-
-
-def _all_of(own: Sequence[Record]) -> Said:
-    """What one engine at one place says of C6."""
-    if any(one.outcome.is_failure for one in own):
-        return Said.NOT_REPRODUCED
-    right = sum(one.outcome is Outcome.PASS for one in own)
-    return Said.REPRODUCED if right == len(own) == _C6_QUERIES else Said.COULD_NOT_RUN
-
-
-def _cold_and_warm(known: Mapping[placement.StorageFormat, placement.Asked]) -> Claim:
-    """C7: object storage far away against local disk, cold and then warm; the report does not say by which engine."""
-    local = placement.StorageFormat("local", TableFormat.ICEBERG)
-    far = [one for one in known if one.format == TableFormat.ICEBERG and "gcs" in one.storage]
-    ours: dict[str, str] = {}
-    shown: dict[str, Said] = {}
-    for place in far if local in known else ():
-        for engine in dict.fromkeys(name for name, _ in known[place]):
-            told = {kind: placement.ratio(known[local], known[place], engine, kind) for kind in _C7_THEIRS}
-            for kind, found in told.items():
-                if found is not None:
-                    ours[f"{engine} on {place.storage}, {kind}"] = f"{found[0].ratio:.1f} times, {found[1]} queries"
-            shown |= {engine: said} if (said := _slower(told)) else {}
-    simulated = any("simulated" in one.storage for one in far)
-    without = [engine for engine, said in shown.items() if said is Said.NOT_REPRODUCED]
-    detail = "".join(
-        [
-            "The direction: cold is slower by far more than warm, and warm is still slower. ",
-            f"Not so with {', '.join(without)}, cold as slow as warm or both as fast. " if without else "",
-            "The storage is simulated, by settings of our object store: not GCS. " if simulated else "",
-        ]
-    )
-    return Claim(
-        claim="C7",
-        statement="GCS cold is about 650 times slower than local NVMe; again in the same session, about 2.6 times",
-        theirs={kind: f"{ratio:g} times" for kind, ratio in _C7_THEIRS.items()},
-        ours=ours or {"ratio": "not had: --storage local,simulated-gcs with cold samples (--profile standard)"},
-        verdict=of_any(shown.values()),
-        detail=detail if ours else "",
-    )
-
-
-def _slower(told: _Times) -> Said | None:
-    """How an engine's ratios of the far storage to the near one, cold and warm, stand to theirs."""
-    cold, warm = told["cold"], told["warm"]
-    if cold is None or warm is None:
-        return None
-    if cold[0].ratio <= _C7_APART * warm[0].ratio:
-        return Said.NOT_REPRODUCED
-    ours = {"cold": cold[0].ratio, "warm": warm[0].ratio}
-    return of_all(of_ratio(theirs, ours[kind]) for kind, theirs in _C7_THEIRS.items())
+        # another phase has a Q1 too
+        yield from reproduced([case for case in cases if case.phase == self.name], scale_factor)
