@@ -30,13 +30,13 @@ from lakebench.paths import RUNS
 FILE = "lakebench.toml"
 POSTGRES = "postgres"
 """The service whose ``pg_config`` is the top-level one."""
-# Properties of services that name what is run: Trino's plugins; PostgreSQL's settings, some of which are libraries and
-# commands.
+# Properties of services that name programs to run: Trino's plugins, and PostgreSQL's settings, some of which are
+# libraries and commands.
 _RUN = ("plugin.", "conf.")
 _GIB = 1024**3
 _GOOGLE = "https://storage.googleapis.com"
 _STORAGE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")
-# What S3Proxy's LatencyBlobStore knows; "*" stands for all.
+# The operations of S3Proxy's LatencyBlobStore; "*" stands for all.
 _OPERATIONS = (
     *("*", "get", "put", "metadata", "list", "remove", "copy", "upload-part", "multipart-message", "multipart-param"),
     *("list-multipart", "blob-exists", "blob-access", "container-exists", "container-access", "create-container"),
@@ -91,10 +91,10 @@ _KEYS: Mapping[StorageKind, tuple[str, ...]] = {
 }
 
 
-def _check_properties(given: Mapping[str, str], known: tuple[str, ...]) -> None:
-    for key, value in given.items():
-        if key not in known:
-            raise ValueError(f"unknown property {key}: {suggest(key, known)}valid ones are {', '.join(known)}")
+def _check_properties(properties: Mapping[str, str], valid: tuple[str, ...]) -> None:
+    for key, value in properties.items():
+        if key not in valid:
+            raise ValueError(f"unknown property {key}: {suggest(key, valid)}valid ones are {', '.join(valid)}")
         if key.startswith("latency.") and not (value.isdecimal() and (int(value) > 0 or key.endswith(".latency"))):
             raise ValueError(f"{key} must be a whole number of {'ms' if key.endswith('.latency') else 'kB/s'}")
 
@@ -146,13 +146,13 @@ class StorageSettings(_Strict):
         return own_s3 or google or self.kind is StorageKind.SIMULATED
 
     def missing(self) -> tuple[str, ...]:
-        """The keys that it cannot be reached without and that are not there."""
-        wanted: tuple[str, ...] = ()
+        """The missing keys, without which it cannot be reached."""
+        needed: tuple[str, ...] = ()
         if self.kind is StorageKind.GCS:
-            wanted = ("bucket", "credentials") if self.backend == "google" else ("user", "password", "bucket")
+            needed = ("bucket", "credentials") if self.backend == "google" else ("user", "password", "bucket")
         elif self.uri:
-            wanted = ("user", "password")
-        return tuple(key for key in wanted if not getattr(self, key))
+            needed = ("user", "password")
+        return tuple(key for key in needed if not getattr(self, key))
 
 
 # A request waits 60 ms: Google's own answer to "is this normal" was p50 62 ms for small objects
@@ -169,7 +169,7 @@ STORAGES: Mapping[str, StorageSettings] = {
     "simulated-gcs": StorageSettings(kind=StorageKind.SIMULATED, properties=_SIMULATED),
     "gcs": StorageSettings(kind=StorageKind.GCS),
 }
-"""The storages that are there without any settings."""
+"""The storages that exist without any settings."""
 
 
 _LOGINS: Mapping[str, tuple[str, ...]] = {
@@ -216,20 +216,20 @@ class CatalogSettings(_Strict):
 
     @model_validator(mode="after")
     def _has_the_keys_of_its_kind(self) -> Self:
-        known = (*_CATALOG_KEYS[self.kind], *_LOGINS[self.authentication])
-        for key in sorted(self.model_fields_set - {"kind", *known}):
+        valid = (*_CATALOG_KEYS[self.kind], *_LOGINS[self.authentication])
+        for key in sorted(self.model_fields_set - {"kind", *valid}):
             login = f' with authentication = "{self.authentication}"' if self.kind == "rest" else ""
-            raise ValueError(f"{key} is no key of kind {self.kind}{login}: it has {', '.join(known)}")
+            raise ValueError(f"{key} is no key of kind {self.kind}{login}: it has {', '.join(valid)}")
         return self
 
     def missing(self) -> tuple[str, ...]:
-        """The keys that it cannot be reached without and that are not there."""
+        """The missing keys, without which it cannot be reached."""
         glue = self.kind == "glue"  # its endpoint follows from the region, its keys may be the environment's
         needed = ("region",) if glue else ("uri", *_LOGINS[self.authentication])
         return tuple(key for key in needed if not getattr(self, key))
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not stand in a record."""
+        """What must not be in a record."""
         return (self.token, self.client_secret, self.secret_key, self.password)
 
     def public(self) -> dict[str, Any]:
@@ -299,12 +299,12 @@ class Settings(_Strict):
 
     @model_validator(mode="after")
     def _storages_are_called_what_they_are(self) -> Self:
-        for name, one in self.storage_tables.items():
+        for name, storage in self.storage_tables.items():
             if not _STORAGE_NAME.fullmatch(name):
                 raise ValueError(f"storage.{name}: a name has small letters, digits, - and _, 41 at most")
-            if name in STORAGES and one.kind is not STORAGES[name].kind:
+            if name in STORAGES and storage.kind is not STORAGES[name].kind:
                 raise ValueError(f"storage.{name} is of kind {STORAGES[name].kind}: give the other one its own name")
-            if (one.kind is StorageKind.SIMULATED) is not name.startswith("simulated-"):
+            if (storage.kind is StorageKind.SIMULATED) is not name.startswith("simulated-"):
                 raise ValueError(f"storage.{name}: the names of kind simulated, and no others, begin with simulated-")
         return self
 
@@ -325,10 +325,10 @@ class Settings(_Strict):
         Raises:
             UsageError: there is none; the message has the nearest name.
         """
-        known = self.storages()
-        if name in known:
-            return known[name]
-        raise unknown("storage", name, known)
+        storages = self.storages()
+        if name in storages:
+            return storages[name]
+        raise unknown("storage", name, storages)
 
     def service(self, name: str) -> ServiceSettings:
         """The settings of service ``name``; its ``runtime`` is always set.
@@ -341,32 +341,35 @@ class Settings(_Strict):
         service, _, storage = name.partition("@")
         if storage and name not in self.services:
             return self._of_storage(service, storage)
-        own = self.services.get(name, ServiceSettings())
-        pg_config = own.pg_config or (self.pg_config if name == POSTGRES else None)
-        return own.model_copy(update={"runtime": own.runtime or self.runtime, "pg_config": pg_config})
+        settings = self.services.get(name, ServiceSettings())
+        pg_config = settings.pg_config or (self.pg_config if name == POSTGRES else None)
+        return settings.model_copy(update={"runtime": settings.runtime or self.runtime, "pg_config": pg_config})
 
     def _of_storage(self, service: str, name: str) -> ServiceSettings:
-        one = self.storage(name)
-        if missing := one.missing():
-            raise UsageError(f"the storage {name} needs {_wanted(missing)} under [storage.{name}] in {FILE}")
+        storage = self.storage(name)
+        if missing := storage.missing():
+            raise UsageError(f"the storage {name} needs {_with_meaning(missing)} under [storage.{name}] in {FILE}")
         runtime = Runtime.LOCAL if self.runtime is Runtime.EXTERNAL else self.runtime
         ours = ServiceSettings(runtime=runtime, memory=self.services.get(service, ServiceSettings()).memory)
         if service != "object-store":
             return ours
-        if one.kind is StorageKind.LOCAL:
+        if storage.kind is StorageKind.LOCAL:
             raise UsageError(f"the storage {name} is a file system and has no object store: start rest-catalog@{name}")
-        named = {"bucket": one.bucket, "region": one.region or ("auto" if one.kind is StorageKind.GCS else "")}
-        properties = {**{key: value for key, value in named.items() if value}, **one.properties}
-        if not one.proxied:
+        named = {
+            "bucket": storage.bucket,
+            "region": storage.region or ("auto" if storage.kind is StorageKind.GCS else ""),
+        }
+        properties = {**{key: value for key, value in named.items() if value}, **storage.properties}
+        if not storage.proxied:
             return ServiceSettings(
                 runtime=Runtime.EXTERNAL,
-                uri=one.uri or _GOOGLE,
-                user=one.user,
-                password=one.password,
+                uri=storage.uri or _GOOGLE,
+                user=storage.user,
+                password=storage.password,
                 properties=properties,
             )
-        if one.credentials:
-            properties["credentials"] = str(one.credentials.expanduser().absolute())
+        if storage.credentials:
+            properties["credentials"] = str(storage.credentials.expanduser().absolute())
         return ours.model_copy(update={"properties": properties})
 
     def secrets(self) -> tuple[str, ...]:
@@ -414,7 +417,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _programs(settings: Settings) -> list[str]:
-    """The keys that name what is run."""
+    """The keys that name programs to run."""
     named = ["pg_config"] if settings.pg_config else []
     named += [f"services.{name}.pg_config" for name, one in settings.services.items() if one.pg_config]
     return named + [
@@ -458,8 +461,8 @@ def _keys(loc: tuple[int | str, ...]) -> list[str]:
     return [field.alias or name for name, field in fields.items()]
 
 
-def _wanted(keys: tuple[str, ...]) -> str:
-    """The keys with what to write behind each."""
+def _with_meaning(keys: tuple[str, ...]) -> str:
+    """The keys, each with what to write after it."""
     meaning = {
         "user": "the access key of an HMAC key pair",
         "password": "its secret key",

@@ -1,4 +1,4 @@
-"""Avro container files by fastavro; Arrow opens the codecs that fastavro needs further packages for."""
+"""Avro container files by fastavro; Arrow decompresses the codecs that fastavro has no package for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from lakebench.iceberg.damage import Damaged, given, parsed
+from lakebench.iceberg.damage import Damaged, parsed, strict
 
 _MAGIC = b"Obj\x01"
 _SYNC_BYTES = 16
@@ -19,20 +19,20 @@ def read(data: bytes) -> tuple[list[dict[str, Any]], Mapping[str, str], Mapping[
     """The records of the container file ``data``, its header's metadata, and its schema as it was written.
 
     Raises:
-        Damaged: this is no whole container file.
+        Damaged: this is no complete container file.
     """
     import fastavro
 
     opened = io.BytesIO(_opened(data))
-    # Whatever is wrong with the bytes, fastavro raises what its code happens to meet.
+    # fastavro has no error of its own for damaged bytes: it raises whatever its code runs into.
     reader = parsed(lambda: fastavro.reader(opened), Exception)
     records: list[Any] = parsed(lambda: list(reader), Exception)
     schema = reader.writer_schema
-    return given(records), reader.metadata, given(schema) if isinstance(schema, dict) else {}
+    return strict(records), reader.metadata, strict(schema) if isinstance(schema, dict) else {}
 
 
 def _opened(data: bytes) -> bytes:
-    """``data`` with its blocks decompressed, where their codec is one of the others."""
+    """``data`` with its blocks decompressed, where fastavro has no package for their codec."""
     source = _Source(data)
     if source.take(len(_MAGIC)) != _MAGIC:
         raise Damaged("it is no Avro file")
@@ -55,7 +55,7 @@ def _decompressed(codec: str, block: bytes) -> bytes:
     kinds = (pa.ArrowException, OSError)
     if codec == "zstandard":
         return parsed(lambda: bytes(pa.CompressedInputStream(pa.BufferReader(block), "zstd").read()), *kinds)
-    # The length stands in front, and a checksum at the end.
+    # The length is at the beginning, and a checksum at the end.
     codec_ = pa.Codec("snappy")
     return parsed(lambda: bytes(codec_.decompress(block[:-4], decompressed_size=size, asbytes=True)), *kinds)
 
@@ -72,12 +72,12 @@ def _header(pairs: Mapping[str, bytes]) -> bytes:
 
 def _long(number: int) -> bytes:
     """A number that is not negative, zigzag and in base 128."""
-    rest = number << 1
-    found = bytearray()
-    while rest >= _MORE:
-        found.append(rest % _MORE | _MORE)
-        rest >>= 7
-    return bytes([*found, rest])
+    remaining = number << 1
+    encoded = bytearray()
+    while remaining >= _MORE:
+        encoded.append(remaining % _MORE | _MORE)
+        remaining >>= 7
+    return bytes([*encoded, remaining])
 
 
 class _Source:

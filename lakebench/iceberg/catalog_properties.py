@@ -1,6 +1,6 @@
-"""A catalog in the words of its clients: one function a family of clients.
+"""A catalog as the properties of its clients: one function for each family of clients.
 
-Each raises :class:`~lakebench.errors.EngineUnavailable` where its clients have no way to say what the catalog needs.
+Each raises :class:`~lakebench.errors.EngineUnavailable` where its clients have no property for what the catalog needs.
 Sources: Iceberg's documentation, *Catalog properties*, and its classes ``AuthProperties``, ``OAuth2Properties`` and
 ``AwsProperties``; PyIceberg's documentation, *Configuration*; Trino's, *Metastores* and *Iceberg connector*; DuckDB's,
 *Iceberg options*.
@@ -18,28 +18,28 @@ from lakebench.model import Authentication, BearerToken, Catalog, CatalogKind, D
 _DELEGATION = "header.X-Iceberg-Access-Delegation"
 _TRINO = "iceberg.rest-catalog"
 SECRET = "lakebench_catalog"  # noqa: S105 - the name of a secret
-"""The name of DuckDB's secret that says who asks the catalog."""
+"""The name of DuckDB's secret with the login to the catalog."""
 
 
 def java(catalog: Catalog) -> dict[str, str]:
-    """The properties of Iceberg's Java catalogs, as Spark, Flink and Kafka Connect are told them."""
-    told = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
+    """The properties of Iceberg's Java catalogs, as Spark, Flink and Kafka Connect take them."""
+    properties = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
     if catalog.kind is CatalogKind.REST:
         delegation = {} if catalog.delegation is Delegation.NONE else {_DELEGATION: catalog.delegation.value}
         prefix = _named("prefix", catalog.prefix)
-        return {**told, "uri": catalog.rest_uri, **prefix, **_java_login(catalog.authentication), **delegation}
+        return {**properties, "uri": catalog.rest_uri, **prefix, **_java_login(catalog.authentication), **delegation}
     if catalog.kind is CatalogKind.JDBC:
         user = {"jdbc.user": catalog.user, "jdbc.password": catalog.password}
-        return {**told, "uri": catalog.uri, **user, "jdbc.schema-version": "V1"}
+        return {**properties, "uri": catalog.uri, **user, "jdbc.schema-version": "V1"}
     if catalog.kind is CatalogKind.HIVE:
-        return {**told, "uri": catalog.uri}
+        return {**properties, "uri": catalog.uri}
     login = _glue_login(catalog)
     if login.access_key:
         raise EngineUnavailable(
             "Iceberg's Glue client takes keys from the environment of its Java process alone: leave access_key and "
             "secret_key out, and start the server with them"
         )
-    return {**told, **_named("glue.endpoint", catalog.uri), "client.region": login.region}
+    return {**properties, **_named("glue.endpoint", catalog.uri), "client.region": login.region}
 
 
 def _java_login(authentication: Authentication | None) -> dict[str, str]:
@@ -55,36 +55,36 @@ def _java_login(authentication: Authentication | None) -> dict[str, str]:
             "rest.secret-access-key": authentication.secret_key,
         }
     oauth2 = {"rest.auth.type": "oauth2"}
-    if isinstance(authentication, BearerToken):  # not every catalog has an address that changes it for another one
+    if isinstance(authentication, BearerToken):  # not every catalog exchanges it for another one
         return {**oauth2, "token": authentication.token, "token-refresh-enabled": "false"}
     return {
         **oauth2,
         "oauth2-server-uri": authentication.token_uri,
         "credential": authentication.credential,
         "scope": authentication.scope,
-        "token-exchange-enabled": "false",  # a new token is asked for as the first one is, which every server knows
+        "token-exchange-enabled": "false",  # a new token is requested like the first one, which every server supports
     }
 
 
 def pyiceberg(catalog: Catalog) -> dict[str, Any]:
-    """The properties of PyIceberg's catalogs, for whoever reads and writes by Arrow's file systems.
+    """The properties of PyIceberg's catalogs, for engines that read and write through Arrow's file systems.
 
-    It asks each REST catalog for vended credentials, and takes them where it is given some.
+    PyIceberg asks each REST catalog for vended credentials, and uses those that it gets.
     """
     if catalog.delegation is Delegation.REMOTE_SIGNING:
         raise EngineUnavailable("Arrow's file systems, by which PyIceberg reads, have no way to let a catalog sign")
-    told = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
+    properties = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
     if catalog.kind is CatalogKind.REST:
         prefix = _named("prefix", catalog.prefix)
-        return {**told, "uri": catalog.rest_uri, **prefix, **_pyiceberg_login(catalog.authentication)}
+        return {**properties, "uri": catalog.rest_uri, **prefix, **_pyiceberg_login(catalog.authentication)}
     if catalog.kind is CatalogKind.HIVE:
-        return {**told, "uri": catalog.uri}
+        return {**properties, "uri": catalog.uri}
     if catalog.kind is not CatalogKind.GLUE:
         raise EngineUnavailable(f"PyIceberg has no way to a {catalog.kind} catalog here")
     login = _glue_login(catalog)
     keys = {"glue.access-key-id": login.access_key, "glue.secret-access-key": login.secret_key}
     return {
-        **told,
+        **properties,
         **_named("glue.endpoint", catalog.uri),
         "glue.region": login.region,
         **(keys if login.access_key else {}),
@@ -105,7 +105,7 @@ def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
             "client.secret-access-key": authentication.secret_key,
         }
     return {
-        # What releases before 0.10 know, which never renew a token; the others take what stands under "auth".
+        # Releases before 0.10 read these, and never renew a token; later ones read "auth".
         "oauth2-server-uri": authentication.token_uri,
         "credential": authentication.credential,
         "scope": authentication.scope,
@@ -122,7 +122,7 @@ def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
 
 
 def s3_keys(store: ObjectStore) -> dict[str, str]:
-    """The store's keys, as Java's clients and PyIceberg are told them; none where the catalog gives some."""
+    """The store's keys, as Java's clients and PyIceberg take them; none where the catalog vends them."""
     if not store.access_key:
         return {}
     return {"s3.access-key-id": store.access_key, "s3.secret-access-key": store.secret_key}
@@ -157,8 +157,8 @@ def _trino_login(authentication: Authentication | None, store: ObjectStore | Non
         return {f"{_TRINO}.sigv4-enabled": "true", f"{_TRINO}.signing-name": authentication.service}
     oauth2 = f"{_TRINO}.oauth2"
     if isinstance(authentication, BearerToken):
-        told = {f"{oauth2}.token": authentication.token, f"{oauth2}.token-refresh-enabled": "false"}
-        return {f"{_TRINO}.security": "OAUTH2", **told}
+        token = {f"{oauth2}.token": authentication.token, f"{oauth2}.token-refresh-enabled": "false"}
+        return {f"{_TRINO}.security": "OAUTH2", **token}
     return {
         f"{_TRINO}.security": "OAUTH2",
         f"{oauth2}.server-uri": authentication.token_uri,
@@ -168,7 +168,7 @@ def _trino_login(authentication: Authentication | None, store: ObjectStore | Non
 
 
 def _must_sign_with_the_stores_keys(login: SigV4, store: ObjectStore | None) -> None:
-    """See that the store has what ``login`` has: Trino signs with ``s3.region`` and the keys of ``s3``."""
+    """Check that the store has the keys and region of ``login``: Trino signs with those of ``s3``."""
     has = store and (store.region, store.access_key, store.secret_key)
     if has != (login.region, login.access_key, login.secret_key):
         raise EngineUnavailable("Trino signs requests to a catalog with the object store's region and keys alone")
@@ -202,14 +202,14 @@ def _trino_glue(catalog: Catalog) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class Attachment:
-    """What DuckDB is told: parameters of CREATE SECRET (empty: no secret is needed), and options of ATTACH."""
+    """What DuckDB gets: parameters of CREATE SECRET (empty: no secret is needed), and options of ATTACH."""
 
     secret: Mapping[str, str] = field(repr=False)
     options: Mapping[str, str]
 
 
 def duckdb(catalog: Catalog) -> Attachment:
-    """A REST catalog as the options of ATTACH; who asks is a secret that is called :data:`SECRET`."""
+    """A REST catalog as the options of ATTACH; the login is a secret called :data:`SECRET`."""
     if catalog.prefix:
         raise EngineUnavailable("DuckDB takes a catalog's prefix from the catalog alone")
     if catalog.delegation is Delegation.REMOTE_SIGNING:
@@ -221,7 +221,7 @@ def duckdb(catalog: Catalog) -> Attachment:
             "TYPE": "iceberg",
             "ENDPOINT": catalog.uri,
             **login,
-            # Of a catalog that vends keys unasked these would take the place of ours.
+            # Keys that a catalog vends unasked would replace ours.
             "ACCESS_DELEGATION_MODE": catalog.delegation.value.replace("-", "_"),
         },
     )
@@ -234,14 +234,14 @@ def _duckdb_login(authentication: Authentication | None) -> tuple[dict[str, str]
     if isinstance(authentication, BearerToken):
         return {"TYPE": "iceberg", "TOKEN": authentication.token}, {"SECRET": SECRET}
     if isinstance(authentication, OAuth2):
-        told = {
+        secret = {
             "TYPE": "iceberg",
             "OAUTH2_SERVER_URI": authentication.token_uri,
             "CLIENT_ID": authentication.client_id,
             "CLIENT_SECRET": authentication.client_secret,
             "OAUTH2_SCOPE": authentication.scope,
         }
-        return told, {"SECRET": SECRET}
+        return secret, {"SECRET": SECRET}
     keys = {
         "TYPE": "s3",
         "KEY_ID": authentication.access_key,

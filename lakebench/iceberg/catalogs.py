@@ -1,4 +1,4 @@
-"""Small clients of catalogs: what the parent asks them itself, over HTTP or by PostgreSQL's driver."""
+"""Small clients of catalogs for the parent's own requests, over HTTP or by PostgreSQL's driver."""
 
 from __future__ import annotations
 
@@ -72,10 +72,10 @@ def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
     catalog, schema = lake.catalog, lake.options["METADATA_SCHEMA"]
     try:
         with psycopg.connect(catalog.uri, user=catalog.user, password=catalog.password) as connection:
-            found = connection.execute(SQL(_DUCKLAKE_FILES).format(Identifier(schema))).fetchall()
+            rows = connection.execute(SQL(_DUCKLAKE_FILES).format(Identifier(schema))).fetchall()
     except psycopg.Error as error:
         raise ServiceUnavailable(f"the catalog of the DuckLake {schema} does not answer: {error}") from error
-    return {table: (number, int(size)) for table, number, size in found}
+    return {table: (number, int(size)) for table, number, size in rows}
 
 
 def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
@@ -85,10 +85,10 @@ def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
 
 
 def rest_base(catalog: Catalog) -> tuple[str, list[str]]:
-    """The address and path prefix that *getConfig* tells; ours come before its defaults, its overrides before ours."""
-    told = rest_config(catalog, catalog.rest_uri)
+    """The address and path prefix by *getConfig*: ours win over its defaults, its overrides win over ours."""
+    config = rest_config(catalog, catalog.rest_uri)
     ours = {"prefix": catalog.prefix} if catalog.prefix else {}
-    merged: Mapping[str, str] = told.get("defaults", {}) | ours | told.get("overrides", {})
+    merged: Mapping[str, str] = config.get("defaults", {}) | ours | config.get("overrides", {})
     prefix = merged.get("prefix")
     # The prefix is a path, given unencoded; Nessie's has a "|".
     return merged.get("uri", catalog.rest_uri).rstrip("/"), [quote(prefix, safe="/%")] if prefix else []
@@ -115,7 +115,7 @@ class NessieReference:
 
     @property
     def path(self) -> str:
-        """Name and expected commit, as paths of the API have them."""
+        """Name and expected commit, as the API's paths hold them."""
         return quote(f"{self.name}@{self.hash}", safe="")
 
 
@@ -162,8 +162,8 @@ class NessieClient:
 
 
 def _reference(answer: Mapping[str, Any]) -> NessieReference:
-    told = answer["reference"]
-    return NessieReference(told["type"], told["name"], told["hash"])
+    reference = answer["reference"]
+    return NessieReference(reference["type"], reference["name"], reference["hash"])
 
 
 def ask(
@@ -202,8 +202,8 @@ def ask(
 def _words(body: str) -> str:
     """The message in an error's body, REST catalog's or Nessie's, in one line."""
     try:
-        told = json.loads(body)
-        inner = told.get("error", told) if isinstance(told, dict) else told
+        content = json.loads(body)
+        inner = content.get("error", content) if isinstance(content, dict) else content
         message = inner.get("message", body) if isinstance(inner, dict) else str(inner)
     except ValueError:
         message = body

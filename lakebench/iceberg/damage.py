@@ -1,4 +1,4 @@
-"""What a writer left and a parser cannot take: told on purpose, so that no error of ours is taken for it."""
+"""Damage of the files that a writer left, raised on purpose, so that no error of ours is taken for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from lakebench.errors import ServiceUnavailable, WrongAnswer
 
-_OF_THE_STORE = "AWS Error"  # how Arrow begins what S3 answers, or does not
+_OF_THE_STORE = "AWS Error"  # how Arrow's messages about S3 begin
 _T = TypeVar("_T")
 
 
@@ -15,20 +15,20 @@ class Damaged(WrongAnswer):
     """A file, or a part of it, is not what the specification says."""
 
 
-class Given(dict[str, Any]):
-    """An object that a writer wrote: a key that is not there is its damage, and no mistake of who asks for it."""
+class StrictObject(dict[str, Any]):
+    """An object that a writer wrote: a missing key is damage, and no mistake of the code that reads it."""
 
     def __missing__(self, key: str) -> Any:
-        """Tell the damage."""
+        """Raise the damage."""
         raise Damaged(f"it lacks {key}")
 
 
-def given(value: Any) -> Any:
-    """``value`` (JSON, or records of Avro) with every object in it a :class:`Given`."""
+def strict(value: Any) -> Any:
+    """``value`` (JSON, or records of Avro) with every object in it a :class:`StrictObject`."""
     if isinstance(value, Mapping):
-        return Given({key: given(one) for key, one in value.items()})
+        return StrictObject({key: strict(one) for key, one in value.items()})
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [given(one) for one in value]
+        return [strict(one) for one in value]
     return value
 
 
@@ -57,7 +57,7 @@ def parsed(parse: Callable[[], _T], *kinds: type[Exception]) -> _T:
     except FileNotFoundError:
         raise
     except kinds as error:
-        said = (str(error).splitlines() or [""])[0]
-        if _OF_THE_STORE in said:
-            raise ServiceUnavailable(f"the object store does not answer: {said}") from None
-        raise Damaged(f"{type(error).__name__}: {said}") from None
+        message = (str(error).splitlines() or [""])[0]
+        if _OF_THE_STORE in message:
+            raise ServiceUnavailable(f"the object store does not answer: {message}") from None
+        raise Damaged(f"{type(error).__name__}: {message}") from None

@@ -1,4 +1,4 @@
-"""Arrow's file systems of the places that tables lie in."""
+"""Arrow's file systems for the storages of tables."""
 
 from __future__ import annotations
 

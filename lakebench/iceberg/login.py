@@ -1,4 +1,4 @@
-"""How our own clients of REST catalogs say who they are: the headers of one request."""
+"""How our own clients of REST catalogs log in: the headers of one request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _asking = threading.Lock()
 
 
 def login_headers(authentication: Authentication | None, method: str, url: str, body: bytes = b"") -> dict[str, str]:
-    """The headers that say who asks; a token of OAuth 2.0 is kept as long as it lasts.
+    """The headers of a login; a token of OAuth 2.0 is kept as long as it lasts.
 
     Raises:
         Refused: the token's address says no.
@@ -50,7 +50,7 @@ def _token(login: OAuth2) -> str:
 
 def _new_token(login: OAuth2) -> tuple[str, float]:
     """A token, and how many seconds it lasts."""
-    given = {
+    form = {
         "grant_type": "client_credentials",
         "client_id": login.client_id,
         "client_secret": login.client_secret,
@@ -58,9 +58,9 @@ def _new_token(login: OAuth2) -> tuple[str, float]:
     }
     headers = {"Content-Type": "application/x-www-form-urlencoded"}
     try:
-        answer = http(login.token_uri, method="POST", body=urlencode(given).encode(), headers=headers, timeout=_LIMIT_S)
-        told = json.loads(answer)
-        return str(told["access_token"]), float(told.get("expires_in") or _LASTS_S)
+        answer = http(login.token_uri, method="POST", body=urlencode(form).encode(), headers=headers, timeout=_LIMIT_S)
+        content = json.loads(answer)
+        return str(content["access_token"]), float(content.get("expires_in") or _LASTS_S)
     except HttpError as error:
         # Not the body, which may repeat what was sent.
         raise Refused(f"the catalog's token address answers {error.status}", status=error.status) from error
@@ -88,8 +88,10 @@ def aws_signature(login: SigV4, method: str, url: str, body: bytes, at: datetime
     key = f"AWS4{login.secret_key}".encode()
     for part in scope.split("/"):
         key = _hmac(key, part)
-    said = f"Credential={login.access_key}/{scope}, SignedHeaders=host;x-amz-date, Signature={_hmac(key, signed).hex()}"
-    return {"X-Amz-Date": moment, "Authorization": f"{_ALGORITHM} {said}"}
+    parameters = (
+        f"Credential={login.access_key}/{scope}, SignedHeaders=host;x-amz-date, Signature={_hmac(key, signed).hex()}"
+    )
+    return {"X-Amz-Date": moment, "Authorization": f"{_ALGORITHM} {parameters}"}
 
 
 def _hmac(key: bytes, text: str) -> bytes:

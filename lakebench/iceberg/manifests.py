@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.iceberg import avro
-from lakebench.iceberg.damage import Damaged, Given, whole
+from lakebench.iceberg.damage import Damaged, StrictObject, whole
 
 EXISTING, ADDED, DELETED = 0, 1, 2
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
@@ -23,7 +23,7 @@ _FILE_IDS = {"file_path": 100, "file_format": 101, "partition": 102, "record_cou
 class ManifestEntry:
     """An entry with what it inherits from its manifest; ``None`` where there is nothing to inherit.
 
-    ``file`` is the ``data_file`` as it stands there, its maps turned into dictionaries.
+    ``file`` is the ``data_file`` as written, with its maps turned into dictionaries.
     """
 
     status: int
@@ -69,7 +69,7 @@ class ManifestEntry:
 class Manifest:
     """A manifest: its line in the manifest list, and its entries.
 
-    ``without_ids`` are columns whose Avro field has not the id that the specification gives it.
+    ``without_ids`` are columns whose Avro field lacks the id that the specification gives it.
     """
 
     listed: Mapping[str, Any]
@@ -90,8 +90,8 @@ class Manifest:
 
     def count(self, status: str) -> int | None:
         """The number of files that the manifest list gives: ``added``, ``existing`` or ``deleted``."""
-        told: int | None = self.listed.get(f"{status}_files_count")
-        return told
+        files: int | None = self.listed.get(f"{status}_files_count")
+        return files
 
 
 def manifest_list(data: bytes) -> list[dict[str, Any]]:
@@ -101,7 +101,7 @@ def manifest_list(data: bytes) -> list[dict[str, Any]]:
         Damaged: this is no manifest list.
     """
     lines = avro.read(data)[0]
-    return [Given({_V1_NAMES.get(name, name): value for name, value in one.items()}) for one in lines]
+    return [StrictObject({_V1_NAMES.get(name, name): value for name, value in one.items()}) for one in lines]
 
 
 def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
@@ -115,17 +115,17 @@ def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
     spec_id = whole(headers.get("partition-spec-id", listed.get("partition_spec_id", 0)), "partition-spec-id")
     entries = []
     row_id = listed.get("first_row_id")
-    for one in records:
-        file = _file(one["data_file"])
+    for record in records:
+        file = _file(record["data_file"])
         first_row_id = file.get("first_row_id")
-        if first_row_id is None and row_id is not None and one["status"] != DELETED and not listed.get("content"):
+        if first_row_id is None and row_id is not None and record["status"] != DELETED and not listed.get("content"):
             first_row_id, row_id = row_id, row_id + file["record_count"]
         entries.append(
             ManifestEntry(
-                one["status"],
-                one.get("snapshot_id") if one.get("snapshot_id") is not None else listed.get("added_snapshot_id"),
-                _sequence_number("sequence_number", one, listed, version),
-                _sequence_number("file_sequence_number", one, listed, version),
+                record["status"],
+                record.get("snapshot_id") if record.get("snapshot_id") is not None else listed.get("added_snapshot_id"),
+                _sequence_number("sequence_number", record, listed, version),
+                _sequence_number("file_sequence_number", record, listed, version),
                 first_row_id,
                 spec_id,
                 file,
@@ -134,23 +134,23 @@ def manifest(listed: Mapping[str, Any], data: bytes) -> Manifest:
     return Manifest(listed, version, tuple(entries), len(data), tuple(_without_ids(schema)))
 
 
-def _file(told: Any) -> Given:
+def _file(data_file: Any) -> StrictObject:
     """The ``data_file`` of an entry, with what every reader needs of it."""
-    if not isinstance(told, Given):
+    if not isinstance(data_file, StrictObject):
         raise Damaged("an entry has no data_file")
     for name in ("record_count", "file_size_in_bytes"):
-        whole(told[name], name)
-    if not all(isinstance(told[name], str) for name in ("file_path", "file_format")):
+        whole(data_file[name], name)
+    if not all(isinstance(data_file[name], str) for name in ("file_path", "file_format")):
         raise Damaged("an entry has no path, or no format")
-    return Given({key: _mapping(value) for key, value in told.items()})
+    return StrictObject({key: _mapping(value) for key, value in data_file.items()})
 
 
 def _sequence_number(name: str, entry: Mapping[str, Any], listed: Mapping[str, Any], version: int) -> int | None:
-    """A version 1 file has the number 0; an added one has its manifest's unless it says its own."""
+    """A version 1 file has the number 0; an added one has its manifest's unless it has its own."""
     if version == _V1:
         return 0
-    own: int | None = entry.get(name)
-    return listed.get("sequence_number") if own is None and entry["status"] == ADDED else own
+    number: int | None = entry.get(name)
+    return listed.get("sequence_number") if number is None and entry["status"] == ADDED else number
 
 
 def _mapping(value: Any) -> Any:
@@ -166,7 +166,7 @@ def _without_ids(schema: Mapping[str, Any]) -> list[str]:
     inside = {one["name"]: one for one in inner.get("fields", ())} if isinstance(inner, dict) else {}
     return [
         name
-        for known, found in ((_IDS, fields), (_FILE_IDS, inside))
-        for name, number in known.items()
-        if found.get(name, {}).get("field-id") != number
+        for ids, columns in ((_IDS, fields), (_FILE_IDS, inside))
+        for name, number in ids.items()
+        if columns.get(name, {}).get("field-id") != number
     ]

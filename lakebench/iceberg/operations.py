@@ -1,4 +1,4 @@
-"""What a feature's program is made of: neutral operations on tables, and the reads that check them.
+"""The parts of a feature's program: neutral operations on tables, and the reads that check them.
 
 Standard library only. ``fields`` of an operation are the table's current fields, which
 :func:`lakebench.datasets.interop.program.planned` fills in, so that an adapter knows types without asking the catalog.
@@ -81,7 +81,7 @@ class Update(Operation):
 
 @dataclass(frozen=True)
 class Merge(Operation):
-    """Upsert: a row whose ``key`` is there takes the old one's place, another is inserted."""
+    """Upsert: a row whose ``key`` exists replaces the old one, another is inserted."""
 
     rows: tuple[Row, ...]
     key: tuple[str, ...] = ("id",)
@@ -259,7 +259,7 @@ class Transaction(Operation):
 class Concurrent(Operation):
     """Operations that start together, each in a session of its own, from the same snapshot.
 
-    The reply says of each whether it succeeded; an operation may fail with a conflict, but not get lost.
+    The reply says of each whether it succeeded; an operation may fail with a conflict, but must not get lost.
     """
 
     operations: tuple[Operation, ...]
@@ -285,7 +285,7 @@ class Read:
     ``columns`` ``None`` means all. At most one of ``at`` (a mark: that snapshot by id), ``at_time`` (a mark: that
     snapshot's time) and ``ref`` is given. ``count`` asks the engine for count(*) of the rows that ``where``
     holds for. ``metadata`` names a metadata table (``snapshots``, ``refs``, ``history``, ``files``) instead of rows.
-    ``view`` reads the view of that name in the table's place.
+    ``view`` reads the view of that name instead of the table.
     """
 
     name: str
@@ -302,10 +302,10 @@ class Read:
 
 def to_json(operation: Operation) -> dict[str, Any]:
     """The operation as JSON; :func:`from_json` reads it back."""
-    told = {one.name: _plain(getattr(operation, one.name)) for one in dataclasses.fields(operation)}
+    values = {one.name: _plain(getattr(operation, one.name)) for one in dataclasses.fields(operation)}
     if isinstance(operation, ChangeType):
-        told["type"] = type_to_json(operation.type)
-    return {"op": type(operation).__name__, **told}
+        values["type"] = type_to_json(operation.type)
+    return {"op": type(operation).__name__, **values}
 
 
 def from_json(value: Mapping[str, Any]) -> Operation:
@@ -318,13 +318,13 @@ def from_json(value: Mapping[str, Any]) -> Operation:
     readers: dict[str, Any] = {
         "fields": _fields, "columns": _fields if kind is Create else tuple, "column": field_from_json,
         "partition": _partition, "before": _partition,
-        "order": lambda told: tuple(SortField(**one) for one in told),
-        "where": conditions_from_json, "rows": lambda told: tuple(tuple(row) for row in told), "key": tuple,
-        "operations": lambda told: tuple(from_json(one) for one in told),
+        "order": lambda fields: tuple(SortField(**one) for one in fields),
+        "where": conditions_from_json, "rows": lambda rows: tuple(tuple(row) for row in rows), "key": tuple,
+        "operations": lambda operations: tuple(from_json(one) for one in operations),
     }  # fmt: skip
     if kind is ChangeType:
         readers["type"] = type_from_json
-    return kind(**{key: readers[key](told) if key in readers else told for key, told in value.items() if key != "op"})
+    return kind(**{key: readers[key](part) if key in readers else part for key, part in value.items() if key != "op"})
 
 
 def _partition(value: Any) -> tuple[PartitionField, ...]:

@@ -1,6 +1,6 @@
 """Puffin files and the deletion vectors in them, read from the bytes (Puffin specification; Roaring format).
 
-No library reads the bitmaps: PyIceberg reads them by CRoaring, and what is held against PyIceberg must not.
+No library reads the bitmaps: PyIceberg reads them by CRoaring, and what PyIceberg is compared with must not.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lakebench.iceberg.damage import Damaged, Given, given, parsed, whole
+from lakebench.iceberg.damage import Damaged, StrictObject, parsed, strict, whole
 
 _MAGIC = b"PFA1"
 _VECTOR_MAGIC = b"\xd1\xd3\x39\x64"
@@ -44,7 +44,7 @@ def blobs(data: bytes) -> list[Blob]:
     """The blobs of the Puffin file ``data``.
 
     Raises:
-        Damaged: this is no whole Puffin file.
+        Damaged: this is no complete Puffin file.
     """
     if len(data) < len(_MAGIC) + _TAIL.size or not data.startswith(_MAGIC):
         raise Damaged("no Puffin file: it does not begin with PFA1")
@@ -53,18 +53,18 @@ def blobs(data: bytes) -> list[Blob]:
     if magic != _MAGIC or size < 0 or data[start - len(_MAGIC) : start] != _MAGIC:
         raise Damaged("no whole Puffin file: it has no footer")
     payload = data[start : start + size]
-    told = _lz4(payload) if flags[0] & _LZ4 else payload
-    footer = given(parsed(lambda: json.loads(told), ValueError, RecursionError))
-    if not isinstance(footer, Given) or not isinstance(footer["blobs"], list):
+    content = _lz4(payload) if flags[0] & _LZ4 else payload
+    footer = strict(parsed(lambda: json.loads(content), ValueError, RecursionError))
+    if not isinstance(footer, StrictObject) or not isinstance(footer["blobs"], list):
         raise Damaged("its footer is no list of blobs")
     return [_blob(one) for one in footer["blobs"]]
 
 
-def _blob(told: Any) -> Blob:
-    if not isinstance(told, Given) or not isinstance(told["fields"], list):
+def _blob(entry: Any) -> Blob:
+    if not isinstance(entry, StrictObject) or not isinstance(entry["fields"], list):
         raise Damaged("its footer has a blob that is none")
-    offset, length = whole(told["offset"], "offset"), whole(told["length"], "length")
-    return Blob(told["type"], offset, length, tuple(told["fields"]), told["snapshot-id"], told["sequence-number"])
+    offset, length = whole(entry["offset"], "offset"), whole(entry["length"], "length")
+    return Blob(entry["type"], offset, length, tuple(entry["fields"]), entry["snapshot-id"], entry["sequence-number"])
 
 
 def _lz4(payload: bytes) -> bytes:
@@ -131,7 +131,7 @@ def _bitmap32(reader: _Reader) -> Iterator[int]:
         raise Damaged(f"a deletion vector whose bitmap begins with {cookie}")
     header = reader.numbers(f"{size * 2}H")
     if cookie == _COOKIE_WITHOUT_RUNS or size >= _SMALL_WITH_RUNS:
-        reader.numbers(f"{size}I")  # offsets, which a reader from front to back does without
+        reader.numbers(f"{size}I")  # offsets, which reading from front to back does not need
     for n, is_run in enumerate(runs):
         high = header[n * 2] << 16
         for low in _container(reader, header[n * 2 + 1] + 1, is_run=is_run):

@@ -13,7 +13,7 @@ from lakebench.iceberg.types import Field, field_from_json, field_to_json
 class Condition:
     """``column test value``: ``=``, ``!=``, ``<``, ``<=``, ``>``, ``>=``, ``in`` (a tuple), ``is-null``, ``not-null``.
 
-    Conditions that stand together hold together (AND). A value compares as SQL says: null is neither equal nor unequal.
+    Several conditions are joined by AND. A value compares as SQL says: null is neither equal nor unequal.
     Values are those of :mod:`lakebench.iceberg.types`.
     """
 
@@ -23,7 +23,7 @@ class Condition:
 
 
 def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition, ...]:
-    """The conditions that ``dataclasses.asdict`` turned into JSON."""
+    """The conditions from the JSON that ``dataclasses.asdict`` made of them."""
     return tuple(
         Condition(one["column"], one["test"], tuple(one["value"]) if one["test"] == "in" else one.get("value"))
         for one in value
@@ -32,13 +32,13 @@ def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition,
 
 @dataclass(frozen=True)
 class Scan:
-    """What a reader is asked for.
+    """What a reader has to read.
 
     ``columns`` ``None`` means all. At most one of ``snapshot_id`` (Iceberg specification, *snapshot-id*), ``ref`` (a
     branch or tag in the table's own ``refs``) and ``at_ms`` (the newest snapshot not after these milliseconds since
     1970) is given. ``count`` asks for count(*) of the rows that ``where`` holds for: one row with one integer column.
     ``metadata`` names a metadata table (``snapshots``, ``refs``, ``history``, ``files``) to read ``columns`` of.
-    ``fields`` are the table's columns with their Iceberg types, where the asker knows them: a reader needs them to
+    ``fields`` are the table's columns with their Iceberg types, where they are known: a reader needs them to
     write values of ``where``, and to show variants (as JSON text) and geometries (as WKB).
     """
 

@@ -3,9 +3,9 @@
 Standard library only: features are planned in the parent and carried out in workers. A type is a primitive's name as
 the specification writes it (``decimal(9,2)``, ``fixed[16]``, ``timestamptz_ns``) or one of :class:`Struct`,
 :class:`ListOf` and :class:`MapOf`. Values travel as in the section *JSON single-value serialization*, with these
-differences: struct fields stand by name instead of id; floating-point values that JSON cannot say are ``"NaN"``,
-``"Infinity"``, ``"-Infinity"`` and ``"-0.0"``; what that section leaves out is written so: variant as the JSON value
-itself, geometry and geography as WKB in hex.
+differences: struct fields are keyed by name instead of id; floating-point values that JSON has not are ``"NaN"``,
+``"Infinity"``, ``"-Infinity"`` and ``"-0.0"``; what that section leaves out: a variant is the JSON value
+itself, geometry and geography are WKB in hex.
 """
 
 from __future__ import annotations
@@ -78,15 +78,15 @@ class SortField:
 def kind(of: Type) -> str:
     """The type's bare name: ``decimal`` of ``decimal(9,2)``; ``struct``, ``list`` and ``map`` of the nested ones."""
     if isinstance(of, str):
-        found = _PARAMETERS.match(of)
-        return found[1] if found else of
+        match = _PARAMETERS.match(of)
+        return match[1] if match else of
     return {Struct: "struct", ListOf: "list", MapOf: "map"}[type(of)]
 
 
 def parameters(of: Type) -> tuple[str, ...]:
-    """What stands in the type's brackets: ``("9", "2")`` of ``decimal(9,2)``."""
-    found = _PARAMETERS.match(of) if isinstance(of, str) else None
-    return tuple(part.strip() for part in found[2].split(",")) if found and found[2] else ()
+    """What is in the type's brackets: ``("9", "2")`` of ``decimal(9,2)``."""
+    match = _PARAMETERS.match(of) if isinstance(of, str) else None
+    return tuple(part.strip() for part in match[2].split(",")) if match and match[2] else ()
 
 
 def type_to_json(of: Type) -> Any:
@@ -130,10 +130,10 @@ def find(fields: Iterable[Field], path: str) -> Field:
     Raises:
         KeyError: there is none.
     """
-    name, _, rest = path.partition(".")
+    name, _, inner = path.partition(".")
     for field in fields:
         if field.name == name:
-            return find(children(field.type), rest) if rest else field
+            return find(children(field.type), inner) if inner else field
     raise KeyError(path)
 
 

@@ -150,7 +150,7 @@ def clock(text: str, digits: int) -> int:
     """``22:31:08.123456`` since midnight, in units of ``digits`` decimal places of a second.
 
     Raises:
-        ValueError: this is no time, or one that these digits cannot say.
+        ValueError: this is no time, or one that these digits cannot hold.
     """
     whole, _, fraction = text.partition(".")
     if not _TIME.match(text) or fraction[digits:].strip("0"):
@@ -167,14 +167,14 @@ def instant(text: str, digits: int) -> int:
     """``2017-11-16T22:31:08.123456`` since 1970, in units of ``digits`` decimal places of a second; zones apply.
 
     Raises:
-        ValueError: this is no timestamp, or one that these digits cannot say.
+        ValueError: this is no timestamp, or one that these digits cannot hold.
     """
-    found = _TIMESTAMP.match(text)
-    if not found:
+    match = _TIMESTAMP.match(text)
+    if not match:
         raise ValueError(f"'{text}' is not a timestamp")
-    zone = found[3] or "Z"
+    zone = match[3] or "Z"
     offset = 0 if zone == "Z" else int(f"{zone[0]}1") * _seconds(f"{zone[1:]}:00")
-    return (days(found[1]) * _DAY_S - offset) * _UNITS[digits] + clock(found[2], digits)
+    return (days(match[1]) * _DAY_S - offset) * _UNITS[digits] + clock(match[2], digits)
 
 
 _STORED: dict[str, Callable[[Any], Any]] = {

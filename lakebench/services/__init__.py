@@ -46,7 +46,7 @@ _END_S = 5.0
 
 
 def find(name: str) -> type[Service]:
-    """The service called ``name``, or whose instance of a storage (``object-store@s3``) is.
+    """The service called ``name``; ``object-store@s3`` is the instance of ``object-store`` for the storage ``s3``.
 
     Raises:
         UsageError: there is none; the message has the nearest name.
@@ -68,8 +68,8 @@ def with_needs(names: Iterable[str], settings: Settings | None = None) -> list[s
     """
     ordered: dict[str, None] = {}
     for name in names:
-        for one in (*with_needs(_needs(name, settings or Settings()), settings), name):
-            ordered.setdefault(one)
+        for needed in (*with_needs(_needs(name, settings or Settings()), settings), name):
+            ordered.setdefault(needed)
     return list(ordered)
 
 
@@ -86,8 +86,8 @@ class Services:
     """The services of one run, by name.
 
     A start that fails is kept as the reason that :meth:`endpoint` raises; the others go on. Safe to call from several
-    threads. ``guard`` ends what is still there when the run does. What the object stores and catalogs keep lies in
-    ``data``, and a later start with the same folder finds it; without ``data`` it ends with the guard's folder.
+    threads. ``guard`` ends what is still there when the run does. Object stores and catalogs keep their data
+    in ``data``, where a later start finds it; without ``data`` it is removed with the guard's folder.
     """
 
     def __init__(self, settings: Settings, guard: Guard, progress: Progress, data: Path | None = None) -> None:
@@ -102,7 +102,7 @@ class Services:
     ) -> None:
         """Start ``names`` and what they need, independent ones at once; return when all are ready or have failed.
 
-        ``meanwhile`` is called while they start. Why one of ``vital`` failed is not said here: the caller stops by it.
+        ``meanwhile`` is called while they start. The caller, and not this, reports the failure of one of ``vital``.
 
         Raises:
             UsageError: an unknown name, a storage that lacks keys, a damaged cache, a full disk.
@@ -110,10 +110,10 @@ class Services:
         try:
             begun = [self._begin(name, vital) for name in with_needs(names, self._settings)]
             meanwhile()
-            for one in begun:
-                one.done.wait()
+            for running in begun:
+                running.done.wait()
             if stops := next((one.error for one in begun if isinstance(one.error, UsageError)), None):
-                raise stops  # noqa: TRY301 - one that is the user's to mend, such as a full disk
+                raise stops  # noqa: TRY301 - the user has to mend it, such as a full disk
         except BaseException:
             self._stopping.set()
             raise
@@ -201,14 +201,16 @@ class Services:
         for name, running in self._running.items():
             if running.endpoint is None:
                 continue
-            told = running.endpoint.properties
+            properties = running.endpoint.properties
             yield ServiceFacts(
                 service=name,
                 runtime=running.endpoint.runtime,
                 version=running.endpoint.version,
                 seconds_to_start=running.seconds,
                 memory_limit=running.service.limit,
-                settings={key.removeprefix("setting."): told[key] for key in told if key.startswith("setting.")},
+                settings={
+                    key.removeprefix("setting."): properties[key] for key in properties if key.startswith("setting.")
+                },
             )
 
     def _folder(self, name: str) -> Path:
@@ -247,7 +249,7 @@ class Services:
 
 
 class _Running:
-    """One service, its thread of starting, and what came of it."""
+    """One service, the thread that starts it, and the result."""
 
     def __init__(self, service: Service, needs: Sequence[_Running]) -> None:
         self.service, self._needs = service, needs
@@ -261,7 +263,7 @@ class _Running:
         try:
             self.endpoint = self._start()
         except Exception as error:  # noqa: BLE001 - whatever it is, the other services go on, and the reason is kept
-            self.error = self._told(error)
+            self.error = self._meaning(error)
             # What the user has to mend ends the run, and is its last line; an interrupted start has not failed.
             if not (isinstance(self.error, UsageError) or self.service.context.stopping.is_set()):
                 say(f"{self.service.full_name} is not available: {self._why()}")
@@ -269,7 +271,7 @@ class _Running:
             self.done.set()
 
     def _why(self) -> str:
-        """The reason in words, which is told once: of what another service lacks, only that service's name."""
+        """The reason, which is reported once: where a needed service failed, only the name of that service."""
         missing = next((need.service.full_name for need in self._needs if need.error), "")
         return f"it needs {missing}" if missing else str(self.error)
 
@@ -278,19 +280,19 @@ class _Running:
         try:
             self.endpoint = self.service.restart()
         except Exception as error:
-            self.error = self._told(error)
+            self.error = self._meaning(error)
             raise self.error from error
         return self.endpoint
 
-    def _told(self, error: Exception) -> LakebenchError:
-        """``error`` as it is, where its kind says whose it is; anything else is a fault of ours, or of a full disk."""
+    def _meaning(self, error: Exception) -> LakebenchError:
+        """``error`` where it is one of ours; a full disk is the user's to mend, anything else a fault of ours."""
         if full := disk_space.full([self.service.folder], str(error)):
             return UsageError(full)
         if isinstance(error, LakebenchError):
             return error
-        told = HarnessFault(f"{self.service.title} did not start: {type(error).__name__}: {error}")
-        told.__cause__ = error
-        return told
+        fault = HarnessFault(f"{self.service.title} did not start: {type(error).__name__}: {error}")
+        fault.__cause__ = error
+        return fault
 
     def _start(self) -> Endpoint:
         for need in self._needs:
@@ -307,8 +309,8 @@ def _say_nothing(_message: str) -> None: ...
 
 
 def _because(error: LakebenchError, message: str) -> LakebenchError:
-    """What a service that did not start by ``error`` means for who needs it: ``message``, of the same kind."""
+    """The error of a service whose needed service failed with ``error``: ``message``, of the same kind."""
     kind = ServiceUnavailable if isinstance(error, CaseError) else type(error)
-    told = kind(message, **error.details)
-    told.__cause__ = error
-    return told
+    failure = kind(message, **error.details)
+    failure.__cause__ = error
+    return failure

@@ -1,7 +1,7 @@
 """What a service is, and how one comes to be in each runtime.
 
 A subclass says what is particular: which artifacts, which command, when it is ready, where it is reached. This module
-has what is common: ports, folders, logs, deadlines, restarts, and words for what went wrong.
+has what is common: ports, folders, logs, deadlines, restarts and messages.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ class Containers(Protocol):
 
     @staticmethod
     def require() -> None:
-        """See that there is what starts containers.
+        """Check that containers can be started.
 
         Raises:
-            ServiceUnavailable: there is not.
+            ServiceUnavailable: they cannot.
         """
 
     def start(self) -> None:
@@ -71,7 +71,7 @@ class Containers(Protocol):
         """The main processes of the running containers, as this machine numbers them."""
 
     def write_log(self, file: Path) -> None:
-        """Write what the containers have said so far into ``file``."""
+        """Write the output of the containers so far to ``file``."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,7 @@ class Service(ABC):
 
     @abstractmethod
     def check(self, endpoint: Endpoint) -> None:
-        """Ask the server's own health; return when it can work.
+        """Ask the server whether it is ready; return when it is.
 
         Raises:
             OSError: nothing answers, or "not yet" (:func:`http` raises these).
@@ -175,24 +175,24 @@ class Service(ABC):
         """The endpoint that ``lakebench.toml`` names, with its user, password and properties.
 
         Raises:
-            UsageError: what it names is no address.
+            UsageError: ``uri`` is no address.
         """
-        given = self.context.settings
+        settings = self.context.settings
         try:
-            uri = urllib.parse.urlsplit(given.uri)
+            uri = urllib.parse.urlsplit(settings.uri)
             port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
         except ValueError as error:
-            raise UsageError(f"{self.settings_table}.uri = '{given.uri}' is no address: {error}") from None
+            raise UsageError(f"{self.settings_table}.uri = '{settings.uri}' is no address: {error}") from None
         return Endpoint(
             self.full_name,
             Runtime.EXTERNAL,
-            given.uri.rstrip("/"),
+            settings.uri.rstrip("/"),
             uri.hostname or "",
             port,
             "unknown",
-            given.user,
-            given.password,
-            given.properties,
+            settings.user,
+            settings.password,
+            settings.properties,
         )
 
     def mounts(self) -> Path:
@@ -212,7 +212,7 @@ class Service(ABC):
         return f"storage.{self.context.storage}" if self.context.storage else f"services.{self.name}"
 
     def kept(self) -> Path:
-        """The folder of what the server keeps, made: the one that outlives the run where there is one, else its own.
+        """The folder of the server's data, made: one that outlives the run where there is one, else the service's own.
 
         Raises:
             UsageError: the server is in a container, which sees its own folder alone.
@@ -339,11 +339,11 @@ class Service(ABC):
         try:
             self.check(endpoint)
         except OSError as error:
-            said = (
+            message = (
                 f"{self.title} at {endpoint.uri} does not answer ({error}): start it, or correct "
                 f"{self.settings_table}.uri in lakebench.toml"
             )
-            raise ServiceUnavailable(self.redact(said)) from error
+            raise ServiceUnavailable(self.redact(message)) from error
         return endpoint
 
     def _answers(self, endpoint: Endpoint) -> bool:
@@ -445,8 +445,8 @@ class Service(ABC):
     def _failed(self, why: str) -> str:
         """One line with the last lines of the log, without the frames of Java's stack traces."""
         lines = [line.strip() for line in self.log_tail(20_000).splitlines()]
-        told = [line for line in lines if line and not _FRAME.search(line)]
-        tail = " | ".join(line[:300] for line in told[-_TAIL_LINES:])[-_TAIL:]
+        messages = [line for line in lines if line and not _FRAME.search(line)]
+        tail = " | ".join(line[:300] for line in messages[-_TAIL_LINES:])[-_TAIL:]
         return f"{self.title} did not start: {why}" + (f"; the end of its log: {tail}" if tail else "")
 
 
@@ -491,6 +491,6 @@ def free_ports(count: int) -> list[int]:
     """``count`` TCP ports of 127.0.0.1 that nobody listens on at this moment."""
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind((HOST, 0))
+        for sock in sockets:
+            sock.bind((HOST, 0))
         return [int(one.getsockname()[1]) for one in sockets]

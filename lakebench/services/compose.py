@@ -69,14 +69,14 @@ class Composed:
 
     @staticmethod
     def require() -> None:
-        """See that a Docker engine answers and knows ``docker compose``.
+        """Check that a Docker engine answers and knows ``docker compose``.
 
         Raises:
             ServiceUnavailable: it does not.
         """
-        code, said = _docker("version", "--format", "{{.Server.Version}}")
+        code, output = _docker("version", "--format", "{{.Server.Version}}")
         if code != 0:
-            raise ServiceUnavailable(f"no Docker engine answers ({said}): start Docker, or use --runtime local")
+            raise ServiceUnavailable(f"no Docker engine answers ({output}): start Docker, or use --runtime local")
         code, _ = _docker("compose", "version")
         if code != 0:
             raise ServiceUnavailable("docker has no compose command: install its plugin, or use --runtime local")
@@ -99,8 +99,8 @@ class Composed:
         try:
             self._compose.start()
         except (OSError, subprocess.CalledProcessError) as error:
-            said = error.stderr.decode("utf-8", "replace") if isinstance(error, subprocess.CalledProcessError) else ""
-            why = self._service.redact(" ".join((said or str(error)).split()))[-500:]
+            stderr = error.stderr.decode("utf-8", "replace") if isinstance(error, subprocess.CalledProcessError) else ""
+            why = self._service.redact(" ".join((stderr or str(error)).split()))[-500:]
             log = self._service.log_tail()[-500:]
             self.stop()
             message = f"{self._service.title} did not start in a container: {why}; its log: {' '.join(log.split())}"
@@ -125,6 +125,6 @@ class Composed:
         return [int(one) for one in pids.split()] if code == 0 else []
 
     def write_log(self, file: Path) -> None:
-        """Write what the containers have said so far into ``file``."""
+        """Write the output of the containers so far to ``file``."""
         with contextlib.suppress(subprocess.CalledProcessError):
             file.write_text("".join(self._compose.get_logs()), encoding="utf-8")

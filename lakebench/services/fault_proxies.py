@@ -34,7 +34,7 @@ REFUSE, LOSE, HOLD = "refuse", "lose", "hold"
 
 @dataclass
 class Fault:
-    """What happens to ``times`` requests that ``matches`` (method, path) when the server has carried out ``skip``.
+    """What happens to ``times`` requests that fit ``matches`` (method, path), after the server carried out ``skip``.
 
     ``refuse``: answered with ``status`` and ``body``, or disconnected where there is no HTTP, and never passed on.
     ``lose``: passed on and carried out with success; then the connection ends without the answer. ``hold``: not passed
@@ -50,14 +50,14 @@ class Fault:
     fired: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        """What threads share."""
+        """Make what threads share."""
         self._lock = threading.Lock()
         self._done = 0
         self._released = threading.Event()
         self.held = threading.Event()
 
     def takes(self, method: str, path: str) -> bool:
-        """Whether this request is one that it happens to."""
+        """Whether it happens to this request."""
         if not self.matches(method, path):
             return False
         with self._lock:
@@ -67,7 +67,7 @@ class Fault:
             return True
 
     def passed(self, method: str, path: str) -> None:
-        """Know that the server carried this request out, and that its sender is told so."""
+        """Count a request that the server carried out and whose sender gets the answer."""
         if self.matches(method, path):
             with self._lock:
                 self._done += 1
@@ -78,14 +78,14 @@ class Fault:
         self._released.wait(_TIMEOUT_S)
 
     def release(self) -> None:
-        """Let what is held go: its sender gets no answer."""
+        """Let the held request go: its sender gets no answer."""
         self._released.set()
 
 
 class HttpProxy:
     """A proxy before the HTTP server at ``host:port``; used as a context manager.
 
-    ``answers`` counts by method and status what the clients were given.
+    ``answers`` counts the answers to clients by method and status.
     """
 
     def __init__(self, host: str, port: int, fault: Fault | None = None) -> None:
@@ -207,8 +207,8 @@ class PostgresProxy:
 
     def __exit__(self, *_: object) -> None:
         """Stop listening, and end what is connected."""
-        for one in (self._server, *list(self._open)):
-            _shut(one)
+        for sock in (self._server, *list(self._open)):
+            _shut(sock)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -231,7 +231,7 @@ class _Pair:
         self._lost = threading.Event()
 
     def from_client(self) -> None:
-        """Pass on what the client says, until it or a fault ends it."""
+        """Pass on what the client sends, until the client or a fault ends the connection."""
         with contextlib.suppress(OSError):
             while data := self._client.recv(_CHUNK):
                 fault = self._fault if self._fault and self._commits(data) else None
@@ -258,7 +258,7 @@ class _Pair:
         return True
 
     def from_server(self) -> None:
-        """Pass on what the server says; the answer to a lost COMMIT ends the connection."""
+        """Pass on what the server sends; instead of the answer to a lost COMMIT the connection ends."""
         with contextlib.suppress(OSError):
             while data := self._server.recv(_CHUNK):
                 if self._lost.is_set():
@@ -268,7 +268,7 @@ class _Pair:
         _shut(self._server)
 
 
-def _shut(one: socket.socket) -> None:
+def _shut(sock: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        one.shutdown(socket.SHUT_RDWR)
-    one.close()
+        sock.shutdown(socket.SHUT_RDWR)
+    sock.close()

@@ -80,7 +80,7 @@ def storage_services(settings: Settings, name: str) -> tuple[str, ...]:
 
 
 def storage_lake(services: Lookup, settings: Settings, name: str) -> Lake:
-    """The storage ``name`` with a REST catalog of its own; of a local one the store is ``None``.
+    """The storage ``name`` with a REST catalog of its own; a local storage has no object store.
 
     Raises:
         UsageError: there is no such storage.
@@ -127,21 +127,21 @@ def ducklake(
     Its catalog is a file in ``folder``, or a schema of its own in the database of ``postgres``; its data lies in
     ``store``, or below ``folder``. ``options`` are those of :class:`~lakebench.model.Lake`.
     """
-    given = dict(options or {})
+    lake_options = dict(options or {})
     data = f"{folder}/{name}/" if store is None else f"s3://{store.bucket}/ducklake/{name}/"
     if kind is CatalogKind.POSTGRES:
         if postgres is None:
             raise ServiceUnavailable("a DuckLake with its catalog in PostgreSQL needs the service postgres")
         catalog = Catalog(kind, postgres.uri, data, None, postgres.user, postgres.password)
-        given = {"METADATA_SCHEMA": name, **given}
+        lake_options = {"METADATA_SCHEMA": name, **lake_options}
     else:
         catalog = Catalog(kind, f"{folder}/{name}.{'sqlite' if kind is CatalogKind.SQLITE else 'ducklake'}", data)
-    return Lake("lake", store, catalog, format=TableFormat.DUCKLAKE, options=given)
+    return Lake("lake", store, catalog, format=TableFormat.DUCKLAKE, options=lake_options)
 
 
 @dataclass(frozen=True)
 class CatalogChoice:
-    """A catalog that a run may be put on: its services, the lake of the engines, and the same tables by REST."""
+    """A catalog that a run may use: its services, the lake of the engines, and the same tables by REST."""
 
     services: tuple[str, ...]
     lake: Callable[[Lookup], Lake]
@@ -166,40 +166,40 @@ def catalog_choice(settings: Settings, name: str) -> CatalogChoice:
         return CATALOGS[name]
     if name not in settings.catalogs:
         raise unknown("catalog", name, [*CATALOGS, *settings.catalogs])
-    own = settings.catalogs[name]
-    objects = f"object-store@{own.storage}" if own.storage else "object-store"
+    catalog = settings.catalogs[name]
+    objects = f"object-store@{catalog.storage}" if catalog.storage else "object-store"
 
     def observer(services: Lookup) -> Lake:
         return Lake(
-            _identifier(name), store(_look(services)(objects)), settings.catalogs[own.observer or name].described()
+            _identifier(name), store(_look(services)(objects)), settings.catalogs[catalog.observer or name].described()
         )
 
     def lake(services: Lookup) -> Lake:
-        """Without keys of the store where the catalog lets the engines in."""
-        found = dataclasses.replace(observer(services), catalog=own.described())
-        if own.delegation is Delegation.NONE:
-            return found
-        return dataclasses.replace(found, store=dataclasses.replace(found.objects, access_key="", secret_key=""))
+        """The lake without keys of the store, where the catalog gives engines access to it."""
+        observed = dataclasses.replace(observer(services), catalog=catalog.described())
+        if catalog.delegation is Delegation.NONE:
+            return observed
+        return dataclasses.replace(observed, store=dataclasses.replace(observed.objects, access_key="", secret_key=""))
 
     return CatalogChoice((objects,), lake, observer)
 
 
 def check_catalog(settings: Settings, name: str) -> None:
-    """See that the catalog called ``name`` has all that a run needs.
+    """Check that the catalog called ``name`` has all that a run needs.
 
     Raises:
-        UsageError: it lacks keys, or names a storage or an observer that is none; or there is no such catalog.
+        UsageError: it lacks keys, its storage or observer does not exist, or there is no such catalog.
     """
     chosen = catalog_choice(settings, name)
     if name in CATALOGS:
         return
     for service in chosen.services:
         settings.service(service)
-    own = settings.catalogs[name]
+    catalog = settings.catalogs[name]
     table = f"[catalog.{name}] in {FILE}"
-    if missing := own.missing():
+    if missing := catalog.missing():
         raise UsageError(f"the catalog {name} needs {', '.join(missing)} under {table}")
-    observer = own.observer or name
+    observer = catalog.observer or name
     if observer not in settings.catalogs or settings.catalogs[observer].kind != "rest":
         raise UsageError(
             f"lakebench looks at the tables of {name} by a REST catalog, which {observer} is not: name one of the same "

@@ -21,7 +21,7 @@ _YEAR_S = 365 * 24 * 3600
 class NessieService(JavaService):
     """Nessie's server, its commits in RocksDB below the service's folder, so that a restart keeps them.
 
-    It answers to a bearer token alone: a JSON Web Token that is signed here, whose key it is told.
+    It answers only requests with a bearer token: a JSON Web Token signed here; the server gets the public key.
     Endpoint: ``uri`` is the Iceberg REST address without a reference (clients use ``<uri>/<ref>``), ``password`` the
     token; properties ``api`` (Nessie's own API, version 2) and ``warehouse``.
     """

@@ -51,7 +51,7 @@ class ObjectStoreService(JavaService):
         # Below 21, Java rounds each of the sleeps that make a speed up to 1 ms: 50 MB/s come out as 7.
         self.java = self.find_java(21 if self._latency() else 17)
         if not self._google():
-            # What others may read on the disk, S3Proxy serves to all who ask: an answer to an unsigned request.
+            # S3Proxy serves files that other accounts may read to everybody, without a signature.
             self._bucket_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def _bucket_folder(self) -> Path:
@@ -97,10 +97,10 @@ class ObjectStoreService(JavaService):
         """What the reports keep of it."""
         if self.context.storage:
             folder = None if self._google() else self._bucket_folder()
-            told = storage_facts(self.context.storage, self.context.all_settings, folder)
+            facts = storage_facts(self.context.storage, self.context.all_settings, folder)
         else:
-            told = self._latency()
-        return {f"setting.{key}": value for key, value in told.items()}
+            facts = self._latency()
+        return {f"setting.{key}": value for key, value in facts.items()}
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The S3 address, its keys, bucket and metrics."""
@@ -122,16 +122,16 @@ class ObjectStoreService(JavaService):
         )
 
     def external_endpoint(self) -> Endpoint:
-        """The user's endpoint; ``bucket`` and ``region`` have our names where none are given."""
+        """The user's endpoint; ``bucket`` and ``region`` have our names where the settings name none."""
         endpoint = super().external_endpoint()
-        told = {"bucket": BUCKET, "region": REGION, **endpoint.properties}
-        if self.context.storage and not any(key.startswith("setting.") for key in told):
+        properties = {"bucket": BUCKET, "region": REGION, **endpoint.properties}
+        if self.context.storage and not any(key.startswith("setting.") for key in properties):
             facts = storage_facts(self.context.storage, self.context.all_settings, None)
-            told |= {f"setting.{key}": value for key, value in facts.items()}
-        return dataclasses.replace(endpoint, properties=told)
+            properties |= {f"setting.{key}": value for key, value in facts.items()}
+        return dataclasses.replace(endpoint, properties=properties)
 
     def check(self, endpoint: Endpoint) -> None:
-        """An unsigned request is refused by a store that works."""
+        """A store that works refuses an unsigned request."""
         try:
             http(endpoint.uri)
         except HttpError as error:
@@ -155,7 +155,7 @@ def store(endpoint: Endpoint) -> ObjectStore:
 
 
 def counters(endpoint: Endpoint) -> dict[str, int]:
-    """Requests so far by S3 operation, empty where the store does not tell; its bytes tells :func:`transferred`.
+    """Requests so far by S3 operation, empty where the store does not count; :func:`transferred` counts bytes.
 
     Raises:
         OSError: the metrics' address does not answer.
@@ -164,8 +164,8 @@ def counters(endpoint: Endpoint) -> dict[str, int]:
     if address is None:
         return {}
     total: Counter[str] = Counter()
-    for found in _REQUESTS.finditer(http(address).decode()):
-        total[found["operation"]] += int(float(found["count"]))
+    for match in _REQUESTS.finditer(http(address).decode()):
+        total[match["operation"]] += int(float(match["count"]))
     return dict(total)
 
 
@@ -173,17 +173,17 @@ def transferred(processes: Iterable[int]) -> dict[str, int]:
     """Bytes that a store's ``processes`` have taken in (``read``) and put out (``write``) so far, sockets and files.
 
     The kernel's count (``rchar`` and ``wchar`` of ``/proc/PID/io``, proc_pid_io(5)), since S3Proxy counts no bytes; it
-    begins anew with the process. Of an interval in which clients only read, ``write`` is the bytes of the answers, with
+    begins anew with the process. In an interval in which clients only read, ``write`` is the bytes of the answers, with
     about 360 of headers for each request, and ``read`` the same bytes from the files below. Where clients write too,
     the two cannot be told apart by direction: each object comes in from a socket (``read``) and goes out to a file
-    (``write``), and one that was sent in parts does so twice. Empty where this system, or these processes, do not tell.
+    (``write``), and one that was sent in parts does so twice. Empty where the kernel does not say.
     """
     total: Counter[str] = Counter()
     for pid in processes:
         with contextlib.suppress(OSError):
             lines = Path(f"/proc/{pid}/io").read_text(encoding="ascii").splitlines()
-            told = dict(line.split(": ") for line in lines)
-            total.update(read=int(told["rchar"]), write=int(told["wchar"]))
+            counts = dict(line.split(": ") for line in lines)
+            total.update(read=int(counts["rchar"]), write=int(counts["wchar"]))
     return dict(total)
 
 
@@ -208,13 +208,13 @@ def _check_bucket(target: ObjectStore, table: str) -> None:
     from pyarrow import fs
 
     try:
-        found = file_system(target).get_file_info(target.bucket).type is fs.FileType.Directory
+        exists = file_system(target).get_file_info(target.bucket).type is fs.FileType.Directory
     except (OSError, pa.ArrowException) as error:
         raise ServiceUnavailable(
             f"the object store at {target.endpoint} refuses the keys for bucket {target.bucket}: correct user and "
             f"password of {table} in lakebench.toml"
         ) from error
-    if not found:
+    if not exists:
         key = "bucket" if table.startswith("storage.") else "properties.bucket"
         raise ServiceUnavailable(
             f"the object store at {target.endpoint} has no bucket {target.bucket}: make it, or name another with "

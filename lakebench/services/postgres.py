@@ -60,21 +60,21 @@ class PostgresService(Service):
         self._initdb()
 
     def _open_way(self) -> None:
-        """Let the account that the server runs as pass through to its own folder."""
+        """Let the account that the server runs as reach the server's folder."""
         self.context.guard.open_way()
         self.folder.chmod(0o711)
 
     def _binaries(self) -> Path:
         """The folder of the binaries, where the account that runs them can read it."""
-        found = _bindir(self.context.settings.pg_config)
-        if self._account is None or _readable_by_all(found):
-            return found
+        folder = _bindir(self.context.settings.pg_config)
+        if self._account is None or _readable_by_all(folder):
+            return folder
         if self.context.settings.pg_config:
             raise UsageError(
-                f"PostgreSQL cannot run as root, and other accounts cannot read {found}: "
+                f"PostgreSQL cannot run as root, and other accounts cannot read {folder}: "
                 "make it readable, or run as an ordinary user"
             )
-        return _copy(found.parent, self.folder / "postgres") / "bin"
+        return _copy(folder.parent, self.folder / "postgres") / "bin"
 
     def _initdb(self) -> None:
         password = self.private("password", self.password)
@@ -116,8 +116,8 @@ class PostgresService(Service):
         )
 
     def _settings(self, port: int) -> dict[str, str]:
-        given = self.context.settings.properties
-        own = {key.removeprefix("conf."): value for key, value in given.items() if key.startswith("conf.")}
+        properties = self.context.settings.properties
+        conf = {key.removeprefix("conf."): value for key, value in properties.items() if key.startswith("conf.")}
         # The image initialises itself through its socket, inside the container.
         sockets = {} if self.runtime is Runtime.COMPOSE else {"unix_socket_directories": ""}
         return {
@@ -126,7 +126,7 @@ class PostgresService(Service):
             **sockets,
             "shared_buffers": f"{self.limit // 2**20}MB",
             "timezone": "UTC",
-            **own,
+            **conf,
         }
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
@@ -139,10 +139,10 @@ class PostgresService(Service):
 
     def external_endpoint(self) -> Endpoint:
         """The user's server: ``postgresql://host:port/database``, with user and password beside it."""
-        given = super().external_endpoint()
-        database = given.properties.get("database") or given.uri.rpartition("/")[2].partition("?")[0]
-        properties = {**given.properties, "database": database or DATABASE}
-        return dataclasses.replace(given, port=given.port or 5432, properties=properties)
+        endpoint = super().external_endpoint()
+        database = endpoint.properties.get("database") or endpoint.uri.rpartition("/")[2].partition("?")[0]
+        properties = {**endpoint.properties, "database": database or DATABASE}
+        return dataclasses.replace(endpoint, port=endpoint.port or 5432, properties=properties)
 
     def check(self, endpoint: Endpoint) -> None:
         """A query is answered."""
@@ -188,20 +188,20 @@ def _version(postgres: Path) -> str:
 
 
 def _readable_by_all(folder: Path) -> bool:
-    """Whether an account without rights of its own can go into ``folder``."""
+    """Whether an account without special rights can enter ``folder``."""
     resolved = folder.resolve()
     return all(one.stat().st_mode & stat.S_IXOTH for one in (resolved, *resolved.parents))
 
 
 def _check_way(folder: Path, account: str) -> None:
-    """See that ``account`` can pass through to ``folder``.
+    """Check that ``account`` can reach ``folder``.
 
     Raises:
         ServiceUnavailable: a folder on the way is closed to it.
     """
     if not _readable_by_all(folder):
         raise ServiceUnavailable(
-            f"PostgreSQL cannot run as root, and the account {account}, which it runs as, cannot pass through to "
+            f"PostgreSQL cannot run as root, and the account {account}, which it runs as, cannot reach "
             f"{folder}: name another folder with TMPDIR, or run as an ordinary user"
         )
 

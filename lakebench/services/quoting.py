@@ -1,4 +1,4 @@
-"""Text of ours in the configuration files of servers, so that they read what was meant, whatever signs a path has."""
+"""Text for the configuration files of servers, quoted so that they read it as it is, whatever characters a path has."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _CONTROLS = {"\n": "\\n", "\r": "\\r", "\t": "\\t", "\f": "\\f"}
 def java_arguments(arguments: list[str]) -> str:
     r"""The text of an ``@file`` of the ``java`` command: an argument a line, in quotes.
 
-    Within quotes the launcher knows ``\\`` before any sign, and ``\n``, ``\r``, ``\t``, ``\f`` (the JDK's *java*
+    Within quotes the launcher knows ``\\`` before any character, and ``\n``, ``\r``, ``\t``, ``\f`` (the JDK's *java*
     command, "java Command-Line Argument Files"); it takes the other bytes as those of the platform's encoding, which
     is UTF-8 as ``LC_ALL`` is ``C.UTF-8``.
     """
-    signs = str.maketrans({"\\": "\\\\", '"': '\\"', **_CONTROLS})
-    return "".join(f'"{one.translate(signs)}"\n' for one in arguments)
+    escapes = str.maketrans({"\\": "\\\\", '"': '\\"', **_CONTROLS})
+    return "".join(f'"{one.translate(escapes)}"\n' for one in arguments)
 
 
 def class_path(parts: Iterable[object]) -> str:
@@ -41,22 +41,22 @@ def java_properties(values: Mapping[str, str]) -> str:
     return "".join(f"{_escaped(key, ' =:#!')}={_escaped(value, ' ')}\n" for key, value in values.items())
 
 
-def _escaped(text: str, signs: str) -> str:
-    return "".join(_sign(one, signs) for one in text)
+def _escaped(text: str, special: str) -> str:
+    return "".join(_escaped_character(character, special) for character in text)
 
 
-def _sign(one: str, signs: str) -> str:
-    if one in _CONTROLS:
-        return _CONTROLS[one]
-    if one == "\\" or one in signs:
-        return f"\\{one}"
-    if " " <= one <= "~":
-        return one
-    units = one.encode("utf-16-be", "surrogatepass").hex()
+def _escaped_character(character: str, special: str) -> str:
+    if character in _CONTROLS:
+        return _CONTROLS[character]
+    if character == "\\" or character in special:
+        return f"\\{character}"
+    if " " <= character <= "~":
+        return character
+    units = character.encode("utf-16-be", "surrogatepass").hex()
     return "".join(f"\\u{units[at : at + 4]}" for at in range(0, len(units), 4))
 
 
 def compose_variables(values: Mapping[str, str]) -> str:
     r"""The text of an env file of Docker Compose: within double quotes it knows ``\\``, ``\"``, ``\$`` and ``\n``."""
-    signs = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n"})
-    return "".join(f'{key}="{value.translate(signs)}"\n' for key, value in values.items())
+    escapes = str.maketrans({"\\": "\\\\", '"': '\\"', "$": "\\$", "\n": "\\n"})
+    return "".join(f'{key}="{value.translate(escapes)}"\n' for key, value in values.items())

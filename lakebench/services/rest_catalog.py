@@ -31,7 +31,7 @@ class RestCatalogService(JavaService):
     """The servlet that Iceberg tests its REST clients against, on a Jetty that listens on 127.0.0.1 only.
 
     Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector. The
-    servlet asks nobody who he is: a secret path stands before all of its own, and any other is not found.
+    servlet has no authentication: all of its paths begin with a secret, and any other path is not found.
     Endpoint: ``uri`` is the REST address with the secret, ``password`` the secret; property ``warehouse``, and
     ``setting.<name>`` for the reports where the tables lie on the file system.
     """
@@ -127,7 +127,7 @@ class RestCatalogService(JavaService):
         return folder
 
     def _mark(self) -> str:
-        """Some letters that are those of this catalog alone, the same at each of its starts."""
+        """Some letters of this catalog alone, the same at each start."""
         file = self.kept() / "mark"
         if not file.exists():
             file.write_text(secrets.token_hex(4), encoding="ascii")
@@ -174,7 +174,7 @@ class RestBridge(RestCatalogService):
         self._classpath = [*self._classpath, *artifacts.ensure("postgresql-jdbc", self.context.progress)]
 
     def _database(self, bucket: str) -> dict[str, str]:
-        """The database, the catalog's name and the warehouse that clients of the JDBC catalog are given."""
+        """The database, the catalog's name and the warehouse that clients of the JDBC catalog use."""
         postgres = self.context.endpoint("postgres")
         self.hide(postgres.password)
         return {
@@ -216,5 +216,5 @@ def _new(class_name: str, argument: str) -> str:
 
 
 def _call(class_name: str, method: str, *arguments: str) -> str:
-    given = "".join(f"<Arg>{one}</Arg>" for one in arguments)
-    return f"<Call class={quoteattr(class_name)} name={quoteattr(method)}>{given}</Call>"
+    values = "".join(f"<Arg>{one}</Arg>" for one in arguments)
+    return f"<Call class={quoteattr(class_name)} name={quoteattr(method)}>{values}</Call>"

@@ -19,18 +19,18 @@ _SIMULATED = "by S3Proxy's latency middleware; these are not numbers of a cloud'
 def storage_facts(name: str, settings: Settings, path: Path | None) -> dict[str, str]:
     """What the records keep of the storage ``name``: its kind, endpoint, latencies, and the device of ``path``.
 
-    ``path`` exists, and is where the data lies on this machine; ``None`` where it does not. No secrets. What is not to
-    be had reads ``not had: reason``.
+    ``path`` exists, and is where the data lies on this machine; ``None`` where it does not. No secrets. What cannot be
+    had reads ``not had: reason``.
 
     Raises:
         UsageError: there is no such storage.
     """
-    one = settings.storage(name)
+    storage = settings.storage(name)
     return {
-        "kind": str(one.kind),
-        **({"simulated": _SIMULATED} if one.kind is StorageKind.SIMULATED else {}),
-        **_reached(one),
-        **latency(one.properties),
+        "kind": str(storage.kind),
+        **({"simulated": _SIMULATED} if storage.kind is StorageKind.SIMULATED else {}),
+        **_reached(storage),
+        **latency(storage.properties),
         **({f"device.{key}": value for key, value in device(path).items()} if path else {}),
     }
 
@@ -40,14 +40,14 @@ def latency(properties: Mapping[str, str]) -> dict[str, str]:
     return {key: value for key, value in properties.items() if key.startswith("latency.")}
 
 
-def _reached(one: StorageSettings) -> dict[str, str]:
-    if one.kind is StorageKind.GCS and one.backend == "google":
+def _reached(storage: StorageSettings) -> dict[str, str]:
+    if storage.kind is StorageKind.GCS and storage.backend == "google":
         return {"endpoint": "Google Cloud Storage through S3Proxy's own back end"}
-    if one.kind is StorageKind.GCS:
-        return {"endpoint": urllib.parse.urlsplit(one.uri).hostname or "storage.googleapis.com"}
-    if one.uri:
-        return {"endpoint": urllib.parse.urlsplit(one.uri).hostname or "not had: no host in the address"}
-    return {} if one.kind is StorageKind.LOCAL else {"endpoint": "S3Proxy on this machine"}
+    if storage.kind is StorageKind.GCS:
+        return {"endpoint": urllib.parse.urlsplit(storage.uri).hostname or "storage.googleapis.com"}
+    if storage.uri:
+        return {"endpoint": urllib.parse.urlsplit(storage.uri).hostname or "not had: no host in the address"}
+    return {} if storage.kind is StorageKind.LOCAL else {"endpoint": "S3Proxy on this machine"}
 
 
 def device(path: Path) -> dict[str, str]:
@@ -60,11 +60,11 @@ def device(path: Path) -> dict[str, str]:
     mounts = [one for one in psutil.disk_partitions(all=True) if where.is_relative_to(one.mountpoint)]
     mount = max(mounts, key=lambda one: len(one.mountpoint), default=None)
     block = _block(where, mount.device if mount else "")
-    unknown = f"not had: no block device is told for {mount.device if mount else 'it'}"
+    unknown = f"not had: no block device is known for {mount.device if mount else 'it'}"
     return {
         "name": block.name if block else unknown,
-        "model": _told(block / "device/model", "the device tells no model") if block else unknown,
-        "rotational": _told(block / "queue/rotational", "the device does not tell") if block else unknown,
+        "model": _read(block / "device/model", "the device reports no model") if block else unknown,
+        "rotational": _read(block / "queue/rotational", "the device does not say") if block else unknown,
         "filesystem": mount.fstype if mount else "not had: no mount holds it",
         "mount": mount.mountpoint if mount else "not had: no mount holds it",
     }
@@ -73,14 +73,17 @@ def device(path: Path) -> dict[str, str]:
 def _block(where: Path, named: str) -> Path | None:
     """The whole block device in ``/sys``, found by its number, or by its name where the file system hides that."""
     number = os.stat(where).st_dev  # noqa: PTH116 - the device number is what is asked
-    for one in (_BLOCKS / f"{os.major(number)}:{os.minor(number)}", _NAMED_BLOCKS / Path(os.path.realpath(named)).name):
-        if named and one.exists():
-            found = one.resolve()
-            return found.parent if (found / "partition").exists() else found
+    for path in (
+        _BLOCKS / f"{os.major(number)}:{os.minor(number)}",
+        _NAMED_BLOCKS / Path(os.path.realpath(named)).name,
+    ):
+        if named and path.exists():
+            device = path.resolve()
+            return device.parent if (device / "partition").exists() else device
     return None
 
 
-def _told(file: Path, otherwise: str) -> str:
+def _read(file: Path, otherwise: str) -> str:
     try:
         return file.read_text(encoding="utf-8").strip() or f"not had: {otherwise}"
     except OSError:

@@ -41,11 +41,11 @@ _JVM = (
 class TrinoService(JavaService):
     """A Trino server on 127.0.0.1. It takes passwords over TLS only: the name of the one user it knows is the secret.
 
-    Trino's rules let that user alone run queries, see those of others and make catalogs. Its nodes know each other by a
-    secret of their own: without one it follows from the environment's name, and whoever knows that is a node.
+    Trino's rules let only that user run queries, see those of others and make catalogs. Its nodes know each other by a
+    secret of their own: Trino's default follows from the environment's name, and whoever knows that can be a node.
     Endpoint: ``uri`` is the HTTP address, ``user`` the name to connect with; properties ``setting.<name>`` are the
-    server's settings that are not its defaults. A property ``plugin.X`` in the settings is a folder with the jars of a
-    plugin more (``plugin.postgresql = "/opt/trino/plugin/postgresql"``).
+    server's settings that are not its defaults. A property ``plugin.X`` in the settings is a folder with the jars of
+    one more plugin (``plugin.postgresql = "/opt/trino/plugin/postgresql"``).
     """
 
     name = "trino"
@@ -59,11 +59,11 @@ class TrinoService(JavaService):
         super().__init__(context)
         self.user = secrets.token_hex(_NAME_BYTES)
         self.hide(self.user)
-        if len(context.settings.user) >= len(self.user):  # one of ours that `lakebench up` started
+        if len(context.settings.user) >= len(self.user):  # a server of ours that `lakebench up` started
             self.hide(context.settings.user)
 
     def prepare(self) -> None:
-        """Unpack Trino where it is not, and get a Java of 24 or newer."""
+        """Unpack Trino where it is not unpacked yet, and get a Java of 24 or newer."""
         self._home = artifacts.trino_home(self.context.progress)
         self.java = self.find_java(24, fallback="25.0.2.1")
         # Only the plugin that the lakes need, and the user's own: each other one costs time at the start.
@@ -79,19 +79,19 @@ class TrinoService(JavaService):
         Raises:
             UsageError: one of them is not there.
         """
-        given = self.context.settings.properties
-        found = {
+        properties = self.context.settings.properties
+        folders = {
             key.removeprefix("plugin."): Path(value).expanduser().absolute()
-            for key, value in given.items()
+            for key, value in properties.items()
             if key.startswith("plugin.")
         }
-        for name, folder in found.items():
+        for name, folder in folders.items():
             if not folder.is_dir():
                 raise UsageError(
                     f"services.trino.properties plugin.{name} = {folder}: there is no such folder; "
                     "name the one with the plugin's jars"
                 )
-        return found
+        return folders
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """The options of Trino's launcher, and one configuration file."""
@@ -177,7 +177,7 @@ def _run(endpoint: Endpoint, sql: str) -> None:
     """Run ``sql`` to its end by Trino's client REST API.
 
     Raises:
-        OSError: nothing answers, or something else than Trino does, or the query failed, as it does before the node has
+        OSError: nothing answers, or something that is not Trino, or the query failed, as it does before the node has
             announced itself.
         ServiceUnavailable: the server does not let this user in.
     """

@@ -21,18 +21,18 @@ _ATTEMPTS = 2
 
 
 class Checker:
-    """The checker process, started with the first call, and anew where it died. Threads take turns."""
+    """The checker process, started by the first call, and again where it died. Threads take turns."""
 
     def __init__(self, guard: Guard) -> None:
         self._child = Child(guard, guard.folder / "checker.log", ("pyarrow.parquet",))
 
     def call(self, function: Callable[P, T], /, *args: P.args, **named: P.kwargs) -> T:
-        """What ``function`` gives there.
+        """The result of ``function``, called there.
 
         Raises:
-            CaseError: it found something that becomes of a case.
+            CaseError: the function ended by what is the outcome of a case.
             HarnessFault: code of ours failed there.
-            CheckerLost: the process died of it, and another one too.
+            CheckerLost: the process died of it, and so did a second one.
         """
         name = function.__name__
         for _ in range(_ATTEMPTS):
@@ -42,7 +42,7 @@ class Checker:
                 raise HarnessFault(f"the checker gave no answer to {name} within {_LIMIT_S:g} s") from None
             except Died as error:
                 died = error
-        raise CheckerLost(f"the checker {died} (twice of the same question, {name})")
+        raise CheckerLost(f"the checker {died} (twice at the same call, {name})")
 
     def processes(self) -> list[int]:
         """The process, where there is one."""

@@ -1,4 +1,4 @@
-"""What plans and logs of PostgreSQL, and the times of its sessions, say of who computed what, and when."""
+"""Which server computed what, and when, by PostgreSQL's plans and logs and the times of its sessions."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _PASSWORD = re.compile(r"(password\s+)'(?:[^']|'')*'", re.IGNORECASE)
 class Distributed:
     """How a plan over nodes is made (PostgreSQL's EXPLAIN VERBOSE).
 
-    ``appended`` says that the nodes' rows are put one behind the other (UNION ALL), ``pushed`` are the aggregates that
-    nodes compute, ``remote`` the queries they are sent, and ``asynchronous`` says that the nodes are asked at once.
+    ``appended`` says that the nodes' rows are concatenated (UNION ALL), ``pushed`` are the aggregates that the nodes
+    compute, ``remote`` the queries that they get, and ``asynchronous`` says that they get them at once.
     """
 
     appended: bool
@@ -43,19 +43,19 @@ def aggregates(sql: str) -> list[str]:
 
 
 def statements(log: str, marker: str) -> tuple[str, ...]:
-    """The statements in PostgreSQL's ``log`` (``log_statement = all``) behind the one that holds ``marker``.
+    """The statements in PostgreSQL's ``log`` (``log_statement = all``) after the one that holds ``marker``.
 
-    Each is told once, without those that only begin, end or prepare.
+    Each appears once; those that only begin, end or prepare are left out.
     """
     _, _, behind = log.rpartition(marker)
-    found = (" ".join(one.split()) for one in _STATEMENT.findall(behind))
-    return tuple(dict.fromkeys(_PASSWORD.sub(r"\1'…'", one) for one in found if not _TECHNICAL.match(one)))
+    texts = (" ".join(one.split()) for one in _STATEMENT.findall(behind))
+    return tuple(dict.fromkeys(_PASSWORD.sub(r"\1'…'", one) for one in texts if not _TECHNICAL.match(one)))
 
 
 def side_by_side(spans: Sequence[tuple[float, float]]) -> int:
-    """How many of ``spans`` (begin, end) are under way at once, at most."""
+    """The largest number of ``spans`` (begin, end) that run at once."""
     moments = sorted(
-        [(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans], key=lambda one: (one[0], -one[1])
+        [(begin, 1) for begin, _ in spans] + [(end, -1) for _, end in spans], key=lambda moment: (moment[0], -moment[1])
     )
     running = most = 0
     for _, step in moments:

@@ -26,9 +26,9 @@ _CONFIG = {
 
 
 class Witness:
-    """The witness process, started with the first question and again after one that ended it. Threads take turns.
+    """The witness process, started by the first query and again after one that ended it. Threads take turns.
 
-    It spills to ``folder``, and holds no more than ``memory_bytes`` in ``threads`` threads.
+    It spills to ``folder``, and uses at most ``memory_bytes`` of memory and ``threads`` threads.
     """
 
     def __init__(self, guard: Guard, folder: Path, memory_bytes: int, threads: int) -> None:
@@ -47,7 +47,7 @@ class Witness:
             OutOfMemory: it needs more memory than the witness has, or more disk than there is.
             Timeout: it took longer than ``limit_s``.
             Refused: DuckDB cannot answer it.
-            HarnessFault: the process died twice of it, or code of ours failed there.
+            HarnessFault: the process died of it twice, or code of ours failed there.
         """
         for _ in range(_ATTEMPTS):
             try:
@@ -58,10 +58,10 @@ class Witness:
             except Died as error:
                 self._forget()
                 if error.code == _KILLED:
-                    said = "the witness was killed; where nobody did, the machine ran out of memory"
-                    raise OutOfMemory(said) from None
+                    message = "the witness was killed; where nobody did, the machine ran out of memory"
+                    raise OutOfMemory(message) from None
                 died = error
-        raise HarnessFault(f"the witness {died} (twice of the same question)")
+        raise HarnessFault(f"the witness {died} (twice at the same query)")
 
     def processes(self) -> list[int]:
         """The process, where there is one."""
@@ -91,22 +91,20 @@ def write_answer(
     try:
         _write(sql, views, into, settings)
     except (duckdb.Error, pa.ArrowException, MemoryError) as error:
-        said = str(error).strip().splitlines()
-        message = f"the witness cannot answer: {said[0] if said else repr(error)}"
+        lines = str(error).strip().splitlines()
+        message = f"the witness cannot answer: {lines[0] if lines else repr(error)}"
         if type(error).__name__ in _OUT_OF_MEMORY:
             raise OutOfMemory(message, limit_bytes=memory_bytes) from error
         raise Refused(message) from error
 
 
 def _write(sql: str, views: Mapping[str, str], into: Path, settings: Mapping[str, Any]) -> None:
-    """Write the answer to ``sql`` into ``into``, which is there only when it is whole."""
+    """Write the answer to ``sql`` into ``into``, which exists only when it is complete."""
     import duckdb
     import pyarrow as pa
 
     partial = Path(f"{into}.partial")
-    with duckdb.connect(
-        config={**_CONFIG, **settings}
-    ) as connection:  # a database a question: nothing is left of the one before
+    with duckdb.connect(config={**_CONFIG, **settings}) as connection:  # a new database for each query
         connection.execute("SET TimeZone = 'UTC'")
         for name, select_ in views.items():
             connection.execute(f'CREATE VIEW "{name.replace(chr(34), chr(34) * 2)}" AS {select_}')

@@ -11,7 +11,7 @@ from lakebench.datasets.interop.footers import Footer, footer
 from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.store import Files
 from lakebench.iceberg import puffin
-from lakebench.iceberg.damage import Damaged, given
+from lakebench.iceberg.damage import Damaged, strict
 from lakebench.iceberg.manifests import DATA, POSITION_DELETES, Manifest, ManifestEntry
 from lakebench.iceberg.manifests import manifest as read_manifest
 from lakebench.iceberg.manifests import manifest_list as read_list
@@ -24,7 +24,7 @@ class StoredTable:
     """
 
     def __init__(self, metadata: Json, files: Files) -> None:
-        self.metadata: Json = given(metadata)
+        self.metadata: Json = strict(metadata)
         self.files = files
         self.snapshot = iceberg.current_snapshot(self.metadata)
         self.problems: list[str] = []

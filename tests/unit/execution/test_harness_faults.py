@@ -274,7 +274,7 @@ class TestChecker:
         dies = f"rows.rows = lambda *_: (open({str(counted)!r}, 'a').write('x'), os._exit(7))"
         planted(monkeypatch, f"from lakebench.datasets import rows; {dies}")
         checker = Checker(bench.guard)
-        with pytest.raises(CheckerLost, match=r"has died with code 7.*twice of the same question, write"):
+        with pytest.raises(CheckerLost, match=r"has died with code 7.*twice at the same call, write"):
             told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))
         checker.close()
 

@@ -1,4 +1,4 @@
-"""Each catalog in the words of each family of clients, and what a family has no word for."""
+"""Each catalog as the properties of each family of clients, and what a family has no property for."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def trino(catalog: Catalog) -> dict[str, str]:
 
 
 def test_a_catalog_without_authentication_is_an_address_and_a_warehouse() -> None:
-    told = {"type": "rest", "uri": "https://catalog/api", "warehouse": "lake"}
-    assert properties.java(REST) == properties.pyiceberg(REST) == told
+    expected = {"type": "rest", "uri": "https://catalog/api", "warehouse": "lake"}
+    assert properties.java(REST) == properties.pyiceberg(REST) == expected
     assert trino(REST) == {
         "iceberg.catalog.type": "rest",
         "iceberg.rest-catalog.uri": "https://catalog/api",
@@ -64,7 +64,7 @@ def test_a_catalog_without_authentication_is_an_address_and_a_warehouse() -> Non
 
 
 @pytest.mark.parametrize(
-    ("authentication", "told"),
+    ("authentication", "login"),
     [
         (TOKEN, {"rest.auth.type": "oauth2", "token": "a-token", "token-refresh-enabled": "false"}),
         (
@@ -90,12 +90,12 @@ def test_a_catalog_without_authentication_is_an_address_and_a_warehouse() -> Non
         ),
     ],
 )
-def test_who_asks_in_javas_words(authentication: Authentication, told: Mapping[str, str]) -> None:
-    assert properties.java(replace(REST, authentication=authentication)) == {**properties.java(REST), **told}
+def test_the_login_of_java(authentication: Authentication, login: Mapping[str, str]) -> None:
+    assert properties.java(replace(REST, authentication=authentication)) == {**properties.java(REST), **login}
 
 
 @pytest.mark.parametrize(
-    ("authentication", "told"),
+    ("authentication", "login"),
     [
         (TOKEN, {"token": "a-token"}),
         (
@@ -127,12 +127,12 @@ def test_who_asks_in_javas_words(authentication: Authentication, told: Mapping[s
         ),
     ],
 )
-def test_who_asks_in_pyicebergs_words(authentication: Authentication, told: Mapping[str, Any]) -> None:
-    assert properties.pyiceberg(replace(REST, authentication=authentication)) == {**properties.pyiceberg(REST), **told}
+def test_the_login_of_pyiceberg(authentication: Authentication, login: Mapping[str, Any]) -> None:
+    assert properties.pyiceberg(replace(REST, authentication=authentication)) == {**properties.pyiceberg(REST), **login}
 
 
 @pytest.mark.parametrize(
-    ("authentication", "told"),
+    ("authentication", "login"),
     [
         (TOKEN, {"security": "OAUTH2", "oauth2.token": "a-token", "oauth2.token-refresh-enabled": "false"}),
         (
@@ -147,8 +147,8 @@ def test_who_asks_in_pyicebergs_words(authentication: Authentication, told: Mapp
         (SIGV4, {"sigv4-enabled": "true", "signing-name": "glue"}),
     ],
 )
-def test_who_asks_in_trinos_words(authentication: Authentication, told: Mapping[str, str]) -> None:
-    ours = {f"iceberg.rest-catalog.{key}": value for key, value in told.items()}
+def test_the_login_of_trino(authentication: Authentication, login: Mapping[str, str]) -> None:
+    ours = {f"iceberg.rest-catalog.{key}": value for key, value in login.items()}
     assert trino(replace(REST, authentication=authentication)) == {**trino(REST), **ours}
 
 
@@ -185,16 +185,16 @@ def test_who_asks_in_trinos_words(authentication: Authentication, told: Mapping[
         ),
     ],
 )
-def test_who_asks_in_duckdbs_words(
+def test_the_login_of_duckdb(
     authentication: Authentication, secret: Mapping[str, str], options: Mapping[str, str]
 ) -> None:
-    found = properties.duckdb(replace(REST, authentication=authentication))
-    assert found.secret == secret
-    where = {"TYPE": "iceberg", "ENDPOINT": "https://catalog/api", "ACCESS_DELEGATION_MODE": "none"}
-    assert found.options == {**where, **options}
+    attachment = properties.duckdb(replace(REST, authentication=authentication))
+    assert attachment.secret == secret
+    common = {"TYPE": "iceberg", "ENDPOINT": "https://catalog/api", "ACCESS_DELEGATION_MODE": "none"}
+    assert attachment.options == {**common, **options}
 
 
-def test_a_prefix_is_told_to_those_who_take_one() -> None:
+def test_clients_that_take_a_prefix_get_it() -> None:
     catalog = replace(REST, prefix="mine")
     assert properties.java(catalog)["prefix"] == properties.pyiceberg(catalog)["prefix"] == "mine"
     assert trino(catalog)["iceberg.rest-catalog.prefix"] == "mine"
@@ -210,12 +210,12 @@ def test_vended_credentials_are_asked_for() -> None:
     assert properties.pyiceberg(catalog) == properties.pyiceberg(REST)  # it always does
 
 
-@pytest.mark.parametrize("told", [properties.pyiceberg, trino, properties.duckdb])
-def test_only_javas_clients_let_a_catalog_sign(told: Callable[[Catalog], object]) -> None:
+@pytest.mark.parametrize("client", [properties.pyiceberg, trino, properties.duckdb])
+def test_only_javas_clients_let_a_catalog_sign(client: Callable[[Catalog], object]) -> None:
     catalog = replace(REST, delegation=Delegation.REMOTE_SIGNING)
     assert properties.java(catalog)["header.X-Iceberg-Access-Delegation"] == "remote-signing"
     with pytest.raises(EngineUnavailable, match="sign"):
-        told(catalog)
+        client(catalog)
 
 
 def test_trino_signs_with_the_stores_keys_or_not_at_all() -> None:
@@ -232,8 +232,8 @@ def test_a_jdbc_catalog() -> None:
         "jdbc.password": "password",
         "jdbc.schema-version": "V1",
     }
-    told = {key.removeprefix("iceberg.jdbc-catalog."): value for key, value in trino(JDBC).items()}
-    assert told == {
+    short = {key.removeprefix("iceberg.jdbc-catalog."): value for key, value in trino(JDBC).items()}
+    assert short == {
         "iceberg.catalog.type": "jdbc",
         "catalog-name": "mine",
         "driver-class": "org.postgresql.Driver",
@@ -248,8 +248,8 @@ def test_a_jdbc_catalog() -> None:
 
 
 def test_a_hive_metastore() -> None:
-    told = {"type": "hive", "uri": "thrift://host:9083", "warehouse": "s3://lake/hive"}
-    assert properties.java(HIVE) == properties.pyiceberg(HIVE) == told
+    expected = {"type": "hive", "uri": "thrift://host:9083", "warehouse": "s3://lake/hive"}
+    assert properties.java(HIVE) == properties.pyiceberg(HIVE) == expected
     assert trino(HIVE) == {"iceberg.catalog.type": "hive_metastore", "hive.metastore.uri": "thrift://host:9083"}
 
 
@@ -262,8 +262,8 @@ def test_glue() -> None:
         "glue.access-key-id": "key",
         "glue.secret-access-key": "secret",
     }
-    told = {key.removeprefix("hive.metastore.glue."): value for key, value in trino(GLUE).items()}
-    assert told == {
+    short = {key.removeprefix("hive.metastore.glue."): value for key, value in trino(GLUE).items()}
+    assert short == {
         "iceberg.catalog.type": "glue",
         "endpoint-url": "https://glue",
         "region": "eu-west-1",
@@ -301,10 +301,10 @@ def test_a_lake_comes_to_a_worker_as_it_is(authentication: Authentication | None
 
 
 @pytest.mark.parametrize("authentication", [TOKEN, OAUTH2, SIGV4])
-def test_no_secret_is_in_the_words_of_a_lake(authentication: Authentication) -> None:
+def test_no_secret_is_in_the_text_of_a_lake(authentication: Authentication) -> None:
     lake = Lake("mine", STORE, replace(JDBC, authentication=authentication))
-    told = repr(lake) + repr(properties.duckdb(replace(REST, authentication=authentication)))
-    assert [secret for secret in SECRETS if f"'{secret}'" in told] == []
+    text = repr(lake) + repr(properties.duckdb(replace(REST, authentication=authentication)))
+    assert [secret for secret in SECRETS if f"'{secret}'" in text] == []
 
 
 @pytest.mark.parametrize(("catalog", "package"), [(HIVE, "thrift"), (GLUE, "boto3")])
@@ -315,10 +315,10 @@ def test_pyiceberg_says_which_package_it_lacks(catalog: Catalog, package: str, m
 
 
 def test_duckdb_takes_the_options_of_a_signed_catalog(tmp_path: Path) -> None:
-    """It asks the address, where nothing listens: an option that it does not know it refuses before."""
-    one = DuckDB(EngineSettings(1, 2**30, str(tmp_path)))
-    one._lake = Lake("mine", STORE, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w", authentication=SIGV4))
-    one._connection, one._suffix = one._connect(), ""
+    """It connects to the address, where nothing listens: an unknown option it would refuse before."""
+    duckdb = DuckDB(EngineSettings(1, 2**30, str(tmp_path)))
+    duckdb._lake = Lake("mine", STORE, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "w", authentication=SIGV4))
+    duckdb._connection, duckdb._suffix = duckdb._connect(), ""
     with pytest.raises(Refused, match="Could not connect to server"):
-        one._attach()
-    one.close()
+        duckdb._attach()
+    duckdb.close()

@@ -49,8 +49,8 @@ def test_a_vector_by_croaring_is_read(positions: set[int], runs: bool) -> None:
 
 
 def entry(number: int, status: int, day: int | None) -> FileEntry:
-    known = Metrics({1: number}, {1: 0}, {}, {1: struct.pack("<i", day or 0)}, {1: struct.pack("<i", day or 0)})
-    file = File(f"s3://lake/{number}.parquet", "parquet", number, 100 * number, 3, (day,), metrics=known)
+    metrics = Metrics({1: number}, {1: 0}, {}, {1: struct.pack("<i", day or 0)}, {1: struct.pack("<i", day or 0)})
+    file = File(f"s3://lake/{number}.parquet", "parquet", number, 100 * number, 3, (day,), metrics=metrics)
     return FileEntry(file, status, 7, 5 if status != ADDED else None, 5 if status != ADDED else None)
 
 
@@ -58,19 +58,19 @@ def at(line: ListedManifest, path: str) -> ListedManifest:
     return ListedManifest({**line.line, "manifest_path": path})
 
 
-def theirs(one: Theirs) -> tuple[Any, ...]:
-    file = one.data_file
+def theirs(entry: Theirs) -> tuple[Any, ...]:
+    file = entry.data_file
     counts = file.record_count, file.file_size_in_bytes, file.value_counts, file.lower_bounds
-    places = file.file_path, str(file.file_format.value).lower(), file.partition[0]
-    return one.status.value, one.snapshot_id, one.sequence_number, one.file_sequence_number, *places, *counts
+    location = file.file_path, str(file.file_format.value).lower(), file.partition[0]
+    return entry.status.value, entry.snapshot_id, entry.sequence_number, entry.file_sequence_number, *location, *counts
 
 
-def ours(one: ManifestEntry) -> tuple[Any, ...]:
-    (day,) = one.file["partition"].values()
-    counts = one.records, one.file["file_size_in_bytes"], one.file["value_counts"], one.file["lower_bounds"]
-    sequences = one.sequence_number, one.file_sequence_number
+def ours(entry: ManifestEntry) -> tuple[Any, ...]:
+    (day,) = entry.file["partition"].values()
+    counts = entry.records, entry.file["file_size_in_bytes"], entry.file["value_counts"], entry.file["lower_bounds"]
+    sequences = entry.sequence_number, entry.file_sequence_number
     days = None if day is None else day.toordinal() - 719163
-    return one.status, one.snapshot_id, *sequences, one.path, one.format, days, *counts
+    return entry.status, entry.snapshot_id, *sequences, entry.path, entry.format, days, *counts
 
 
 @pytest.mark.parametrize("version", [2, 3])
@@ -87,9 +87,9 @@ def test_manifests_of_the_reference_writer_are_read_as_pyiceberg_reads_them(vers
     (of_ours,) = manifests.manifest_list(listed)
     for name in ("manifest_length", "partition_spec_id", "sequence_number", "added_files_count", "deleted_rows_count"):
         assert of_ours[name] == getattr(of_theirs, name)
-    seen = of_theirs.fetch_manifest_entry(files, discard_deleted=False)
+    by_pyiceberg = of_theirs.fetch_manifest_entry(files, discard_deleted=False)
     read = manifests.manifest(of_ours, data)
-    assert [ours(one) for one in read.entries] == [theirs(one) for one in seen]
+    assert [ours(one) for one in read.entries] == [theirs(one) for one in by_pyiceberg]
     assert read.without_ids == ()
     assert [one.first_row_id for one in read.entries] == [
         40 if version == 3 else None,

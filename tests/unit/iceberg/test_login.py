@@ -1,4 +1,4 @@
-"""How our own clients say who they are."""
+"""How our own clients log in."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ AWS = SigV4("us-east-1", "service", "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfi
 class Server(http.server.ThreadingHTTPServer):
     """A token endpoint that knows one client, and a catalog that wants its token."""
 
-    lasts, asked = 3600, 0
+    lasts, requests = 3600, 0
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    """What :class:`Server` answers."""
+    """The answers of :class:`Server`."""
 
     server: Server
 
     def do_POST(self) -> None:
-        given = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        self.server.asked += 1
-        if given["client_secret"] != ["right"]:
-            self._answer(401, {"error": "invalid_client", "said": given})
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.server.requests += 1
+        if form["client_secret"] != ["right"]:
+            self._answer(401, {"error": "invalid_client", "said": form})
             return
-        assert given == {
+        assert form == {
             "grant_type": ["client_credentials"],
             "client_id": ["me"],
             "client_secret": ["right"],
             "scope": ["a b"],
         }
-        token = f"token-{self.server.asked}"
+        token = f"token-{self.server.requests}"
         self._answer(200, {"access_token": token, "token_type": "bearer", "expires_in": self.server.lasts})
 
     def do_GET(self) -> None:
@@ -67,12 +67,12 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """The server, and no token that another test was given."""
+    """The server, and no token of another test."""
     monkeypatch.setattr(login, "_tokens", {})
-    with Server(("127.0.0.1", 0), Answers) as one:
-        threading.Thread(target=one.serve_forever).start()
-        yield one
-        one.shutdown()
+    with Server(("127.0.0.1", 0), Answers) as fake:
+        threading.Thread(target=fake.serve_forever).start()
+        yield fake
+        fake.shutdown()
 
 
 def oauth2(server: Server, secret: str = "right") -> OAuth2:  # noqa: S107 - a made up one
@@ -101,7 +101,7 @@ def test_our_clients_use_it_and_a_prefix_of_ours_goes_before_the_default(server:
         table_metadata(Catalog(CatalogKind.REST, uri, "w"), "a", "b")
 
 
-def test_what_was_sent_is_not_told_where_it_is_refused(server: Server) -> None:
+def test_a_refused_secret_is_not_in_the_message(server: Server) -> None:
     with pytest.raises(Refused, match="the catalog's token address answers 401") as caught:
         login_headers(oauth2(server, "a-wrong-one"), "GET", "http://a/")
     assert "a-wrong-one" not in str(caught.value)
@@ -121,8 +121,8 @@ def test_where_nothing_answers_there_is_no_token() -> None:
 )
 def test_the_examples_of_awss_test_suite_are_signed_as_it_says(query: str, signature: str) -> None:
     at = datetime(2015, 8, 30, 12, 36, tzinfo=UTC)
-    told = aws_signature(AWS, "GET", f"https://example.amazonaws.com/{query}", b"", at)
-    assert told == {
+    headers = aws_signature(AWS, "GET", f"https://example.amazonaws.com/{query}", b"", at)
+    assert headers == {
         "X-Amz-Date": "20150830T123600Z",
         "Authorization": "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20150830/us-east-1/service/aws4_request, "
         f"SignedHeaders=host;x-amz-date, Signature={signature}",
@@ -131,6 +131,6 @@ def test_the_examples_of_awss_test_suite_are_signed_as_it_says(query: str, signa
 
 def test_a_signature_holds_for_one_body_and_one_path() -> None:
     at = datetime(2015, 8, 30, tzinfo=UTC)
-    asked = [("https://a/v1/x%1Fy", b""), ("https://a/v1/x%1Fy", b"{}"), ("https://a/v1/xy", b"")]
-    assert len({aws_signature(AWS, "POST", url, body, at)["Authorization"] for url, body in asked}) == 3
+    requests = [("https://a/v1/x%1Fy", b""), ("https://a/v1/x%1Fy", b"{}"), ("https://a/v1/xy", b"")]
+    assert len({aws_signature(AWS, "POST", url, body, at)["Authorization"] for url, body in requests}) == 3
     assert login_headers(AWS, "GET", "https://a/")["Authorization"].startswith("AWS4-HMAC-SHA256 ")

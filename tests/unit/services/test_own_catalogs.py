@@ -47,8 +47,8 @@ def settings(folder: Path, text: str) -> Settings:
 
 
 def test_a_catalog_becomes_a_lake(tmp_path: Path) -> None:
-    made = settings(tmp_path, f'[catalog.polaris]\n{REST}{LOGIN}prefix = "p"\nstorage = "minio"\n')
-    chosen = catalog_choice(made, "polaris")
+    loaded = settings(tmp_path, f'[catalog.polaris]\n{REST}{LOGIN}prefix = "p"\nstorage = "minio"\n')
+    chosen = catalog_choice(loaded, "polaris")
     assert chosen.services == ("object-store@minio",)
     lake = chosen.lake(STORES.__getitem__)
     login = OAuth2("https://polaris/token", "me", "a-secret", "PRINCIPAL_ROLE:ALL")
@@ -74,15 +74,15 @@ def test_a_catalog_becomes_a_lake(tmp_path: Path) -> None:
     ],
 )
 def test_the_other_logins(tmp_path: Path, text: str, login: Any) -> None:
-    made = settings(tmp_path, f"[catalog.mine]\n{REST}{text}\n")
-    assert catalog_choice(made, "mine").lake(STORES.__getitem__).catalog.authentication == login
-    check_catalog(made, "mine")
+    loaded = settings(tmp_path, f"[catalog.mine]\n{REST}{text}\n")
+    assert catalog_choice(loaded, "mine").lake(STORES.__getitem__).catalog.authentication == login
+    check_catalog(loaded, "mine")
 
 
 @pytest.mark.parametrize("delegation", ["vended-credentials", "remote-signing"])
-def test_where_a_catalog_lets_them_in_engines_have_no_keys(tmp_path: Path, delegation: str) -> None:
-    made = settings(tmp_path, f'[catalog.mine]\n{REST}delegation = "{delegation}"\n')
-    chosen = catalog_choice(made, "mine")
+def test_where_a_catalog_gives_access_engines_have_no_keys(tmp_path: Path, delegation: str) -> None:
+    loaded = settings(tmp_path, f'[catalog.mine]\n{REST}delegation = "{delegation}"\n')
+    chosen = catalog_choice(loaded, "mine")
     lake = chosen.lake(STORES.__getitem__)
     assert lake.catalog.delegation is Delegation(delegation)
     assert (lake.objects.access_key, lake.objects.secret_key) == ("", "")
@@ -100,19 +100,19 @@ def test_where_a_catalog_lets_them_in_engines_have_no_keys(tmp_path: Path, deleg
         ('kind = "glue"\nregion = "r"', Catalog(CatalogKind.GLUE, "", "", authentication=SigV4("r", "glue", "", ""))),
     ],
 )
-def test_of_another_kind_the_inspector_looks_by_rest(tmp_path: Path, text: str, catalog: Catalog) -> None:
-    made = settings(tmp_path, f'[catalog.mine]\n{text}\nobserver = "seen"\n[catalog.seen]\n{REST}')
-    check_catalog(made, "mine")
-    chosen = catalog_choice(made, "mine")
+def test_the_inspector_reads_a_catalog_of_another_kind_by_rest(tmp_path: Path, text: str, catalog: Catalog) -> None:
+    loaded = settings(tmp_path, f'[catalog.mine]\n{text}\nobserver = "seen"\n[catalog.seen]\n{REST}')
+    check_catalog(loaded, "mine")
+    chosen = catalog_choice(loaded, "mine")
     lake = chosen.lake(STORES.__getitem__)
     assert lake.catalog == catalog
-    assert chosen.observer(STORES.__getitem__) == replace(lake, catalog=made.catalogs["seen"].described())
+    assert chosen.observer(STORES.__getitem__) == replace(lake, catalog=loaded.catalogs["seen"].described())
     with pytest.raises(UsageError, match=r"by a REST catalog, which mine is not.*observer under \[catalog.mine\]"):
         check_catalog(settings(tmp_path, f"[catalog.mine]\n{text}\n"), "mine")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('kind = "rst"', "catalog.mine.kind: Input should be 'rest', 'jdbc', 'hive' or 'glue'"),
         ('kind = "rest"\nwharehouse = "x"', "unknown key catalog.mine.wharehouse: did you mean warehouse?"),
@@ -126,14 +126,14 @@ def test_of_another_kind_the_inspector_looks_by_rest(tmp_path: Path, text: str, 
         ('kind = "rest"\nuri = 3', "catalog.mine.uri: Input should be a valid string"),
     ],
 )
-def test_what_a_catalog_has_no_key_for_is_told(tmp_path: Path, text: str, told: str) -> None:
+def test_a_key_that_a_catalog_does_not_have_is_an_error(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(UsageError) as caught:
         settings(tmp_path, f"[catalog.mine]\n{text}\n")
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ('kind = "rest"', r"the catalog mine needs uri under \[catalog.mine\] in lakebench.toml"),
         (f'{REST}authentication = "oauth2"\nclient_id = "x"', "needs token_uri, client_secret under"),
@@ -142,17 +142,17 @@ def test_what_a_catalog_has_no_key_for_is_told(tmp_path: Path, text: str, told: 
         (f'{REST}observer = "else"', "by a REST catalog, which else is not"),
     ],
 )
-def test_what_a_catalog_lacks_is_told_before_a_run(tmp_path: Path, text: str, told: str) -> None:
-    with pytest.raises(UsageError, match=told):
+def test_a_key_that_a_catalog_lacks_is_an_error_before_a_run(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         check_catalog(settings(tmp_path, f"[catalog.mine]\n{text}\n"), "mine")
 
 
 def test_a_wrong_name_has_the_nearest(tmp_path: Path) -> None:
-    made = settings(tmp_path, f"[catalog.polaris]\n{REST}")
+    loaded = settings(tmp_path, f"[catalog.polaris]\n{REST}")
     with pytest.raises(
         UsageError, match=r"unknown catalog 'polari': did you mean polaris\? valid names are rest, nessie"
     ):
-        check_catalog(made, "polari")
+        check_catalog(loaded, "polari")
 
 
 @pytest.mark.parametrize("name", ["rest", "nessie"])
@@ -167,12 +167,12 @@ def test_a_name_is_one_that_sql_can_have(tmp_path: Path) -> None:
 
 
 def test_no_secret_of_a_catalog_is_in_a_record(tmp_path: Path) -> None:
-    made = settings(tmp_path, f"[catalog.polaris]\n{REST}{LOGIN}")
-    request = Request(("interop",), (), "", PROFILES["quick"], 1, made, "", Selection(catalog="polaris"))
-    assert made.secrets() == ("a-secret",)
-    assert "a-secret" not in repr(made)
-    told = request.to_json()["catalogs"]
-    assert told == {
+    loaded = settings(tmp_path, f"[catalog.polaris]\n{REST}{LOGIN}")
+    request = Request(("interop",), (), "", PROFILES["quick"], 1, loaded, "", Selection(catalog="polaris"))
+    assert loaded.secrets() == ("a-secret",)
+    assert "a-secret" not in repr(loaded)
+    catalogs = request.to_json()["catalogs"]
+    assert catalogs == {
         "polaris": {
             "kind": "rest",
             "uri": "https://polaris/api/catalog/",
@@ -182,16 +182,16 @@ def test_no_secret_of_a_catalog_is_in_a_record(tmp_path: Path) -> None:
             "scope": "PRINCIPAL_ROLE:ALL",
         }
     }
-    again = Settings.model_validate({"catalog": told})
+    again = Settings.model_validate({"catalog": catalogs})
     assert catalog_choice(again, "polaris").services == ("object-store",), "as accept reads it"
 
 
 def test_a_server_names_its_own_postgresql(tmp_path: Path) -> None:
-    made = settings(tmp_path, 'pg_config = "/a/pg_config"\n[services.trino]\nmemory = "2GiB"\n')
-    assert made.service("postgres").pg_config == Path("/a/pg_config")
-    assert made.service("trino").pg_config is None
-    own = settings(tmp_path, 'pg_config = "/a/pg_config"\n[services.postgres]\npg_config = "/b/pg_config"\n')
-    assert own.service("postgres").pg_config == Path("/b/pg_config")
+    loaded = settings(tmp_path, 'pg_config = "/a/pg_config"\n[services.trino]\nmemory = "2GiB"\n')
+    assert loaded.service("postgres").pg_config == Path("/a/pg_config")
+    assert loaded.service("trino").pg_config is None
+    named = settings(tmp_path, 'pg_config = "/a/pg_config"\n[services.postgres]\npg_config = "/b/pg_config"\n')
+    assert named.service("postgres").pg_config == Path("/b/pg_config")
 
 
 def test_a_server_that_is_no_postgresql_has_none(tmp_path: Path) -> None:

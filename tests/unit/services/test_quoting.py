@@ -1,4 +1,4 @@
-"""What servers read is what was meant: expected texts follow the documents that each function names."""
+"""Servers read what was meant: expected texts follow the documents that each function names."""
 
 from __future__ import annotations
 

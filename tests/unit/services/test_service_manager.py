@@ -35,7 +35,7 @@ class Folder:
 
 
 class Toy(Service):
-    """Starts nothing: what it says of its start is set by the test."""
+    """Starts nothing: the test sets what its start does."""
 
     name = "toy"
     title = "a toy"
@@ -99,7 +99,7 @@ def test_needs_are_started_too(toys: Services) -> None:
     assert toys.failures() == {}
 
 
-def test_one_failing_does_not_stop_the_others(toys: Services) -> None:
+def test_a_service_that_fails_does_not_stop_the_others(toys: Services) -> None:
     BEHAVIOUR["toy"] = fail
     toys.start(["upper", "other"])
     assert toys.endpoint("other").service == "other"
@@ -110,48 +110,50 @@ def test_one_failing_does_not_stop_the_others(toys: Services) -> None:
     assert not toys.alive("upper")
 
 
-class Heard(Quiet):
-    """Progress that keeps what it is told."""
+class Recorder(Quiet):
+    """Progress that keeps its messages."""
 
     def __init__(self) -> None:
-        self.said: list[str] = []
+        self.messages: list[str] = []
 
     def say(self, message: str) -> None:
-        self.said.append(message)
+        self.messages.append(message)
 
 
 @pytest.fixture
-def heard(toys: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What ``toys`` says."""
-    progress = Heard()
+def messages(toys: Services, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The messages of ``toys``."""
+    progress = Recorder()
     monkeypatch.setattr(toys, "_progress", progress)
-    return progress.said
+    return progress.messages
 
 
-def test_a_reason_is_said_once(toys: Services, heard: list[str]) -> None:
+def test_a_reason_is_reported_once(toys: Services, messages: list[str]) -> None:
     BEHAVIOUR["toy"] = fail
     toys.start(["upper", "other"])
-    assert heard == ["toy is not available: toys are out", "upper is not available: it needs toy"]
+    assert messages == ["toy is not available: toys are out", "upper is not available: it needs toy"]
 
 
-def test_what_the_caller_stops_by_is_said_by_the_caller(toys: Services, heard: list[str]) -> None:
+def test_the_failure_of_a_vital_service_is_left_to_the_caller(toys: Services, messages: list[str]) -> None:
     BEHAVIOUR["toy"] = fail
     toys.start(["toy", "other"], vital=["toy"])
-    assert heard == []
+    assert messages == []
     assert toys.failures() == {"toy": "toys are out"}
 
 
-def test_what_the_user_has_to_mend_is_said_once(toys: Services, heard: list[str]) -> None:
+def test_what_the_user_has_to_mend_is_reported_once(toys: Services, messages: list[str]) -> None:
     def damaged() -> None:
         raise UsageError("the archive is damaged: rm archive")
 
     BEHAVIOUR["toy"] = damaged
     with pytest.raises(UsageError, match="the archive is damaged"):
         toys.start(["upper"])
-    assert heard == []
+    assert messages == []
 
 
-def test_an_interrupted_start_says_no_reason(toys: Services, heard: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_start_says_no_reason(
+    toys: Services, messages: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     begun = threading.Event()
 
     def never_ready(service: Toy) -> Endpoint:
@@ -172,10 +174,10 @@ def test_an_interrupted_start_says_no_reason(toys: Services, heard: list[str], m
     monkeypatch.setattr(Toy, "alive", lambda _: True)
     with pytest.raises(KeyboardInterrupt):
         toys.start(["upper"], interrupt)
-    for one in toys._running.values():
-        one.done.wait(20)
+    for running in toys._running.values():
+        running.done.wait(20)
     assert toys.failures()["toy"] == "a toy was interrupted while it started"
-    assert heard == []
+    assert messages == []
 
 
 def test_a_fault_of_ours_in_a_start_is_one_for_all_who_need_the_service(toys: Services, tmp_path: Path) -> None:
@@ -184,9 +186,9 @@ def test_a_fault_of_ours_in_a_start_is_one_for_all_who_need_the_service(toys: Se
     assert toys.endpoint("other").service == "other"
     log = FaultLog(tmp_path)
     for name in ("toy", "upper"):
-        with pytest.raises(HarnessFault, match="a toy did not start: KeyError: 'missing'") as found:
+        with pytest.raises(HarnessFault, match="a toy did not start: KeyError: 'missing'") as caught:
             toys.endpoint(name)
-        assert log.fault(found.value).details == {"file": "faults/001.txt"}
+        assert log.fault(caught.value).details == {"file": "faults/001.txt"}
     assert 'BEHAVIOUR["toy"] = lambda' in (tmp_path / "faults" / "001.txt").read_text()
     with pytest.raises(ServiceUnavailable, match="lakebench up"):
         toys.endpoint("nobody")
@@ -222,7 +224,7 @@ def test_a_service_is_started_once(toys: Services) -> None:
     assert len(began) == 1
 
 
-def test_what_nobody_started_is_said(toys: Services) -> None:
+def test_a_service_that_nobody_started_is_an_error(toys: Services) -> None:
     with pytest.raises(ServiceUnavailable, match="lakebench up toy"):
         toys.endpoint("toy")
     assert toys.processes("toy") == []
@@ -251,10 +253,10 @@ def test_the_end_of_a_log_has_no_secret_and_no_stack(toys: Services, tmp_path: P
 
 def test_credentials_are_random_and_not_shown(toys: Services) -> None:
     toys.start(["toy", "other"])
-    one, two = toys.endpoint("toy"), toys.endpoint("other")
-    assert one.password != two.password
-    assert len(one.password) >= 20
-    assert one.password not in repr(one)
+    first, second = toys.endpoint("toy"), toys.endpoint("other")
+    assert first.password != second.password
+    assert len(first.password) >= 20
+    assert first.password not in repr(first)
 
 
 def test_free_ports_differ() -> None:
@@ -266,12 +268,14 @@ def test_a_compose_file_is_pinned_local_and_has_no_secret(file: Path) -> None:
     parsed = yaml.safe_load(file.read_text())
     assert parsed["name"] == "${LAKEBENCH_PROJECT:?}", "runs must not share containers"
     assert list(parsed["services"]) == [file.stem]
-    for one in parsed["services"].values():
-        _, _, tag = one["image"].partition(":")
+    for service in parsed["services"].values():
+        _, _, tag = service["image"].partition(":")
         assert any(character.isdigit() for character in tag), "an exact tag"
-        assert "mem_limit" in one
-        assert one.get("network_mode") == "host" or all(str(port).startswith("127.0.0.1:") for port in one["ports"])
-        for key, value in one.get("environment", {}).items():
+        assert "mem_limit" in service
+        assert service.get("network_mode") == "host" or all(
+            str(port).startswith("127.0.0.1:") for port in service["ports"]
+        )
+        for key, value in service.get("environment", {}).items():
             if any(secret in key for secret in SECRETS):
                 assert value.startswith("${LAKEBENCH_"), key
 
@@ -290,12 +294,12 @@ def test_no_docker_is_one_line_that_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 
 def test_an_external_endpoint_is_what_the_settings_say(tmp_path: Path) -> None:
-    given = ServiceSettings(
+    service_settings = ServiceSettings(
         runtime=Runtime.EXTERNAL, uri="https://s3.example/", user="u", properties={"bucket": "mine"}
     )
-    settings = Settings(services={"object-store": given})
+    settings = Settings(services={"object-store": service_settings})
     context = base.Context(
-        given,
+        service_settings,
         settings,
         tmp_path,
         Folder(tmp_path),
@@ -322,11 +326,11 @@ def test_counters_add_up_by_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert object_store.counters(endpoint) == {"GetObject": 4, "PutObject": 2}
 
 
-def test_a_store_that_does_not_tell_has_no_counters() -> None:
+def test_a_store_without_metrics_has_no_counters() -> None:
     assert object_store.counters(Endpoint("object-store", Runtime.EXTERNAL, "", "", 1, "")) == {}
 
 
-class Asked:
+class FakeCatalog:
     """Answers a catalog's requests by their address."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answers: Mapping[str, Any]) -> None:
@@ -356,9 +360,9 @@ CATALOG = Catalog(CatalogKind.REST, "http://c", "w")
     ],
 )
 def test_the_prefix_comes_from_the_catalog(monkeypatch: pytest.MonkeyPatch, config: Any, path: str) -> None:
-    asked = Asked(monkeypatch, {"http://c/v1/config?warehouse=w": config, path: {"metadata-location": "m"}})
+    catalog = FakeCatalog(monkeypatch, {"http://c/v1/config?warehouse=w": config, path: {"metadata-location": "m"}})
     assert catalogs.table_metadata(CATALOG, "ns", "t") == {"metadata-location": "m"}
-    assert asked.urls[-1] == path
+    assert catalog.urls[-1] == path
 
 
 @pytest.mark.parametrize(
@@ -370,16 +374,16 @@ def test_the_prefix_comes_from_the_catalog(monkeypatch: pytest.MonkeyPatch, conf
         (400, '["odd"]', Refused, "400: "),
     ],
 )
-def test_a_no_of_the_catalog_is_in_its_own_words(
+def test_a_refusal_has_the_words_of_the_catalog(
     monkeypatch: pytest.MonkeyPatch, status: int, body: str, kind: type[Exception], words: str
 ) -> None:
-    Asked(monkeypatch, {"http://n/trees/main": HttpError(status, body)})
+    FakeCatalog(monkeypatch, {"http://n/trees/main": HttpError(status, body)})
     with pytest.raises(kind, match=words):
         catalogs.NessieClient("http://n/").get_reference("main")
 
 
 def test_a_catalog_that_is_gone_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
-    Asked(monkeypatch, {"http://c/v1/config?warehouse=w": ConnectionRefusedError("refused")})
+    FakeCatalog(monkeypatch, {"http://c/v1/config?warehouse=w": ConnectionRefusedError("refused")})
     with pytest.raises(ServiceUnavailable, match="http://c does not answer"):
         catalogs.table_metadata(CATALOG, "ns", "t")
 
@@ -397,24 +401,24 @@ class Strange(BaseHTTPRequestHandler):
 
 
 def external(tmp_path: Path, uri: str) -> Services:
-    given = ServiceSettings(runtime=Runtime.EXTERNAL, uri=uri)
-    made = Services(Settings(services={"trino": given}), Folder(tmp_path), Quiet())  # type: ignore[arg-type] - likewise
+    trino = ServiceSettings(runtime=Runtime.EXTERNAL, uri=uri)
+    manager = Services(Settings(services={"trino": trino}), Folder(tmp_path), Quiet())  # type: ignore[arg-type] - likewise
     with contextlib.suppress(UsageError):
-        made.start(["trino"])
-    return made
+        manager.start(["trino"])
+    return manager
 
 
 @pytest.mark.parametrize("path", ["/html", "/list"])
 def test_something_else_at_the_users_address_is_no_fault_of_ours(tmp_path: Path, path: str) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), Strange) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        made = external(tmp_path, f"http://127.0.0.1:{server.server_address[1]}{path}")
+        manager = external(tmp_path, f"http://127.0.0.1:{server.server_address[1]}{path}")
         server.shutdown()
     with pytest.raises(ServiceUnavailable, match="what answers there is no Trino"):
-        made.endpoint("trino")
+        manager.endpoint("trino")
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:99999", "http://[::1"])
-def test_what_is_no_address_is_the_users(tmp_path: Path, uri: str) -> None:
+def test_a_uri_that_is_no_address_is_an_error_of_usage(tmp_path: Path, uri: str) -> None:
     with pytest.raises(UsageError, match="is no address"):
         external(tmp_path, uri).endpoint("trino")

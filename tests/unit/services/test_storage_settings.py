@@ -95,7 +95,7 @@ def test_latencies_may_be_numbers(tmp_path: Path) -> None:
         ("[services.'object-stor@s3']\nmemory = '1GiB'", r"unknown key services\.object-stor@s3"),
     ],
 )
-def test_a_wrong_key_is_told(tmp_path: Path, text: str, words: str) -> None:
+def test_a_wrong_key_is_an_error(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
         load(tmp_path, text)
 
@@ -114,7 +114,7 @@ def test_instances_need_those_of_their_storage() -> None:
 
 
 @pytest.mark.parametrize("name", ["nessie@s3", "object-store@", "objectstore@s3", "rest-catalog@s4"])
-def test_what_is_no_instance_is_refused(name: str) -> None:
+def test_a_name_that_is_no_instance_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match="unknown s"):
         with_needs([name])
 
@@ -132,9 +132,9 @@ def test_gcs_says_which_keys_it_needs() -> None:
 def test_gcs_is_google_s_endpoint_with_the_user_s_keys() -> None:
     settings = Settings.model_validate({"storage": {"gcs": {"user": "u", "password": "p", "bucket": "b"}}})
     assert lakes.storage_services(settings, "gcs") == ("object-store@gcs", "rest-catalog@gcs")
-    given = settings.service("object-store@gcs")
-    assert (given.runtime, given.uri) == (Runtime.EXTERNAL, "https://storage.googleapis.com")
-    assert given.properties == {"bucket": "b", "region": "auto"}
+    service = settings.service("object-store@gcs")
+    assert (service.runtime, service.uri) == (Runtime.EXTERNAL, "https://storage.googleapis.com")
+    assert service.properties == {"bucket": "b", "region": "auto"}
     assert "'p'" not in repr(settings)
 
 
@@ -143,34 +143,34 @@ def test_the_google_back_end_is_our_own_server(tmp_path: Path) -> None:
     account.write_text('{"project_id": "mine"}')
     table = {"backend": "google", "bucket": "b", "credentials": str(account)}
     settings = Settings.model_validate({"storage": {"gcs": table}})
-    given = settings.service("object-store@gcs")
-    assert given.runtime is Runtime.LOCAL
-    made = ObjectStoreService(_with(context(settings, "gcs", Folder(tmp_path)), given))
-    told = made._properties({"s3": 1, "metrics": 2})
-    assert told["jclouds.provider"] == "google-cloud-storage-sdk"
-    assert (told["jclouds.identity"], told["jclouds.credential"]) == ("mine", str(account))
-    assert made.local_endpoint({"s3": 1, "metrics": 2}).properties["bucket"] == "b"
+    service = settings.service("object-store@gcs")
+    assert service.runtime is Runtime.LOCAL
+    store = ObjectStoreService(_with(context(settings, "gcs", Folder(tmp_path)), service))
+    properties = store._properties({"s3": 1, "metrics": 2})
+    assert properties["jclouds.provider"] == "google-cloud-storage-sdk"
+    assert (properties["jclouds.identity"], properties["jclouds.credential"]) == ("mine", str(account))
+    assert store.local_endpoint({"s3": 1, "metrics": 2}).properties["bucket"] == "b"
     account.write_text("{}")
     with pytest.raises(UsageError, match=r"no service account's JSON .* storage\.gcs\.credentials"):
-        made._properties({"s3": 1, "metrics": 2})
+        store._properties({"s3": 1, "metrics": 2})
 
 
-def _with(one: base.Context, given: ServiceSettings) -> base.Context:
-    return base.Context(**{**vars(one), "settings": given})
+def _with(base_context: base.Context, settings: ServiceSettings) -> base.Context:
+    return base.Context(**{**vars(base_context), "settings": settings})
 
 
 def test_an_endpoint_of_the_user_s_is_external(tmp_path: Path) -> None:
     table = {"kind": "s3", "uri": "http://minio.example:9000", "user": "u", "password": "p", "bucket": "b"}
     settings = Settings.model_validate({"storage": {"minio": table}})
-    made = ObjectStoreService(
+    service = ObjectStoreService(
         _with(context(settings, "minio", Folder(tmp_path)), settings.service("object-store@minio"))
     )
-    endpoint = made.external_endpoint()
+    endpoint = service.external_endpoint()
     assert endpoint.service == "object-store@minio"
     assert (object_store.store(endpoint).bucket, object_store.store(endpoint).region) == ("b", "us-east-1")
     assert endpoint.properties["setting.endpoint"] == "minio.example"
-    assert made.title == "the object store (S3Proxy) object-store@minio"
-    assert made.settings_table == "storage.minio"
+    assert service.title == "the object store (S3Proxy) object-store@minio"
+    assert service.settings_table == "storage.minio"
 
 
 def test_a_file_system_has_no_object_store() -> None:
@@ -180,8 +180,8 @@ def test_a_file_system_has_no_object_store() -> None:
 
 def test_an_instance_has_the_plain_service_s_memory_and_no_external_runtime() -> None:
     plain = ServiceSettings(runtime=Runtime.EXTERNAL, uri="http://mine", memory=2**30)
-    given = Settings(services={"object-store": plain}).service("object-store@s3")
-    assert (given.runtime, given.memory, given.uri) == (Runtime.LOCAL, 2**30, "")
+    instance = Settings(services={"object-store": plain}).service("object-store@s3")
+    assert (instance.runtime, instance.memory, instance.uri) == (Runtime.LOCAL, 2**30, "")
 
 
 def test_a_storage_that_is_up_is_used_as_it_is() -> None:
@@ -224,10 +224,10 @@ def test_a_name_that_engines_write_in_different_ways_is_refused(tmp_path: Path) 
 
 
 def test_a_container_keeps_nothing_beyond_a_run(tmp_path: Path) -> None:
-    one = context(Settings(), "s3", Folder(tmp_path), tmp_path / "data")
-    made = ObjectStoreService(_with(one, ServiceSettings(runtime=Runtime.COMPOSE)))
+    compose_context = context(Settings(), "s3", Folder(tmp_path), tmp_path / "data")
+    service = ObjectStoreService(_with(compose_context, ServiceSettings(runtime=Runtime.COMPOSE)))
     with pytest.raises(UsageError, match="--runtime local"):
-        made.kept()
+        service.kept()
 
 
 def test_the_facts_say_what_is_simulated_and_where_it_lies(tmp_path: Path) -> None:
@@ -284,26 +284,26 @@ def test_the_device_of_a_partition_is_its_disk(monkeypatch: pytest.MonkeyPatch, 
     }
 
 
-def test_what_a_device_does_not_tell_has_its_reason(monkeypatch: pytest.MonkeyPatch, blocks: Path) -> None:
+def test_what_a_device_does_not_report_has_its_reason(monkeypatch: pytest.MonkeyPatch, blocks: Path) -> None:
     mounted(monkeypatch, "/dev/nvme0n1p2")
     (blocks / "devices/nvme0n1/device/model").unlink()
-    assert storages.device(blocks)["model"] == "not had: the device tells no model"
+    assert storages.device(blocks)["model"] == "not had: the device reports no model"
     mounted(monkeypatch, "tmpfs")
-    assert storages.device(blocks)["name"] == "not had: no block device is told for tmpfs"
+    assert storages.device(blocks)["name"] == "not had: no block device is known for tmpfs"
 
 
-def test_bytes_are_those_of_all_processes_that_tell() -> None:
+def test_bytes_are_those_of_all_processes_that_are_there() -> None:
     mine = threading.get_native_id()
     Path("/proc/self/status").read_bytes()
-    one, two = transferred([mine]), transferred([mine, mine, 2**22 + 1])
-    assert one.keys() == {"read", "write"}
-    assert one["read"] > 0
-    assert two["read"] >= 2 * one["read"]
+    once, twice = transferred([mine]), transferred([mine, mine, 2**22 + 1])
+    assert once.keys() == {"read", "write"}
+    assert once["read"] > 0
+    assert twice["read"] >= 2 * once["read"]
     assert transferred([2**22 + 1]) == {}
 
 
 def test_data_lies_in_a_folder_for_each_service(tmp_path: Path) -> None:
-    made = Services(Settings(), Folder(tmp_path), Quiet(), tmp_path / "data")._make("object-store@s3")  # type: ignore[arg-type] - nothing is spawned
-    assert made.kept() == tmp_path / "data" / "object-store-s3"
-    assert made.keeps() == [made.kept()]
-    assert made.folder == tmp_path / "object-store-s3"
+    service = Services(Settings(), Folder(tmp_path), Quiet(), tmp_path / "data")._make("object-store@s3")  # type: ignore[arg-type] - nothing is spawned
+    assert service.kept() == tmp_path / "data" / "object-store-s3"
+    assert service.keeps() == [service.kept()]
+    assert service.folder == tmp_path / "object-store-s3"
