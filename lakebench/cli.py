@@ -336,11 +336,12 @@ def accept(
     output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
     file: Annotated[
         Path | None,
-        typer.Option(
-            help="The file of accepted outcomes, or a folder: then one file a phase. Default: lakebench-accepted.json "
-            "here."
-        ),
+        typer.Option(help="The file of accepted outcomes. Default: lakebench-accepted.json here.", show_default=False),
     ] = None,
+    shipped: Annotated[
+        bool,
+        typer.Option("--shipped", help="Write what the phases ship, in place of a file: for those who develop them."),
+    ] = False,
     json_: Json = False,
 ) -> None:
     """Accept a run's outcomes: a later run says what is better, worse, new or gone, and fails on what is worse or gone.
@@ -352,22 +353,27 @@ def accept(
 
       lakebench accept 20261121T101500Z-interop-a1b2 --reason "state of the art before the upgrade to Trino 483"
     """
+    from lakebench import phases
     from lakebench.commands import accept as acceptance
     from lakebench.results import baseline, records
 
+    if shipped and file:
+        raise UsageError("--shipped writes the files of the phases: leave out --file")
     settings = _settings(output=output)
-    path = file or Path(baseline.FILE)
     found = [records.read(folder_of(settings, one)) for one in dict.fromkeys(runs)]
-    counts = acceptance.accept(found, reason, path, interrupted=interrupted)
+    files = phases.baselines(dict.fromkeys(name for run in found for name in run.header.phases))
+    path = None if shipped else file or Path(baseline.FILE)
+    where = str(path or ", ".join(str(one) for one in files.values()))
+    counts = acceptance.accept(found, reason, files, path, interrupted=interrupted)
     told = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
         numbers = {"new": counts.new, "changed": counts.changed, "gone": counts.gone, "faults": counts.faults}
-        print(json.dumps({"file": str(path), **numbers, "outcomes": told}))  # noqa: T201 - output for programs
+        print(json.dumps({"file": where, **numbers, "outcomes": told}))  # noqa: T201 - output for programs
         return
     listed = ", ".join(f"{number} {outcome}" for outcome, number in told.items())
     console = Console(highlight=False, soft_wrap=True)
     console.print(
-        f"accepted {counts.cases} cases in {path}: {listed}; {counts.new} new, {counts.changed} changed, "
+        f"accepted {counts.cases} cases in {where}: {listed}; {counts.new} new, {counts.changed} changed, "
         f"{counts.gone} gone"
     )
     if counts.faults:

@@ -125,7 +125,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         UsageError: the folder cannot be written, another process is at this run, or its records are damaged.
         KeyboardInterrupt: from the terminal; the records say that the run was interrupted.
     """
-    baseline = load(request.to_json())
+    baseline = load(request.to_json(), phases.baselines(request.phases).values())
     began = time.monotonic()
     for ended in end_left_behind():
         progress.say(ended)

@@ -18,7 +18,7 @@ from lakebench.outcomes import Outcome
 from lakebench.paths import run_name
 from lakebench.phases.base import Phase
 from lakebench.results import baseline, needs
-from lakebench.results.baseline import ACCEPTABLE, FILE, SHIPPED, Acceptance, Entries, Entry, Key, concerned, verdict
+from lakebench.results.baseline import ACCEPTABLE, Acceptance, Entries, Entry, Key, concerned, verdict
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Run
 
@@ -42,12 +42,12 @@ class Counts:
 def accept(
     runs: Sequence[Run],
     reason: str,
-    path: Path = Path(FILE),
-    shipped: Path = SHIPPED,
+    shipped: Mapping[str, Path],
+    path: Path | None = None,
     *,
     interrupted: bool = False,
 ) -> Counts:
-    """Write the outcomes of ``runs`` as accepted into the file at ``path``, or into one file a phase in that folder.
+    """Write the outcomes of ``runs`` as accepted into the file at ``path``, or else into the ``shipped``, by phase.
 
     Of a case that several runs have, each outcome is accepted. What a run was to cover and has no record of is accepted
     no more; the rest of the file stays. ``interrupted`` takes runs that did not end, and then nothing is taken back.
@@ -67,8 +67,11 @@ def accept(
     now = _entries(runs, by)
     lost = _lost(runs) if not interrupted else lambda _: False
     counted: Counter[str] = Counter()
-    for file, part in _files(path, now):
-        counted += _merge(file, part, lost, {} if path.is_dir() else _shipped(part, shipped))
+    if path is None:
+        for phase, part in _by_phase(now).items():
+            counted += _merge(shipped[phase], part, lost, {})
+    else:
+        counted += _merge(path, now, lost, _shipped(now, shipped))
     outcomes = Counter(outcome for one in now.values() for outcome in one.outcomes)
     faults = sum(case.outcome is Outcome.HARNESS_FAULT for run in runs for case in run.cases)
     return Counts(outcomes, len(now), counted["new"], counted["changed"], counted["gone"], faults)
@@ -132,20 +135,18 @@ def _lost(runs: Sequence[Run]) -> Callable[[Key], bool]:
     return lambda key: key[0] not in known and any(key[1] <= given and covers(key[0]) for given, covers in scopes)
 
 
-def _files(path: Path, now: Entries) -> list[tuple[Path, Entries]]:
-    if not path.is_dir():
-        return [(path, now)]
+def _by_phase(now: Entries) -> dict[str, Entries]:
     parts: dict[str, Entries] = {}
     for (case, wanted), entry in now.items():
         parts.setdefault(case.partition("/")[0], {})[case, wanted] = entry
-    return [(path / f"{phase}.json", part) for phase, part in parts.items()]
+    return parts
 
 
-def _shipped(now: Entries, folder: Path) -> Entries:
+def _shipped(now: Entries, files: Mapping[str, Path]) -> Entries:
     """What ships of the phases of ``now``."""
     found: Entries = {}
-    for phase in {case.partition("/")[0] for case, _ in now}:
-        found |= baseline.read(folder / f"{phase}.json")
+    for phase in _by_phase(now).keys() & files.keys():
+        found |= baseline.read(files[phase])
     return found
 
 

@@ -6,14 +6,17 @@ They are found by the entry points of the group ``lakebench.phases``, so that an
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
+from pathlib import Path
 
 from lakebench.errors import unknown
 from lakebench.execution.request import Scope
 from lakebench.phases.base import NOT_LOADED, Phase
 
 GROUP = "lakebench.phases"
+BASELINE = "baseline.json"
 _LEAST_SLASHES = 2  # phase, what is asked, who
 
 
@@ -39,6 +42,15 @@ def covers(names: Iterable[str], scope: Scope) -> Callable[[str], bool]:
         return phase is not None and always and phase.covers(case, scope)
 
     return told
+
+
+def baselines(names: Iterable[str]) -> dict[str, Path]:
+    """Phase → the file of what is accepted of its defaults, beside its module; not every phase has one.
+
+    Raises:
+        UsageError: there is no phase of one of ``names``.
+    """
+    return {name: Path(inspect.getfile(type(find(name)))).with_name(BASELINE) for name in names}
 
 
 def find(text: str) -> Phase:

@@ -1,6 +1,6 @@
 """The baseline: what is accepted of each case, since somebody looked at it.
 
-Files of one form: those that ship with the package, one a phase, and the user's own beside ``lakebench.toml``, which
+Files of one form: those that phases ship, each in its own folder, and the user's own beside ``lakebench.toml``, which
 wins case by case.
 """
 
@@ -24,7 +24,6 @@ from lakebench.results import needs
 from lakebench.results.coordinates import engines_of
 
 FILE = "lakebench-accepted.json"
-SHIPPED = Path(__file__).parents[1] / "baselines"
 _LARGEST = 256 * 2**20  # bytes; every cell of the matrix takes one
 SCHEMA = 2
 _FIRST_SCHEMA = 1
@@ -79,18 +78,17 @@ class Baseline:
         return self.entries.get(case)
 
 
-def load(settings: Mapping[str, Any], own: Path = Path(FILE), shipped: Path = SHIPPED) -> Baseline:
-    """What is accepted here of the phases of a run whose header has ``settings``.
+def load(settings: Mapping[str, Any], shipped: Iterable[Path], own: Path = Path(FILE)) -> Baseline:
+    """What is accepted here for a run whose header has ``settings``.
 
-    What is ``shipped`` counts, and what ``own`` says instead; of several entries of one case that which needs most of
-    what the settings name.
+    What the files ``shipped`` say counts, and what ``own`` says instead; of several entries of one case that which
+    needs most of what the settings name.
 
     Raises:
         UsageError: one of the files is damaged.
     """
-    files = [shipped / f"{name}.json" for name in settings.get("phases", ())] if shipped.is_dir() else []
     found: Entries = {}
-    for file in (*files, own):
+    for file in (*shipped, own):
         found |= read(file)
     given = needs.named(settings)
     fitting = [(case, entry) for (case, wanted), entry in found.items() if wanted <= given]

@@ -91,7 +91,7 @@ def test_settings_to_compare_against(tmp_path: Path, trouble: Trouble) -> None:
 def test_accepted_outcomes(tmp_path: Path, trouble: Trouble) -> None:
     expected = trouble(tmp_path / baseline.FILE)
     with pytest.raises(UsageError, match=f"{baseline.FILE}.*({expected})"):
-        baseline.load({}, tmp_path / baseline.FILE)
+        baseline.load({}, (), tmp_path / baseline.FILE)
 
 
 @pytest.mark.parametrize("trouble", [fifo, device, loop, dangling, huge])
@@ -143,7 +143,7 @@ def test_accepted_outcomes_that_are_none(tmp_path: Path, text: str) -> None:
     file = tmp_path / baseline.FILE
     file.write_text(text)
     with pytest.raises(UsageError, match=f"{baseline.FILE} line 1 is damaged"):
-        baseline.load({}, file)
+        baseline.load({}, (), file)
 
 
 def test_a_byte_order_mark_is_no_text(tmp_path: Path) -> None:

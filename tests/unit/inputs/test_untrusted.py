@@ -260,7 +260,7 @@ def test_records_of_others_can_be_accepted(tmp_path: Path) -> None:
     rows = [records.to_json(one) for one in fixture_run.lines()[:20]]
     rows[-1]["case"] = f"phase4/{NASTY}"
     write(tmp_path / records.FILE, rows)
-    accept([records.read(tmp_path)], "because", tmp_path / baseline.FILE, interrupted=True)
+    accept([records.read(tmp_path)], "because", {}, tmp_path / baseline.FILE, interrupted=True)
     assert not HARMFUL.search((tmp_path / baseline.FILE).read_text(encoding="utf-8"))
 
 

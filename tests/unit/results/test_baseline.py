@@ -12,7 +12,7 @@ from lakebench.commands.accept import Counts, accept
 from lakebench.errors import UsageError
 from lakebench.model import Record
 from lakebench.outcomes import ExitCode, Outcome
-from lakebench.phases import phases
+from lakebench.phases import baselines, phases
 from lakebench.results import accepted, baseline
 from lakebench.results.records import End, EngineFacts, Header, Run
 
@@ -49,11 +49,16 @@ def _now(outcome: Outcome) -> list[Record]:
 
 
 def _accept(cases: Sequence[Record], file: Path, name: str = "one", **settings: Any) -> Counts:
-    return accept([_run(cases, name, **settings)], name, file, file.parent / "none")
+    return accept([_run(cases, name, **settings)], name, {}, file)
 
 
 def _load(file: Path, **settings: Any) -> baseline.Baseline:
-    return baseline.load(_settings(**settings), file, file.parent / "none")
+    return baseline.load(_settings(**settings), (), file)
+
+
+def _shipped(folder: Path) -> dict[str, Path]:
+    """Files of two phases, which are not there yet."""
+    return {name: folder / f"{name}.json" for name in ("interop", "phase4")}
 
 
 @pytest.fixture
@@ -63,7 +68,7 @@ def file(tmp_path: Path) -> Path:
 
 def test_what_is_accepted_is_read_again(file: Path) -> None:
     cases = [replace(CASE, outcome=Outcome.WRONG, evidence={"verdict": "broken claim"}), OWN]
-    counts = accept([_run(cases)], "  seen and\nreported ", file, file.parent / "none")
+    counts = accept([_run(cases)], "  seen and\nreported ", {}, file)
     assert (counts.cases, counts.new, counts.changed, counts.gone, counts.faults) == (2, 2, 0, 0, 0)
     assert counts.outcomes[Outcome.WRONG] == 1
     entry = _load(file).of(CASE.case)
@@ -97,14 +102,13 @@ def test_an_acceptance_that_nothing_refers_to_any_more_goes(file: Path) -> None:
 
 
 def test_the_users_file_wins_over_the_shipped_ones(file: Path, tmp_path: Path) -> None:
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
+    shipped = _shipped(tmp_path)
     accept([_run([*_now(Outcome.PASS), Q1])], "shipped", shipped)
-    assert sorted(one.name for one in shipped.iterdir()) == ["interop.json", "phase4.json"]
+    assert all(one.exists() for one in shipped.values())
     _accept([replace(CASE, outcome=Outcome.REFUSED), OWN], file, "ours", phases=["interop"])
-    told = {case: entry.by.reason for case, entry in baseline.load(_settings(), file, shipped).entries.items()}
+    told = {case: entry.by.reason for case, entry in baseline.load(_settings(), shipped.values(), file).entries.items()}
     assert told == {CASE.case: "ours", OWN.case: "ours", Q1.case: "shipped"}
-    alone = baseline.load(_settings(phases=["phase4"]), file.with_name("no"), shipped)
+    alone = baseline.load(_settings(phases=["phase4"]), [shipped["phase4"]], file.with_name("no"))
     assert set(alone.entries) == {Q1.case}
 
 
@@ -151,7 +155,7 @@ def test_an_environment_counts_where_it_is_named(file: Path) -> None:
 
 def test_several_runs_make_a_set_of_what_a_race_decides(file: Path) -> None:
     runs = [_run(_now(Outcome.PASS), "one"), _run(_now(Outcome.TIMEOUT), "two")]
-    counts = accept(runs, "a race", file, file.parent / "none")
+    counts = accept(runs, "a race", {}, file)
     entry = _load(file).of(CASE.case)
     assert entry is not None
     assert set(entry.outcomes) == {Outcome.PASS, Outcome.TIMEOUT}
@@ -163,15 +167,15 @@ def test_several_runs_make_a_set_of_what_a_race_decides(file: Path) -> None:
 def test_runs_of_other_versions_are_no_race(file: Path) -> None:
     other = replace(_run(_now(Outcome.PASS)), engines=(EngineFacts("trino", {"trino": "483"}),))
     with pytest.raises(UsageError, match="trino is trino 476 in one run and trino 483 in another"):
-        accept([_run(_now(Outcome.PASS)), other], "why not", file)
+        accept([_run(_now(Outcome.PASS)), other], "why not", {}, file)
 
 
 def test_an_interrupted_run_is_accepted_only_where_that_is_said(file: Path) -> None:
     _accept(_now(Outcome.PASS), file)
     run = replace(_run([CASE]), end=None)
     with pytest.raises(UsageError, match=r"was interrupted, .* --interrupted"):
-        accept([run], "in a hurry", file)
-    accept([run], "in a hurry", file, interrupted=True)
+        accept([run], "in a hurry", {}, file)
+    accept([run], "in a hurry", {}, file, interrupted=True)
     assert set(_load(file).entries) == {CASE.case, OWN.case}, "what had not come yet is not taken back"
 
 
@@ -188,15 +192,14 @@ def test_an_error_of_ours_is_never_accepted(file: Path) -> None:
 
 
 def test_accepting_takes_back_what_no_longer_comes_to_be(file: Path, tmp_path: Path) -> None:
-    shipped = tmp_path / "shipped"
-    shipped.mkdir()
+    shipped = _shipped(tmp_path)
     accept([_run([CASE, OWN, Q1], phases=["interop", "phase4"])], "shipped", shipped)
-    counts = accept([_run([OWN], phases=["interop"])], "Trino is no more", file, shipped)
+    counts = accept([_run([OWN], phases=["interop"])], "Trino is no more", shipped, file)
     assert counts.gone == 1
-    known = baseline.load(_settings(), file, shipped)
+    known = baseline.load(_settings(), shipped.values(), file)
     assert not accepted.changes([OWN, Q1], known, lambda _: True).gone
     partial = _run([OWN], phases=["interop"], engines=["duckdb"], named=["duckdb"])
-    assert accept([partial], "one engine", file.with_name("other"), shipped).gone == 0
+    assert accept([partial], "one engine", shipped, file.with_name("other")).gone == 0
 
 
 def test_a_file_of_the_first_schema_is_read_as_it_was_meant(file: Path) -> None:
@@ -213,9 +216,10 @@ def test_a_file_of_the_first_schema_is_read_as_it_was_meant(file: Path) -> None:
 
 
 def test_what_ships_is_sound() -> None:
-    for one in baseline.SHIPPED.iterdir():
-        found = baseline.load(_settings(phases=[one.stem]), Path("there is no such file"))
-        assert all(case.startswith(f"{one.stem}/") for case in found.entries)
+    for name, file in baselines(phases()).items():
+        beside = {one for one, other in baselines(phases()).items() if other == file}
+        found = baseline.load(_settings(phases=[name]), [file], Path("there is no such file"))
+        assert {case.partition("/")[0] for case in found.entries} <= beside
         assert found.entries
 
 
@@ -250,7 +254,7 @@ def test_a_file_of_a_newer_harness_is_told(file: Path) -> None:
 @pytest.mark.parametrize(("cases", "reason"), [([CASE], " \n"), ([], "seen")])
 def test_nothing_is_accepted_without_a_reason_or_a_case(file: Path, cases: list[Record], reason: str) -> None:
     with pytest.raises(UsageError):
-        accept([_run(cases)], reason, file)
+        accept([_run(cases)], reason, {}, file)
     assert not file.exists()
 
 
@@ -261,6 +265,5 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_every_phase_ships_what_is_accepted_of_its_defaults() -> None:
     ours = {name for name, one in phases().items() if type(one).__module__.startswith("lakebench.")}
-    shipped = {one.stem: json.loads(one.read_text(encoding="utf-8")) for one in baseline.SHIPPED.iterdir()}
-    assert ours - set(shipped) == {"workload"}, "whose tables and queries are the user's"
-    assert all(told["cases"] for told in shipped.values())
+    shipped = {case.partition("/")[0] for file in baselines(ours).values() for case, _ in baseline.read(file)}
+    assert ours - shipped == {"workload"}, "whose tables and queries are the user's"
