@@ -1,9 +1,9 @@
 """Engine adapters: what an adapter is, what it can do, and how it is found.
 
-An adapter is a class with a no-frills life: it is made with :class:`~lakebench.model.EngineSettings` inside a worker
-process, ``open(lake)`` connects it, ``close()`` ends it. What it can do is what it inherits: the ``Can…`` classes
-below. The parent process reads these facts from the class and never makes one; so a module of an adapter imports its
-engine's packages inside methods only.
+An adapter is a class with a simple life cycle: it is made with :class:`~lakebench.model.EngineSettings` inside a worker
+process, ``open(lake)`` connects it, ``close()`` ends it. It can do what it inherits: the ``Can…`` classes below.
+The parent process reads these facts from the class and never makes one; so a module of an adapter imports its engine's
+packages inside methods only.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Engine(ABC):
     def open(self, lake: Lake) -> None:
         """Connect to ``lake`` so that unqualified table names are those of ``lake.namespace``.
 
-        May be called again with another lake, which then takes the place of the first.
+        May be called again with another lake, which then replaces the first.
 
         Raises:
             EngineUnavailable: the engine, or a part of it, is not here.
@@ -159,8 +159,8 @@ class CanOperate(ABC):
     def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
         """Carry out ``operation``; ``tell`` each statement (SQL, or the Python call) before it is sent.
 
-        What :class:`~lakebench.iceberg.operations.Concurrent` gives back is whether each of its parts succeeded; the
-        others give ``None``. An engine that has a syntax for something is asked, and says no itself.
+        For :class:`~lakebench.iceberg.operations.Concurrent` it returns whether each part succeeded, for the others
+        ``None``. An engine that has syntax for something is asked, and refuses it itself.
 
         Raises:
             CommitConflict: another commit came first.
@@ -182,13 +182,13 @@ ABILITIES: dict[str, type[Any]] = {
 
 @functools.cache
 def engines() -> dict[str, type[Engine]]:
-    """Every engine known here, by name: ours and those of other distributions, all by entry point.
+    """Every installed engine by name: ours and those of other distributions, all by entry point.
 
     Raises:
-        UsageError: one of another distribution cannot be imported; one of ours is a fault, which raises what it raises.
+        UsageError: one of another distribution cannot be imported; for one of ours the exception itself is raised.
     """
-    found = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-    return {name: _load(found[name]) for name in sorted(found)}
+    points = {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+    return {name: _load(points[name]) for name in sorted(points)}
 
 
 def _load(point: EntryPoint) -> type[Engine]:
@@ -198,9 +198,9 @@ def _load(point: EntryPoint) -> type[Engine]:
         if point.module.partition(".")[0] == __name__.partition(".")[0]:
             raise
         whose = point.dist.name if point.dist else "an unknown distribution"
-        said = f"{type(error).__name__}: {error}"
+        reason = f"{type(error).__name__}: {error}"
         raise UsageError(
-            f"the engine {point.name} of {whose} cannot be loaded ({said}): mend or uninstall it"
+            f"the engine {point.name} of {whose} cannot be loaded ({reason}): mend or uninstall it"
         ) from error
     return engine
 
@@ -211,10 +211,10 @@ def find(name: str) -> type[Engine]:
     Raises:
         UsageError: there is none; the message has the nearest names.
     """
-    known = engines()
-    if name in known:
-        return known[name]
-    raise unknown("engine", name, known)
+    registered = engines()
+    if name in registered:
+        return registered[name]
+    raise unknown("engine", name, registered)
 
 
 def parse(text: str) -> EngineRef:
@@ -231,7 +231,7 @@ def parse(text: str) -> EngineRef:
 
 
 def able(texts: Sequence[str], ability: type[Any], what: str) -> tuple[str, ...]:
-    """``texts`` as they are, where each names an engine with ``ability``.
+    """``texts``, unchanged, where each names an engine with ``ability``.
 
     Raises:
         UsageError: one does not; the message says that it cannot ``what``, and names those that can.

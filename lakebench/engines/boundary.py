@@ -1,4 +1,4 @@
-"""Where an adapter hands over to its engine: what is raised there is the engine's, and nothing else is.
+"""Where an adapter calls its engine: what is raised there is the engine's, and nothing else is.
 
 An adapter gives the engine's own function, and what it is called with, to :data:`engine_call`, or to
 :class:`EngineCalls` of its own where the engine's errors need a reading of their own. SQL, arguments and Arrow tables
@@ -34,7 +34,7 @@ Reading = Callable[[Exception], LakebenchError]
 
 OURS = "lakebench"
 _LINES = 6
-_STACK = "Stack Trace:"  # DuckDB's internal errors: addresses, another time others
+_STACK = "Stack Trace:"  # of DuckDB's internal errors: addresses, which differ each time
 _PANIC = "PanicException"  # pyo3's, a BaseException of its own in each extension module
 _END = object()
 _CONFLICT = re.compile(
@@ -51,11 +51,11 @@ _callback_faults: list[Exception] = []
 
 
 def read_error(error: Exception) -> LakebenchError:
-    """An exception of an engine that is a Python library: lost races and memory by its words, refusal for the rest."""
-    said = f"{type(error).__name__}: {words(error)}"
-    if _CONFLICT.search(said):
-        return CommitConflict(said)
-    return OutOfMemory(said) if _MEMORY.search(said) else Refused(said)
+    """The meaning of an exception of a Python library: a lost race or too little memory by its text, else a refusal."""
+    message = f"{type(error).__name__}: {words(error)}"
+    if _CONFLICT.search(message):
+        return CommitConflict(message)
+    return OutOfMemory(message) if _MEMORY.search(message) else Refused(message)
 
 
 class EngineCalls:
@@ -65,7 +65,7 @@ class EngineCalls:
 
     - EngineUnavailable: a package is missing.
     - OutOfMemory: this process has no more memory.
-    - EngineCrash: an engine in Rust panicked; what else the process is asked for may meet its locks, so it is left.
+    - EngineCrash: an engine in Rust panicked; its locks may still be held, so the process is not used again.
     - what ``reading`` makes of anything else.
     """
 
@@ -73,9 +73,9 @@ class EngineCalls:
         self._reading = reading
 
     def __call__(self, function: Callable[..., T], /, *args: Any, **named: Any) -> T:
-        """What ``function`` gives; its arguments are computed before, outside."""
+        """The result of ``function``; its arguments are computed before, outside."""
         try:
-            given = function(*args, **named)
+            result = function(*args, **named)
         except LakebenchError:
             raise
         except MemoryError as error:
@@ -88,13 +88,13 @@ class EngineCalls:
             raise EngineCrash(f"the engine panicked: {words(error)}") from error
         if _callback_faults:
             raise _of_callback()
-        return given
+        return result
 
     def rows(self, answer: Iterable[T]) -> Iterator[T]:
-        """Each of what the engine's lazy ``answer`` gives, as it is asked for."""
-        found = self(iter, answer)
-        while (one := self(next, found, _END)) is not _END:
-            yield one
+        """The items of the engine's lazy ``answer``, as they are asked for."""
+        iterator = self(iter, answer)
+        while (row := self(next, iterator, _END)) is not _END:
+            yield row
 
     def entered(self, function: Callable[..., AbstractContextManager[T]], /, *args: Any, **named: Any) -> _Entered[T]:
         """The context manager that ``function`` gives: its entry and exit are calls, the block is not."""
@@ -154,10 +154,11 @@ def _of_callback() -> Exception:
 
 
 def meaning(error: Exception, adapter: str = "") -> LakebenchError:
-    """What an exception in a worker means that no call of the engine read; ``adapter`` is its ``module:Class``.
+    """The meaning of an exception that came from no call of the engine; ``adapter`` is the worker's ``module:Class``.
 
     One of :mod:`lakebench.errors` was raised on purpose. A package of the engine's that cannot be imported makes the
-    engine unavailable; what an object of the engine's lacks in its version is refused; anything else is a fault.
+    engine unavailable; an attribute that an object of the engine's lacks in this version is a refusal; anything else is
+    a fault.
     """
     if isinstance(error, LakebenchError):
         return error
@@ -179,24 +180,26 @@ def _missing(error: Exception) -> EngineUnavailable | None:
 
 
 def _not_importable(error: Exception, adapter: str) -> EngineUnavailable | None:
-    """What an error means that left the top level of a module which is neither ours nor the adapter's."""
+    """The meaning of an error at the import of a module that is neither ours nor the adapter's."""
     if missing := _missing(error):
         return missing
     imported = [name for name, code in _frames(error) if code == "<module>"]
     if not imported or _top(imported[-1]) in {OURS, _top(adapter)}:
         return None
-    package, said = _top(imported[-1]), f"{type(error).__name__}: {words(error)}"
-    return EngineUnavailable(f"{package} fails when it is imported ({said}): install it anew, or a version that works")
+    package, reason = _top(imported[-1]), f"{type(error).__name__}: {words(error)}"
+    return EngineUnavailable(
+        f"{package} fails when it is imported ({reason}): install it anew, or a version that works"
+    )
 
 
 def _lacking(error: Exception, adapter: str) -> Refused | None:
-    """What it means that an object of the engine's has not the attribute that is to be called."""
+    """A refusal, where an object of the engine's lacks an attribute that the adapter uses."""
     if not isinstance(error, AttributeError) or error.obj is None:
         return None
     owner = error.obj if isinstance(error.obj, type | ModuleType) else type(error.obj)
     package = _top(getattr(owner, "__module__", "") or owner.__name__)
-    known = package in {OURS, _top(adapter)} or package in sys.stdlib_module_names
-    return None if known else Refused(f"{type(error).__name__}: {words(error)}")
+    ours = package in {OURS, _top(adapter)} or package in sys.stdlib_module_names
+    return None if ours else Refused(f"{type(error).__name__}: {words(error)}")
 
 
 def _fault(error: Exception, adapter: str) -> HarnessFault:

@@ -8,7 +8,7 @@ from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
 
 AT_START = frozenset({"allow_unsigned_extensions"})
-"""Of a lake's settings, those that DuckDB takes only while it starts."""
+"""The settings of a lake that DuckDB takes only at its start."""
 
 
 def unverified(*refs: EngineRef) -> dict[str, str]:
@@ -23,19 +23,20 @@ def unverified(*refs: EngineRef) -> dict[str, str]:
 def attach_ducklake(lake: Lake) -> Iterator[str]:
     """The statements that attach ``lake``; the last one makes its schema the current one.
 
-    The settings come first, but for those of :data:`AT_START`: attaching is a transaction too, which others may win.
+    The settings come first, except those of :data:`AT_START`: attaching is a transaction too, and may lose a race.
     """
     for key, value in lake.options.items():
         if not key.isupper() and key not in AT_START:
             yield f"SET {key} = {_text(value)}"
-    given = {"DATA_PATH": lake.catalog.warehouse, **{key: one for key, one in lake.options.items() if key.isupper()}}
-    listed = ", ".join(f"{key} {_parameter(value)}" for key, value in given.items())
+    options = {"DATA_PATH": lake.catalog.warehouse}
+    options |= {key: value for key, value in lake.options.items() if key.isupper()}
+    listed = ", ".join(f"{key} {_parameter(value)}" for key, value in options.items())
     yield f"ATTACH {_text(f'ducklake:{_metadata(lake.catalog)}')} AS {_name(lake.name)} ({listed})"
     yield f"USE {_name(lake.name)}.{_name(lake.namespace)}"
 
 
 def _metadata(catalog: Catalog) -> str:
-    """What stands behind ``ducklake:`` in ATTACH (DuckLake's documentation, *Choosing a Catalog Database*)."""
+    """What follows ``ducklake:`` in ATTACH (DuckLake's documentation, *Choosing a Catalog Database*)."""
     if catalog.kind is CatalogKind.DUCKDB:
         return catalog.uri
     if catalog.kind is CatalogKind.SQLITE:
@@ -44,7 +45,7 @@ def _metadata(catalog: Catalog) -> str:
 
 
 def _parameter(value: str) -> str:
-    """A value of ATTACH: truth is no text."""
+    """A value of ATTACH: a truth value has no quotes."""
     return value if value in {"true", "false"} else _text(value)
 
 

@@ -1,4 +1,4 @@
-"""What the adapters of engines inside the worker share: PyIceberg's catalog, answers, calls, and an engine's words."""
+"""What the adapters of engines inside the worker share: PyIceberg's catalog, answers and calls."""
 
 from __future__ import annotations
 
@@ -67,14 +67,14 @@ def counted(count: int) -> Answer:
 
 
 Call = Callable[..., Any]
-"""``call(text, function, *arguments, **arguments)`` tells the engine's call, makes it, and gives what it gave."""
+"""``call(text, function, *arguments, **arguments)`` reports the engine's call, makes it, and returns its result."""
 
 
 class PythonOperations(CanOperate):
     """Operations as calls of a Python library.
 
-    Each of ``operations`` is carried out by the method called ``do_`` and its name, as in ``do_add_column``, which is
-    given the operation, the table as it was loaded (``None`` where it is yet to be made), and a :data:`Call`. The parts
+    Each of ``operations`` is carried out by the method called ``do_`` and its name, as in ``do_add_column``, which
+    gets the operation, the table as it was loaded (``None`` where it is yet to be made), and a :data:`Call`. The parts
     of a concurrent operation all load their table before the first of them starts; then they run in ``threads``, or one
     after the other.
     """
@@ -122,13 +122,13 @@ class PythonOperations(CanOperate):
 
 
 def _call(tell: Callable[[str], None], text: str, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
-    given = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in named.items())]
-    tell(f"{text}({', '.join(given)})")
+    arguments = [*map(_shown, args), *(f"{key}={_shown(value)}" for key, value in named.items())]
+    tell(f"{text}({', '.join(arguments)})")
     return engine_call(function, *args, **named)
 
 
 def _shown(value: Any) -> str:
-    """A value as it stands in a call; rows and tables by name, as they are told by the operation."""
+    """A value as the text of a call; rows and tables by name, as the operation has them."""
     if hasattr(value, "num_rows"):
         return f"<{value.num_rows} rows>"
     if hasattr(value, "metadata_location"):
@@ -165,7 +165,7 @@ def pyiceberg_catalog(lake: Lake) -> Any:
 
 
 def _check_packages(catalog: Catalog) -> None:
-    """See that PyIceberg has the package that it needs for ``catalog`` and does without otherwise."""
+    """Check that PyIceberg has the package that it needs for ``catalog`` alone."""
     signed = catalog.kind is CatalogKind.GLUE or isinstance(catalog.authentication, SigV4)
     needed = "boto3" if signed else "thrift" if catalog.kind is CatalogKind.HIVE else ""
     if needed and find_spec(needed) is None:
@@ -199,28 +199,28 @@ def named_snapshot(table: Any, ref: str) -> int:
     Raises:
         Refused: there is no such reference.
     """
-    found = engine_call(table.snapshot_by_name, ref)
-    if found is None:
+    snapshot = engine_call(table.snapshot_by_name, ref)
+    if snapshot is None:
         raise Refused(f"the table has no branch or tag {ref}")
-    snapshot_id: int = found.snapshot_id
+    snapshot_id: int = snapshot.snapshot_id
     return snapshot_id
 
 
 def create_namespace(catalog: Any, namespace: str) -> None:
-    """Create ``namespace`` where it is not there; another writer may do so at the same moment."""
+    """Create ``namespace`` where it does not exist; another writer may do so at the same moment."""
     from pyiceberg.exceptions import NamespaceAlreadyExistsError
 
-    engine_call(_unless, NamespaceAlreadyExistsError, catalog.create_namespace, namespace)
+    engine_call(_suppressing, NamespaceAlreadyExistsError, catalog.create_namespace, namespace)
 
 
 def drop_table(catalog: Any, identifier: tuple[str, str]) -> None:
-    """Drop the table where it is there."""
+    """Drop the table where it exists."""
     from pyiceberg.exceptions import NoSuchTableError
 
-    engine_call(_unless, NoSuchTableError, catalog.drop_table, identifier)
+    engine_call(_suppressing, NoSuchTableError, catalog.drop_table, identifier)
 
 
-def _unless(known: type[Exception], function: Callable[..., Any], *args: Any) -> None:
-    """Call ``function``; an exception that is ``known`` is none."""
-    with contextlib.suppress(known):
+def _suppressing(kind: type[Exception], function: Callable[..., Any], *args: Any) -> None:
+    """Call ``function``; its exceptions of this ``kind`` are ignored."""
+    with contextlib.suppress(kind):
         function(*args)

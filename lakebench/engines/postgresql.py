@@ -24,20 +24,20 @@ def parameters(catalog: Catalog) -> dict[str, str]:
 
     Its ``uri`` is ``postgresql://host:port/database``, with or without ``jdbc:`` before it.
     """
-    found = urlsplit(catalog.uri.removeprefix("jdbc:"))
-    given = {
-        "dbname": found.path.removeprefix("/"),
-        "host": found.hostname or "",
-        "port": str(found.port or ""),
+    address = urlsplit(catalog.uri.removeprefix("jdbc:"))
+    keywords = {
+        "dbname": address.path.removeprefix("/"),
+        "host": address.hostname or "",
+        "port": str(address.port or ""),
         "user": catalog.user,
         "password": catalog.password,
     }
-    return {key: value for key, value in given.items() if value}
+    return {key: value for key, value in keywords.items() if value}
 
 
-def conninfo(given: Mapping[str, str]) -> str:
-    """``given`` as one connection string (PostgreSQL's documentation, *Connection Strings*)."""
-    return " ".join(f"{key}={_quoted(value)}" for key, value in given.items())
+def conninfo(keywords: Mapping[str, str]) -> str:
+    """``keywords`` as one connection string (PostgreSQL's documentation, *Connection Strings*)."""
+    return " ".join(f"{key}={_quoted(value)}" for key, value in keywords.items())
 
 
 def calls(connection: Any = None) -> EngineCalls:
@@ -45,7 +45,7 @@ def calls(connection: Any = None) -> EngineCalls:
 
     They raise:
 
-    - EngineUnavailable: nobody was let in.
+    - EngineUnavailable: the server does not let us in.
     - EngineCrash: the connection is gone.
     - OutOfMemory: PostgreSQL says that it has too little.
     - Refused: any other error.
@@ -66,12 +66,12 @@ def _meaning(connection: Any, error: Exception) -> LakebenchError:
 
     if not isinstance(error, psycopg.Error):
         return read_error(error)
-    said = " ".join(str(error).split())[:500]
+    message = " ".join(str(error).split())[:500]
     if connection is None:
-        return EngineUnavailable(f"PostgreSQL does not let us in: {said}")
+        return EngineUnavailable(f"PostgreSQL does not let us in: {message}")
     if connection.broken:
-        return EngineCrash(f"PostgreSQL's server process ended: {said}")
-    return OutOfMemory(said) if "out of memory" in said.lower() else Refused(said)
+        return EngineCrash(f"PostgreSQL's server process ended: {message}")
+    return OutOfMemory(message) if "out of memory" in message.lower() else Refused(message)
 
 
 def _quoted(value: str) -> str:
@@ -96,32 +96,32 @@ def arrow_table(description: Sequence[Any], rows: Sequence[tuple[Any, ...]]) -> 
 def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
     """The Arrow type of a result column; a numeric without precision is as wide as its values need.
 
-    What psycopg gives as text is text: types that it does not know, and those that it was told to leave so.
+    What psycopg gives as text is text: types that it does not know, and those that it was set to leave so.
     """
     import psycopg
     import pyarrow as pa
 
-    found = calls()(psycopg.adapters.types.get, column.type_code)
-    name = found.name if found else str(column.type_code)
+    info = calls()(psycopg.adapters.types.get, column.type_code)
+    name = info.name if info else str(column.type_code)
     depth = 0
-    if found is not None and column.type_code == found.array_oid:
+    if info is not None and column.type_code == info.array_oid:
         while depth == 0 or any(isinstance(value, list) for value in values):
             values = [one for value in values for one in value or ()]
             depth += 1
-    kind = _known(name, column.scale, values)
+    kind = _scalar_type(name, column.scale, values)
     for _ in range(depth):
         kind = pa.list_(kind)
     return kind
 
 
-def _known(name: str, scale: int | None, values: Sequence[Any]) -> pa.DataType:
+def _scalar_type(name: str, scale: int | None, values: Sequence[Any]) -> pa.DataType:
     import pyarrow as pa
 
     if name == "numeric":
         if any(value is not None and not value.is_finite() for value in values):
             raise Refused("the answer has a numeric NaN or infinity, which Arrow's decimals do not hold")
         return pa.decimal128(_DIGITS, _scale(scale, values))
-    known = {
+    types = {
         "bool": pa.bool_(),
         "int2": pa.int16(),
         "int4": pa.int32(),
@@ -134,8 +134,8 @@ def _known(name: str, scale: int | None, values: Sequence[Any]) -> pa.DataType:
         "timestamptz": pa.timestamp("us", "UTC"),
         "bytea": pa.binary(),
     }
-    if name in known:
-        return known[name]
+    if name in types:
+        return types[name]
     if all(isinstance(value, str) for value in values if value is not None):
         return pa.string()
     raise Refused(f"the answer has a column of PostgreSQL's type {name}, which is not kept as Arrow here")

@@ -1,6 +1,6 @@
 """Neutral fields, partitions, orders and conditions as PyIceberg's objects, for the engines that PyIceberg serves.
 
-PyIceberg is imported inside functions only; that it has no such type, or no such column, is its own answer.
+PyIceberg is imported inside functions only; it refuses types and columns that it does not have itself.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _FIRST_PARTITION_ID = 1000
 
 
 def create_arguments(operation: Create) -> dict[str, Any]:
-    """What ``create_table`` of a PyIceberg catalog is given beside the identifier."""
+    """The arguments of ``create_table`` of a PyIceberg catalog beside the identifier."""
     columns = schema(operation.columns)
     return {
         "schema": columns,
@@ -75,17 +75,17 @@ def partition_spec(columns: Any, fields: Sequence[PartitionField]) -> Any:
     from pyiceberg.partitioning import PartitionField as Partition
     from pyiceberg.partitioning import PartitionSpec
 
-    made = [
+    spec_fields = [
         engine_call(Partition, field_id(columns, one.source), _FIRST_PARTITION_ID + n, one.transform, name(one))
         for n, one in enumerate(fields)
     ]
-    return engine_call(PartitionSpec, *made)
+    return engine_call(PartitionSpec, *spec_fields)
 
 
 def field_id(columns: Any, path: str) -> int:
     """The id of the column at ``path`` of ``columns``, a ``Schema``."""
-    found: int = engine_call(columns.find_field, path).field_id
-    return found
+    number: int = engine_call(columns.find_field, path).field_id
+    return number
 
 
 def name(field: PartitionField) -> str:
@@ -102,7 +102,7 @@ def sort_order(columns: Any, fields: Sequence[SortField]) -> Any:
 
     if not fields:
         return UNSORTED_SORT_ORDER
-    made = [
+    sort_fields = [
         engine_call(
             Sort,
             field_id(columns, one.source),
@@ -112,7 +112,7 @@ def sort_order(columns: Any, fields: Sequence[SortField]) -> Any:
         )
         for one in fields
     ]
-    return engine_call(SortOrder, *made)
+    return engine_call(SortOrder, *sort_fields)
 
 
 def transform(text: str) -> Any:
@@ -126,38 +126,38 @@ def expression(fields: Sequence[Field], conditions: Sequence[Condition]) -> Any:
     """A ``BooleanExpression``: what all of ``conditions`` hold for."""
     from pyiceberg.expressions import AlwaysTrue, And
 
-    made = [_condition(fields, one) for one in conditions] or [engine_call(AlwaysTrue)]
-    return functools.reduce(lambda left, right: engine_call(And, left, right), made)
+    terms = [_condition(fields, one) for one in conditions] or [engine_call(AlwaysTrue)]
+    return functools.reduce(lambda left, right: engine_call(And, left, right), terms)
 
 
 def _condition(fields: Sequence[Field], condition: Condition) -> Any:
-    from pyiceberg import expressions as made
+    from pyiceberg import expressions
 
     if condition.test in {"is-null", "not-null"}:
-        return engine_call(made.IsNull if condition.test == "is-null" else made.NotNull, condition.column)
+        return engine_call(expressions.IsNull if condition.test == "is-null" else expressions.NotNull, condition.column)
     of = type_of(fields, condition.column)
     if condition.test == "in":
-        return engine_call(made.In, condition.column, [_literal(of, one) for one in condition.value])
+        return engine_call(expressions.In, condition.column, [_literal(of, one) for one in condition.value])
     comparison = {
-        "=": made.EqualTo,
-        "!=": made.NotEqualTo,
-        "<": made.LessThan,
-        "<=": made.LessThanOrEqual,
-        ">": made.GreaterThan,
-        ">=": made.GreaterThanOrEqual,
+        "=": expressions.EqualTo,
+        "!=": expressions.NotEqualTo,
+        "<": expressions.LessThan,
+        "<=": expressions.LessThanOrEqual,
+        ">": expressions.GreaterThan,
+        ">=": expressions.GreaterThanOrEqual,
     }[condition.test]
     return engine_call(comparison, condition.column, _literal(of, condition.value))
 
 
 def _literal(of: Type | None, value: Any) -> Any:
-    """What PyIceberg makes a literal of: it reads text as the column's type, but for bytes and floating point."""
+    """What PyIceberg makes a literal of: it reads text as the column's type, except bytes and floating point."""
     if isinstance(of, str) and kind(of) in {"float", "double", "fixed", "binary"}:
         return python_value(of, value)
     return value
 
 
 def type_of(fields: Sequence[Field], path: str) -> Type | None:
-    """The type of the column at ``path``, ``None`` where ``fields`` do not tell of it."""
+    """The type of the column at ``path``, ``None`` where ``fields`` do not have it."""
     try:
         return find(fields, path).type
     except KeyError:

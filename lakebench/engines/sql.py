@@ -1,7 +1,7 @@
 """What the adapters of SQL engines share: a dialect that writes names, types, values and SELECTs, and operations.
 
-Standard library only. The texts are what most engines accept; an adapter's dialect overrides what its engine says
-otherwise, method by method.
+Standard library only. The texts are what most engines accept; an adapter's dialect overrides what its engine
+writes differently, method by method.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class SqlDialect:
 
     ``types`` maps the bare name of a primitive type to the engine's, where ``{0}`` and ``{1}`` are the parameters of
     Iceberg's. A type that it lacks is written as Iceberg calls it, for the engine to refuse. ``values`` maps it to the
-    Iceberg type that its values have in this SQL, where that is another (text for a UUID, say). ``changed`` likewise
-    says what values of a type that is not read as it is are turned into.
+    Iceberg type that its values have in this SQL, where that is another (text for a UUID, say). ``changed``
+    maps a type that is not read as it is to the type that its values become.
     """
 
     types: ClassVar[Mapping[str, str]] = {}
@@ -167,7 +167,7 @@ class SqlDialect:
     # Conditions and SELECTs
 
     def condition(self, fields: Sequence[Field], condition: Condition) -> str:
-        """One condition; a column that ``fields`` do not tell of compares with a plain value."""
+        """One condition; a column that ``fields`` do not have compares with a plain value."""
         column = self.path(condition.column)
         if condition.test in {"is-null", "not-null"}:
             return f"{column} IS {'NOT ' if condition.test == 'not-null' else ''}NULL"
@@ -194,9 +194,9 @@ class SqlDialect:
     def _select_list(self, scan: Scan) -> str:
         if scan.metadata or not scan.fields:
             return "*" if scan.columns is None else self.names(scan.columns)
-        known = {one.name: one.type for one in scan.fields}
-        wanted = known if scan.columns is None else scan.columns
-        return ", ".join(self._selected(one, known.get(one)) for one in wanted)
+        types = {one.name: one.type for one in scan.fields}
+        columns = types if scan.columns is None else scan.columns
+        return ", ".join(self._selected(one, types.get(one)) for one in columns)
 
     def _selected(self, column: str, of: Type | None) -> str:
         name = self.name(column)
@@ -243,9 +243,9 @@ class SqlDialect:
 class SqlOperations(CanOperate):
     """Operations as SQL statements.
 
-    Each of ``operations`` is carried out by the method called ``sql_`` and its name, as in ``sql_add_column``: it gives
-    statements, which are run one after the other as they are asked for; so it may ask the engine between two of them.
-    The base has the methods for what most engines say alike.
+    Each of ``operations`` is carried out by the method called ``sql_`` and its name, as in ``sql_add_column``, which
+    yields statements. They are run one by one as they are yielded, so it may query the engine between two of them. The
+    base has the methods for statements that most engines share.
     """
 
     sql: ClassVar[SqlDialect]
@@ -279,11 +279,11 @@ class SqlOperations(CanOperate):
     def statements(self, operation: ops.Operation) -> Iterable[str]:
         """The statements that carry out ``operation``."""
         method = f"sql_{_WORD.sub('_', type(operation).__name__).lower()}"
-        found: Iterable[str] = getattr(self, method)(operation)
-        return found
+        texts: Iterable[str] = getattr(self, method)(operation)
+        return texts
 
     def _concurrently(self, operation: ops.Concurrent, tell: Callable[[str], None]) -> list[bool]:
-        """A thread and a session for each part; all are told, then all start at once."""
+        """A thread and a session for each part; all statements are reported, then all parts start at once."""
         parts = [list(self.statements(one)) for one in operation.operations]
         for statement in (one for part in parts for one in part):
             tell(statement)
@@ -330,21 +330,21 @@ class SqlOperations(CanOperate):
         """MERGE INTO, from a list of rows."""
         sql, names = self.sql, [one.name for one in operation.fields]
         same = " AND ".join(f"t.{sql.name(one)} = s.{sql.name(one)}" for one in operation.key)
-        rest = ", ".join(f"{sql.name(one)} = s.{sql.name(one)}" for one in names if one not in operation.key)
+        updates = ", ".join(f"{sql.name(one)} = s.{sql.name(one)}" for one in names if one not in operation.key)
         rows = f"SELECT * FROM ({sql.rows(operation.fields, operation.rows)}) AS v ({sql.names(names)})"
         yield (
             f"MERGE INTO {self._target(operation.table)} AS t USING ({rows}) AS s ON {same}"
-            f"{f' WHEN MATCHED THEN UPDATE SET {rest}' if rest else ''} WHEN NOT MATCHED THEN "
+            f"{f' WHEN MATCHED THEN UPDATE SET {updates}' if updates else ''} WHEN NOT MATCHED THEN "
             f"INSERT ({sql.names(names)}) VALUES ({', '.join(f's.{sql.name(one)}' for one in names)})"
         )
 
     # The schema
 
     def sql_add_column(self, operation: ops.AddColumn) -> Iterator[str]:
-        """ALTER TABLE … ADD COLUMN, with its place."""
+        """ALTER TABLE … ADD COLUMN, with its position."""
         above = f"{self.sql.path(operation.parent)}." if operation.parent else ""
-        place = self._place(first=operation.first, after=operation.after)
-        yield self._alter(operation, f"ADD COLUMN {above}{self.sql.column(operation.column)}{place}")
+        position = self._position(first=operation.first, after=operation.after)
+        yield self._alter(operation, f"ADD COLUMN {above}{self.sql.column(operation.column)}{position}")
 
     def sql_drop_column(self, operation: ops.DropColumn) -> Iterator[str]:
         """ALTER TABLE … DROP COLUMN."""
@@ -370,9 +370,9 @@ class SqlOperations(CanOperate):
         yield f"COMMENT ON COLUMN {column} IS {self.sql.text(operation.doc)}"
 
     def sql_create_view(self, operation: ops.CreateView) -> Iterator[str]:
-        """CREATE VIEW, in the place of a view of that name."""
+        """CREATE VIEW, which replaces a view of that name."""
         where = self.sql.where(operation.fields, operation.where)
-        # The table by its name alone: whoever reads the view finds it in the view's own namespace.
+        # The table by its name alone: a reader of the view finds it in the view's own namespace.
         query = f"SELECT {self.sql.names(operation.columns)} FROM {self.sql.name(operation.table)}{where}"
         yield f"DROP VIEW IF EXISTS {self._target(operation.name)}"
         yield f"CREATE VIEW {self._target(operation.name)} AS {query}"
@@ -383,7 +383,7 @@ class SqlOperations(CanOperate):
     def _alter_column(self, operation: ops.Operation, path: str, change: str) -> str:
         return self._alter(operation, f"ALTER COLUMN {self.sql.path(path)} {change}")
 
-    def _place(self, *, first: bool, after: str) -> str:
+    def _position(self, *, first: bool, after: str) -> str:
         """Where a column goes, with a space before it; empty for the end."""
         return " FIRST" if first else f" AFTER {self.sql.name(after)}" if after else ""
 

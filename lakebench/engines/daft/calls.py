@@ -39,10 +39,10 @@ class DaftOperations(PythonOperations):
         """``Catalog.create_table`` with a schema, properties and partition fields.
 
         Raises:
-            EngineUnavailable: the table has what these cannot say.
+            EngineUnavailable: the table has something that these cannot express.
         """
-        for what in _unsayable(operation):
-            raise EngineUnavailable(f"Daft has no way to create a table with {what}")
+        for feature in _inexpressible(operation):
+            raise EngineUnavailable(f"Daft has no way to create a table with {feature}")
         from daft import Schema
         from daft.catalog import Catalog, Identifier
 
@@ -89,15 +89,15 @@ def _write(operation: ops.Append | ops.Overwrite, table: Any, mode: str, call: C
     call(f"daft.from_arrow(<{rows.num_rows} rows>).write_iceberg", write, table, mode=mode)
 
 
-def _unsayable(operation: ops.Create) -> Iterator[str]:
-    """What a schema of Daft's, properties and partition fields leave out."""
+def _inexpressible(operation: ops.Create) -> Iterator[str]:
+    """What a schema of Daft's, properties and partition fields cannot express."""
     if operation.order:
         yield "a sort order"
-    for one in operation.columns:
-        if kind(one.type) in _NO_ARROW_TYPE:
-            yield f"a column of the type {one.type}"
+    for column in operation.columns:
+        if kind(column.type) in _NO_ARROW_TYPE:
+            yield f"a column of the type {column.type}"
     for name, left_out in {"required": "required columns", "doc": "comments", "default": "default values"}.items():
-        if any(getattr(one, name) not in {False, "", None} for one in operation.columns):
+        if any(getattr(column, name) not in {False, "", None} for column in operation.columns):
             yield left_out
 
 
@@ -105,20 +105,20 @@ def _partition_field(schema: Any, field: PartitionField) -> Any:
     from daft.io.partitioning import PartitionField as Partition
     from daft.io.partitioning import PartitionTransform
 
-    found = _TRANSFORM.fullmatch(field.transform)
-    name = f"iceberg_{found[1]}" if found else field.transform
+    match = _TRANSFORM.fullmatch(field.transform)
+    name = f"iceberg_{match[1]}" if match else field.transform
     make = getattr(PartitionTransform, name, None)
     if make is None:
         raise EngineUnavailable(f"Daft has no partition transform {field.transform}")
     source = engine_call(schema.__getitem__, field.source)
-    transform = engine_call(make, int(found[2])) if found else engine_call(make)
+    transform = engine_call(make, int(match[2])) if match else engine_call(make)
     return engine_call(Partition.create, source, source, transform)
 
 
 def filtered(frame: Any, fields: tuple[Field, ...], conditions: tuple[Condition, ...]) -> Any:
     """The lazy ``frame`` with each of ``conditions`` as a filter."""
-    for one in conditions:
-        frame = engine_call(frame.where, _expression(fields, one))
+    for condition in conditions:
+        frame = engine_call(frame.where, _expression(fields, condition))
     return frame
 
 
@@ -135,7 +135,7 @@ def _expression(fields: tuple[Field, ...], condition: Condition) -> Any:
         # Bytes compare with bytes of the same length only, and a UUID with nothing.
         length = engine_call(DataType.fixed_size_binary, int(parameters(of)[0]) if parameters(of) else 16)
         column = engine_call(column.cast, length)
-        value = lambda told: engine_call(engine_call(lit, schemas.storage_value(of, told)).cast, length)  # noqa: E731
+        value = lambda item: engine_call(engine_call(lit, schemas.storage_value(of, item)).cast, length)  # noqa: E731
     if condition.test == "in":
         return engine_call(column.is_in, [value(one) for one in condition.value])
     return engine_call(_COMPARISONS[condition.test], column, value(condition.value))

@@ -92,9 +92,9 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         Raises:
             EngineUnavailable: metadata is asked for, or a snapshot by its time.
         """
-        for_what = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
+        target = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
-            raise EngineUnavailable(f"Daft has no way to read {for_what}")
+            raise EngineUnavailable(f"Daft has no way to read {target}")
         from daft import read_iceberg
 
         table = self._table(scan.table)
@@ -132,8 +132,8 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
 def _kind_of(table: Any, ref: str) -> str:
     """``branch`` or ``tag``, as the table's metadata calls ``ref``."""
-    found: str = engine_call(table.metadata.refs.__getitem__, ref).snapshot_ref_type.value
-    return found
+    kind: str = engine_call(table.metadata.refs.__getitem__, ref).snapshot_ref_type.value
+    return kind
 
 
 @functools.cache

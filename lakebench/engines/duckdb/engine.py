@@ -44,7 +44,7 @@ _SHOWN = (
 )
 _ROWS = "lakebench_rows"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC).replace(tzinfo=None)  # UTC is the session's time zone
-# Iceberg's metadata tables as the extension's functions tell them: columns, and which rows are the table's.
+# Iceberg's metadata tables by the extension's functions: columns, and which rows are the table's.
 _METADATA: Mapping[str, tuple[str, Mapping[str, str], str]] = {
     "snapshots": ("iceberg_snapshots", {"snapshot_id": "CAST(snapshot_id AS BIGINT)", "operation": "operation"}, ""),
     "files": (
@@ -101,7 +101,7 @@ class _Connected(Engine, CanQuery, CanScan):
             engine_call(connection.close)
 
     def versions(self) -> dict[str, str]:
-        """DuckDB's and its extensions' own words."""
+        """The versions that DuckDB and its extensions report."""
         ((version,),) = self._rows("SELECT version()")
         extensions = self._rows(
             "SELECT extension_name, extension_version FROM duckdb_extensions() "
@@ -110,9 +110,9 @@ class _Connected(Engine, CanQuery, CanScan):
         return {"duckdb": version.removeprefix("v")} | {f"extension {name}": version for name, version in extensions}
 
     def settings_used(self) -> dict[str, str]:
-        """The settings of ours as DuckDB tells them."""
-        asked = f"SELECT name, value FROM duckdb_settings() WHERE name IN {_SHOWN} ORDER BY name"
-        return dict(self._rows(asked))
+        """Our settings as DuckDB reports them."""
+        sql = f"SELECT name, value FROM duckdb_settings() WHERE name IN {_SHOWN} ORDER BY name"
+        return dict(self._rows(sql))
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql`` on the tables as the catalog has them now."""
@@ -120,10 +120,10 @@ class _Connected(Engine, CanQuery, CanScan):
         return self._answer(sql)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
-        """Read one table by a SELECT, or tell its metadata by the extension's functions.
+        """Read one table by a SELECT, or its metadata by the extension's functions.
 
         Raises:
-            EngineUnavailable: there is no function that tells it.
+            EngineUnavailable: there is no function for it.
         """
         if scan.ref:
             raise Refused(f"DuckDB's Iceberg extension has no syntax for the table's own branch or tag '{scan.ref}'")
@@ -135,8 +135,8 @@ class _Connected(Engine, CanQuery, CanScan):
         function, columns, where = _METADATA.get(scan.metadata, ("", {}, ""))
         missing = [one for one in scan.columns or () if one not in columns]
         if missing or not columns:
-            what = f"the {', '.join(missing)} of " if columns else ""
-            raise EngineUnavailable(f"DuckDB's Iceberg extension has no way to tell {what}a table's {scan.metadata}")
+            part = f"the {', '.join(missing)} of " if columns else ""
+            raise EngineUnavailable(f"DuckDB's Iceberg extension has no way to tell {part}a table's {scan.metadata}")
         listed = ", ".join(f"{expression} AS {_name(column)}" for column, expression in columns.items())
         return f"(SELECT {listed} FROM {function}({self._plain(scan.table)}){where})"
 
@@ -183,7 +183,7 @@ class _Connected(Engine, CanQuery, CanScan):
 
     @abstractmethod
     def _reach(self) -> None:
-        """What particular to one way is done on open."""
+        """Do what one way of access needs on open."""
 
     @abstractmethod
     def _see(self, sql: str) -> None:
@@ -191,7 +191,7 @@ class _Connected(Engine, CanQuery, CanScan):
 
     @abstractmethod
     def _source(self, scan: Scan) -> str:
-        """What stands after FROM to read the table as of when ``scan`` asks for."""
+        """What follows FROM to read the table as of the snapshot of ``scan``."""
 
     @abstractmethod
     def _plain(self, table: str) -> str:
@@ -204,9 +204,9 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
     What is attached is an Iceberg REST catalog, a DuckLake, or a schema of PostgreSQL by the extension for it.
 
     DuckDB asks the catalog for a table's metadata in each transaction (``MAX_TABLE_STALENESS`` is not set), so commits
-    of other engines are seen at once; that a namespace is missing it remembers until attached anew.
+    of other engines are seen at once; it remembers that a namespace is missing until it is attached again.
 
-    Of Nessie's references it can only be told in a table's name, ``"t@branch"`` (Nessie's own syntax): an endpoint
+    A reference of Nessie's can only be named in a table's name, ``"t@branch"`` (Nessie's own syntax): an endpoint
     with a reference in it does not work, because the extension ignores the ``uri`` that Nessie's configuration
     overrides. The names are hidden behind views; commits there need ``DISABLE_MULTI_TABLE_COMMIT`` (1.5.4 and newer),
     as Nessie does not know such names in a transaction of many tables.
@@ -303,8 +303,8 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         catalog = self._lake.catalog
         attachment = catalog_properties.duckdb(catalog)
         if attachment.secret:
-            given = _listed(attachment.secret)
-            self._run(f"CREATE OR REPLACE TEMPORARY SECRET {catalog_properties.SECRET} ({given})")
+            secret = _listed(attachment.secret)
+            self._run(f"CREATE OR REPLACE TEMPORARY SECRET {catalog_properties.SECRET} ({secret})")
         # Without READ_ONLY a warehouse that is an address is taken for a remote file.
         options = {**attachment.options, "READ_ONLY": "false"}
         if self._suffix:
@@ -317,8 +317,8 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         *attached, used = attach_ducklake(lake)
         for statement in attached:
             self._run(statement)
-        asked = f"database_name = {_text(lake.name)} AND schema_name = {_text(lake.namespace)}"
-        if not self._rows(f"SELECT 1 FROM duckdb_schemas() WHERE {asked}"):  # it may be read-only
+        condition = f"database_name = {_text(lake.name)} AND schema_name = {_text(lake.namespace)}"
+        if not self._rows(f"SELECT 1 FROM duckdb_schemas() WHERE {condition}"):  # it may be read-only
             self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
         self._run(used)
 
@@ -330,7 +330,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         self._run(f"USE {_name(lake.name)}.{_name(lake.namespace)}")
 
     def _attach_anew(self) -> None:
-        """Forget what the extension remembers: a namespace once looked for in vain stays unknown to it."""
+        """Forget what the extension remembers: a namespace that it once did not find stays unknown to it."""
         self._run("USE memory.main")
         self._using = False
         self._run(f"DETACH {_name(self._lake.name)}")
@@ -382,7 +382,7 @@ class IcebergScan(_Connected):
     """``iceberg_scan`` of a metadata file, without the extension's catalog.
 
     Each query first asks the REST catalog where the metadata of the tables it names lies now, inside the clock, as
-    whoever works this way must.
+    everybody who works this way has to.
     """
 
     name: ClassVar[str] = "iceberg_scan"
@@ -398,19 +398,19 @@ class IcebergScan(_Connected):
         return f"iceberg_scan({self._plain(scan.table)}{_as_parameter(scan)})"
 
     def _plain(self, table: str) -> str:
-        found = table_metadata(self._lake.catalog, self._lake.namespace, table)
-        return _text(found["metadata-location"])
+        loaded = table_metadata(self._lake.catalog, self._lake.namespace, table)
+        return _text(loaded["metadata-location"])
 
 
 def _at(scan: Scan) -> str:
-    """The snapshot that is asked for, as a table of a catalog is told it."""
+    """The snapshot that is asked for, as the suffix of a catalog's table."""
     if scan.at_ms is not None:
         return f" AT (TIMESTAMP => {_moment(scan.at_ms)})"
     return "" if scan.snapshot_id is None else f" AT (VERSION => {scan.snapshot_id})"
 
 
 def _as_parameter(scan: Scan) -> str:
-    """The snapshot that is asked for, as the function is told it."""
+    """The snapshot that is asked for, as a parameter of the function."""
     if scan.at_ms is not None:
         return f", snapshot_from_timestamp => {_moment(scan.at_ms)}"
     return "" if scan.snapshot_id is None else f", snapshot_from_id => {scan.snapshot_id}"
@@ -446,19 +446,19 @@ def _extension_file(name: str, version: str) -> str:
 
 
 def _as_identifier(ref: str | None) -> str:
-    """``ref`` behind a table's name: Nessie writes ``branch#commit`` there, and ``branch@commit`` in addresses."""
+    """``ref`` after a table's name: Nessie writes ``branch#commit`` there, and ``branch@commit`` in addresses."""
     return (ref or "").replace("@", "#")
 
 
 def _default_branch(catalog: Catalog) -> str | None:
     """The reference that Nessie takes where none is named, ``None`` for another catalog."""
-    told = rest_config(catalog, catalog.uri)
-    merged: dict[str, str] = {**told.get("defaults", {}), **told.get("overrides", {})}
+    config = rest_config(catalog, catalog.uri)
+    merged: dict[str, str] = {**config.get("defaults", {}), **config.get("overrides", {})}
     return merged.get("nessie.default-branch.name")
 
 
 def _parquet(paths: Iterable[str]) -> str:
-    """What stands after FROM to read Parquet files as one table."""
+    """What follows FROM to read Parquet files as one table."""
     return f"read_parquet([{', '.join(map(_text, paths))}])"
 
 

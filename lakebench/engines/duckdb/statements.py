@@ -85,7 +85,7 @@ class DuckDBSql(SqlDialect):
         return super().shown(expression, of)
 
     def shown_primitive(self, expression: str, of: str) -> str:
-        """A variant as JSON text, where a null would be text too; a geometry as WKB; a UUID, else text, as bytes."""
+        """A variant as JSON text, where a null would be text too; a geometry as WKB; a UUID as bytes."""
         if of == "variant":
             return f"CASE WHEN {expression} IS NOT NULL THEN CAST(CAST({expression} AS JSON) AS VARCHAR) END"
         if of == "uuid":
@@ -93,19 +93,19 @@ class DuckDBSql(SqlDialect):
         return f"ST_AsWKB({expression})"
 
     def partition(self, fields: Sequence[PartitionField]) -> str:
-        """What stands after PARTITIONED BY."""
+        """What follows PARTITIONED BY."""
         return f"({', '.join(map(self._transformed, fields))})"
 
     def order(self, fields: Sequence[SortField]) -> str:
-        """What stands after SORTED BY."""
+        """What follows SORTED BY."""
         return f"({', '.join(f'{self._transformed(one)} {_direction(one)}' for one in fields)})"
 
     def _transformed(self, field: PartitionField | SortField) -> str:
         source = self.path(field.source)
         if field.transform == "identity":
             return source
-        found = _TRANSFORM.fullmatch(field.transform)
-        return f"{found[1]}({found[2]}, {source})" if found else f"{field.transform}({source})"
+        match = _TRANSFORM.fullmatch(field.transform)
+        return f"{match[1]}({match[2]}, {source})" if match else f"{field.transform}({source})"
 
     def properties(self, properties: Mapping[str, str], between: str) -> str:
         """Keys and values, joined by commas."""
@@ -120,7 +120,7 @@ class DuckDBOperations(SqlOperations):
     """Operations on tables of an attached catalog.
 
     Compaction and rollback are procedures of versions after 1.5, which others do not know by name. Comments and views
-    have a syntax, which the extension refuses. There is none for branches, for the place of a column, or to overwrite.
+    have a syntax, which the extension refuses. There is none for branches, for a column's position, or to overwrite.
     """
 
     sql: ClassVar[DuckDBSql] = DuckDBSql()
@@ -160,13 +160,13 @@ class DuckDBOperations(SqlOperations):
             {} if operation.format_version == _DEFAULT_VERSION else {"format-version": str(operation.format_version)}
         )
         properties = {**version, **operation.properties}
-        given = f" WITH ({sql.properties(properties, ' = ')})" if properties else ""
-        yield f"CREATE TABLE {target} ({columns}){partition}{given}"
+        options = f" WITH ({sql.properties(properties, ' = ')})" if properties else ""
+        yield f"CREATE TABLE {target} ({columns}){partition}{options}"
         if operation.order:
             yield self._alter(operation, f"SET SORTED BY {sql.order(operation.order)}")
-        for one in operation.columns:
-            if one.doc:
-                yield from self.sql_set_doc(ops.SetDoc(table=operation.table, path=one.name, doc=one.doc))
+        for column in operation.columns:
+            if column.doc:
+                yield from self.sql_set_doc(ops.SetDoc(table=operation.table, path=column.name, doc=column.doc))
 
     def sql_append(self, operation: ops.Append) -> Iterator[str]:
         """INSERT INTO.
@@ -195,8 +195,8 @@ class DuckDBOperations(SqlOperations):
 
     def sql_set_properties(self, operation: ops.SetProperties) -> Iterator[str]:
         """CALL set_iceberg_table_properties."""
-        told = self.sql.properties(operation.properties, ": ")
-        yield f"CALL set_iceberg_table_properties({self._target(operation.table)}, MAP {{{told}}})"
+        entries = self.sql.properties(operation.properties, ": ")
+        yield f"CALL set_iceberg_table_properties({self._target(operation.table)}, MAP {{{entries}}})"
 
     def sql_upgrade_format(self, operation: ops.UpgradeFormat) -> Iterator[str]:
         """ALTER TABLE … SET ('format-version' = …)."""
@@ -232,16 +232,16 @@ class DuckDBOperations(SqlOperations):
             began = [_succeeds(session, step, tell) for session, step in zip(sessions, steps, strict=True)]
             return [_succeeds(session, ["COMMIT"], tell) and ok for session, ok in zip(sessions, began, strict=True)]
 
-    def run_told(self, statements: Iterable[str], tell: Callable[[str], None]) -> None:
-        """Tell each of ``statements`` and run it."""
-        for one in statements:
-            tell(one)
-            self._execute(one)
+    def run_statements(self, statements: Iterable[str], tell: Callable[[str], None]) -> None:
+        """Report and run each of ``statements``."""
+        for statement in statements:
+            tell(statement)
+            self._execute(statement)
 
 
 def _succeeds(session: DuckDBOperations, statements: Iterable[str], tell: Callable[[str], None]) -> bool:
     try:
-        session.run_told(statements, tell)
+        session.run_statements(statements, tell)
     except CommitConflict:
         return False
     return True

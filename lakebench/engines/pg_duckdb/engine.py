@@ -50,8 +50,8 @@ _DECIMAL = re.compile(r"decimal\((\d+),\s*(\d+)\)")
 class PgDuckDB(Engine, CanQuery, CanScan):
     """DuckDB inside PostgreSQL.
 
-    It has no catalog: as whoever works this way must, each query first asks the REST catalog where the metadata of
-    the tables it names lies, inside the clock. It reads only.
+    It has no catalog: each query first asks the REST catalog, inside the clock, where the metadata of its tables lies,
+    as everybody who works this way has to. It reads only.
 
     A DuckLake is attached inside its DuckDB, and a query goes there whole (``duckdb.query``).
     """
@@ -89,7 +89,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         self._lake = lake
 
     def close(self) -> None:
-        """Drop the secret, which else outlives the session, and disconnect."""
+        """Drop the secret, which would outlive the session, and disconnect."""
         connection, self._connection, self._lake = self._connection, None, None
         if connection is not None:
             with contextlib.suppress(LakebenchError):
@@ -98,14 +98,14 @@ class PgDuckDB(Engine, CanQuery, CanScan):
             calls(connection)(connection.close)
 
     def versions(self) -> dict[str, str]:
-        """The extension's, the DuckDB's in it, and PostgreSQL's."""
+        """The versions of the extension, of its DuckDB, and of PostgreSQL."""
         (extension,) = self._run("SELECT extversion FROM pg_extension WHERE extname = %s", (_EXTENSION,))[0]
         (duckdb,) = self._run("SELECT r['version'] FROM duckdb.query('SELECT version() AS version') r")[0]
         (postgres,) = self._run("SHOW server_version")[0]
         return {"pg_duckdb": str(extension), "duckdb": str(duckdb).removeprefix("v"), "postgresql": str(postgres)}
 
     def settings_used(self) -> dict[str, str]:
-        """The settings of ours."""
+        """Our settings."""
         return {"duckdb.threads": str(self.settings.threads), "TimeZone": "UTC"}
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
@@ -154,7 +154,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
 
     def _make_secret(self, store: ObjectStore) -> None:
         scheme, _, address = store.endpoint.partition("://")
-        given = {
+        parameters = {
             "type": "S3",
             "key_id": store.access_key,
             "secret": store.secret_key,
@@ -163,27 +163,27 @@ class PgDuckDB(Engine, CanQuery, CanScan):
             "endpoint": address,
             "use_ssl": str(scheme == "https").lower(),
         }
-        named = ", ".join(f"{key} := %s" for key in given)
+        named = ", ".join(f"{key} := %s" for key in parameters)
         # It answers with the name of the foreign server that holds the secret.
-        ((self._secret,),) = self._run(f"SELECT duckdb.create_simple_secret({named})", tuple(given.values()))
+        ((self._secret,),) = self._run(f"SELECT duckdb.create_simple_secret({named})", tuple(parameters.values()))
 
     def _source(self, table: str) -> str:
         """A SELECT of every column of ``table`` as it is now, each with its PostgreSQL type."""
         from lakebench.iceberg.catalogs import table_metadata
 
         lake = self._opened
-        found = table_metadata(lake.catalog, lake.namespace, table)
-        columns = ", ".join(_column(field) for field in _fields(found["metadata"]))
-        return f"SELECT {columns} FROM iceberg_scan({_text(found['metadata-location'])}) r"
+        loaded = table_metadata(lake.catalog, lake.namespace, table)
+        columns = ", ".join(_column(field) for field in _fields(loaded["metadata"]))
+        return f"SELECT {columns} FROM iceberg_scan({_text(loaded['metadata-location'])}) r"
 
     def _answer(self, sql: str) -> Iterable[pa.RecordBatch]:
         table = arrow_table(*fetched(self._connection, sql))
         return Answer(table.schema, table.to_batches())
 
-    def _run(self, sql: str, given: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
+    def _run(self, sql: str, values: Sequence[str] | None = None) -> list[tuple[Any, ...]]:
         call = calls(self._connection)
         with call.entered(self._connection.cursor) as cursor:
-            call(cursor.execute, sql, given)
+            call(cursor.execute, sql, values)
             return call(cursor.fetchall) if cursor.description else []
 
 
@@ -192,15 +192,15 @@ def _with(sql: str, sources: Mapping[str, str]) -> str:
     ours = ", ".join(f"{_name(table)} AS ({source})" for table, source in sources.items())
     if not ours:
         return sql
-    own = _WITH.match(sql)
-    return f"WITH {ours}, {sql[own.end() :]}" if own else f"WITH {ours} {sql}"
+    match = _WITH.match(sql)
+    return f"WITH {ours}, {sql[match.end() :]}" if match else f"WITH {ours} {sql}"
 
 
 def _tables(sql: str) -> list[str]:
     """The tables that ``sql`` names, without those that it defines itself.
 
     Raises:
-        EngineUnavailable: it cannot be told which they are.
+        EngineUnavailable: it is not clear which they are.
     """
     import sqlglot
     from sqlglot import exp
@@ -208,10 +208,10 @@ def _tables(sql: str) -> list[str]:
     try:
         tree = sqlglot.parse_one(sql, read="postgres")
     except sqlglot.errors.SqlglotError as error:
-        said = " ".join(str(error).split())
-        raise EngineUnavailable(f"pg_duckdb's adapter cannot tell which tables the query names: {said}") from error
-    own = {one.alias for one in tree.find_all(exp.CTE)}
-    return sorted({table.name for table in tree.find_all(exp.Table)} - own)
+        message = " ".join(str(error).split())
+        raise EngineUnavailable(f"pg_duckdb's adapter cannot tell which tables the query names: {message}") from error
+    defined = {one.alias for one in tree.find_all(exp.CTE)}
+    return sorted({table.name for table in tree.find_all(exp.Table)} - defined)
 
 
 def _fields(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
@@ -229,10 +229,10 @@ def _column(field: Mapping[str, Any]) -> str:
 def _postgres_type(kind: Any) -> str:
     if isinstance(kind, str) and kind in _TYPES:
         return _TYPES[kind]
-    found = _DECIMAL.fullmatch(kind) if isinstance(kind, str) else None
-    if found is None:
+    match = _DECIMAL.fullmatch(kind) if isinstance(kind, str) else None
+    if match is None:
         raise Refused(f"pg_duckdb's adapter has no PostgreSQL type for Iceberg's {kind}")
-    return f"numeric({found[1]}, {found[2]})"
+    return f"numeric({match[1]}, {match[2]})"
 
 
 def _name(identifier: str) -> str:

@@ -107,14 +107,14 @@ class PolarsOperations(PythonOperations):
 
         frame = engine_call(engine_call(from_arrow, rows).lazy)
         sink = functools.partial(frame.sink_iceberg, storage_options=file_io(self._lake))
-        call(f"polars.from_arrow({_told(rows)}).lazy().sink_iceberg", sink, table, **how)
+        call(f"polars.from_arrow({_described(rows)}).lazy().sink_iceberg", sink, table, **how)
 
 
 def _rows(operation: ops.Append | ops.Overwrite) -> pa.Table:
     return arrow_table(operation.fields, operation.rows)
 
 
-def _told(rows: pa.Table) -> str:
+def _described(rows: pa.Table) -> str:
     """Rows by their number; where there are none, what counts is their type."""
     return f"<{rows.num_rows} rows>" if rows.num_rows else f"<no rows of {', '.join(map(str, rows.schema))}>"
 

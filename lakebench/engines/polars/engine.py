@@ -81,7 +81,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         return {"polars": __version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
 
     def settings_used(self) -> dict[str, str]:
-        """Threads as Polars tells them, memory, and its way to a table."""
+        """Threads as Polars reports them, memory, and its way to a table."""
         from polars import thread_pool_size
 
         how = "register_many(scan_parquet)" if self._lake.format is TableFormat.PARQUET else "register_catalog"
@@ -102,9 +102,9 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         Raises:
             EngineUnavailable: metadata is asked for, or a snapshot by its time.
         """
-        for_what = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
+        target = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
-            raise EngineUnavailable(f"Polars has no way to read {for_what}")
+            raise EngineUnavailable(f"Polars has no way to read {target}")
         from polars import len as count
         from polars import scan_iceberg
 
@@ -112,8 +112,8 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
             table = self._table(scan.table)
             snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
             frame = engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
-            for one in scan.where:
-                frame = engine_call(frame.filter, expression(scan.fields, one))
+            for condition in scan.where:
+                frame = engine_call(frame.filter, expression(scan.fields, condition))
             if scan.count:
                 frame = engine_call(frame.select, engine_call(engine_call(count).alias, "n"))
             return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)

@@ -1,4 +1,4 @@
-"""PostgreSQL itself, through psycopg: what the other engines' ways into it are held against."""
+"""PostgreSQL itself, through psycopg: what the other engines' ways into it are compared with."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
     _connection: Any = None
 
     def open(self, lake: Lake) -> None:
-        """Connect, and make the namespace the current schema, with those of PostgreSQL behind it.
+        """Connect, and make the namespace the current schema, with PostgreSQL's after it.
 
         Raises:
-            EngineUnavailable: the server lets nobody in.
+            EngineUnavailable: the server does not let us in.
         """
         import psycopg
         from psycopg.types.string import TextLoader
 
         self.close()
-        given = conninfo(parameters(lake.catalog))
+        connection_string = conninfo(parameters(lake.catalog))
         self._connection = calls()(
-            psycopg.connect, given, autocommit=True, prepare_threshold=None, options="-c TimeZone=UTC"
+            psycopg.connect, connection_string, autocommit=True, prepare_threshold=None, options="-c TimeZone=UTC"
         )
         for name in _AS_TEXT:
             self._call(self._connection.adapters.register_loader, name, TextLoader)
@@ -63,16 +63,16 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
             calls(connection)(connection.close)
 
     def versions(self) -> dict[str, str]:
-        """PostgreSQL's, its extensions' and psycopg's."""
+        """The versions of PostgreSQL, its extensions and psycopg."""
         import psycopg
 
         (version,) = self._rows("SHOW server_version")[0]
         extensions = self._rows("SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql' ORDER BY 1")
-        found = {f"extension {name}": str(told) for name, told in extensions}
-        return {"postgresql": str(version), **found, "psycopg": psycopg.__version__}
+        of_extensions = {f"extension {name}": str(number) for name, number in extensions}
+        return {"postgresql": str(version), **of_extensions, "psycopg": psycopg.__version__}
 
     def settings_used(self) -> dict[str, str]:
-        """The setting of ours."""
+        """Our setting."""
         return {"TimeZone": "UTC"}
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
@@ -160,7 +160,7 @@ def _type(kind: pa.DataType) -> str:
         return f"numeric({kind.precision}, {kind.scale})"
     if pa.types.is_timestamp(kind):
         return "timestamptz" if kind.tz else "timestamp"
-    known = {
+    types = {
         "bool": "boolean",
         "int16": "smallint",
         "int32": "integer",
@@ -171,9 +171,9 @@ def _type(kind: pa.DataType) -> str:
         "string_view": "text",
         "date32[day]": "date",
     }
-    if str(kind) not in known:
+    if str(kind) not in types:
         raise Refused(f"there is no type of PostgreSQL for Arrow's {kind} here")
-    return known[str(kind)]
+    return types[str(kind)]
 
 
 def _name(identifier: str) -> str:

@@ -49,7 +49,7 @@ class PyIcebergOperations(PythonOperations):
             return super().operate(operation, tell)
 
     def do_create(self, operation: ops.Create, _table: Any, call: Call) -> None:
-        """Create the table and its namespace, in place of one of this name."""
+        """Create the table and its namespace; a table of this name is replaced."""
         identifier = self._identifier(operation.table)
         create_namespace(self._catalog, identifier[0])
         drop_table(self._catalog, identifier)
@@ -74,7 +74,7 @@ class PyIcebergOperations(PythonOperations):
         call("table.upsert", table.upsert, rows_of(operation), join_cols=list(operation.key))
 
     def do_add_column(self, operation: ops.AddColumn, table: Any, call: Call) -> None:
-        """``add_column``, and a move to its place."""
+        """``add_column``, and a move to its position."""
         column = operation.column
         parents = tuple(operation.parent.split(".")) if operation.parent else ()
         default = None if column.default is None else schemas.python_value(column.type, column.default)
@@ -142,11 +142,11 @@ class PyIcebergOperations(PythonOperations):
         from pyiceberg.table.sorting import NullOrder
 
         with engine_call.entered(table.update_sort_order) as update:
-            for one in operation.order:
-                add = getattr(update, one.direction)
-                to = schemas.transform(one.transform)
-                nulls = engine_call(NullOrder, one.nulls)
-                call(f"table.update_sort_order().{one.direction}", add, one.source, to, nulls)
+            for field in operation.order:
+                add = getattr(update, field.direction)
+                to = schemas.transform(field.transform)
+                nulls = engine_call(NullOrder, field.nulls)
+                call(f"table.update_sort_order().{field.direction}", add, field.source, to, nulls)
 
     def do_set_properties(self, operation: ops.SetProperties, table: Any, call: Call) -> None:
         """``set_properties``."""
@@ -189,15 +189,15 @@ class PyIcebergOperations(PythonOperations):
         """``create_view``, with the SQL that the engines of :data:`_DIALECTS` read."""
         from pyiceberg.view.metadata import SQLViewRepresentation, ViewVersion
 
-        text = _Words().query(operation)
-        told = [engine_call(SQLViewRepresentation, type="sql", sql=text, dialect=one) for one in _DIALECTS]
+        text = _UnquotedSql().query(operation)
+        representations = [engine_call(SQLViewRepresentation, type="sql", sql=text, dialect=one) for one in _DIALECTS]
         version = engine_call(
             ViewVersion,
             version_id=1,
             schema_id=0,
             timestamp_ms=int(datetime.now(UTC).timestamp() * 1000),
             summary={},
-            representations=told,
+            representations=representations,
             default_namespace=[self._identifier("")[0]],
         )
         identifier = self._identifier(operation.name)
@@ -225,8 +225,8 @@ def _move(update: Any, path: str, *, first: bool, after: str, call: Call) -> Non
         call("table.update_schema().move_after", update.move_after, path, sibling)
 
 
-class _Words(SqlDialect):
-    """SQL that many engines read: identifiers stand bare, as engines quote them in different ways."""
+class _UnquotedSql(SqlDialect):
+    """SQL that many engines read: identifiers have no quotes, as engines quote them in different ways."""
 
     def name(self, identifier: str) -> str:
         """``identifier`` as it is."""

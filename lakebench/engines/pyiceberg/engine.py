@@ -105,7 +105,7 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
         """Plan and read one table, or inspect it.
 
         Raises:
-            EngineUnavailable: PyIceberg inspects no such thing.
+            EngineUnavailable: PyIceberg has no such metadata table.
         """
         table = self._table(scan.table)
         if scan.metadata:
@@ -162,21 +162,21 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
 def _snapshot_id(table: Any, scan: Scan) -> int | None:
     if scan.at_ms is None:
         return scan.snapshot_id
-    found = engine_call(table.snapshot_as_of_timestamp, scan.at_ms)
-    if found is None:
+    snapshot = engine_call(table.snapshot_as_of_timestamp, scan.at_ms)
+    if snapshot is None:
         raise Refused(f"PyIceberg finds no snapshot as of {scan.at_ms} ms")
-    snapshot_id: int = found.snapshot_id
+    snapshot_id: int = snapshot.snapshot_id
     return snapshot_id
 
 
 def _inspected(table: Any, scan: Scan) -> Answer:
-    """What PyIceberg tells of the table; its metadata tables have Iceberg's names of columns."""
+    """A metadata table of PyIceberg's, with Iceberg's names of columns."""
     inspect = getattr(table.inspect, scan.metadata, None)
     if inspect is None:
         raise EngineUnavailable(f"PyIceberg has no way to inspect a table's {scan.metadata}")
-    told = engine_call(inspect)
-    told = engine_call(told.select, list(scan.columns)) if scan.columns else told
-    return Answer(told.schema, told.to_batches())
+    rows = engine_call(inspect)
+    rows = engine_call(rows.select, list(scan.columns)) if scan.columns else rows
+    return Answer(rows.schema, rows.to_batches())
 
 
 def _ordered(reader: pa.RecordBatchReader, columns: Sequence[str] | None) -> Answer:
@@ -200,11 +200,11 @@ def named_columns(sql: str, columns: Iterable[str]) -> tuple[str, ...]:
 
     A name that is not one word is looked for as it is written.
     """
-    known = tuple(columns)
+    names = tuple(columns)
     if _ALL_COLUMNS.search(sql):
-        return known
+        return names
     text, words = sql.lower(), {word.lower() for word in _WORD.findall(sql)}
-    return tuple(one for one in known if one.lower() in (words if _WORD.fullmatch(one) else text)) or known[:1]
+    return tuple(one for one in names if one.lower() in (words if _WORD.fullmatch(one) else text)) or names[:1]
 
 
 def slices(file: str) -> Iterator[pa.Table]:

@@ -23,8 +23,8 @@ _LAST_ADDED = -1
 def add_column(table: OpenTable, operation: ops.AddColumn) -> None:
     """A schema with one more column."""
     ids = itertools.count(table.metadata["last-column-id"] + 1)
-    place = schema.placed(first=operation.first, after=operation.after)
-    _set_schema(table, schema.added(table.schema, operation.column, ids, operation.parent, place))
+    position = schema.sibling_index(first=operation.first, after=operation.after)
+    _set_schema(table, schema.added(table.schema, operation.column, ids, operation.parent, position))
 
 
 def drop_column(table: OpenTable, operation: ops.DropColumn) -> None:
@@ -39,8 +39,8 @@ def rename_column(table: OpenTable, operation: ops.RenameColumn) -> None:
 
 def move_column(table: OpenTable, operation: ops.MoveColumn) -> None:
     """A schema in another order."""
-    place = schema.placed(first=operation.first, after=operation.after)
-    _set_schema(table, schema.moved(table.schema, operation.path, place))
+    position = schema.sibling_index(first=operation.first, after=operation.after)
+    _set_schema(table, schema.moved(table.schema, operation.path, position))
 
 
 def change_type(table: OpenTable, operation: ops.ChangeType) -> None:
@@ -64,13 +64,13 @@ def _set_schema(table: OpenTable, changed: Json) -> None:
     """Make ``changed`` the current schema, with its names in the name mapping where the table has one."""
     metadata = table.metadata
     same = (one for one in metadata["schemas"] if one["fields"] == changed["fields"])
-    known = next(same, None)
-    if known is None:
+    existing = next(same, None)
+    if existing is None:
         last = max(metadata["last-column-id"], *schema.by_id(changed))
         schema_id = max(one["schema-id"] for one in metadata["schemas"]) + 1
-        told = {**changed, "schema-id": schema_id}
-        table.change("add-schema", schema=told, **{"last-column-id": last})
-    table.change("set-current-schema", **{"schema-id": _LAST_ADDED if known is None else known["schema-id"]})
+        new = {**changed, "schema-id": schema_id}
+        table.change("add-schema", schema=new, **{"last-column-id": last})
+    table.change("set-current-schema", **{"schema-id": _LAST_ADDED if existing is None else existing["schema-id"]})
     table.require("assert-current-schema-id", **{"current-schema-id": metadata["current-schema-id"]})
     table.require("assert-last-assigned-field-id", **{"last-assigned-field-id": metadata["last-column-id"]})
     if table.mapping:
@@ -82,7 +82,7 @@ def mapped(metadata: Json) -> str:
     return json.dumps(schema.name_mapping(schema.current(metadata)))
 
 
-def partition_fields(of: Any, wanted: Sequence[PartitionField]) -> list[Json]:
+def partition_fields(of: Any, fields: Sequence[PartitionField]) -> list[Json]:
     """The fields of a partition spec, still without ids."""
     return [
         {
@@ -90,11 +90,11 @@ def partition_fields(of: Any, wanted: Sequence[PartitionField]) -> list[Json]:
             "transform": one.transform,
             "name": transforms.field_name(one.transform, one.source),
         }
-        for one in wanted
+        for one in fields
     ]
 
 
-def sort_fields(of: Any, wanted: Sequence[SortField]) -> list[Json]:
+def sort_fields(of: Any, fields: Sequence[SortField]) -> list[Json]:
     """The fields of a sort order."""
     return [
         {
@@ -103,7 +103,7 @@ def sort_fields(of: Any, wanted: Sequence[SortField]) -> list[Json]:
             "direction": one.direction,
             "null-order": one.nulls,
         }
-        for one in wanted
+        for one in fields
     ]
 
 
@@ -114,18 +114,18 @@ def set_partition(table: OpenTable, operation: ops.SetPartition) -> None:
     fields = _with_voids(table.spec["fields"], wanted) if table.version == 1 else _numbered(metadata, wanted)
     free = itertools.count(max(metadata.get("last-partition-id", 0), _FIRST_PARTITION_FIELD - 1) + 1)
     fields = [one if "field-id" in one else {**one, "field-id": next(free)} for one in fields]
-    known = next((one for one in metadata["partition-specs"] if one["fields"] == fields), None)
-    if known is None:
+    existing = next((one for one in metadata["partition-specs"] if one["fields"] == fields), None)
+    if existing is None:
         spec_id = max(one["spec-id"] for one in metadata["partition-specs"]) + 1
         table.change("add-spec", spec={"spec-id": spec_id, "fields": fields})
-    table.change("set-default-spec", **{"spec-id": _LAST_ADDED if known is None else known["spec-id"]})
+    table.change("set-default-spec", **{"spec-id": _LAST_ADDED if existing is None else existing["spec-id"]})
     table.require("assert-default-spec-id", **{"default-spec-id": metadata["default-spec-id"]})
     last = metadata.get("last-partition-id", _FIRST_PARTITION_FIELD - 1)
     table.require("assert-last-assigned-partition-id", **{"last-assigned-partition-id": last})
 
 
-def _same(one: Json, other: Json) -> bool:
-    return bool(one["source-id"] == other["source-id"] and one["transform"] == other["transform"])
+def _same(field: Json, other: Json) -> bool:
+    return bool(field["source-id"] == other["source-id"] and field["transform"] == other["transform"])
 
 
 def _with_voids(now: Sequence[Json], wanted: Sequence[Json]) -> list[Json]:
@@ -142,13 +142,15 @@ def _numbered(metadata: Json, wanted: Sequence[Json]) -> list[Json]:
 def set_order(table: OpenTable, operation: ops.SetOrder) -> None:
     """Another default sort order."""
     metadata, fields = table.metadata, sort_fields(table.schema, operation.order)
-    known = next((one for one in metadata["sort-orders"] if one["fields"] == fields), None)
-    if known is None:
+    existing = next((one for one in metadata["sort-orders"] if one["fields"] == fields), None)
+    if existing is None:
         order_id = max(one["order-id"] for one in metadata["sort-orders"]) + 1 if fields else 0
         table.change("add-sort-order", **{"sort-order": {"order-id": order_id, "fields": fields}})
-    table.change("set-default-sort-order", **{"sort-order-id": _LAST_ADDED if known is None else known["order-id"]})
-    told = {"default-sort-order-id": metadata["default-sort-order-id"]}
-    table.require("assert-default-sort-order-id", **told)
+    table.change(
+        "set-default-sort-order", **{"sort-order-id": _LAST_ADDED if existing is None else existing["order-id"]}
+    )
+    required = {"default-sort-order-id": metadata["default-sort-order-id"]}
+    table.require("assert-default-sort-order-id", **required)
 
 
 def set_properties(table: OpenTable, operation: ops.SetProperties) -> None:
@@ -161,9 +163,9 @@ def upgrade_format(table: OpenTable, operation: ops.UpgradeFormat) -> None:
     table.change("upgrade-format-version", **{"format-version": operation.format_version})
 
 
-def _snapshot_id(table: OpenTable, wanted: int | None) -> int:
-    if wanted is not None:
-        return wanted
+def _snapshot_id(table: OpenTable, snapshot_id: int | None) -> int:
+    if snapshot_id is not None:
+        return snapshot_id
     head = table.head()
     if head is None:
         raise Refused("the table has no snapshot yet")
@@ -172,9 +174,9 @@ def _snapshot_id(table: OpenTable, wanted: int | None) -> int:
 
 def create_ref(table: OpenTable, operation: ops.CreateRef) -> None:
     """A branch or tag."""
-    told = {"ref-name": operation.name, "type": operation.type}
+    ref = {"ref-name": operation.name, "type": operation.type}
     table.require("assert-ref-snapshot-id", ref=operation.name, **{"snapshot-id": None})
-    table.change("set-snapshot-ref", **told, **{"snapshot-id": _snapshot_id(table, operation.snapshot_id)})
+    table.change("set-snapshot-ref", **ref, **{"snapshot-id": _snapshot_id(table, operation.snapshot_id)})
 
 
 def drop_ref(table: OpenTable, operation: ops.DropRef) -> None:
@@ -186,16 +188,16 @@ def drop_ref(table: OpenTable, operation: ops.DropRef) -> None:
 def rollback(table: OpenTable, operation: ops.Rollback) -> None:
     """The branch main at an older snapshot."""
     table.require("assert-ref-snapshot-id", ref=MAIN, **{"snapshot-id": _snapshot_id(table, None)})
-    told = {"ref-name": MAIN, "type": "branch", "snapshot-id": _snapshot_id(table, operation.snapshot_id)}
-    table.change("set-snapshot-ref", **told)
+    ref = {"ref-name": MAIN, "type": "branch", "snapshot-id": _snapshot_id(table, operation.snapshot_id)}
+    table.change("set-snapshot-ref", **ref)
 
 
 def expire_snapshots(table: OpenTable, _: ops.ExpireSnapshots) -> None:
     """Snapshots that no branch or tag points to are removed."""
-    told = [one["snapshot-id"] for one in expired(table)]
-    if told:
+    snapshot_ids = [one["snapshot-id"] for one in expired(table)]
+    if snapshot_ids:
         table.require("assert-ref-snapshot-id", ref=MAIN, **{"snapshot-id": _snapshot_id(table, None)})
-        table.change("remove-snapshots", **{"snapshot-ids": told})
+        table.change("remove-snapshots", **{"snapshot-ids": snapshot_ids})
 
 
 def expired(table: OpenTable) -> list[Json]:
@@ -214,8 +216,8 @@ def unreferenced(table: OpenTable) -> set[str]:
 
 def _files(table: OpenTable, snapshots: Sequence[Json]) -> set[str]:
     """What snapshots need: their manifest lists, the manifests in these, and the live files in those."""
-    found = {one["manifest-list"] for one in snapshots}
+    paths = {one["manifest-list"] for one in snapshots}
     for manifest in {one.path: one for snapshot in snapshots for one in table.manifests(snapshot)}.values():
-        found.add(manifest.path)
-        found.update(one.file.path for one in table.entries(manifest) if one.status != DELETED)
-    return found
+        paths.add(manifest.path)
+        paths.update(one.file.path for one in table.entries(manifest) if one.status != DELETED)
+    return paths

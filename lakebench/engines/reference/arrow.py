@@ -74,7 +74,7 @@ def _primitive(name: str) -> pa.DataType:
     }[name]  # fmt: skip
 
 
-def fields(some: Iterable[Json], ids: str | None, *, built: bool = False) -> list[pa.Field]:
+def fields(columns: Iterable[Json], ids: str | None, *, built: bool = False) -> list[pa.Field]:
     """Arrow fields; columns of the type unknown are not stored."""
     import pyarrow as pa
 
@@ -85,7 +85,7 @@ def fields(some: Iterable[Json], ids: str | None, *, built: bool = False) -> lis
             nullable=not one["required"],
             metadata={ids: str(one["id"])} if ids else None,
         )
-        for one in some
+        for one in columns
         if one["type"] != "unknown"
     ]
 
@@ -100,8 +100,8 @@ def table(columns: Sequence[Json], rows: Sequence[Row], ids: str | None) -> pa.T
         for one in stored
     ]
     schema = pa.schema(fields(stored, ids))
-    made = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
-    return pa.Table.from_arrays(made, schema=schema)
+    converted = [array.cast(field.type) for array, field in zip(arrays, schema, strict=True)]
+    return pa.Table.from_arrays(converted, schema=schema)
 
 
 def _named(of: Any, value: Any) -> Any:
@@ -116,13 +116,13 @@ def _named(of: Any, value: Any) -> Any:
     return [(_named(of["key"], key), _named(of["value"], one)) for key, one in value] if name == "map" else value
 
 
-def rows(found: pa.Table, columns: Sequence[Json], mapping: Sequence[Json]) -> list[Row]:
+def rows(stored: pa.Table, columns: Sequence[Json], mapping: Sequence[Json]) -> list[Row]:
     """The rows of a file by field id, with the types and defaults of ``columns``."""
-    plain = [array.cast(_plain(array.type)).to_pylist() for array in found.columns]
-    names = [field.name for field in found.schema]
-    take = _struct(list(found.schema), columns, mapping)
-    told = (dict(zip(names, values, strict=True)) for values in zip(*plain, strict=True))
-    return [take(one) for one in (told if plain else [{}] * found.num_rows)]
+    plain = [array.cast(_plain(array.type)).to_pylist() for array in stored.columns]
+    names = [field.name for field in stored.schema]
+    take = _struct(list(stored.schema), columns, mapping)
+    records = (dict(zip(names, values, strict=True)) for values in zip(*plain, strict=True))
+    return [take(one) for one in (records if plain else [{}] * stored.num_rows)]
 
 
 def _plain(of: pa.DataType) -> pa.DataType:
@@ -140,25 +140,25 @@ def _plain(of: pa.DataType) -> pa.DataType:
     return pa.int64() if pa.types.is_temporal(of) else of
 
 
-def _ids(found: Sequence[pa.Field], mapping: Sequence[Json]) -> dict[int, pa.Field]:
+def _ids(columns: Sequence[pa.Field], mapping: Sequence[Json]) -> dict[int, pa.Field]:
     """The fields of a file by id: their own, or else those that the table's name mapping gives their names."""
-    told: dict[int, pa.Field] = {}
+    by_id: dict[int, pa.Field] = {}
     by_name = {name: one["field-id"] for one in mapping for name in one["names"]}
-    for field in found:
+    for field in columns:
         attributes: Mapping[bytes, bytes] = field.metadata or {}
         number = attributes.get(PARQUET_ID.encode(), attributes.get(ORC_ID.encode()))
-        known = int(number) if number is not None else by_name.get(field.name)
-        if known is not None:
-            told[known] = field
-    return told
+        field_id = int(number) if number is not None else by_name.get(field.name)
+        if field_id is not None:
+            by_id[field_id] = field
+    return by_id
 
 
 def _below(mapping: Sequence[Json], number: int) -> Sequence[Json]:
     return next((one.get("fields", ()) for one in mapping if one.get("field-id") == number), ())
 
 
-def _struct(found: Sequence[pa.Field], columns: Sequence[Json], mapping: Sequence[Json]) -> Callable[[Any], Row]:
-    there = _ids(found, mapping)
+def _struct(stored: Sequence[pa.Field], columns: Sequence[Json], mapping: Sequence[Json]) -> Callable[[Any], Row]:
+    there = _ids(stored, mapping)
     takes = {
         one["id"]: (there[one["id"]].name, _value(there[one["id"]].type, one["type"], _below(mapping, one["id"])))
         for one in columns
@@ -168,27 +168,27 @@ def _struct(found: Sequence[pa.Field], columns: Sequence[Json], mapping: Sequenc
     return lambda value: {**absent, **{number: take(value[name]) for number, (name, take) in takes.items()}}
 
 
-def _value(found: pa.DataType, of: Any, mapping: Sequence[Json]) -> Callable[[Any], Any]:
+def _value(stored: pa.DataType, of: Any, mapping: Sequence[Json]) -> Callable[[Any], Any]:
     """What turns a file's value into one of the type ``of``."""
-    take = _taking(found, of, mapping)
+    take = _taking(stored, of, mapping)
     return lambda value: None if value is None else take(value)
 
 
-def _taking(found: pa.DataType, of: Any, mapping: Sequence[Json]) -> Callable[[Any], Any]:
+def _taking(stored: pa.DataType, of: Any, mapping: Sequence[Json]) -> Callable[[Any], Any]:
     import pyarrow as pa
 
     name = kind(of)
     if name == "struct":
-        return _struct(list(found), children(of), mapping)
+        return _struct(list(stored), children(of), mapping)
     if name == "list":
         (element,) = children(of)
-        inner = _value(found.value_type, element["type"], _below(mapping, element["id"]))
+        inner = _value(stored.value_type, element["type"], _below(mapping, element["id"]))
         return lambda value: [inner(one) for one in value]
     if name == "map":
         key, item = children(of)
-        first = _value(found.key_type, key["type"], _below(mapping, key["id"]))
-        second = _value(found.item_type, item["type"], _below(mapping, item["id"]))
+        first = _value(stored.key_type, key["type"], _below(mapping, key["id"]))
+        second = _value(stored.item_type, item["type"], _below(mapping, item["id"]))
         return lambda value: [(first(one), second(other)) for one, other in value]
-    if name in _DAY and pa.types.is_date32(found):  # promoted from date
+    if name in _DAY and pa.types.is_date32(stored):  # promoted from date
         return lambda value: value * _DAY[name]
     return lambda value: value

@@ -25,12 +25,12 @@ _UNITS = {"timestamp": "micros", "timestamptz": "micros", "timestamp_ns": "nanos
 
 def compatible(name: str) -> str:
     """A column's name as an Avro name: other characters become their code, as Iceberg's own library writes them."""
-    changed = _STRANGE.sub(lambda found: f"_x{ord(found[0]):X}", name)
+    changed = _STRANGE.sub(lambda match: f"_x{ord(match[0]):X}", name)
     return f"_{changed}" if changed[:1].isdigit() else changed
 
 
 class Schema:
-    """The Avro schema of a record; a fixed type is defined where it first stands, and named from there on."""
+    """The Avro schema of a record; a fixed type is defined where it first occurs, and named after that."""
 
     def __init__(self, name: str, fields: Iterable[Json]) -> None:
         self._defined: set[str] = set()
@@ -46,10 +46,10 @@ class Schema:
 
     def _field(self, field: Json) -> Json:
         name = compatible(field["name"])
-        told: Json = {"name": name, "type": self._optional(field), "field-id": field["id"]}
+        result: Json = {"name": name, "type": self._optional(field), "field-id": field["id"]}
         if name != field["name"]:
-            told["iceberg-field-name"] = field["name"]
-        return told if field["required"] else {**told, "default": None}
+            result["iceberg-field-name"] = field["name"]
+        return result if field["required"] else {**result, "default": None}
 
     def _optional(self, field: Json) -> Any:
         of = self._type(field["type"], field["id"])
@@ -81,18 +81,18 @@ class Schema:
 
     def _fixed(self, of: str) -> Any:
         if of == "uuid":
-            told: Json = {"name": "uuid_fixed", "size": 16, "logicalType": "uuid"}
+            fixed: Json = {"name": "uuid_fixed", "size": 16, "logicalType": "uuid"}
         elif kind(of) == "fixed":
-            told = {"name": f"fixed_{numbers(of)[0]}", "size": numbers(of)[0]}
+            fixed = {"name": f"fixed_{numbers(of)[0]}", "size": numbers(of)[0]}
         else:
             precision, scale = numbers(of)
             size = ((10**precision - 1).bit_length() + 8) // 8
-            told = {"name": f"decimal_{precision}_{scale}", "size": size, "logicalType": "decimal"}
-            told |= {"precision": precision, "scale": scale}
-        if told["name"] in self._defined:
-            return told["name"]
-        self._defined.add(told["name"])
-        return {"type": "fixed", **told}
+            fixed = {"name": f"decimal_{precision}_{scale}", "size": size, "logicalType": "decimal"}
+            fixed |= {"precision": precision, "scale": scale}
+        if fixed["name"] in self._defined:
+            return fixed["name"]
+        self._defined.add(fixed["name"])
+        return {"type": "fixed", **fixed}
 
 
 def outside(of: Any, value: Any) -> Any:
@@ -131,7 +131,7 @@ def read(data: bytes) -> list[Row]:
 
 
 class Reading:
-    """Values as fastavro gives them, turned into those inside; named types are known by their names."""
+    """Values as fastavro gives them, turned into those inside; named types are looked up by their names."""
 
     def __init__(self, schema: Any) -> None:
         self._named: dict[str, Any] = {}
@@ -139,13 +139,13 @@ class Reading:
 
     def _learn(self, of: Any) -> None:
         if isinstance(of, list):
-            for one in of:
-                self._learn(one)
+            for inner in of:
+                self._learn(inner)
         elif isinstance(of, dict):
             if "name" in of:
                 self._named[of["name"]] = of
-            for one in of.get("fields", ()):
-                self._learn(one["type"])
+            for inner in of.get("fields", ()):
+                self._learn(inner["type"])
             for part in ("items", "values"):
                 self._learn(of.get(part))
 

@@ -53,10 +53,10 @@ _CHANGES: Mapping[type[Operation], Callable[[OpenTable, Any], None]] = {
 class Reference(Engine, CanOperate):
     """Makes every feature that the specification knows, also those that no engine writes. It reads nothing for others.
 
-    The catalog is asked by plain HTTP; manifests are written by fastavro, Parquet and ORC by PyArrow, deletion vectors
+    It speaks plain HTTP to the catalog; manifests are written by fastavro, Parquet and ORC by PyArrow, deletion vectors
     by this package. Each append writes one data file for each partition. Rows are deleted by merge-on-read (vectors in
     one Puffin file for each delete in version 3) unless the table's ``write.delete.mode``, ``write.update.mode`` or
-    ``write.merge.mode`` says ``copy-on-write``. Beside Iceberg's own, these table properties give files a shape:
+    ``write.merge.mode`` says ``copy-on-write``. Beside Iceberg's own, these table properties shape the files:
 
     - ``lakebench.field-ids`` = ``none``: data files have no field ids, and the table has a name mapping instead;
     - ``lakebench.row-groups``: the number of row groups of each Parquet file;
@@ -89,7 +89,7 @@ class Reference(Engine, CanOperate):
         return {name: version_of(name) for name in ("fastavro", "pyarrow")}
 
     def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
-        """Carry out ``operation``; what is told are requests to the catalog and the objects written."""
+        """Carry out ``operation``; it reports requests to the catalog and the objects that it writes."""
         if self._lake is None:
             raise EngineUnavailable("no lake is open")
         self._catalog.tell = self._store.tell = tell
@@ -107,7 +107,7 @@ class Reference(Engine, CanOperate):
         return None
 
     def _create(self, operation: ops.Create) -> None:
-        """Make the table in the place of one of this name; then its name mapping, with the ids it was given."""
+        """Make the table, replacing one of this name; then its name mapping, with the ids that the catalog gave."""
         self._catalog.create_namespace()
         self._catalog.drop("tables", operation.table)
         metadata = self._catalog.create(_creation(operation))
@@ -126,15 +126,15 @@ class Reference(Engine, CanOperate):
         return OpenTable(self._store, self._catalog.load(name))
 
     def _commit(self, operations: Sequence[Operation], tables: Mapping[str, OpenTable] | None = None) -> None:
-        """Commit ``operations`` together; where another commit comes first, once more from what the table is then.
+        """Commit ``operations`` together; where another commit comes first, again from the table as it is then.
 
         Raises:
             CommitConflict: another commit came first each time.
         """
         for attempt in itertools.count(1):
-            given = tables if tables and attempt == 1 else {one.table: self._table(one.table) for one in operations}
+            loaded = tables if tables and attempt == 1 else {one.table: self._table(one.table) for one in operations}
             try:
-                self._attempt(operations, given)
+                self._attempt(operations, loaded)
             except CommitConflict:
                 if attempt == _ATTEMPTS:
                     raise
@@ -143,13 +143,13 @@ class Reference(Engine, CanOperate):
 
     def _attempt(self, operations: Sequence[Operation], tables: Mapping[str, OpenTable]) -> None:
         """One commit, from the tables as they were loaded."""
-        for one in operations:
-            _CHANGES[type(one)](tables[one.table], one)
+        for operation in operations:
+            _CHANGES[type(operation)](tables[operation.table], operation)
         changed = {name: table for name, table in tables.items() if table.updates}
         try:
             if len(changed) > 1:
-                told = {name: (table.requirements, table.updates) for name, table in changed.items()}
-                self._catalog.commit_together(told)
+                changes = {name: (table.requirements, table.updates) for name, table in changed.items()}
+                self._catalog.commit_together(changes)
                 return
             for name, table in changed.items():
                 self._catalog.commit(name, table.requirements, table.updates)
@@ -171,7 +171,7 @@ class Reference(Engine, CanOperate):
 
 
 def _creation(operation: ops.Create) -> Json:
-    """What the catalog is told to make the table."""
+    """The body of the request that makes the table."""
     schema = {"type": "struct", "schema-id": 0, "fields": fields_json(operation.columns, itertools.count(1))}
     spec = [{**one, "field-id": 1000 + n} for n, one in enumerate(alter.partition_fields(schema, operation.partition))]
     order = alter.sort_fields(schema, operation.order)

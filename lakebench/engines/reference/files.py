@@ -35,8 +35,8 @@ class Metrics:
 class File:
     """A data or delete file as a manifest knows it (Iceberg specification, ``data_file``).
 
-    ``partition`` are its values in the order of its spec's fields. A deletion vector has ``referenced``, the data file
-    that it is of, and its place in the Puffin file.
+    ``partition`` are its values in the order of its spec's fields. A deletion vector has ``referenced``, the data
+    file that it belongs to, and its position in the Puffin file.
     """
 
     path: str
@@ -56,43 +56,43 @@ class File:
 
     @property
     def key(self) -> tuple[str, int | None]:
-        """What tells it from all others: several vectors may share a file."""
+        """What distinguishes it from all others: several vectors may share a file."""
         return self.path, self.offset
 
 
 def metrics(columns: Iterable[Json], rows: Sequence[Row], *, whole: bool = False) -> Metrics:
     """Counts and bounds of columns, those inside structs too; ``whole`` bounds are not shortened."""
-    found: dict[str, dict[int, Any]] = {name: {} for name in Metrics.__dataclass_fields__}
-    for ids, one in _leaves(columns, ()):
+    measured: dict[str, dict[int, Any]] = {name: {} for name in Metrics.__dataclass_fields__}
+    for ids, column in _leaves(columns, ()):
         values = [at(row, ids) for row in rows]
-        _measure(found, one, values, whole=whole)
-    return Metrics(**found)
+        _measure(measured, column, values, whole=whole)
+    return Metrics(**measured)
 
 
 def _leaves(columns: Iterable[Json], above: tuple[int, ...]) -> Iterable[tuple[list[int], Json]]:
-    for one in columns:
-        ids = (*above, one["id"])
-        if kind(one["type"]) == "struct":
-            yield from _leaves(one["type"]["fields"], ids)
-        elif kind(one["type"]) not in {"list", "map", "unknown"}:
-            yield list(ids), one
+    for column in columns:
+        ids = (*above, column["id"])
+        if kind(column["type"]) == "struct":
+            yield from _leaves(column["type"]["fields"], ids)
+        elif kind(column["type"]) not in {"list", "map", "unknown"}:
+            yield list(ids), column
 
 
-def _measure(found: dict[str, dict[int, Any]], column: Json, values: Sequence[Any], *, whole: bool) -> None:
+def _measure(measured: dict[str, dict[int, Any]], column: Json, values: Sequence[Any], *, whole: bool) -> None:
     number, of = column["id"], column["type"]
-    there = [one for one in values if one is not None]
-    found["values"][number] = len(values)
-    found["nulls"][number] = len(values) - len(there)
+    present = [one for one in values if one is not None]
+    measured["values"][number] = len(values)
+    measured["nulls"][number] = len(values) - len(present)
     if of in {"float", "double"}:
-        found["nans"][number] = sum(map(math.isnan, there))
-        there = [one for one in there if not math.isnan(one)]
-    if kind(of) not in BOUNDED or not there:
+        measured["nans"][number] = sum(map(math.isnan, present))
+        present = [one for one in present if not math.isnan(one)]
+    if kind(of) not in BOUNDED or not present:
         return
-    least, most = min(there, key=sortable), max(there, key=sortable)
+    least, most = min(present, key=sortable), max(present, key=sortable)
     bounds = {"lower": least if whole else lower(least), "upper": most if whole else upper(most)}
     for name, bound in bounds.items():
         if bound is not None:
-            found[name][number] = binary(of, bound)
+            measured[name][number] = binary(of, bound)
 
 
 def encode(of_format: str, columns: Sequence[Json], rows: Sequence[Row], properties: Mapping[str, str]) -> bytes:
@@ -103,10 +103,10 @@ def encode(of_format: str, columns: Sequence[Json], rows: Sequence[Row], propert
     """
     if of_format == "avro":
         schema = avro.Schema("table", columns).json
-        told = {"iceberg.schema": json.dumps({"type": "struct", "fields": list(columns)})}
+        metadata = {"iceberg.schema": json.dumps({"type": "struct", "fields": list(columns)})}
         codec = properties.get(_AVRO_CODEC, "gzip")
         struct = {"type": "struct", "fields": list(columns)}
-        return avro.write(schema, [avro.outside(struct, row) for row in rows], told, _AVRO_CODECS.get(codec, codec))
+        return avro.write(schema, [avro.outside(struct, row) for row in rows], metadata, _AVRO_CODECS.get(codec, codec))
     if of_format == "orc":
         return _orc(columns, rows, properties)
     if of_format == "parquet":

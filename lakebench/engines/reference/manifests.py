@@ -1,4 +1,4 @@
-"""Manifests and manifest lists (Iceberg specification, Manifests and ListedManifest Lists), of versions 1, 2 and 3."""
+"""Manifests and manifest lists (Iceberg specification, *Manifests* and *Manifest Lists*), of versions 1, 2 and 3."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class FileEntry:
 
 @dataclass(frozen=True)
 class ListedManifest:
-    """A manifest as its line in a manifest list tells it, by the names of the specification."""
+    """A manifest by its line in a manifest list, with the names of the specification."""
 
     line: Mapping[str, Any]
 
@@ -58,7 +58,7 @@ class ListedManifest:
 
     @property
     def live(self) -> bool:
-        """Whether a file of it is live, as far as it tells."""
+        """Whether it has a live file; where its line does not say, it may."""
         if self.line.get("added_files_count") is None:
             return True
         return bool(self._number("added_files_count") + self._number("existing_files_count"))
@@ -76,8 +76,8 @@ def _list(number: int, element: Any) -> Json:
 
 
 def _map(key: int, value: int, of: str) -> Json:
-    told = {"type": "map", "key-id": key, "key": "int", "value-id": value, "value": of}
-    return {**told, "value-required": True}
+    map_type = {"type": "map", "key-id": key, "key": "int", "value-id": value, "value": of}
+    return {**map_type, "value-required": True}
 
 
 def _struct(*fields: Json) -> Json:
@@ -158,10 +158,10 @@ def _list_fields(version: int) -> list[Json]:
     ]
 
 
-def _told(file: File, partition: Json) -> Json:
-    """The file as a record of Avro."""
+def _data_file(file: File, partition: Json) -> Json:
+    """The ``data_file`` of an entry, as a record of Avro."""
     values = zip(partition["fields"], file.partition, strict=True)
-    known = file.metrics
+    metrics = file.metrics
     return {
         "content": file.content,
         "file_path": file.path,
@@ -170,11 +170,11 @@ def _told(file: File, partition: Json) -> Json:
         "record_count": file.records,
         "file_size_in_bytes": file.size,
         "block_size_in_bytes": _BLOCK,
-        "value_counts": _pairs(known.values),
-        "null_value_counts": _pairs(known.nulls),
-        "nan_value_counts": _pairs(known.nans),
-        "lower_bounds": _pairs(known.lower),
-        "upper_bounds": _pairs(known.upper),
+        "value_counts": _pairs(metrics.values),
+        "null_value_counts": _pairs(metrics.nulls),
+        "nan_value_counts": _pairs(metrics.nans),
+        "lower_bounds": _pairs(metrics.lower),
+        "upper_bounds": _pairs(metrics.upper),
         "equality_ids": list(file.equality_ids) or None,
         "sort_order_id": file.sort_order_id,
         "first_row_id": file.first_row_id,
@@ -184,30 +184,30 @@ def _told(file: File, partition: Json) -> Json:
     }
 
 
-def _pairs(known: Mapping[int, Any]) -> list[Json] | None:
+def _pairs(mapping: Mapping[int, Any]) -> list[Json] | None:
     """A map with integer keys, which is an array of pairs in Avro."""
-    return [{"key": key, "value": value} for key, value in sorted(known.items())] or None
+    return [{"key": key, "value": value} for key, value in sorted(mapping.items())] or None
 
 
 def _read_file(entry: ManifestEntry) -> File:
-    told = entry.file
-    counts = (told.get(f"{name}value_counts") or {} for name in ("", "null_", "nan_"))
-    bounds = (told.get(f"{name}_bounds") or {} for name in ("lower", "upper"))
+    data_file = entry.file
+    counts = (data_file.get(f"{name}value_counts") or {} for name in ("", "null_", "nan_"))
+    bounds = (data_file.get(f"{name}_bounds") or {} for name in ("lower", "upper"))
     return File(
         path=entry.path,
         format=entry.format,
         records=entry.records,
-        size=told["file_size_in_bytes"],
+        size=data_file["file_size_in_bytes"],
         spec_id=entry.spec_id,
-        partition=tuple(avro.plain(value) for value in told["partition"].values()),
+        partition=tuple(avro.plain(value) for value in data_file["partition"].values()),
         content=entry.content,
         metrics=Metrics(*counts, *bounds),
-        equality_ids=tuple(told.get("equality_ids") or ()),
-        sort_order_id=told.get("sort_order_id"),
+        equality_ids=tuple(data_file.get("equality_ids") or ()),
+        sort_order_id=data_file.get("sort_order_id"),
         first_row_id=entry.first_row_id,
-        referenced=told.get("referenced_data_file"),
-        offset=told.get("content_offset"),
-        length=told.get("content_size_in_bytes"),
+        referenced=data_file.get("referenced_data_file"),
+        offset=data_file.get("content_offset"),
+        length=data_file.get("content_size_in_bytes"),
     )
 
 
@@ -231,7 +231,7 @@ def write(commit: Commit, entries: Sequence[FileEntry], schema: Json, spec: Json
             "snapshot_id": one.snapshot_id,
             "sequence_number": one.sequence,
             "file_sequence_number": one.file_sequence,
-            "data_file": _told(one.file, partition),
+            "data_file": _data_file(one.file, partition),
         }
         for one in entries
     ]
@@ -245,8 +245,8 @@ def write(commit: Commit, entries: Sequence[FileEntry], schema: Json, spec: Json
         "content": ("data", "deletes")[content],
     }
     data = avro.write(avro.Schema("manifest_entry", _entry_fields(commit.version, partition)).json, records, metadata)
-    place = {"manifest_length": len(data), "partition_spec_id": spec["spec-id"]}
-    return data, ListedManifest({**_line(commit, entries, partition, content), **place})
+    location = {"manifest_length": len(data), "partition_spec_id": spec["spec-id"]}
+    return data, ListedManifest({**_line(commit, entries, partition, content), **location})
 
 
 def _line(commit: Commit, entries: Sequence[FileEntry], partition: Json, content: int) -> Json:
@@ -268,12 +268,12 @@ def _line(commit: Commit, entries: Sequence[FileEntry], partition: Json, content
 
 
 def _summary(field: Json, values: Sequence[Any]) -> Json:
-    there = [one for one in values if one is not None]
-    numbers = [one for one in there if one == one]  # noqa: PLR0124 - NaN is not itself
+    present = [one for one in values if one is not None]
+    numbers = [one for one in present if one == one]  # noqa: PLR0124 - NaN is not itself
     bounds = [binary(field["type"], pick(numbers, key=sortable)) if numbers else None for pick in (min, max)]
     return {
-        "contains_null": len(there) < len(values),
-        "contains_nan": len(numbers) < len(there),
+        "contains_null": len(present) < len(values),
+        "contains_nan": len(numbers) < len(present),
         "lower_bound": bounds[0],
         "upper_bound": bounds[1],
     }
@@ -282,11 +282,11 @@ def _summary(field: Json, values: Sequence[Any]) -> Json:
 def write_list(commit: Commit, listed: Sequence[ListedManifest], next_row_id: int) -> tuple[bytes, int]:
     """A manifest list, and the table's next row id: manifests of data that have no row ids yet get some."""
     lines = []
-    for one in listed:
-        line = {**one.line, **{name: one.line.get(name) or 0 for name in _REQUIRED}}
-        if commit.version >= _V3 and not one.content and line.get("first_row_id") is None:
+    for manifest in listed:
+        line = {**manifest.line, **{name: manifest.line.get(name) or 0 for name in _REQUIRED}}
+        if commit.version >= _V3 and not manifest.content and line.get("first_row_id") is None:
             line["first_row_id"] = next_row_id
-            next_row_id += one.rows
+            next_row_id += manifest.rows
         lines.append(line)
     metadata = {
         "snapshot-id": str(commit.snapshot_id),
@@ -316,5 +316,5 @@ def read(data: bytes, listed: ListedManifest) -> list[FileEntry]:
     ]
 
 
-def _inherited(told: int | None, listed: ListedManifest) -> int:
-    return int(listed.line.get("sequence_number") or 0) if told is None else told
+def _inherited(number: int | None, listed: ListedManifest) -> int:
+    return int(listed.line.get("sequence_number") or 0) if number is None else number

@@ -22,17 +22,19 @@ def write(vectors: Mapping[str, Iterable[int]]) -> tuple[bytes, dict[str, tuple[
     """A Puffin file with a vector for each data file; where each lies (offset, length)."""
     data = _MAGIC
     blobs: list[dict[str, Any]] = []
-    places = {}
+    locations = {}
     for path, positions in vectors.items():
-        found = sorted(set(positions))
-        blob = encode(found)
-        places[path] = (len(data), len(blob))
-        told = {"type": "deletion-vector-v1", "fields": [POSITION], "snapshot-id": -1, "sequence-number": -1}
-        place = {"offset": len(data), "length": len(blob)}
-        blobs.append({**told, **place, "properties": {"referenced-data-file": path, "cardinality": str(len(found))}})
+        ordered = sorted(set(positions))
+        blob = encode(ordered)
+        locations[path] = (len(data), len(blob))
+        header = {"type": "deletion-vector-v1", "fields": [POSITION], "snapshot-id": -1, "sequence-number": -1}
+        location = {"offset": len(data), "length": len(blob)}
+        blobs.append(
+            {**header, **location, "properties": {"referenced-data-file": path, "cardinality": str(len(ordered))}}
+        )
         data += blob
     payload = json.dumps({"blobs": blobs, "properties": {"created-by": "lakebench"}}).encode()
-    return data + _MAGIC + payload + struct.pack("<ii", len(payload), 0) + _MAGIC, places
+    return data + _MAGIC + payload + struct.pack("<ii", len(payload), 0) + _MAGIC, locations
 
 
 def encode(positions: Iterable[int]) -> bytes:
@@ -50,9 +52,9 @@ def _bitmap(positions: Iterable[int]) -> bytes:
     header = struct.pack("<II", _ARRAYS, len(groups))
     header += b"".join(struct.pack("<HH", high, len(some) - 1) for high, some in groups)
     offset = len(header) + 4 * len(groups)
-    for one in containers:
+    for container in containers:
         header += struct.pack("<I", offset)
-        offset += len(one)
+        offset += len(container)
     return header + b"".join(containers)
 
 
@@ -60,6 +62,6 @@ def _container(values: list[int]) -> bytes:
     if len(values) <= _LARGEST_ARRAY:
         return struct.pack(f"<{len(values)}H", *values)
     bits = bytearray(_BITSET)
-    for one in values:
-        bits[one >> 3] |= 1 << (one & 7)
+    for value in values:
+        bits[value >> 3] |= 1 << (value & 7)
     return bytes(bits)

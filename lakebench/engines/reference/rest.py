@@ -18,7 +18,7 @@ _SHOWN = 4000
 
 
 class RestCatalog:
-    """The catalog of ``lake``, in its namespace; ``tell`` is told what changes something."""
+    """The catalog of ``lake``, in its namespace; ``tell`` gets each request that changes something."""
 
     def __init__(self, lake: Lake) -> None:
         self._namespace, self._authentication = lake.namespace, lake.catalog.authentication
@@ -27,7 +27,7 @@ class RestCatalog:
         self.tell: Callable[[str], None] = lambda _: None
 
     def create_namespace(self) -> None:
-        """Make the namespace where it is not there."""
+        """Make the namespace where it does not exist."""
         with contextlib.suppress(CommitConflict):
             self._change("POST", "namespaces", {"namespace": [self._namespace]})
 
@@ -40,7 +40,7 @@ class RestCatalog:
         return self._metadata(self._change("POST", self._path("tables"), body))
 
     def drop(self, what: str, name: str) -> None:
-        """Drop a table or view (``what`` is ``tables`` or ``views``) where it is there."""
+        """Drop a table or view (``what`` is ``tables`` or ``views``) where it exists."""
         try:
             self._change("DELETE", self._path(what, name))
         except Refused as error:
@@ -66,11 +66,11 @@ class RestCatalog:
         Raises:
             CommitConflict: another commit came first.
         """
-        told = [
+        table_changes = [
             {"identifier": self._identifier(table), "requirements": requirements, "updates": updates}
             for table, (requirements, updates) in changes.items()
         ]
-        self._change("POST", "transactions/commit", {"table-changes": told})
+        self._change("POST", "transactions/commit", {"table-changes": table_changes})
 
     def _identifier(self, table: str) -> Json:
         return {"namespace": [self._namespace], "name": table}
@@ -79,8 +79,8 @@ class RestCatalog:
         return "/".join(["namespaces", quote(self._namespace, safe=""), *(quote(one, safe="") for one in parts)])
 
     def _change(self, method: str, path: str, body: Json | None = None) -> Json:
-        said = f" {json.dumps(body, ensure_ascii=False)}" if body else ""
-        self.tell(f"{method} {path}{said if len(said) <= _SHOWN else f'{said[:_SHOWN]}…'}")
+        text = f" {json.dumps(body, ensure_ascii=False)}" if body else ""
+        self.tell(f"{method} {path}{text if len(text) <= _SHOWN else f'{text[:_SHOWN]}…'}")
         return self._ask(method, path, body)
 
     def _ask(self, method: str, path: str, body: Json | None = None) -> Json:

@@ -44,9 +44,9 @@ class Live:
 
     def rows(self, entry: FileEntry) -> dict[int, Row]:
         """The live rows of a data file by their position."""
-        found = self._decoded(entry, [*self._table.schema["fields"], *LINEAGE])
-        gone = self.deleted(entry) | self._deleted_by_value(entry, found)
-        return {n: self._traced(entry, n, row) for n, row in enumerate(found) if n not in gone}
+        stored = self._decoded(entry, [*self._table.schema["fields"], *LINEAGE])
+        gone = self.deleted(entry) | self._deleted_by_value(entry, stored)
+        return {n: self._traced(entry, n, row) for n, row in enumerate(stored) if n not in gone}
 
     def _decoded(self, entry: FileEntry, columns: list[Json]) -> list[Row]:
         data = self._table.store.read(entry.file.path)
@@ -66,16 +66,16 @@ class Live:
         vector = self.vector(entry)
         if vector is not None:
             return self._positions(vector)
-        found: set[int] = set()
-        for one in self.deletes:
+        positions: set[int] = set()
+        for delete in self.deletes:
             if (
-                one.file.content == POSITION_DELETES
-                and one.file.format != "puffin"
-                and _reaches(one, entry, newer=False)
+                delete.file.content == POSITION_DELETES
+                and delete.file.format != "puffin"
+                and _reaches(delete, entry, newer=False)
             ):
-                rows = self._decoded(one, list(POSITION_DELETE))
-                found.update(row[POSITION] for row in rows if row[FILE_PATH] == entry.file.path)
-        return found
+                rows = self._decoded(delete, list(POSITION_DELETE))
+                positions.update(row[POSITION] for row in rows if row[FILE_PATH] == entry.file.path)
+        return positions
 
     def vector(self, entry: FileEntry) -> FileEntry | None:
         """The deletion vector of a data file."""
@@ -89,11 +89,11 @@ class Live:
     def _deleted_by_value(self, entry: FileEntry, rows: list[Row]) -> set[int]:
         gone: set[int] = set()
         columns = by_id(self._table.schema)
-        for one in self.deletes:
-            if one.file.content != EQUALITY_DELETES or not self._reaches_by_value(one, entry):
+        for delete in self.deletes:
+            if delete.file.content != EQUALITY_DELETES or not self._reaches_by_value(delete, entry):
                 continue
-            ids = one.file.equality_ids
-            keys = {_key(row, ids) for row in self._decoded(one, [columns[number] for number in ids])}
+            ids = delete.file.equality_ids
+            keys = {_key(row, ids) for row in self._decoded(delete, [columns[number] for number in ids])}
             gone.update(n for n, row in enumerate(rows) if _key(row, ids) in keys)
         return gone
 
@@ -115,7 +115,7 @@ def _key(row: Row, ids: Iterable[int]) -> tuple[Any, ...]:
 
 @dataclass
 class RowChanges:
-    """What becomes of the rows of data files: ``gone`` are positions of an entry that are replaced by new rows."""
+    """Changes of the rows of data files: ``gone`` are positions of an entry, which ``new`` rows replace."""
 
     live: Live
     gone: dict[_Key, set[int]]
@@ -170,8 +170,8 @@ class RowChanges:
 
 def rows_inside(fields: Iterable[Json], rows: Iterable[ops.Row]) -> list[Row]:
     """An operation's rows, in the order of ``fields``."""
-    known = list(fields)
-    return [{one["id"]: inside(one["type"], value) for one, value in zip(known, row, strict=True)} for row in rows]
+    columns = list(fields)
+    return [{one["id"]: inside(one["type"], value) for one, value in zip(columns, row, strict=True)} for row in rows]
 
 
 def _columns(table: OpenTable, operation: ops.Operation) -> list[Json]:
@@ -189,11 +189,11 @@ def append(table: OpenTable, operation: ops.Append) -> None:
 def overwrite(table: OpenTable, operation: ops.Overwrite) -> None:
     """A snapshot with the new files, without the old ones of the same partitions or without any."""
     added = table.data_files(rows_inside(_columns(table, operation), operation.rows))
-    places = {(one.spec_id, one.partition) for one in added}
+    partitions = {(one.spec_id, one.partition) for one in added}
     removed = {
         one.file.key
         for one in table.live()
-        if not operation.dynamic or (one.file.spec_id, one.file.partition) in places
+        if not operation.dynamic or (one.file.spec_id, one.file.partition) in partitions
     }
     table.commit_files("overwrite", added, removed)
 
@@ -201,13 +201,13 @@ def overwrite(table: OpenTable, operation: ops.Overwrite) -> None:
 def _matching(live: Live, test: Callable[[Row], bool]) -> tuple[dict[_Key, set[int]], list[Row]]:
     """The positions of the rows that ``test`` holds for, by file, and these rows."""
     gone: dict[_Key, set[int]] = defaultdict(set)
-    found = []
+    rows = []
     for entry in live.data:
         for position, row in live.rows(entry).items():
             if test(row):
                 gone[entry.file.key].add(position)
-                found.append(row)
-    return gone, found
+                rows.append(row)
+    return gone, rows
 
 
 def delete(table: OpenTable, operation: ops.Delete) -> None:
@@ -218,10 +218,10 @@ def delete(table: OpenTable, operation: ops.Delete) -> None:
 
 
 def update(table: OpenTable, operation: ops.Update) -> None:
-    """A snapshot with rows in the place of those that the conditions hold for, which keep their ids."""
+    """A snapshot in which new rows, with the old ids, replace those that the conditions hold for."""
     live = Live(table)
-    gone, found = _matching(live, holds(table.schema, operation.where))
-    new = [_updated(table.schema, row, operation) for row in found]
+    gone, rows = _matching(live, holds(table.schema, operation.where))
+    new = [_updated(table.schema, row, operation) for row in rows]
     RowChanges(live, gone, new).record(table, table.mode("update"))
 
 
@@ -246,12 +246,12 @@ def _changed(row: Row) -> Row:
 
 
 def merge(table: OpenTable, operation: ops.Merge) -> None:
-    """A snapshot with the new rows, those with a key that was there in the old ones' place."""
+    """A snapshot with the new rows, which replace the old rows of their keys."""
     live = Live(table)
     ids = [find(table.schema, name)["id"] for name in operation.key]
     new = {_key(row, ids): row for row in rows_inside(_columns(table, operation), operation.rows)}
-    gone, found = _matching(live, lambda row: None not in (key := _key(row, ids)) and key in new)
-    for row in found:
+    gone, replaced = _matching(live, lambda row: None not in (key := _key(row, ids)) and key in new)
+    for row in replaced:
         key = _key(row, ids)
         new[key] = _changed({**new[key], **{one: row[one] for one in (ROW_ID,) if one in row}})
     RowChanges(live, gone, list(new.values())).record(table, table.mode("merge"))

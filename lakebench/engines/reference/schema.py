@@ -1,4 +1,4 @@
-"""Schemas as table metadata has them in JSON (Iceberg specification, Appendix C), and what is asked of them."""
+"""Schemas as table metadata has them in JSON (Iceberg specification, Appendix C), and functions on them."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def numbers(of: str) -> list[int]:
 def children(of: Any) -> list[Json]:
     """The fields of a nested type; a list's is ``element``, a map's are ``key`` and ``value``."""
     if kind(of) == "struct":
-        found: list[Json] = of["fields"]
-        return found
+        fields: list[Json] = of["fields"]
+        return fields
     parts = {"list": ("element",), "map": ("key", "value")}.get(kind(of), ())
     return [
         {"id": of[f"{part}-id"], "name": part, "required": of.get(f"{part}-required", True), "type": of[part]}
@@ -59,20 +59,20 @@ def find(of: Any, path: str) -> Json:
     Raises:
         Refused: there is none.
     """
-    name, _, rest = path.partition(".")
+    name, _, inner = path.partition(".")
     for field in children(of):
         if field["name"] == name:
-            return find(field["type"], rest) if rest else field
+            return find(field["type"], inner) if inner else field
     raise Refused(f"the table has no column {path}")
 
 
 def by_id(of: Any) -> dict[int, Json]:
     """Every field at every depth by its id."""
-    found = {}
+    fields = {}
     for field in children(of):
-        found[field["id"]] = field
-        found.update(by_id(field["type"]))
-    return found
+        fields[field["id"]] = field
+        fields.update(by_id(field["type"]))
+    return fields
 
 
 def trail(of: Any, path: str) -> list[int]:
@@ -81,12 +81,12 @@ def trail(of: Any, path: str) -> list[int]:
     return [find(of, ".".join(names[: n + 1]))["id"] for n in range(len(names))]
 
 
-def path_to(of: Any, wanted: int) -> list[int]:
-    """The ids on the way down to the field ``wanted``; empty where there is none."""
+def path_to(of: Any, field_id: int) -> list[int]:
+    """The ids on the way down to the field ``field_id``; empty where there is none."""
     for field in children(of):
-        if field["id"] == wanted:
-            return [wanted]
-        below = path_to(field["type"], wanted)
+        if field["id"] == field_id:
+            return [field_id]
+        below = path_to(field["type"], field_id)
         if below:
             return [field["id"], *below]
     return []
@@ -99,8 +99,8 @@ def current(metadata: Json) -> Json:
 
 def schema_of(metadata: Json, schema_id: int) -> Json:
     """The schema ``schema_id`` of a table."""
-    found: Json = next(one for one in metadata["schemas"] if one["schema-id"] == schema_id)
-    return found
+    schema: Json = next(one for one in metadata["schemas"] if one["schema-id"] == schema_id)
+    return schema
 
 
 def type_json(of: Type, ids: Iterator[int]) -> Any:
@@ -135,22 +135,22 @@ def fields_json(fields: Sequence[Field], ids: Iterator[int]) -> list[Json]:
 
 
 def _field_json(number: int, field: Field, ids: Iterator[int]) -> Json:
-    told = {"id": number, "name": field.name, "required": field.required, "type": type_json(field.type, ids)}
+    result = {"id": number, "name": field.name, "required": field.required, "type": type_json(field.type, ids)}
     if field.doc:
-        told["doc"] = field.doc
+        result["doc"] = field.doc
     if field.default is not None:
-        told["write-default"] = field.default
-    return told
+        result["write-default"] = field.default
+    return result
 
 
-def added(schema: Json, column: Field, ids: Iterator[int], parent: str, place: Callable[[list[Json]], int]) -> Json:
-    """``schema`` with ``column``, whose default old rows get too; ``place`` tells its index among its siblings."""
+def added(schema: Json, column: Field, ids: Iterator[int], parent: str, index_of: Callable[[list[Json]], int]) -> Json:
+    """``schema`` with ``column``, whose default old rows get too; ``index_of`` gives its index among its siblings."""
     changed = copy.deepcopy(schema)
     siblings = _struct_at(changed, parent)["fields"]
     (field,) = fields_json((column,), ids)
     if "write-default" in field:
         field["initial-default"] = field["write-default"]
-    siblings.insert(place(siblings), field)
+    siblings.insert(index_of(siblings), field)
     return changed
 
 
@@ -162,12 +162,12 @@ def without(schema: Json, path: str) -> Json:
     return changed
 
 
-def moved(schema: Json, path: str, place: Callable[[list[Json]], int]) -> Json:
+def moved(schema: Json, path: str, index_of: Callable[[list[Json]], int]) -> Json:
     """``schema`` with the field at ``path`` elsewhere among its siblings."""
     changed = copy.deepcopy(schema)
     siblings, index = _located(changed, path)
     field = siblings.pop(index)
-    siblings.insert(place(siblings), field)
+    siblings.insert(index_of(siblings), field)
     return changed
 
 
@@ -186,16 +186,16 @@ def with_attributes(schema: Json, path: str, **attributes: Any) -> Json:
     return changed
 
 
-def placed(*, first: bool, after: str) -> Callable[[list[Json]], int]:
+def sibling_index(*, first: bool, after: str) -> Callable[[list[Json]], int]:
     """Where a field goes among its siblings: ``first``, ``after`` another, else last."""
 
-    def place(siblings: list[Json]) -> int:
+    def index_of(siblings: list[Json]) -> int:
         if first:
             return 0
         names = [one["name"] for one in siblings]
         return names.index(after) + 1 if after else len(siblings)
 
-    return place
+    return index_of
 
 
 def _type_at(schema: Json, path: str) -> Any:
@@ -216,12 +216,12 @@ def _located(schema: Json, path: str) -> tuple[list[Json], int]:
     return siblings, [one["name"] for one in siblings].index(last)
 
 
-def name_mapping(of: Any, known: Sequence[Json] = ()) -> list[Json]:
+def name_mapping(of: Any, earlier: Sequence[Json] = ()) -> list[Json]:
     """The name mapping of a type's fields (Iceberg specification, Name Mapping Serialization).
 
-    A field that is in ``known`` keeps the names that it has there, unless another field has taken them.
+    A field that is in ``earlier`` keeps the names that it has there, unless another field has taken them.
     """
-    old = {one.get("field-id"): one for one in known}
+    old = {one.get("field-id"): one for one in earlier}
     fields = children(of)
     taken = {one["name"] for one in fields}
     mapped = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """The objects of one bucket by their addresses (``s3://…``); ``tell`` is told what is written and deleted."""
+    """The objects of one bucket by their addresses (``s3://…``); ``tell`` gets what is written and deleted."""
 
     def __init__(self, store: ObjectStore) -> None:
         self._files = file_system(store)

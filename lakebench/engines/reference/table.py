@@ -61,8 +61,8 @@ class OpenTable:
     @property
     def properties(self) -> dict[str, str]:
         """The table's properties."""
-        told: dict[str, str] = self.metadata.get("properties", {})
-        return told
+        properties: dict[str, str] = self.metadata.get("properties", {})
+        return properties
 
     @property
     def schema(self) -> Json:
@@ -72,8 +72,8 @@ class OpenTable:
     @property
     def mapping(self) -> list[Json]:
         """The name mapping; empty where the table has none."""
-        told: list[Json] = json.loads(self.properties.get(_MAPPING, "[]"))
-        return told
+        mapping: list[Json] = json.loads(self.properties.get(_MAPPING, "[]"))
+        return mapping
 
     @property
     def spec(self) -> Json:
@@ -82,16 +82,16 @@ class OpenTable:
 
     def spec_of(self, spec_id: int) -> Json:
         """A partition spec by its id."""
-        found: Json = next(one for one in self.metadata["partition-specs"] if one["spec-id"] == spec_id)
-        return found
+        spec: Json = next(one for one in self.metadata["partition-specs"] if one["spec-id"] == spec_id)
+        return spec
 
     @property
     def order(self) -> Json:
         """The default sort order."""
-        found: Json = next(
+        order: Json = next(
             one for one in self.metadata["sort-orders"] if one["order-id"] == self.metadata["default-sort-order-id"]
         )
-        return found
+        return order
 
     def mode(self, what: str) -> str:
         """How ``delete``, ``update`` or ``merge`` is done: by rewriting files in version 1, which has no other way."""
@@ -126,18 +126,18 @@ class OpenTable:
 
     def live(self, branch: str = MAIN) -> list[FileEntry]:
         """Every live file of a branch, data and deletes."""
-        found = (one for manifest in self.manifests(self.head(branch)) for one in self.entries(manifest))
-        return [one for one in found if one.status != DELETED]
+        entries = (one for manifest in self.manifests(self.head(branch)) for one in self.entries(manifest))
+        return [one for one in entries if one.status != DELETED]
 
     # Changes
 
-    def change(self, action: str, **told: Any) -> None:
+    def change(self, action: str, **fields: Any) -> None:
         """Record an update that needs no snapshot."""
-        self.updates.append({"action": action, **told})
+        self.updates.append({"action": action, **fields})
 
-    def require(self, kind: str, **told: Any) -> None:
+    def require(self, kind: str, **fields: Any) -> None:
         """Record what must still be true when the commit arrives."""
-        self.requirements.append({"type": kind, **told})
+        self.requirements.append({"type": kind, **fields})
 
     def put(self, folder: str, name: str, data: bytes) -> str:
         """Write an object below the table's location; its address."""
@@ -177,13 +177,13 @@ class OpenTable:
 
     def _sorted(self, rows: list[Row]) -> list[Row]:
         columns = by_id(self.schema)
-        for one in reversed(self.order["fields"]):
-            source, way = columns[one["source-id"]]["type"], self._way(one)
-            made = [(transforms.apply(one["transform"], source, at(row, way)), row) for row in rows]
-            there = [pair for pair in made if pair[0] is not None]
-            there.sort(key=lambda pair: sortable(pair[0]), reverse=one["direction"] == "desc")
-            nulls = [pair for pair in made if pair[0] is None]
-            together = [*nulls, *there] if one["null-order"] == "nulls-first" else [*there, *nulls]
+        for field in reversed(self.order["fields"]):
+            source, way = columns[field["source-id"]]["type"], self._way(field)
+            keyed = [(transforms.apply(field["transform"], source, at(row, way)), row) for row in rows]
+            present = [pair for pair in keyed if pair[0] is not None]
+            present.sort(key=lambda pair: sortable(pair[0]), reverse=field["direction"] == "desc")
+            nulls = [pair for pair in keyed if pair[0] is None]
+            together = [*nulls, *present] if field["null-order"] == "nulls-first" else [*present, *nulls]
             rows = [row for _, row in together]
         return rows
 
@@ -191,8 +191,8 @@ class OpenTable:
         data = files.encode(of_format, columns, rows, self.properties)
         path = self.put("data", f"{uuid.uuid4()}.{of_format}", data)
         whole = file.content == POSITION_DELETES  # readers tell by equal bounds which data file the deletes are of
-        known = files.metrics(columns, rows, whole=whole)
-        return replace(file, path=path, format=of_format, records=len(rows), size=len(data), metrics=known)
+        metrics = files.metrics(columns, rows, whole=whole)
+        return replace(file, path=path, format=of_format, records=len(rows), size=len(data), metrics=metrics)
 
     def equality_deletes(self, columns: Sequence[Json], key: Sequence[int], rows: Iterable[Row]) -> list[File]:
         """A file of equality deletes for each partition that ``rows`` fall into."""
@@ -218,8 +218,8 @@ class OpenTable:
             return self._vectors(positions)
         grouped: dict[tuple[int, tuple[Any, ...]], list[Row]] = defaultdict(list)
         for entry, some in positions:
-            place = entry.file.spec_id, entry.file.partition
-            grouped[place].extend({FILE_PATH: entry.file.path, POSITION: one} for one in some)
+            group = entry.file.spec_id, entry.file.partition
+            grouped[group].extend({FILE_PATH: entry.file.path, POSITION: one} for one in some)
         return [
             self._written(
                 self._delete_format,
@@ -233,12 +233,12 @@ class OpenTable:
     def _vectors(self, positions: Sequence[tuple[FileEntry, Collection[int]]]) -> list[File]:
         if not positions:
             return []
-        data, places = puffin.write({entry.file.path: some for entry, some in positions})
+        data, locations = puffin.write({entry.file.path: some for entry, some in positions})
         path = self.put("data", f"{uuid.uuid4()}.puffin", data)
         return [
             File(
                 path, "puffin", len(some), len(data), entry.file.spec_id, entry.file.partition, POSITION_DELETES,
-                referenced=entry.file.path, offset=places[entry.file.path][0], length=places[entry.file.path][1],
+                referenced=entry.file.path, offset=locations[entry.file.path][0], length=locations[entry.file.path][1],
             )
             for entry, some in positions
         ]  # fmt: skip
@@ -280,35 +280,35 @@ class OpenTable:
         """The manifests that stay as they are, and the entries of the others."""
         kept, entries = [], []
         for manifest in self.manifests(parent):
-            found = self.entries(manifest)
-            if not rewritten and not any(one.file.key in removed for one in found):
+            current_entries = self.entries(manifest)
+            if not rewritten and not any(entry.file.key in removed for entry in current_entries):
                 if manifest.live:
                     kept.append(manifest)
                 continue
-            for one in found:
-                if one.status == DELETED:
+            for entry in current_entries:
+                if entry.status == DELETED:
                     continue
-                gone = one.file.key in removed
-                snapshot_id = commit.snapshot_id if gone else one.snapshot_id
-                entries.append(replace(one, status=DELETED if gone else EXISTING, snapshot_id=snapshot_id))
+                gone = entry.file.key in removed
+                snapshot_id = commit.snapshot_id if gone else entry.snapshot_id
+                entries.append(replace(entry, status=DELETED if gone else EXISTING, snapshot_id=snapshot_id))
         return kept, entries
 
     def _new_manifests(self, commit: Commit, entries: list[FileEntry]) -> list[ListedManifest]:
         """A manifest for each kind of files and partition spec, or for each file where the table's property says so."""
-        each = self.properties.get("lakebench.manifest-per-file") == "true"
+        per_file = self.properties.get("lakebench.manifest-per-file") == "true"
 
         def group(entry: FileEntry) -> tuple[bool, int, tuple[str, int | None] | None]:
-            return entry.file.content != DATA, entry.file.spec_id, entry.file.key if each else None
+            return entry.file.content != DATA, entry.file.spec_id, entry.file.key if per_file else None
 
-        made = []
+        written = []
         for _, some in groupby(sorted(entries, key=lambda one: (group(one)[:2], -one.status)), key=group):
             together = list(some)
             spec = self.spec_of(together[0].file.spec_id)
             data, manifest = manifests.write(commit, together, self.schema, spec)
             path = self.put("metadata", f"{uuid.uuid4()}-m{self._manifests}.avro", data)
             self._manifests += 1
-            made.append(ListedManifest({**manifest.line, "manifest_path": path}))
-        return made
+            written.append(ListedManifest({**manifest.line, "manifest_path": path}))
+        return written
 
     def _record(
         self,
@@ -339,7 +339,7 @@ class OpenTable:
         self._apply(snapshot, branch, next_row_id)
 
     def _apply(self, snapshot: Json, branch: str, next_row_id: int) -> None:
-        """Record the snapshot and the move of its branch, and know them from here on."""
+        """Record the snapshot and the move of its branch, here and in the commit."""
         if not any(one.get("ref") == branch for one in self.requirements):
             self.require("assert-ref-snapshot-id", ref=branch, **{"snapshot-id": snapshot.get("parent-snapshot-id")})
         ref = {"type": "branch", "snapshot-id": snapshot["snapshot-id"]}
@@ -363,25 +363,25 @@ _TOTALS = ("data-files", "delete-files", "records", "files-size", *list(_RECORDS
 def _summary(entries: Sequence[FileEntry], parent: Json | None) -> dict[str, str]:
     """The optional fields of a snapshot's summary (Iceberg specification, Appendix F).
 
-    A total that the parent does not tell, as where another engine wrote it, is not told on.
+    A total that the parent's summary lacks, as another engine's may, is left out.
     """
     before = {f"total-{name}": "0" for name in _TOTALS} if parent is None else parent.get("summary", {})
     totals = {name: int(before[f"total-{name}"]) for name in _TOTALS if f"total-{name}" in before}
     counts: dict[str, int] = defaultdict(int)
-    for one in entries:
-        if one.status == EXISTING:
+    for entry in entries:
+        if entry.status == EXISTING:
             continue
-        for name, count in _numbers(one.file).items():
+        for name, count in _numbers(entry.file).items():
             gone = "deleted" if name in {"data-files", "records"} else "removed"
-            counts[f"{'added' if one.status == ADDED else gone}-{name}"] += count
+            counts[f"{'added' if entry.status == ADDED else gone}-{name}"] += count
             if name in totals:
-                totals[name] += count if one.status == ADDED else -count
+                totals[name] += count if entry.status == ADDED else -count
     counts.update({f"total-{name}": total for name, total in totals.items()})
     return {name: str(count) for name, count in counts.items()}
 
 
 def _numbers(file: File) -> dict[str, int]:
-    told = {_RECORDS[file.content]: file.records, "files-size": file.length or file.size}
+    counts = {_RECORDS[file.content]: file.records, "files-size": file.length or file.size}
     if file.content == DATA:
-        return {"data-files": 1, **told}
-    return {"delete-files": 1, "dvs" if file.format == "puffin" else _FILES[file.content]: 1, **told}
+        return {"data-files": 1, **counts}
+    return {"delete-files": 1, "dvs" if file.format == "puffin" else _FILES[file.content]: 1, **counts}

@@ -62,10 +62,10 @@ def _in_time(name: str, source: Any, value: int) -> int:
         return days
     if name == "hour":
         return value // (unit // 24)
-    told = date.fromordinal(days + EPOCH_DAY)
+    day = date.fromordinal(days + EPOCH_DAY)
     units: dict[str, Callable[[], int]] = {
-        "year": lambda: told.year - 1970,
-        "month": lambda: (told.year - 1970) * 12 + told.month - 1,
+        "year": lambda: day.year - 1970,
+        "month": lambda: (day.year - 1970) * 12 + day.month - 1,
     }
     if name not in units:
         raise Refused(f"unknown transform {name}")

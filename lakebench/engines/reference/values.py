@@ -47,9 +47,9 @@ def micros(moment: datetime) -> int:
     return ((moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - EPOCH) // _MICROSECOND
 
 
-def micros_of_day(told: time) -> int:
+def micros_of_day(moment: time) -> int:
     """Microseconds since midnight."""
-    return ((told.hour * _MINUTE + told.minute) * _MINUTE + told.second) * 1_000_000 + told.microsecond
+    return ((moment.hour * _MINUTE + moment.minute) * _MINUTE + moment.second) * 1_000_000 + moment.microsecond
 
 
 def _nanos(text: str) -> int:
@@ -106,10 +106,10 @@ def missing(field: Json) -> Any:
 def at(row: Row | None, ids: list[int]) -> Any:
     """The value down the way ``ids``; null below a null."""
     value: Any = row
-    for one in ids:
+    for field_id in ids:
         if value is None:
             return None
-        value = value.get(one)
+        value = value.get(field_id)
     return value
 
 

@@ -32,8 +32,8 @@ def encode(value: Any) -> dict[str, bytes]:
 def _names(value: Any) -> Iterable[str]:
     if isinstance(value, dict):
         yield from value
-    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _names(one)
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _names(inner)
 
 
 def _value(value: Any, ids: dict[str, int]) -> bytes:
@@ -76,10 +76,10 @@ def _array(parts: list[bytes]) -> bytes:
 
 
 def _offsets(parts: Iterable[bytes]) -> list[int]:
-    found = [0]
-    for one in parts:
-        found.append(found[-1] + len(one))
-    return found
+    offsets = [0]
+    for part in parts:
+        offsets.append(offsets[-1] + len(part))
+    return offsets
 
 
 def _size(largest: int) -> int:
@@ -101,22 +101,22 @@ def annotated(data: bytes, columns: Sequence[Json]) -> bytes:
     """
     length = int.from_bytes(data[-_TAIL:-4], "little")
     body, footer = data[: -_TAIL - length], data[-_TAIL - length : -_TAIL]
-    for one in _variants(columns):
-        name = one["name"].encode()
+    for column in _variants(columns):
+        name = column["name"].encode()
         element = b"\x18" + _varint(len(name)) + name + b"\x15\x04"
-        known = element + b"\x45" + _varint(2 * one["id"])
-        found, mark = (known, b"\x1c") if known + b"\x00" in footer else (element, b"\x5c")
-        if found + b"\x00" not in footer:
-            raise Refused(f"the Parquet footer has no group {one['name']}")
-        footer = footer.replace(found + b"\x00", found + mark + _LOGICAL_TYPE + b"\x00", 1)
+        with_id = element + b"\x45" + _varint(2 * column["id"])
+        group, mark = (with_id, b"\x1c") if with_id + b"\x00" in footer else (element, b"\x5c")
+        if group + b"\x00" not in footer:
+            raise Refused(f"the Parquet footer has no group {column['name']}")
+        footer = footer.replace(group + b"\x00", group + mark + _LOGICAL_TYPE + b"\x00", 1)
     return body + footer + len(footer).to_bytes(4, "little") + data[-4:]
 
 
 def _variants(columns: Iterable[Json]) -> Iterator[Json]:
-    for one in columns:
-        if kind(one["type"]) == "variant":
-            yield one
-        yield from _variants(children(one["type"]))
+    for column in columns:
+        if kind(column["type"]) == "variant":
+            yield column
+        yield from _variants(children(column["type"]))
 
 
 def _varint(number: int) -> bytes:

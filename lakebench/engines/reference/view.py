@@ -17,20 +17,22 @@ _TYPED = {"date": "DATE", "timestamp": "TIMESTAMP", "timestamptz": "TIMESTAMP"}
 
 
 def body(namespace: str, operation: CreateView) -> Json:
-    """What the catalog is told to make the view."""
-    known = {one.name: one for one in operation.fields}
+    """The body of the request that makes the view."""
+    fields = {one.name: one for one in operation.fields}
     schema = {
         "type": "struct",
         "schema-id": 0,
-        "fields": fields_json([_column(known[one]) for one in operation.columns], itertools.count(1)),
+        "fields": fields_json([_column(fields[one]) for one in operation.columns], itertools.count(1)),
     }
-    told = [{"type": "sql", "sql": sql(operation, quote), "dialect": name} for name, quote in _DIALECTS.items()]
+    representations = [
+        {"type": "sql", "sql": sql(operation, quote), "dialect": name} for name, quote in _DIALECTS.items()
+    ]
     version = {
         "version-id": 1,
         "timestamp-ms": int(time.time() * 1000),
         "schema-id": 0,
         "summary": {"engine-name": "lakebench"},
-        "representations": told,
+        "representations": representations,
         "default-namespace": [namespace],
     }
     return {"name": operation.name, "schema": schema, "view-version": version, "properties": {}}

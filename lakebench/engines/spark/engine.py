@@ -35,7 +35,7 @@ _CONFLICTS = re.compile(
     r"ValidationException: (?:Found (?:new )?conflicting|Cannot commit, missing data files)"
 )
 _MEMORY = ("java.lang.OutOfMemoryError", "SparkOutOfMemoryError", "UNABLE_TO_ACQUIRE_MEMORY")
-_PLAN = re.compile(r"(SQLSTATE: \w{5}(?:; line \d+ pos \d+)?);\n.*", re.DOTALL)  # stands behind an error of analysis
+_PLAN = re.compile(r"(SQLSTATE: \w{5}(?:; line \d+ pos \d+)?);\n.*", re.DOTALL)  # follows an error of analysis
 _PATTERN = re.compile(r"[\\{}\[\]*?]")
 _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
@@ -43,7 +43,7 @@ _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
     """Spark over an Iceberg REST catalog, or with a temporary view over each table's Parquet files, or over PostgreSQL.
 
-    Of a schema of PostgreSQL each table is a view of the JDBC data source, in partitions where its primary key begins
+    Each table of a schema of PostgreSQL is a view of the JDBC data source, in partitions where its primary key begins
     with an integer; what is inserted into the view goes into the table.
 
     Iceberg's files are read and written by its S3FileIO, or its HadoopFileIO where they are local; Parquet files by
@@ -97,20 +97,20 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             self._end()
 
     def versions(self) -> dict[str, str]:
-        """Spark's, Iceberg's and Java's versions as the server tells them, and the client's."""
+        """Spark's, Iceberg's and Java's versions as the server reports them, and the client's."""
         import pyspark
 
-        lake, asked = self._opened, ["java_method('java.lang.System', 'getProperty', 'java.version') AS java"]
+        lake, columns = self._opened, ["java_method('java.lang.System', 'getProperty', 'java.version') AS java"]
         if lake.format is TableFormat.ICEBERG:
-            asked.insert(0, f"{_name(lake.name)}.system.iceberg_version() AS iceberg")
-        row = self._rows(f"SELECT {', '.join(asked)}")[0]
+            columns.insert(0, f"{_name(lake.name)}.system.iceberg_version() AS iceberg")
+        row = self._rows(f"SELECT {', '.join(columns)}")[0]
         return {"spark": str(_call(getattr, self._session, "version")), **row, "pyspark": str(pyspark.__version__)}
 
     def settings_used(self) -> dict[str, str]:
         """The server's settings where it is ours, and the catalog's."""
         server, lake = self.settings.server, self._opened
-        told = {} if server is None else server.properties
-        ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
+        properties = {} if server is None else server.properties
+        ours = {key.removeprefix("setting."): value for key, value in properties.items() if key.startswith("setting.")}
         shown = ("type", "io-impl", "cache-enabled")
         catalog = self.catalog_settings(lake) if lake.format is TableFormat.ICEBERG else {}
         return ours | _SETTINGS | {f"catalog.{key}": value for key, value in catalog.items() if key in shown}
@@ -118,13 +118,13 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """The whole answer as one Arrow table, which is fetched before this returns."""
         self._use()
-        self._complain(sql)
+        self._raise_refused(sql)
         table = _fetched(_call(self._session.sql, sql))
         return Answer(table.schema, table.to_batches())
 
     def execute(self, sql: str) -> None:
         """Run one statement; Spark has no transactions."""
-        self._complain(sql)
+        self._raise_refused(sql)
         self._execute(sql)
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
@@ -139,7 +139,7 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         return self.query(self.sql.select(scan, f"{source}{travel}"))
 
     def create(self, table: str, schema: pa.Schema) -> None:
-        """CREATE NAMESPACE and CREATE TABLE; in PostgreSQL the JDBC data source makes the table, its way."""
+        """CREATE NAMESPACE and CREATE TABLE; in PostgreSQL the JDBC data source makes the table in its own way."""
         if self._opened.format is TableFormat.POSTGRESQL:
             empty = schema.empty_table().cast(_plain_schema(schema))
             self._write(_call(self._session.createDataFrame, empty), table)
@@ -240,9 +240,9 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         """
         listed = self._ask(lake, jdbc.tables(lake.namespace))
         keys = {one["name"]: one["key"] for one in listed if one["key"] is not None}
-        known = jdbc.found(self._ask(lake, jdbc.bounds(lake.namespace, keys)) if keys else [], keys)
+        bounds = jdbc.bounds_of(self._ask(lake, jdbc.bounds(lake.namespace, keys)) if keys else [], keys)
         refused: dict[str, LakebenchError] = {}
-        views = jdbc.views(lake, [one["name"] for one in listed], known, 2 * self.settings.threads)
+        views = jdbc.views(lake, [one["name"] for one in listed], bounds, 2 * self.settings.threads)
         for view, options in views.items():
             try:
                 _call(self._read_jdbc(options).createOrReplaceTempView, view)
@@ -259,8 +259,8 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         reader = _call(_call(self._session.read.format, "jdbc").options, **options)
         return _call(reader.load)
 
-    def _complain(self, sql: str) -> None:
-        """Raise what was said of a table that ``sql`` names."""
+    def _raise_refused(self, sql: str) -> None:
+        """Raise the refusal of a view that ``sql`` names."""
         for view, error in self._refused.items():
             if re.search(rf"\b{re.escape(view)}\b", sql):
                 raise error
@@ -292,15 +292,15 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def _namespace_exists(self) -> bool:
         lake = self._opened
-        found = self._rows(f"SHOW NAMESPACES IN {_name(lake.name)}")
-        return {"namespace": lake.namespace} in found
+        namespaces = self._rows(f"SHOW NAMESPACES IN {_name(lake.name)}")
+        return {"namespace": lake.namespace} in namespaces
 
     def _ensure_namespace(self) -> None:
         self._run(f"CREATE NAMESPACE IF NOT EXISTS {self._namespace}")
         self._use()
 
     def _use(self) -> None:
-        """Make the namespace the current one as soon as it is there, which another engine may see to after ``open``."""
+        """Make the namespace the current one as soon as it is there, which may be after ``open``."""
         if not self._using and self._namespace_exists():
             self._run(f"USE {self._namespace}")
             self._using = True
@@ -330,7 +330,7 @@ class SparkIceberg111(Spark):
 
 
 def _address(file: str) -> str:
-    """The local ``file`` as a path of Spark's, in which Hadoop's signs of a pattern stand for themselves."""
+    """The local ``file`` as a path of Spark's, in which the characters of Hadoop's patterns are escaped."""
     return "file://" + _PATTERN.sub(r"\\\g<0>", file)
 
 
@@ -373,22 +373,22 @@ def _meaning(error: Exception) -> LakebenchError:
     from grpc import RpcError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
 
-    said = f"{type(error).__name__}: {error}"
-    return _refusal(said) if isinstance(error, PySparkException | RpcError) else read_error(error)
+    message = f"{type(error).__name__}: {error}"
+    return _refusal(message) if isinstance(error, PySparkException | RpcError) else read_error(error)
 
 
 _call = EngineCalls(_meaning)
 
 
-def _refusal(said: str) -> LakebenchError:
-    text = _JAVA_CLASS.sub(r"\2: ", said.partition("JVM stacktrace:")[0].partition("\n\tat ")[0])
+def _refusal(message: str) -> LakebenchError:
+    text = _JAVA_CLASS.sub(r"\2: ", message.partition("JVM stacktrace:")[0].partition("\n\tat ")[0])
     line = " ".join(_PLAN.sub(r"\1", text).split())[:500]
-    if any(sign in said for sign in _MEMORY):
+    if any(sign in message for sign in _MEMORY):
         return OutOfMemory(line)
     if _CONFLICTS.search(text):
         return CommitConflict(line)
     if any(sign in text for sign in _GONE):
-        return EngineCrash(f"Spark's server no longer answers; its log tells why ({line[:200]})")
+        return EngineCrash(f"Spark's server no longer answers; its log says why ({line[:200]})")
     return Refused(line)
 
 
@@ -396,7 +396,7 @@ def _fetched(frame: Any) -> pa.Table:
     """The rows of ``frame``.
 
     The client's ``toArrow`` ends with a cast to the types that are there already, and Arrow refuses it where a struct
-    is null whose fields are required: then the rows are taken as the server sent them.
+    is null whose fields are required: then this takes the rows as the server sent them.
     """
     table: pa.Table = _call(_to_arrow, frame)
     return table
@@ -416,8 +416,8 @@ def _column(field: pa.Field) -> str:
     """A column of a CREATE TABLE."""
     from pyspark.sql.pandas.types import from_arrow_type
 
-    found = _call(from_arrow_type, _plain(field.type), prefer_timestamp_ntz=True)
-    kind = _call(found.simpleString)
+    spark_type = _call(from_arrow_type, _plain(field.type), prefer_timestamp_ntz=True)
+    kind = _call(spark_type.simpleString)
     return f"{_name(field.name)} {kind}{'' if field.nullable else ' NOT NULL'}"
 
 

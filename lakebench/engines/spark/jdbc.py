@@ -1,4 +1,4 @@
-"""A schema of PostgreSQL in the words of Spark's JDBC data source (its documentation, *JDBC To Other Databases*)."""
+"""A schema of PostgreSQL as options of Spark's JDBC data source (its documentation, *JDBC To Other Databases*)."""
 
 from __future__ import annotations
 
@@ -39,27 +39,27 @@ def tables(namespace: str) -> str:
 
 def bounds(namespace: str, keys: Mapping[str, str]) -> str:
     """A query for the bounds of each table's key column (``keys``: table → column)."""
-    asked = (
+    queries = (
         f"SELECT {_text(table)}::text AS name, min({_name(key)})::bigint AS low, max({_name(key)})::bigint AS high "
         f"FROM {_name(namespace)}.{_name(table)}"
         for table, key in keys.items()
     )
-    return " UNION ALL ".join(asked)
+    return " UNION ALL ".join(queries)
 
 
-def found(rows: list[dict[str, Any]], keys: Mapping[str, str]) -> Bounds:
-    """The answer of :func:`bounds`; a table without rows has none."""
+def bounds_of(rows: list[dict[str, Any]], keys: Mapping[str, str]) -> Bounds:
+    """The bounds in the ``rows`` that answer :func:`bounds`; a table without rows has none."""
     return {one["name"]: (keys[one["name"]], one["low"], one["high"]) for one in rows if one["low"] is not None}
 
 
-def partitioned(known: Bounds, table: str, partitions: int) -> dict[str, str]:
+def partitioned(key_bounds: Bounds, table: str, partitions: int) -> dict[str, str]:
     """The options by which ``table`` is read in ``partitions``; nothing where it has no key for that.
 
     Spark takes ``upperBound`` as the end of the last stride, so one past the greatest value makes the strides even.
     """
-    if table not in known:
+    if table not in key_bounds:
         return {}
-    key, low, high = known[table]
+    key, low, high = key_bounds[table]
     return {
         "partitionColumn": _name(key),
         "lowerBound": str(low),
@@ -68,15 +68,16 @@ def partitioned(known: Bounds, table: str, partitions: int) -> dict[str, str]:
     }
 
 
-def views(lake: Lake, names: list[str], known: Bounds, partitions: int) -> dict[str, dict[str, str]]:
+def views(lake: Lake, names: list[str], key_bounds: Bounds, partitions: int) -> dict[str, dict[str, str]]:
     """View → its options: one for each table, and those that ``lake.options`` name as ``<view>.<option>``."""
-    made = {
-        name: {**source(lake), "dbtable": target(lake, name), **partitioned(known, name, partitions)} for name in names
+    options = {
+        name: {**source(lake), "dbtable": target(lake, name), **partitioned(key_bounds, name, partitions)}
+        for name in names
     }
     for key, value in lake.options.items():
         view, _, option = key.partition(".")
-        made.setdefault(view, source(lake))[option] = value
-    return made
+        options.setdefault(view, source(lake))[option] = value
+    return options
 
 
 def target(lake: Lake, table: str) -> str:

@@ -27,7 +27,7 @@ _NEVER_TOO_YOUNG = "TIMESTAMP '9999-01-01 00:00:00'"
 class SparkSql(SqlDialect):
     """Spark's SQL.
 
-    It has no name for ``time``, ``uuid``, ``fixed`` and nanoseconds. What others wrote as UUID or fixed it sees as text
+    It has no name for ``time``, ``uuid``, ``fixed`` and nanoseconds. It sees what others wrote as UUID or fixed as text
     and bytes.
     """
 
@@ -111,9 +111,9 @@ class SparkSql(SqlDialect):
         source = self.path(field.source)
         if field.transform == "identity":
             return source
-        found = _TRANSFORM.fullmatch(field.transform)
-        if found:
-            return f"{found[1]}({found[2]}, {source})"
+        match = _TRANSFORM.fullmatch(field.transform)
+        if match:
+            return f"{match[1]}({match[2]}, {source})"
         plural = "s" if field.transform in {"year", "month", "day", "hour"} else ""
         return f"{field.transform}{plural}({source})"
 
@@ -152,7 +152,7 @@ class SparkOperations(SqlOperations):
         """Catalog and namespace, in quotes."""
 
     def sql_create(self, operation: ops.Create) -> Iterator[str]:
-        """CREATE TABLE and WRITE ORDERED BY, in the place of a table of that name."""
+        """CREATE TABLE and WRITE ORDERED BY; a table of that name is replaced."""
         sql, table = self.sql, self._target(operation.table)
         yield f"CREATE NAMESPACE IF NOT EXISTS {self._namespace}"
         yield f"DROP TABLE IF EXISTS {table}"
@@ -180,8 +180,8 @@ class SparkOperations(SqlOperations):
 
     def sql_move_column(self, operation: ops.MoveColumn) -> Iterator[str]:
         """ALTER COLUMN … FIRST or AFTER."""
-        place = self._place(first=operation.first, after=operation.after)
-        yield self._alter_column(operation, operation.path, place.strip())
+        position = self._position(first=operation.first, after=operation.after)
+        yield self._alter_column(operation, operation.path, position.strip())
 
     def sql_change_type(self, operation: ops.ChangeType) -> Iterator[str]:
         """ALTER COLUMN … TYPE."""
@@ -193,12 +193,12 @@ class SparkOperations(SqlOperations):
 
     def sql_set_partition(self, operation: ops.SetPartition) -> Iterator[str]:
         """DROP PARTITION FIELD for each that goes, ADD PARTITION FIELD for each that comes."""
-        for one in operation.before:
-            if one not in operation.partition:
-                yield self._alter(operation, f"DROP PARTITION FIELD {self.sql.transform(one)}")
-        for one in operation.partition:
-            if one not in operation.before:
-                yield self._alter(operation, f"ADD PARTITION FIELD {self.sql.transform(one)}")
+        for field in operation.before:
+            if field not in operation.partition:
+                yield self._alter(operation, f"DROP PARTITION FIELD {self.sql.transform(field)}")
+        for field in operation.partition:
+            if field not in operation.before:
+                yield self._alter(operation, f"ADD PARTITION FIELD {self.sql.transform(field)}")
 
     def sql_set_order(self, operation: ops.SetOrder) -> Iterator[str]:
         """WRITE ORDERED BY, or WRITE UNORDERED."""
@@ -256,5 +256,5 @@ class SparkOperations(SqlOperations):
 
 def _srid(of: Type) -> str:
     """The number of a geometry's reference system: ``3857`` of ``srid:3857``."""
-    found = _SRID.search(next(iter(parameters(of)), ""))
-    return found[0] if found and "CRS" not in str(of) else _DEFAULT_SRID
+    match = _SRID.search(next(iter(parameters(of)), ""))
+    return match[0] if match and "CRS" not in str(of) else _DEFAULT_SRID

@@ -54,7 +54,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     _lake: Lake | None = None
 
     def open(self, lake: Lake) -> None:
-        """Make the catalog ``lake.name`` by SQL, in the place of one that an earlier worker left.
+        """Make the catalog ``lake.name`` by SQL; one that an earlier worker left is replaced.
 
         Raises:
             EngineUnavailable: the server lacks the connector.
@@ -72,7 +72,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             self._forget()
 
     def versions(self) -> dict[str, str]:
-        """Trino's version as the server tells it, and the client's."""
+        """Trino's version as the server reports it, and the client's."""
         import trino
 
         (version,) = self._rows("SELECT version()")[0]
@@ -81,8 +81,8 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     def settings_used(self) -> dict[str, str]:
         """The server's settings where it is ours, and the catalog's."""
         server = self.settings.server
-        told = {} if server is None else server.properties
-        ours = {key.removeprefix("setting."): value for key, value in told.items() if key.startswith("setting.")}
+        properties = {} if server is None else server.properties
+        ours = {key.removeprefix("setting."): value for key, value in properties.items() if key.startswith("setting.")}
         if self._opened.format is TableFormat.POSTGRESQL:
             return ours
         return ours | {f"fs.native-{'local' if self._opened.store is None else 's3'}.enabled": "true"}
@@ -146,8 +146,8 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         location, _, file = metadata_location.rpartition("/metadata/")
         lake = self._opened
         self._run(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.name)}.{_name(lake.namespace)}")
-        given = ", ".join(map(types.text, (lake.namespace, table, location, file)))
-        self._run(f"CALL {_name(lake.name)}.system.register_table({given})")
+        arguments = ", ".join(map(types.text, (lake.namespace, table, location, file)))
+        self._run(f"CALL {_name(lake.name)}.system.register_table({arguments})")
 
     @property
     def _opened(self) -> Lake:
@@ -240,8 +240,8 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def _namespace_exists(self) -> bool:
         lake = self._opened
-        found = self._rows(f"SHOW SCHEMAS FROM {_name(lake.name)}")
-        return [lake.namespace] in found
+        schemas = self._rows(f"SHOW SCHEMAS FROM {_name(lake.name)}")
+        return [lake.namespace] in schemas
 
     @contextlib.contextmanager
     def _staged(self, file: str) -> Iterator[str]:
@@ -275,7 +275,7 @@ def _meaning(error: Exception) -> LakebenchError:
     if isinstance(error, exceptions.TrinoQueryError):
         return _refusal(error)
     if isinstance(error, requests.RequestException | exceptions.HttpError | exceptions.TrinoConnectionError):
-        return EngineCrash(f"Trino's server no longer answers: {type(error).__name__}; its log tells why")
+        return EngineCrash(f"Trino's server no longer answers: {type(error).__name__}; its log says why")
     return Refused(_line(str(error))) if isinstance(error, exceptions.Error) else read_error(error)
 
 
@@ -283,12 +283,12 @@ _call = EngineCalls(_meaning)
 
 
 def _refusal(error: Any) -> LakebenchError:
-    said = f"{error.error_name}: {_line(error.message)}"
+    message = f"{error.error_name}: {_line(error.message)}"
     if error.error_name in _MEMORY:
-        return OutOfMemory(said)
+        return OutOfMemory(message)
     if error.error_name in _CONFLICT:
-        return CommitConflict(said)
-    return Refused(said)
+        return CommitConflict(message)
+    return Refused(message)
 
 
 def _line(text: str) -> str:

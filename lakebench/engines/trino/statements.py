@@ -58,13 +58,13 @@ class TrinoSql(SqlDialect):
     values: ClassVar[Mapping[str, str]] = {"fixed": "binary"}
 
     def text(self, value: str) -> str:
-        """``value`` as a string; a long one that repeats itself is told by its pattern."""
+        """``value`` as a string; a long one that repeats itself is written as its pattern."""
         plain = super().text
         if len(value) < _LONG:
             return plain(value)
         patterns = (value[:width] for width in range(1, _WIDEST_PATTERN))
-        found = next((one for one in patterns if (one * (len(value) // len(one) + 1))[: len(value)] == value), None)
-        return plain(value) if found is None else f"rpad('', {len(value)}, {plain(found)})"
+        pattern = next((one for one in patterns if (one * (len(value) // len(one) + 1))[: len(value)] == value), None)
+        return plain(value) if pattern is None else f"rpad('', {len(value)}, {plain(pattern)})"
 
     def partition(self, field: PartitionField) -> str:
         """A field of the table property ``partitioning``."""
@@ -79,8 +79,8 @@ class TrinoSql(SqlDialect):
         source = field.source if _PLAIN_NAME.fullmatch(field.source) else self.name(field.source)
         if field.transform == "identity":
             return source
-        found = _TRANSFORM.fullmatch(field.transform)
-        return f"{found[1]}({source}, {found[2]})" if found else f"{field.transform}({source})"
+        match = _TRANSFORM.fullmatch(field.transform)
+        return f"{match[1]}({source}, {match[2]})" if match else f"{field.transform}({source})"
 
     def array(self, parts: Sequence[str]) -> str:
         """An array of expressions."""
@@ -91,23 +91,23 @@ class TrinoSql(SqlDialect):
 
         What the connector has no property for goes into ``extra_properties``.
         """
-        told, extra, blooms = {}, {}, []
+        written, extra, blooms = {}, {}, []
         for key, value in properties.items():
             name = _PROPERTIES.get(key)
             if name:
-                told[name] = value if name in _UNQUOTED else self.text(value)
+                written[name] = value if name in _UNQUOTED else self.text(value)
             elif key.startswith(_BLOOM):
                 blooms.extend([key.removeprefix(_BLOOM)] if value == "true" else [])
             elif key == "write.orc.bloom.filter.columns":
-                told["orc_bloom_filter_columns"] = self.array([self.text(one.strip()) for one in value.split(",")])
+                written["orc_bloom_filter_columns"] = self.array([self.text(one.strip()) for one in value.split(",")])
             else:
                 extra[key] = value
         if blooms:
-            told["parquet_bloom_filter_columns"] = self.array(list(map(self.text, blooms)))
+            written["parquet_bloom_filter_columns"] = self.array(list(map(self.text, blooms)))
         if extra:
             keys, values = (self.array(list(map(self.text, some))) for some in (extra, extra.values()))
-            told["extra_properties"] = f"MAP({keys}, {values})"
-        return told
+            written["extra_properties"] = f"MAP({keys}, {values})"
+        return written
 
 
 class TrinoOperations(SqlOperations):
@@ -135,14 +135,14 @@ class TrinoOperations(SqlOperations):
         """The lake that is open."""
 
     def sql_create(self, operation: ops.Create) -> Iterator[str]:
-        """CREATE TABLE, in the place of a table of that name."""
+        """CREATE TABLE; a table of that name is replaced."""
         sql, lake, table = self.sql, self._opened, self._target(operation.table)
         yield f"CREATE SCHEMA IF NOT EXISTS {sql.name(lake.name)}.{sql.name(lake.namespace)}"
         yield f"DROP TABLE IF EXISTS {table}"
         yield from self._codec(operation.properties.get(_CODEC))
         # CREATE TABLE, unlike SET PROPERTIES, does not take the codec as an extra property.
-        told = {key: value for key, value in operation.properties.items() if key != _CODEC}
-        properties = {"format_version": str(operation.format_version), **sql.properties(told)}
+        table_properties = {key: value for key, value in operation.properties.items() if key != _CODEC}
+        properties = {"format_version": str(operation.format_version), **sql.properties(table_properties)}
         if operation.partition:
             properties["partitioning"] = sql.array(list(map(sql.partition, operation.partition)))
         if operation.order:

@@ -52,10 +52,10 @@ def arrow_type(name: str) -> pa.DataType:
             return pa.struct([_row_field(part) for part in parts])
         types = [arrow_type(part.strip()) for part in parts]
         return pa.list_(types[0]) if kind == "array" else pa.map_(types[0], types[1])
-    found = _primitive(name)
-    if found is None:
+    primitive = _primitive(name)
+    if primitive is None:
         raise Refused(f"the answer has a column of Trino's type {name}, which is not kept as Arrow here")
-    return found
+    return primitive
 
 
 def _primitive(name: str) -> pa.DataType | None:
@@ -88,16 +88,16 @@ def _primitive(name: str) -> pa.DataType | None:
 
 
 def _split(parts: str) -> Iterator[str]:
-    """What stands between the commas that are in no brackets and no quotes."""
+    """The parts between the commas that are in no brackets and no quotes."""
     depth, quoted, part = 0, False, ""
-    for one in parts:
-        quoted ^= one == '"'
-        depth += 0 if quoted else (one == "(") - (one == ")")
-        if one == "," and not depth and not quoted:
+    for character in parts:
+        quoted ^= character == '"'
+        depth += 0 if quoted else (character == "(") - (character == ")")
+        if character == "," and not depth and not quoted:
             yield part
             part = ""
         else:
-            part += one
+            part += character
     yield part
 
 
@@ -107,16 +107,16 @@ def _row_field(part: str) -> pa.Field:
 
     if _primitive(part.strip()) is not None:
         return pa.field("", arrow_type(part.strip()))
-    found = _NAMED.fullmatch(part)
-    if not found:
+    match = _NAMED.fullmatch(part)
+    if not match:
         return pa.field("", arrow_type(part.strip()))
-    quoted, plain, kind = found.groups()
+    quoted, plain, kind = match.groups()
     return pa.field(plain if quoted is None else quoted.replace('""', '"'), arrow_type(kind))
 
 
 def _parameters(name: str) -> list[int]:
-    found = _NUMBERS.search(name)
-    return [int(one) for one in found.groups() if one is not None] if found else []
+    match = _NUMBERS.search(name)
+    return [int(one) for one in match.groups() if one is not None] if match else []
 
 
 def _unit(numbers: Sequence[int]) -> str:
@@ -173,14 +173,14 @@ def _since_1970(text: str, kind: pa.DataType) -> int:
     """Days of a date, or units of a timestamp, of any year."""
     import pyarrow as pa
 
-    found = _TEMPORAL.fullmatch(text)
-    if not found:
+    match = _TEMPORAL.fullmatch(text)
+    if not match:
         raise Refused(f"Trino's {kind} {text!r} is not understood")
-    days = _days(*(int(one) for one in found.groups()[:3]))
+    days = _days(*(int(one) for one in match.groups()[:3]))
     if pa.types.is_date(kind):
         return days
     per_second = _UNITS[kind.unit]
-    return days * _DAY_S * per_second + _time(found[4], per_second)
+    return days * _DAY_S * per_second + _time(match[4], per_second)
 
 
 def _days(year: int, month: int, day: int) -> int:

@@ -1,4 +1,4 @@
-"""Whose an exception is, in ways that adapters do not share; the base tests of lakebench.testing plant the others."""
+"""Whose fault an exception is, where adapters differ; the base tests of lakebench.testing have what they share."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Lazy:
 
 
 class Engines:
-    """An engine: whatever is called gives another one, but for ``fails``, which raises ``error``."""
+    """An engine: each call gives another one, except ``fails``, which raises ``error``."""
 
     def __init__(self, fails: str, error: Exception, gives: dict[str, Any] | None = None) -> None:
         self._fails, self._error, self._gives = fails, error, gives or {}
@@ -62,13 +62,13 @@ class Engines:
 
 def adapter(name: str, **state: Any) -> Engine:
     """The adapter of the engine ``name``, as it is once it is open."""
-    made = find(name)(SETTINGS)
+    engine = find(name)(SETTINGS)
     for key, value in {"_lake": LAKE, "_using": True, **state}.items():
-        setattr(made, key, value)
-    return made
+        setattr(engine, key, value)
+    return engine
 
 
-def asked(engine: Engine, **request: Any) -> dict[str, Any]:
+def error_of(engine: Engine, **request: Any) -> dict[str, Any]:
     error: dict[str, Any] = Worker(engine).answer(request)["error"]
     return error
 
@@ -82,12 +82,12 @@ def test_rows_that_the_engine_computes_while_they_are_fetched_are_its_own(name: 
     schema = Engines("nothing", KeyError(), {"to_pyarrow_schema": lambda: ROWS.schema})
     gives = {"to_arrow_reader": lambda: lazy, "to_arrow_iter": lambda: iter(lazy), "schema": lambda: schema}
     holder = {"duckdb": "_connection", "daft": "_session"}[name]
-    told = asked(adapter(name, **{holder: Engines("nothing", KeyError(), gives)}), **QUERY)
-    assert (told["kind"], told["message"]) == ("Refused", "ValueError: half way")
+    error = error_of(adapter(name, **{holder: Engines("nothing", KeyError(), gives)}), **QUERY)
+    assert (error["kind"], error["message"]) == ("Refused", "ValueError: half way")
 
 
 @pytest.mark.parametrize("name", ["duckdb", "pyiceberg", "polars", "daft"])
-def test_an_operation_of_ours_that_breaks_is_a_fault_with_what_was_told(
+def test_an_operation_of_ours_that_breaks_is_a_fault_with_its_statements(
     name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(*_: Any) -> Any:
@@ -97,20 +97,20 @@ def test_an_operation_of_ours_that_breaks_is_a_fault_with_what_was_told(
     for where in ("lakebench.engines.sql.SqlDialect.literal", "lakebench.iceberg.values.arrow_array"):
         monkeypatch.setattr(where, broken)
     append = ops.to_json(ops.Append(fields=(Field("n", "int"),), rows=((1,),)))
-    told = asked(engine, op="operate", operations=[append])
-    assert told["kind"] == "HarnessFault"
-    assert told["details"]["operation"] == append["op"]
-    assert told["details"]["statements"] == []
+    error = error_of(engine, op="operate", operations=[append])
+    assert error["kind"] == "HarnessFault"
+    assert error["details"]["operation"] == append["op"]
+    assert error["details"]["statements"] == []
 
 
 def test_the_reference_is_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Reference, "_commit", lambda *_: {}["planted"])
     state = {"_catalog": Engines("", KeyError()), "_store": Engines("", KeyError())}
     append = ops.to_json(ops.Append(fields=(Field("n", "int"),), rows=((1,),)))
-    told = asked(adapter("reference", **state), op="operate", operations=[append])
-    assert told["kind"] == "HarnessFault"
+    error = error_of(adapter("reference", **state), op="operate", operations=[append])
+    assert error["kind"] == "HarnessFault"
     monkeypatch.setattr(Reference, "_commit", _refuses)
-    assert asked(adapter("reference", **state), op="operate", operations=[append])["kind"] == "Refused"
+    assert error_of(adapter("reference", **state), op="operate", operations=[append])["kind"] == "Refused"
 
 
 def _refuses(*_: Any) -> None:
@@ -126,7 +126,7 @@ def _refuses(*_: Any) -> None:
         (KeyError("x"), Refused),
     ],
 )
-def test_each_way_of_calling_reads_alike(error: Exception, kind: type[Exception]) -> None:
+def test_each_way_of_calling_reads_errors_alike(error: Exception, kind: type[Exception]) -> None:
     def fails(*_: Any) -> Any:
         raise error
 
@@ -147,7 +147,7 @@ def test_each_way_of_calling_reads_alike(error: Exception, kind: type[Exception]
         pass
 
 
-def test_what_stands_in_the_block_of_an_engines_context_is_ours() -> None:
+def test_an_error_in_the_block_of_an_engines_context_is_ours() -> None:
     class Strict:
         """A context manager that raises the block's own error again."""
 
@@ -163,7 +163,7 @@ def test_what_stands_in_the_block_of_an_engines_context_is_ours() -> None:
 
 
 def test_an_engine_that_calls_us_back_is_not_blamed_for_our_exception() -> None:
-    """DataFusion asks our catalog for tables while it plans, and tells what we raise as an error of its own."""
+    """DataFusion asks our catalog for tables while it plans, and raises our exception as an error of its own."""
 
     class Catalog:
         def load_table(self, _identifier: Any) -> Any:
@@ -188,7 +188,7 @@ def test_an_engine_that_calls_us_back_is_not_blamed_for_our_exception() -> None:
 
 
 def _goes_on(function: Callable[[], Any]) -> None:
-    """An engine that does as if nothing were."""
+    """An engine that ignores the exception."""
     with contextlib.suppress(AttributeError):
         function()
 
@@ -225,7 +225,7 @@ def _imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, top
 
 
 @pytest.mark.parametrize(
-    ("top", "said"),
+    ("top", "reason"),
     [
         ("raise RuntimeError('built for another machine')", "an_engine fails when it is imported"),
         ("raise ImportError('libssl.so.3: cannot open shared object file')", "libssl.so.3"),
@@ -234,12 +234,12 @@ def _imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, package: str, top
     ],
 )
 def test_a_broken_package_of_the_engine_makes_it_unavailable(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, top: str, reason: str
 ) -> None:
     error = _imported(tmp_path, monkeypatch, "an_engine", top)
-    told = meaning(error, "lakebench.engines.duckdb.engine:DuckDB")
-    assert isinstance(told, EngineUnavailable)
-    assert said in str(told)
+    meant = meaning(error, "lakebench.engines.duckdb.engine:DuckDB")
+    assert isinstance(meant, EngineUnavailable)
+    assert reason in str(meant)
 
 
 @pytest.mark.parametrize("top", ["{}['x']", "from lakebench.engines import nothing", "import lakebench.nothing"])
@@ -261,14 +261,16 @@ def test_a_method_that_another_version_of_the_engine_lacks_is_refused_but_no_typ
 
 
 def test_a_lake_of_parquet_needs_no_store() -> None:
-    """What an engine lacks for a lake is said on purpose, and stays what it is."""
-    told = asked(adapter("pg_duckdb"), op="open", lake=_json(Lake("l", None, LAKE.catalog, format=TableFormat.PARQUET)))
-    assert told["kind"] == "EngineUnavailable"
+    """An adapter says on purpose what an engine lacks for a lake, and its error stays as it is."""
+    error = error_of(
+        adapter("pg_duckdb"), op="open", lake=_json(Lake("l", None, LAKE.catalog, format=TableFormat.PARQUET))
+    )
+    assert error["kind"] == "EngineUnavailable"
 
 
 def _json(lake: Lake) -> dict[str, Any]:
     import dataclasses
     import json
 
-    told: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(lake)))
-    return told
+    value: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(lake)))
+    return value

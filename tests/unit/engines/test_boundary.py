@@ -1,4 +1,4 @@
-"""What an engine's own functions raise is the engine's; what an adapter of ours raises elsewhere is a fault of ours."""
+"""An exception of an engine's own functions is the engine's; one that an adapter raises elsewhere is our fault."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def _caught(tree: ast.AST) -> Iterator[str]:
 
 
 def _of_engine(tree: ast.AST) -> set[str]:
-    """Names that are imported from a package of an engine's, or stand for what a call of it gave."""
+    """Names that are imported from a package of an engine's, or hold the result of a call of it."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] not in TOOLS:
@@ -76,7 +76,7 @@ def _root(function: ast.expr) -> ast.expr:
 
 
 def _direct(tree: ast.Module) -> Iterator[str]:
-    """The calls of an engine's functions that are made by nobody but the adapter."""
+    """The calls of an engine's functions that the adapter makes directly."""
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     inner = {
         id(one) for node in functions for one in ast.walk(node) if isinstance(one, ast.FunctionDef) and one is not node

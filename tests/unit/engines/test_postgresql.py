@@ -23,13 +23,13 @@ LAKE = Lake("heap", None, CATALOG, "tpch", TableFormat.POSTGRESQL)
 
 
 def column(name: str, kind: str, scale: int | None = None, *, array: bool = False) -> Any:
-    found = psycopg.adapters.types[kind]
-    return SimpleNamespace(name=name, type_code=found.array_oid if array else found.oid, scale=scale)
+    info = psycopg.adapters.types[kind]
+    return SimpleNamespace(name=name, type_code=info.array_oid if array else info.oid, scale=scale)
 
 
 def test_an_address_is_read_with_and_without_jdbc() -> None:
-    given = parameters(CATALOG)
-    assert given == {"host": "127.0.0.1", "port": "5433", "dbname": "db", "user": "me", "password": "it's \\ secret"}
+    keywords = parameters(CATALOG)
+    assert keywords == {"host": "127.0.0.1", "port": "5433", "dbname": "db", "user": "me", "password": "it's \\ secret"}
     assert parameters(Catalog(CatalogKind.POSTGRES, "postgresql://127.0.0.1/db", "")) == {
         "host": "127.0.0.1",
         "dbname": "db",
@@ -59,16 +59,16 @@ def test_what_has_no_arrow_type_is_refused() -> None:
 
 
 def test_a_partitioned_read_covers_the_key_from_its_least_to_its_greatest() -> None:
-    known = jdbc.found([{"name": "orders", "low": -5, "high": 94}, {"name": "none", "low": None, "high": None}],
+    bounds = jdbc.bounds_of([{"name": "orders", "low": -5, "high": 94}, {"name": "none", "low": None, "high": None}],
                        {"orders": "o_key", "none": "k"})  # fmt: skip
-    assert known == {"orders": ("o_key", -5, 94)}
-    assert jdbc.partitioned(known, "orders", 4) == {
+    assert bounds == {"orders": ("o_key", -5, 94)}
+    assert jdbc.partitioned(bounds, "orders", 4) == {
         "partitionColumn": '"o_key"',
         "lowerBound": "-5",
         "upperBound": "95",
         "numPartitions": "4",
     }
-    assert jdbc.partitioned(known, "none", 4) == {}
+    assert jdbc.partitioned(bounds, "none", 4) == {}
 
 
 def test_options_of_the_lake_make_views_and_change_those_of_tables() -> None:
@@ -81,14 +81,14 @@ def test_options_of_the_lake_make_views_and_change_those_of_tables() -> None:
 
 
 def test_names_in_the_query_for_bounds_are_quoted() -> None:
-    asked = jdbc.bounds("a'b", {'t"1': "k", "u": "l"})
-    assert asked.count(" UNION ALL ") == 1
-    assert """'t"1'::text""" in asked
-    assert '"a\'b"."t""1"' in asked
+    query = jdbc.bounds("a'b", {'t"1': "k", "u": "l"})
+    assert query.count(" UNION ALL ") == 1
+    assert """'t"1'::text""" in query
+    assert '"a\'b"."t""1"' in query
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "name"),
     [
         (pa.decimal128(15, 2), "numeric(15, 2)"),
         (pa.timestamp("us", "UTC"), "timestamptz"),
@@ -97,8 +97,8 @@ def test_names_in_the_query_for_bounds_are_quoted() -> None:
         (pa.int64(), "bigint"),
     ],
 )
-def test_arrow_types_have_names_in_postgresql(kind: pa.DataType, told: str) -> None:
-    assert postgres._type(kind) == told
+def test_arrow_types_have_names_in_postgresql(kind: pa.DataType, name: str) -> None:
+    assert postgres._type(kind) == name
 
 
 def test_a_type_without_a_name_is_refused() -> None:
@@ -113,13 +113,13 @@ def trino(**properties: str) -> Any:
     return service
 
 
-def test_a_plugin_of_the_users_is_linked_and_one_that_is_not_there_is_not(tmp_path: Path) -> None:
+def test_a_plugin_of_the_users_is_linked_and_a_missing_one_is_an_error(tmp_path: Path) -> None:
     assert trino(**{"plugin.postgresql": str(tmp_path)})._own_plugins() == {"postgresql": tmp_path}
     with pytest.raises(UsageError, match="there is no such folder"):
         trino(**{"plugin.postgresql": str(tmp_path / "missing")})._own_plugins()
 
 
-def test_a_folder_that_postgresqls_account_cannot_reach_is_said(tmp_path: Path) -> None:
+def test_a_folder_that_postgresqls_account_cannot_reach_is_an_error(tmp_path: Path) -> None:
     closed = tmp_path / "closed"
     (closed / "run").mkdir(parents=True)
     closed.chmod(0o700)

@@ -41,8 +41,8 @@ SQL = DuckDBSql()
 def test_it_has_a_method_for_each_operation_and_for_no_other(engine: type[CanOperate]) -> None:
     prefix = "sql_" if issubclass(engine, SqlOperations) else "do_"
     methods = {name.removeprefix(prefix).replace("_", "") for name in dir(engine) if name.startswith(prefix)}
-    asked = {one.__name__.lower() for one in engine.operations - {ops.Concurrent}}
-    assert asked == methods & {name.lower() for name in ops.OPERATIONS}
+    names = {one.__name__.lower() for one in engine.operations - {ops.Concurrent}}
+    assert names == methods & {name.lower() for name in ops.OPERATIONS}
 
 
 def test_what_is_preloaded_reads_no_variable_that_open_sets() -> None:
@@ -55,7 +55,7 @@ def test_what_is_preloaded_reads_no_variable_that_open_sets() -> None:
 
 
 class Table:
-    """A table that a part of a concurrent operation changes once, unless another part was before it."""
+    """A table that a part of a concurrent operation changes once, unless another part came first."""
 
     def __init__(self, log: list[str], seen: int) -> None:
         self.log, self.seen = log, seen
@@ -90,40 +90,40 @@ class InTurn(Library):
 
 @pytest.mark.parametrize("library", [Library, InTurn])
 def test_parts_start_from_the_same_snapshot_and_a_conflict_is_no_error(library: Callable[[], Library]) -> None:
-    told: list[str] = []
-    made = library()
+    statements: list[str] = []
+    instance = library()
     parts = (ops.Append(table="a", rows=()), ops.Append(table="b", rows=()))
-    assert sorted(made.operate(ops.Concurrent(operations=parts), told.append) or []) == [False, True]
-    assert len(made.log) == 1
-    assert sorted(told) == ["table.append('a')", "table.append('b')"]
+    assert sorted(instance.operate(ops.Concurrent(operations=parts), statements.append) or []) == [False, True]
+    assert len(instance.log) == 1
+    assert sorted(statements) == ["table.append('a')", "table.append('b')"]
 
 
-def test_an_operation_fails_in_the_librarys_words() -> None:
+def test_an_operation_fails_with_the_librarys_message() -> None:
     with pytest.raises(Refused, match="no such table"):
         Library().operate(ops.Append(table="missing", rows=()), print)
 
 
 def test_fields_become_pyicebergs_schema() -> None:
-    made = schemas.schema(COLUMNS)
-    assert made.as_struct() == made.__class__.model_validate_json(made.model_dump_json()).as_struct()
-    assert [one.name for one in made.fields] == ["id", "s", "l", "m"]
-    assert len(made._lazy_id_to_field) == len({"id", "s", "s.at", "s.u", "l", "l.element", "m", "m.key", "m.value"})
-    assert str(made.find_field("m.value").field_type) == "decimal(9, 2)"
-    assert made.find_field("id").required
-    assert made.find_field("id").doc == "the key"
+    schema = schemas.schema(COLUMNS)
+    assert schema.as_struct() == schema.__class__.model_validate_json(schema.model_dump_json()).as_struct()
+    assert [one.name for one in schema.fields] == ["id", "s", "l", "m"]
+    assert len(schema._lazy_id_to_field) == len({"id", "s", "s.at", "s.u", "l", "l.element", "m", "m.key", "m.value"})
+    assert str(schema.find_field("m.value").field_type) == "decimal(9, 2)"
+    assert schema.find_field("id").required
+    assert schema.find_field("id").doc == "the key"
 
 
 def test_partitions_and_orders_name_their_columns() -> None:
-    made = schemas.schema(COLUMNS)
-    spec = schemas.partition_spec(made, [PartitionField("id", "bucket[4]"), PartitionField("s.at", "day")])
+    schema = schemas.schema(COLUMNS)
+    spec = schemas.partition_spec(schema, [PartitionField("id", "bucket[4]"), PartitionField("s.at", "day")])
     assert [(one.name, str(one.transform)) for one in spec.fields] == [("id_bucket", "bucket[4]"), ("s.at_day", "day")]
-    (order,) = schemas.sort_order(made, [SortField("id", "desc", "nulls-last")]).fields
+    (order,) = schemas.sort_order(schema, [SortField("id", "desc", "nulls-last")]).fields
     assert (order.source_id, str(order.direction), str(order.null_order)) == (
-        made.find_field("id").field_id,
+        schema.find_field("id").field_id,
         "DESC",
         "NULLS LAST",
     )
-    assert schemas.sort_order(made, ()) == UNSORTED_SORT_ORDER
+    assert schemas.sort_order(schema, ()) == UNSORTED_SORT_ORDER
 
 
 def test_conditions_become_one_expression() -> None:
@@ -147,13 +147,13 @@ def test_conditions_become_one_expression() -> None:
 )
 def test_daft_says_what_a_table_of_its_own_cannot_have(create: ops.Create, reason: str) -> None:
     with pytest.raises(EngineUnavailable, match=reason):
-        _made(DaftOperations).do_create(create, None, _no_call)
+        _instance(DaftOperations).do_create(create, None, _no_call)
 
 
 @pytest.mark.parametrize("engine", [DaftOperations, PolarsOperations])
 def test_dataframes_do_not_append_to_branches(engine: type[Any]) -> None:
     with pytest.raises(EngineUnavailable, match="branch"):
-        _made(engine).do_append(ops.Append(rows=(), branch="dev"), None, _no_call)
+        _instance(engine).do_append(ops.Append(rows=(), branch="dev"), None, _no_call)
 
 
 @pytest.mark.parametrize(
@@ -166,10 +166,10 @@ def test_dataframes_do_not_append_to_branches(engine: type[Any]) -> None:
 )
 def test_polars_says_where_it_cannot_add_a_column(change: ops.AddColumn) -> None:
     with pytest.raises(EngineUnavailable, match="Polars has no way"):
-        _made(PolarsOperations).do_add_column(change, None, _no_call)
+        _instance(PolarsOperations).do_add_column(change, None, _no_call)
 
 
-def _made(engine: type[Any]) -> Any:
+def _instance(engine: type[Any]) -> Any:
     return type("Made", (engine,), {"_table": lambda *_: None})()
 
 
@@ -191,7 +191,7 @@ class Statements(DuckDB):
             raise CommitConflict(sql)
 
 
-def said(operation: ops.Operation) -> list[str]:
+def statements_of(operation: ops.Operation) -> list[str]:
     return list(Statements().statements(operation))
 
 
@@ -211,7 +211,7 @@ def test_duckdb_creates_a_table() -> None:
         'ALTER TABLE "t" SET SORTED BY ("id" DESC NULLS LAST)',
         """COMMENT ON COLUMN "t"."id" IS 'the key'""",
     )
-    assert said(create) == ['DROP TABLE IF EXISTS "t"', table, order, comment]
+    assert statements_of(create) == ['DROP TABLE IF EXISTS "t"', table, order, comment]
 
 
 @pytest.mark.parametrize(
@@ -231,13 +231,13 @@ def test_duckdb_creates_a_table() -> None:
         ),
     ],
 )
-def test_duckdb_says_an_operation(operation: ops.Operation, statement: str) -> None:
-    assert said(operation) == [statement]
+def test_duckdb_writes_an_operation(operation: ops.Operation, statement: str) -> None:
+    assert statements_of(operation) == [statement]
 
 
 def test_duckdb_has_no_branches_to_append_to() -> None:
     with pytest.raises(EngineUnavailable, match="branch"):
-        said(ops.Append(rows=(), branch="dev"))
+        statements_of(ops.Append(rows=(), branch="dev"))
 
 
 def test_duckdbs_parts_all_begin_before_the_first_commits(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -245,15 +245,15 @@ def test_duckdbs_parts_all_begin_before_the_first_commits(monkeypatch: pytest.Mo
 
     sessions = iter([Statements(), Statements(fails="COMMIT")])
     monkeypatch.setattr(Statements, "_another", lambda _: contextlib.nullcontext(next(sessions)))
-    told: list[str] = []
+    statements: list[str] = []
     parts = (ops.Compact(table="a"), ops.Compact(table="b"))
-    assert Statements().operate(ops.Concurrent(operations=parts), told.append) == [True, False]
-    assert [one.partition(" ")[0] for one in told] == ["BEGIN", "CALL", "BEGIN", "CALL", "COMMIT", "COMMIT"]
+    assert Statements().operate(ops.Concurrent(operations=parts), statements.append) == [True, False]
+    assert [one.partition(" ")[0] for one in statements] == ["BEGIN", "CALL", "BEGIN", "CALL", "COMMIT", "COMMIT"]
 
 
 def test_duckdbs_transaction_is_one() -> None:
     parts = (ops.Compact(table="a"), ops.Compact(table="b"))
-    assert [one.partition(" ")[0] for one in said(ops.Transaction(operations=parts))] == [
+    assert [one.partition(" ")[0] for one in statements_of(ops.Transaction(operations=parts))] == [
         "BEGIN",
         "CALL",
         "CALL",
@@ -285,7 +285,7 @@ def test_duckdb_writes_values() -> None:
         (Scan("t", ("parent_id",), metadata="snapshots"), "the parent_id of a table's snapshots"),
     ],
 )
-def test_duckdb_says_which_metadata_it_does_not_tell(engine: Any, scan: Scan, what: str) -> None:
+def test_duckdb_says_which_metadata_it_does_not_have(engine: Any, scan: Scan, what: str) -> None:
     with pytest.raises(EngineUnavailable, match=what):
         engine(SETTINGS).scan(scan)
 

@@ -29,10 +29,10 @@ POSITIONS = st.sets(st.integers(0, 2**40)) | st.builds(
 def _written(fields: tuple[Field, ...], rows: list[tuple[Any, ...]]) -> tuple[list[schema.Json], list[values.Row]]:
     """The columns with their ids, and the rows as the writer has them."""
     columns = schema.fields_json(fields, itertools.count(1))
-    told = [
+    stored = [
         {one["id"]: values.inside(one["type"], value) for one, value in zip(columns, row, strict=True)} for row in rows
     ]
-    return columns, told
+    return columns, stored
 
 
 @pytest.mark.parametrize("of_format", ["avro", "parquet"])
@@ -52,8 +52,8 @@ def test_the_inspector_reads_the_writers_avro(rows: list[tuple[int, str | None, 
     fields = [{"id": n, "name": name, "required": name != "s", "type": of} for n, (name, of) in enumerate(COLUMNS)]
     records = [dict(zip("nsb", row, strict=True)) for row in rows]
     data = avro.write(avro.Schema("r", fields).json, records, {"content": "data"}, codec)
-    found, metadata, _ = decoder.read(data)
-    assert [dict(one) for one in found] == records
+    decoded, metadata, _ = decoder.read(data)
+    assert [dict(one) for one in decoded] == records
     assert metadata["content"] == "data"
 
 
@@ -62,9 +62,9 @@ COLUMNS = (("n", "long"), ("s", "string"), ("b", "binary"))
 
 @given(vectors=st.dictionaries(st.sampled_from(["s3://a", "s3://b", "s3://c"]), POSITIONS, min_size=1))
 def test_a_puffin_file_is_read_by_all(vectors: dict[str, set[int]]) -> None:
-    data, places = puffin.write(vectors)
-    assert [(one.offset, one.length) for one in vectors_of.blobs(data)] == list(places.values())
-    for path, (offset, length) in places.items():
+    data, locations = puffin.write(vectors)
+    assert [(one.offset, one.length) for one in vectors_of.blobs(data)] == list(locations.values())
+    for path, (offset, length) in locations.items():
         blob = data[offset : offset + length]
         assert vectors_of.positions(blob) == sorted(vectors[path])
         assert set(BitMap64.deserialize(blob[8:-4])) == vectors[path]

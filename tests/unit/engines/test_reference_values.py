@@ -1,4 +1,4 @@
-"""The reference writer's arithmetic, against values that stand in the specifications."""
+"""The reference writer's arithmetic, against values from the specifications."""
 
 from __future__ import annotations
 
@@ -64,22 +64,22 @@ BOUNDS: tuple[tuple[str, Any, bytes], ...] = (  # Appendix D: Binary single-valu
 )
 
 
-@pytest.mark.parametrize(("of", "told", "expected"), HASHES)
-def test_a_buckets_hash_is_the_specifications(of: str, told: Any, expected: int) -> None:
-    (found,) = struct.unpack(
-        "<i", struct.pack("<I", transforms.murmur3(transforms.hashed(of, values.inside(of, told))))
+@pytest.mark.parametrize(("of", "value", "expected"), HASHES)
+def test_a_buckets_hash_is_the_specifications(of: str, value: Any, expected: int) -> None:
+    (signed,) = struct.unpack(
+        "<i", struct.pack("<I", transforms.murmur3(transforms.hashed(of, values.inside(of, value))))
     )
-    assert found == expected
+    assert signed == expected
 
 
-@pytest.mark.parametrize(("transform", "of", "told", "expected"), TRANSFORMS)
-def test_transforms(transform: str, of: str, told: Any, expected: Any) -> None:
-    assert transforms.apply(transform, of, values.inside(of, told)) == expected
+@pytest.mark.parametrize(("transform", "of", "value", "expected"), TRANSFORMS)
+def test_transforms(transform: str, of: str, value: Any, expected: Any) -> None:
+    assert transforms.apply(transform, of, values.inside(of, value)) == expected
 
 
-@pytest.mark.parametrize(("of", "told", "expected"), BOUNDS)
-def test_single_values_in_binary(of: str, told: Any, expected: bytes) -> None:
-    assert values.binary(of, values.inside(of, told)) == expected
+@pytest.mark.parametrize(("of", "value", "expected"), BOUNDS)
+def test_single_values_in_binary(of: str, value: Any, expected: bytes) -> None:
+    assert values.binary(of, values.inside(of, value)) == expected
 
 
 @pytest.mark.parametrize(
@@ -99,25 +99,25 @@ def test_a_shortened_upper_bound_is_above(value: Any, expected: Any) -> None:
 
 def test_bounds_leave_nan_out_and_order_zeros() -> None:
     column = {"id": 1, "name": "v", "required": False, "type": "double"}
-    found = files.metrics([column], [{1: one} for one in (0.0, -0.0, float("nan"), None)])
-    assert (found.lower[1], found.upper[1]) == (struct.pack("<d", -0.0), struct.pack("<d", 0.0))
-    assert (found.values[1], found.nulls[1], found.nans[1]) == (4, 1, 1)
+    metrics = files.metrics([column], [{1: one} for one in (0.0, -0.0, float("nan"), None)])
+    assert (metrics.lower[1], metrics.upper[1]) == (struct.pack("<d", -0.0), struct.pack("<d", 0.0))
+    assert (metrics.values[1], metrics.nulls[1], metrics.nans[1]) == (4, 1, 1)
 
 
 @pytest.mark.parametrize("positions", [[0], [1, 2, 65536, 2**32 + 5], list(range(0, 20000, 2)), list(range(5000))])
 def test_a_deletion_vector_is_read_by_another(positions: list[int]) -> None:
-    data, places = puffin.write({"s3://a": positions, "s3://b": [7]})
-    found = deletion_vectors_from_puffin_file(PuffinFile(data))
-    assert {one.referenced_data_file: one.to_vector().to_pylist() for one in found} == {
+    data, locations = puffin.write({"s3://a": positions, "s3://b": [7]})
+    vectors = deletion_vectors_from_puffin_file(PuffinFile(data))
+    assert {one.referenced_data_file: one.to_vector().to_pylist() for one in vectors} == {
         "s3://a": positions,
         "s3://b": [7],
     }
-    start, length = places["s3://a"]
+    start, length = locations["s3://a"]
     assert decoder.positions(data[start : start + length]) == positions
 
 
 @pytest.mark.parametrize(
-    ("told", "metadata", "value"),
+    ("json_value", "metadata", "value"),
     [
         (None, "110000", "00"),
         (True, "110000", "04"),
@@ -129,9 +129,9 @@ def test_a_deletion_vector_is_read_by_another(positions: list[int]) -> None:
         ({"b": 1, "a": True}, "11020001026162", "02020001" + "000103" + "04" + "0c01"),
     ],
 )
-def test_variants_in_binary(told: Any, metadata: str, value: str) -> None:
-    found = variant.encode(told)
-    assert (found["metadata"].hex(), found["value"].hex()) == (metadata, value)
+def test_variants_in_binary(json_value: Any, metadata: str, value: str) -> None:
+    encoded = variant.encode(json_value)
+    assert (encoded["metadata"].hex(), encoded["value"].hex()) == (metadata, value)
 
 
 @pytest.mark.parametrize("ids", ["", "none"])
@@ -223,7 +223,7 @@ def test_a_views_sql() -> None:
 
 
 def test_a_total_that_another_engine_left_out_is_not_made_up() -> None:
-    told = {"operation": "delete", "total-records": "10"}
-    assert _summary((), {"summary": told}) == {"total-records": "10"}
+    summary = {"operation": "delete", "total-records": "10"}
+    assert _summary((), {"summary": summary}) == {"total-records": "10"}
     assert _summary((), {"summary": {"operation": "delete"}}) == {}
     assert set(_summary((), None).values()) == {"0"}

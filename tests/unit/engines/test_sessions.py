@@ -252,15 +252,15 @@ def test_opened_again_an_engine_has_left_its_broken_session(
 ) -> None:
     # Daft takes its number of threads once a process, and other tests have used it in this one.
     monkeypatch.setattr("lakebench.engines.daft.engine._set_runner", lambda _: None)
-    made = engine(EngineSettings(1, 2**30, str(tmp_path)))
-    made.open(lake)
-    setattr(made, session, Broken())
+    adapter = engine(EngineSettings(1, 2**30, str(tmp_path)))
+    adapter.open(lake)
+    setattr(adapter, session, Broken())
     with pytest.raises(Refused, match="invalidated"):
-        drain(made.query("SELECT n FROM t"))
-    made.open(lake)
-    batches, _ = drain(made.query("SELECT n FROM t"))
+        drain(adapter.query("SELECT n FROM t"))
+    adapter.open(lake)
+    batches, _ = drain(adapter.query("SELECT n FROM t"))
     assert sum(batch.num_rows for batch in batches) == 3
-    made.close()
+    adapter.close()
 
 
 @pytest.mark.parametrize("engine", [Postgres, PgDuckDB, Trino, Spark])
@@ -272,11 +272,11 @@ def test_opened_again_the_client_of_a_server_connects_again(engine: Any, tmp_pat
         def _connect(self, *_: str) -> Any:
             raise Connected
 
-    made: Any = Client(EngineSettings(1, 2**30, str(tmp_path)))
-    made._connection = made._session = Broken()
+    client: Any = Client(EngineSettings(1, 2**30, str(tmp_path)))
+    client._connection = client._session = Broken()
     store = ObjectStore("http://127.0.0.1:9", "lake", "key", "secret")
     with pytest.raises((Connected, EngineUnavailable)) as raised:
-        made.open(Lake("lake", store, NOWHERE))
+        client.open(Lake("lake", store, NOWHERE))
     assert not str(raised.value) or "does not let us in" in str(raised.value)
 
 

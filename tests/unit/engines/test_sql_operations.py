@@ -22,8 +22,8 @@ LAKE = Lake("lake", ObjectStore("http://127.0.0.1:1", "b", "k", "s"), Catalog(Ca
 SPARK, TRINO = SparkSql(), TrinoSql()
 
 
-class _Told:
-    """What the base needs of an engine: statements are kept, and ``conflicts`` fail."""
+class _Recorded:
+    """What the base needs of an engine: it records statements, and those in ``conflicts`` fail."""
 
     _opened = LAKE
     _namespace = "`lake`.`ns`"
@@ -48,19 +48,19 @@ class _Told:
         return self.sql.name(table)  # type: ignore[attr-defined, no-any-return]
 
     @contextlib.contextmanager
-    def _another(self) -> Iterator[_Told]:
+    def _another(self) -> Iterator[_Recorded]:
         yield self
 
 
-class ToldSpark(_Told, SparkOperations):  # type: ignore[misc]
+class RecordedSpark(_Recorded, SparkOperations):  # type: ignore[misc]
     """Spark's statements without Spark."""
 
 
-class ToldTrino(_Told, TrinoOperations):  # type: ignore[misc]
+class RecordedTrino(_Recorded, TrinoOperations):  # type: ignore[misc]
     """Trino's statements without Trino."""
 
 
-def told(engine: SqlOperations, operation: ops.Operation) -> list[str]:
+def statements_of(engine: SqlOperations, operation: ops.Operation) -> list[str]:
     statements: list[str] = []
     assert engine.operate(operation, statements.append) is None
     return statements
@@ -117,7 +117,7 @@ class TestLiterals:
         assert SPARK.type_name("geometry(OGC:CRS84)") == "GEOMETRY(4326)"
         assert SPARK.literal("geography", "01") == "st_geogfromwkb(X'01')"
 
-    def test_a_long_text_that_repeats_itself_is_told_by_its_pattern(self) -> None:
+    def test_a_long_text_that_repeats_itself_is_written_as_its_pattern(self) -> None:
         assert TRINO.text("ab'" * 10_000) == "rpad('', 30000, 'ab''')"
         assert TRINO.text("ab" * 10) == f"'{'ab' * 10}'"
 
@@ -171,7 +171,7 @@ class TestSpark:
             order=(SortField("id", "desc", "nulls-last"),),
             properties={"write.delete.mode": "merge-on-read"},
         )
-        assert told(ToldSpark(), operation) == [
+        assert statements_of(RecordedSpark(), operation) == [
             "CREATE NAMESPACE IF NOT EXISTS `lake`.`ns`",
             "DROP TABLE IF EXISTS `t`",
             (
@@ -183,33 +183,33 @@ class TestSpark:
         ]
 
     def test_a_new_partition_spec_drops_and_adds_what_differs(self) -> None:
-        engine = ToldSpark()
+        engine = RecordedSpark()
         before = (PartitionField("id", "bucket[4]"), PartitionField("st.a", "day"), PartitionField("s"))
         after = (PartitionField("s"), PartitionField("id", "bucket[8]"))
         operation = ops.SetPartition(partition=after, before=before)
-        assert told(engine, operation) == [
+        assert statements_of(engine, operation) == [
             "ALTER TABLE `t` DROP PARTITION FIELD bucket(4, `id`)",
             "ALTER TABLE `t` DROP PARTITION FIELD days(`st`.`a`)",
             "ALTER TABLE `t` ADD PARTITION FIELD bucket(8, `id`)",
         ]
 
     def test_merge_names_the_rows_columns_inside(self) -> None:
-        (merge,) = told(ToldSpark(), ops.Merge(fields=FIELDS[:2], rows=((1, "a"),)))
+        (merge,) = statements_of(RecordedSpark(), ops.Merge(fields=FIELDS[:2], rows=((1, "a"),)))
         assert (
             "USING (SELECT * FROM (VALUES (CAST('1' AS BIGINT), CAST('a' AS STRING))) AS v (`id`, `s`)) AS s" in merge
         )
         assert merge.endswith("INSERT (`id`, `s`) VALUES (s.`id`, s.`s`)")
 
     def test_no_rows_are_a_query_too(self) -> None:
-        (insert,) = told(ToldSpark(), ops.Append(fields=FIELDS[:1], rows=()))
+        (insert,) = statements_of(RecordedSpark(), ops.Append(fields=FIELDS[:1], rows=()))
         assert insert == "INSERT INTO `t` (`id`) SELECT CAST(NULL AS BIGINT) WHERE false"
 
     def test_a_branch_is_written_by_its_name(self) -> None:
-        (insert,) = told(ToldSpark(), ops.Append(fields=FIELDS[:1], rows=((1,),), branch="b-1"))
+        (insert,) = statements_of(RecordedSpark(), ops.Append(fields=FIELDS[:1], rows=((1,),), branch="b-1"))
         assert insert.startswith("INSERT INTO `t`.`branch_b-1` (`id`)")
 
     def test_procedures_name_the_table(self) -> None:
-        assert told(ToldSpark(), ops.Rollback(to="m", snapshot_id=7)) == [
+        assert statements_of(RecordedSpark(), ops.Rollback(to="m", snapshot_id=7)) == [
             "CALL `lake`.system.rollback_to_snapshot(table => '`ns`.`t`', snapshot_id => 7)"
         ]
 
@@ -227,8 +227,8 @@ class TestTrino:
                 "write.parquet.compression-codec": "gzip",
             },
         )
-        engine = ToldTrino()
-        assert told(engine, operation)[2:] == [
+        engine = RecordedTrino()
+        assert statements_of(engine, operation)[2:] == [
             "SET SESSION \"lake\".compression_codec = 'GZIP'",
             (
                 'CREATE TABLE "t" ("Id" INTEGER) WITH (format_version = 2, format = \'orc\', '
@@ -237,20 +237,22 @@ class TestTrino:
                 "partitioning = ARRAY['bucket(\"Id\", 4)', 'day(ts)'], sorted_by = ARRAY['ts ASC NULLS FIRST'])"
             ),
         ]
-        assert 'RESET SESSION "lake".compression_codec' in told(engine, ops.Create(columns=FIELDS))
-        assert not any("SESSION" in one for one in told(engine, ops.Create(columns=FIELDS)))
+        assert 'RESET SESSION "lake".compression_codec' in statements_of(engine, ops.Create(columns=FIELDS))
+        assert not any("SESSION" in one for one in statements_of(engine, ops.Create(columns=FIELDS)))
 
-    def test_a_tag_cannot_be_asked_for(self) -> None:
+    def test_there_is_no_statement_for_a_tag(self) -> None:
         with pytest.raises(EngineUnavailable):
-            told(ToldTrino(), ops.CreateRef(name="x", type="tag"))
+            statements_of(RecordedTrino(), ops.CreateRef(name="x", type="tag"))
 
     def test_not_null_is_dropped_from_a_plain_name(self) -> None:
-        assert told(ToldTrino(), ops.MakeOptional(path="id")) == ['ALTER TABLE "t" ALTER COLUMN id DROP NOT NULL']
+        assert statements_of(RecordedTrino(), ops.MakeOptional(path="id")) == [
+            'ALTER TABLE "t" ALTER COLUMN id DROP NOT NULL'
+        ]
 
 
 class TestConcurrent:
     def test_a_conflict_is_false(self) -> None:
-        engine = ToldTrino()
+        engine = RecordedTrino()
         engine.conflicts = ("DELETE",)
         statements: list[str] = []
         parts = (ops.Append(fields=FIELDS[:1], rows=((1,),)), ops.Delete(where=()))
@@ -259,13 +261,13 @@ class TestConcurrent:
         assert engine.executed == statements[:1]
 
     def test_another_error_is_raised(self) -> None:
-        engine = ToldTrino()
+        engine = RecordedTrino()
         engine.refuses = "DELETE"
         with pytest.raises(Refused, match="no"):
             engine.operate(ops.Concurrent(operations=(ops.Delete(where=()),)), lambda _: None)
 
     def test_all_start_together(self) -> None:
-        engine = ToldTrino()
+        engine = RecordedTrino()
         start = threading.Barrier(2)
         other = threading.Thread(target=engine.attempt, args=(["a"], start))
         other.start()
