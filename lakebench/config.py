@@ -298,7 +298,7 @@ class Settings(_Strict):
         return {**values, "storage": merged}
 
     @model_validator(mode="after")
-    def _storages_are_called_what_they_are(self) -> Self:
+    def _storages_have_names_of_their_kind(self) -> Self:
         for name, storage in self.storage_tables.items():
             if not _STORAGE_NAME.fullmatch(name):
                 raise ValueError(f"storage.{name}: a name has small letters, digits, - and _, 41 at most")

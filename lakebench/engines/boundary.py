@@ -188,7 +188,7 @@ def _not_importable(error: Exception, adapter: str) -> EngineUnavailable | None:
         return None
     package, reason = _top(imported[-1]), f"{type(error).__name__}: {words(error)}"
     return EngineUnavailable(
-        f"{package} fails when it is imported ({reason}): install it anew, or a version that works"
+        f"{package} fails when it is imported ({reason}): install it again, or a version that works"
     )
 
 

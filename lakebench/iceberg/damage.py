@@ -32,7 +32,7 @@ def strict(value: Any) -> Any:
     return value
 
 
-def whole(value: Any, what: str) -> int:
+def whole(value: Any, name: str) -> int:
     """``value`` as a whole number.
 
     Raises:
@@ -41,7 +41,7 @@ def whole(value: Any, what: str) -> int:
     try:
         return int(value)
     except (TypeError, ValueError):
-        raise Damaged(f"its {what} is {value!r}, and no whole number") from None
+        raise Damaged(f"its {name} is {value!r}, not a whole number") from None
 
 
 def parsed(parse: Callable[[], _T], *kinds: type[Exception]) -> _T:

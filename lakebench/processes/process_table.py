@@ -152,7 +152,7 @@ def remove_remains(pids: Collection[int], since: float, shared: Collection[str] 
             ctypes.CDLL(None).shmctl(segment, 0, None)  # 0 is IPC_RMID
     for pid in pids:
         for name in (f".java_pid{pid}", f".attach_pid{pid}"):
-            _remove_own(_TEMPORARY / name, since)
+            _remove_ours(_TEMPORARY / name, since)
 
 
 def _remove_shared_memory(paths: Collection[str]) -> None:
@@ -164,7 +164,7 @@ def _remove_shared_memory(paths: Collection[str]) -> None:
                 Path(path).unlink()
 
 
-def _remove_own(path: Path, since: float) -> None:
+def _remove_ours(path: Path, since: float) -> None:
     with contextlib.suppress(OSError):
         facts = path.lstat()
         ours = facts.st_uid == os.geteuid() and facts.st_mtime >= since - 1

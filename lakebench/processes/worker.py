@@ -167,8 +167,8 @@ class Worker:
         A connection in which a read failed must not answer the next one.
         """
         replies: list[dict[str, Any]] = []
-        for one, to in zip(scans, into, strict=True):
-            replies.append(self.answer({"op": "scan", "scan": one, "into": to}))
+        for scan, file in zip(scans, into, strict=True):
+            replies.append(self.answer({"op": "scan", "scan": scan, "into": file}))
             if not replies[-1]["ok"]:
                 break
         return {"replies": replies}

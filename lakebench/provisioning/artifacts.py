@@ -271,7 +271,7 @@ def _fetch(artifact: Artifact, folder: Path, root: Path, add: Callable[[int], No
         except (requests.RequestException, RuntimeError) as error:
             counted.take_back()
             if attempt == _TRIES:
-                raise _not_had(artifact, error) from error
+                raise _unavailable(artifact, error) from error
             continue
         if _sha256(path) == artifact.sha256:
             (root / artifact.path).parent.mkdir(parents=True, exist_ok=True)
@@ -316,7 +316,7 @@ class _Counter:
         self._sum = 0
 
 
-def _not_had(artifact: Artifact, error: Exception) -> ServiceUnavailable:
+def _unavailable(artifact: Artifact, error: Exception) -> ServiceUnavailable:
     # The errors of requests and jgo hold addresses and pages of detail; the kind says enough.
     why = "not in any repository known to jgo" if isinstance(error, RuntimeError) else type(error).__name__
     return ServiceUnavailable(

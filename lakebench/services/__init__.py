@@ -193,7 +193,7 @@ class Services:
         return running.service.log_tail() if characters is None else running.service.log_tail(characters)
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not stand in a record: every credential of the services that run."""
+        """What must not be in a record: every credential of the services that run."""
         return tuple(secret for running in self._running.values() for secret in running.service.secrets())
 
     def facts(self) -> Iterator[ServiceFacts]:

@@ -168,7 +168,7 @@ class Service(ABC):
 
         Raises:
             OSError: nothing answers, or "not yet" (:func:`http` raises these).
-            ServiceUnavailable: it answers, and no waiting will help.
+            ServiceUnavailable: it answers, and waiting does not help.
         """
 
     def external_endpoint(self) -> Endpoint:
@@ -245,7 +245,7 @@ class Service(ABC):
             self._hidden.add(secret)
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not stand in a message or a record."""
+        """What must not be in a message or a record."""
         return tuple(self._hidden)
 
     def private(self, name: str, text: str) -> Path:

@@ -1,6 +1,6 @@
 """Faults on the way to a server: a proxy refuses a request, loses its answer, or holds it until its sender is dead.
 
-:class:`HttpProxy` stands before a REST catalog or an object store, :class:`PostgresProxy` before PostgreSQL. Each
+:class:`HttpProxy` is for a REST catalog or an object store, :class:`PostgresProxy` for PostgreSQL. Each
 listens on 127.0.0.1, passes everything on, and does one :class:`Fault` to the requests that it names. Times are
 nanoseconds of the monotonic clock.
 """

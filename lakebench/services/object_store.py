@@ -173,7 +173,7 @@ def transferred(processes: Iterable[int]) -> dict[str, int]:
     """Bytes that a store's ``processes`` have taken in (``read``) and put out (``write``) so far, sockets and files.
 
     The kernel's count (``rchar`` and ``wchar`` of ``/proc/PID/io``, proc_pid_io(5)), since S3Proxy counts no bytes; it
-    begins anew with the process. In an interval in which clients only read, ``write`` is the bytes of the answers, with
+    starts at zero with each process. While clients only read, ``write`` is the bytes of the answers, with
     about 360 of headers for each request, and ``read`` the same bytes from the files below. Where clients write too,
     the two cannot be told apart by direction: each object comes in from a socket (``read``) and goes out to a file
     (``write``), and one that was sent in parts does so twice. Empty where the kernel does not say.

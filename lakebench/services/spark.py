@@ -118,7 +118,7 @@ class SparkService(JavaService):
             "spark.connect.execute.manager.detachedTimeout": "30s",
             # A session waits while other engines have their turns (default 60m).
             "spark.connect.session.manager.defaultSessionTimeout": "24h",
-            # Answers are timestamps in UTC wherever the server stands.
+            # Answers have timestamps in UTC, whatever the server's time zone.
             "spark.sql.session.timeZone": "UTC",
         }
 

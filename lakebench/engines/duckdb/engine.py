@@ -61,7 +61,7 @@ _METADATA: Mapping[str, tuple[str, Mapping[str, str], str]] = {
 class _Connected(Engine, CanQuery, CanScan):
     """One DuckDB with the extensions that its packages bring; the extension site is never asked.
 
-    It is in memory, but for a lake of DuckDB's own tables: then it is the lake's file.
+    It is in memory, except for a lake of DuckDB's own tables: then it is the lake's file.
     """
 
     sql: ClassVar[DuckDBSql] = DuckDBSql()
@@ -69,7 +69,7 @@ class _Connected(Engine, CanQuery, CanScan):
     distribution: ClassVar[str] = "duckdb"
     preload: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     dialect: ClassVar[str] = "duckdb"
-    # After these DuckDB refuses whatever it is asked; a file is opened anew only once every reference to it is gone.
+    # After these DuckDB refuses every request; a file is opened again only once every reference to it is gone.
     fatal: ClassVar[tuple[str, ...]] = ("INTERNAL Error", "FATAL Error", "database has been invalidated")
     requirements: ClassVar[tuple[str, ...]] = (
         "duckdb=={version}",
@@ -136,7 +136,7 @@ class _Connected(Engine, CanQuery, CanScan):
         missing = [one for one in scan.columns or () if one not in columns]
         if missing or not columns:
             part = f"the {', '.join(missing)} of " if columns else ""
-            raise EngineUnavailable(f"DuckDB's Iceberg extension has no way to tell {part}a table's {scan.metadata}")
+            raise EngineUnavailable(f"DuckDB's Iceberg extension has no way to report {part}a table's {scan.metadata}")
         listed = ", ".join(f"{expression} AS {_name(column)}" for column, expression in columns.items())
         return f"(SELECT {listed} FROM {function}({self._plain(scan.table)}){where})"
 

@@ -22,7 +22,7 @@ _DAY |= {f"{name}_ns": 1000 * unit for name, unit in _DAY.items()}
 def _geometries() -> Callable[[str], Any]:
     """The extension type that becomes Parquet's GEOMETRY and GEOGRAPHY, by the name of Iceberg's type.
 
-    It is not registered, so that whoever reads here gets plain bytes.
+    It is not registered, so that readers in this process get plain bytes.
     """
     import pyarrow as pa
 

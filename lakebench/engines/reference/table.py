@@ -190,7 +190,7 @@ class OpenTable:
     def _written(self, of_format: str, columns: Sequence[Json], rows: Sequence[Row], file: File) -> File:
         data = files.encode(of_format, columns, rows, self.properties)
         path = self.put("data", f"{uuid.uuid4()}.{of_format}", data)
-        whole = file.content == POSITION_DELETES  # readers tell by equal bounds which data file the deletes are of
+        whole = file.content == POSITION_DELETES  # equal bounds say which data file the deletes are of
         metrics = files.metrics(columns, rows, whole=whole)
         return replace(file, path=path, format=of_format, records=len(rows), size=len(data), metrics=metrics)
 
@@ -260,7 +260,7 @@ class OpenTable:
     ) -> None:
         """Record a snapshot of ``operation`` with files added and removed (by their keys).
 
-        With ``rewritten`` all manifests are written anew.
+        With ``rewritten`` all manifests are rewritten.
         """
         parent = self.head(branch)
         commit = self._next(parent)
@@ -324,7 +324,7 @@ class OpenTable:
         parent = self.snapshot(commit.parent_id)
         snapshot: Json = {
             "snapshot-id": commit.snapshot_id,
-            # Two snapshots of one millisecond could not be told apart by time.
+            # Time travel cannot distinguish two snapshots of one millisecond.
             "timestamp-ms": max(int(time.time() * 1000), parent["timestamp-ms"] + 1 if parent else 0),
             "manifest-list": path,
             "summary": {"operation": operation, **_summary(entries, parent)},

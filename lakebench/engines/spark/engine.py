@@ -369,7 +369,7 @@ def _s3a(store: ObjectStore) -> dict[str, str]:
 
 
 def _meaning(error: Exception) -> LakebenchError:
-    """The client's error as ours: what the server said, without Java's frames and plans."""
+    """The client's error as ours: the server's message, without Java's frames and plans."""
     from grpc import RpcError  # type: ignore[import-untyped]
     from pyspark.errors import PySparkException
 

@@ -486,7 +486,7 @@ def test_an_error_of_our_parser_is_no_violation_of_the_writers(
 @pytest.mark.parametrize(
     ("key", "value", "sentence"),
     [
-        ("record_count", None, "its record_count is None, and no whole number"),
+        ("record_count", None, "its record_count is None, not a whole number"),
         ("file_path", None, "an entry has no path, or no format"),
     ],
 )

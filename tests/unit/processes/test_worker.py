@@ -77,10 +77,10 @@ def _engines_own() -> Any:
 
 @pytest.fixture
 def worker() -> Worker:
-    made = Worker()
+    engine_worker = Worker()
     settings = dataclasses.asdict(EngineSettings(1, 2**30, "/nowhere"))
-    assert made.answer({"op": "make", "engine": MINE, "settings": settings}) == {"ok": True}
-    return made
+    assert engine_worker.answer({"op": "make", "engine": MINE, "settings": settings}) == {"ok": True}
+    return engine_worker
 
 
 def _does(monkeypatch: pytest.MonkeyPatch, function: Any) -> None:
@@ -170,9 +170,9 @@ def test_why_an_adapter_cannot_be_made_is_reported() -> None:
         "lakebench.engines.nothing:Nobody": "HarnessFault",
         "a_package_that_is_not_here:Engine": "EngineUnavailable",
     }.items():
-        made = Worker()
-        assert made.answer({"op": "preload", "engine": engine}) == {"ok": True}
-        assert _error_of(made, op="make", engine=engine, settings=settings)["kind"] == kind
+        worker = Worker()
+        assert worker.answer({"op": "preload", "engine": engine}) == {"ok": True}
+        assert _error_of(worker, op="make", engine=engine, settings=settings)["kind"] == kind
 
 
 def _writer(worker: Worker) -> None:

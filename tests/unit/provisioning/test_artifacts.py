@@ -111,11 +111,11 @@ def test_progress_ends_at_the_size_in_the_lock(repository: Path, monkeypatch: py
     assert not repository.exists()
     cut = iter([10_000])
     serve(monkeypatch, lambda _: Answer(CONTENT, next(cut, None)))
-    seen: list[int] = []
+    counts: list[int] = []
 
     class Bar:
         def __enter__(self) -> Callable[[int], None]:
-            return seen.append
+            return counts.append
 
         def __exit__(self, *_: object) -> None:
             pass
@@ -125,7 +125,7 @@ def test_progress_ends_at_the_size_in_the_lock(repository: Path, monkeypatch: py
     monkeypatch.setattr(progress, "download", lambda _, total: totals.append(total) or Bar())
     artifacts.ensure("pair", progress)
     assert totals == [2 * len(CONTENT)]
-    assert seen[-1] == 2 * len(CONTENT)
+    assert counts[-1] == 2 * len(CONTENT)
 
 
 def test_a_download_that_breaks_off_starts_again(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

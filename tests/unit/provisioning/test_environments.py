@@ -259,12 +259,12 @@ def test_a_damaged_environment_is_named_and_made_anew(uv: Uv, monkeypatch: pytes
     python.write_text("more than there was")
     calls = len(uv.calls)
     assert environments.python_for(Toy, EngineRef("toy", "1.2"), progress) == python
-    assert messages == [f"{folder} is damaged (bin/python): it is made anew"]
+    assert messages == [f"{folder} is damaged (bin/python): it is made again"]
     assert len(uv.calls) == 2 * calls
     assert python.read_text() == ""
     (folder / "sizes.json").write_text("{")
     environments.python_for(Toy, EngineRef("toy", "1.2"), progress)
-    assert messages[1:] == [f"{folder} is damaged (sizes.json cannot be read): it is made anew"]
+    assert messages[1:] == [f"{folder} is damaged (sizes.json cannot be read): it is made again"]
 
 
 def test_what_python_compiles_as_it_runs_is_no_damage(uv: Uv) -> None:
