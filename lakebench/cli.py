@@ -48,15 +48,15 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase4 --profile quick    every engine on one Iceberg snapshot behind Nessie
   lakebench run phase4                    the same at TPC-H SF 1, with cold and warm times
   lakebench run phase3                    TPC-H: 22 queries on Iceberg, plain Parquet and DuckDB's own tables
-  lakebench run interop                   who reads what whom wrote, feature by feature
-  lakebench run phase1                    DuckLake: every feature, catalog and storage, and who else reads it
+  lakebench run interop                   which engine reads what another wrote, feature by feature
+  lakebench run phase1                    DuckLake: every feature, catalog and storage, and which engines read it
   lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
-  lakebench run phase9                    several writers at once, different engines, faults
-  lakebench run all                       every phase that needs no data of yours
+  lakebench run phase9                    several writers at once, several engines, faults
+  lakebench run all                       every phase that needs no data from you
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
-nothing could run here; 4 a wrong answer that is not an accepted one; 5 a fault of the harness; 130 interrupted. Where
+nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the harness; 130 interrupted. Where
 several apply: 130, 5, 4, 3, 1.
 """,
 )
@@ -87,14 +87,14 @@ def _run() -> int:
         error.show()
         code = ExitCode.USAGE
     except (KeyboardInterrupt, typer.Abort):
-        code = _say("interrupted; nothing of ours is left running", ExitCode.INTERRUPTED)
-    except Exception as error:  # noqa: BLE001 - whatever is left is told in one line, or is a fault of ours
+        code = _say("interrupted; lakebench left nothing running", ExitCode.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - any other error becomes one line, or is a fault of ours
         code = _failed(error)
     return code if isinstance(code, int) else ExitCode.OK
 
 
 def _failed(error: Exception) -> ExitCode:
-    """Say what went wrong, and whose fault it is."""
+    """Print what went wrong, and whose fault it is."""
     if isinstance(error, LakebenchError) and not isinstance(error, HarnessFault):
         return _say(str(error), ExitCode.USAGE if isinstance(error, UsageError) else ExitCode.NOTHING_RAN)
     if isinstance(error, OSError) and error.strerror:
@@ -124,7 +124,7 @@ def _fault(error: Exception) -> ExitCode:
 
 
 def _alone() -> None:
-    """Stop where another distribution brings an import package of our name: whose code runs would be chance.
+    """Stop if another distribution installs an import package of our name: it would be chance which code runs.
 
     Raises:
         UsageError: one of them is installed here.
@@ -159,8 +159,8 @@ def run(
         list[str] | None,
         typer.Argument(
             metavar="PHASE…",
-            help="Phases by name or subject: phase3 or tpch, interop …; clickbench and workload take a path behind "
-            "them. all: every phase that needs no path.",
+            help="Phases by name or subject: phase3 or tpch, interop …; clickbench and workload take a path after "
+            "their name. all: every phase that needs no path.",
         ),
     ] = None,
     sf: ScaleFactor = None,
@@ -175,13 +175,13 @@ def run(
         str,
         typer.Option(
             metavar="ENGINES",
-            help="Engines that must run, separated by commas: exit code 1 where one does not. Those that --engines "
-            "names must, anyway.",
+            help="Engines that must run, separated by commas: exit code 1 if one does not. Those that --engines "
+            "names must run anyway.",
         ),
     ] = "",
     writer: Annotated[str, typer.Option(help="The engine that writes the dataset.")] = "pyiceberg",
     runtime: Annotated[
-        Runtime | None, typer.Option(help="How services come to be. Default: what lakebench.toml says, or local.")
+        Runtime | None, typer.Option(help="How services are started. Default: what lakebench.toml says, or local.")
     ] = None,
     profile: Annotated[
         str,
@@ -192,20 +192,21 @@ def run(
         ),
     ] = "",
     repeat: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples instead of the profile's.")] = None,
-    seed: Annotated[int, typer.Option(help="Orders and small rows follow from it.")] = 1,
+    seed: Annotated[int, typer.Option(help="Decides orders and small rows.")] = 1,
     output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
     resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="Go on with this run: finished cases are kept, none runs twice.")
+        str | None, typer.Option(metavar="ID", help="Continue this run: finished cases are kept, and none runs twice.")
     ] = None,
     time_limit: Annotated[
-        float | None, typer.Option(min=0.1, metavar="SECONDS", help="Limit of one execution instead of the profile's.")
+        float | None,
+        typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one execution instead of the profile's."),
     ] = None,
     use_up: Annotated[
-        bool, typer.Option("--use-up", help="Use the services that lakebench up started; what is not up is started.")
+        bool, typer.Option("--use-up", help="Use the services that lakebench up started; start those that are not up.")
     ] = False,
     json_: Json = False,
 ) -> int:
-    """Put a phase's question to the engines, and write the report. With a phase, --help shows its own options only.
+    """Run the cases of phases, and write the report. With a phase, --help shows only the options of that phase.
 
     [bold]Examples[/bold]
 
@@ -221,7 +222,7 @@ def run(
       lakebench run --resume 20261121T101500Z-phase4-a1b2
     """
     from lakebench import harness, reports
-    from lakebench.commands.run import Arguments, request, tell
+    from lakebench.commands.run import Arguments, request, show
     from lakebench.provisioning.environments import Releases
 
     progress = _progress(json_)
@@ -235,8 +236,8 @@ def run(
         folder = folder_of(settings, resume)
         asked = harness.again(folder, settings)
     else:
-        given = Arguments(engines, require, writer, profile, sf, repeat, time_limit, seed)
-        asked = request(phase or (), context.obj, given, settings, Releases(progress))
+        arguments = Arguments(engines, require, writer, profile, sf, repeat, time_limit, seed)
+        asked = request(phase or (), context.obj, arguments, settings, Releases(progress))
         folder = settings.output / harness.new_id(asked)
     if not json_:
         progress.say(f"run {folder.name}: records in {folder}")
@@ -245,13 +246,13 @@ def run(
         reports.write_apart(folder)
     if not json_:
         reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-    tell(result, as_json=json_)
+    show(result, as_json=json_)
     return result.code
 
 
 def _only_resume(phase: list[str] | None, options: Mapping[str, str]) -> None:
-    if given := [*(phase or ()), *(f"--{name}" for name in options)]:
-        raise UsageError(f"--resume goes on with what the run was asked for: leave {' '.join(given)} out")
+    if superfluous := [*(phase or ()), *(f"--{name}" for name in options)]:
+        raise UsageError(f"--resume continues the run as it was started: leave {' '.join(superfluous)} out")
 
 
 @app.command()
@@ -276,21 +277,21 @@ def compare(
     base: Annotated[
         str, typer.Argument(metavar="BASE", help="A run's id, or its folder; alone, a run made with --against.")
     ],
-    run_: Annotated[str | None, typer.Argument(metavar="RUN", help="The run that is held against it.")] = None,
+    run_: Annotated[str | None, typer.Argument(metavar="RUN", help="The run that is compared with it.")] = None,
     noise: Annotated[
         str | None,
-        typer.Option(metavar="RUN", help="An A/A run, made with --against, that the noise floor is taken from."),
+        typer.Option(metavar="RUN", help="An A/A run, made with --against, that gives the noise floor."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Where compare.md and compare.html go. Default: beside RUN.")
     ] = None,
     json_: Json = False,
 ) -> int:
-    """Hold a run against another, or a run made with --against against its own base; exit code 1 on a regression.
+    """Compare a run with another, or a run made with --against with its own base; exit code 1 on a regression.
 
-    Ratios of medians with intervals, query by query and over the queries that both got right. A regression is a case
-    that passed and fails, or a query that is more than 10 % and 50 ms slower, beyond noise. A case that ran in BASE,
-    that RUN was to have, and that did not run there, is gone: exit code 1 too, and 3 where nothing of RUN ran.
+    Shows ratios of medians with intervals, query by query and over the queries that both got right. A regression is a
+    case that passed and now fails, or a query that is more than 10 % and 50 ms slower, beyond noise. A case that ran in
+    BASE, and that RUN should have run and did not, is gone: exit code 1 too, and 3 if nothing of RUN ran.
 
     [bold]Examples[/bold]
 
@@ -304,19 +305,19 @@ def compare(
     folders = [folder_of(settings, one) for one in (base, run_) if one is not None]
     floor = records.read(folder_of(settings, noise)) if noise else None
     runs = [records.read(one) for one in folders]
-    told = comparison.within(runs[0], floor) if run_ is None else _between(runs[0], runs[1], floor)
+    compared = comparison.within(runs[0], floor) if run_ is None else _between(runs[0], runs[1], floor)
     with _progress(json_).step("writing the comparison"):
-        made = reports.write(told, output or folders[-1])
+        made = reports.write(compared, output or folders[-1])
     if json_:
         files = {"markdown": str(made[0]), "html": str(made[1])}
-        print(json.dumps({**reports.to_json(told), **files}, indent=2))  # noqa: T201 - output for programs
+        print(json.dumps({**reports.to_json(compared), **files}, indent=2))  # noqa: T201 - output for programs
     else:
-        reports.show(told, Console(highlight=False, width=None if sys.stdout.isatty() else 100), made)
-    return told.code
+        reports.show(compared, Console(highlight=False, width=None if sys.stdout.isatty() else 100), made)
+    return compared.code
 
 
 def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
-    """``run`` against ``base``; of a run that names its engines, what it was not to have is not missed."""
+    """``run`` against ``base``; a run that names its engines does not miss what it was not asked to run."""
     from lakebench import phases
     from lakebench.execution.request import Scope
     from lakebench.results import comparison
@@ -329,9 +330,9 @@ def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
 @app.command()
 def accept(
     runs: Annotated[list[str], typer.Argument(metavar="RUN…", help="Ids of runs, or their folders.")],
-    reason: Annotated[str, typer.Option(help="Why these outcomes are as they are to be; it stands beside each.")],
+    reason: Annotated[str, typer.Option(help="Why these outcomes are accepted; kept with each of them.")],
     interrupted: Annotated[
-        bool, typer.Option("--interrupted", help="Accept what is finished of a run that did not come to its end.")
+        bool, typer.Option("--interrupted", help="Accept the finished cases of a run that was interrupted.")
     ] = False,
     output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
     file: Annotated[
@@ -340,14 +341,16 @@ def accept(
     ] = None,
     shipped: Annotated[
         bool,
-        typer.Option("--shipped", help="Write what the phases ship, in place of a file: for those who develop them."),
+        typer.Option(
+            "--shipped", help="Write the baselines that the phases ship, instead of a file: for their developers."
+        ),
     ] = False,
     json_: Json = False,
 ) -> None:
-    """Accept a run's outcomes: a later run says what is better, worse, new or gone, and fails on what is worse or gone.
+    """Accept a run's outcomes: later runs report what is better, worse, new or gone, and fail on what is worse or gone.
 
-    Several runs are accepted together: where a race decides, and a case had another outcome in each, any of them is as
-    accepted from then on.
+    Several runs are accepted together: if a race decides and a case had different outcomes, each of them is accepted
+    from then on.
 
     [bold]Example[/bold]
 
@@ -360,17 +363,17 @@ def accept(
     if shipped and file:
         raise UsageError("--shipped writes the files of the phases: leave out --file")
     settings = _settings(output=output)
-    found = [records.read(folder_of(settings, one)) for one in dict.fromkeys(runs)]
-    files = phases.baselines(dict.fromkeys(name for run in found for name in run.header.phases))
+    recorded = [records.read(folder_of(settings, one)) for one in dict.fromkeys(runs)]
+    files = phases.baselines(dict.fromkeys(name for run in recorded for name in run.header.phases))
     path = None if shipped else file or Path(baseline.FILE)
     where = str(path or ", ".join(str(one) for one in files.values()))
-    counts = acceptance.accept(found, reason, files, path, interrupted=interrupted)
-    told = {outcome.value: number for outcome, number in counts.outcomes.items()}
+    counts = acceptance.accept(recorded, reason, files, path, interrupted=interrupted)
+    outcomes = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
         numbers = {"new": counts.new, "changed": counts.changed, "gone": counts.gone, "faults": counts.faults}
-        print(json.dumps({"file": where, **numbers, "outcomes": told}))  # noqa: T201 - output for programs
+        print(json.dumps({"file": where, **numbers, "outcomes": outcomes}))  # noqa: T201 - output for programs
         return
-    listed = ", ".join(f"{number} {outcome}" for outcome, number in told.items())
+    listed = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
     console = Console(highlight=False, soft_wrap=True)
     console.print(
         f"accepted {counts.cases} cases in {where}: {listed}; {counts.new} new, {counts.changed} changed, "
@@ -382,16 +385,16 @@ def accept(
 
 @data_app.command()
 def tpch(sf: ScaleFactor = "1", json_: Json = False) -> None:
-    """Make TPC-H with tpchgen-cli at a scale factor, or verify what the cache has; prints the files.
+    """Make TPC-H with tpchgen-cli at a scale factor, or verify the data in the cache; print the files.
 
-    The rows follow from the scale factor alone: the specification fixes the generator's seeds.
+    The rows depend on the scale factor alone: the specification fixes the generator's seeds.
     """
     from lakebench.commands import data
     from lakebench.datasets.tpch import generate, scale_factor
 
     dataset = generate(scale_factor(sf or "1"), _progress(json_))
     if json_:
-        print(json.dumps(data.told(dataset), indent=2))  # noqa: T201 - output for programs
+        print(json.dumps(data.to_json(dataset), indent=2))  # noqa: T201 - output for programs
     else:
         data.show(dataset)
 
@@ -410,7 +413,8 @@ class Listed(enum.StrEnum):
 def list_(
     what: Annotated[Listed, typer.Argument(help="What to list.")],
     feature_file: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="With features: a file of more. May be given again.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="With features: a file with more of them. Can be repeated."),
     ] = None,
     json_: Json = False,
 ) -> None:
@@ -428,55 +432,55 @@ def list_(
 
 @app.command()
 def doctor(json_: Json = False) -> int:
-    """Say what would run here: every engine and service, its version, how it would run, and what mends what would not.
+    """Show what would run here: every engine and service, its version, how it would run, and how to fix what would not.
 
-    Nothing is started or downloaded.
+    It starts and downloads nothing.
     """
     from dataclasses import asdict
 
     from lakebench.commands.doctor import examine
 
-    found = examine(_settings())
+    readiness = examine(_settings())
     if json_:
-        print(json.dumps([asdict(one) for one in found], indent=2))  # noqa: T201 - output for programs
+        print(json.dumps([asdict(one) for one in readiness], indent=2))  # noqa: T201 - output for programs
     else:
-        lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in found]
+        lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in readiness]
         table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
         console = Console(highlight=False, soft_wrap=True)
-        for one in found:
+        for one in readiness:
             if not one.ready:
-                console.print(f"[bold]{one.name}[/bold]: {plain(one.missing)}; to mend it: {plain(one.mend)}")
-    return ExitCode.OK if any(one.ready for one in found) else ExitCode.NOTHING_RAN
+                console.print(f"[bold]{one.name}[/bold]: {plain(one.missing)}; to fix it: {plain(one.mend)}")
+    return ExitCode.OK if any(one.ready for one in readiness) else ExitCode.NOTHING_RAN
 
 
 @app.command()
 def up(
     service: Annotated[
-        list[str], typer.Argument(metavar="SERVICE…", help="Services by name; what they need comes too.")
+        list[str], typer.Argument(metavar="SERVICE…", help="Services by name; those that they need start too.")
     ],
     json_: Json = False,
 ) -> None:
     """Start services in the background: a lake to explore by hand, until lakebench down.
 
-    Prints the endpoints with their credentials, and what to paste into DuckDB, PyIceberg, Spark and Trino.
+    Prints the endpoints with their credentials, and snippets for DuckDB, PyIceberg, Spark and Trino.
     """
     from lakebench.commands import snippets, up
 
     endpoints = up.up(service, _progress(json_))
     lake = up.lake(endpoints)
-    told = snippets.snippets(lake, endpoints) if lake else {}
+    by_client = snippets.snippets(lake, endpoints) if lake else {}
     if json_:
         from dataclasses import asdict
 
         listed = {name: asdict(one) for name, one in endpoints.items()}
-        print(json.dumps({"services": listed, "snippets": told}, indent=2))  # noqa: T201 - output for programs
+        print(json.dumps({"services": listed, "snippets": by_client}, indent=2))  # noqa: T201 - output for programs
         return
-    lines = [  # a secret that is part of the address stands there alone
+    lines = [  # a secret that is part of the address is shown there only
         (name, one.uri, one.user, "" if one.password in one.uri else one.password) for name, one in endpoints.items()
     ]
     table("up until lakebench down", [("service", "address", "user", "password"), *lines])
     console = Console(highlight=False, soft_wrap=True)
-    for client, text in told.items():
+    for client, text in by_client.items():
         console.print(f"\n[bold]{client}[/bold]")
         console.print(text, markup=False)
 

@@ -1,1 +1,1 @@
-"""What the commands beside ``run`` do, one module a command."""
+"""The work of the commands, one module per command."""

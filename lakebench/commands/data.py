@@ -11,7 +11,7 @@ from lakebench.commands.terminal import table
 from lakebench.datasets.tpch import TpchData
 
 
-def told(dataset: TpchData) -> dict[str, Any]:
+def to_json(dataset: TpchData) -> dict[str, Any]:
     """The tables with their rows, bytes and files."""
     listed = [
         {"name": one.name, "rows": one.rows, "bytes": one.bytes, "files": [str(file) for file in one.files]}

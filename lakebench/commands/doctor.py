@@ -1,4 +1,4 @@
-"""What would run here: every engine and service, its version, how it would run, and what mends what would not."""
+"""What would run here: every engine and service, its version, how it would run, and how to fix what would not."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _GROUPS = {"object-store": "s3proxy"}
 
 @dataclass(frozen=True)
 class Readiness:
-    """One engine or service: ``ready`` tells whether it would run now, ``mend`` the command where it would not."""
+    """One engine or service: ``ready``: whether it would run now; ``mend``: the command that fixes what is missing."""
 
     kind: str
     name: str
@@ -43,7 +43,7 @@ def examine(settings: Settings) -> list[Readiness]:
 def _engine(engine: type[Engine], settings: Settings) -> Readiness:
     how = f"needs the {engine.service} server" if engine.service else "inside its worker process"
     try:
-        found = version(engine.distribution)
+        installed = version(engine.distribution)
     except PackageNotFoundError:
         mend = "make setup"
         return Readiness("engine", engine.name, "", how, False, f"{engine.distribution} is not installed", mend)
@@ -51,14 +51,14 @@ def _engine(engine: type[Engine], settings: Settings) -> Readiness:
         missing = "no PostgreSQL with pg_duckdb is named in lakebench.toml"
         mend = "echo 'pg_config = \"/path/to/pg_config\"' >> lakebench.toml"
         return Readiness("engine", engine.name, "", how, False, missing, mend)
-    return Readiness("engine", engine.name, found, f"{how}; {', '.join(abilities(engine))}", True)
+    return Readiness("engine", engine.name, installed, f"{how}; {', '.join(abilities(engine))}", True)
 
 
 def _service(service: type[Service], settings: Settings) -> Readiness:
-    given = settings.service(service.name)
-    if given.runtime is Runtime.EXTERNAL:
-        return Readiness("service", service.name, "the server's own", f"external, {given.uri}", True)
-    if given.runtime is Runtime.COMPOSE:
+    configured = settings.service(service.name)
+    if configured.runtime is Runtime.EXTERNAL:
+        return Readiness("service", service.name, "the server's own", f"external, {configured.uri}", True)
+    if configured.runtime is Runtime.COMPOSE:
         try:
             Composed.require()
         except LakebenchError as error:

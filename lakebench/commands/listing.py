@@ -1,19 +1,19 @@
-"""What there is to run: rows for ``lakebench list``, one dictionary a row."""
+"""What lakebench can run: rows for ``lakebench list``, one dictionary per row."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from lakebench import engines as known
-from lakebench import phases as questions
+from lakebench import engines as engine_registry
+from lakebench import phases as phase_registry
 from lakebench.config import Settings
 from lakebench.model import Selection
 from lakebench.services import SERVICES
 
 
 def phases() -> list[dict[str, str]]:
-    """Name, subject and title of each phase, and what it stands on."""
+    """Name, subject and title of each phase, and the services that it needs."""
     return [
         {
             "phase": one.name,
@@ -21,7 +21,7 @@ def phases() -> list[dict[str, str]]:
             "title": one.title,
             "services": ", ".join(one.services(Selection(), Settings())),
         }
-        for one in questions.phases().values()
+        for one in phase_registry.phases().values()
     ]
 
 
@@ -32,11 +32,11 @@ def engines() -> list[dict[str, str]]:
             "engine": name,
             "title": engine.title,
             "version": _installed(engine.distribution),
-            "abilities": ", ".join(known.abilities(engine)),
+            "abilities": ", ".join(engine_registry.abilities(engine)),
             "server": engine.service or "",
             "catalogs": ", ".join(engine.catalogs),
         }
-        for name, engine in known.engines().items()
+        for name, engine in engine_registry.engines().items()
     ]
 
 
@@ -58,15 +58,15 @@ def datasets() -> list[dict[str, str]]:
             "dataset": "tpch",
             "made by": f"tpchgen-cli {_installed('tpchgen-cli')}",
             "command": "lakebench data tpch --sf N",
-            "reference answers": f"at SF {answered}; elsewhere the engines are held against each other",
+            "reference answers": f"at SF {answered}; elsewhere the engines are compared with each other",
         }
     ]
 
 
 def features(files: Sequence[str] = ()) -> list[dict[str, str]]:
-    """Each feature, also of ``files``: its format, the topic of the claims about it, its title, and where it stands."""
+    """Each feature, also of ``files``: its format, its topic in the claims, its title, and its source."""
     from lakebench.datasets.ducklake.features import FEATURES as OF_DUCKLAKE
-    from lakebench.datasets.interop.features import known as every
+    from lakebench.datasets.interop.features import all_features
 
     of_iceberg = [
         {
@@ -76,7 +76,7 @@ def features(files: Sequence[str] = ()) -> list[dict[str, str]]:
             "title": one.title,
             "source": one.source,
         }
-        for one in every(files)
+        for one in all_features(files)
     ]
     of_ducklake = [
         {"feature": one.id, "format": "ducklake", "claim": "", "title": one.title, "source": one.source}

@@ -32,16 +32,16 @@ class PhaseCommand(TyperCommand):
         Raises:
             UsageError: a phase has an option that the command itself has.
         """
-        own = super().get_params(ctx)
+        parameters = super().get_params(ctx)
         options = _options(ctx.meta.get(_SHOWN, ()))
-        taken = {name for one in own for name in one.opts}
+        taken = {name for one in parameters for name in one.opts}
         for option, having in options.items():
             if f"--{option.name}" in taken:
                 raise UsageError(f"{having[0].name} has an option --{option.name}, which lakebench run has itself")
-        return [*own, *_parameters(tuple((option, _panel(having)) for option, having in options.items()))]
+        return [*parameters, *_parameters(tuple((option, _panel(having)) for option, having in options.items()))]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse ``args``; before all else find the phases among them, which ``--help`` has to know."""
+        """Parse ``args``; first find the phases among them, because ``--help`` needs them."""
         values, _, _ = self.make_parser(ctx).parse_args(args=list(args))
         ctx.meta[_WORDS] = values.get("phase") or ()
         return super().parse_args(ctx, args)
@@ -52,7 +52,7 @@ class PhaseCommand(TyperCommand):
         super().format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:
-        """Call the command; the phases' options are none of its arguments."""
+        """Call the command without the phases' options, which are not its arguments."""
         ctx.obj = {}
         for number, option in enumerate(_options()):
             text = ctx.params.pop(_parameter(number))

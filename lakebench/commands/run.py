@@ -1,4 +1,4 @@
-"""``lakebench run``: what the command line asks for becomes a request, checked before anything starts."""
+"""``lakebench run``: makes a request of the command line, and checks it before anything starts."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ALL = "all"
 
 @dataclass(frozen=True)
 class Arguments:
-    """The options of ``lakebench run`` that are of no one phase; lists are text with commas, times in seconds.
+    """The options of ``lakebench run`` that belong to no single phase; lists are text with commas, times in seconds.
 
     ``profile`` is empty where the user names none.
     """
@@ -55,19 +55,19 @@ def request(
     """The request for the phases that ``words`` name, with the phases' own ``options``: name → text.
 
     Raises:
-        UsageError: something that is named does not exist, or does not fit the rest.
+        UsageError: a name does not exist, or does not fit the other options.
         ServiceUnavailable: the package index does not say what ``@latest`` is.
     """
     names, data = phases_of(words)
     if not names:
-        raise UsageError(f"name a phase: {', '.join([*phases.phases(), ALL])} (lakebench list phases tells more)")
+        raise UsageError(f"name a phase: {', '.join([*phases.phases(), ALL])} (lakebench list phases shows more)")
     wanted = [phases.find(name) for name in names]
     options = {name: _released(name, text, wanted, releases) for name, text in options.items()}
     chosen = listed(releases.named(arguments.engines) or "")
     selection = select(wanted, options, chosen, settings)
     selection = replace(selection, data=str(Path(data).resolve()) if data else "")
-    said = engines_named(wanted, options)
-    texts = [*chosen, *said] if chosen else [name for phase in wanted for name in phase.engines(selection)]
+    in_options = engines_named(wanted, options)
+    texts = [*chosen, *in_options] if chosen else [name for phase in wanted for name in phase.engines(selection)]
     base = base_of(selection.against, settings)
     refs = tuple(dict.fromkeys([*map(engines.parse, texts), *([base.ref] if base and base.ref else [])]))
     against = [str(ref) for ref in refs if str(ref) == selection.against]
@@ -80,23 +80,23 @@ def request(
         settings=settings,
         command=shlex.join(["lakebench", *sys.argv[1:]]),
         selection=selection,
-        named=tuple(dict.fromkeys((*chosen, *said, *against))),
+        named=tuple(dict.fromkeys((*chosen, *in_options, *against))),
     )
     return required(asked, listed(releases.named(arguments.require) or ""))
 
 
 def _released(name: str, text: str, wanted: Sequence[Phase], releases: Releases) -> str:
     """``text`` of the option ``name`` with the newest releases where it names engines."""
-    own = [one for phase in wanted for one in phase.options if one.name == name]
-    named = any(one.names_engines or one.field == "against" for one in own)
+    declared = [one for phase in wanted for one in phase.options if one.name == name]
+    named = any(one.names_engines or one.field == "against" for one in declared)
     return releases.named(text) or "" if named else text
 
 
 def phases_of(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
-    """The phases that ``words`` name, each once, and the path that stands behind one of them.
+    """The phases that ``words`` name, each once, and the path that follows one of them.
 
     Raises:
-        UsageError: a path behind a phase that takes none, or none behind one that needs it.
+        UsageError: a path after a phase that takes none, or no path after one that needs it.
     """
     names: list[str] = []
     data = ""
@@ -107,16 +107,16 @@ def phases_of(words: Sequence[str]) -> tuple[tuple[str, ...], str]:
             names += [one.name for one in phases.phases().values() if not one.needs_data]
         else:
             names.append(phases.find(text).name)
-    if not data and (lonely := next((one for one in map(phases.find, names) if one.needs_data), None)):
-        raise UsageError(f"{lonely.name} needs {lonely.data}: lakebench run {lonely.name} ./mine")
+    if not data and (without_data := next((one for one in map(phases.find, names) if one.needs_data), None)):
+        raise UsageError(f"{without_data.name} needs {without_data.data}: lakebench run {without_data.name} ./mine")
     return tuple(dict.fromkeys(names)), data
 
 
-def _data(taker: Phase, path: str) -> str:
-    if not taker.data:
-        raise UsageError(f"{taker.name} takes no path: {path} is not a phase; lakebench list phases tells more")
+def _data(phase: Phase, path: str) -> str:
+    if not phase.data:
+        raise UsageError(f"{phase.name} takes no path: {path} is not a phase; lakebench list phases shows more")
     if not Path(path).exists():
-        raise UsageError(f"{path}: there is no such file or folder; {taker.name} takes {taker.data}")
+        raise UsageError(f"{path}: there is no such file or folder; {phase.name} takes {phase.data}")
     return path
 
 
@@ -132,8 +132,8 @@ def _profile(arguments: Arguments, usual: str) -> Profile:
     if arguments.time_limit is not None:
         protocol = replace(protocol, limit_s=arguments.time_limit)
     size = profile.scale_factor if arguments.scale_factor is None else scale_factor(arguments.scale_factor)
-    given = {"sf": arguments.scale_factor, "repeat": arguments.samples}
-    chosen = tuple(name for name, value in given.items() if value is not None)
+    options = {"sf": arguments.scale_factor, "repeat": arguments.samples}
+    chosen = tuple(name for name, value in options.items() if value is not None)
     return replace(profile, protocol=protocol, scale_factor=size, chosen=chosen)
 
 
@@ -149,7 +149,7 @@ def required(asked: Request, names: Sequence[str]) -> Request:
     """``asked`` with the engines that must run.
 
     Raises:
-        UsageError: one of ``names`` is not asked.
+        UsageError: the run does not ask one of ``names``.
     """
     refs = [str(ref) for ref in asked.refs]
     for name in names:
@@ -160,8 +160,8 @@ def required(asked: Request, names: Sequence[str]) -> Request:
     return replace(asked, require=tuple(names))
 
 
-def tell(result: harness.Result, *, as_json: bool) -> None:
-    """Print what the run changed of what is accepted, or for programs all of its result."""
+def show(result: harness.Result, *, as_json: bool) -> None:
+    """Print how the run differs from what is accepted, or for programs its whole result."""
     if as_json:
         error = str(result.error) if result.error else None
         summary = {
@@ -184,5 +184,5 @@ def tell(result: harness.Result, *, as_json: bool) -> None:
     for line in result.stale[:_SHOWN]:
         ERRORS.print(f"[yellow]better than accepted:[/yellow] {plain(line)}")
     if result.error:
-        error = f"{result.error} (lakebench run --resume {run_name(result.folder)} goes on)"
+        error = f"{result.error} (lakebench run --resume {run_name(result.folder)} continues it)"
         ERRORS.print(f"[bold red]lakebench:[/bold red] {plain(error)}")

@@ -1,4 +1,4 @@
-"""Where runs lie, by what the user calls them."""
+"""The folders of runs, by the names that the user gives."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def folder_of(settings: Settings, name: str) -> Path:
     for at in (settings.output / name, Path(name)):
         if (at / "records.jsonl").exists():
             return at
-    known = sorted((one.parent.name for one in settings.output.glob("*/records.jsonl")), reverse=True)[:3]
-    hint = f"the newest are {', '.join(known)}" if known else f"there is none in {settings.output}"
+    newest = sorted((one.parent.name for one in settings.output.glob("*/records.jsonl")), reverse=True)[:3]
+    hint = f"the newest are {', '.join(newest)}" if newest else f"there is none in {settings.output}"
     raise UsageError(f"no run called '{name}': {hint}")

@@ -1,4 +1,4 @@
-"""What to paste into a client to reach the lake that is up."""
+"""Snippets that connect a client to the lake that is up."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from lakebench.model import Endpoint, Lake
 
 def snippets(lake: Lake, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
     """Client → lines that connect it to ``lake``; Spark and Trino where their servers are among ``endpoints``."""
-    told = {"DuckDB": _duckdb(lake), "PyIceberg": _pyiceberg(lake)}
+    by_client = {"DuckDB": _duckdb(lake), "PyIceberg": _pyiceberg(lake)}
     if "spark" in endpoints:
-        told["Spark"] = _spark(lake, endpoints["spark"])
+        by_client["Spark"] = _spark(lake, endpoints["spark"])
     if "trino" in endpoints:
-        told["Trino"] = _trino(lake, endpoints["trino"])
-    return told
+        by_client["Trino"] = _trino(lake, endpoints["trino"])
+    return by_client
 
 
 def _duckdb(lake: Lake) -> str:
@@ -42,8 +42,8 @@ def _listed(options: Mapping[str, str]) -> str:
 
 
 def _pyiceberg(lake: Lake) -> str:
-    told = catalog_properties.pyiceberg(lake.catalog)
-    lines = "\n    ".join(f'"{key}": {json.dumps(value)},' for key, value in told.items())
+    properties = catalog_properties.pyiceberg(lake.catalog)
+    lines = "\n    ".join(f'"{key}": {json.dumps(value)},' for key, value in properties.items())
     return f"""\
 from pyiceberg.catalog import load_catalog
 catalog = load_catalog("lake", **{{

@@ -1,4 +1,4 @@
-"""``lakebench up`` and ``down``: a lake to explore by hand, kept by a process of its own until it is told to end."""
+"""``lakebench up`` and ``down``: a lake to explore by hand, kept by a process of its own until ``down`` ends it."""
 
 from __future__ import annotations
 
@@ -37,20 +37,20 @@ def _folder() -> Path:
     return cache_dir() / "up"
 
 
-def _state() -> Path:
+def _state_file() -> Path:
     return _folder() / "state.json"
 
 
 @contextlib.contextmanager
 def _alone() -> Iterator[int]:
-    """The lock of the lake that is up: a file descriptor that the keeper is given, and has for as long as it lives.
+    """The lock of the lake that is up: a file descriptor that the keeper gets, and holds as long as it lives.
 
     Raises:
         UsageError: another lake is up or is being started; or the cache cannot be written.
     """
     try:
         _folder().mkdir(parents=True, exist_ok=True)
-        _folder().chmod(0o700)  # the log may hold what a server told
+        _folder().chmod(0o700)  # the log may contain what a server printed
         lock = (_folder() / "lock").open("w")
     except OSError as error:
         raise cannot_write(_folder(), error) from None
@@ -73,7 +73,7 @@ def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
     for ended in end_left_behind():
         progress.say(ended)
     with _alone() as lock, (_folder() / "log").open("wb") as log:
-        _state().unlink(missing_ok=True)
+        _state_file().unlink(missing_ok=True)
         keeper = subprocess.Popen(
             [sys.executable, "-P", "-m", "lakebench.commands.up", *wanted],
             stdin=subprocess.DEVNULL,
@@ -83,51 +83,51 @@ def up(names: Sequence[str], progress: Progress) -> dict[str, Endpoint]:
             env=with_source(),
             pass_fds=[lock],
         )
-        _tell_of(keeper.pid)
+        _write_keeper(keeper.pid)
     with progress.step(f"starting {', '.join(wanted)}"):
         return _wait(keeper)
 
 
-def _tell_of(keeper: int) -> None:
-    """Tell down whom to end before the lake is up, unless the keeper has told that itself."""
-    with contextlib.suppress(FileExistsError), _state().open("x", encoding="utf-8") as file:
+def _write_keeper(keeper: int) -> None:
+    """Write which process ``down`` ends before the lake is up, unless the keeper has written it itself."""
+    with contextlib.suppress(FileExistsError), _state_file().open("x", encoding="utf-8") as file:
         json.dump({"pid": keeper, "started": process_table.started(keeper)}, file)
 
 
 def _wait(keeper: subprocess.Popen[bytes]) -> dict[str, Endpoint]:
-    """The endpoints that the keeper tells, or the error."""
-    told: Mapping[str, Any] = {}
+    """The endpoints that the keeper writes, or its error."""
+    state: Mapping[str, Any] = {}
     try:
-        while not {"endpoints", "error"} & told.keys():
+        while not {"endpoints", "error"} & state.keys():
             ended = keeper.poll() is not None
-            told = _read()
-            if ended and "error" not in told:
-                raise ServiceUnavailable(f"the lake did not start, or was ended; {_folder() / 'log'} tells more")
+            state = _read_state_file()
+            if ended and "error" not in state:
+                raise ServiceUnavailable(f"the lake did not start, or was ended; {_folder() / 'log'} has more")
             time.sleep(_LOOK_S)
     except KeyboardInterrupt:
         keeper.terminate()
         keeper.wait()
         raise
-    if "error" in told:
+    if "error" in state:
         keeper.wait()
-        _state().unlink(missing_ok=True)
-        raise ServiceUnavailable(told["error"])
-    return _endpoints(told)
+        _state_file().unlink(missing_ok=True)
+        raise ServiceUnavailable(state["error"])
+    return _endpoints(state)
 
 
 def running() -> dict[str, Endpoint] | None:
     """The endpoints of the lake that is up; ``None`` where none is."""
-    told = _read()
-    return _endpoints(told) if "endpoints" in told and _keeper(told) else None
+    state = _read_state_file()
+    return _endpoints(state) if "endpoints" in state and _keeper(state) else None
 
 
-def _read() -> Mapping[str, Any]:
-    """What the state tells; nothing where there is none."""
+def _read_state_file() -> Mapping[str, Any]:
+    """The state of the lake; empty where there is none."""
     try:
-        told: dict[str, Any] = json.loads(_state().read_text(encoding="utf-8"))
+        state: dict[str, Any] = json.loads(_state_file().read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return told
+    return state
 
 
 def lake(endpoints: Mapping[str, Endpoint]) -> Lake | None:
@@ -139,8 +139,8 @@ def lake(endpoints: Mapping[str, Endpoint]) -> Lake | None:
     return None
 
 
-def settings(given: config.Settings) -> config.Settings:
-    """``given`` with each service that is up in the place of one of our own.
+def settings(base: config.Settings) -> config.Settings:
+    """``base`` with each service that is up instead of one that the run would start.
 
     Raises:
         UsageError: nothing is up.
@@ -148,23 +148,23 @@ def settings(given: config.Settings) -> config.Settings:
     up_now = running()
     if up_now is None:
         raise UsageError("nothing is up: lakebench up object-store rest-catalog trino spark starts what interop needs")
-    there = {
+    external = {
         name: config.ServiceSettings(
             runtime=Runtime.EXTERNAL, uri=one.uri, user=one.user, password=one.password, properties=dict(one.properties)
         )
         for name, one in up_now.items()
     }
-    return given.model_copy(update={"services": {**given.services, **there}})
+    return base.model_copy(update={"services": {**base.services, **external}})
 
 
 def down() -> bool:
-    """End the lake that is up, or is being started, and what killed commands left; whether there was anything.
+    """End the lake that is up, or is being started, and what killed commands left behind; whether there was anything.
 
     Raises:
         ServiceUnavailable: it does not end.
     """
     left = end_left_behind()
-    keeper = _keeper(_read())
+    keeper = _keeper(_read_state_file())
     if keeper is not None:
         keeper.terminate()
         try:
@@ -172,46 +172,46 @@ def down() -> bool:
         except psutil.TimeoutExpired:
             raise ServiceUnavailable(f"the lake's keeper, process {keeper.pid}, does not end: kill it") from None
     with contextlib.suppress(FileNotFoundError):
-        _state().unlink()
+        _state_file().unlink()
     return keeper is not None or bool(left)
 
 
-def _keeper(told: Mapping[str, Any]) -> psutil.Process | None:
+def _keeper(state: Mapping[str, Any]) -> psutil.Process | None:
     """The process that keeps the lake, by its number and its start."""
     try:
-        process = psutil.Process(told["pid"])
+        process = psutil.Process(state["pid"])
     except (psutil.Error, KeyError):
         return None
-    return process if process_table.alive(process.pid, told["started"]) else None
+    return process if process_table.alive(process.pid, state["started"]) else None
 
 
-def _endpoints(told: Mapping[str, Any]) -> dict[str, Endpoint]:
-    return {name: Endpoint(**{**one, "runtime": Runtime(one["runtime"])}) for name, one in told["endpoints"].items()}
+def _endpoints(state: Mapping[str, Any]) -> dict[str, Endpoint]:
+    return {name: Endpoint(**{**one, "runtime": Runtime(one["runtime"])}) for name, one in state["endpoints"].items()}
 
 
 def keep(names: Sequence[str]) -> None:
-    """Start ``names``, tell where they are, and wait to be told to end."""
+    """Start ``names``, write their endpoints, and wait for the signal to end."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         with Guard("up") as guard:
             services = Services(load(), guard, Quiet())
             services.start(names)
-            _tell({"endpoints": {name: dataclasses.asdict(services.endpoint(name)) for name in names}})
+            _write_state({"endpoints": {name: dataclasses.asdict(services.endpoint(name)) for name in names}})
             while True:
                 signal.pause()
     except LakebenchError as error:
-        _tell({"error": str(error)})
+        _write_state({"error": str(error)})
     except KeyboardInterrupt:
         pass
 
 
-def _tell(what: Mapping[str, Any]) -> None:
+def _write_state(state: Mapping[str, Any]) -> None:
     """Write the state at once, for its owner only: it has the credentials."""
     me = os.getpid()
-    part = _state().with_suffix(".part")
+    part = _state_file().with_suffix(".part")
     part.touch(mode=0o600)
-    part.write_text(json.dumps({"pid": me, "started": process_table.started(me), **what}), encoding="utf-8")
-    part.replace(_state())
+    part.write_text(json.dumps({"pid": me, "started": process_table.started(me), **state}), encoding="utf-8")
+    part.replace(_state_file())
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Answers in files, compared: what the parent asks the checker process, as it never reads a row itself."""
+"""Answers in files, compared: functions for the checker process, because the parent never reads a row itself."""
 
 from __future__ import annotations
 
@@ -76,15 +76,15 @@ def compare_by(same: Callable[[pa.Table, pa.Table], Sameness], actual: Path, exp
     got = _read_answer(actual)
     if isinstance(got, Diff):
         return _checked(got, None)
-    found = same(got, read(expected))
-    return _checked(found.diff, got, type_differences=found.type_differences)
+    sameness = same(got, read(expected))
+    return _checked(sameness.diff, got, type_differences=sameness.type_differences)
 
 
 def agree(tables: Mapping[str, Path], rules: Rules) -> Agreed:
     """Which engines' answers (engine → file) agree; of full answers see :func:`compare`."""
-    found = {engine: _read_answer(path) for engine, path in tables.items()}
-    unreadable = {engine: one.message for engine, one in found.items() if isinstance(one, Diff)}
-    readable = {engine: one for engine, one in found.items() if not isinstance(one, Diff)}
+    by_engine = {engine: _read_answer(path) for engine, path in tables.items()}
+    unreadable = {engine: one.message for engine, one in by_engine.items() if isinstance(one, Diff)}
+    readable = {engine: one for engine, one in by_engine.items() if not isinstance(one, Diff)}
     agreed = answers.agreement(readable, rules)
     diffs = {engine: diff.to_json() for engine, diff in agreed.diffs.items()}
     return Agreed(tuple(map(tuple, agreed.groups)), tuple(agreed.verified), diffs, unreadable)
@@ -96,8 +96,8 @@ def cells(actual: Path) -> list[list[str | None]]:
     Raises:
         Unreadable: the file is not a table.
     """
-    found = read(actual).slice(0, _SHOWN_ROWS).to_pylist()
-    return [[None if cell is None else str(cell) for cell in row.values()] for row in found]
+    rows = read(actual).slice(0, _SHOWN_ROWS).to_pylist()
+    return [[None if cell is None else str(cell) for cell in row.values()] for row in rows]
 
 
 def _read_answer(path: Path) -> pa.Table | Diff:

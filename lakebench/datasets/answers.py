@@ -76,7 +76,7 @@ class Sameness:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Who agrees with whom, the largest group first; ``verified`` is empty where there is no majority.
+    """The groups of engines that agree, the largest first; ``verified`` is empty where there is no majority.
 
     ``diffs`` compares each engine outside the first group with that group.
     """
@@ -90,7 +90,7 @@ def compare(actual: pa.Table, expected: pa.Table, rules: Rules) -> Diff | None:
     """How ``actual`` differs from ``expected`` under ``rules``; ``None`` where it is the same answer.
 
     Columns are compared by position, rows as a multiset, and the sequence of the ORDER BY keys row by row, so that
-    ties may stand in any order. With a LIMIT or an OFFSET, the rows that tie with the last one or the first one may be
+    ties may be in any order. With a LIMIT or an OFFSET, the rows that tie with the last one or the first one may be
     others: only their number and their keys are compared; without a key only the number of all.
     """
     wrong = _columns(actual, expected) or _too_many(actual, expected)
@@ -111,7 +111,7 @@ def top_n(actual: pa.Table, full: pa.Table, rules: Rules) -> Diff | None:
 
     ``full`` is the answer without them, in the order of the ORDER BY, whose keys are ``rules.full_order``; keys that
     the query does not select are its last columns (:func:`lakebench.datasets.sql_rules.without_limit`). Each row must
-    be one of those that tie at its place, as a multiset: this shows the number, the order and every value.
+    be one of those that tie at its position, as a multiset: this shows the number, the order and every value.
     """
     hidden = sum(position < 0 for position in rules.full_order)
     shown = full.select(range(full.num_columns - hidden))
@@ -120,11 +120,11 @@ def top_n(actual: pa.Table, full: pa.Table, rules: Rules) -> Diff | None:
     if wrong:
         return wrong
     columns = [_Column(n, actual, shown, rules) for n in range(shown.num_columns)]
-    got, places = rows(actual), _ties(actual, full, rules, count)
-    for first, last in sorted(set(places)):
-        here = [row for row, place in zip(got, places, strict=True) if place == (first, last)]
+    got, ties = rows(actual), _ties(actual, full, rules, count)
+    for first, last in sorted(set(ties)):
+        tied = [row for row, tie in zip(got, ties, strict=True) if tie == (first, last)]
         candidates = _candidates(shown.slice(first, last - first), actual, columns)
-        _, unexpected = _unmatched(here, rows(candidates), columns)
+        _, unexpected = _unmatched(tied, rows(candidates), columns)
         if unexpected:
             return _misplaced(actual, shown, rules, unexpected, columns)
     return None
@@ -161,12 +161,12 @@ def same_cells(actual: pa.Table, expected: pa.Table, got: Sequence[Row], wanted:
 def agreement(tables: Mapping[str, pa.Table], rules: Rules) -> Agreement:
     """Which of ``tables`` (engine → answer) agree under ``rules``.
 
-    The largest group is verified where it has two members or more and is larger than any other; otherwise nobody is.
+    The largest group is verified where it has two members or more and is larger than any other; otherwise no group is.
     A name that starts with :data:`FULL` has the full answer, with which an engine agrees as :func:`top_n` says; it
-    stands last in its group.
+    comes last in its group.
     """
     groups: list[list[str]] = []
-    for engine in sorted(tables, key=lambda name: not name.startswith(FULL)):  # they tell more than the others
+    for engine in sorted(tables, key=lambda name: not name.startswith(FULL)):  # they can show more than the others
         for group in groups:
             if _difference(engine, group[0], tables, rules) is None:
                 group.append(engine)
@@ -234,7 +234,7 @@ class _Column:
 
 
 class _Key(_Column):
-    """An ORDER BY column of a full answer: where it stands among the keys, and how it is compared.
+    """An ORDER BY column of a full answer: its position among the keys, and how it is compared.
 
     ``position`` is negative where the query does not select it.
     """
@@ -259,7 +259,7 @@ def _plain(cell: Any) -> Any:
 
 
 def _columns(actual: pa.Table, expected: pa.Table) -> Diff | None:
-    """Whether the number of columns, or a permutation of the same names, tells that the columns are not the same."""
+    """How the columns differ: another number of them, or a permutation of the same names."""
     got, wanted = ([name.lower() for name in table.column_names] for table in (actual, expected))
     if len(got) != len(wanted):
         message = f"{len(got)} columns instead of {len(wanted)}"
@@ -300,11 +300,11 @@ def _unmatched(got: Sequence[Row], wanted: Sequence[Row], columns: Sequence[_Col
     unexpected = []
     for row in got:
         candidates = waiting.get(tuple(row[n] for n in strict), [])
-        found = next((n for n, one in enumerate(candidates) if all(column.same(row, one) for column in loose)), None)
-        if found is None:
+        match = next((n for n, one in enumerate(candidates) if all(column.same(row, one) for column in loose)), None)
+        if match is None:
             unexpected.append(row)
         else:
-            del candidates[found]
+            del candidates[match]
     return [row for rest in waiting.values() for row in rest], unexpected
 
 
@@ -391,7 +391,7 @@ def _wrong_number(actual: pa.Table, expected: int) -> Diff | None:
 
 
 def _ties(actual: pa.Table, full: pa.Table, rules: Rules, count: int) -> list[tuple[int, int]]:
-    """For each of ``count`` rows after the OFFSET, from where to where its ties stand in ``full``."""
+    """For each of ``count`` rows after the OFFSET, the range of its ties in ``full``."""
     if not rules.full_order:
         return [(0, full.num_rows)] * count
     keys = full.select([position % full.num_columns for position in rules.full_order])
@@ -425,14 +425,14 @@ def _candidates(some: pa.Table, actual: pa.Table, columns: Sequence[_Column]) ->
 def _misplaced(
     actual: pa.Table, shown: pa.Table, rules: Rules, unexpected: Sequence[Row], columns: Sequence[_Column]
 ) -> Diff:
-    """What is wrong with rows that may not stand where they stand."""
+    """How rows are wrong that may not be at their positions."""
     count = actual.num_rows
     _, unknown = _unmatched(rows(actual), rows(_candidates(shown, actual, columns)), columns)
     if unknown:
         kind, message = "values", f"{len(unknown)} of {count} rows are not in the full answer"
     else:
         kind = "order"
-        message = f"{len(unexpected)} of {count} rows are in the full answer, but do not belong where they stand"
+        message = f"{len(unexpected)} of {count} rows are in the full answer, but at the wrong position"
     return Diff(
         kind,
         message,

@@ -1,4 +1,4 @@
-"""Datasets in the cache: made once beside their folder, moved there when they are whole, verified before each use."""
+"""Datasets in the cache: made once next to their folder, moved there when complete, verified before each use."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lakebench.paths import take
 from lakebench.progress import Progress
 
 _MANIFEST = "manifest.json"
-_ELSEWHERE = "make room, or name another folder in LAKEBENCH_CACHE"
+_ELSEWHERE = "free some disk space, or name another folder in LAKEBENCH_CACHE"
 
 
 @contextlib.contextmanager
@@ -53,17 +53,17 @@ def table(
     ``make`` is given an empty folder of its own and returns the files in order; ``need`` is how many bytes it takes.
 
     Raises:
-        UsageError: no room, the cache cannot be written, or what lies there is damaged.
+        UsageError: not enough disk space, the cache cannot be written, or the data in it is damaged.
     """
-    if not folder.exists():  # what is there needs no lock, which a cache that cannot be written has not
+    if not folder.exists():  # existing data needs no lock, and a cache that cannot be written has none
         with locked(folder, progress):
             if not folder.exists():
-                _check_room(folder.parent, name, need)
+                _check_disk_space(folder.parent, name, need)
                 _make(folder, name, make)
     return _verified(folder, name, progress)
 
 
-def _check_room(folder: Path, name: str, need: int) -> None:
+def _check_disk_space(folder: Path, name: str, need: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < need:
         raise UsageError(
@@ -105,14 +105,14 @@ def _verified(folder: Path, name: str, progress: Progress) -> tuple[TableData, s
         files = json.loads(path.read_text("utf-8"))["files"]
         rows = tuple(int(one["rows"]) for one in files)
         size = sum(int(one["bytes"]) for one in files)
-        told = [(folder / one["file"], str(one["sha256"])) for one in files]
+        file_hashes = [(folder / one["file"], str(one["sha256"])) for one in files]
     except (OSError, ValueError, KeyError, TypeError):
         raise damaged(path, "cannot be read", folder) from None
     with progress.step(f"verifying {folder.name}"):
-        for file, expected in told:
+        for file, expected in file_hashes:
             verify(file, expected, folder)
-    hashes = "".join(f"{file.name} {one}\n" for file, one in told)
-    data = TableData(name, tuple(file for file, _ in told), sum(rows), size, rows)
+    hashes = "".join(f"{file.name} {one}\n" for file, one in file_hashes)
+    data = TableData(name, tuple(file for file, _ in file_hashes), sum(rows), size, rows)
     return data, hashlib.sha256(hashes.encode()).hexdigest()
 
 
@@ -123,10 +123,10 @@ def verify(path: Path, expected: str, folder: Path) -> None:
         UsageError: it is another, or the file cannot be read.
     """
     try:
-        found = sha256(path)
+        actual = sha256(path)
     except OSError as error:
         raise damaged(path, error.strerror or str(error), folder) from None
-    if found != expected:
+    if actual != expected:
         raise damaged(path, "its SHA-256 is not the one in the manifest", folder)
 
 

@@ -145,11 +145,11 @@ def cell_text(cell: Any) -> str:
     """A cell of :func:`rows` as people read it, no longer than :data:`SHOWN_CHARACTERS`."""
     if cell is None:
         return "NULL"
-    text = _told(cell)
+    text = _text(cell)
     return text if len(text) <= SHOWN_CHARACTERS else f"{text[:SHOWN_CHARACTERS]}…"
 
 
-def _told(cell: Any) -> str:
+def _text(cell: Any) -> str:
     """A cell of :func:`rows` for people: an instant as one, not as nanoseconds."""
     if isinstance(cell, bytes):
         return f"0x{cell.hex()}"
@@ -160,7 +160,7 @@ def _told(cell: Any) -> str:
         return _instant(name, rest[0])
     if cell in {_NAN, MINUS_ZERO} or name == "bool":
         return str(cell[-1])
-    return f"({', '.join(map(_told, cell))})"
+    return f"({', '.join(map(_text, cell))})"
 
 
 def _instant(name: str, ns: int) -> str:

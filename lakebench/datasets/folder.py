@@ -2,7 +2,7 @@
 
 ``mine/orders.parquet`` or ``mine/orders/*.parquet`` is a table ``orders``; ``mine/q1.sql`` or ``mine/queries/q1.sql``
 is a query ``q1``, in the dialect that a first line ``-- dialect: duckdb`` names, PostgreSQL's where it names none;
-``q1.trino.sql`` beside it is the same query as Trino is to be asked it. There are no reference answers.
+``q1.trino.sql`` beside it is the same query for Trino. There are no reference answers.
 """
 
 from __future__ import annotations
@@ -58,17 +58,17 @@ def workload(path: Path, progress: Progress) -> Workload:
     """
     if not path.is_dir():
         raise UsageError(f"{path} is no folder: name one with Parquet files and SQL files, such as ./mine")
-    found = _parquet(path)
-    if not found:
+    parquet = _parquet(path)
+    if not parquet:
         raise UsageError(f"{path}: no Parquet there: put tables in as <table>.parquet or <table>/*.parquet")
     texts = _sql_files(path)
     if not texts:
         raise UsageError(f"{path}: no SQL there: put queries in as <name>.sql or {_QUERIES}/<name>.sql, one a file")
-    schemas = {name: _schema(files) for name, files in found.items()}
+    schemas = {name: _schema(files) for name, files in parquet.items()}
     columns = {name: tuple(schema.names) for name, schema in schemas.items()}
     queries = [_query(name, file, texts, columns) for name, file in sorted(texts.items()) if "." not in name]
     _check_variants(texts)
-    tables = {name: _table(name, files) for name, files in found.items()}
+    tables = {name: _table(name, files) for name, files in parquet.items()}
     return Workload(
         name="own",
         title=f"Queries of {path.resolve().name}",
@@ -83,34 +83,34 @@ def workload(path: Path, progress: Progress) -> Workload:
 
 def _parquet(path: Path) -> dict[str, list[Path]]:
     """Table → its files, in the order of their names."""
-    found: dict[str, list[Path]] = {}
+    tables: dict[str, list[Path]] = {}
     for file in sorted(path.glob("*.parquet")):
-        _add(found, file.stem, sorted(file.glob("*.parquet")) if file.is_dir() else [file], file)
+        _add(tables, file.stem, sorted(file.glob("*.parquet")) if file.is_dir() else [file], file)
     for folder in sorted(one for one in path.iterdir() if one.is_dir() and one.suffix != ".parquet"):
         if files := sorted(folder.glob("*.parquet")):
-            _add(found, folder.name, files, folder)
-    return found
+            _add(tables, folder.name, files, folder)
+    return tables
 
 
-def _add(found: dict[str, list[Path]], given: str, files: list[Path], where: Path) -> None:
+def _add(tables: dict[str, list[Path]], stem: str, files: list[Path], where: Path) -> None:
     """Names are in small letters: that is what unquoted names mean to most engines."""
-    name = given.lower()
+    name = stem.lower()
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{where}: '{given}' is no name for a table: rename it to letters, digits and _")
-    if name in found:
-        raise UsageError(f"{where}: a second table '{name}', beside {found[name][0]}: rename one")
+        raise UsageError(f"{where}: '{stem}' is no name for a table: rename it to letters, digits and _")
+    if name in tables:
+        raise UsageError(f"{where}: a second table '{name}', beside {tables[name][0]}: rename one")
     if files:
-        found[name] = files
+        tables[name] = files
 
 
 def _sql_files(path: Path) -> dict[str, Path]:
     """``q1`` or ``q1.trino`` → its file."""
-    found: dict[str, Path] = {}
+    texts: dict[str, Path] = {}
     for file in [*sorted(path.glob("*.sql")), *sorted((path / _QUERIES).glob("*.sql"))]:
-        if file.stem in found:
-            raise UsageError(f"{file}: a second query '{file.stem}', beside {found[file.stem]}: rename one")
-        found[file.stem] = file
-    return found
+        if file.stem in texts:
+            raise UsageError(f"{file}: a second query '{file.stem}', beside {texts[file.stem]}: rename one")
+        texts[file.stem] = file
+    return texts
 
 
 def _schema(files: Sequence[Path]) -> pa.Schema:
@@ -135,9 +135,9 @@ def _read_schema(file: Path) -> pa.Schema:
         return opened.schema_arrow
 
 
-def _differences(found: pa.Schema, wanted: pa.Schema) -> str:
-    """How ``found`` differs; nullability and metadata do not count."""
-    got, expected = ([(field.name, str(field.type)) for field in schema] for schema in (found, wanted))
+def _differences(actual: pa.Schema, wanted: pa.Schema) -> str:
+    """How ``actual`` differs; nullability and metadata do not count."""
+    got, expected = ([(field.name, str(field.type)) for field in schema] for schema in (actual, wanted))
     lost = [f"{name} ({kind}) is missing" for name, kind in expected if (name, kind) not in got]
     extra = [f"{name} ({kind}) is new" for name, kind in got if (name, kind) not in expected]
     return ", ".join([*lost, *extra]) or ("in another order" if got != expected else "")
@@ -173,14 +173,19 @@ def _query(name: str, file: Path, texts: Mapping[str, Path], columns: Mapping[st
     try:
         sql_rules.parse(sql, dialect)
         sql = sql_rules.without_semicolon(sql, dialect)
-        tables = _known_tables(sql_rules.tables_of(sql, dialect), columns)
+        tables = _checked_tables(sql_rules.tables_of(sql, dialect), columns)
         sql = sql_rules.with_exact_columns(sql, dialect, {one: columns[one] for one in tables})
         rules = sql_rules.rules_of(sql, dialect, columns)
     except UsageError as error:
         raise UsageError(f"{file}: {error}") from None
-    variants = {one.rpartition(".")[2]: own for one, own in texts.items() if one.rpartition(".")[0] == name}
+    variants = {one.rpartition(".")[2]: variant for one, variant in texts.items() if one.rpartition(".")[0] == name}
     return _Query(
-        name, sql, dialect, rules, tables, {engine: _read(own)[1].rstrip("; \n") for engine, own in variants.items()}
+        name,
+        sql,
+        dialect,
+        rules,
+        tables,
+        {engine: _read(variant)[1].rstrip("; \n") for engine, variant in variants.items()},
     )
 
 
@@ -195,13 +200,13 @@ def _read(file: Path) -> tuple[str, str]:
     named = _FIRST_LINE.match(text.partition("\n")[0])
     dialect = named.group(1).lower() if named else DIALECT
     dialect = {"ansi": DIALECT, "postgresql": DIALECT, "sparksql": "spark"}.get(dialect, dialect)
-    known = sorted(one.value for one in sqlglot.Dialects if one.value)
-    if dialect not in known:
-        raise UsageError(f"{file}: {unknown('dialect', dialect, known)}")
+    dialects = sorted(one.value for one in sqlglot.Dialects if one.value)
+    if dialect not in dialects:
+        raise UsageError(f"{file}: {unknown('dialect', dialect, dialects)}")
     return dialect, text
 
 
-def _known_tables(named: Iterable[str], columns: Mapping[str, Sequence[str]]) -> frozenset[str]:
+def _checked_tables(named: Iterable[str], columns: Mapping[str, Sequence[str]]) -> frozenset[str]:
     """The tables that a query names, in small letters."""
     for one in sorted(named):
         if one.lower() not in columns:
@@ -212,13 +217,13 @@ def _known_tables(named: Iterable[str], columns: Mapping[str, Sequence[str]]) ->
 
 def _check_variants(texts: Mapping[str, Path]) -> None:
     """Each ``q1.trino.sql`` belongs to a query and to an engine."""
-    known = engines.engines()
+    registered = engines.engines()
     for stem, file in texts.items():
         name, _, engine = stem.rpartition(".")
         if not name:
             continue
-        if engine not in known:
-            raise UsageError(f"{file}: {unknown('engine', engine, known)}")
+        if engine not in registered:
+            raise UsageError(f"{file}: {unknown('engine', engine, registered)}")
         if name not in texts:
             raise UsageError(f"{file}: a variant of '{name}', and there is no {name}.sql")
 
@@ -236,32 +241,32 @@ def _question(query: _Query) -> Question:
 
 def _sql(query: _Query, engine: type[Engine]) -> str:
     """``query`` in the words of ``engine``: its hand-written variant, or else a translation into its dialect."""
-    own = query.variants.get(engine.name) or query.variants.get(engine.variant_of or "")
-    return own or sql_rules.translated(query.sql, query.dialect, engine.dialect)
+    variant = query.variants.get(engine.name) or query.variants.get(engine.variant_of or "")
+    return variant or sql_rules.translated(query.sql, query.dialect, engine.dialect)
 
 
 def _is_variant(query: _Query, engine: type[Engine]) -> bool:
-    """Whether ``engine`` is asked a hand-written variant."""
+    """Whether ``engine`` has a hand-written variant."""
     return engine.name in query.variants or (engine.variant_of or "") in query.variants
 
 
 def _content_hash(tables: Mapping[str, TableData], progress: Progress) -> str:
     """SHA-256 over all files, named by their tables."""
-    told: dict[str, list[str]] = defaultdict(list)
+    hashes: dict[str, list[str]] = defaultdict(list)
     total, done_files = sum(len(table.files) for table in tables.values()), 0
     with progress.count("hashing your Parquet", total) as done:
         for name, table in tables.items():
             for file in table.files:
-                told[name].append(cache.sha256(file))
+                hashes[name].append(cache.sha256(file))
                 done_files += 1
                 done(done_files)
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
 def _workload_hash(queries: Iterable[_Query]) -> str:
     """SHA-256 over names, texts, variants and rules: results of another hash are not comparable."""
-    told = [
+    contents = [
         [query.name, query.dialect, query.sql, dict(sorted(query.variants.items())), dataclasses.asdict(query.rules)]
         for query in queries
     ]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()

@@ -58,9 +58,9 @@ def rows(seed: int, writer: int) -> pa.Table:
 
     chance = random.Random(f"{seed}/{writer}")  # noqa: S311 - reproducible on purpose
     values = [_smallest(), _largest(), *(_some(chance) for _ in range(ROWS - 3)), [None] * 11]
-    found = [[writer * ROWS + n, writer, *one] for n, one in enumerate(values)]
+    records = [[writer * ROWS + n, writer, *one] for n, one in enumerate(values)]
     kinds = schema()
-    columns = [pa.array(column, field.type) for column, field in zip(zip(*found, strict=True), kinds, strict=True)]
+    columns = [pa.array(column, field.type) for column, field in zip(zip(*records, strict=True), kinds, strict=True)]
     return pa.Table.from_arrays(columns, schema=kinds)
 
 

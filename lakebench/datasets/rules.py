@@ -1,4 +1,4 @@
-"""By which rules two answers are compared: what may differ in a column, and by how much."""
+"""The rules for comparing two answers: what may differ in a column, and by how much."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Rules:
 
     ``limit`` and ``offset`` are those of the query, where an answer may be one of several right ones. ``full_order``
     are the columns of the whole ORDER BY in the full answer (:func:`lakebench.datasets.answers.top_n`), where those
-    that the query does not select stand last, and have negative positions. The three are no part of the ``repr``: the
+    that the query does not select come last, and have negative positions. The three are no part of the ``repr``: the
     hash of a workload without them is made of it.
     """
 

@@ -1,4 +1,4 @@
-"""What a query's text tells of its answer: the tables it reads, and how two answers to it are compared.
+"""What a query's text says about its answer: the tables it reads, and how two answers to it are compared.
 
 By sqlglot, from the outermost SELECT. An ORDER BY is followed as far as its expressions are columns of the answer; what
 it orders by beyond that can only be shown against the full answer, to which :func:`without_limit` adds the columns.
@@ -33,8 +33,8 @@ def rules_of(sql: str, dialect: str, columns: Mapping[str, Sequence[str]] | None
     kinds = _kinds(tree)
     outputs = _outputs(tree, {})
     named = _outputs(tree, columns or {})
-    found = [_position(key.this, named) for key in _keys(tree)]
-    order = found[: found.index(None)] if None in found else found
+    positions = [_position(key.this, named) for key in _keys(tree)]
+    order = positions[: positions.index(None)] if None in positions else positions
     limit, offset = _cut(tree)
     return Rules(
         order=tuple(position for position in order if position is not None),
@@ -87,19 +87,19 @@ def parse(sql: str, dialect: str) -> exp.Query:
     from sqlglot import errors, exp
 
     try:
-        found = [one for one in sqlglot.parse(sql, dialect=dialect) if one is not None]
+        statements = [one for one in sqlglot.parse(sql, dialect=dialect) if one is not None]
     except errors.ParseError as error:
-        told = error.errors[0]
-        why = f"{told['description']} at line {told['line']}, column {told['col']}"
-        raise UsageError(f"it does not parse as {dialect}: {why}, near '{told['highlight']}'") from None
+        first = error.errors[0]
+        why = f"{first['description']} at line {first['line']}, column {first['col']}"
+        raise UsageError(f"it does not parse as {dialect}: {why}, near '{first['highlight']}'") from None
     except errors.TokenError as error:
         raise UsageError(f"it does not parse as {dialect}: {error}") from None
-    found = [one for one in found if not isinstance(one, exp.Semicolon)]
-    if len(found) != 1:
-        raise UsageError(f"it has {len(found)} statements: a file holds one query")
-    if not isinstance(found[0], exp.Query):
-        raise UsageError("it is no query: only SELECT, WITH and VALUES are asked")
-    return found[0]
+    statements = [one for one in statements if not isinstance(one, exp.Semicolon)]
+    if len(statements) != 1:
+        raise UsageError(f"it has {len(statements)} statements: a file holds one query")
+    if not isinstance(statements[0], exp.Query):
+        raise UsageError("it is no query: only SELECT, WITH and VALUES are allowed")
+    return statements[0]
 
 
 @dataclass(frozen=True)
@@ -114,16 +114,16 @@ def _outputs(tree: exp.Query, columns: Mapping[str, Sequence[str]]) -> list[_Out
     """The columns of the answer, up to a star whose columns are unknown."""
     from sqlglot import exp
 
-    found: list[_Output] = []
+    outputs: list[_Output] = []
     for one in tree.selects:
         if one.is_star and not isinstance(one, exp.Count):
             names = _star(tree, one, columns)
             if not names:
-                return [*found, _Output("*", None)]
-            found += [_Output(name.lower(), None) for name in names]
+                return [*outputs, _Output("*", None)]
+            outputs += [_Output(name.lower(), None) for name in names]
         else:
-            found.append(_Output(one.alias_or_name.lower(), one.unalias()))
-    return found
+            outputs.append(_Output(one.alias_or_name.lower(), one.unalias()))
+    return outputs
 
 
 def _star(tree: exp.Query, star: exp.Expr, columns: Mapping[str, Sequence[str]]) -> Sequence[str]:
@@ -175,7 +175,7 @@ def _hidden(tree: exp.Query, outputs: Sequence[_Output]) -> list[exp.Expr]:
 def _full_order(tree: exp.Query, outputs: Sequence[_Output]) -> tuple[int, ...]:
     """The positions of the ORDER BY in the answer to :func:`without_limit`, those of the added columns from its end."""
     hidden = len(_hidden(tree, outputs))
-    found: list[int] = []
+    positions: list[int] = []
     added = 0
     for key in _keys(tree):
         position = _position(key.this, outputs)
@@ -184,8 +184,8 @@ def _full_order(tree: exp.Query, outputs: Sequence[_Output]) -> tuple[int, ...]:
                 break
             position = added - hidden
             added += 1
-        found.append(position)
-    return tuple(found)
+        positions.append(position)
+    return tuple(positions)
 
 
 def _kinds(tree: exp.Query) -> dict[str, str]:
@@ -217,13 +217,13 @@ def _kind(value: exp.Expr | None, kinds: Mapping[str, str]) -> str:
 def _cut(tree: exp.Query) -> tuple[int | None, int]:
     """LIMIT and OFFSET."""
     limit, offset = tree.args.get("limit"), tree.args.get("offset")
-    given = None
+    count = None
     if limit is not None:
-        given = limit.args.get("count") if limit.key == "fetch" else limit.args.get("expression")
+        count = limit.args.get("count") if limit.key == "fetch" else limit.args.get("expression")
         options = limit.args.get("limit_options")
         if options is not None and options.args.get("with_ties"):
-            given = None  # it cuts through no ties
-    return _number(given, "LIMIT"), _number(offset.expression if offset else None, "OFFSET") or 0
+            count = None  # it cuts through no ties
+    return _number(count, "LIMIT"), _number(offset.expression if offset else None, "OFFSET") or 0
 
 
 def _number(one: exp.Expr | None, word: str) -> int | None:

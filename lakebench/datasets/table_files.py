@@ -28,8 +28,8 @@ def read(path: Path) -> pa.Table:
         table = _opened(path)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
-        said = str(error).splitlines()[0] if str(error) else repr(error)
-        raise Unreadable(f"{path} cannot be read as a table: {said}") from None
+        message = str(error).splitlines()[0] if str(error) else repr(error)
+        raise Unreadable(f"{path} cannot be read as a table: {message}") from None
     return table
 
 

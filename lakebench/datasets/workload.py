@@ -35,8 +35,8 @@ class TableData:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        found = pq.read_schema(self.files[0])
-        return pa.schema([pa.field(field.name, _plain(field.type)) for field in found])
+        schema = pq.read_schema(self.files[0])
+        return pa.schema([pa.field(field.name, _plain(field.type)) for field in schema])
 
 
 def write_schema(parquet: Path, into: Path) -> None:
@@ -54,8 +54,8 @@ def _plain(kind: pa.DataType) -> pa.DataType:
 class Question:
     """One query of a workload.
 
-    ``text`` is its SQL as the workload states it (what the workload's hash is made of, and what DuckDB over the plain
-    files is asked); ``sql`` gives the same in an engine's own words. ``rules`` are the column rules of its answer.
+    ``text`` is its SQL as the workload states it (the input of the workload's hash, and the query for DuckDB over the
+    plain files); ``sql`` gives the same in an engine's own SQL. ``rules`` are the column rules of its answer.
     ``references`` are reference answers, source → Parquet file. ``tables`` are the tables that it names.
     """
 
@@ -69,7 +69,7 @@ class Question:
 
 
 def variant_file(engine: type[Engine], name: str) -> Path:
-    """Where the hand-written variant of the query ``name`` lies beside ``engine``; it need not be there."""
+    """The path of the hand-written variant of the query ``name`` for ``engine``; it need not exist."""
     module = sys.modules[engine.__module__].__file__
     return Path(module or "").parent / "sql" / f"{name}.sql"
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import pytest
 
 from lakebench import engines
-from lakebench.datasets.interop.features import known
+from lakebench.datasets.interop.features import all_features
 from lakebench.engines import Engine
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore
@@ -78,7 +78,7 @@ class AdapterTests:
         file = Path(inspect.getfile(self.engine)).with_name(FILE)
         told = tomllib.loads(file.read_text("utf-8"))
         claim_of(self.engine.name, "", "", "0")  # reads the whole file
-        topics = {one.id for one in known()} | {one.claim for one in known()}
+        topics = {one.id for one in all_features()} | {one.claim for one in all_features()}
         claims = {name: value for name, value in told.items() if isinstance(value, dict)}
         for topic, listed in [pair for value in claims.values() for pair in value.items() if pair[0] != "read_only"]:
             assert topic in topics

@@ -138,7 +138,7 @@ def test_a_generator_that_fails(cache: Path, tmp_path: Path, monkeypatch: pytest
     program.chmod(0o755)
     monkeypatch.setattr(data, "_command", lambda *_: [str(program)])
     with pytest.raises(
-        UsageError, match=r"ended with code 3: No space left on device; make room, or name another folder"
+        UsageError, match=r"ended with code 3: No space left on device; free some disk space, or name another folder"
     ):
         tpch.generate(TINY, Quiet())
     assert not [path for path in cache.iterdir() if path.is_dir()]

@@ -19,7 +19,7 @@ from lakebench.commands import up
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data)\b"
-OWN = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
+STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
 """Engines and phases of a reader's own in examples, and what stands in for them."""
 
 
@@ -32,10 +32,12 @@ def lines() -> Iterator[tuple[str, str]]:
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-        found = [line for block in blocks for line in block.splitlines() if re.match(COMMANDS, line)]
+        commands = [line for block in blocks for line in block.splitlines() if re.match(COMMANDS, line)]
         named = [" ".join(one.split()) for one in re.findall(rf"`({COMMANDS}[^`]*)`", text)]
-        found += [one for one in named if not re.search(r"(--resume|lakebench \w+)$", one)]  # a name, no whole command
-        yield from ((str(page.relative_to(ROOT)), line) for line in found if "…" not in line.replace('"…"', ""))
+        commands += [
+            one for one in named if not re.search(r"(--resume|lakebench \w+)$", one)
+        ]  # a name, no whole command
+        yield from ((str(page.relative_to(ROOT)), line) for line in commands if "…" not in line.replace('"…"', ""))
     for shown in (
         cli.app.info.help or "",
         *((one.callback.__doc__ or "") for one in cli.app.registered_commands if one.callback),
@@ -73,7 +75,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "folder_of", stop)
     monkeypatch.setattr(up, "up", known_services)
     monkeypatch.setattr(up, "down", stop)
-    monkeypatch.setattr(up, "settings", lambda given: given)
+    monkeypatch.setattr(up, "settings", lambda settings: settings)
     monkeypatch.setattr("lakebench.commands.doctor.examine", stop)
 
 
@@ -89,7 +91,7 @@ def test_there_are_many() -> None:
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_documented_command_is_taken(page: str, line: str, tmp_path: Path) -> None:
     words = shlex.split(line.replace("~/", f"{tmp_path}/"), comments=True)[1:]
-    words = [OWN.get(word, word) for word in words]
+    words = [STAND_INS.get(word, word) for word in words]
     done = CliRunner().invoke(cli.app, words)
     assert isinstance(done.exception, Taken) or done.exit_code == 0, (page, line, done.exception, done.output)
 

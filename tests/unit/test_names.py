@@ -15,4 +15,4 @@ def test_no_class_name_stands_for_two_things() -> None:
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef):
                 where[node.name].append(f"{file.relative_to(PACKAGE)}:{node.lineno}")
-    assert {name: found for name, found in where.items() if len(found) > 1} == {}
+    assert {name: lines for name, lines in where.items() if len(lines) > 1} == {}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lakebench.datasets.clickbench import own, sample
+from lakebench.datasets.clickbench import sample, user_hits
 from lakebench.datasets.clickbench.queries import FREQUENT, queries, question, workload_hash
 from lakebench.datasets.workload import TableData, Workload
 from lakebench.progress import Progress
@@ -17,7 +17,7 @@ def workload(progress: Progress, path: Path | None, rows: int) -> Workload:
     """ClickBench on the Parquet in ``path`` (a file, or a folder of files), else on a sample of ``rows`` rows.
 
     Raises:
-        UsageError: what lies in ``path`` is not ``hits``, the sample is too small, or the cache cannot be used.
+        UsageError: the files in ``path`` are not ``hits``, the sample is too small, or the cache cannot be used.
     """
     if path is None:
         data, content_hash = sample.table(rows, progress)
@@ -26,7 +26,7 @@ def workload(progress: Progress, path: Path | None, rows: int) -> Workload:
         return _workload(
             data, content_hash, title, rows // 1000, str(sample.SEED), f"lakebench sample {sample.VERSION}"
         )
-    data, content_hash = own.table(path, progress)
+    data, content_hash = user_hits.table(path, progress)
     title = f"ClickBench on {path.name}"
     return _workload(data, content_hash, title, FREQUENT, "none: the user's own data", "the user's own Parquet")
 

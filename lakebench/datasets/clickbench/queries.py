@@ -1,6 +1,6 @@
-"""ClickBench's 43 queries in our own words, and how each engine is asked them.
+"""ClickBench's 43 queries in our own words, and their SQL for each engine.
 
-Each file in ``queries/`` computes what ClickBench's query of that place in its list computes; its first line says what
+Each file in ``queries/`` computes what ClickBench's query of that number computes; its first line says what
 that is. Text and column names are ours. ``{frequent}`` is how many rows make a counter or a host a frequent one.
 """
 
@@ -41,7 +41,7 @@ class ClickBenchQuery:
 
 @functools.cache
 def queries(frequent: int = FREQUENT) -> tuple[ClickBenchQuery, ...]:
-    """The 43 queries, by number. ``frequent`` is what takes the place of ClickBench's number of rows."""
+    """The 43 queries, by number. ``frequent`` replaces ClickBench's number of rows."""
     return tuple(_query(path, frequent) for path in sorted(_FOLDER.glob("q*.sql")))
 
 
@@ -62,10 +62,10 @@ def question(query: ClickBenchQuery) -> Question:
     )
 
 
-def workload_hash(some: Iterable[ClickBenchQuery]) -> str:
-    """SHA-256 over text and rules of ``some`` queries: results of another hash are not comparable."""
-    told = [[query.name, query.sql, dataclasses.asdict(query.rules)] for query in some]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+def workload_hash(queries: Iterable[ClickBenchQuery]) -> str:
+    """SHA-256 over text and rules of ``queries``: results of another hash are not comparable."""
+    contents = [[query.name, query.sql, dataclasses.asdict(query.rules)] for query in queries]
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()
 
 
 def _sql(query: ClickBenchQuery, engine: type[Engine]) -> str:
@@ -77,7 +77,7 @@ def _sql(query: ClickBenchQuery, engine: type[Engine]) -> str:
 
 
 def _is_variant(query: ClickBenchQuery, engine: type[Engine]) -> bool:
-    """Whether ``engine`` is asked a hand-written variant, which its file gives the reason for."""
+    """Whether ``engine`` has a hand-written variant, whose file gives the reason."""
     return _variant(query, engine).is_file()
 
 

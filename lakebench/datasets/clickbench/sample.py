@@ -1,4 +1,4 @@
-"""A sample of ``hits`` that we make: skewed as such logs are, so that each of the 43 queries has a telling answer.
+"""A sample of ``hits`` that we make: skewed as such logs are, so that each of the 43 answers can show an error.
 
 Nothing of it is ClickBench's data, and no result on it is comparable to a published one. Rows are drawn from one stream
 of uniform numbers a part (PCG64), by integer arithmetic, comparison and division alone, so that a seed means the same
@@ -51,7 +51,7 @@ _REFERRING_HOSTS = 250
 _REGIONS = 900
 _DAYS = 33
 _DAY_S = 24 * 60 * 60
-# 30 June 2013, in days since 1970: some days lie outside of July.
+# 30 June 2013, in days since 1970: some days are outside of July.
 _FIRST_DAY = 15_886
 _BUSY_DAY = 14
 _WORDS = (
@@ -213,8 +213,8 @@ def _referer(number: int) -> str:
 
 def _phrases() -> list[str]:
     pairs = itertools.product(_WORDS, _WORDS, range(1, 2 + _PHRASES // len(_WORDS) ** 2))
-    found = [f"{one} {other}" if n == 1 else f"{one} {other} {n}" for one, other, n in pairs]
-    return [found[n * 7919 % len(found)] for n in range(min(_PHRASES, len(found)))]
+    phrases = [f"{one} {other}" if n == 1 else f"{one} {other} {n}" for one, other, n in pairs]
+    return [phrases[n * 7919 % len(phrases)] for n in range(min(_PHRASES, len(phrases)))]
 
 
 class _Part:
@@ -229,15 +229,22 @@ class _Part:
         self._numbers = first + np.arange(rows)
 
     def table(self) -> pa.Table:
-        """The rows. What is not said here is 0 or empty, as most of such a log is."""
+        """The rows. A column without values here is 0 or empty, as most of such a log is."""
         import numpy as np
         import pyarrow as pa
 
         schema = hits.schema()
-        known = {**self._visit(), **self._page(), **self._search(), **self._device(), **self._flags(), **self._timing()}
+        values = {
+            **self._visit(),
+            **self._page(),
+            **self._search(),
+            **self._device(),
+            **self._flags(),
+            **self._timing(),
+        }
         zero = np.zeros(self._rows, np.int64)
         empty = pa.array([""]).take(pa.array(zero))
-        columns = [known.get(field.name, empty if field.type == pa.string() else zero) for field in schema]
+        columns = [values.get(field.name, empty if field.type == pa.string() else zero) for field in schema]
         return pa.table(
             [
                 pa.array(column, safe=False).cast(field.type) if not isinstance(column, pa.Array) else column
@@ -313,9 +320,12 @@ class _Part:
 
         pools = self._pools
         counter = np.where(self._chance(0.34) == 1, 0, 1 + _Zipf(_COUNTERS - 1, 3).draw(self._uniform()))
-        own = _Zipf(_COUNTER_PAGES, 60).draw(self._uniform())
-        of_others = (self._uniform() * self._uniform() * pools.page_count[counter]).astype(np.int64)
-        page = np.where(counter == 0, own * (1 - self._chance(0.45)), of_others) + pools.page_start[counter]
+        page_of_largest = _Zipf(_COUNTER_PAGES, 60).draw(self._uniform())
+        page_of_another = (self._uniform() * self._uniform() * pools.page_count[counter]).astype(np.int64)
+        page = (
+            np.where(counter == 0, page_of_largest * (1 - self._chance(0.45)), page_of_another)
+            + pools.page_start[counter]
+        )
         far = _Zipf(_REFERERS - 2, 30).draw(self._uniform()) + 2
         referer = np.where(self._chance(0.12) == 1, 1, far) * self._chance(0.8)
         urls = pools.urls.take(pa.array(page))
@@ -402,11 +412,11 @@ class _Part:
         return {name: self._chance(share) for name, share in shares}
 
     def _timing(self) -> dict[str, Any]:
-        """Milliseconds of a page's way, where the browser told them."""
-        told = self._chance(0.2)
+        """Milliseconds of a page's steps, where the browser sent them."""
+        timed = self._chance(0.2)
         names = ("sendtiming", "dnstiming", "connecttiming", "responsestarttiming", "responseendtiming", "fetchtiming")
         return {
-            **{name: self._below(100 * (1 + n)) * told for n, name in enumerate(names)},
+            **{name: self._below(100 * (1 + n)) * timed for n, name in enumerate(names)},
             "historylength": self._one_of(range(1, 30)),
             "windowname": self._one_of((0, 2_980, 3_521)),
             "openername": self._one_of((0, -1, 7_011)),

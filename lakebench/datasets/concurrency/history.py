@@ -33,12 +33,12 @@ def of_files(
     facts: Path | None,
     lost: Sequence[int],
 ) -> dict[str, Any]:
-    """What :func:`told` says, where the ``final`` rows are in a file; ``facts`` has a row that is told as it is."""
+    """As :func:`summary_of`, with the ``final`` rows in a file; the one row of ``facts`` is added as it is."""
     more: dict[str, Any] = read(facts).to_pylist()[0] if facts else {}
-    return {**told(workload, writers, readers, read(final), lost), **more}
+    return {**summary_of(workload, writers, readers, read(final), lost), **more}
 
 
-def told(
+def summary_of(
     workload: str,
     writers: Mapping[int, Path],
     readers: Mapping[str, Path],
@@ -49,8 +49,7 @@ def told(
 
     ``lost`` are the times at which the answer to a commit of the first writer was lost.
     """
-    found = [one for number, path in writers.items() for one in _attempts(number, _lines(path))]
-    attempts = [_doubted(one, lost) for one in found]
+    attempts = [_doubted(one, lost) for number, path in writers.items() for one in _attempts(number, _lines(path))]
     reads = [(name, line) for name, path in readers.items() for line in _lines(path)]
     seen = [
         Seen(name, one["began"], one["ended"], tuple(map(tuple, one["rows"]))) for name, one in reads if "rows" in one
@@ -139,5 +138,5 @@ def _times(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 def _classes(errors: Iterable[Mapping[str, Any]]) -> dict[str, int]:
     """Errors without what is particular to one of them (paths, numbers, names), and how many there were of each."""
-    said = (f"{one['kind']}: {' '.join(_PARTICULAR.sub('…', one['message']).split())[:_SHOWN]}" for one in errors)
-    return dict(Counter(said).most_common())
+    classes = (f"{one['kind']}: {' '.join(_PARTICULAR.sub('…', one['message']).split())[:_SHOWN]}" for one in errors)
+    return dict(Counter(classes).most_common())

@@ -1,9 +1,9 @@
-"""Whether what a table holds, and what readers saw, can be explained by the commits that said they succeeded.
+"""Whether the acknowledged commits explain what a table holds, and what readers saw.
 
 Standard library only. Times are nanoseconds of one monotonic clock that all processes of a machine share. A task is
 ``done`` (the engine said so), ``refused`` (the engine said no), or ``unknown``: its writer was killed in it, or the
-answer to its commit was lost on the way, so that it may or may not have happened. What is told as an anomaly cannot
-come of any serial order of the commits that are done, some of the unknown ones, and none that was refused.
+answer to its commit was lost on the way, so that it may or may not have happened. An anomaly is what no serial
+order of the done commits, some of the unknown ones and none of the refused ones can explain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Task = tuple[int, int]
 """A writer and the number of its task."""
 _SHOWN = 5
 INSERTS = frozenset({"insert", "groups", "first-commit"})
-"""Workloads whose tasks insert rows that say whose they are."""
+"""Workloads whose tasks insert rows that name their writer and task."""
 
 
 @dataclass(frozen=True)
@@ -72,21 +72,21 @@ Anomaly = tuple[str, str]
 
 
 def explain(workload: str, attempts: Sequence[Attempt], seen: Sequence[Seen], final: Final) -> Explained:
-    """Hold ``final`` and ``seen`` against ``attempts`` of the workload called ``workload``."""
-    told = _Told(attempts)
-    check: Callable[[_Told, Sequence[Seen], Final], Iterator[Anomaly]] = _CHECKS[workload]
-    found: dict[str, list[str]] = defaultdict(list)
-    for kind, words in check(told, seen, final):
-        found[kind].append(words)
-    shown = {kind: (*words[:_SHOWN], *_more(words)) for kind, words in found.items()}
-    return Explained(shown, _behind(workload, told, seen), _landed(workload, told, final))
+    """Check ``final`` and ``seen`` against the ``attempts`` of the workload called ``workload``."""
+    by_state = _AttemptsByState(attempts)
+    check: Callable[[_AttemptsByState, Sequence[Seen], Final], Iterator[Anomaly]] = _CHECKS[workload]
+    anomalies: dict[str, list[str]] = defaultdict(list)
+    for kind, words in check(by_state, seen, final):
+        anomalies[kind].append(words)
+    shown = {kind: (*words[:_SHOWN], *_more(words)) for kind, words in anomalies.items()}
+    return Explained(shown, _behind(workload, by_state, seen), _landed(workload, by_state, final))
 
 
 def _more(words: Sequence[str]) -> tuple[str, ...]:
     return (f"and {len(words) - _SHOWN} more",) if len(words) > _SHOWN else ()
 
 
-class _Told:
+class _AttemptsByState:
     """The attempts by state."""
 
     def __init__(self, attempts: Sequence[Attempt]) -> None:
@@ -107,13 +107,13 @@ class _Told:
 # Inserts: each task's rows are there once, or not at all.
 
 
-def _inserts(size: int, told: _Told, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
+def _inserts(size: int, by_state: _AttemptsByState, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
     counts = _by_task(final.rows)
     yield from _whole(size, counts, "the final rows")
-    for task in sorted(told.done - set(counts)):
+    for task in sorted(by_state.done - set(counts)):
         yield "lost", f"task {task} was acknowledged, and its rows are not there"
-    yield from _uncommitted(told, counts, "the final rows")
-    yield from _reads(size, told, seen, set(counts))
+    yield from _uncommitted(by_state, counts, "the final rows")
+    yield from _reads(size, by_state, seen, set(counts))
 
 
 def _by_task(rows: Sequence[tuple[int, int, int]]) -> dict[Task, Counter[int]]:
@@ -131,25 +131,25 @@ def _whole(size: int, counts: Mapping[Task, Counter[int]], where: str) -> Iterat
             yield "half a commit", f"{len(ids)} of {size} rows of task {task} are in {where}"
 
 
-def _uncommitted(told: _Told, counts: Mapping[Task, Any], where: str) -> Iterator[Anomaly]:
-    for task in sorted(set(counts) - told.done - told.unknown):
-        said = told.by_task.get(task)
-        yield "not committed", f"rows of task {task} are in {where}, which {_said(said)}"
+def _uncommitted(by_state: _AttemptsByState, counts: Mapping[Task, Any], where: str) -> Iterator[Anomaly]:
+    for task in sorted(set(counts) - by_state.done - by_state.unknown):
+        attempt = by_state.by_task.get(task)
+        yield "not committed", f"rows of task {task} are in {where}, which {_origin_in_words(attempt)}"
 
 
-def _said(attempt: Attempt | None) -> str:
+def _origin_in_words(attempt: Attempt | None) -> str:
     return "nobody inserted" if attempt is None else f"said: {attempt.message[:200]}"
 
 
-def _reads(size: int, told: _Told, seen: Sequence[Seen], final: set[Task]) -> Iterator[Anomaly]:
+def _reads(size: int, by_state: _AttemptsByState, seen: Sequence[Seen], final: set[Task]) -> Iterator[Anomaly]:
     """Each read holds whole commits that had begun, and all reads are one chain: of any two, one holds the other."""
     sets: list[tuple[str, set[Task]]] = []
     for number, one in enumerate(seen):
         counts, where = _by_task(one.rows), f"read {number} of {one.reader}"
         yield from _whole(size, counts, where)
-        yield from _uncommitted(told, counts, where)
+        yield from _uncommitted(by_state, counts, where)
         for task in counts:
-            attempt = told.by_task.get(task)
+            attempt = by_state.by_task.get(task)
             if attempt and attempt.began > one.ended:
                 yield "from the future", f"{where} has task {task}, which began after it"
         if set(counts) - final:
@@ -160,8 +160,8 @@ def _reads(size: int, told: _Told, seen: Sequence[Seen], final: set[Task]) -> It
 
 def _chain(sets: Sequence[tuple[str, set[Task]]]) -> Iterator[Anomaly]:
     for reader in sorted({reader for reader, _ in sets}):
-        own = [tasks for name, tasks in sets if name == reader]
-        for before, after in itertools.pairwise(own):
+        reads = [tasks for name, tasks in sets if name == reader]
+        for before, after in itertools.pairwise(reads):
             if before - after:
                 yield "back in time", f"a read of {reader} lacks {sorted(before - after)[:3]}, which the one before has"
     ordered = sorted(sets, key=lambda one: len(one[1]))
@@ -173,22 +173,22 @@ def _chain(sets: Sequence[tuple[str, set[Task]]]) -> Iterator[Anomaly]:
 # Updates: a value counts the tasks that happened.
 
 
-def _one_counter(told: _Told, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
-    yield from _count(final.rows, {0: (len(told.done), len(told.unknown))}, "the final rows")
+def _one_counter(by_state: _AttemptsByState, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
+    yield from _count(final.rows, {0: (len(by_state.done), len(by_state.unknown))}, "the final rows")
     for number, one in enumerate(seen):
-        yield from _count(one.rows, {0: (0, told.begun_by(one.ended))}, f"read {number} of {one.reader}")
+        yield from _count(one.rows, {0: (0, by_state.begun_by(one.ended))}, f"read {number} of {one.reader}")
     yield from _monotonic(seen)
 
 
-def _own_counters(told: _Told, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
-    yield from _count(final.rows, _limits(told, final.rows), "the final rows")
+def _counter_per_writer(by_state: _AttemptsByState, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
+    yield from _count(final.rows, _limits(by_state, final.rows), "the final rows")
     yield from _monotonic(seen)
 
 
-def _limits(told: _Told, rows: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, int]]:
+def _limits(by_state: _AttemptsByState, rows: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, int]]:
     """Of each writer's row, how many tasks are done and how many may be."""
-    done, unknown = Counter(one for one, _ in told.done), Counter(one for one, _ in told.unknown)
-    writers = {writer for _, writer, _ in rows} | {writer for writer, _ in told.by_task}
+    done, unknown = Counter(one for one, _ in by_state.done), Counter(one for one, _ in by_state.unknown)
+    writers = {writer for _, writer, _ in rows} | {writer for writer, _ in by_state.by_task}
     return {writer: (done[writer], unknown[writer]) for writer in writers}
 
 
@@ -224,14 +224,16 @@ def _monotonic(seen: Sequence[Seen]) -> Iterator[Anomaly]:
 # DELETE and INSERT in one transaction: each writer has one row at any time.
 
 
-def _moves(told: _Told, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
-    writers = {writer for writer, _ in told.by_task}
+def _moves(by_state: _AttemptsByState, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:
+    writers = {writer for writer, _ in by_state.by_task}
     yield from _one_each(writers, final.rows, "the final rows")
     for number, one in enumerate(seen):
         yield from _one_each(writers, one.rows, f"read {number} of {one.reader}")
-    last = {writer: max((task + 1 for who, task in told.done if who == writer), default=0) for writer in writers}
+    last = {
+        writer: max((task + 1 for owner, task in by_state.done if owner == writer), default=0) for writer in writers
+    }
     for _, writer, value in final.rows:
-        later = {task + 1 for who, task in told.unknown if who == writer and task + 1 > last.get(writer, 0)}
+        later = {task + 1 for owner, task in by_state.unknown if owner == writer and task + 1 > last.get(writer, 0)}
         if value != last.get(writer) and value not in later:
             yield "lost", f"the row of writer {writer} is at {value}, its last acknowledged move at {last.get(writer)}"
 
@@ -246,38 +248,38 @@ def _one_each(writers: set[int], rows: Sequence[tuple[int, int, int]], where: st
 # Columns.
 
 
-def _columns(told: _Told, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:  # noqa: ARG001 - nobody reads
-    there = [name for name in final.columns if name.startswith("c_")]
-    names = {column(*task): task for task in told.by_task}
-    for name, count in Counter(there).items():
+def _columns(by_state: _AttemptsByState, seen: Sequence[Seen], final: Final) -> Iterator[Anomaly]:  # noqa: ARG001 - nobody reads
+    present = [name for name in final.columns if name.startswith("c_")]
+    names = {column(*task): task for task in by_state.by_task}
+    for name, count in Counter(present).items():
         if count > 1:
             yield "doubled", f"the column {name} is there {count} times"
-        if names.get(name) not in told.done | told.unknown:
+        if names.get(name) not in by_state.done | by_state.unknown:
             yield (
                 "not committed",
-                f"the column {name} is there, which {_said(told.by_task.get(names.get(name, (0, 0))))}",
+                f"the column {name} is there, which {_origin_in_words(by_state.by_task.get(names.get(name, (0, 0))))}",
             )
-    for task in sorted(told.done):
-        if column(*task) not in there:
+    for task in sorted(by_state.done):
+        if column(*task) not in present:
             yield "lost", f"the column {column(*task)} was acknowledged, and is not there"
 
 
-_CHECKS: Mapping[str, Callable[[_Told, Sequence[Seen], Final], Iterator[Anomaly]]] = {
-    "insert": lambda *given: _inserts(1, *given),
-    "groups": lambda *given: _inserts(GROUP, *given),
-    "first-commit": lambda *given: _inserts(GROUP, *given),
+_CHECKS: Mapping[str, Callable[[_AttemptsByState, Sequence[Seen], Final], Iterator[Anomaly]]] = {
+    "insert": lambda *arguments: _inserts(1, *arguments),
+    "groups": lambda *arguments: _inserts(GROUP, *arguments),
+    "first-commit": lambda *arguments: _inserts(GROUP, *arguments),
     "update-one": _one_counter,
-    "update-own": _own_counters,
+    "update-own": _counter_per_writer,
     "move": _moves,
     "add-column": _columns,
 }
 
 
-def _behind(workload: str, told: _Told, seen: Sequence[Seen]) -> int:
+def _behind(workload: str, by_state: _AttemptsByState, seen: Sequence[Seen]) -> int:
     """Reads that miss a commit which had been acknowledged before they began."""
     if workload not in {*INSERTS, "update-one"}:
         return 0
-    return sum(_happened(workload, one) < told.done_by(one.began) for one in seen)
+    return sum(_happened(workload, one) < by_state.done_by(one.began) for one in seen)
 
 
 def _happened(workload: str, one: Seen) -> int:
@@ -285,6 +287,6 @@ def _happened(workload: str, one: Seen) -> int:
     return sum(value for *_, value in one.rows) if workload == "update-one" else len(_by_task(one.rows))
 
 
-def _landed(workload: str, told: _Told, final: Final) -> int:
+def _landed(workload: str, by_state: _AttemptsByState, final: Final) -> int:
     """How many of the unknown inserts turned out to have happened."""
-    return len(told.unknown & set(_by_task(final.rows))) if workload in INSERTS else 0
+    return len(by_state.unknown & set(_by_task(final.rows))) if workload in INSERTS else 0

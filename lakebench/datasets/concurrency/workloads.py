@@ -65,7 +65,7 @@ def _update_one(writer: int, task: int) -> Operation:  # noqa: ARG001 - all do t
     return Update(fields=FIELDS, where=(Condition("id", "=", 0),), add={"value": 1})
 
 
-def _update_own(writer: int, task: int) -> Operation:  # noqa: ARG001 - each time one more
+def _update_row_of_writer(writer: int, task: int) -> Operation:  # noqa: ARG001 - each time one more
     return Update(fields=FIELDS, where=(Condition("id", "=", writer),), add={"value": 1})
 
 
@@ -108,7 +108,7 @@ WORKLOADS = {
         ConcurrentWorkload("groups", f"{GROUP} rows an INSERT", _seed(GROUP), _groups),
         ConcurrentWorkload("first-commit", f"the first {GROUP} rows of an empty table", _nothing, _groups, most=1),
         ConcurrentWorkload("update-one", "all UPDATE one row", _one_row, _update_one),
-        ConcurrentWorkload("update-own", "each UPDATEs a row of its own", _counters, _update_own),
+        ConcurrentWorkload("update-own", "each UPDATEs a row of its own", _counters, _update_row_of_writer),
         ConcurrentWorkload("move", "DELETE and INSERT in a transaction", _homes, _move),
         ConcurrentWorkload("add-column", "each ADDs COLUMNs", _one_row, _add_column, most=4),
     )

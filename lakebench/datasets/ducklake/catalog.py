@@ -71,7 +71,7 @@ class Metadata:
 
 
 def forget(lake: Lake) -> None:
-    """Drop the schema of PostgreSQL that the catalog of ``lake`` is in; nobody has it open. A file stays as it is.
+    """Drop the PostgreSQL schema of the catalog of ``lake``, which no session may have open. A file stays as it is.
 
     DuckDB's extension reads the system catalog of the whole database whenever it attaches one: each of the catalogs
     that are there makes the next one slower.
@@ -113,14 +113,14 @@ def the_table(metadata: Metadata, snapshot: int, name: str) -> Row:
     Raises:
         WrongAnswer: there is none.
     """
-    found = metadata.live("ducklake_table", snapshot, f"table_name = '{name}'")
-    if not found:
+    tables = metadata.live("ducklake_table", snapshot, f"table_name = '{name}'")
+    if not tables:
         raise WrongAnswer(f"the catalog has no table {name} at snapshot {snapshot}")
-    return found[0]
+    return tables[0]
 
 
 def folder(lake: Lake, metadata: Metadata, snapshot: int, table: Row) -> str:
-    """Where the files of ``table`` lie (DuckLake's documentation, *Paths*)."""
+    """The folder of the files of ``table`` (DuckLake's documentation, *Paths*)."""
     schema = metadata.live("ducklake_schema", snapshot, f"schema_id = {table['schema_id']}")[0]
     return absolute(absolute(lake.catalog.warehouse, schema), table)
 
@@ -133,12 +133,12 @@ def absolute(parent: str, row: Row) -> str:
 def _postgres(catalog: Catalog) -> Any:
     import psycopg
 
-    found = urlsplit(catalog.uri)
+    address = urlsplit(catalog.uri)
     try:
         return psycopg.connect(
-            host=found.hostname,
-            port=found.port,
-            dbname=found.path.removeprefix("/"),
+            host=address.hostname,
+            port=address.port,
+            dbname=address.path.removeprefix("/"),
             user=catalog.user,
             password=catalog.password,
             autocommit=True,

@@ -1,6 +1,6 @@
 """The inspector: what a DuckLake physically is, by its catalog's own tables and by its files.
 
-DuckLake's extension has no part in it: the catalog is read as a database, Parquet files with pyarrow.
+It does not use DuckLake's extension: it reads the catalog as a database, and Parquet files with pyarrow.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ def facts(lake: Lake, table: str) -> Facts:
 
 def inspect(lake: Lake, table: str, proof: Sequence[Proof] = ()) -> Inspected:
     """:func:`facts`, and those of ``proof`` that do not hold among them."""
-    found = facts(lake, table)
-    return Inspected(found, missing=tuple(missing(proof, found)))
+    table_facts = facts(lake, table)
+    return Inspected(table_facts, missing=tuple(missing(proof, table_facts)))
 
 
 def files(lake: Lake, table: str) -> tuple[list[str], list[str]]:
@@ -46,11 +46,11 @@ def files(lake: Lake, table: str) -> tuple[list[str], list[str]]:
 
 
 def _catalog_facts(metadata: Metadata, at: int, table: Row) -> Facts:
-    own = f"table_id = {table['table_id']}"
-    columns = metadata.live("ducklake_column", at, own)
+    of_table = f"table_id = {table['table_id']}"
+    columns = metadata.live("ducklake_column", at, of_table)
     settings = {one["key"]: one["value"] for one in metadata.rows("ducklake_metadata") if not one.get("scope")}
-    spec = metadata.live("ducklake_partition_info", at, own)
-    sort = metadata.live("ducklake_sort_info", at, own)
+    spec = metadata.live("ducklake_partition_info", at, of_table)
+    sort = metadata.live("ducklake_sort_info", at, of_table)
     return {
         "format": settings.get("version"),
         "encrypted": settings.get("encrypted"),
@@ -78,7 +78,7 @@ def _catalog_facts(metadata: Metadata, at: int, table: Row) -> Facts:
 
 
 def _inlined_facts(metadata: Metadata, at: int, table: Row) -> Facts:
-    """Rows that stand in the catalog: live ones, and deletes of rows in files."""
+    """Rows in the catalog: live ones, and deletes of rows in files."""
     tables = catalog.inlined(metadata, table["table_id"])
     return {
         "inlined-rows": sum(len(metadata.live(name, at)) for name in tables),
@@ -87,16 +87,16 @@ def _inlined_facts(metadata: Metadata, at: int, table: Row) -> Facts:
 
 
 class _Files:
-    """The files of one table, and what lies below the lake's data path."""
+    """The files of one table, and all files below the lake's data path."""
 
     def __init__(self, lake: Lake, metadata: Metadata, at: int, table: Row) -> None:
-        own = f"table_id = {table['table_id']}"
+        of_table = f"table_id = {table['table_id']}"
         self._lake, self._metadata, self._system = lake, metadata, file_system(lake.store)
         self._home = catalog.folder(lake, metadata, at, table)
-        self._data = metadata.live("ducklake_data_file", at, own)
-        self._deletes = metadata.live("ducklake_delete_file", at, own)
-        self._known = {catalog.absolute(self._home, one) for one in metadata.rows("ducklake_data_file", own)}
-        self._known |= {catalog.absolute(self._home, one) for one in metadata.rows("ducklake_delete_file", own)}
+        self._data = metadata.live("ducklake_data_file", at, of_table)
+        self._deletes = metadata.live("ducklake_delete_file", at, of_table)
+        self._known = {catalog.absolute(self._home, one) for one in metadata.rows("ducklake_data_file", of_table)}
+        self._known |= {catalog.absolute(self._home, one) for one in metadata.rows("ducklake_delete_file", of_table)}
 
     def facts(self) -> Facts:
         data = [catalog.absolute(self._home, one) for one in self._data]
@@ -141,7 +141,7 @@ class _Files:
             return None
 
     def _deleted(self, path: str) -> int:
-        """The positions in a Parquet delete file; what a deletion vector holds its catalog's count tells."""
+        """The number of positions in a delete file; for a deletion vector it is the catalog's count."""
         if not path.endswith(".parquet"):
             row = next(one for one in self._deletes if catalog.absolute(self._home, one) == path)
             return int(row["delete_count"])
@@ -149,11 +149,11 @@ class _Files:
         return 0 if footer is None else int(footer.num_rows)
 
     def _partition_values(self) -> list[list[Any]]:
-        """What the catalog says of the live files, as ``[value, files]``."""
+        """The catalog's partition values of the live files, as ``[value, files]``."""
         ids = ", ".join(str(one["data_file_id"]) for one in self._data) or "-1"
         rows = self._metadata.rows("ducklake_file_partition_value", f"data_file_id IN ({ids})")
-        found = Counter(str(one["partition_value"]) for one in rows)
-        return [[value, count] for value, count in sorted(found.items())]
+        counts = Counter(str(one["partition_value"]) for one in rows)
+        return [[value, count] for value, count in sorted(counts.items())]
 
     def _is_sorted(self, path: str) -> bool:
         """Whether the first column never falls."""
@@ -173,8 +173,8 @@ def listed(lake: Lake) -> set[str]:
     from pyarrow.fs import FileSelector, FileType
 
     selector = FileSelector(_plain(lake.catalog.warehouse).rstrip("/"), recursive=True, allow_not_found=True)
-    found = file_system(lake.store).get_file_info(selector)
-    return {one.path for one in found if one.type == FileType.File and one.path.endswith((".parquet", ".puffin"))}
+    entries = file_system(lake.store).get_file_info(selector)
+    return {one.path for one in entries if one.type == FileType.File and one.path.endswith((".parquet", ".puffin"))}
 
 
 def _plain(path: str) -> str:

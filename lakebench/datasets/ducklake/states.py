@@ -1,7 +1,7 @@
-"""States of one DuckLake table that other engines are asked to read, and how each is asked.
+"""States of one DuckLake table that other engines have to read, and the statements for each engine.
 
-What is expected of a reader is what DuckLake itself gives: rows written by hand. Statements for one engine are data
-here, in that engine's own words.
+A reader has to return what DuckLake itself returns: rows written by hand. Statements for one engine are data here, in
+that engine's own SQL.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class State:
 
     @property
     def query(self) -> str:
-        """What every reader is asked."""
+        """The query for every reader."""
         return f"SELECT {', '.join(self.columns)} FROM {TABLE}"
 
     @property
@@ -119,7 +119,7 @@ CONNECTORS: Mapping[str, str] = {
     "trino": "CREATE CATALOG lakebench_ducklake USING ducklake WITH (\"connection-url\" = '{uri}')",
     "spark": "CREATE TEMPORARY VIEW lakebench_ducklake USING ducklake OPTIONS (path '{uri}')",
 }
-"""Engine → how its server is asked for a connector; ``{uri}`` is where the catalog is."""
+"""Engine → the statement that needs a connector in its server; ``{uri}`` is the address of the catalog."""
 
 IMPORTS: Mapping[str, tuple[str, ...]] = {
     "trino": (

@@ -25,8 +25,8 @@ class Proof:
 class Feature:
     """A small program that makes a table with one feature, the reads that check it, and the proof that it is there.
 
-    ``claim`` names the topic of ``claims.toml`` that speaks of it, where that is not the feature's own ``id``.
-    Every feature is read whole and counted; ``reads`` come beside these. ``source`` is the section of the Iceberg
+    ``claim`` names its topic in ``claims.toml``, where that is not the feature's own ``id``.
+    Every feature is read whole and counted; ``reads`` are in addition. ``source`` is the section of the Iceberg
     specification, or the thread of the defect that it is about. ``by_reference`` says that no operation of an engine
     makes it, so that the reference writer alone does.
     """

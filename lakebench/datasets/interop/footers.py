@@ -1,4 +1,4 @@
-"""What the files of a table say of themselves: Parquet footers, numbers of rows, position deletes."""
+"""The contents of a table's files: Parquet footers, numbers of rows, position deletes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Footer:
 
 
 def footer(files: Files, location: str, form: str) -> Footer:
-    """What the file at ``location`` of the format ``form`` says of itself.
+    """The footer of the file at ``location`` of the format ``form``.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -73,7 +73,7 @@ def _parquet(file: pa.NativeFile, size: int) -> Footer:
         codecs=frozenset(one.compression.lower() for one in chunks),
         row_groups=read.num_row_groups,
         bloom_filters=any(one.bloom_filter_offset is not None for one in chunks),
-        bounds=tuple(found for one in chunks if (found := _bounds(one))),
+        bounds=tuple(bounds for one in chunks if (bounds := _bounds(one))),
     )
 
 

@@ -44,23 +44,23 @@ class Inspected:
 def inspect(metadata: Json, store: ObjectStore, proof: Sequence[Proof] = ()) -> Inspected:
     """What the table with this ``metadata`` JSON physically is; it is read once."""
     table = StoredTable(metadata, Files(store))
-    found = facts_of(table)
+    facts = facts_of(table)
     return Inspected(
-        facts={**found, **({"remarks": told} if (told := remarks_of(table)) else {})},
+        facts={**facts, **({"remarks": remarks} if (remarks := remarks_of(table)) else {})},
         violations=tuple(violations_of(table)),
-        missing=tuple(missing(proof, found)),
+        missing=tuple(missing(proof, facts)),
         files=tuple(_file(one) for one in table.live),
     )
 
 
 def data_files(metadata: Json, store: ObjectStore | None) -> list[str]:
-    """Where the data files of the current snapshot lie, which has no delete files.
+    """The paths of the data files of the current snapshot, which must have no delete files.
 
     Raises:
         ValueError: it has some, or a manifest cannot be read.
     """
     table = StoredTable(metadata, Files(store))
-    # Whoever asks for them did not write them, so it is nobody's wrong answer.
+    # The caller did not write them, so this is no engine's wrong answer.
     if len(table.data) != len(table.live) or table.problems:
         raise ValueError(f"these are not all of its rows: {'; '.join(table.problems) or 'it has delete files'}")
     return [one.path for one in table.data]
@@ -91,11 +91,11 @@ def _schema_facts(table: StoredTable) -> dict[str, Any]:
         "schemas": len(iceberg.schemas(metadata)),
         "column-types": {one.path: one.type for one in columns},
         "required-columns": [one.path for one in columns if one.required and "." not in one.path],
-        "docs": {one.path: one.told["doc"] for one in columns if one.told.get("doc")},
+        "docs": {one.path: one.definition["doc"] for one in columns if one.definition.get("doc")},
         "defaults": {
-            one.path: [one.told.get("initial-default"), one.told.get("write-default")]
+            one.path: [one.definition.get("initial-default"), one.definition.get("write-default")]
             for one in columns
-            if "initial-default" in one.told or "write-default" in one.told
+            if "initial-default" in one.definition or "write-default" in one.definition
         },
         "specs": len(metadata.get("partition-specs") or [0]),
         "partition-transforms": [
@@ -161,9 +161,9 @@ def _footer_facts(table: StoredTable) -> dict[str, Any]:
     }
 
 
-def holds(proof: Proof, found: Mapping[str, Any]) -> bool:
-    """Whether ``proof`` holds among the facts ``found``; a fact that is not there proves nothing."""
-    fact = found.get(proof.fact)
+def holds(proof: Proof, facts: Mapping[str, Any]) -> bool:
+    """Whether ``proof`` holds among ``facts``; a fact that is not there proves nothing."""
+    fact = facts.get(proof.fact)
     if fact is None:
         return False
     if proof.test == "=":
@@ -183,9 +183,9 @@ def _contains(fact: Any, value: Any) -> bool:
     return all(one in fact for one in wanted)
 
 
-def missing(proofs: Iterable[Proof], found: Mapping[str, Any]) -> list[str]:
+def missing(proofs: Iterable[Proof], facts: Mapping[str, Any]) -> list[str]:
     """Each of ``proofs`` that does not hold, in words, with what was found instead."""
-    return [f"{proof_in_words(one)}: found {found.get(one.fact, 'nothing')}" for one in proofs if not holds(one, found)]
+    return [f"{proof_in_words(one)}: found {facts.get(one.fact, 'nothing')}" for one in proofs if not holds(one, facts)]
 
 
 def metadata_rows(metadata: Json, store: ObjectStore, read: Read) -> pa.Table:
@@ -238,12 +238,12 @@ def _history_rows(table: StoredTable) -> list[dict[str, Any]]:
 def _ancestors(table: StoredTable) -> set[int]:
     """The current snapshot, its parent, and so on."""
     parents = {one["snapshot-id"]: one.get("parent-snapshot-id") for one in iceberg.snapshots(table.metadata)}
-    found: set[int] = set()
+    ancestors: set[int] = set()
     number = table.metadata.get("current-snapshot-id")
-    while number is not None and number in parents and number not in found:
-        found.add(number)
+    while number is not None and number in parents and number not in ancestors:
+        ancestors.add(number)
         number = parents[number]
-    return found
+    return ancestors
 
 
 def _file_rows(table: StoredTable) -> list[dict[str, Any]]:

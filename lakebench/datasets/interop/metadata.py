@@ -20,7 +20,7 @@ class Column:
     id: int
     type: str
     required: bool
-    told: Json
+    definition: Json
 
 
 def snapshots(metadata: Json) -> list[Json]:
@@ -78,8 +78,8 @@ def columns(schema: Json) -> list[Column]:
 
 def by_id(metadata: Json) -> dict[int, Column]:
     """The fields of all schemas by id, each as the newest schema has it, the current one above all."""
-    found = {one.id: one for schema in schemas(metadata) for one in columns(schema)}
-    return {**found, **{one.id: one for one in columns(current_schema(metadata) or {"fields": []})}}
+    fields = {one.id: one for schema in schemas(metadata) for one in columns(schema)}
+    return {**fields, **{one.id: one for one in columns(current_schema(metadata) or {"fields": []})}}
 
 
 def _column(field: Json, parent: str) -> Iterator[Column]:

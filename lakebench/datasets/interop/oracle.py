@@ -145,11 +145,11 @@ class Oracle:
         import pyarrow as pa
 
         fields, rows = self._source(read)
-        found = [row for row in rows if _holds(read.where, fields, row)]
+        matching = [row for row in rows if _holds(read.where, fields, row)]
         if read.count:
-            return pa.table({"count": pa.array([len(found)], pa.int64())}).replace_schema_metadata(COUNT)
+            return pa.table({"count": pa.array([len(matching)], pa.int64())}).replace_schema_metadata(COUNT)
         wanted = [find(fields, name) for name in read.columns] if read.columns is not None else fields
-        return values.arrow_table(wanted, [tuple(row[one.name] for one in wanted) for row in found])
+        return values.arrow_table(wanted, [tuple(row[one.name] for one in wanted) for row in matching])
 
     def _source(self, read: Read) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
         view = self._views.get(read.view) if read.view else None
@@ -193,7 +193,7 @@ class Oracle:
     def _concurrent(self, operation: Concurrent) -> None:
         succeeded = next(self._succeeded, None)
         if succeeded is None or len(succeeded) != len(operation.operations):
-            raise HarnessFault("nobody told the oracle which parts of a concurrent operation succeeded")
+            raise HarnessFault("the oracle does not know which parts of a concurrent operation succeeded")
         for one, done in zip(operation.operations, succeeded, strict=True):
             if done:
                 self._run(one)
@@ -286,10 +286,10 @@ def _value_at(row: Mapping[str, Any], path: str) -> Any:
 
 def _comparable(of: Type, value: Any) -> Any:
     """``value`` as something with the order of its type; NaN is larger than all other numbers, and equal to itself."""
-    found = values.storage(of, value)
-    if isinstance(found, float):
-        return (1, 0.0) if math.isnan(found) else (0, found)
-    return found
+    stored = values.storage(of, value)
+    if isinstance(stored, float):
+        return (1, 0.0) if math.isnan(stored) else (0, stored)
+    return stored
 
 
 # Rows.

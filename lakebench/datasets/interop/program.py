@@ -1,4 +1,4 @@
-"""A feature's program made ready for an engine: final table names, the columns at each step, and its words."""
+"""A feature's program made ready for an engine: final table names, the columns at each step, and in words."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def _ready(operation: Operation, tables: _Tables, name: Callable[[str], str]) ->
 
 
 def _no_id() -> int:
-    """Columns are told by their names here."""
+    """Columns are identified by their names here."""
     return 0
 
 
@@ -104,7 +104,7 @@ def readable(feature: Feature, read: Read, plan: Planned) -> tuple[Field, ...]:
 def in_words(operation: Operation) -> str:
     """One line that says what ``operation`` does, without any engine's syntax."""
     words = {
-        one: _told(value)
+        one: _value_in_words(value)
         for one, value in vars(operation).items()
         if one not in {"fields", "table", "by", "rows"} and value not in ("", (), None, False, {})
     }
@@ -126,7 +126,7 @@ def read_in_words(read: Read) -> str:
     if read.metadata:
         return f"{read.name}: {', '.join(read.columns or ())} of the metadata table {read.metadata}"
     what = "count(*)" if read.count else ", ".join(read.columns) if read.columns else "all columns"
-    where = f" where {_told(read.where)}" if read.where else ""
+    where = f" where {_value_in_words(read.where)}" if read.where else ""
     at = [
         f" at {key} {value}"
         for key, value in (("snapshot", read.at), ("time of", read.at_time), ("ref", read.ref))
@@ -140,8 +140,8 @@ def proof_in_words(proof: Proof) -> str:
     return f"{proof.fact} {proof.test} {json.dumps(proof.value, ensure_ascii=False)}"
 
 
-def _told(value: Any) -> str:
-    """A part of an operation for people."""
+def _value_in_words(value: Any) -> str:
+    """A part of an operation in words."""
     if isinstance(value, Operation):
         return in_words(value)
     if isinstance(value, Field):
@@ -159,12 +159,12 @@ def _told(value: Any) -> str:
 
 
 def _joined(values: Iterable[Any]) -> str:
-    return f"({', '.join(_told(one) for one in values)})"
+    return f"({', '.join(_value_in_words(one) for one in values)})"
 
 
 def _type(of: Type) -> str:
     if isinstance(of, Struct):
-        return f"struct<{', '.join(_told(one) for one in of.fields)}>"
+        return f"struct<{', '.join(_value_in_words(one) for one in of.fields)}>"
     if isinstance(of, ListOf):
         return f"list<{_type(of.element)}>"
     return f"map<{_type(of.key)}, {_type(of.value)}>" if isinstance(of, MapOf) else of

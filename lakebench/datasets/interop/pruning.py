@@ -40,35 +40,36 @@ def violations(table: StoredTable) -> Iterator[str]:
             yield from _excluded(table, one, table.footers[one.path], name)
 
 
-def _misplaced(table: StoredTable, entry: ManifestEntry, found: Footer, name: str) -> Iterator[str]:
-    """Rows whose value of an identity partition's source is not the partition's."""
+def _misplaced(table: StoredTable, entry: ManifestEntry, footer: Footer, name: str) -> Iterator[str]:
+    """Values of an identity partition's source column that differ from the partition's value."""
     fields = iceberg.spec(table.metadata, entry.spec_id) or ()
     for field, value in zip(fields, (entry.file.get("partition") or {}).values(), strict=True):
         column = table.names.get(field.get("source-id", -1))
         if field["transform"] != "identity" or column is None or not isinstance(value, bool | int | str):
             continue
         wanted = value.encode() if isinstance(value, str) else value
-        for one in found.bounds:
-            if _column(table, found, one) == column and _is_exact(one) and not one.low == one.high == wanted:
+        for one in footer.bounds:
+            if _column(table, footer, one) == column and _is_exact(one) and not one.low == one.high == wanted:
                 yield f"{name} of the partition {column.path} = {value!r} has values from {one.low!r} to {one.high!r}"
 
 
-def _excluded(table: StoredTable, entry: ManifestEntry, found: Footer, name: str) -> Iterator[str]:
-    """Bounds that a value of the file lies outside of."""
+def _excluded(table: StoredTable, entry: ManifestEntry, footer: Footer, name: str) -> Iterator[str]:
+    """Bounds that exclude a value of the file."""
     lower, upper = entry.file.get("lower_bounds") or {}, entry.file.get("upper_bounds") or {}
-    for one in found.bounds:
-        column = _column(table, found, one)
+    for one in footer.bounds:
+        column = _column(table, footer, one)
         if column is None or not _is_exact(one):
             continue
         for word, bounds, value in (("lower", lower, one.low), ("upper", upper, one.high)):
-            told = _decoded(bounds.get(column.id), column.type, one.physical)
-            if _is_beyond(told, _physical(value, column.type), is_low=word == "lower"):
-                yield f"{name} has the {word} bound {told!r} of {column.path}, which excludes the value {value!r} in it"
+            bound = _decoded(bounds.get(column.id), column.type, one.physical)
+            if _is_beyond(bound, _physical(value, column.type), is_low=word == "lower"):
+                excluded = f"which excludes the value {value!r} in it"
+                yield f"{name} has the {word} bound {bound!r} of {column.path}, {excluded}"
 
 
-def _column(table: StoredTable, found: Footer, one: Bounds) -> iceberg.Column | None:
+def _column(table: StoredTable, footer: Footer, one: Bounds) -> iceberg.Column | None:
     """The column of a chunk, by field id, or by name where the file has no ids."""
-    number = found.field_ids.get(one.path)
+    number = footer.field_ids.get(one.path)
     if number is None:
         number = next((column.id for column in table.names.values() if column.path == one.path), None)
     return None if number is None else table.names.get(number)
@@ -83,10 +84,10 @@ def _is_exact(one: Bounds) -> bool:
     return all(isinstance(value, bytes) and len(value) < _EXACT_BYTES for value in (one.low, one.high))
 
 
-def _is_beyond(told: Any, value: Any, *, is_low: bool) -> bool:
-    if told is None or type(told) is not type(value):
+def _is_beyond(bound: Any, value: Any, *, is_low: bool) -> bool:
+    if bound is None or type(bound) is not type(value):
         return False
-    return bool(told > value if is_low else told < value)
+    return bool(bound > value if is_low else bound < value)
 
 
 def _physical(value: Any, of: str) -> Any:
@@ -99,7 +100,7 @@ def _physical(value: Any, of: str) -> Any:
 def _decoded(bound: bytes | None, of: str, physical: str) -> Any:
     """A bound (Iceberg specification, *Binary single-value serialization*); ``None`` where it is not compared.
 
-    The length tells the type before a promotion. UUIDs are not compared: Java orders them by signed halves.
+    The length shows the type before a promotion. UUIDs are not compared: Java orders them by signed halves.
     """
     if not bound:
         return None
@@ -139,10 +140,10 @@ def _limits(summary: Mapping[str, Any], values: list[Any], name: str) -> Iterato
         return
     for word, value in (("lower", min(values)), ("upper", max(values))):
         bound = summary[f"{word}_bound"]
-        told = None if bound is None else _like(value, bound)
+        decoded = None if bound is None else _like(value, bound)
         if bound is None:
             yield f"{name} of its partitions has no {word} bound, as if all were null, but there is {value!r}"
-        elif told is None or _is_beyond(told, value, is_low=word == "lower"):
+        elif decoded is None or _is_beyond(decoded, value, is_low=word == "lower"):
             yield f"{name} of its partitions has the {word} bound {bound!r}, which excludes {value!r}"
 
 

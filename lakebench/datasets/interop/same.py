@@ -98,8 +98,8 @@ def _struct(fields: Mapping[str, tuple[str, _Fit]]) -> _Fit:
     def fit(cell: Any) -> Any:
         if not isinstance(cell, tuple) or not all(isinstance(one, tuple) and len(one) == 2 for one in cell):  # noqa: PLR2004 - a pair
             return cell
-        known = [(fields.get(str(name).lower(), (name, lambda value: value)), value) for name, value in cell]
-        return tuple((name, change(value)) for (name, change), value in known)
+        expected = [(fields.get(str(name).lower(), (name, lambda value: value)), value) for name, value in cell]
+        return tuple((name, change(value)) for (name, change), value in expected)
 
     return fit
 

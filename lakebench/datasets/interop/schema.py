@@ -28,29 +28,29 @@ class SchemaColumn:
     """
 
     id: int
-    given: Field
+    declared: Field
     initial: Any = None
     children: tuple[SchemaColumn, ...] = ()
 
     @property
     def name(self) -> str:
         """Its own name, without those above it."""
-        return self.given.name
+        return self.declared.name
 
     @property
     def type(self) -> Type:
         """Its type, that of a nested one made from ``children``."""
         below = tuple(one.field for one in self.children)
-        if isinstance(self.given.type, ListOf):
+        if isinstance(self.declared.type, ListOf):
             return ListOf(below[0].type, below[0].required)
-        if isinstance(self.given.type, MapOf):
+        if isinstance(self.declared.type, MapOf):
             return MapOf(below[0].type, below[1].type, below[1].required)
-        return Struct(below) if isinstance(self.given.type, Struct) else self.given.type
+        return Struct(below) if isinstance(self.declared.type, Struct) else self.declared.type
 
     @property
     def field(self) -> Field:
         """The field as it is now."""
-        return replace(self.given, type=self.type)
+        return replace(self.declared, type=self.type)
 
 
 Schema: TypeAlias = tuple[SchemaColumn, ...]
@@ -74,29 +74,31 @@ def evolved(schema: Schema, operation: Operation, new_id: Callable[[], int]) -> 
     """
     if isinstance(operation, AddColumn):
         added = _column(operation.column, new_id, operation.column.default)
-        return _below(schema, operation.parent, lambda found: _placed(found, added, operation))
+        return _below(schema, operation.parent, lambda columns: _placed(columns, added, operation))
     if isinstance(operation, DropColumn):
-        return _siblings(schema, operation.path, lambda found, last: tuple(one for one in found if one.name != last))
+        return _siblings(
+            schema, operation.path, lambda columns, last: tuple(one for one in columns if one.name != last)
+        )
     if isinstance(operation, MoveColumn):
-        return _siblings(schema, operation.path, lambda found, last: _moved(found, last, operation))
+        return _siblings(schema, operation.path, lambda columns, last: _moved(columns, last, operation))
     if isinstance(operation, RenameColumn | ChangeType | MakeOptional | SetDoc):
-        return _siblings(schema, operation.path, lambda found, last: _changed(found, last, operation))
+        return _siblings(schema, operation.path, lambda columns, last: _changed(columns, last, operation))
     return schema
 
 
 def column_at(schema: Schema, path: str) -> SchemaColumn:
     """The column at ``path``, names joined by dots; a column's own name may have dots."""
-    own = [one for one in schema if one.name == path]
-    if own:
-        return own[0]
+    exact = [one for one in schema if one.name == path]
+    if exact:
+        return exact[0]
     name, _, rest = path.partition(".")
     (above,) = (one for one in schema if one.name == name)
     return column_at(above.children, rest)
 
 
-def _column(given: Field, new_id: Callable[[], int], initial: Any = None) -> SchemaColumn:
-    """``given`` with fresh ids: its own before its children's."""
-    return SchemaColumn(new_id(), given, initial, tuple(_column(one, new_id) for one in children(given.type)))
+def _column(field: Field, new_id: Callable[[], int], initial: Any = None) -> SchemaColumn:
+    """``field`` with fresh ids: its own before its children's."""
+    return SchemaColumn(new_id(), field, initial, tuple(_column(one, new_id) for one in children(field.type)))
 
 
 def _below(schema: Schema, parent: str, change: Callable[[Schema], Schema]) -> Schema:
@@ -114,12 +116,14 @@ def _below(schema: Schema, parent: str, change: Callable[[Schema], Schema]) -> S
 def _siblings(schema: Schema, path: str, change: Callable[[Schema, str], Schema]) -> Schema:
     """``schema`` with the column at ``path`` and those beside it changed."""
     parent, _, last = path.rpartition(".")
-    return _below(schema, parent, lambda found: change(found, last))
+    return _below(schema, parent, lambda columns: change(columns, last))
 
 
-def _changed(found: Schema, last: str, operation: RenameColumn | ChangeType | MakeOptional | SetDoc) -> Schema:
+def _changed(columns: Schema, last: str, operation: RenameColumn | ChangeType | MakeOptional | SetDoc) -> Schema:
     changes = _attributes(operation)
-    return tuple(replace(one, given=replace(one.given, **changes)) if one.name == last else one for one in found)
+    return tuple(
+        replace(one, declared=replace(one.declared, **changes)) if one.name == last else one for one in columns
+    )
 
 
 def _attributes(operation: RenameColumn | ChangeType | MakeOptional | SetDoc) -> dict[str, Any]:
@@ -131,12 +135,12 @@ def _attributes(operation: RenameColumn | ChangeType | MakeOptional | SetDoc) ->
     return {"required": False} if isinstance(operation, MakeOptional) else {"doc": operation.doc}
 
 
-def _moved(found: Schema, last: str, operation: MoveColumn) -> Schema:
-    (moved,) = (one for one in found if one.name == last)
-    return _placed(tuple(one for one in found if one is not moved), moved, operation)
+def _moved(columns: Schema, last: str, operation: MoveColumn) -> Schema:
+    (moved,) = (one for one in columns if one.name == last)
+    return _placed(tuple(one for one in columns if one is not moved), moved, operation)
 
 
-def _placed(found: Schema, one: SchemaColumn, operation: AddColumn | MoveColumn) -> Schema:
-    names = [each.name for each in found]
-    at = 0 if operation.first else names.index(operation.after) + 1 if operation.after else len(found)
-    return (*found[:at], one, *found[at:])
+def _placed(columns: Schema, one: SchemaColumn, operation: AddColumn | MoveColumn) -> Schema:
+    names = [each.name for each in columns]
+    at = 0 if operation.first else names.index(operation.after) + 1 if operation.after else len(columns)
+    return (*columns[:at], one, *columns[at:])

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Files:
-    """What lies in an object store, or on the local file system; a missing file is a :class:`FileNotFoundError`.
+    """The files in an object store, or on the local file system; a missing file is a :class:`FileNotFoundError`.
 
     A store that does not answer is a :class:`~lakebench.errors.ServiceUnavailable`.
     """

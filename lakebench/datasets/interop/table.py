@@ -1,4 +1,4 @@
-"""A table as it lies in the store: metadata JSON, manifests, and what its files say of themselves."""
+"""A table as it is in the store: metadata JSON, manifests, and the footers of its files."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from lakebench.iceberg.manifests import manifest_list as read_list
 
 
 class StoredTable:
-    """A table's metadata and the files of its current snapshot, each read once, when it is asked for.
+    """A table's metadata and the files of its current snapshot, each read once, on demand.
 
-    What cannot be read is left out, and told in ``problems``.
+    What cannot be read is left out, and listed in ``problems``.
     """
 
     def __init__(self, metadata: Json, files: Files) -> None:
@@ -43,11 +43,11 @@ class StoredTable:
         listed = self._try(snapshot.get("manifest-list", ""), "the manifest list", read_list)
         if "manifest-list" not in snapshot:  # version 1 may name its manifests in the metadata
             listed = [{"manifest_path": one} for one in snapshot.get("manifests", ())]
-        found = []
+        manifests = []
         for one in listed or ():
             read = self._try(one["manifest_path"], "the manifest", functools.partial(read_manifest, one))
-            found += [read] if read else []
-        return found
+            manifests += [read] if read else []
+        return manifests
 
     def _try(self, location: str, what: str, read: Callable[[bytes], Any]) -> Any:
         if not location:
@@ -83,17 +83,17 @@ class StoredTable:
     @functools.cached_property
     def footers(self) -> dict[str, Footer]:
         """Live files that have a footer, by location."""
-        found = {}
+        footers = {}
         for one in self.live:
-            if one.format == "puffin" or one.path in found:
+            if one.format == "puffin" or one.path in footers:
                 continue
             try:
-                found[one.path] = footer(self.files, one.path, one.format)
+                footers[one.path] = footer(self.files, one.path, one.format)
             except FileNotFoundError:
                 self.problems.append(f"the file {self.short(one.path)} is not in the store")
             except Damaged as error:
                 self.problems.append(f"the {one.format} file {self.short(one.path)} cannot be read: {error}")
-        return found
+        return footers
 
     @functools.cached_property
     def puffins(self) -> dict[str, bytes]:
@@ -103,7 +103,7 @@ class StoredTable:
         return {name: data for name, data in read.items() if data is not None}
 
     def blobs(self, location: str) -> list[puffin.Blob] | None:
-        """The blobs of a Puffin file; ``None`` where they cannot be read, which is told once."""
+        """The blobs of a Puffin file; ``None`` where they cannot be read, which is reported once."""
         if location not in self._blobs:
             self._blobs[location] = None
             if location in self.puffins:

@@ -1,4 +1,4 @@
-"""What the specification forbids and a table has all the same, a sentence each."""
+"""What a table has although the specification forbids it, one sentence each."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def violations_of(table: StoredTable) -> list[str]:
         _positions,
         _statistics,
     )
-    found = [sentence for check in checks for sentence in _told(table, check)]
-    return list(dict.fromkeys([*table.problems, *found]))
+    violations = [sentence for check in checks for sentence in _until_damaged(table, check)]
+    return list(dict.fromkeys([*table.problems, *violations]))
 
 
-def _told(table: StoredTable, check: Callable[[StoredTable], Iterator[str]]) -> Iterator[str]:
-    """What ``check`` finds, up to where the metadata lacks what it must have."""
+def _until_damaged(table: StoredTable, check: Callable[[StoredTable], Iterator[str]]) -> Iterator[str]:
+    """What ``check`` finds, up to the first part that cannot be read."""
     try:
         yield from check(table)
     except Damaged as error:
@@ -55,13 +55,13 @@ def _schemas(table: StoredTable) -> Iterator[str]:
         yield from (f"{name} has the field id {one} {n} times" for one, n in ids.items() if n > 1)
         if max(ids, default=0) > last:
             yield f"{name} has the field id {max(ids)}, above last-column-id {last}"
-    for key, number, given in (
+    for key, number, default in (
         ("partition-specs", "spec-id", "default-spec-id"),
         ("sort-orders", "order-id", "default-sort-order-id"),
     ):
-        known = {one[number] for one in metadata.get(key) or ()}
-        if known and metadata.get(given) not in known:
-            yield f"{given} {metadata.get(given)} is not among the {key}"
+        numbers = {one[number] for one in metadata.get(key) or ()}
+        if numbers and metadata.get(default) not in numbers:
+            yield f"{default} {metadata.get(default)} is not among the {key}"
     for one in (*iceberg.default_spec(metadata), *iceberg.default_order(metadata)):
         if one["transform"] != "void" and "#" in iceberg.name_of(one, table.names):
             yield f"the {one['transform']} of {iceberg.name_of(one, table.names)} has a source that no schema has"
@@ -69,12 +69,12 @@ def _schemas(table: StoredTable) -> Iterator[str]:
 
 def _references(table: StoredTable) -> Iterator[str]:
     metadata = table.metadata
-    known = {one["snapshot-id"] for one in iceberg.snapshots(metadata)}
+    ids = {one["snapshot-id"] for one in iceberg.snapshots(metadata)}
     current = metadata.get("current-snapshot-id")
-    if current not in {None, -1} and current not in known:
+    if current not in {None, -1} and current not in ids:
         yield f"the current snapshot {current} is not among the snapshots"
     for name, one in iceberg.references(metadata).items():
-        if one["snapshot-id"] not in known:
+        if one["snapshot-id"] not in ids:
             yield f"the {one['type']} {name} is at snapshot {one['snapshot-id']}, which is not there"
     main = (metadata.get("refs") or {}).get("main")
     if main and main["snapshot-id"] != current:
@@ -88,11 +88,11 @@ def _sequence(table: StoredTable) -> Iterator[str]:
     numbers = {one["snapshot-id"]: one.get("sequence-number", 0) for one in iceberg.snapshots(table.metadata)}
     last = table.metadata.get("last-sequence-number", 0)
     for one in iceberg.snapshots(table.metadata):
-        own, parent = numbers[one["snapshot-id"]], one.get("parent-snapshot-id")
-        if own > last:
-            yield f"snapshot {one['snapshot-id']} has the sequence number {own}, above last-sequence-number {last}"
-        if parent in numbers and numbers[parent] >= own > 0:
-            yield f"snapshot {one['snapshot-id']} has the sequence number {own}, its parent {numbers[parent]}"
+        sequence, parent = numbers[one["snapshot-id"]], one.get("parent-snapshot-id")
+        if sequence > last:
+            yield f"snapshot {one['snapshot-id']} has the sequence number {sequence}, above last-sequence-number {last}"
+        if parent in numbers and numbers[parent] >= sequence > 0:
+            yield f"snapshot {one['snapshot-id']} has the sequence number {sequence}, its parent {numbers[parent]}"
 
 
 def _manifests(table: StoredTable) -> Iterator[str]:
@@ -110,9 +110,9 @@ def _manifests(table: StoredTable) -> Iterator[str]:
 
 def _counts(manifest: Manifest, name: str) -> Iterator[str]:
     for word, status in _STATUSES.items():
-        told, there = manifest.count(word), sum(one.status == status for one in manifest.entries)
-        if told is not None and told >= 0 and told != there:
-            yield f"{name} has {there} {word} files, but the manifest list says {told}"
+        listed, actual = manifest.count(word), sum(one.status == status for one in manifest.entries)
+        if listed is not None and listed >= 0 and listed != actual:
+            yield f"{name} has {actual} {word} files, but the manifest list says {listed}"
 
 
 def _entries(table: StoredTable) -> Iterator[str]:
@@ -126,30 +126,30 @@ def _entries(table: StoredTable) -> Iterator[str]:
             yield f"{name} has no sequence number, and none to inherit"
         elif numbered and (one.sequence_number or 0) > current:
             yield f"{name} has the sequence number {one.sequence_number}, above its snapshot's {current}"
-        found = table.footers.get(one.path)
-        if found:
-            yield from _outside(one, found, name)
+        footer = table.footers.get(one.path)
+        if footer:
+            yield from _outside(one, footer, name)
     yield from table.problems  # reading footers may have found more
 
 
-def _outside(entry: ManifestEntry, found: Footer, name: str) -> Iterator[str]:
+def _outside(entry: ManifestEntry, footer: Footer, name: str) -> Iterator[str]:
     size = entry.file["file_size_in_bytes"]
-    if size != found.size:
-        yield f"{name} has {found.size} bytes, but its file_size_in_bytes is {size}"
-    if entry.records != found.rows:
-        yield f"{name} has {found.rows} rows, but its record_count is {entry.records}"
+    if size != footer.size:
+        yield f"{name} has {footer.size} bytes, but its file_size_in_bytes is {size}"
+    if entry.records != footer.rows:
+        yield f"{name} has {footer.rows} rows, but its record_count is {entry.records}"
 
 
 def _totals(table: StoredTable) -> Iterator[str]:
-    """The totals that readers answer count(*) from; the others are optional, and nobody reads them."""
+    """The totals that readers answer count(*) from; the others are optional, and no reader uses them."""
     summary = (table.snapshot or {}).get("summary") or {}
-    there = {
+    totals = {
         "total-records": sum(one.records for one in table.data),
         "total-data-files": len(table.data),
     }
     if table.problems:
         return
-    for name, number in there.items():
+    for name, number in totals.items():
         if name in summary and int(summary[name]) != number:
             yield f"the snapshot's summary says {name} {summary[name]}, but it has {number}"
 
@@ -174,11 +174,11 @@ def _lineage(table: StoredTable) -> Iterator[str]:
 
 
 def remarks_of(table: StoredTable) -> list[str]:
-    """What the specification says otherwise, and no reader looks at."""
+    """Deviations from the specification that no reader looks at."""
     return [
-        f"the manifest of deletes {table.short(one.path)} has the first_row_id {given} instead of null"
+        f"the manifest of deletes {table.short(one.path)} has the first_row_id {first} instead of null"
         for one in table.manifests
-        if one.holds_deletes and (given := one.listed.get("first_row_id")) is not None
+        if one.holds_deletes and (first := one.listed.get("first_row_id")) is not None
     ]
 
 
@@ -228,14 +228,14 @@ def _vector(table: StoredTable, entry: ManifestEntry, rows: int | None, name: st
     if blobs and (offset, size, "deletion-vector-v1") not in {(one.offset, one.length, one.type) for one in blobs}:
         yield f"{name}: its footer has no deletion-vector-v1 blob at {offset} of {size} bytes"
     try:
-        found = puffin.positions(data[offset : offset + size])
+        positions = puffin.positions(data[offset : offset + size])
     except Damaged as error:
         yield f"{name} at {offset}: {error}"
         return
-    if len(found) != entry.records:
-        yield f"{name} at {offset} have {len(found)} positions, but record_count is {entry.records}"
-    if rows is not None and any(one >= rows for one in found):
-        yield f"{name} at {offset} have the position {max(found)} of a file of {rows} rows"
+    if len(positions) != entry.records:
+        yield f"{name} at {offset} have {len(positions)} positions, but record_count is {entry.records}"
+    if rows is not None and any(one >= rows for one in positions):
+        yield f"{name} at {offset} have the position {max(positions)} of a file of {rows} rows"
 
 
 def _positions(table: StoredTable) -> Iterator[str]:
@@ -255,7 +255,7 @@ def _positions(table: StoredTable) -> Iterator[str]:
         for path, position in deleted:
             if path in rows and not 0 <= position < rows[path]:
                 yield f"{name} have the position {position} of a file of {rows[path]} rows"
-            elif path not in rows and path not in _known(table):
+            elif path not in rows and path not in _paths_of_all_snapshots(table):
                 yield f"{name} point to {table.short(path)}, which no snapshot has"
 
 
@@ -272,7 +272,7 @@ def _beyond(table: StoredTable, deletes: ManifestEntry, paths: set[str], name: s
 
 
 def _same_partition(one: ManifestEntry, other: ManifestEntry) -> bool:
-    """Whether the spec and the values of its fields are the same; a value beyond the spec is told elsewhere."""
+    """Whether the spec and the values of its fields are the same; a value beyond the spec is reported elsewhere."""
     left, right = one.file.get("partition") or {}, other.file.get("partition") or {}
     return one.spec_id == other.spec_id and all(repr(left[key]) == repr(right[key]) for key in left.keys() & right)
 
@@ -291,33 +291,33 @@ def _added_in_v3(table: StoredTable, entry: ManifestEntry) -> bool:
     )
 
 
-def _known(table: StoredTable) -> set[str]:
-    """The data files of all snapshots; position deletes may outlive the file that they are for."""
-    found = {
+def _paths_of_all_snapshots(table: StoredTable) -> set[str]:
+    """The paths of the data files of all snapshots; position deletes may outlive the file that they are for."""
+    paths = {
         entry.path
         for snapshot in iceberg.snapshots(table.metadata)
         for manifest in table.manifests_of(snapshot)
         for entry in manifest.entries
     }
     expired = not any(one.get("parent-snapshot-id") is None for one in iceberg.snapshots(table.metadata))
-    return _Everything() if expired else found
+    return _Everything() if expired else paths
 
 
 class _Everything(set[str]):
-    """Where snapshots have expired, nobody knows which files there were."""
+    """Contains every path: where snapshots have expired, the earlier files are unknown."""
 
     def __contains__(self, _: object) -> bool:
         return True
 
 
 def _statistics(table: StoredTable) -> Iterator[str]:
-    known = {one["snapshot-id"] for one in iceberg.snapshots(table.metadata)}
+    ids = {one["snapshot-id"] for one in iceberg.snapshots(table.metadata)}
     for one in table.statistics:
         name = f"the statistics {table.short(one['statistics-path'])}"
-        if one["snapshot-id"] not in known:
+        if one["snapshot-id"] not in ids:
             yield f"{name} are of snapshot {one['snapshot-id']}, which is not there"
         blobs = table.blobs(one["statistics-path"])
-        told = [(blob["type"], tuple(blob["fields"])) for blob in one["blob-metadata"]]
-        if blobs is not None and sorted(told) != sorted((blob.type, blob.fields) for blob in blobs):
+        listed = [(blob["type"], tuple(blob["fields"])) for blob in one["blob-metadata"]]
+        if blobs is not None and sorted(listed) != sorted((blob.type, blob.fields) for blob in blobs):
             yield f"{name} have other blobs than the metadata says"
     yield from table.problems

@@ -22,10 +22,10 @@ def normal(data: bytes) -> bytes:
     """
     reader = _WkbReader(data)
     try:
-        found = b"".join(_geometry(reader))
+        normalised = b"".join(_geometry(reader))
     except (struct.error, ValueError):
         return data
-    return found if reader.at == len(data) else data
+    return normalised if reader.at == len(data) else data
 
 
 class _WkbReader:
@@ -35,9 +35,9 @@ class _WkbReader:
         self.order = "<"
 
     def take(self, form: str) -> tuple[float, ...]:
-        found = struct.unpack_from(f"{self.order}{form}", self._data, self.at)
+        numbers = struct.unpack_from(f"{self.order}{form}", self._data, self.at)
         self.at += struct.calcsize(f"{self.order}{form}")
-        return found
+        return numbers
 
     def count(self) -> int:
         return int(self.take("I")[0])

@@ -1,4 +1,4 @@
-"""Small tables of PostgreSQL with what has to be read from them: types, and keys that partitions may lose rows at."""
+"""Small tables of PostgreSQL with their expected rows: types, and keys at which partitions may lose rows."""
 
 from lakebench.datasets.postgresql.small import BEFORE, KINDS, TRAPS, Kind, Small, expected, small, write_expected
 

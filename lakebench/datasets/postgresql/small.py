@@ -1,6 +1,6 @@
 """Small tables of PostgreSQL: the statements that make them, and their rows as Arrow by our own hand.
 
-Each value stands twice, as a literal of PostgreSQL and as what it means; no engine and no driver is between them.
+Each value is written twice, as a literal of PostgreSQL and as what it means, without an engine or a driver in between.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ _AT = dt.datetime(2026, 3, 29, 2, 30, 0, 123456)  # noqa: DTZ001 - a timestamp w
 class Small:
     """A table: its columns as CREATE TABLE takes them, and its rows as VALUES takes them.
 
-    ``types`` are the Arrow types by column, ``values`` the rows as Python values; a type is made when it is asked for,
-    as the parent imports no Arrow.
+    ``types`` are the Arrow types by column, ``values`` the rows as Python values; a type is made on demand,
+    because the parent imports no Arrow.
     """
 
     name: str
@@ -166,7 +166,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("integer-matrix", "integer[][]", (("{{1,2},{3,4}}", [[1, 2], [3, 4]]),), _lists("int32"),
          "two dimensions, which the type in the catalog does not tell"),
 )  # fmt: skip
-"""The types that are asked about."""
+"""The types that are tested."""
 
 BEFORE = ("CREATE TYPE mood AS ENUM ('so-so', 'glad')",)
 """What the tables of :data:`KINDS` need."""

@@ -1,6 +1,6 @@
 """The eight tables as Parquet files in the cache, made by ``tpchgen-cli`` and verified before each use.
 
-The rows are fixed by the specification (clause 4.2): the seeds are the generator's own, and nobody chooses one.
+The rows are fixed by the specification (clause 4.2): the seeds are the generator's own, and cannot be chosen.
 """
 
 from __future__ import annotations
@@ -77,14 +77,14 @@ def generate(scale_factor: Decimal, progress: Progress) -> TpchData:
     """The data of ``scale_factor``: found in the cache and verified, or made.
 
     Raises:
-        UsageError: no room, no generator, or damaged files in the cache; the message says how to mend it.
+        UsageError: not enough disk space, no generator, or damaged files in the cache; the message says what to do.
     """
     version = _generator_version()
     folder = _folder(scale_factor, version)
-    if not folder.exists():  # what is there needs no lock, which a cache that cannot be written has not
+    if not folder.exists():  # existing data needs no lock, and a cache that cannot be written has none
         with cache.locked(folder, progress):
             if not folder.exists():
-                _check_room(folder.parent, scale_factor)
+                _check_disk_space(folder.parent, scale_factor)
                 _make(folder, scale_factor, version, progress)
     return _verified(folder, scale_factor, progress)
 
@@ -110,18 +110,18 @@ def _generator_version() -> str:
         raise UsageError(f"{_GENERATOR} is not installed: run '{sys.executable} -m pip install {_GENERATOR}'") from None
 
 
-def _check_room(folder: Path, scale_factor: Decimal) -> None:
+def _check_disk_space(folder: Path, scale_factor: Decimal) -> None:
     need = bytes_of(scale_factor)
     free = shutil.disk_usage(folder).free
     if free < need:
         raise UsageError(
             f"TPC-H at scale factor {_text(scale_factor)} needs about {need / 1e6:,.0f} MB in {folder}, and "
-            f"{free / 1e6:,.0f} MB are free: make room, or name another folder in LAKEBENCH_CACHE"
+            f"{free / 1e6:,.0f} MB are free: free some disk space, or name another folder in LAKEBENCH_CACHE"
         )
 
 
 def _make(folder: Path, scale_factor: Decimal, version: str, progress: Progress) -> None:
-    """Make the data beside ``folder`` and move it there when it is whole.
+    """Make the data next to ``folder`` and move it there when it is complete.
 
     What an interrupted run has made of whole parts stays there, and is not made again.
     """
@@ -193,9 +193,9 @@ def _run_one(guard: Guard, command: Sequence[str], look: Callable[[], None]) -> 
                 process.wait(_LOOK_S)
             look()
     if process.returncode:
-        said = " ".join(log.read_text("utf-8", "replace").split())[-300:] or "it said nothing"
-        hint = "; make room, or name another folder in LAKEBENCH_CACHE" if "No space left" in said else ""
-        raise UsageError(f"{_GENERATOR} ended with code {process.returncode}: {said}{hint}")
+        message = " ".join(log.read_text("utf-8", "replace").split())[-300:] or "no output"
+        hint = "; free some disk space, or name another folder in LAKEBENCH_CACHE" if "No space left" in message else ""
+        raise UsageError(f"{_GENERATOR} ended with code {process.returncode}: {message}{hint}")
 
 
 def _write_manifest(folder: Path, scale_factor: Decimal, version: str) -> None:
@@ -242,10 +242,10 @@ def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> TpchDa
 
 
 def _table(folder: Path, table: str, files: Sequence[Mapping[str, Any]]) -> TableData:
-    own = [one for one in files if one["table"] == table]
-    paths = tuple(folder / one["file"] for one in own)
-    rows = tuple(one["rows"] for one in own)
-    return TableData(table, paths, sum(rows), sum(one["bytes"] for one in own), rows)
+    entries = [one for one in files if one["table"] == table]
+    paths = tuple(folder / one["file"] for one in entries)
+    rows = tuple(one["rows"] for one in entries)
+    return TableData(table, paths, sum(rows), sum(one["bytes"] for one in entries), rows)
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:

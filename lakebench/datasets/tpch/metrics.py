@@ -22,7 +22,7 @@ _LARGEST_RATIO = 1000
 def power(queries: Sequence[float], refreshes: Sequence[float], scale_factor: Decimal) -> float:
     """Power@Size (clause 5.4.1), in queries per hour times SF: 3600 · SF / the geometric mean of the 24 intervals.
 
-    ``queries`` are the seconds of the 22 queries of stream 0, ``refreshes`` those of RF1 and RF2 beside it. A query's
+    ``queries`` are the seconds of the 22 queries of stream 0, ``refreshes`` those of RF1 and RF2. A query's
     interval below a thousandth of the longest query's counts as that thousandth (clause 5.4.1.4).
 
     Raises:

@@ -1,8 +1,8 @@
-"""The 22 queries with the specification's validation parameters or drawn ones, and how each engine is asked them.
+"""The 22 queries with the specification's validation parameters or drawn ones, and their SQL for each engine.
 
 The files in ``queries/`` hold the specification's text with three changes that no answer depends on: arithmetic on a
-substitution parameter stands as its result, Q13 and Q15 name their columns with ``AS`` and ``WITH``, and "the first N
-rows" is ``LIMIT N``. Placeholders stand for the parameters (:mod:`lakebench.datasets.tpch.parameters`).
+substitution parameter is written as its result, Q13 and Q15 name their columns with ``AS`` and ``WITH``, and "the first
+N rows" is ``LIMIT N``. Placeholders mark the parameters (:mod:`lakebench.datasets.tpch.parameters`).
 """
 
 from __future__ import annotations
@@ -123,7 +123,7 @@ def sql_for(query: Query, engine: type[Engine]) -> str:
 
 
 def is_variant(query: Query, engine: type[Engine]) -> bool:
-    """Whether ``engine`` is asked a hand-written variant, which its file gives the reason for."""
+    """Whether ``engine`` has a hand-written variant, whose file gives the reason."""
     return variant_file(engine, query.name).is_file()
 
 

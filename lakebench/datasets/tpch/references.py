@@ -1,7 +1,7 @@
 """The reference answers: two independent sources at three scale factors, made by ``scripts/make_answers.py``.
 
-PostgreSQL computed them over the generator's rows. The others are those that DuckDB publishes; what they cannot tell
-of these rows, and Q13's second source, stands in ``answers/provenance.json``.
+PostgreSQL computed them over the generator's rows. The others are those that DuckDB publishes; what they cannot show of
+these rows, and Q13's second source, is in ``answers/provenance.json``.
 """
 
 from __future__ import annotations
@@ -24,5 +24,5 @@ def reference(scale_factor: Decimal, number: int) -> dict[str, Path]:
 
 
 def answer_file(source: str, scale_factor: Decimal, number: int) -> Path:
-    """Where the answer of ``source`` lies."""
+    """The path of the answer of ``source``."""
     return FOLDER / source / f"sf{format(scale_factor.normalize(), 'f')}" / f"q{number:02d}.parquet"

@@ -3,7 +3,7 @@
 ``tpchgen-cli`` makes no update sets, so a pair's rows come from the data itself. Order number i (from 1) has the sparse
 key of clause 4.2.3: the first 8 keys of each 32 are taken, the other 24 are free. RF2 of pair u deletes the u-th
 SF · 1500 orders from the first on, as clause 2.7.3 says. RF1 of pair u inserts the u-th SF · 1500 orders from the last
-on once more, each under the key 8 above its own, which lies among the second 8 keys of its 32, as clause 4.2.4 says.
+on once more, each under the key 8 above its own, which is among the second 8 keys of its 32, as clause 4.2.4 says.
 
 What differs from ``dbgen -U``:
 
@@ -43,7 +43,7 @@ _CENT = Decimal("0.01")
 class Refresh:
     """Pair ``u`` (from 1) of RF1 and RF2: ``orders`` orders are inserted, and as many deleted.
 
-    ``delete_lo`` to ``delete_hi``, both included, are exactly the keys to delete. The inserted keys lie between
+    ``delete_lo`` to ``delete_hi``, both included, are exactly the keys to delete. The inserted keys are between
     ``insert_lo`` and ``insert_hi``, both included, where other orders have keys too.
     """
 
@@ -72,8 +72,7 @@ def refresh_pair(dataset: TpchData, u: int) -> Refresh:
     most = last // (2 * orders)
     if not 1 <= u <= most:
         raise UsageError(
-            f"{dataset.id} has refresh data for {most} pairs of RF1 and RF2, and pair {u} was asked for: run fewer "
-            "streams"
+            f"{dataset.id} has refresh data for {most} pairs of RF1 and RF2, and pair {u} is needed: run fewer streams"
         )
     return Refresh(
         u=u,
@@ -129,7 +128,7 @@ def _batches(file: Path, key: str, pair: Refresh) -> Iterator[pa.RecordBatch]:
             keys = batch.column(key)
             wanted = pc.and_(pc.greater_equal(keys, lo), pc.less_equal(keys, hi))
             first, count = pc.index(wanted, True).as_py(), wanted.true_count
-            # The generator's rows stand in the order of their keys, and Arrow filters no string views.
+            # The generator's rows are in the order of their keys, and Arrow filters no string views.
             if count and wanted[first : first + count].true_count != count:
                 raise HarnessFault(f"{file} is not in the order of {key}")
             if count:
@@ -139,8 +138,8 @@ def _batches(file: Path, key: str, pair: Refresh) -> Iterator[pa.RecordBatch]:
 def _overlaps(group: Any, key: str, lo: int, hi: int) -> bool:
     """Whether a row group may hold keys from ``lo`` to ``hi``, by its statistics."""
     column = next(group.column(n) for n in range(group.num_columns) if group.column(n).path_in_schema == key)
-    known = column.statistics
-    return known is None or not known.has_min_max or bool(known.min <= hi and known.max >= lo)
+    statistics = column.statistics
+    return statistics is None or not statistics.has_min_max or bool(statistics.min <= hi and statistics.max >= lo)
 
 
 def _changed(batch: pa.RecordBatch, table: str) -> pa.RecordBatch:

@@ -21,14 +21,14 @@ def candidates(steps: Sequence[tuple[str, int, int]], started: int, ended: int, 
 
     ``steps`` are the commits that succeeded, in order: table, begin and end, each begun after the one before it ended.
     All times are of one clock. A table is seen with at least the commits that ended before the query started, and at
-    most those that began before it ended; one that the query does not read has its least. States that stood at one
+    most those that began before it ended; one that the query does not read has its least. States that existed at one
     instant come first, and among them the early ones: engines choose their snapshots before they read.
     """
     counts = []
     for table in KEYS:
-        own = [(began, done) for name, began, done in steps if name == table]
-        least = sum(done < started for _, done in own)
-        most = sum(began <= ended for began, _ in own) if table in tables else least
+        commits = [(began, done) for name, began, done in steps if name == table]
+        least = sum(done < started for _, done in commits)
+        most = sum(began <= ended for began, _ in commits) if table in tables else least
         counts.append(range(least, most + 1))
     at_once = {_after(steps[:count]) for count in range(len(steps) + 1)}
     states = [(orders, lineitem) for orders, lineitem in itertools.product(*counts)]
@@ -50,8 +50,8 @@ def views(
     ``deleted`` are key ranges, both ends included. Inserted and deleted keys never meet, so their order is nothing.
     """
     return {
-        table: _view([*own, *inserted.get(table, ())], KEYS.get(table, ""), deleted.get(table, ()))
-        for table, own in files.items()
+        table: _view([*paths, *inserted.get(table, ())], KEYS.get(table, ""), deleted.get(table, ()))
+        for table, paths in files.items()
     }
 
 

@@ -37,7 +37,7 @@ def _readers(text: str, asked: Asked) -> tuple[str, ...]:
 
 def _files(text: str, _: Asked) -> tuple[str, ...]:
     files = tuple(str(Path(one).resolve()) for one in listed(text))
-    features.known(files)
+    features.all_features(files)
     return files
 
 
@@ -107,7 +107,7 @@ class Interop(Phase):
 
     def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:
         """The ids of the features."""
-        return tuple(one.id for one in features.known(options.get(_FILES.name, ())))
+        return tuple(one.id for one in features.all_features(options.get(_FILES.name, ())))
 
     def plan(self, bench: Bench) -> Iterator[Block]:
         """A block a feature and writer; the reference writer comes first, so that readers are known before engines."""

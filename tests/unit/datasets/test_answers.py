@@ -82,7 +82,7 @@ class TestEveryQuery:
         assert diff is not None
         assert (diff.kind, diff.unexpected) == ("rows", 1)
 
-    def test_a_row_in_the_place_of_another(self, scale: Decimal, query: tpch.Query) -> None:
+    def test_a_row_instead_of_another(self, scale: Decimal, query: tpch.Query) -> None:
         table = answer(scale, query)
         if table.num_rows > 1:
             diff = compare(pa.concat_tables([table.slice(0, 1), table.slice(0, 1), table.slice(2)]), table, query.rules)
@@ -265,10 +265,10 @@ class TestAgreement:
     THREE = pa.table({"n": [3]})
 
     def test_majority(self) -> None:
-        found = agreement({"a": self.ONE, "b": self.TWO, "c": self.ONE}, Rules())
-        assert found.groups == (("a", "c"), ("b",))
-        assert found.verified == ("a", "c")
-        assert list(found.diffs) == ["b"]
+        agreed = agreement({"a": self.ONE, "b": self.TWO, "c": self.ONE}, Rules())
+        assert agreed.groups == (("a", "c"), ("b",))
+        assert agreed.verified == ("a", "c")
+        assert list(agreed.diffs) == ["b"]
 
     @pytest.mark.parametrize(
         "tables", [{}, {"a": ONE}, {"a": ONE, "b": TWO}, {"a": ONE, "b": TWO, "c": ONE, "d": TWO, "e": THREE}]
@@ -315,8 +315,8 @@ class TestSameRows:
             assert same_rows(table, self.one(lie, kind)).diff is not None
 
     def test_type_differences_are_named(self) -> None:
-        found = same_rows(self.one(1, pa.int64()), self.one(1, pa.int32()))
-        assert found == answers.Sameness(None, ("x: int64 instead of int32",))
+        sameness = same_rows(self.one(1, pa.int64()), self.one(1, pa.int32()))
+        assert sameness == answers.Sameness(None, ("x: int64 instead of int32",))
         assert content_hash(self.one(1, pa.int64())) == content_hash(self.one(Decimal(1), pa.decimal128(9, 2)))
 
     @pytest.mark.parametrize("value", [0, 1, -1, 10, -1200, 10**18, 123456789])
@@ -371,7 +371,9 @@ class TestAnyTable:
         assert content_hash(other) == content_hash(table)
 
     @given(table=TABLES, data=st.data())
-    def test_a_row_too_few_or_in_the_place_of_another_is_seen(self, table: pa.Table, data: st.DataObject) -> None:
+    def test_a_missing_row_or_one_instead_of_another_is_a_difference(
+        self, table: pa.Table, data: st.DataObject
+    ) -> None:
         assume(table.num_rows)
         gone, kept = (data.draw(st.integers(0, table.num_rows - 1)) for _ in range(2))
         left = pa.concat_tables([table.slice(0, gone), table.slice(gone + 1)])
@@ -384,10 +386,10 @@ class TestAnyTable:
         assert (another is None) == (rows[gone] == rows[kept])
 
     @given(table=TABLES)
-    def test_a_majority_is_right_and_who_lacks_a_row_is_not(self, table: pa.Table) -> None:
+    def test_a_majority_is_right_and_an_engine_that_lacks_a_row_is_not(self, table: pa.Table) -> None:
         assume(table.num_rows)
-        found = agreement({"a": table, "b": table.slice(1), "c": table}, Rules())
-        assert (found.verified, list(found.diffs)) == (("a", "c"), ["b"])
+        agreed = agreement({"a": table, "b": table.slice(1), "c": table}, Rules())
+        assert (agreed.verified, list(agreed.diffs)) == (("a", "c"), ["b"])
 
 
 class TestAnswersInFiles:
@@ -412,10 +414,10 @@ class TestAnswersInFiles:
         path = tmp_path / "a.arrow"
         good = self.write(tmp_path / "good", pa.table({"n": list(range(1000))}))
         path.write_bytes(good.read_bytes()[:700] if damage is None else damage)
-        found = answer_files.compare_rows(path, good)
-        assert found.ok is False
-        assert found.diff is not None
-        assert found.diff["kind"] == "unreadable"
+        checked = answer_files.compare_rows(path, good)
+        assert checked.ok is False
+        assert checked.diff is not None
+        assert checked.diff["kind"] == "unreadable"
 
     def test_text_that_is_not_utf8_is_unreadable(self, tmp_path: Path) -> None:
         bad = pa.Array.from_buffers(

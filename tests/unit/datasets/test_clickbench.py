@@ -16,7 +16,7 @@ import pytest
 from lakebench import engines
 from lakebench.datasets import clickbench, sql_rules
 from lakebench.datasets.answers import compare, top_n
-from lakebench.datasets.clickbench import hits, own, sample
+from lakebench.datasets.clickbench import hits, sample, user_hits
 from lakebench.datasets.clickbench.queries import DIALECT, queries, question, workload_hash
 from lakebench.datasets.rules import Rules
 from lakebench.datasets.workload import Question, Workload
@@ -37,9 +37,9 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def made(cache: Path) -> Workload:
-    found = clickbench.workload(Quiet(), None, sample.LEAST_ROWS)
-    assert all(cache in file.parents for file in found.tables["hits"].files)
-    return found
+    workload = clickbench.workload(Quiet(), None, sample.LEAST_ROWS)
+    assert all(cache in file.parents for file in workload.tables["hits"].files)
+    return workload
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ class TestQueries:
             assert sql_rules.rules_of(text, dialect, {"hits": hits.COLUMNS}) == query.rules
 
     def test_variants_parse_and_say_why(self) -> None:
-        found = {}
+        variants = {}
         for name, engine in engines.engines().items():
             for one in map(question, queries()):
                 if one.variant(engine):
@@ -98,8 +98,8 @@ class TestQueries:
                     assert text.startswith("-- ")
                     assert "{" not in text
                     assert sql_rules.rules_of(text, engine.dialect) == one.rules
-                    found[name, one.name] = text
-        assert {("trino", "q29"), ("spark", "q29"), ("spark", "q43"), ("daft", "q43")} <= set(found)
+                    variants[name, one.name] = text
+        assert {("trino", "q29"), ("spark", "q29"), ("spark", "q43"), ("daft", "q43")} <= set(variants)
 
     def test_rules(self) -> None:
         rules = {query.name: query.rules for query in queries()}
@@ -197,24 +197,24 @@ class TestOwn:
         self, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path / "cache"))
-        monkeypatch.setattr(own, "_BATCH_ROWS", 500)
-        monkeypatch.setattr(own, "_PART_ROWS", 1000)
+        monkeypatch.setattr(user_hits, "_BATCH_ROWS", 500)
+        monkeypatch.setattr(user_hits, "_PART_ROWS", 1000)
         folder = tmp_path / "hits"
         folder.mkdir()
         pq.write_table(published(rows.slice(0, 1000)), folder / "a.parquet")
         pq.write_table(published(rows.slice(1000)), folder / "b.parquet")
-        found = clickbench.workload(Quiet(), folder, 0)
-        table = found.tables["hits"]
+        workload = clickbench.workload(Quiet(), folder, 0)
+        table = workload.tables["hits"]
         assert (table.rows, table.file_rows) == (3000, (1000, 1000, 1000))
         assert pa.concat_tables([pq.read_table(file) for file in table.files]).equals(rows)
-        assert "100000" in asked(found, "q28").text
-        assert clickbench.workload(Quiet(), folder, 0).tables == found.tables
+        assert "100000" in asked(workload, "q28").text
+        assert clickbench.workload(Quiet(), folder, 0).tables == workload.tables
 
-    def test_our_own_form_is_used_where_it_lies(self, rows: pa.Table, tmp_path: Path) -> None:
+    def test_our_own_form_is_used_in_place(self, rows: pa.Table, tmp_path: Path) -> None:
         pq.write_table(rows, tmp_path / "mine.parquet")
-        found = clickbench.workload(Quiet(), tmp_path / "mine.parquet", 0)
-        assert found.tables["hits"].files == (tmp_path / "mine.parquet",)
-        assert found.title == "ClickBench on mine.parquet"
+        workload = clickbench.workload(Quiet(), tmp_path / "mine.parquet", 0)
+        assert workload.tables["hits"].files == (tmp_path / "mine.parquet",)
+        assert workload.title == "ClickBench on mine.parquet"
 
     def test_what_is_not_hits(self, rows: pa.Table, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path / "cache"))

@@ -28,10 +28,10 @@ def kinds(workload: str, attempts: list[Attempt], rows: list[tuple[int, int, int
 
 
 def test_what_was_acknowledged_and_is_there_once_is_explained() -> None:
-    told = [attempt(1, 0), attempt(2, 0), attempt(1, 1, "refused")]
+    attempts = [attempt(1, 0), attempt(2, 0), attempt(1, 1, "refused")]
     rows = [row(1, 0), row(2, 0)]
     reads = (Seen("r", 0, 1, ()), Seen("r", 11, 12, tuple(rows)))
-    assert kinds("insert", told, rows, *reads) == set()
+    assert kinds("insert", attempts, rows, *reads) == set()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_what_was_acknowledged_and_is_there_once_is_explained() -> None:
         ([row(1, 0), row(7, 0)], "not committed"),
     ],
 )
-def test_damage_to_inserts_is_told(rows: list[tuple[int, int, int]], kind: str) -> None:
+def test_damage_to_inserts_is_an_anomaly(rows: list[tuple[int, int, int]], kind: str) -> None:
     assert kind in kinds("insert", [attempt(1, 0), attempt(1, 1, "refused")], rows)
 
 
@@ -52,7 +52,7 @@ def test_an_unknown_commit_may_be_there_or_not(landed: bool) -> None:
     assert kinds("insert", [attempt(1, 0, "unknown")], [row(1, 0)] if landed else []) == set()
 
 
-def test_half_a_commit_is_told_in_the_final_rows_and_in_a_read() -> None:
+def test_half_a_commit_is_an_anomaly_in_the_final_rows_and_in_a_read() -> None:
     whole = [row(1, 0, number) for number in range(3)]
     assert kinds("groups", [attempt(1, 0)], whole) == set()
     assert kinds("groups", [attempt(1, 0)], whole[:2]) == {"half a commit"}
@@ -60,18 +60,18 @@ def test_half_a_commit_is_told_in_the_final_rows_and_in_a_read() -> None:
 
 
 def test_reads_are_one_chain() -> None:
-    told, both = [attempt(1, 0), attempt(2, 0)], [row(1, 0), row(2, 0)]
+    attempts, both = [attempt(1, 0), attempt(2, 0)], [row(1, 0), row(2, 0)]
     one, other = Seen("a", 5, 6, (row(1, 0),)), Seen("b", 5, 6, (row(2, 0),))
-    assert "no serial order" in kinds("insert", told, both, one, other)
-    assert "back in time" in kinds("insert", told, both, one, Seen("a", 7, 8, ()))
+    assert "no serial order" in kinds("insert", attempts, both, one, other)
+    assert "back in time" in kinds("insert", attempts, both, one, Seen("a", 7, 8, ()))
     assert "taken back" in kinds("insert", [attempt(1, 0, "unknown")], [], one)
     assert "from the future" in kinds("insert", [attempt(1, 0, began=9)], [row(1, 0)], one)
 
 
 @pytest.mark.parametrize(("value", "kind"), [(2, None), (1, "lost"), (3, "doubled")])
 def test_a_counter_counts_what_was_acknowledged(value: int, kind: str | None) -> None:
-    told = [attempt(1, 0), attempt(2, 0), attempt(2, 1, "refused")]
-    assert kinds("update-one", told, [(0, 0, value)]) == ({kind} if kind else set())
+    attempts = [attempt(1, 0), attempt(2, 0), attempt(2, 1, "refused")]
+    assert kinds("update-one", attempts, [(0, 0, value)]) == ({kind} if kind else set())
 
 
 @pytest.mark.parametrize(("values", "kind"), [((1, 1), None), ((0, 1), "lost"), ((2, 1), "doubled")])
@@ -81,26 +81,26 @@ def test_each_writer_has_a_counter_of_its_own(values: tuple[int, int], kind: str
 
 
 def test_a_moved_row_is_there_once_at_any_time() -> None:
-    told = [attempt(1, 0)]
-    assert kinds("move", told, [row(1, 1)]) == set()
-    assert kinds("move", told, [row(1, 0)]) == {"lost"}
-    assert kinds("move", told, [row(1, 0), row(1, 1)]) >= {"half a commit"}
-    assert kinds("move", told, [row(1, 1)], Seen("r", 1, 2, ())) == {"half a commit"}
+    attempts = [attempt(1, 0)]
+    assert kinds("move", attempts, [row(1, 1)]) == set()
+    assert kinds("move", attempts, [row(1, 0)]) == {"lost"}
+    assert kinds("move", attempts, [row(1, 0), row(1, 1)]) >= {"half a commit"}
+    assert kinds("move", attempts, [row(1, 1)], Seen("r", 1, 2, ())) == {"half a commit"}
 
 
 def test_columns_that_were_acknowledged_are_there() -> None:
-    def found(*names: str) -> set[str]:
-        told = [attempt(1, 0), attempt(1, 1, "refused")]
-        return set(explain("add-column", told, (), Final((), (*COLUMNS, *names))).anomalies)
+    def anomalies_of(*names: str) -> set[str]:
+        attempts = [attempt(1, 0), attempt(1, 1, "refused")]
+        return set(explain("add-column", attempts, (), Final((), (*COLUMNS, *names))).anomalies)
 
-    assert found("c_1_0") == set()
-    assert found() == {"lost"}
-    assert found("c_1_0", "c_1_1") == {"not committed"}
+    assert anomalies_of("c_1_0") == set()
+    assert anomalies_of() == {"lost"}
+    assert anomalies_of("c_1_0", "c_1_1") == {"not committed"}
 
 
 def test_a_read_that_misses_an_acknowledged_commit_is_behind_and_no_anomaly() -> None:
-    told = explain("insert", [attempt(1, 0)], [Seen("r", 20, 21, ())], Final((row(1, 0),), COLUMNS))
-    assert (told.behind, dict(told.anomalies)) == (1, {})
+    explained = explain("insert", [attempt(1, 0)], [Seen("r", 20, 21, ())], Final((row(1, 0),), COLUMNS))
+    assert (explained.behind, dict(explained.anomalies)) == (1, {})
 
 
 def test_a_task_without_an_end_is_unknown_and_half_a_line_is_left_out(tmp_path: Path) -> None:
@@ -113,10 +113,10 @@ def test_a_task_without_an_end_is_unknown_and_half_a_line_is_left_out(tmp_path: 
     log.write_text("".join(json.dumps(one) + "\n" for one in lines) + '{"task": 1, "en')
     numbers = [key(0, 0), key(1, 0), key(1, 1)]
     final = pa.table({"id": numbers, "writer": [0, 1, 1], "value": [0, 0, 1]})
-    told = history.told("insert", {1: log}, {}, final)
-    assert (told["succeeded"], told["unknown"], told["final_rows"], told["anomalies"]) == (1, 1, 2, {})
-    assert told["median_ms"] == 2.0
-    assert told["p95_ms"] == "n too small (1)"
+    summary = history.summary_of("insert", {1: log}, {}, final)
+    assert (summary["succeeded"], summary["unknown"], summary["final_rows"], summary["anomalies"]) == (1, 1, 2, {})
+    assert summary["median_ms"] == 2.0
+    assert summary["p95_ms"] == "n too small (1)"
 
 
 def test_every_workload_has_tasks_of_its_own() -> None:
@@ -128,7 +128,7 @@ def test_the_row_that_was_there_before_all_is_looked_for_too(tmp_path: Path) -> 
     none = pa.table(
         {"id": pa.array([], pa.int64()), "writer": pa.array([], pa.int32()), "value": pa.array([], pa.int64())}
     )
-    assert set(history.told("insert", {1: tmp_path / "none"}, {}, none)["anomalies"]) == {"lost"}
+    assert set(history.summary_of("insert", {1: tmp_path / "none"}, {}, none)["anomalies"]) == {"lost"}
 
 
 @pytest.mark.parametrize(("at", "state"), [(5, "unknown"), (50, "failed")])
@@ -137,6 +137,6 @@ def test_a_refusal_is_unknown_where_the_answer_was_lost_in_it(tmp_path: Path, at
     end = {"task": 0, "ended": 10, "state": "refused", "tries": 1, "kind": "Refused", "message": "gone"}
     log.write_text(f"{json.dumps({'task': 0, 'began': 1})}\n{json.dumps(end)}\n")
     final = pa.table({"id": [key(0, 0), key(0, 0) + 1, key(0, 0) + 2], "writer": [0, 0, 0], "value": [0, 0, 0]})
-    told = history.told("groups", {1: log}, {}, final, [at])
-    assert told[state] == 1
-    assert told["anomalies"] == {}
+    summary = history.summary_of("groups", {1: log}, {}, final, [at])
+    assert summary[state] == 1
+    assert summary["anomalies"] == {}

@@ -18,7 +18,7 @@ from lakebench.engines.ducklake import attach_ducklake, unverified
 from lakebench.errors import UsageError, WrongAnswer
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 
-KNOWN_SESSIONS = {"a", "b"}
+SESSIONS = {"a", "b"}
 
 
 def steps(feature: DuckLakeFeature) -> list[Step]:
@@ -37,7 +37,7 @@ def test_a_feature_can_fail(feature: DuckLakeFeature) -> None:
     asserting += [one for one in steps(feature) if one.columns or one.refusal]  # type: ignore[misc]
     assert asserting
     assert feature.source.startswith("https://ducklake.select/docs/stable/")
-    assert set(feature.used) <= KNOWN_SESSIONS
+    assert set(feature.used) <= SESSIONS
     assert set(feature.sessions) <= set(feature.used)
 
 
@@ -159,7 +159,7 @@ def lake(folder: Path) -> Lake:
 
 
 def test_the_inspector_reads_catalog_and_files(tmp_path: Path) -> None:
-    found = inspector.facts(lake(tmp_path), "t")
+    facts = inspector.facts(lake(tmp_path), "t")
     wanted = {
         "format": "1.0",
         "snapshots": 4,
@@ -184,7 +184,7 @@ def test_the_inspector_reads_catalog_and_files(tmp_path: Path) -> None:
         "codecs": ["SNAPPY"],
         "views": [],
     }
-    assert {name: found[name] for name in wanted} == wanted
+    assert {name: facts[name] for name in wanted} == wanted
 
 
 def test_live_addresses_are_absolute(tmp_path: Path) -> None:
@@ -197,7 +197,7 @@ def test_a_table_that_the_newest_snapshot_has_not(tmp_path: Path) -> None:
         inspector.facts(lake(tmp_path), "gone")
 
 
-def test_a_proof_that_does_not_hold_is_told(tmp_path: Path) -> None:
+def test_a_proof_that_does_not_hold_is_reported(tmp_path: Path) -> None:
     proof = [Proof("inlined-rows", "=", 2), Proof("data-files", "=", 2)]
     assert inspector.inspect(lake(tmp_path), "t", proof).missing == ("inlined-rows = 2: found 1",)
 

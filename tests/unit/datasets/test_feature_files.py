@@ -1,4 +1,4 @@
-"""Features from outside the package: what the documents show is one, and whatever is none is said with its name."""
+"""Features from outside the package: the documented file is one, and an error in a file is reported with its name."""
 
 from __future__ import annotations
 
@@ -59,8 +59,8 @@ def test_the_documented_file_is_written_and_read_as_the_oracle_expects(tmp_path:
     writer = OwnReference(tmp_path)
     for one in planned(feature, lambda table: table).operations:
         writer.operate(one, lambda _: None)
-    found = same_read(writer.read("t"), Oracle(feature.program).answer(feature.basic[0]))
-    assert found.diff is None
+    sameness = same_read(writer.read("t"), Oracle(feature.program).answer(feature.basic[0]))
+    assert sameness.diff is None
 
 
 def test_rows_are_tables_of_columns(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_rows_are_tables_of_columns(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "said"),
+    ("before", "after", "message"),
     [
         ('id = "mine"', 'id = "Mine!"', "feature Mine!: an id is of small letters"),
         ('id = "mine"', "", "feature number 1: there is no 'id'"),
@@ -94,50 +94,52 @@ def test_rows_are_tables_of_columns(tmp_path: Path) -> None:
         ("[[feature]]", "[[feature]", "is no TOML"),
     ],
 )
-def test_what_is_no_feature_is_said_with_the_file(tmp_path: Path, before: str, after: str, said: str) -> None:
+def test_a_faulty_feature_is_an_error_that_names_the_file(
+    tmp_path: Path, before: str, after: str, message: str
+) -> None:
     assert before in PLAIN
     file = written(tmp_path, PLAIN.replace(before, after, 1))
-    with pytest.raises(UsageError, match=rf"^{file}.*{said}"):
+    with pytest.raises(UsageError, match=rf"^{file}.*{message}"):
         feature_files.load(file)
 
 
 def test_an_id_of_ours_is_taken(tmp_path: Path) -> None:
     file = str(written(tmp_path, PLAIN.replace('id = "mine"', 'id = "rename-column"')))
     with pytest.raises(UsageError, match=rf"{file}: there is another feature rename-column"):
-        features.known((file,))
+        features.all_features((file,))
     mine = str(written(tmp_path / "..", PLAIN))
     with pytest.raises(UsageError, match="there is another feature mine"):
-        features.known((mine, mine))
+        features.all_features((mine, mine))
 
 
 def test_another_distribution_brings_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given: dict[str, Any] = {"mine": feature_files.load(written(tmp_path, PLAIN)), "none": (7,), "broken": None}
-    points = {name: EntryPoint(name, "an_outsider:FEATURES", features.ENTRY_POINTS) for name in given}
+    exported: dict[str, Any] = {"mine": feature_files.load(written(tmp_path, PLAIN)), "none": (7,), "broken": None}
+    points = {name: EntryPoint(name, "an_outsider:FEATURES", features.ENTRY_POINTS) for name in exported}
 
     def named(name: str) -> None:
         features._installed.cache_clear()
         monkeypatch.setattr(features, "entry_points", lambda **_: [points[name]])
-        monkeypatch.setattr(EntryPoint, "load", lambda point: given[point.name])
+        monkeypatch.setattr(EntryPoint, "load", lambda point: exported[point.name])
 
     named("mine")
-    assert [one.id for one in features.known()[len(features.FEATURES) :]] == ["mine"]
-    assert features.chosen(("mine",)) == given["mine"]
-    for name, said in {"none": "which is no Feature", "broken": "cannot be loaded .TypeError"}.items():
+    assert [one.id for one in features.all_features()[len(features.FEATURES) :]] == ["mine"]
+    assert features.chosen(("mine",)) == exported["mine"]
+    for name, message in {"none": "which is no Feature", "broken": "cannot be loaded .TypeError"}.items():
         named(name)
-        with pytest.raises(UsageError, match=said):
-            features.known()
+        with pytest.raises(UsageError, match=message):
+            features.all_features()
     monkeypatch.undo()
     features._installed.cache_clear()
-    assert features.known() == features.FEATURES
+    assert features.all_features() == features.FEATURES
 
 
 def test_the_command_lists_and_takes_them(tmp_path: Path) -> None:
     file = written(tmp_path, PLAIN)
     listed = CliRunner().invoke(cli.app, ["list", "features", "--feature-file", str(file), "--json"])
     assert '"feature": "mine"' in listed.stdout
-    given = {"features": "mine", "feature-file": str(file)}
+    options = {"features": "mine", "feature-file": str(file)}
     for wanted in (["interop"], ["phase1", "interop"]):
-        chosen = select([find(one) for one in wanted], given, (), Settings())
+        chosen = select([find(one) for one in wanted], options, (), Settings())
         assert chosen.options["interop"] == {"feature-file": [str(file)]}
     with pytest.raises(UsageError, match="unknown feature 'mine'"):
         select([find("interop")], {"features": "mine"}, (), Settings())

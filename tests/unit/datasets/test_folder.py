@@ -46,20 +46,20 @@ def question(path: Path, name: str) -> Question:
 
 
 def test_tables_and_queries(mine: Path) -> None:
-    found = loaded(mine)
-    assert {name: (table.rows, table.file_rows) for name, table in found.tables.items()} == {
+    workload = loaded(mine)
+    assert {name: (table.rows, table.file_rows) for name, table in workload.tables.items()} == {
         "orders": (3, (3,)),
         "items": (2, (1, 1)),
     }
-    assert [one.name for one in found.questions] == ["best", "mean"]
-    best, mean = found.questions
+    assert [one.name for one in workload.questions] == ["best", "mean"]
+    best, mean = workload.questions
     assert best.text == "-- The best.\nSELECT id FROM orders ORDER BY price DESC LIMIT 1"
     assert best.rules == Rules(limit=1, full_order=(-1,))
     assert best.tables == {"orders"}
     assert mean.tables == {"orders", "items"}
     assert mean.rules == Rules(average=(1,))
-    assert all(not one.references for one in found.questions)
-    assert found.tables["items"].schema().names == ["id"]
+    assert all(not one.references for one in workload.questions)
+    assert workload.tables["items"].schema().names == ["id"]
 
 
 def test_engines_are_asked_in_their_own_words(mine: Path) -> None:
@@ -157,9 +157,9 @@ MISTAKES = {
 
 @pytest.mark.parametrize("name", MISTAKES)
 def test_mistakes(mine: Path, name: str) -> None:
-    spoil, said = MISTAKES[name]
+    spoil, message = MISTAKES[name]
     spoil(mine)
-    with pytest.raises(UsageError, match=said):
+    with pytest.raises(UsageError, match=message):
         loaded(mine)
 
 

@@ -34,10 +34,10 @@ ids = pytest.mark.parametrize("feature", features.FEATURES, ids=list(BY_ID))
 
 
 def parts(feature: Feature) -> list[Operation]:
-    found: list[Operation] = []
+    operations: list[Operation] = []
     for one in feature.program:
-        found += one.operations if isinstance(one, Concurrent | Transaction) else (one,)
-    return found
+        operations += one.operations if isinstance(one, Concurrent | Transaction) else (one,)
+    return operations
 
 
 def test_there_are_enough_features_of_every_version() -> None:
@@ -53,11 +53,11 @@ def test_every_operation_is_used_by_a_feature() -> None:
 @ids
 def test_a_program_goes_through_json(feature: Feature) -> None:
     for one in planned(feature, lambda table: table).operations:
-        told = json.loads(json.dumps(to_json(one)))
-        again = from_json(told)
+        document = json.loads(json.dumps(to_json(one)))
+        again = from_json(document)
         assert type(again) is type(one)
         assert again.fields == one.fields
-        assert json.loads(json.dumps(to_json(again))) == told
+        assert json.loads(json.dumps(to_json(again))) == document
 
 
 @ids
@@ -73,9 +73,9 @@ def test_reads_ask_for_columns_that_are_there(feature: Feature) -> None:
     plan = planned(feature, lambda table: table)
     marks = {one.name for one in feature.program if isinstance(one, Mark)}
     for read in feature.all_reads:
-        known = {field.name for field in readable(feature, read, plan)}
+        names = {field.name for field in readable(feature, read, plan)}
         if not read.metadata:
-            assert {*(read.columns or ()), *(one.column for one in read.where)} <= known
+            assert {*(read.columns or ()), *(one.column for one in read.where)} <= names
         assert {read.at, read.at_time} <= {*marks, ""}
 
 

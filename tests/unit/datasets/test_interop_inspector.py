@@ -139,8 +139,15 @@ def vector(body: bytes) -> bytes:
 
 
 def puffin_file(blob: bytes, kind: str = "deletion-vector-v1") -> bytes:
-    told = {"type": kind, "offset": 4, "length": len(blob), "fields": [1], "snapshot-id": -1, "sequence-number": -1}
-    payload = json.dumps({"blobs": [told]}).encode()
+    blob_metadata = {
+        "type": kind,
+        "offset": 4,
+        "length": len(blob),
+        "fields": [1],
+        "snapshot-id": -1,
+        "sequence-number": -1,
+    }
+    payload = json.dumps({"blobs": [blob_metadata]}).encode()
     return b"PFA1" + blob + b"PFA1" + payload + struct.pack("<i4s4s", len(payload), bytes(4), b"PFA1")
 
 
@@ -245,9 +252,9 @@ class Made:
 
 def test_facts_of_a_table_with_position_deletes(tmp_path: Path) -> None:
     table = Made(tmp_path).table()
-    found = facts_of(table)
+    facts = facts_of(table)
     assert violations_of(table) == []
-    assert json.loads(json.dumps(found)) == found
+    assert json.loads(json.dumps(facts)) == facts
     wanted = {
         "format-version": 2,
         "column-types": {"id": "int", "p": "string"},
@@ -273,20 +280,20 @@ def test_facts_of_a_table_with_position_deletes(tmp_path: Path) -> None:
         "bloom-filters": False,
         "summary-total-records": 2,
     }
-    assert {name: found[name] for name in wanted} == wanted
+    assert {name: facts[name] for name in wanted} == wanted
 
 
 def test_facts_of_a_table_with_a_deletion_vector(tmp_path: Path) -> None:
     table = Made(tmp_path, version=3).table()
-    found = facts_of(table)
+    facts = facts_of(table)
     assert violations_of(table) == []
-    assert (found["deletion-vectors"], found["puffin-files"], found["dvs-in-one-puffin"]) == (1, 1, 1)
-    assert (found["position-delete-files"], found["first-row-ids"], found["next-row-id"]) == (0, True, 2)
+    assert (facts["deletion-vectors"], facts["puffin-files"], facts["dvs-in-one-puffin"]) == (1, 1, 1)
+    assert (facts["position-delete-files"], facts["first-row-ids"], facts["next-row-id"]) == (0, True, 2)
 
 
-def _change(**told: Any) -> Callable[[Made], None]:
+def _change(**metadata: Any) -> Callable[[Made], None]:
     """Change the manifest's entry of the data file."""
-    return lambda made: made.data.update(told)
+    return lambda made: made.data.update(metadata)
 
 
 def _no_delete_file(made: Made) -> None:
@@ -455,15 +462,15 @@ def test_what_no_reader_looks_at_is_a_remark(tmp_path: Path) -> None:
     assert remarks_of(made.table()) == ["the manifest of deletes deletes.avro has the first_row_id 2 instead of null"]
 
 
-def test_a_missing_or_damaged_manifest_is_told_and_the_rest_is_read(tmp_path: Path) -> None:
+def test_a_missing_or_damaged_manifest_is_reported_and_the_rest_is_read(tmp_path: Path) -> None:
     table = Made(tmp_path).table()
     (tmp_path / "deletes.avro").unlink()
     (tmp_path / "data.avro").write_bytes((tmp_path / "data.avro").read_bytes()[:-20])
-    found = facts_of(table)
-    assert (found["manifests"], found["rows"]) == (0, 0)
-    told = violations_of(table)
-    assert "the manifest deletes.avro is not in the store" in told
-    assert any(one.startswith("the manifest data.avro cannot be read") for one in told)
+    facts = facts_of(table)
+    assert (facts["manifests"], facts["rows"]) == (0, 0)
+    violations = violations_of(table)
+    assert "the manifest deletes.avro is not in the store" in violations
+    assert any(one.startswith("the manifest data.avro cannot be read") for one in violations)
 
 
 @pytest.mark.parametrize(
@@ -504,8 +511,8 @@ def test_a_file_without_what_every_reader_needs_is_the_writers(
         one["data_file"][key] = value
     with (tmp_path / "data.avro").open("wb") as sink:
         fastavro.writer(sink, schema, records, metadata={k: v for k, v in headers.items() if "avro." not in k})
-    told = violations_of(table)
-    assert f"the manifest data.avro cannot be read: {sentence}" in told
+    violations = violations_of(table)
+    assert f"the manifest data.avro cannot be read: {sentence}" in violations
 
 
 def test_metadata_that_lack_what_they_must_have_are_the_writers(tmp_path: Path) -> None:
@@ -526,16 +533,16 @@ def test_a_store_that_does_not_answer_is_no_violation_of_the_writers(tmp_path: P
 
 
 def test_a_location_that_is_none_is_the_writers(tmp_path: Path) -> None:
-    told = violations_of(StoredTable(Made(tmp_path).table().metadata, Files(STORE)))
-    assert any("list.avro cannot be read: " in one and "is no location" in one for one in told)
+    violations = violations_of(StoredTable(Made(tmp_path).table().metadata, Files(STORE)))
+    assert any("list.avro cannot be read: " in one and "is no location" in one for one in violations)
 
 
 def test_a_table_without_a_snapshot_has_facts(tmp_path: Path) -> None:
     made = Made(tmp_path)
     made.extra = {"current-snapshot-id": -1, "snapshots": [], "refs": {}}
     table = made.table()
-    found = facts_of(table)
-    assert (found["snapshots"], found["rows"], found["refs"]) == (0, 0, {})
+    facts = facts_of(table)
+    assert (facts["snapshots"], facts["rows"], facts["refs"]) == (0, 0, {})
     assert violations_of(table) == []
 
 
@@ -562,13 +569,13 @@ def test_statistics_are_what_their_file_has(tmp_path: Path) -> None:
         (b"\x00\x00\x00\x04abcd" + bytes(4), "magic"),
     ],
 )
-def test_a_damaged_vector_is_told(blob: bytes, message: str) -> None:
+def test_a_damaged_vector_is_reported(blob: bytes, message: str) -> None:
     with pytest.raises(Damaged, match=message):
         puffin.positions(blob)
 
 
 @pytest.mark.parametrize("data", [b"", b"PAR1" * 9, b"PFA1" + bytes(30), puffin_file(b"x")[:-1]])
-def test_what_is_no_puffin_file_is_told(data: bytes) -> None:
+def test_what_is_no_puffin_file_is_reported(data: bytes) -> None:
     with pytest.raises(Damaged, match="Puffin"):
         puffin.blobs(data)
 
@@ -609,9 +616,9 @@ def test_avro_of_codecs_that_fastavro_lacks(codec: str) -> None:
     ],
 )
 def test_proofs(proof: Proof, holding: bool) -> None:
-    found = {"n": 2, "list": ["a", "b"], "dict": {"k": 1}, "none": None}
-    assert holds(proof, found) is holding
-    assert bool(missing([proof], found)) is not holding
+    facts = {"n": 2, "list": ["a", "b"], "dict": {"k": 1}, "none": None}
+    assert holds(proof, facts) is holding
+    assert bool(missing([proof], facts)) is not holding
 
 
 def test_a_missing_proof_says_what_was_found() -> None:
@@ -619,8 +626,8 @@ def test_a_missing_proof_says_what_was_found() -> None:
 
 
 def test_types_have_one_text() -> None:
-    told = ["decimal(9, 2)", "geometry(OGC:CRS84)", "geography(OGC:CRS84, spherical)", {"type": "list"}, "fixed[4]"]
-    assert [type_text(one) for one in told] == ["decimal(9,2)", "geometry", "geography", "list", "fixed[4]"]
+    types = ["decimal(9, 2)", "geometry(OGC:CRS84)", "geography(OGC:CRS84, spherical)", {"type": "list"}, "fixed[4]"]
+    assert [type_text(one) for one in types] == ["decimal(9,2)", "geometry", "geography", "list", "fixed[4]"]
 
 
 def test_metadata_tables_are_what_the_metadata_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -637,9 +644,9 @@ def test_metadata_tables_are_what_the_metadata_says(tmp_path: Path, monkeypatch:
     assert rows("files", "content", "record_count") == [(0, 2), (1, 1)]
 
 
-def test_what_is_inspected_can_be_told_in_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_inspection_goes_through_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspector, "Files", lambda _: LocalFiles())
-    found = inspector.inspect(Made(tmp_path).table().metadata, STORE, [Proof("rows", "=", 3)])
-    assert json.loads(json.dumps(found.facts)) == found.facts
-    assert found.missing == ("rows = 3: found 2",)
-    assert [(one["content"], one["records"]) for one in found.files] == [("data", 2), ("position deletes", 1)]
+    inspected = inspector.inspect(Made(tmp_path).table().metadata, STORE, [Proof("rows", "=", 3)])
+    assert json.loads(json.dumps(inspected.facts)) == inspected.facts
+    assert inspected.missing == ("rows = 3: found 2",)
+    assert [(one["content"], one["records"]) for one in inspected.files] == [("data", 2), ("position deletes", 1)]

@@ -93,5 +93,5 @@ def test_what_the_writer_makes_is_what_the_oracle_expects(program: tuple[Operati
     writer = OwnReference(folder)
     for one in planned(Feature("f", "g", "t", program, "c", "s"), lambda table: table).operations:
         writer.operate(one, lambda _: None)
-    found = same_read(writer.read("t"), Oracle(program).answer(ops.Read("all rows")))
-    assert found.diff is None, found.diff.text()
+    sameness = same_read(writer.read("t"), Oracle(program).answer(ops.Read("all rows")))
+    assert sameness.diff is None, sameness.diff.text()

@@ -30,8 +30,8 @@ def table(rows: Sequence[tuple[Any, ...]], names: str = "kn") -> pa.Table:
 
 
 def only(letters: str) -> pa.Table:
-    known = dict(FULL_ROWS)
-    return table([(letter, known[letter]) for letter in letters])
+    rows = dict(FULL_ROWS)
+    return table([(letter, rows[letter]) for letter in letters])
 
 
 def kind(diff: answers.Diff | None) -> str:
@@ -152,20 +152,20 @@ class TestFullAnswer:
 
 class TestAgreement:
     def test_a_full_answer_is_a_witness(self) -> None:
-        told = {
+        tables = {
             "one": only("abcd"),
             "liar": table([("a", 9), ("b", 7), ("c", 7), ("x", 5)]),
             f"{FULL}w": table(FULL_ROWS),
         }
-        found = agreement(told, TOP)
-        assert found.verified == ("one", f"{FULL}w")
-        assert found.diffs["liar"].kind == "values"
+        agreed = agreement(tables, TOP)
+        assert agreed.verified == ("one", f"{FULL}w")
+        assert agreed.diffs["liar"].kind == "values"
 
     def test_a_wrong_witness_is_outvoted(self) -> None:
         wrong = table([("z", 9), *FULL_ROWS[1:]])
-        found = agreement({"one": only("abcd"), "two": only("abce"), f"{FULL}w": wrong}, TOP)
-        assert found.verified == ("one", "two")
-        assert list(found.diffs) == [f"{FULL}w"]
+        agreed = agreement({"one": only("abcd"), "two": only("abce"), f"{FULL}w": wrong}, TOP)
+        assert agreed.verified == ("one", "two")
+        assert list(agreed.diffs) == [f"{FULL}w"]
 
     def test_in_files(self, tmp_path: Path) -> None:
         for name, one in {"good": only("abcf"), "bad": only("abcg"), "full": table(FULL_ROWS)}.items():
@@ -225,7 +225,7 @@ class TestRulesOfSql:
         assert tables_of("SELECT * FROM s.t", "postgres") == {"s.t"}
 
     @pytest.mark.parametrize(
-        ("sql", "said"),
+        ("sql", "message"),
         [
             ("SELECT a FROM t\nWHERE (a = 1", "line 2"),
             ("SELECT 1; SELECT 2", "2 statements"),
@@ -234,8 +234,8 @@ class TestRulesOfSql:
             ("SELECT a FROM t LIMIT 1 + 1", "LIMIT"),
         ],
     )
-    def test_what_is_no_query(self, sql: str, said: str) -> None:
-        with pytest.raises(UsageError, match=said):
+    def test_what_is_no_query(self, sql: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
             rules_of(sql, "postgres")
 
     def test_text(self) -> None:

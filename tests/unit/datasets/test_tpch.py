@@ -92,7 +92,7 @@ def test_no_translation_turns_a_decimal_into_a_double(tmp_path: Path, dialect: s
         assert "DOUBLE" not in tpch.sql_for(query, engine).upper()
 
 
-def test_a_variant_takes_the_place_of_the_translation(tmp_path: Path) -> None:
+def test_a_variant_replaces_the_translation(tmp_path: Path) -> None:
     (tmp_path / "sql").mkdir()
     (tmp_path / "sql" / "q11.sql").write_text("SELECT {fraction}\n", encoding="utf-8")
     engine = engine_in(tmp_path, "trino")
@@ -104,14 +104,14 @@ def test_a_variant_takes_the_place_of_the_translation(tmp_path: Path) -> None:
 
 def test_references_are_whole_and_of_known_origin() -> None:
     provenance = json.loads((references.FOLDER / "provenance.json").read_text("utf-8"))
-    found = {path for scale in ANSWERED for n in range(1, 23) for path in tpch.reference(scale, n).values()}
-    assert found == set(references.FOLDER.rglob("*.parquet"))
-    hashes = {str(path.relative_to(references.FOLDER)): hashlib.sha256(path.read_bytes()).hexdigest() for path in found}
+    paths = {path for scale in ANSWERED for n in range(1, 23) for path in tpch.reference(scale, n).values()}
+    assert paths == set(references.FOLDER.rglob("*.parquet"))
+    hashes = {str(path.relative_to(references.FOLDER)): hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
     assert hashes == provenance["files"]
     for scale in ANSWERED:
         assert provenance["workload"][str(scale)] == tpch.workload_hash(tpch.queries(scale))
         assert all(len(tpch.reference(scale, n)) == 2 for n in range(1, 23))
-    assert sum(path.stat().st_size for path in found) < 2_000_000
+    assert sum(path.stat().st_size for path in paths) < 2_000_000
 
 
 def test_no_reference_elsewhere() -> None:
@@ -137,13 +137,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_cached_data(folder: Path) -> None:
-    found = tpch.generate(Decimal(1), Quiet())
-    lineitem = found.tables["lineitem"]
-    assert (found.id, found.folder, lineitem.rows) == ("tpch-sf1", folder, 6)
+    dataset = tpch.generate(Decimal(1), Quiet())
+    lineitem = dataset.tables["lineitem"]
+    assert (dataset.id, dataset.folder, lineitem.rows) == ("tpch-sf1", folder, 6)
     assert [path.name for path in lineitem.files] == [f"lineitem.{n}.parquet" for n in (1, 2, 10)]
     assert lineitem.bytes == sum(path.stat().st_size for path in lineitem.files)
     assert lineitem.schema() == pa.schema([("key", pa.int64()), ("text", pa.string())])
-    assert tpch.generate(Decimal(1), Quiet()).content_hash == found.content_hash
+    assert tpch.generate(Decimal(1), Quiet()).content_hash == dataset.content_hash
 
 
 @pytest.mark.parametrize("damage", ["cut", "changed", "missing", "manifest", "manifest without files"])
@@ -183,7 +183,7 @@ def test_postgresql_runs_only_for_ducklakes(phase: type[Tpch | ClickBench]) -> N
     assert asked == [("rest-catalog@local",), ("rest-catalog@local", "postgres")]
 
 
-def test_each_engine_needs_room_for_tables_of_its_own() -> None:
+def test_each_engine_needs_disk_space_for_its_own_tables() -> None:
     def needed(form: str, *names: str) -> int:
         refs = tuple(EngineRef(*name.split("@")) for name in names)
         profile, chosen = PROFILES["standard"], Selection(formats=(form,))

@@ -135,8 +135,8 @@ class TestInsert:
 
     def test_the_files_are_of_the_same_types(self, files: dict[str, list[Path]], tmp_path: Path) -> None:
         made = inserted(files, refresh_pair(dataset("0.01", orders=1000), 1), tmp_path)
-        for path, own in zip(made, (files["orders"][0], files["lineitem"][0]), strict=True):
-            assert pq.read_schema(path).equals(pq.read_schema(own), check_metadata=True)
+        for path, original in zip(made, (files["orders"][0], files["lineitem"][0]), strict=True):
+            assert pq.read_schema(path).equals(pq.read_schema(original), check_metadata=True)
 
     def test_only_the_row_groups_that_are_needed_are_read(self, files: dict[str, list[Path]], tmp_path: Path) -> None:
         for path in files["orders"][:1] + files["lineitem"][:1]:  # the rows of pair 1 are in the second files
@@ -163,15 +163,15 @@ class TestViews:
         pair, next_ = (refresh_pair(dataset("0.01", orders=1000), u) for u in (1, 2))
         made = inserted(files, pair, tmp_path / "it's")
         gone = [(one.delete_lo, one.delete_hi) for one in (pair, next_)]
-        found = views({**files, "nation": [files["orders"][0]]}, {"lineitem": [made[1]]}, {"orders": gone})
+        selects = views({**files, "nation": [files["orders"][0]]}, {"lineitem": [made[1]]}, {"orders": gone})
         keys = {n: sparse_key(n) for n in range(1, 1001)}
-        assert sorted(duckdb.sql(f"SELECT o_orderkey FROM ({found['orders']})").fetchall()) == [
+        assert sorted(duckdb.sql(f"SELECT o_orderkey FROM ({selects['orders']})").fetchall()) == [
             (key,) for n, key in keys.items() if n > 30
         ]
-        items = duckdb.sql(f"SELECT l_orderkey, l_comment FROM ({found['lineitem']})").fetchall()
+        items = duckdb.sql(f"SELECT l_orderkey, l_comment FROM ({selects['lineitem']})").fetchall()
         assert len(items) == lineitem(range(1, 1001)).num_rows + lineitem(range(986, 1001)).num_rows
         assert (keys[986] + 8, "986/1") in items
-        assert duckdb.sql(f"SELECT count(*) FROM ({found['nation']})").fetchall() == [(400,)]
+        assert duckdb.sql(f"SELECT count(*) FROM ({selects['nation']})").fetchall() == [(400,)]
 
 
 # RF1 and RF2 of one pair, with a pause between them.
@@ -200,9 +200,9 @@ class TestCandidates:
         assert candidates(STEPS, started, ended, BOTH) == states
 
     def test_a_long_query_may_have_seen_anything(self) -> None:
-        found = candidates(STEPS, 1, 99, BOTH)
-        assert len(found) == len(set(found)) == 9
-        assert found[:5] == [(0, 0), (1, 0), (1, 1), (1, 2), (2, 2)]
+        states = candidates(STEPS, 1, 99, BOTH)
+        assert len(states) == len(set(states)) == 9
+        assert states[:5] == [(0, 0), (1, 0), (1, 1), (1, 2), (2, 2)]
 
     def test_tables_that_are_not_read_have_one_state(self) -> None:
         assert candidates(STEPS, 25, 99, frozenset({"lineitem", "part"})) == [(1, 0), (1, 1), (1, 2)]

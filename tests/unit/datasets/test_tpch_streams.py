@@ -156,10 +156,10 @@ def draws(query: int) -> list[dict[str, str]]:
 class TestParameters:
     @pytest.mark.parametrize(("query", "name", "values"), WITHIN, ids=[f"q{query}-{name}" for query, name, _ in WITHIN])
     def test_all_values_of_the_specification_and_no_other(self, query: int, name: str, values: set[str]) -> None:
-        found = {one[name] for one in draws(query)}
-        assert found <= values
+        drawn = {one[name] for one in draws(query)}
+        assert drawn <= values
         # Of 92 equally likely values, 400 draws leave out one on average; of 61 or fewer, none.
-        assert len(found) >= len(values) - (5 if len(values) > 40 else 0)
+        assert len(drawn) >= len(values) - (5 if len(values) > 40 else 0)
 
     def test_validation_values_have_the_same_names(self) -> None:
         for query, values in VALIDATION.items():
@@ -185,7 +185,7 @@ class TestParameters:
             assert len(drawn(1, stream, 16)["type"].split()) == 2
 
     @pytest.mark.parametrize(
-        ("query", "given", "name", "value"),
+        ("query", "parameters", "name", "value"),
         [
             (1, {"delta": "60"}, "date", "1998-10-02"),
             (1, {"delta": "120"}, "date", "1998-08-03"),
@@ -199,5 +199,5 @@ class TestParameters:
             (20, {"date": "1996-01-01"}, "date_end", "1997-01-01"),
         ],
     )
-    def test_arithmetic(self, query: int, given: dict[str, str], name: str, value: str) -> None:
-        assert placeholders(query, given)[name] == value
+    def test_arithmetic(self, query: int, parameters: dict[str, str], name: str, value: str) -> None:
+        assert placeholders(query, parameters)[name] == value

@@ -1,4 +1,4 @@
-"""Every feature of DuckLake that is asked for. One that is added to a module here is in the phase and its reports."""
+"""Every tested feature of DuckLake. A feature added to a module here is in the phase and its reports."""
 
 from __future__ import annotations
 

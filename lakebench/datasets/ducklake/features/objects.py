@@ -1,4 +1,4 @@
-"""Tables, views, macros, comments, constraints, options, and what is asked about them."""
+"""Tables, views, macros, comments, constraints, options, and the functions that list them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every interop feature. A feature added to one of the modules here is in the phase, its reports and its documents.
+"""Every interop feature. A feature added to one of the modules here is in the phase and its reports.
 
-Those of other distributions come by the entry points of the group ``lakebench.features``, and those of files by their
-paths (:mod:`lakebench.datasets.interop.feature_files`).
+Other distributions add features by the entry points of the group ``lakebench.features``, and files by their paths
+(:mod:`lakebench.datasets.interop.feature_files`).
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ FEATURES: tuple[Feature, ...] = (*types.ALL, *evolution.ALL, *partitions.ALL, *r
 ENTRY_POINTS = "lakebench.features"
 
 
-def known(files: Sequence[str] = ()) -> tuple[Feature, ...]:
+def all_features(files: Sequence[str] = ()) -> tuple[Feature, ...]:
     """Our features, those of other distributions, and those in ``files``.
 
     Raises:
         UsageError: a file or a distribution cannot be read, or two features have one id.
     """
-    found = {one.id: one for one in FEATURES}
+    by_id = {one.id: one for one in FEATURES}
     for source, some in (*_installed(), *((name, feature_files.load(Path(name))) for name in files)):
         for one in some:
-            if one.id in found:
+            if one.id in by_id:
                 raise UsageError(f"{source}: there is another feature {one.id}: give this one an id of its own")
-            found[one.id] = one
-    return tuple(found.values())
+            by_id[one.id] = one
+    return tuple(by_id.values())
 
 
 @functools.cache
@@ -47,10 +47,10 @@ def _loaded(point: EntryPoint) -> tuple[str, tuple[Feature, ...]]:
     try:
         some = tuple(point.load())
     except Exception as error:
-        said = f"{type(error).__name__}: {error}"
-        raise UsageError(f"{source} cannot be loaded ({said}): mend or uninstall it") from error
+        message = f"{type(error).__name__}: {error}"
+        raise UsageError(f"{source} cannot be loaded ({message}): repair or uninstall it") from error
     if strange := [one for one in some if not isinstance(one, Feature)]:
-        raise UsageError(f"{source} have {strange[0]!r} among them, which is no Feature: mend or uninstall it")
+        raise UsageError(f"{source} have {strange[0]!r} among them, which is no Feature: repair or uninstall it")
     return source, some
 
 
@@ -60,6 +60,6 @@ def chosen(patterns: Sequence[str], files: Sequence[str] = ()) -> tuple[Feature,
     Raises:
         UsageError: a pattern fits none; the message has the nearest ids; and what :func:`known` raises.
     """
-    every = known(files)
-    ids = fitting([one.id for one in every], patterns)
-    return tuple(one for one in every if one.id in ids)
+    features = all_features(files)
+    ids = fitting([one.id for one in features], patterns)
+    return tuple(one for one in features if one.id in ids)

@@ -85,11 +85,11 @@ def _codec(name: str) -> Feature:
 def _maintenance(
     name: str, title: str, topic: str, *then: Operation, by: str, proof: tuple[Proof, ...] = ()
 ) -> Feature:
-    who = "by another engine than the one that wrote" if by else "by the engine that wrote"
+    writer = "by another engine than the one that wrote" if by else "by the engine that wrote"
     return _table(
         f"{name}-by-another" if by else name,
         _MAINTENANCE,
-        f"{title}, {who}",
+        f"{title}, {writer}",
         topic,
         "iceberg 7457, duckdb-iceberg 321: files of a compactor that others cannot read",
         _ROWS,
@@ -294,7 +294,7 @@ ALL = (
             _GONE,
             Compact(by=by),
             by=by,
-            # A delete file that no data file needs may stay behind, where another engine's does not tell its data file.
+            # An unneeded delete file may stay behind, if another engine wrote it without naming its data file.
             proof=_COMPACTED[:1] if by else _COMPACTED,
         )
         for by in ("", "another")

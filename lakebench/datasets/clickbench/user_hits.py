@@ -1,8 +1,8 @@
 """The user's own ``hits`` in Parquet, such as ClickBench publishes it, turned into the table's types once.
 
 The published files have times as seconds and days as numbers, both since 1970, strings as bytes, integers of 16 bits
-and mixed-case names. Iceberg keeps a column's type, and no view stands between the engines and the table: so such files
-are converted into the cache. Files that have our types already are used where they lie.
+and mixed-case names. Iceberg keeps a column's type, and there is no view between the engines and the table: so such
+files are converted into the cache. Files that already have our types are used in place.
 """
 
 from __future__ import annotations
@@ -68,20 +68,20 @@ def _schema(file: Path) -> pa.Schema:
 
 
 def _check(file: Path) -> None:
-    found = {name.lower() for name in _schema(file).names}
-    missing = [name for name in hits.COLUMNS if name not in found]
+    names = {name.lower() for name in _schema(file).names}
+    missing = [name for name in hits.COLUMNS if name not in names]
     if missing:
         raise UsageError(f"{file}: columns of ClickBench's hits are missing ({len(missing)}): {', '.join(missing)}")
 
 
 def _hashes(files: Sequence[Path], progress: Progress) -> str:
     """One hash over all files' names and bytes."""
-    told = []
+    lines = []
     with progress.count("hashing your Parquet", len(files)) as done:
         for number, file in enumerate(files, 1):
-            told.append(f"{file.name} {cache.sha256(file)}\n")
+            lines.append(f"{file.name} {cache.sha256(file)}\n")
             done(number)
-    return hashlib.sha256("".join(told).encode()).hexdigest()
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 def _as_it_is(files: Sequence[Path]) -> TableData:
@@ -126,14 +126,14 @@ def _column(file: Path, some: pa.Table, name: str, field: pa.Field) -> pa.Chunke
     """One column in our type: whole numbers are seconds or days since 1970 where ours are times or days."""
     import pyarrow as pa
 
-    found = some.column(name)
+    column = some.column(name)
     try:
-        if pa.types.is_integer(found.type) and pa.types.is_timestamp(field.type):
-            return found.cast(pa.timestamp("s")).cast(field.type)
-        if pa.types.is_integer(found.type) and pa.types.is_date(field.type):
-            return found.cast(pa.int32()).cast(field.type)
-        return found.cast(field.type)
+        if pa.types.is_integer(column.type) and pa.types.is_timestamp(field.type):
+            return column.cast(pa.timestamp("s")).cast(field.type)
+        if pa.types.is_integer(column.type) and pa.types.is_date(field.type):
+            return column.cast(pa.int32()).cast(field.type)
+        return column.cast(field.type)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise UsageError(
-            f"{file}: its column {name} ({found.type}) is not {field.type}: {str(error).splitlines()[0]}"
+            f"{file}: its column {name} ({column.type}) is not {field.type}: {str(error).splitlines()[0]}"
         ) from None
