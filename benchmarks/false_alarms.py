@@ -30,9 +30,11 @@ from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import find
 from lakebench.execution.cases import Case, now
-from lakebench.execution.context import BASE, Bench
+from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.protocol import PROFILES
+from lakebench.execution.request import Request
+from lakebench.execution.workers import BASE, WorkerPool
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.processes.guard import Guard
 from lakebench.processes.worker_client import Remote
@@ -51,21 +53,19 @@ FOUND = 0.95
 """… and at least this part of the runs with a slowed candidate must show it."""
 
 
-class Seats(Bench):
-    """A bench whose candidate is slowed, where it is asked for."""
+class SlowedPool(WorkerPool):
+    """Workers of which the candidate's engine is slowed."""
 
-    slowed = False
-
-    def _start(self, ref: EngineRef, seat: str) -> Remote:
-        if not self.slowed or seat != CANDIDATE:
-            return super()._start(ref, seat)
-        python = python_for(SlowedDuckDB, ref, self.progress)
-        folder = self.guard.folder / f"worker-{CANDIDATE}"
-        return Remote(self.guard, SlowedDuckDB, ref, python, folder, int(self.settings.engine(ref.name).memory))
+    def _start(self, ref: EngineRef, session: str) -> Remote:
+        if session != CANDIDATE:
+            return super()._start(ref, session)
+        python = python_for(SlowedDuckDB, ref, self._progress)
+        folder = self._guard.folder / f"worker-{CANDIDATE}"
+        return Remote(self._guard, SlowedDuckDB, ref, python, folder, self._limit(ref, session))
 
 
 def measurement(question: Question, lake: Lake) -> Measurement:
-    """``question`` asked at both seats, in turns."""
+    """``question`` asked of both workers, in turns."""
     return Measurement(
         name=question.name,
         entries=(
@@ -79,19 +79,21 @@ def measurement(question: Question, lake: Lake) -> Measurement:
     )
 
 
-def case_id(question: Question, seat: str) -> str:
+def case_id(question: Question, session: str) -> str:
     """Of the records."""
-    return f"{PHASE}/{seat}/{question.name}/{DUCKDB}"
+    return f"{PHASE}/{session}/{question.name}/{DUCKDB}"
 
 
-def entry(question: Question, lake: Lake, seat: str, against: str = "") -> MeasuredEngine:
+def entry(question: Question, lake: Lake, session: str, against: str = "") -> MeasuredEngine:
     """One side of a comparison."""
-    title = f"{question.name} at the seat {seat}"
-    case = Case(case_id(question, seat), PHASE, title, DUCKDB, "plain Parquet", question.name.upper(), seat)
-    return MeasuredEngine(case, lambda _: lake, question.sql(find(DUCKDB.name)), seat=seat, store="", against=against)
+    title = f"{question.name} in the session {session}"
+    case = Case(case_id(question, session), PHASE, title, DUCKDB, "plain Parquet", question.name.upper(), session)
+    return MeasuredEngine(
+        case, lambda _: lake, question.sql(find(DUCKDB.name)), session=session, store="", against=against
+    )
 
 
-def lines(bench: Bench, workload: Workload, questions: list[Question], name: str) -> Iterator[records.Line]:
+def lines(context: RunContext, workload: Workload, questions: list[Question], name: str) -> Iterator[records.Line]:
     """The records of one run."""
     yield records.Header(name, (PHASE,), " ".join(sys.argv), now()[0])
     yield records.Dataset(
@@ -105,7 +107,7 @@ def lines(bench: Bench, workload: Workload, questions: list[Question], name: str
     )
     for question in questions:
         both = measurement(question, parquet(workload))
-        yield from both.run(bench, frozenset(case.id for case in both.cases))
+        yield from both.run(context, frozenset(case.id for case in both.cases))
 
 
 def parquet(workload: Workload) -> Lake:
@@ -118,21 +120,15 @@ def run(workload: Workload, questions: list[Question], name: str, seed: int, *, 
     """Measure, write the records, and read them again."""
     settings = Settings()
     with Guard(PHASE) as guard:
-        bench = Seats(
-            settings,
-            guard,
-            Services(settings, guard, Quiet()),
-            Quiet(),
-            refs=(DUCKDB,),
-            writer="",
-            profile=replace(PROFILES["regression"], scale_factor=Decimal(workload.scale_factor)),
-            seed=seed,
-            foundation=(),
-        )
-        bench.slowed = slowed
+        profile = replace(PROFILES["regression"], scale_factor=Decimal(workload.scale_factor))
+        request = Request((), (DUCKDB,), "", profile, seed, settings, command=PHASE)
+        services, pool = Services(settings, guard, Quiet()), SlowedPool if slowed else WorkerPool
         folder = guard.folder / name
-        with bench, records.Writer(folder / records.FILE) as writer:
-            for line in lines(bench, workload, questions, name):
+        with (
+            run_context(request, guard, services, Quiet(), pool=pool) as context,
+            records.Writer(folder / records.FILE) as writer,
+        ):
+            for line in lines(context, workload, questions, name):
                 writer.write(line)
         return records.read(folder)
 

@@ -22,8 +22,9 @@ from rich.console import Console
 
 from lakebench.config import Settings
 from lakebench.datasets import tpch
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.protocol import PROFILES
+from lakebench.execution.request import Request
 from lakebench.model import BearerToken, EngineRef, Lake
 from lakebench.phases.table_loading import load, tpch_data
 from lakebench.processes.guard import Guard
@@ -92,10 +93,10 @@ def pairs(count: int, first: Callable[[], int], second: Callable[[], int]) -> tu
     return ones, others
 
 
-def through(bench: Bench, lake: Lake, sql: str) -> int:
+def through(context: RunContext, lake: Lake, sql: str) -> int:
     """Nanoseconds of ``sql`` by the harness's worker, as a sample has them."""
-    into = str(bench.file("cost"))
-    return int(bench.call(DUCKDB, lake, "query", sql=sql, into=into)["ns"])
+    into = str(context.files.new("cost"))
+    return int(context.client.call(DUCKDB, lake, "query", sql=sql, into=into)["ns"])
 
 
 def main() -> None:
@@ -109,34 +110,31 @@ def main() -> None:
     with Guard("cost") as guard:
         services = Services(settings, guard, progress)
         services.start(["object-store", "nessie"])
-        bench = Bench(
-            settings,
-            guard,
-            services,
-            progress,
-            refs=(DUCKDB,),
-            writer="pyiceberg",
-            profile=replace(PROFILES["standard"], scale_factor=given.sf),
-            seed=1,
-            foundation=("object-store", "nessie"),
-        )
-        lake = lakes.nessie_lake(services)
-        load(bench, lake, tpch.workload(tpch_data(bench)))
-        used = bench.remote(DUCKDB, lake).settings
-        plain = Plain(guard, lake, {name: used[name] for name in ("threads", "memory_limit", "temp_directory")})
-        for name, sql in QUERIES.items():
-            harness, script = pairs(given.pairs, partial(through, bench, lake, sql), partial(plain.time, sql))
-            ratio = paired_ratio(script, harness, seed=1)
-            told = {
-                "query": name,
-                "pairs": given.pairs,
-                "harness_ms": median(harness) / 1e6,
-                "script_ms": median(script) / 1e6,
-                "difference_ms": (median(harness) - median(script)) / 1e6,
-                "ratio": ratio.ratio,
-                "interval": [ratio.interval.low, ratio.interval.high] if ratio.interval else None,
-            }
-            print(json.dumps(told), flush=True)  # noqa: T201 - the result
+        profile = replace(PROFILES["standard"], scale_factor=given.sf)
+        request = Request((), (DUCKDB,), "pyiceberg", profile, seed=1, settings=settings, command="harness_cost")
+        with run_context(request, guard, services, progress, ("object-store", "nessie")) as context:
+            compare(context, guard, given.pairs)
+
+
+def compare(context: RunContext, guard: Guard, number: int) -> None:
+    """Print one JSON object a query, of ``number`` pairs."""
+    lake = lakes.nessie_lake(context.services)
+    load(context, lake, tpch.workload(tpch_data(context)))
+    used = context.workers.open(DUCKDB, lake).settings
+    plain = Plain(guard, lake, {name: used[name] for name in ("threads", "memory_limit", "temp_directory")})
+    for name, sql in QUERIES.items():
+        harness, script = pairs(number, partial(through, context, lake, sql), partial(plain.time, sql))
+        ratio = paired_ratio(script, harness, seed=1)
+        told = {
+            "query": name,
+            "pairs": number,
+            "harness_ms": median(harness) / 1e6,
+            "script_ms": median(script) / 1e6,
+            "difference_ms": (median(harness) - median(script)) / 1e6,
+            "ratio": ratio.ratio,
+            "interval": [ratio.interval.low, ratio.interval.high] if ratio.interval else None,
+        }
+        print(json.dumps(told), flush=True)  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

@@ -20,15 +20,18 @@ from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
 from lakebench.execution import machine
 from lakebench.execution.cases import records
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
+from lakebench.execution.foundation import Foundation
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.execution.request import Request, Scope, selection_of
+from lakebench.execution.workers import WorkerPool
 from lakebench.model import EngineRef, Record, Runtime
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.paths import run_name
 from lakebench.phases.base import Phase
+from lakebench.processes import resources
 from lakebench.processes.guard import Guard
 from lakebench.processes.memory_trace import FILE as TRACE
 from lakebench.processes.memory_trace import MemoryTrace
@@ -142,7 +145,9 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
                 _check_room(request, progress)
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
-            cases = [*done, *_cases(request, writer, guard, services, progress, done, baseline, folder, past, faults)]
+            kept = (folder / LAKE).absolute()
+            with run_context(request, guard, services, progress, _foundation(request), kept, past, faults) as context:
+                cases = [*done, *_cases(context, writer, done, baseline, folder)]
             changed = _changes(request, cases, baseline)
             gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
             against = comparison.within(read(folder)) if request.selection.against else None
@@ -200,54 +205,44 @@ def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
     return {name: why for name, why in failures.items() if settings.runtime is not Runtime.LOCAL or name in asked}
 
 
+def _foundation(request: Request) -> tuple[str, ...]:
+    """The services that every case stands on."""
+    wanted = (phases.find(name).services(request.selection, request.settings) for name in request.phases)
+    return tuple(dict.fromkeys(service for services in wanted for service in services))
+
+
 def _cases(
-    request: Request,
-    writer: Writer,
-    guard: Guard,
-    services: Services,
-    progress: Progress,
-    done: Iterable[Record],
-    baseline: Baseline,
-    folder: Path,
-    past: Past,
-    faults: FaultLog,
+    context: RunContext, writer: Writer, done: Iterable[Record], baseline: Baseline, folder: Path
 ) -> list[Record]:
     """Run what is not in ``done``; the new records."""
+    request, finished = context.request, {case.case for case in done}
     wanted = [phases.find(name) for name in request.phases]
-    found = (name for phase in wanted for name in phase.services(request.selection, request.settings))
-    foundation = tuple(dict.fromkeys(found))
-    bench = Bench(
-        request.settings,
-        guard,
-        services,
-        progress,
-        refs=request.refs,
-        writer=request.writer,
-        profile=request.profile,
-        seed=request.seed,
-        foundation=foundation,
-        selection=request.selection,
-        baseline=baseline,
-        data=(folder / LAKE).absolute(),
-        base=request.base,
-        past=past,
-        faults=faults,
-    )
-    with bench, MemoryTrace(folder / TRACE, bench.processes), _grounded(bench):
-        bench.preload()
-        _start(services, bench, request, foundation, writer)
-        new = [record for phase in wanted for record in _phase(phase, bench, writer, {case.case for case in done})]
+    new: list[Record] = []
+    with MemoryTrace(folder / TRACE, lambda: _processes(context)), _grounded(context.foundation):
+        context.workers.preload(_asked_or_writing(request))
+        _start(context, writer)
+        for phase in wanted:
+            new += _phase(phase, context, writer, finished, baseline)
         for ref in request.refs:
-            if ref in bench.opened or not past.versions(str(ref)):  # an engine that had nothing left to do has its line
-                writer.write(_engine(bench, ref, [*done, *new]))
+            # An engine that had nothing left to do has its line.
+            if ref in context.workers.opened or not context.past.versions(ref):
+                writer.write(_engine(context.workers, context.progress, ref, [*done, *new]))
     for phase in wanted:
         for claim in phase.reproduced([*done, *new], f"{request.profile.scale_factor:f}"):
             writer.write(claim)
     return new
 
 
+def _processes(context: RunContext) -> dict[str, list[int]]:
+    """Process trees of this run: workers by engine and session, services by name, the checker and the witness."""
+    services = context.services
+    trees = context.workers.processes() | {name: services.processes(name) for name in services.names()}
+    trees |= {"checker": context.checker.processes(), "witness": context.witness.processes()}
+    return resources.trees({name: pids for name, pids in trees.items() if pids})
+
+
 @contextlib.contextmanager
-def _grounded(bench: Bench) -> Iterator[None]:
+def _grounded(foundation: Foundation) -> Iterator[None]:
     """Tell an error that came about because a disk is full, or a service is gone, as that.
 
     Raises:
@@ -259,7 +254,7 @@ def _grounded(bench: Bench) -> Iterator[None]:
     except UsageError:
         raise
     except Exception as error:
-        bench.must_stand(error)
+        foundation.check(error)
         raise
 
 
@@ -281,45 +276,49 @@ def _check_room(request: Request, progress: Progress) -> None:
         progress.say(disk_space.check(needs))
 
 
-def _start(services: Services, bench: Bench, request: Request, foundation: tuple[str, ...], writer: Writer) -> None:
+def _start(context: RunContext, writer: Writer) -> None:
     """Start what is needed and write down what it is; the phases make meanwhile what needs no service.
 
     Raises:
         ServiceUnavailable: one of those that every case stands on is not there.
     """
+    request, services, vital = context.request, context.services, context.foundation.names
 
     def meanwhile() -> None:
         for name in request.phases:
-            phases.find(name).ready(bench)
+            phases.find(name).ready(context)
 
-    services.start(_needed(request, foundation), meanwhile, vital=foundation)
+    services.start(_needed(request, vital), meanwhile, vital)
     writer.hide(*services.secrets())
     for service in services.facts():
         writer.write(service)
-    for name in foundation:
+    for name in vital:
         services.endpoint(name)
 
 
-def _phase(phase: Phase, bench: Bench, writer: Writer, finished: set[str]) -> list[Record]:
+def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str], baseline: Baseline) -> list[Record]:
     """Run the cases of ``phase`` that are not among ``finished``; each record is on the disk as soon as it is there."""
-    phase.load(bench)
-    for facts in phase.facts(bench):
+    phase.load(context)
+    for facts in phase.facts(context):
         writer.write(facts)
-    planned = [(block, frozenset(case.id for case in block.cases)) for block in phase.plan(bench)]
+    planned = [(block, frozenset(case.id for case in block.cases)) for block in phase.plan(context)]
     total = sum(len(ids) for _, ids in planned)
     done = sum(len(ids & finished) for _, ids in planned)
     new: list[Record] = []
-    seen = set(bench.opened)
-    with bench.progress.count(f"{phase.name}: {total} cases", total) as advance:
+    opened = context.workers.opened
+    seen = set(opened)
+    with context.progress.count(f"{phase.name}: {total} cases", total) as advance:
         for block, ids in planned:
             todo = ids - finished
-            for found in records(block, bench, todo) if todo else ():
-                record = accepted.told(found, bench.baseline)
+            for found in records(block, context, todo) if todo else ():
+                record = accepted.with_acceptance(found, baseline)
                 writer.write(record)
-                bench.past.add(record)
+                context.past.add(record)
                 new.append(record)
-            for ref in [one for one in bench.refs if one in bench.opened and one not in seen]:
-                writer.write(_engine(bench, ref, new))  # a run that is killed has told of its engines
+            for ref in [one for one in context.request.refs if one in opened and one not in seen]:
+                writer.write(
+                    _engine(context.workers, context.progress, ref, new)
+                )  # a run that is killed has told of its engines
                 seen.add(ref)
             done += len(todo)
             advance(done)
@@ -328,24 +327,28 @@ def _phase(phase: Phase, bench: Bench, writer: Writer, finished: set[str]) -> li
 
 def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:
     """The services of the phases, of the engines and of the dataset's writer."""
-    writer = [engines.parse(request.writer)] if request.writer else []
-    chosen = [engines.find(ref.name) for ref in (*request.refs, *writer)]
+    chosen = [engines.find(ref.name) for ref in _asked_or_writing(request)]
     found = [*foundation]
     for engine in chosen:
         found += [*([engine.service] if engine.service else []), *engine.needs]
     return list(dict.fromkeys(found))
 
 
-def _engine(bench: Bench, ref: EngineRef, cases: list[Record]) -> EngineFacts:
+def _asked_or_writing(request: Request) -> tuple[EngineRef, ...]:
+    """The engines of the run, and the dataset's writer."""
+    return (*request.refs, *([engines.parse(request.writer)] if request.writer else []))
+
+
+def _engine(workers: WorkerPool, progress: Progress, ref: EngineRef, cases: list[Record]) -> EngineFacts:
     """What the report says of an engine: versions and settings as it told them, or why it could not run."""
     engine = engines.find(ref.name)
-    remote = bench.opened.get(ref)
+    remote = workers.opened.get(ref)
     reasons = [case.reason for case in cases if case.engine == str(ref) and case.outcome == "UNAVAILABLE"]
     return EngineFacts(
         engine=str(ref),
         versions=remote.versions if remote else {},
         settings=remote.settings if remote else {},
-        python_lock=environments.packages_of(environments.python_for(engine, ref, bench.progress)) if remote else None,
+        python_lock=environments.packages_of(environments.python_for(engine, ref, progress)) if remote else None,
         service=engine.service,
         reason="" if remote else (reasons or [""])[0],
     )

@@ -14,10 +14,11 @@ from typing import Any
 
 from lakebench.datasets.answer_files import Checked
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.foundation import Foundation
+from lakebench.execution.past import Past
 from lakebench.model import EngineRef, Record, Sample
 from lakebench.outcomes import Outcome
-from lakebench.results import accepted
 
 Evidence = Mapping[str, Any]
 
@@ -45,35 +46,35 @@ class Block(ABC):
         """The cases of this block, in the order of the report."""
 
     @abstractmethod
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """The records of the cases whose ids stand in ``todo``, each as soon as it is finished."""
 
 
 def record(
-    bench: Bench, case: Case, began: tuple[str, float], evidence: Evidence, samples: tuple[Sample, ...] = ()
+    past: Past, case: Case, began: tuple[str, float], evidence: Evidence, samples: tuple[Sample, ...] = ()
 ) -> Record:
     """The record of a case that passed."""
-    return _record(bench, case, began, Outcome.PASS, "", evidence, samples)
+    return _record(past, case, began, Outcome.PASS, "", evidence, samples)
 
 
-def failure(bench: Bench, case: Case, began: tuple[str, float], error: CaseEnd, evidence: Evidence) -> Record:
+def failure(
+    foundation: Foundation, past: Past, case: Case, began: tuple[str, float], error: CaseEnd, evidence: Evidence
+) -> Record:
     """The record of a case that did not pass. It has no latency: only a verified answer has a time.
 
     Raises:
         LakebenchError: a disk is full, or a service is gone that the run stands on, so the case says nothing.
     """
-    bench.must_stand(error)
+    foundation.check(error)
     told = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
-    if known := accepted.known(case.id, error.outcome, bench.baseline):
-        told["known"] = known
-    return _record(bench, case, began, error.outcome, str(error), told, ())
+    return _record(past, case, began, error.outcome, str(error), told, ())
 
 
-def records(block: Block, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+def records(block: Block, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
     """The records of ``block``; where code of ours fails, the cases that have none yet are faults of ours."""
     began, told = now(), set[str]()
     try:
-        for one in block.run(bench, todo):
+        for one in block.run(context, todo):
             told.add(one.case)
             yield one
         if missing := sorted(todo - told):
@@ -81,10 +82,10 @@ def records(block: Block, bench: Bench, todo: frozenset[str]) -> Iterator[Record
     except (ServiceUnavailable, EngineUnavailable):  # what the run stands on
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no engine's, and other cases go on
-        fault = bench.faults.fault(error)
+        fault = context.faults.fault(error)
         for case in block.cases:
             if case.id in todo - told:
-                yield failure(bench, case, began, fault, {})
+                yield failure(context.foundation, context.past, case, began, fault, {})
 
 
 def now() -> tuple[str, float]:
@@ -93,7 +94,7 @@ def now() -> tuple[str, float]:
 
 
 def _record(
-    bench: Bench,
+    past: Past,
     case: Case,
     began: tuple[str, float],
     outcome: Outcome,
@@ -110,7 +111,7 @@ def _record(
         reason=reason,
         evidence=evidence,
         samples=samples,
-        versions=bench.versions(case.engine),
+        versions=past.versions(case.engine),
         started=began[0],
         seconds=round(time.monotonic() - began[1], 6),
         group=case.group,
@@ -124,46 +125,46 @@ class Check(Block):
     """One case that passes when ``test`` returns its evidence, and fails by the error that it raises."""
 
     case: Case
-    test: Callable[[Bench], Evidence]
+    test: Callable[[RunContext], Evidence]
 
     @property
     def cases(self) -> tuple[Case, ...]:
         """The one case."""
         return (self.case,)
 
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Run the test."""
         if self.case.id not in todo:
             return
         began = now()
         try:
-            yield record(bench, self.case, began, self.test(bench))
+            yield record(context.past, self.case, began, self.test(context))
         except CaseError as error:
-            yield failure(bench, self.case, began, error, {})
+            yield failure(context.foundation, context.past, self.case, began, error, {})
 
 
 @dataclass(frozen=True)
 class SideBySide(Block):
-    """Lanes of checks: those of one lane run one after the other, the lanes at once, as they have nothing in common.
+    """Sequences of checks: those of one run one after the other, the sequences at once, as they have nothing in common.
 
     It is for checks that wait (for a lock, for a server), never for such as are timed.
     """
 
-    lanes: tuple[tuple[Check, ...], ...]
+    sequences: tuple[tuple[Check, ...], ...]
 
     @property
     def cases(self) -> tuple[Case, ...]:
         """The case of each check."""
-        return tuple(one.case for lane in self.lanes for one in lane)
+        return tuple(one.case for sequence in self.sequences for one in sequence)
 
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Run them; a record as soon as it is there."""
         made: SimpleQueue[Record | None] = SimpleQueue()
         stop = threading.Event()
-        with bench.side_by_side(), ThreadPoolExecutor(max(1, len(self.lanes))) as pool:
-            running = [pool.submit(_drive, bench, lane, todo, made, stop) for lane in self.lanes]
+        with context.workers.keeping_all(), ThreadPoolExecutor(max(1, len(self.sequences))) as pool:
+            running = [pool.submit(_run_sequence, context, sequence, todo, made, stop) for sequence in self.sequences]
             try:
-                for _ in self.lanes:
+                for _ in self.sequences:
                     yield from iter(made.get, None)
             finally:
                 stop.set()
@@ -171,17 +172,17 @@ class SideBySide(Block):
                 one.result()
 
 
-def _drive(
-    bench: Bench,
-    lane: tuple[Check, ...],
+def _run_sequence(
+    context: RunContext,
+    sequence: tuple[Check, ...],
     todo: frozenset[str],
     made: SimpleQueue[Record | None],
     stop: threading.Event,
 ) -> None:
-    """Put the records of one lane into ``made``, and ``None`` at its end."""
+    """Put the records of one sequence into ``made``, and ``None`` at its end."""
     try:
-        for check in lane:
-            for one in records(check, bench, todo & {check.case.id}) if not stop.is_set() else ():
+        for check in sequence:
+            for one in records(check, context, todo & {check.case.id}) if not stop.is_set() else ():
                 made.put(one)
     finally:
         made.put(None)

@@ -15,12 +15,17 @@ from lakebench.datasets.answers import FULL
 from lakebench.datasets.rules import Rules
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Evidence, diff_evidence, failure, now, record, same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.execution.protocol import Meter, Protocol
-from lakebench.model import Lake, Record, Sample
+from lakebench.execution.request import Request
+from lakebench.execution.workers import WorkerPool
+from lakebench.model import EngineRef, Lake, Record, Sample
 from lakebench.outcomes import Outcome
 from lakebench.processes import resources
 from lakebench.results.comparison import undecided
+from lakebench.services import Services
+from lakebench.services.object_store import counters, transferred
+from lakebench.verification.checker import Checker
 
 _WITNESS = "duckdb"  # the engine that the witness is
 _NO_MAJORITY = "cannot be verified: there is no reference answer, and no majority of engines"
@@ -31,14 +36,14 @@ _STEP = 5  # samples more at a time, while a comparison is undecided
 class MeasuredEngine:
     """An engine in a measurement: its case, its lake, and the query in its own SQL.
 
-    ``seat`` names the worker that it has for itself, ``store`` the service whose requests count, empty where the lake
-    has none. ``against`` is the id of the case that this one is the base of.
+    ``session`` names the worker that it has for itself, ``store`` the service whose requests count, empty where the
+    lake has none. ``against`` is the id of the case that this one is the base of.
     """
 
     case: Case
-    lake: Callable[[Bench], Lake]
+    lake: Callable[[RunContext], Lake]
     sql: str
-    seat: str = ""
+    session: str = ""
     store: str = "object-store"
     against: str = ""
 
@@ -78,8 +83,8 @@ class Measurement(Block):
     references: Mapping[str, Path]
     rules: Rules
     tolerance: str
-    evidence: Callable[[Bench], Evidence] = lambda _: {}
-    witnesses: Callable[[Bench], Mapping[str, Path]] = lambda _: {}
+    evidence: Callable[[RunContext], Evidence] = lambda _: {}
+    witnesses: Callable[[RunContext], Mapping[str, Path]] = lambda _: {}
     restart: bool = True
 
     @property
@@ -87,111 +92,117 @@ class Measurement(Block):
         """A case an engine."""
         return tuple(entry.case for entry in self.entries)
 
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Verify, take the samples, and tell of each engine."""
         began = time.perf_counter_ns()
         runs = [_EngineRun(entry) for entry in self.entries if entry.case.id in todo]
         finished = [
-            _EngineRun(entry, bench.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
+            _EngineRun(entry, context.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
         ]
-        for number, (kinds, running) in enumerate(self._rounds(bench, runs, finished)):
+        for number, (kinds, running) in enumerate(self._rounds(context.request, runs, finished)):
             for run in running:
                 for kind in kinds:
-                    self._take(bench, run, kind, number, began)
+                    self._take(context, run, kind, number, began)
             if number == 0 and not self.references:
                 for run in finished:
-                    self._vote_again(bench, run)
+                    self._vote_again(context, run)
                 order = [run for entry in self.entries for run in (*runs, *finished) if run.entry is entry]
-                self._agree(bench, [run for run in order if run.answer and run.error is None])
+                self._agree(context, [run for run in order if run.answer and run.error is None])
         for run in runs:
             against = {"base_of": run.entry.against} if run.entry.against else {}
             evidence = {
                 "sql": run.entry.sql,
-                **self.evidence(bench),
+                **self.evidence(context),
                 **against,
                 **run.evidence,
                 "tolerance": self.tolerance,
             }
             if run.error is None:
-                told = record(bench, run.entry.case, run.began, evidence, tuple(run.samples))
+                told = record(context.past, run.entry.case, run.began, evidence, tuple(run.samples))
             else:
-                told = failure(bench, run.entry.case, run.began, run.error, evidence)
+                told = failure(context.foundation, context.past, run.entry.case, run.began, run.error, evidence)
             yield replace(told, seconds=round(run.busy, 6))
 
-    def _vote_again(self, bench: Bench, run: _EngineRun) -> None:
+    def _vote_again(self, context: RunContext, run: _EngineRun) -> None:
         """The answer of an engine whose record says that it gave one when the others were asked."""
-        entry, into = run.entry, bench.file(run.entry.case.id)
+        entry, into = run.entry, context.files.new(run.entry.case.id)
         if run.past is None or not _voted(run.past):
             return
         try:
             limit_s = self.protocol.limit_s
-            bench.call(
-                entry.case.engine, entry.lake(bench), "query", limit_s, seat=entry.seat, sql=entry.sql, into=str(into)
+            context.client.call(
+                entry.case.engine,
+                entry.lake(context),
+                "query",
+                limit_s,
+                session=entry.session,
+                sql=entry.sql,
+                into=str(into),
             )
             run.answer = into
         except Exception as error:  # noqa: BLE001 - its record stays: only its vote is not to be had
-            run.error = bench.ended(error, entry.case.engine, entry.seat)
+            run.error = context.client.case_end(error, entry.case.engine, entry.session)
 
     def _rounds(
-        self, bench: Bench, runs: list[_EngineRun], finished: list[_EngineRun]
+        self, request: Request, runs: list[_EngineRun], finished: list[_EngineRun]
     ) -> Iterator[tuple[list[str], list[_EngineRun]]]:
         """The kinds of execution of each round, and the engines still in it, shuffled by round."""
         rounds = schedule(self.protocol)
         for number, kinds in enumerate(rounds):
-            order = bench.shuffled(tuple(range(len(runs))), where=f"{self.name}/{number}")
+            order = request.shuffled(tuple(range(len(runs))), where=f"{self.name}/{number}")
             yield kinds, [runs[i] for i in order if runs[i].error is None]
         for number in range(self.protocol.samples, self.protocol.most, _STEP):
             pairs = _undecided(runs, finished)
             for more in range(min(_STEP, self.protocol.most - number)):
-                order = bench.shuffled(tuple(range(len(pairs))), where=f"{self.name}/{len(rounds) + number + more}")
-                yield ["warm"], [one for i in order for one in bench.shuffled(pairs[i], where=f"{number}/{more}/{i}")]
+                order = request.shuffled(tuple(range(len(pairs))), where=f"{self.name}/{len(rounds) + number + more}")
+                yield ["warm"], [one for i in order for one in request.shuffled(pairs[i], where=f"{number}/{more}/{i}")]
 
-    def _take(self, bench: Bench, run: _EngineRun, kind: str, number: int, began: int) -> None:
+    def _take(self, context: RunContext, run: _EngineRun, kind: str, number: int, began: int) -> None:
         if run.error is not None:
             return
         started = time.monotonic()
         try:
-            self._execute(bench, run, kind, number, began)
+            self._execute(context, run, kind, number, began)
         finally:
             run.busy += time.monotonic() - started
 
-    def _execute(self, bench: Bench, run: _EngineRun, kind: str, number: int, began: int) -> None:
+    def _execute(self, context: RunContext, run: _EngineRun, kind: str, number: int, began: int) -> None:
         ref = run.entry.case.engine
-        if kind == "warm" and run.samples and not bench.seated(ref, run.entry.seat):
-            self._execute(bench, run, "warm-up", number, began)  # its worker had to make room for others
+        if kind == "warm" and run.samples and not context.workers.is_open(ref, run.entry.session):
+            self._execute(context, run, "warm-up", number, began)  # its worker had to make room for others
         if run.error is not None:
             return
-        into = bench.file(run.entry.case.id)
+        into = context.files.new(run.entry.case.id)
         try:
-            sample = _sample(bench, run, kind, into, self.protocol.limit_s, restart=self.restart)
+            sample = _sample(context, run, kind, into, self.protocol.limit_s, restart=self.restart)
             shifted = sample["offset_ns"] - began
             run.samples.append(
                 Sample(**{**sample, "offset_ns": shifted, "round": number, "position": len(run.samples)})
             )
             run.answer = into
-            self._verify(bench, run, into)
+            self._verify(context.checker, run, into)
         except Exception as error:  # noqa: BLE001 - one engine's case, or a fault of ours; the others go on
-            run.error = bench.ended(error, ref, run.entry.seat)
+            run.error = context.client.case_end(error, ref, run.entry.session)
             run.samples.clear()
 
-    def _verify(self, bench: Bench, run: _EngineRun, path: Path) -> None:
+    def _verify(self, checker: Checker, run: _EngineRun, path: Path) -> None:
         """Hold one answer against the references, or where there are none against what the engines agreed on."""
         known = self.references or run.known
         if known:
-            evidence = same(bench.checker.call(answer_files.compare, path, known, self.rules))
+            evidence = same(checker.call(answer_files.compare, path, known, self.rules))
             run.evidence |= evidence if self.references else {}
 
-    def _agree(self, bench: Bench, runs: list[_EngineRun]) -> None:
+    def _agree(self, context: RunContext, runs: list[_EngineRun]) -> None:
         """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified.
 
         An engine has one vote, however many lakes it was asked on; its other answers are held against the majority's.
         """
         voters = {_family(run): run for run in reversed(runs)}
-        witnesses = self._witnesses(bench, voters)
+        witnesses = self._witnesses(context, voters)
         if witnesses and len(voters) > 1:
             voters.pop(_WITNESS, None)  # the witness has its vote
         told = {name: run.answer for name, run in voters.items() if run.answer}
-        agreed = bench.checker.call(answer_files.agree, {**told, **witnesses}, self.rules)
+        agreed = context.checker.call(answer_files.agree, {**told, **witnesses}, self.rules)
         right = {name: path for name, path in {**told, **witnesses}.items() if name in agreed.verified}
         for run in runs:
             name = _family(run)
@@ -202,22 +213,22 @@ class Measurement(Block):
             elif voters.get(name) is run:
                 run.evidence |= {"checked_against": [other for other in agreed.verified if other != name]}
             else:
-                self._hold(bench, run, list(right))
+                self._hold(context.checker, run, list(right))
 
-    def _witnesses(self, bench: Bench, voters: Mapping[str, _EngineRun]) -> Mapping[str, Path]:
+    def _witnesses(self, context: RunContext, voters: Mapping[str, _EngineRun]) -> Mapping[str, Path]:
         """The witnesses, where their engine has no vote, or one vote would be all there is, or they know more rows."""
         if len(voters) > 1 and _WITNESS in voters and not self.rules.is_cut:
             return {}
-        return self.witnesses(bench)
+        return self.witnesses(context)
 
-    def _hold(self, bench: Bench, run: _EngineRun, sources: list[str]) -> None:
+    def _hold(self, checker: Checker, run: _EngineRun, sources: list[str]) -> None:
         """Hold one answer against the one that the engines ``sources`` gave."""
         if not run.known:
             run.error = EngineUnavailable(_NO_MAJORITY)
         else:
             try:
                 actual = run.answer or Path()
-                found = same(bench.checker.call(answer_files.compare, actual, run.known, self.rules))
+                found = same(checker.call(answer_files.compare, actual, run.known, self.rules))
                 run.evidence |= {**found, "checked_against": sources}
             except WrongAnswer as error:
                 run.error = error
@@ -285,24 +296,26 @@ def _warm(run: _EngineRun) -> list[int]:
     return [sample.ns for sample in samples if sample.kind == "warm"]
 
 
-def _sample(bench: Bench, run: _EngineRun, kind: str, into: Path, limit_s: float, *, restart: bool) -> dict[str, Any]:
+def _sample(
+    context: RunContext, run: _EngineRun, kind: str, into: Path, limit_s: float, *, restart: bool
+) -> dict[str, Any]:
     """One execution: what the worker measured, and what the processes and the store saw."""
     entry = run.entry
-    ref, lake = entry.case.engine, entry.lake(bench)
+    ref, lake = entry.case.engine, entry.lake(context)
     cache = ""
     if kind == "cold":
-        cache = _made_cold(bench, entry, restart=restart)
-    remote = bench.remote(ref, lake, entry.seat)
+        cache = _made_cold(context.workers, entry, restart=restart)
+    remote = context.workers.open(ref, lake, entry.session)
     if kind == "cold":
         cache = f"{cache}, {resources.drop_page_cache()}"
-    requests = bench.store_counters(entry.store)
-    sent = bench.store_bytes(entry.store)
-    meter = Meter(remote.process.pid, bench.server_processes(ref))
+    requests = _store_counters(context.services, entry.store)
+    sent = _store_bytes(context.services, entry.store)
+    meter = Meter(remote.process.pid, _server_processes(context.services, ref))
     meter.start()
     reply = remote.call("query", limit_s=limit_s, raised_by="--time-limit", sql=run.entry.sql, into=str(into))
     cpu_ns, peak = meter.stop(reply["cpu_ns"])
-    sent_after = bench.store_bytes(entry.store)  # before the counters, whose text the store puts out, too
-    after = bench.store_counters(entry.store)
+    sent_after = _store_bytes(context.services, entry.store)  # before the counters, whose text the store puts out, too
+    after = _store_counters(context.services, entry.store)
     return {
         "kind": kind,
         "ns": reply["ns"],
@@ -328,11 +341,27 @@ def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, 
     }
 
 
-def _made_cold(bench: Bench, entry: MeasuredEngine, *, restart: bool) -> str:
+def _made_cold(workers: WorkerPool, entry: MeasuredEngine, *, restart: bool) -> str:
     """Take from the engine what it keeps between queries; in words, for the sample's tag."""
     ref = entry.case.engine
     if restart:
-        bench.fresh(ref)
+        workers.restart(ref)
         return "new process"
-    bench.retire(ref, entry.seat)
+    workers.retire(ref, entry.session)
     return "new process" if engines.find(ref.name).service is None else "new session and catalog, the server kept"
+
+
+def _server_processes(services: Services, ref: EngineRef) -> list[int]:
+    """The processes of the server that is the engine; none where the engine is inside its worker."""
+    server = engines.find(ref.name).service
+    return services.processes(server) if server else []
+
+
+def _store_bytes(services: Services, store: str) -> int | None:
+    """Bytes that the service ``store`` has put out so far, ``None`` where it is not ours."""
+    return transferred(services.processes(store)).get("write") if store else None
+
+
+def _store_counters(services: Services, store: str) -> dict[str, int]:
+    """Requests at the service ``store`` by operation so far, where the store is ours; else nothing."""
+    return counters(services.endpoint(store)) if store else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakebench.model import Record
+from lakebench.model import EngineRef, Record
 from lakebench.outcomes import Outcome
 from lakebench.results.records import Run
 
@@ -35,6 +35,10 @@ class Past:
         """The record of the case with this id, ``None`` where it is not finished."""
         return self._cases.get(case)
 
-    def versions(self, engine: str) -> Mapping[str, str]:
-        """What ``engine`` told of its versions; empty before it ran."""
-        return self._versions.get(engine, {})
+    def add_versions(self, ref: EngineRef, versions: Mapping[str, str]) -> None:
+        """Remember what ``ref`` says of its versions."""
+        self._versions[str(ref)] = versions
+
+    def versions(self, ref: EngineRef) -> Mapping[str, str]:
+        """What ``ref`` said of its versions last; empty before it ran."""
+        return self._versions.get(str(ref), {})

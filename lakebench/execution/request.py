@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import random
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,6 +125,17 @@ class Request:
     def asked(self) -> tuple[str, ...]:
         """The engines that the run is not whole without."""
         return tuple(dict.fromkeys((*self.named, *self.require)))
+
+    def able(self, *abilities: type[Any]) -> tuple[EngineRef, ...]:
+        """The engines of the run that have all of ``abilities``."""
+        found = ((ref, engines.find(ref.name)) for ref in self.refs)
+        return tuple(ref for ref, engine in found if all(issubclass(engine, ability) for ability in abilities))
+
+    def shuffled(self, things: tuple[Any, ...], *, where: str) -> list[Any]:
+        """``things`` in the order that the run's seed gives for ``where``."""
+        order = list(things)
+        random.Random(f"{self.seed}/{where}").shuffle(order)  # noqa: S311 - an order, not a secret
+        return order
 
     @functools.cached_property
     def base(self) -> Settings | None:

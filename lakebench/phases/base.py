@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from lakebench.config import Settings
 from lakebench.execution.cases import Block
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
 from lakebench.model import Record, Selection
 from lakebench.phases.options import Asked, Option
@@ -60,17 +60,17 @@ class Phase(ABC):
         values = selection.options.get(self.name, {})
         return values[name] if name in values else own.read(own.default, Asked())
 
-    def ready(self, bench: Bench) -> None:  # noqa: B027 - most have nothing to do
+    def ready(self, context: RunContext) -> None:  # noqa: B027 - most have nothing to do
         """Make what needs no service, while the services start."""
 
     @abstractmethod
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """The blocks of this phase in the order they run. Planning asks engines for abilities and starts none."""
 
-    def load(self, bench: Bench) -> None:  # noqa: B027 - likewise
+    def load(self, context: RunContext) -> None:  # noqa: B027 - likewise
         """Load the data that its cases ask for, once the services are there; before :meth:`facts` and :meth:`plan`."""
 
-    def facts(self, bench: Bench) -> Iterator[Dataset | FeatureFacts]:  # noqa: ARG002
+    def facts(self, context: RunContext) -> Iterator[Dataset | FeatureFacts]:  # noqa: ARG002
         """What the report says of datasets and features: lines of the records."""
         return iter(())
 

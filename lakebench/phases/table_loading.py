@@ -20,7 +20,10 @@ from lakebench.datasets.workload import Question, TableData, Workload, write_sch
 from lakebench.engines import CanCreate, CanLoad, CanRegister
 from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome
 from lakebench.execution.cases import Block, Case, Check, Evidence
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.run_files import RunFiles
+from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.catalogs import drop, roll_back, table_metadata
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
@@ -30,7 +33,7 @@ from lakebench.services import lakes
 
 _LOAD_LIMIT_S = 4 * 3600.0
 _NO_SNAPSHOT = -1
-_SECOND = "load"  # the seat of a second worker that loads
+_SECOND = "load"  # the session of a second worker that loads
 
 
 @dataclass(frozen=True)
@@ -90,10 +93,10 @@ def loader(name: str) -> EngineRef:
     return ref
 
 
-def tpch_data(bench: Bench, scale_factor: Decimal | None = None) -> tpch.TpchData:
+def tpch_data(context: RunContext, scale_factor: Decimal | None = None) -> tpch.TpchData:
     """TPC-H at ``scale_factor``, or else the run's, found in the cache or made."""
-    size = scale_factor or bench.profile.scale_factor
-    return bench.prepare(f"tpch/{size}", lambda: tpch.generate(size, bench.progress))
+    size = scale_factor or context.request.profile.scale_factor
+    return context.prepared.once(f"tpch/{size}", lambda: tpch.generate(size, context.progress))
 
 
 @dataclass(frozen=True)
@@ -137,18 +140,18 @@ def not_loaded(phase: str, loaded: Loaded) -> Iterator[Block]:
         yield Check(case, partial(_raise, error))
 
 
-def _raise(error: CaseError, bench: Bench) -> Evidence:  # noqa: ARG001 - as a test of a case has it
+def _raise(error: CaseError, context: RunContext) -> Evidence:  # noqa: ARG001 - as a test of a case has it
     raise error
 
 
-def load(bench: Bench, lake: Lake, workload: Workload, *, storage: str = "") -> Loaded:
+def load(context: RunContext, lake: Lake, workload: Workload, *, storage: str = "") -> Loaded:
     """``workload`` on ``lake``, written once a run by the run's writer."""
-    return bench.prepare(f"load/{workload.name}/{lake.name}", lambda: _load(bench, lake, workload, storage))
+    return context.prepared.once(f"load/{workload.name}/{lake.name}", lambda: _load(context, lake, workload, storage))
 
 
-def _load(bench: Bench, lake: Lake, workload: Workload, storage: str) -> Loaded:
-    written = write(bench, lake, workload, loader(bench.writer), seats=("", _SECOND))
-    bench.retire(loader(bench.writer), _SECOND)
+def _load(context: RunContext, lake: Lake, workload: Workload, storage: str) -> Loaded:
+    written = write(context, lake, workload, loader(context.request.writer), sessions=("", _SECOND))
+    context.workers.retire(loader(context.request.writer), _SECOND)
     snapshots = tuple(snapshot(lake, name) for name in workload.tables if name not in written.failed)
     facts = facts_of(workload, written, tuple(one.facts() for one in snapshots), storage)
     return Loaded(workload, snapshots, facts, written.failed)
@@ -194,35 +197,35 @@ def facts_of(workload: Workload, written: LoadResult, tables: tuple[TableFacts, 
 
 
 def write(
-    bench: Bench, lake: Lake, workload: Workload, writer: EngineRef, *, seats: Sequence[str] = ("",)
+    context: RunContext, lake: Lake, workload: Workload, writer: EngineRef, *, sessions: Sequence[str] = ("",)
 ) -> LoadResult:
     """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
 
-    With two seats the largest table has the first for itself, while the second loads the others. What an earlier try of
-    this run wrote of whole files stays, where the lake's catalog still has it. A table that fails is told of in what
-    comes back, and the others are written.
+    With two sessions the largest table has the first for itself, while the second loads the others. What an earlier
+    try of this run wrote of whole files stays, where the lake's catalog still has it. What comes back tells of tables
+    that failed; the others are written.
 
     Raises:
         LakebenchError: the writer cannot run here, or a service or the harness failed.
     """
     began = time.monotonic()
     tables = list(workload.tables.values())
-    load = _Load(bench, lake, writer, seats[0])
+    load = _Load(context, lake, writer, sessions[0])
     already = {table.name: load.prepare(table) for table in tables}
     finished = list(range(sum(already.values())))
     title = f"loading {workload.title} by {writer} into {lake.name}"
-    with bench.progress.count(title, sum(len(table.files) for table in tables)) as done:
+    with context.progress.count(title, sum(len(table.files) for table in tables)) as done:
 
-        def fill(seat: str, own: Sequence[TableData]) -> int:
+        def fill(session: str, own: Sequence[TableData]) -> int:
             peak = 0
             for table in own:
                 for file in table.files[already[table.name] :]:
-                    peak = max(peak, load.take(seat, table, file))
+                    peak = max(peak, load.take(session, table, file))
                     finished.append(len(finished))
                     done(len(finished))
             return peak
 
-        peaks = _side_by_side(bench, writer, _lanes(tables, seats), fill)
+        peaks = _side_by_side(context.workers, writer, _shares(tables, sessions), fill)
     seconds = None if any(already.values()) else round(time.monotonic() - began, 3)
     return LoadResult(writer, seconds, sum(peaks), load.failed)
 
@@ -231,7 +234,7 @@ def write(
 class _Load:
     """Tables on their way to ``lake``; one that ``failed`` is left alone, and the others go on."""
 
-    bench: Bench
+    context: RunContext
     lake: Lake
     writer: EngineRef
     first: str
@@ -240,18 +243,18 @@ class _Load:
     def prepare(self, table: TableData) -> int:
         """Make ``table``, unless an earlier try has; how many of its files are in it."""
         with self._alone(table):
-            return _prepared(self.bench, self.lake, table, self.writer, self.first)
+            return _prepared(self.context, self.lake, table, self.writer, self.first)
         return 0
 
-    def take(self, seat: str, table: TableData, file: Path) -> int:
+    def take(self, session: str, table: TableData, file: Path) -> int:
         """Load ``file``; the worker's peak in bytes."""
         if table.name in self.failed:
             return 0
-        # A catalog of its own name inside a server that both seats share.
-        at = self.lake if seat == self.first else replace(self.lake, name=f"{self.lake.name}_{seat}")
+        # A catalog of its own name inside a server that both sessions share.
+        at = self.lake if session == self.first else replace(self.lake, name=f"{self.lake.name}_{session}")
         given: dict[str, Any] = {"table": table.name, "files": [str(file)]}
         with self._alone(table):
-            reply = self.bench.call(self.writer, at, "load", _LOAD_LIMIT_S, seat=seat, **given)
+            reply = self.context.client.call(self.writer, at, "load", _LOAD_LIMIT_S, session=session, **given)
             return int(reply["peak_bytes"])
         return 0
 
@@ -263,43 +266,43 @@ class _Load:
         except CaseError as error:
             if not error.outcome.is_failure:
                 raise
-            self.bench.must_stand(error)  # now: what a full disk stopped may have made room again
+            self.context.foundation.check(error)  # now: what a full disk stopped may have made room again
             told = from_outcome(error.outcome, f"loading {table.name}: {error}")
             told.details.update(error.details)
             self.failed[table.name] = told
 
 
-def _lanes(tables: Sequence[TableData], seats: Sequence[str]) -> dict[str, list[TableData]]:
-    """Which seat loads which tables."""
-    if len(seats) == 1:
-        return {seats[0]: list(tables)}
+def _shares(tables: Sequence[TableData], sessions: Sequence[str]) -> dict[str, list[TableData]]:
+    """Which session loads which tables."""
+    if len(sessions) == 1:
+        return {sessions[0]: list(tables)}
     largest = max(tables, key=lambda table: table.bytes)
-    return {seats[0]: [largest], seats[1]: [table for table in tables if table is not largest]}
+    return {sessions[0]: [largest], sessions[1]: [table for table in tables if table is not largest]}
 
 
 def _side_by_side(
-    bench: Bench,
+    workers: WorkerPool,
     writer: EngineRef,
-    lanes: Mapping[str, Sequence[TableData]],
+    shares: Mapping[str, Sequence[TableData]],
     fill: Callable[[str, Sequence[TableData]], int],
 ) -> list[int]:
-    """``fill`` each lane at once; where one fails, or the user interrupts, the workers of all end."""
-    with ThreadPoolExecutor(len(lanes)) as pool:
+    """``fill`` each share at once; where one fails, or the user interrupts, the workers of all end."""
+    with ThreadPoolExecutor(len(shares)) as pool:
         try:
-            return [one.result() for one in [pool.submit(fill, seat, own) for seat, own in lanes.items()]]
+            return [one.result() for one in [pool.submit(fill, session, own) for session, own in shares.items()]]
         except BaseException:
-            for seat in lanes:
-                bench.retire(writer, seat)
+            for session in shares:
+                workers.retire(writer, session)
             raise
 
 
-def _prepared(bench: Bench, lake: Lake, table: TableData, writer: EngineRef, seat: str) -> int:
+def _prepared(context: RunContext, lake: Lake, table: TableData, writer: EngineRef, session: str) -> int:
     """Make ``table``, unless an earlier try has; how many of its files are in it."""
     already = _already(lake, table)
     if already is None:
-        schema = bench.file(f"schema-{table.name}")
-        bench.checker.call(write_schema, table.files[0], schema)
-        bench.call(writer, lake, "create", seat=seat, table=table.name, rows=str(schema))
+        schema = context.files.new(f"schema-{table.name}")
+        context.checker.call(write_schema, table.files[0], schema)
+        context.client.call(writer, lake, "create", session=session, table=table.name, rows=str(schema))
     return already or 0
 
 
@@ -330,30 +333,30 @@ def _already(lake: Lake, table: TableData) -> int | None:
     return None
 
 
-def jdbc_lake(bench: Bench, known: Sequence[Snapshot], ref: EngineRef) -> Lake:
+def jdbc_lake(context: RunContext, known: Sequence[Snapshot], ref: EngineRef) -> Lake:
     """The lake that ``ref`` sees through the JDBC catalog, with the tables of ``known`` registered in it."""
-    lake = lakes.jdbc_lake(bench.services)
+    lake = lakes.jdbc_lake(context.services)
     for one in known:
-        bench.prepare(f"jdbc/{one.metadata_location}", partial(_register, bench, ref, lake, one))
+        context.prepared.once(f"jdbc/{one.metadata_location}", partial(_register, context.client, ref, lake, one))
     return lake
 
 
-def _register(bench: Bench, ref: EngineRef, lake: Lake, one: Snapshot) -> None:
-    bench.call(ref, lake, "register", table=one.table, metadata_location=one.metadata_location)
+def _register(client: EngineClient, ref: EngineRef, lake: Lake, one: Snapshot) -> None:
+    client.call(ref, lake, "register", table=one.table, metadata_location=one.metadata_location)
 
 
-def lake_for(bench: Bench, lake: Lake, ref: EngineRef, known: Sequence[Snapshot]) -> Lake:
+def lake_for(context: RunContext, lake: Lake, ref: EngineRef, known: Sequence[Snapshot]) -> Lake:
     """``lake`` as ``ref`` reaches it: itself, or the JDBC catalog over the very same files."""
     engine = engines.find(ref.name)
     if CatalogKind.REST not in engine.catalogs and issubclass(engine, CanRegister):
-        return jdbc_lake(bench, known, ref)
+        return jdbc_lake(context, known, ref)
     return lake
 
 
-def read(bench: Bench, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
+def read(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
     """The rows that ``ref`` reads, as the path of an Arrow IPC file."""
-    into = bench.file(f"{ref}-{scan.table}")
-    bench.call(ref, lake, "scan", scan=scan.to_json(), into=str(into))
+    into = files.new(f"{ref}-{scan.table}")
+    client.call(ref, lake, "scan", scan=scan.to_json(), into=str(into))
     return into
 
 

@@ -80,12 +80,14 @@ def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | N
     return {"reason": entry.by.reason, "versions": told, "link": ""}
 
 
-def told(case: Record, baseline: Baseline) -> Record:
-    """``case`` with the outcomes that are accepted of it, where there are several: its own says which it was."""
-    entry = baseline.of(case.case)
-    if entry is None or len(entry.outcomes) == 1:
-        return case
-    return replace(case, evidence={**case.evidence, ONE_OF: [one.value for one in Outcome if one in entry.outcomes]})
+def with_acceptance(case: Record, baseline: Baseline) -> Record:
+    """``case`` with its acceptance as evidence: why a failure is no news; the outcomes where several are accepted."""
+    evidence = dict(case.evidence)
+    if case.outcome is not Outcome.PASS and (news := known(case.case, case.outcome, baseline)):
+        evidence["known"] = news
+    if (entry := baseline.of(case.case)) and len(entry.outcomes) > 1:
+        evidence[ONE_OF] = [one.value for one in Outcome if one in entry.outcomes]
+    return replace(case, evidence=evidence)
 
 
 def is_accepted(case: Record, baseline: Baseline) -> bool:

@@ -7,12 +7,13 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from run_requests import request
 
 from lakebench.config import Settings
 from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.errors import WrongAnswer
-from lakebench.execution.context import Bench
-from lakebench.execution.protocol import PROFILES
+from lakebench.execution.context import RunContext, run_context
+from lakebench.execution.engine_client import EngineClient
 from lakebench.model import CatalogKind, EngineRef, TableFormat
 from lakebench.phases.concurrent_writers import writing
 from lakebench.phases.concurrent_writers.writing import SharedStore, WriterGroup, run
@@ -31,43 +32,35 @@ ICEBERG = SharedStore("iceberg-rest kept", TableFormat.ICEBERG, "rest")
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def context() -> Iterator[RunContext]:
     settings, names = Settings(), ("object-store", "rest-catalog", "postgres")
     with Guard("writers") as guard:
         services = Services(settings, guard, Quiet())
         services.start(names)
-        with Bench(
-            settings,
-            guard,
-            services,
-            Quiet(),
-            refs=(DUCKDB, PYICEBERG),
-            writer="",
-            profile=PROFILES["quick"],
-            seed=1,
-            foundation=names,
-        ) as made:
+        with run_context(request(DUCKDB, PYICEBERG), guard, services, Quiet(), names) as made:
             yield made
 
 
-def told(bench: Bench, store: SharedStore, workload: str, *refs: EngineRef, writers: int = 2, fault: str = "") -> Any:
-    return run(bench, WriterGroup(refs or (DUCKDB,), store, WORKLOADS[workload], writers, fault))["concurrency"]
+def told(
+    context: RunContext, store: SharedStore, workload: str, *refs: EngineRef, writers: int = 2, fault: str = ""
+) -> Any:
+    return run(context, WriterGroup(refs or (DUCKDB,), store, WORKLOADS[workload], writers, fault))["concurrency"]
 
 
-def test_a_file_that_one_process_holds_is_locked_for_the_other(bench: Bench) -> None:
-    found = told(bench, FILE, "insert")
+def test_a_file_that_one_process_holds_is_locked_for_the_other(context: RunContext) -> None:
+    found = told(context, FILE, "insert")
     assert found["succeeded"] == found["final_rows"] == 50
     assert sum(count for text, count in found["errors"].items() if "Conflicting lock" in text) == 50
 
 
-def test_a_file_that_is_opened_for_each_task_is_waited_for(bench: Bench) -> None:
+def test_a_file_that_is_opened_for_each_task_is_waited_for(context: RunContext) -> None:
     shape = Shape(kept=False, retry=Retry("Conflicting lock", attempts=6, wait_s=0.05))
-    found = told(bench, replace(FILE, name="duckdb-file task", shape=shape), "insert")
+    found = told(context, replace(FILE, name="duckdb-file task", shape=shape), "insert")
     assert found["succeeded"] == found["final_rows"] > 50
 
 
-def test_every_row_of_a_ducklake_is_there_and_readers_saw_whole_commits(bench: Bench) -> None:
-    found = told(bench, LAKE, "groups", writers=3)
+def test_every_row_of_a_ducklake_is_there_and_readers_saw_whole_commits(context: RunContext) -> None:
+    found = told(context, LAKE, "groups", writers=3)
     assert found["succeeded"] * 3 == found["final_rows"]
     assert found["succeeded"] == found["asked"]
     assert found["reads"] > 0
@@ -77,42 +70,42 @@ def test_every_row_of_a_ducklake_is_there_and_readers_saw_whole_commits(bench: B
 
 
 @pytest.mark.parametrize("workload", ["update-one", "move", "add-column"])
-def test_other_changes_of_a_ducklake_are_explained(bench: Bench, workload: str) -> None:
-    assert told(bench, LAKE, workload)["succeeded"] > 0
+def test_other_changes_of_a_ducklake_are_explained(context: RunContext, workload: str) -> None:
+    assert told(context, LAKE, workload)["succeeded"] > 0
 
 
-def test_first_commits_to_an_iceberg_table_are_all_there(bench: Bench) -> None:
+def test_first_commits_to_an_iceberg_table_are_all_there(context: RunContext) -> None:
     # By PyIceberg, whose commits are of one table: the multi-table commits of this catalog lose some.
-    found = told(bench, ICEBERG, "first-commit", PYICEBERG, writers=2)
+    found = told(context, ICEBERG, "first-commit", PYICEBERG, writers=2)
     assert found["final_rows"] == 3 * found["succeeded"] > 0
 
 
-def test_a_killed_writer_leaves_nothing_of_its_commit(bench: Bench) -> None:
-    found = told(bench, FILES, "groups", fault="killed")
+def test_a_killed_writer_leaves_nothing_of_its_commit(context: RunContext) -> None:
+    found = told(context, FILES, "groups", fault="killed")
     assert (found["unknown"], found["unknown_landed"], found["fault_fired"]) == (1, 0, 1)
     assert found["final_rows"] == 3 * found["succeeded"]
 
 
-def test_a_writer_is_told_of_a_refused_commit_and_goes_on(bench: Bench) -> None:
-    found = told(bench, FILES, "groups", fault="catalog-refuses")
+def test_a_writer_is_told_of_a_refused_commit_and_goes_on(context: RunContext) -> None:
+    found = told(context, FILES, "groups", fault="catalog-refuses")
     assert found["failed"] == found["fault_fired"] == 2
     assert found["final_rows"] == 3 * found["succeeded"]
 
 
-def test_a_store_that_refuses_is_asked_again(bench: Bench) -> None:
-    found = told(bench, FILES, "groups", fault="store-refuses")
+def test_a_store_that_refuses_is_asked_again(context: RunContext) -> None:
+    found = told(context, FILES, "groups", fault="store-refuses")
     assert found["answers"]["PUT 503"] == 1
     assert found["final_rows"] == 3 * found["succeeded"]
 
 
-def test_rows_that_somebody_removes_are_missed(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_that_somebody_removes_are_missed(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     read = writing._read
 
-    def remove_and_read(bench: Bench, cell: WriterGroup, reader: EngineRef, lake: Any, into: Any) -> None:
+    def remove_and_read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Any, into: Any) -> None:
         sql = "DELETE FROM t WHERE writer = 2 AND value = 0"
-        bench.call(reader, lake, "execute", sql=sql, seat=cell.seat(writing._FINAL))
-        read(bench, cell, reader, lake, into)
+        client.call(reader, lake, "execute", sql=sql, session=cell.session(writing._FINAL))
+        read(client, cell, reader, lake, into)
 
     monkeypatch.setattr(writing, "_read", remove_and_read)
     with pytest.raises(WrongAnswer, match="lost: task"):
-        told(bench, replace(LAKE, name="ducklake-postgres damaged"), "groups")
+        told(context, replace(LAKE, name="ducklake-postgres damaged"), "groups")

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from run_requests import request
 
 from lakebench import engines, phases
 from lakebench.config import Settings
-from lakebench.execution.context import Bench
+from lakebench.execution.context import run_context
 from lakebench.execution.protocol import PROFILES
 from lakebench.execution.request import Scope
 from lakebench.model import Selection
@@ -63,19 +64,9 @@ def _planned(guard: Guard, scope: Scope, phase: str) -> set[str]:
     if phase == "clickbench":
         profile = PROFILES["quick"]
     services = Services(Settings(), guard, Quiet())
-    with Bench(
-        Settings(),
-        guard,
-        services,
-        Quiet(),
-        refs=scope.refs,
-        writer="pyiceberg",
-        profile=profile,
-        seed=1,
-        foundation=(),
-        selection=scope.selection,
-    ) as bench:
-        return {case.id for block in phases.find(phase).plan(bench) for case in block.cases}
+    asked = request(*scope.refs, writer="pyiceberg", profile=profile, selection=scope.selection)
+    with run_context(asked, guard, services, Quiet()) as context:
+        return {case.id for block in phases.find(phase).plan(context) for case in block.cases}
 
 
 def _scope(phase: str, names: tuple[str, ...], chosen: dict[str, tuple[str, ...]], profile: str) -> Scope:

@@ -12,14 +12,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import S3FileSystem
+from run_requests import request
 
 from lakebench.config import Settings
 from lakebench.datasets.interop import features
 from lakebench.errors import LakebenchError
-from lakebench.execution.context import Bench
-from lakebench.execution.protocol import PROFILES
+from lakebench.execution.context import RunContext, run_context
 from lakebench.iceberg.files import file_system
-from lakebench.model import EngineRef, Selection
+from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.written import Written, _Making, lake_of
 from lakebench.processes.guard import Guard
@@ -67,43 +67,33 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
+def context() -> Iterator[RunContext]:
     settings = Settings()
     with Guard("damage") as guard:
         services = Services(settings, guard, Quiet())
         services.start(["object-store", "rest-catalog", "trino", "spark"])
-        with Bench(
-            settings,
-            guard,
-            services,
-            Quiet(),
-            refs=(WRITER, *READERS),
-            writer="",
-            profile=PROFILES["quick"],
-            seed=1,
-            foundation=("object-store", "rest-catalog"),
-            selection=Selection(),
-        ) as made:
+        foundation = ("object-store", "rest-catalog")
+        with run_context(request(WRITER, *READERS), guard, services, Quiet(), foundation) as made:
             yield made
 
 
-def make(bench: Bench, feature: str, name: str) -> Table:
+def make(context: RunContext, feature: str, name: str) -> Table:
     written = Written(replace(BY_ID[feature], id=f"{feature}-{name}"), WRITER, READERS)
-    made = written._make(bench, _Making(WRITER))
-    store = lake_of(bench, WRITER).store
+    made = written._make(context, _Making(WRITER))
+    store = lake_of(context.request, context.services, WRITER).store
     return Table(written, made, file_system(store))
 
 
 @pytest.fixture(scope="module")
-def whole(bench: Bench) -> Callable[[str], dict[str, tuple[Outcome, str]]]:
+def whole(context: RunContext) -> Callable[[str], dict[str, tuple[Outcome, str]]]:
     """Feature → what each reader makes of its table when nothing is wrong with it; asked once."""
-    return functools.cache(lambda feature: outcomes(bench, make(bench, feature, "whole")))
+    return functools.cache(lambda feature: outcomes(context, make(context, feature, "whole")))
 
 
-def outcomes(bench: Bench, table: Table) -> dict[str, tuple[Outcome, str]]:
+def outcomes(context: RunContext, table: Table) -> dict[str, tuple[Outcome, str]]:
     found = {}
     for reader in READERS:
-        error: LakebenchError | None = table.written._read(bench, reader, table.made)[1]
+        error: LakebenchError | None = table.written._read(context, reader, table.made)[1]
         found[str(reader)] = (error.outcome, str(error)) if error else (Outcome.PASS, "")
     return found
 
@@ -161,13 +151,13 @@ DAMAGES: list[tuple[str, Callable[[Table], None]]] = [
 
 @pytest.mark.parametrize(("feature", "damage"), DAMAGES, ids=[damage.__name__ for _, damage in DAMAGES])
 def test_no_cell_passes_on_a_damaged_table(
-    bench: Bench,
+    context: RunContext,
     whole: Callable[[str], dict[str, tuple[Outcome, str]]],
     feature: str,
     damage: Callable[[Table], None],
 ) -> None:
     assert sum(outcome is Outcome.PASS for outcome, _ in whole(feature).values()) >= 3, whole(feature)
-    table = make(bench, feature, damage.__name__)
+    table = make(context, feature, damage.__name__)
     damage(table)
-    damaged = outcomes(bench, table)
+    damaged = outcomes(context, table)
     assert not {reader: told for reader, told in damaged.items() if told[0] not in FAILED}

@@ -8,10 +8,11 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from run_requests import request
 
 from lakebench import engines, phases
 from lakebench.config import EngineLimits, Settings
-from lakebench.execution.context import Bench
+from lakebench.execution.context import run_context
 from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import Outcome
@@ -58,21 +59,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, R
                 Header(run=folder.name, phases=("phase4",), command="test", started="2026-01-01T00:00:00+00:00")
             )
             services = Services(settings, guard, Quiet())
-            services.start(["object-store", "nessie"])
-            with Bench(
-                settings,
-                guard,
-                services,
-                Quiet(),
-                refs=refs,
-                writer="pyiceberg",
-                profile=profile,
-                seed=1,
-                foundation=("object-store", "nessie"),
-            ) as bench:
-                block = next(iter(phases.find("nessie").plan(bench)))
+            services.start(foundation := ("object-store", "nessie"))
+            asked = request(*refs, settings=settings, writer="pyiceberg", profile=profile)
+            with run_context(asked, guard, services, Quiet(), foundation) as context:
+                block = next(iter(phases.find("nessie").plan(context)))
                 found = {}
-                for record in block.run(bench, frozenset(case.id for case in block.cases)):
+                for record in block.run(context, frozenset(case.id for case in block.cases)):
                     writer.write(record)
                     found[record.engine] = record
         yield found, folder

@@ -25,7 +25,7 @@ BROKEN = """
 import sys
 from lakebench import cli
 from lakebench.execution import cases
-def broken(self, bench, todo):
+def broken(self, context, todo):
     raise RuntimeError("a phase with a fault")
 cases.Check.run = broken
 cli.main()

@@ -24,10 +24,11 @@ from lakebench.phases.jdbc import checks, phase
 
 make, boolean = checks._make, next(one for one in KINDS if one.name == "boolean")
 
-def damaged(bench):
-    make(bench)
+def damaged(context):
+    make(context)
     checks._at_server(
-        bench,
+        context.services,
+        context.client,
         f"DELETE FROM {TRAPS.name} WHERE id = 7",
         f"UPDATE {boolean.table} SET v = NOT v WHERE id = (SELECT min(id) FROM {boolean.table} WHERE v IS NOT NULL)",
         "ALTER TABLE bad_duckdb DROP CONSTRAINT bad_duckdb_id_check",

@@ -7,15 +7,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar
 
+from run_requests import request
+
 from lakebench import harness
 from lakebench.config import Settings
 from lakebench.execution.cases import Block, Case, Check
-from lakebench.execution.context import Bench
-from lakebench.execution.protocol import PROFILES
+from lakebench.execution.context import RunContext, run_context
 from lakebench.model import EngineRef, Selection
 from lakebench.phases.base import Phase
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
+from lakebench.results.baseline import Baseline
 from lakebench.results.records import Dataset, Writer
 from lakebench.services import Services
 
@@ -52,16 +54,16 @@ class Steps(Phase):
         """One."""
         return ("duckdb",)
 
-    def load(self, _: Bench) -> None:
+    def load(self, _: RunContext) -> None:
         """Nothing."""
         self.asked.append("load")
 
-    def facts(self, _: Bench) -> Iterator[Dataset]:
+    def facts(self, _: RunContext) -> Iterator[Dataset]:
         """Nothing."""
         self.asked.append("facts")
         return iter(())
 
-    def plan(self, _: Bench) -> Iterator[Block]:
+    def plan(self, _: RunContext) -> Iterator[Block]:
         """A block a case."""
         self.asked.append("plan")
         for name in "abcd":
@@ -73,18 +75,8 @@ def test_a_phase_loads_then_tells_then_plans_and_counts_what_is_done(tmp_path: P
     progress, phase = Counting(), Steps()
     with Guard("steps") as guard, Writer(tmp_path / "records.jsonl") as writer:
         services = Services(Settings(), guard, progress)
-        with Bench(
-            Settings(),
-            guard,
-            services,
-            progress,
-            refs=(EngineRef("duckdb"),),
-            writer="",
-            profile=PROFILES["quick"],
-            seed=1,
-            foundation=(),
-        ) as bench:
-            new = harness._phase(phase, bench, writer, {"steps/b", "steps/d", "other/a"})
+        with run_context(request(EngineRef("duckdb")), guard, services, progress) as context:
+            new = harness._phase(phase, context, writer, {"steps/b", "steps/d", "other/a"}, Baseline())
     assert phase.asked == ["load", "facts", "plan"]
     assert [one.case for one in new] == ["steps/a", "steps/c"]
     assert (progress.totals, progress.counts) == ([4], [3, 3, 4, 4])

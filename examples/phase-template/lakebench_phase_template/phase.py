@@ -13,7 +13,7 @@ from lakebench.datasets import answer_files, rows
 from lakebench.engines import CanScan
 from lakebench.errors import UsageError
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection
 from lakebench.phases.base import Phase
@@ -53,13 +53,13 @@ class RoundTrip(Phase):
             if issubclass(one, CanScan) and CatalogKind.REST in one.catalogs and not one.optional
         )
 
-    def ready(self, bench: Bench) -> None:
+    def ready(self, context: RunContext) -> None:
         """The checker, while services start."""
-        bench.checker.start()
+        context.checker.start()
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """A case an engine."""
-        for ref in bench.able(CanScan):
+        for ref in context.request.able(CanScan):
             case = Case(
                 id=f"{self.name}/read/{ref}",
                 phase=self.name,
@@ -71,26 +71,26 @@ class RoundTrip(Phase):
             )
             yield Check(case, partial(self._reads, ref=ref))
 
-    def _reads(self, bench: Bench, ref: EngineRef) -> Evidence:
+    def _reads(self, context: RunContext, ref: EngineRef) -> Evidence:
         """The evidence that ``ref`` reads the rows that were written; raises :class:`WrongAnswer` where it does not."""
-        lake = lakes.storage_lake(bench.services, bench.settings, _STORAGE)
-        batches = self.option(bench.selection, "batches")
-        bench.prepare(_TABLE, lambda: _write(bench, lake, batches))
-        found = read(bench, ref, lake, Scan(_TABLE))
-        told = same(bench.checker.call(answer_files.compare_rows, found, _rows(bench, *range(batches))))
+        lake = lakes.storage_lake(context.services, context.request.settings, _STORAGE)
+        batches = self.option(context.request.selection, "batches")
+        context.prepared.once(_TABLE, lambda: _write(context, lake, batches))
+        found = read(context.client, context.files, ref, lake, Scan(_TABLE))
+        told = same(context.checker.call(answer_files.compare_rows, found, _rows(context, *range(batches))))
         return {**told, "commits": batches, "rows": told["answer"]["rows"], "checked_against": ["the rows written"]}
 
 
-def _write(bench: Bench, lake: Lake, batches: int) -> None:
+def _write(context: RunContext, lake: Lake, batches: int) -> None:
     """The table, by the run's writer, one commit a batch."""
-    writer = loader(bench.writer)
-    bench.call(writer, lake, "create", table=_TABLE, rows=str(_rows(bench, 0)))
+    writer = loader(context.request.writer)
+    context.client.call(writer, lake, "create", table=_TABLE, rows=str(_rows(context, 0)))
     for number in range(batches):
-        bench.call(writer, lake, "append", table=_TABLE, rows=str(_rows(bench, number)))
+        context.client.call(writer, lake, "append", table=_TABLE, rows=str(_rows(context, number)))
 
 
-def _rows(bench: Bench, *numbers: int) -> Path:
+def _rows(context: RunContext, *numbers: int) -> Path:
     """The batches of these numbers, as one Arrow IPC file that the run's seed gives."""
-    path = bench.file(f"round-trip-{'-'.join(map(str, numbers))}")
-    bench.checker.call(rows.write, bench.seed, numbers, path)
+    path = context.files.new(f"round-trip-{'-'.join(map(str, numbers))}")
+    context.checker.call(rows.write, context.request.seed, numbers, path)
     return path

@@ -13,7 +13,7 @@ from lakebench.config import Settings
 from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block, Case, Check, SideBySide
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
@@ -81,15 +81,15 @@ class ConcurrentWriters(Phase):
             and not one.optional
         )
 
-    def ready(self, bench: Bench) -> None:
+    def ready(self, context: RunContext) -> None:
         """The checker."""
-        bench.checker.start()
+        context.checker.start()
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """Appends by store and number of writers, settings, other changes, engines together, faults."""
-        refs = bench.able(CanOperate, CanScan)
+        refs = context.request.able(CanOperate, CanScan)
         for ref in refs:
-            yield from (_check(cell, _group(cell)) for cell in _own_cells(bench.profile.name, ref))
+            yield from (_check(cell, _group(cell)) for cell in _own_cells(context.request.profile.name, ref))
         yield from (_check(cell, _MIXED) for cell in _mixed_cells(refs))
         # Nothing is timed here, and much is waiting: for a client's next try, for a server's next start.
         yield SideBySide(tuple(tuple(_check(cell, _FAULTS) for cell in _fault_cells(ref)) for ref in refs))

@@ -22,14 +22,18 @@ from lakebench.engines import CanOperate, CanScan
 from lakebench.engines.ducklake import unverified
 from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused, Timeout, WrongAnswer
 from lakebench.execution.cases import Evidence
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.request import Request
+from lakebench.execution.run_files import RunFiles
+from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.operations import Append, Create, Operation, to_json
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.table_loading import snapshot, word
 from lakebench.processes.concurrent_tasks import Shape
 from lakebench.processes.worker_client import Remote
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 from lakebench.services.fault_proxies import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy
 from lakebench.services.object_store import store
 
@@ -120,8 +124,8 @@ class WriterGroup:
         """The engine of the writer ``number``, which begins with 1."""
         return self.refs[(number - 1) % len(self.refs)]
 
-    def seat(self, name: str) -> str:
-        """The seat of who reads, or makes tables: engines with faults are side by side, and may have one reader."""
+    def session(self, name: str) -> str:
+        """The session of who reads, or makes tables: engines with faults are side by side, and may have one reader."""
         return f"{self.refs[0]} {name}"
 
     def share(self, number: int) -> int:
@@ -132,20 +136,20 @@ class WriterGroup:
         return rows // self.writers + (number <= rows % self.writers)
 
 
-def run(bench: Bench, cell: WriterGroup) -> Evidence:
+def run(context: RunContext, cell: WriterGroup) -> Evidence:
     """Write by all at once while somebody reads, and hold what is there against what was acknowledged.
 
     Raises:
         WrongAnswer: it cannot be explained.
         Refused: nobody could write.
     """
-    lake, reader = _lake(bench, cell), _reader(bench, cell)
-    _create(bench, cell, lake)
-    races = _races(bench)
+    lake, reader = _lake(context, cell), _reader(context.request, cell)
+    _create(context.workers, context.client, cell, lake)
+    races = _races(context.services)
     with _faulty(cell, lake) as (fault, writers_lake, answers):
-        logs, seen = _write(bench, cell, lake, reader, writers_lake, fault)
-        told = _told(bench, cell, lake, reader, logs, seen, fault)
-    told |= {"lost_races": _races(bench) - races} if cell.store.catalog == CatalogKind.POSTGRES else {}
+        logs, seen = _write(context, cell, lake, reader, writers_lake, fault)
+        told = _told(context, cell, lake, reader, logs, seen, fault)
+    told |= {"lost_races": _races(context.services) - races} if cell.store.catalog == CatalogKind.POSTGRES else {}
     told |= {"answers": dict(answers)} if answers else {}
     evidence = {"concurrency": told, "checked_against": ["the commits that were acknowledged"]}
     if anomalies := told["anomalies"]:
@@ -156,45 +160,45 @@ def run(bench: Bench, cell: WriterGroup) -> Evidence:
     return evidence
 
 
-def _lake(bench: Bench, cell: WriterGroup) -> Lake:
+def _lake(context: RunContext, cell: WriterGroup) -> Lake:
     """A lake that nobody has used: a file, a DuckLake, or a namespace of an Iceberg catalog."""
     name, one = word(cell.id.removeprefix("phase9/"))[:60], cell.store
     # A kept connection is made before the clock runs; a connection a task is as a user's.
-    trusted = unverified(*cell.refs, _reader(bench, cell)) if one.shape.kept else {}
+    trusted = unverified(*cell.refs, _reader(context.request, cell)) if one.shape.kept else {}
     given = {**trusted, **one.options}
-    folder = bench.guard.folder / "concurrent"
+    folder = context.files.scratch / "concurrent"
     folder.mkdir(mode=0o700, exist_ok=True)
     if one.format is TableFormat.DUCKDB:
-        local = replace(lakes.rest_lake(bench.services), store=None)
+        local = replace(lakes.rest_lake(context.services), store=None)
         return replace(local, format=one.format, database=str(folder / f"{name}.duckdb"))
     if one.format is TableFormat.DUCKLAKE:
-        objects = store(bench.services.endpoint("object-store"))
-        postgres = bench.services.endpoint("postgres")
+        objects = store(context.services.endpoint("object-store"))
+        postgres = context.services.endpoint("postgres")
         return lakes.ducklake(CatalogKind(one.catalog), name, folder, objects, postgres, given)
-    return replace(lakes.CATALOGS[one.catalog].lake(bench.services), namespace=name, options=given)
+    return replace(lakes.CATALOGS[one.catalog].lake(context.services), namespace=name, options=given)
 
 
-def _reader(bench: Bench, cell: WriterGroup) -> EngineRef:
+def _reader(request: Request, cell: WriterGroup) -> EngineRef:
     """Who reads: the writers' engine, or one inside a worker where theirs are servers, which may die."""
     able = [
         ref
-        for ref in (*cell.refs, *bench.able(CanScan, CanOperate))
+        for ref in (*cell.refs, *request.able(CanScan, CanOperate))
         if engines.find(ref.name).service is None and cell.store.format in engines.find(ref.name).formats
     ]
     return (able or list(cell.refs))[0]
 
 
-def _create(bench: Bench, cell: WriterGroup, lake: Lake) -> None:
+def _create(workers: WorkerPool, client: EngineClient, cell: WriterGroup, lake: Lake) -> None:
     """The table with the workload's first rows, by the first engine; then nobody has the lake open."""
     rows = cell.workload.first(cell.writers)
     made: list[Operation] = [Create(table=TABLE, columns=FIELDS)]
     made += [Append(table=TABLE, fields=FIELDS, rows=rows)] if rows else []
-    bench.call(cell.refs[0], lake, "operate", operations=[to_json(one) for one in made], seat=cell.seat(_FINAL))
-    _close(bench, cell, cell.refs[0])
+    client.call(cell.refs[0], lake, "operate", operations=[to_json(one) for one in made], session=cell.session(_FINAL))
+    _close(workers, cell, cell.refs[0])
 
 
-def _close(bench: Bench, cell: WriterGroup, ref: EngineRef) -> None:
-    (remote,) = bench.workers([(ref, cell.seat(_FINAL))])
+def _close(workers: WorkerPool, cell: WriterGroup, ref: EngineRef) -> None:
+    (remote,) = workers.started([(ref, cell.session(_FINAL))])
     with contextlib.suppress(EngineCrash):
         remote.call("close", limit_s=_WAIT_S)
 
@@ -203,18 +207,22 @@ def _close(bench: Bench, cell: WriterGroup, ref: EngineRef) -> None:
 
 
 def _write(
-    bench: Bench, cell: WriterGroup, lake: Lake, reader: EngineRef, first: Lake, fault: Fault | None
+    context: RunContext, cell: WriterGroup, lake: Lake, reader: EngineRef, first: Lake, fault: Fault | None
 ) -> tuple[dict[int, Path], Path | None]:
     """Run the writers and the reader; the files that they wrote. The first writer's lake is ``first``."""
     numbers = range(1, cell.writers + 1)
-    remotes = bench.workers([(cell.by(number), f"writer-{number}") for number in numbers])
+    remotes = context.workers.started([(cell.by(number), f"writer-{number}") for number in numbers])
     own = [_own(first if number == 1 else lake, number) for number in numbers]
-    logs = {number: bench.file(f"writer-{number}").with_suffix(".jsonl") for number in numbers}
-    seen, stop = bench.file("reader").with_suffix(".jsonl"), bench.file("stop")
+    logs = {number: context.files.new(f"writer-{number}").with_suffix(".jsonl") for number in numbers}
+    seen, stop = context.files.new("reader").with_suffix(".jsonl"), context.files.new("stop")
     with ThreadPoolExecutor(cell.writers + 2) as pool:
         list(pool.map(lambda remote, at: _enter(remote, at, cell), remotes, own))
-        reading = pool.submit(_watch, bench, cell, reader, _own(lake, 0), seen, stop) if cell.store.shared else None
-        killing = pool.submit(_kill, bench, cell, remotes[0], fault) if fault and fault.kind == HOLD else None
+        reading = (
+            pool.submit(_watch, context.workers, cell, reader, _own(lake, 0), seen, stop) if cell.store.shared else None
+        )
+        killing = (
+            pool.submit(_kill, context.services, cell, remotes[0], fault) if fault and fault.kind == HOLD else None
+        )
         try:
             start = time.monotonic_ns() + int(_AHEAD_S * 1e9)
             list(pool.map(lambda number: _work(remotes[number - 1], cell, number, logs[number], start), numbers))
@@ -256,27 +264,27 @@ def _leave(remote: Remote) -> None:
             remote.call("leave", limit_s=_WAIT_S)
 
 
-def _watch(bench: Bench, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path, stop: Path) -> None:
+def _watch(workers: WorkerPool, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path, stop: Path) -> None:
     """Read again and again; a reader that dies with its server has seen what its file tells."""
-    remote = bench.remote(reader, lake, cell.seat("reader"))
+    remote = workers.open(reader, lake, cell.session("reader"))
     with contextlib.suppress(EngineCrash):
         remote.call("watch", limit_s=_WAIT_S, scan=_SCAN.to_json(), into=str(into), stop=str(stop))
 
 
-def _kill(bench: Bench, cell: WriterGroup, remote: Remote, fault: Fault) -> None:
+def _kill(services: Services, cell: WriterGroup, remote: Remote, fault: Fault) -> None:
     """End the first writer as soon as its commit is on the way: its process, or the server that is the engine."""
     if fault.held.wait(_HELD_S):
         server = engines.find(cell.refs[0].name).service
         if server is None:
             remote.kill()
-        for pid in bench.services.processes(server) if server else ():
+        for pid in services.processes(server) if server else ():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
     fault.release()
 
 
 def _told(
-    bench: Bench,
+    context: RunContext,
     cell: WriterGroup,
     lake: Lake,
     reader: EngineRef,
@@ -286,15 +294,15 @@ def _told(
 ) -> dict[str, Any]:
     """What the checker says of the cell, once the table was read for the last time."""
     server = engines.find(cell.refs[0].name).service
-    if server and not bench.services.alive(server):
-        bench.fresh(cell.refs[0])
-    final = bench.file(_FINAL)
-    _read(bench, cell, reader, lake, final)
-    facts = _facts(bench, cell, lake, reader)
-    _close(bench, cell, reader)
+    if server and not context.services.alive(server):
+        context.workers.restart(cell.refs[0])
+    final = context.files.new(_FINAL)
+    _read(context.client, cell, reader, lake, final)
+    facts = _facts(context.client, context.files, cell, lake, reader)
+    _close(context.workers, cell, reader)
     lost = fault.fired if fault and fault.kind == LOSE else []
     readers = {f"{reader} (reader)": seen} if seen else {}
-    found = bench.checker.call(history.of_files, cell.workload.name, logs, readers, final, facts[0], lost)
+    found = context.checker.call(history.of_files, cell.workload.name, logs, readers, final, facts[0], lost)
     fired = {"fault": FAULTS[cell.fault].title, "fault_fired": len(fault.fired)} if fault else {}
     if fault and not fault.fired:
         raise EngineUnavailable(f"the fault did not happen: {cell.who} sent no such request by way of the proxy")
@@ -302,24 +310,26 @@ def _told(
     return {"writers": cell.writers, "reader": str(reader), **found, **facts[1], **fired, **options}
 
 
-def _read(bench: Bench, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path) -> None:
+def _read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path) -> None:
     """The whole table.
 
     Raises:
         WrongAnswer: it cannot be read any more, which it could before.
     """
     try:
-        bench.call(reader, lake, "scan", scan=Scan(TABLE).to_json(), into=str(into), seat=cell.seat(_FINAL))
+        client.call(reader, lake, "scan", scan=Scan(TABLE).to_json(), into=str(into), session=cell.session(_FINAL))
     except Refused as error:
         raise WrongAnswer(f"the table cannot be read any more: {error}") from error
 
 
-def _facts(bench: Bench, cell: WriterGroup, lake: Lake, reader: EngineRef) -> tuple[Path | None, dict[str, Any]]:
+def _facts(
+    client: EngineClient, files: RunFiles, cell: WriterGroup, lake: Lake, reader: EngineRef
+) -> tuple[Path | None, dict[str, Any]]:
     """Snapshots and data files: of a DuckLake in a file with one row, of Iceberg as its catalog tells."""
     if cell.store.format is TableFormat.DUCKLAKE:
-        into = bench.file("facts")
+        into = files.new("facts")
         sql = _DUCKLAKE_FACTS.format(namespace=lake.namespace)
-        bench.call(reader, lake, "query", sql=sql, into=str(into), seat=cell.seat(_FINAL))
+        client.call(reader, lake, "query", sql=sql, into=str(into), session=cell.session(_FINAL))
         return into, {}
     if cell.store.format is TableFormat.ICEBERG:
         at = snapshot(lake, TABLE)
@@ -328,9 +338,9 @@ def _facts(bench: Bench, cell: WriterGroup, lake: Lake, reader: EngineRef) -> tu
     return None, {}
 
 
-def _races(bench: Bench) -> int:
+def _races(services: Services) -> int:
     """How often PostgreSQL's log tells of a snapshot's number that somebody else had taken."""
-    log = bench.services.log("postgres")
+    log = services.log("postgres")
     return log.read_bytes().count(_RACE) if log.exists() else 0
 
 

@@ -17,8 +17,8 @@ from lakebench.datasets.ducklake.states import CONNECTORS
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError
 from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
-from lakebench.execution.context import Bench
-from lakebench.execution.request import Scope
+from lakebench.execution.context import RunContext
+from lakebench.execution.request import Request, Scope
 from lakebench.model import EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import reproduced
@@ -59,25 +59,25 @@ class DuckLake(Phase):
         """The ids of the features."""
         return tuple(one.id for one in FEATURES)
 
-    def ready(self, bench: Bench) -> None:
+    def ready(self, context: RunContext) -> None:
         """The checker."""
-        bench.checker.start()
+        context.checker.start()
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """Each feature on every lake, by every engine that opens one; then who else reads; then other versions."""
-        for ref in writers(bench):
+        for ref in writers(context.request):
             yield SideBySide(
                 tuple(
                     tuple(
                         Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
-                        for feature in wanted(bench)
+                        for feature in wanted(context.request)
                     )
                     for place in PLACES
                 )
             )
-        if not bench.selection.features:
-            yield from reads(bench)
-            yield from versions(bench)
+        if not context.request.selection.features:
+            yield from reads(context.request)
+            yield from versions(context.request)
 
     def covers(self, case: str, scope: Scope) -> bool:
         """Whether the engines are asked, and the feature is chosen; readers and versions come where none is."""
@@ -93,9 +93,9 @@ class DuckLake(Phase):
         yield from reproduced([case for case in cases if case.phase == self.name])
 
 
-def wanted(bench: Bench) -> list[DuckLakeFeature]:
+def wanted(request: Request) -> list[DuckLakeFeature]:
     """The features that were chosen."""
-    ids = chosen(tuple(one.id for one in FEATURES), bench.selection.features)
+    ids = chosen(tuple(one.id for one in FEATURES), request.selection.features)
     return [one for one in FEATURES if one.id in ids]
 
 
@@ -111,9 +111,14 @@ def _case(feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Ca
     )
 
 
-def _shows(bench: Bench, feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Evidence:
+def _shows(context: RunContext, feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Evidence:
     """Go through the steps of ``feature`` on a fresh lake; the error has what was done so far."""
-    story = Story(bench, ref, place.lake(bench, f"{feature.id}_{ref}", feature.options), feature.sessions)
+    story = Story(
+        context,
+        ref,
+        place.lake(context.services, context.files, f"{feature.id}_{ref}", feature.options),
+        feature.sessions,
+    )
     try:
         for one in feature.steps:
             story.take(one)
@@ -122,5 +127,5 @@ def _shows(bench: Bench, feature: DuckLakeFeature, place: CatalogStorage, ref: E
         raise
     finally:
         story.end()
-        bench.checker.call(catalog.forget, story.lake)
+        context.checker.call(catalog.forget, story.lake)
     return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}

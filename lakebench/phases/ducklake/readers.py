@@ -15,7 +15,10 @@ from lakebench.datasets.ducklake.states import CONNECTORS, IMPORTS, LISTINGS, ST
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.request import Request
+from lakebench.execution.run_files import RunFiles
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.ducklake.sessions import CatalogStorage, Story, compare, writers
 from lakebench.phases.table_loading import word
@@ -34,7 +37,7 @@ WAYS = {
 """How a reader comes to the rows: id → words."""
 
 
-def reads(bench: Bench) -> Iterator[Block]:
+def reads(request: Request) -> Iterator[Block]:
     """Every state by every reader in every way that it has, and the question for a connector."""
     yield SideBySide(
         tuple(
@@ -43,10 +46,10 @@ def reads(bench: Bench) -> Iterator[Block]:
                 for state in STATES
                 for way in ways(ref)
             )
-            for ref in bench.able(CanQuery)
+            for ref in request.able(CanQuery)
         )
     )
-    for ref in bench.able(CanQuery):
+    for ref in request.able(CanQuery):
         engine = engines.find(ref.name)
         if TableFormat.DUCKLAKE not in engine.formats and (ref.name in CONNECTORS or engine.service is None):
             yield Check(_connector_case(ref), partial(_connects, ref=ref))
@@ -99,75 +102,78 @@ class _MadeLake:
     told: tuple[str, ...]
 
 
-def _made(bench: Bench, state: State) -> _MadeLake:
-    return bench.prepare(f"ducklake/{state.id}", lambda: _make(bench, state))
+def _made(context: RunContext, state: State) -> _MadeLake:
+    return context.prepared.once(f"ducklake/{state.id}", lambda: _make(context, state))
 
 
-def _make(bench: Bench, state: State) -> _MadeLake:
-    found = writers(bench)
+def _make(context: RunContext, state: State) -> _MadeLake:
+    found = writers(context.request)
     if not found:
         raise EngineUnavailable("no engine of this run writes a DuckLake: add duckdb to --engines")
-    story = Story(bench, found[0], _PLACE.lake(bench, f"state_{state.id}", state.options))
+    story = Story(context, found[0], _PLACE.lake(context.services, context.files, f"state_{state.id}", state.options))
     try:
         for one in state.steps:
             story.take(one)
         story.take(Step(state.query, columns=state.types, rows=state.rows))
     finally:
         story.end()
-    live, every = bench.checker.call(inspector.files, story.lake, TABLE)
+    live, every = context.checker.call(inspector.files, story.lake, TABLE)
     return _MadeLake(story.lake, found[0], tuple(live), tuple(every), tuple(story.told))
 
 
-def _written(bench: Bench, state: State) -> _MadeLake:
+def _written(context: RunContext, state: State) -> _MadeLake:
     """The lake in ``state``; that it could not be made says nothing of a reader.
 
     Raises:
         EngineUnavailable: it could not; the writer's own cases say why.
     """
     try:
-        return _made(bench, state)
+        return _made(context, state)
     except CaseError as error:
         raise EngineUnavailable(f"there was nothing to read: {error}") from error
 
 
-def _reads(bench: Bench, state: State, way: str, ref: EngineRef) -> Evidence:
-    made = _written(bench, state)
+def _reads(context: RunContext, state: State, way: str, ref: EngineRef) -> Evidence:
+    made = _written(context, state)
     asked = {"attached": _attached, "live": _files, "folder": _files, "imported": _imported, "jdbc": _listed}[way]
-    answer = bench.file(f"{ref}-{state.id}-{way}")
-    told = asked(bench, made, state, way, ref, str(answer))
-    wanted = bench.file(f"expected-{state.id}")
-    bench.checker.call(written_by_hand.write, state.types, state.rows, wanted)
+    answer = context.files.new(f"{ref}-{state.id}-{way}")
+    told = asked(context, made, state, way, ref, str(answer))
+    wanted = context.files.new(f"expected-{state.id}")
+    context.checker.call(written_by_hand.write, state.types, state.rows, wanted)
     evidence = {"steps": [*(f"{made.writer}: {one}" for one in made.told), *told]}
     try:
-        found = compare(bench, answer, wanted, f"{ref}, {WAYS[way]}", types=False)
+        found = compare(context.checker, answer, wanted, f"{ref}, {WAYS[way]}", types=False)
     except WrongAnswer as error:
         error.details.update(evidence)
         raise
     return {**evidence, **found, "checked_against": ["rows written by hand, which the DuckLake gives"]}
 
 
-def _query(bench: Bench, ref: EngineRef, lake: Lake, sql: str, into: str = "") -> str:
+def _query(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, sql: str, into: str = "") -> str:
     """Ask; what was told, for the record."""
-    into = into or str(bench.file(f"{ref}-nothing"))
-    bench.call(ref, lake, "query", _LIMIT_S, seat="ducklake", sql=sql, into=into)
+    into = into or str(files.new(f"{ref}-nothing"))
+    client.call(ref, lake, "query", _LIMIT_S, session="ducklake", sql=sql, into=into)
     return f"{ref}: {sql}"
 
 
-def _attached(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
-    return [_query(bench, ref, made.lake, state.query, into)]
+def _attached(context: RunContext, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+    return [_query(context.client, context.files, ref, made.lake, state.query, into)]
 
 
-def _files(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:
+def _files(context: RunContext, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:
     files = made.live if way == "live" else made.all
-    return [f"{ref}: {len(files)} files", _query(bench, ref, _plain(made, files), state.query, into)]
+    return [
+        f"{ref}: {len(files)} files",
+        _query(context.client, context.files, ref, _plain(made, files), state.query, into),
+    ]
 
 
 def _plain(made: _MadeLake, files: tuple[str, ...]) -> Lake:
     return replace(made.lake, name="files", format=TableFormat.PARQUET, files={TABLE: files}, options={})
 
 
-def _imported(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
-    lake = lakes.rest_lake(bench.services)
+def _imported(context: RunContext, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+    lake = lakes.rest_lake(context.services)
     given = {
         "namespace": "ducklake_files",
         "table": word(f"{state.id}_{ref}"),
@@ -175,40 +181,53 @@ def _imported(bench: Bench, made: _MadeLake, state: State, way: str, ref: Engine
         "first": state.columns[0],
         "second": state.columns[1],
     }
-    told = [_query(bench, ref, lake, one.format(**given)) for one in IMPORTS[ref.name]]
+    told = [_query(context.client, context.files, ref, lake, one.format(**given)) for one in IMPORTS[ref.name]]
     sql = state.query.replace(f"FROM {TABLE}", f"FROM {given['namespace']}.{given['table']}")
-    return [*told, _query(bench, ref, lake, sql, into)]
+    return [*told, _query(context.client, context.files, ref, lake, sql, into)]
 
 
-def _listed(bench: Bench, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
+def _listed(context: RunContext, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
     """The engine lists the live files by JDBC, the checker compares the list, and the engine reads them."""
     catalog, plain = made.lake.catalog, _plain(made, made.live)
     given = {"uri": catalog.uri, "user": catalog.user, "password": catalog.password}
-    _query(bench, ref, plain, LISTINGS[ref.name].format(**given, schema=made.lake.options["METADATA_SCHEMA"]))
-    listed, wanted = bench.file(f"{ref}-listed"), bench.file("live")
-    _query(bench, ref, plain, "SELECT path FROM live_files", str(listed))
+    _query(
+        context.client,
+        context.files,
+        ref,
+        plain,
+        LISTINGS[ref.name].format(**given, schema=made.lake.options["METADATA_SCHEMA"]),
+    )
+    listed, wanted = context.files.new(f"{ref}-listed"), context.files.new("live")
+    _query(context.client, context.files, ref, plain, "SELECT path FROM live_files", str(listed))
     home = f"{catalog.warehouse}main/{TABLE}/"
     expected = [(one.removeprefix(home),) for one in made.live]
-    bench.checker.call(written_by_hand.write, {"path": "string"}, expected, wanted)
-    compare(bench, listed, wanted, f"{ref} lists the live files by JDBC")
-    return [f"{ref}: listed {len(made.live)} files by JDBC", _query(bench, ref, plain, state.query, into)]
+    context.checker.call(written_by_hand.write, {"path": "string"}, expected, wanted)
+    compare(context.checker, listed, wanted, f"{ref} lists the live files by JDBC")
+    return [
+        f"{ref}: listed {len(made.live)} files by JDBC",
+        _query(context.client, context.files, ref, plain, state.query, into),
+    ]
 
 
 # A connector.
 
 
-def _connects(bench: Bench, ref: EngineRef) -> Evidence:
+def _connects(context: RunContext, ref: EngineRef) -> Evidence:
     """Ask the server in its own words, or look through the library's public names.
 
     Raises:
         Refused: it has none.
     """
-    made = _written(bench, STATES[0])
+    made = _written(context, STATES[0])
     if ref.name in CONNECTORS:
-        lake = lakes.rest_lake(bench.services) if ref.name in IMPORTS else _plain(made, made.live)
-        return {"steps": [_query(bench, ref, lake, CONNECTORS[ref.name].format(uri=made.lake.catalog.uri))]}
-    reply: dict[str, Any] = bench.call(
-        ref, _plain(made, made.live), "names", _LIMIT_S, seat="ducklake", word="ducklake"
+        lake = lakes.rest_lake(context.services) if ref.name in IMPORTS else _plain(made, made.live)
+        return {
+            "steps": [
+                _query(context.client, context.files, ref, lake, CONNECTORS[ref.name].format(uri=made.lake.catalog.uri))
+            ]
+        }
+    reply: dict[str, Any] = context.client.call(
+        ref, _plain(made, made.live), "names", _LIMIT_S, session="ducklake", word="ducklake"
     )
     if not reply["found"]:
         raise Refused(f"none of the {reply['names']} public names of the package {reply['package']} has ducklake in it")
@@ -218,9 +237,9 @@ def _connects(bench: Bench, ref: EngineRef) -> Evidence:
 # Versions.
 
 
-def versions(bench: Bench) -> Iterator[Block]:
+def versions(request: Request) -> Iterator[Block]:
     """Each engine opens what each other version of it has written, on every kind of catalog."""
-    found = writers(bench)
+    found = writers(request)
     for kind in lakes.DUCKLAKE_CATALOGS:
         for wrote in found:
             for ref in [one for one in found if one != wrote]:
@@ -236,11 +255,11 @@ def versions(bench: Bench) -> Iterator[Block]:
                 yield Check(case, partial(_opens, place=CatalogStorage(kind, "local"), wrote=wrote, ref=ref))
 
 
-def _opens(bench: Bench, place: CatalogStorage, wrote: EngineRef, ref: EngineRef) -> Evidence:
+def _opens(context: RunContext, place: CatalogStorage, wrote: EngineRef, ref: EngineRef) -> Evidence:
     """Written by one, read and written to by the other, which may migrate the catalog where it has to."""
     state = STATES[0]
-    lake = place.lake(bench, f"versions_{wrote}_{ref}", {})
-    first = Story(bench, wrote, lake)
+    lake = place.lake(context.services, context.files, f"versions_{wrote}_{ref}", {})
+    first = Story(context, wrote, lake)
     try:
         for one in state.steps:
             first.take(one)
@@ -249,7 +268,7 @@ def _opens(bench: Bench, place: CatalogStorage, wrote: EngineRef, ref: EngineRef
     finally:
         first.end()
     told = [f"{wrote}: {one}" for one in first.told]
-    then, said = Story(bench, ref, lake, {"b": {"AUTOMATIC_MIGRATION": "true"}}), ""
+    then, said = Story(context, ref, lake, {"b": {"AUTOMATIC_MIGRATION": "true"}}), ""
     try:
         try:
             then.take(Step(state.query, columns=state.types, rows=state.rows))

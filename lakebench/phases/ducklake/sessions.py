@@ -18,11 +18,14 @@ from lakebench.engines import CanExecute, CanQuery
 from lakebench.engines.ducklake import unverified
 from lakebench.errors import EngineCrash, Refused, Timeout, WrongAnswer
 from lakebench.execution.cases import same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.request import Request
+from lakebench.execution.run_files import RunFiles
 from lakebench.model import CatalogKind, EngineRef, Lake, ObjectStore, TableFormat
 from lakebench.phases.table_loading import word
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 from lakebench.services.object_store import store
+from lakebench.verification.checker import Checker
 
 _LIMIT_S = 60.0
 _STORAGES = ("local", "s3")
@@ -35,9 +38,9 @@ def opens(engine: type[engines.Engine]) -> bool:
     return TableFormat.DUCKLAKE in engine.formats and issubclass(engine, CanExecute) and issubclass(engine, CanQuery)
 
 
-def writers(bench: Bench) -> list[EngineRef]:
+def writers(request: Request) -> list[EngineRef]:
     """The engines of the run that open a DuckLake and run any statement on it."""
-    return [ref for ref in bench.able(CanExecute, CanQuery) if opens(engines.find(ref.name))]
+    return [ref for ref in request.able(CanExecute, CanQuery) if opens(engines.find(ref.name))]
 
 
 @dataclass(frozen=True)
@@ -52,19 +55,19 @@ class CatalogStorage:
         """As a column of the report."""
         return f"{self.catalog} / {self.storage}"
 
-    def lake(self, bench: Bench, name: str, options: Mapping[str, str]) -> Lake:
+    def lake(self, services: Services, files: RunFiles, name: str, options: Mapping[str, str]) -> Lake:
         """A DuckLake that is not there yet, its tables in ``main``."""
-        folder = bench.guard.folder / "ducklake"
+        folder = files.scratch / "ducklake"
         folder.mkdir(mode=0o700, exist_ok=True)
-        objects = self.store(bench)
-        postgres = bench.services.endpoint("postgres") if self.catalog is CatalogKind.POSTGRES else None
+        objects = self.store(services)
+        postgres = services.endpoint("postgres") if self.catalog is CatalogKind.POSTGRES else None
         named = f"{word(name)}_{self.catalog}_{self.storage}"
         given = {**_SETTINGS, **options}
         return replace(lakes.ducklake(self.catalog, named, folder, objects, postgres, given), namespace="main")
 
-    def store(self, bench: Bench) -> ObjectStore | None:
+    def store(self, services: Services) -> ObjectStore | None:
         """The object store, ``None`` where files are local."""
-        return store(bench.services.endpoint("object-store")) if self.storage == "s3" else None
+        return store(services.endpoint("object-store")) if self.storage == "s3" else None
 
 
 PLACES = tuple(CatalogStorage(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES)
@@ -74,10 +77,10 @@ PLACES = tuple(CatalogStorage(catalog, storage) for catalog in lakes.DUCKLAKE_CA
 class Story:
     """Steps of one or more sessions on one lake; ``told`` is what was done, in words.
 
-    Each session is a seat of its own, and so a worker process; a seat serves one lake after the other.
+    Each session is a worker process of its own, which serves one lake after the other.
     """
 
-    bench: Bench
+    context: RunContext
     ref: EngineRef
     lake: Lake
     sessions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -105,16 +108,16 @@ class Story:
 
     def answer(self, step: Step) -> None:
         """Ask for rows, and compare them."""
-        actual, expected = self.bench.file(f"{self.ref}-actual"), self.bench.file("expected")
+        actual, expected = self.context.files.new(f"{self.ref}-actual"), self.context.files.new("expected")
         self._call(step.session, "query", sql=self._placed(step.sql), into=str(actual))
-        self.bench.checker.call(written_by_hand.write, step.columns, step.rows, expected)
-        compare(self.bench, actual, expected, self.told[-1] if self.told else step.sql)
+        self.context.checker.call(written_by_hand.write, step.columns, step.rows, expected)
+        compare(self.context.checker, actual, expected, self.told[-1] if self.told else step.sql)
 
     def end(self) -> None:
         """Close the sessions that are open, so that others may read the catalog."""
         for session in list(self._open):
             self._open.pop(session)
-            self.bench.close(self.ref, self._seat(session))
+            self.context.workers.close(self.ref, self._worker_session(session))
 
     def _refuse(self, step: Step, sql: str) -> None:
         try:
@@ -134,14 +137,14 @@ class Story:
             self._must_be_there(step.table, step.proofs)
 
     def _must_be_there(self, table: str, proofs: Sequence[Proof]) -> None:
-        inspected = self.bench.checker.call(inspector.inspect, self.lake, table, proofs)
+        inspected = self.context.checker.call(inspector.inspect, self.lake, table, proofs)
         self.told.append(f"inspected: {', '.join(f'{one.fact} {inspected.facts.get(one.fact)}' for one in proofs)}")
         if inspected.missing:
             raise Refused(f"the statements were taken, but the feature is not there: {'; '.join(inspected.missing)}")
 
     def _call(self, session: str, operation: str, **given: Any) -> None:
         lake = self._open.setdefault(session, self._lake(session))
-        self.bench.call(self.ref, lake, operation, _LIMIT_S, seat=self._seat(session), **given)
+        self.context.client.call(self.ref, lake, operation, _LIMIT_S, session=self._worker_session(session), **given)
 
     def _lake(self, session: str) -> Lake:
         """The lake as ``session`` attaches it."""
@@ -150,8 +153,8 @@ class Story:
         catalog = replace(self.lake.catalog, warehouse=path)
         return replace(self.lake, catalog=catalog, options={**unverified(self.ref), **self.lake.options, **given})
 
-    def _seat(self, session: str) -> str:
-        """The seat of ``session``: lakes of different places are used at once."""
+    def _worker_session(self, session: str) -> str:
+        """The pool's name of ``session``: lakes of different places are used at once."""
         where = "local" if self.lake.store is None else "s3"
         return f"ducklake {session} {self.lake.catalog.kind} {where}"
 
@@ -164,14 +167,14 @@ class Story:
         return text.replace("{data}", data).replace("{place}", beside)
 
 
-def compare(bench: Bench, actual: Path, expected: Path, what: str, *, types: bool = True) -> Mapping[str, Any]:
+def compare(checker: Checker, actual: Path, expected: Path, what: str, *, types: bool = True) -> Mapping[str, Any]:
     """The evidence that the rows of ``actual`` are those of ``expected``, and its ``types`` too where they count.
 
     Raises:
         WrongAnswer: they are others.
     """
     try:
-        found = same(bench.checker.call(answer_files.compare_rows, actual, expected))
+        found = same(checker.call(answer_files.compare_rows, actual, expected))
     except WrongAnswer as error:
         raise WrongAnswer(f"{what}: {error}", **error.details) from None
     if types and "type_differences" in found:

@@ -14,8 +14,8 @@ from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import in_words, proof_in_words, read_in_words
 from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block
-from lakebench.execution.context import Bench
-from lakebench.execution.request import Scope
+from lakebench.execution.context import RunContext
+from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import rest_base
 from lakebench.model import EngineRef, Selection
 from lakebench.phases.base import Phase
@@ -96,10 +96,10 @@ class Interop(Phase):
         """The object store and the catalog that was chosen."""
         return lakes.catalog_choice(settings, selection.catalog).services
 
-    def load(self, bench: Bench) -> None:
+    def load(self, context: RunContext) -> None:
         """See that a catalog of the user's lets us in: no engine is blamed for one that does not."""
-        if bench.selection.catalog not in lakes.CATALOGS:
-            rest_base(observed(bench).catalog)
+        if context.request.selection.catalog not in lakes.CATALOGS:
+            rest_base(observed(context.request, context.services).catalog)
 
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """Who writes and who reads."""
@@ -109,11 +109,14 @@ class Interop(Phase):
         """The ids of the features."""
         return tuple(one.id for one in features.all_features(options.get(_FILES.name, ())))
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """A block a feature and writer; the reference writer comes first, so that readers are known before engines."""
-        writers = sorted(_those(bench, bench.selection.writers, CanOperate), key=lambda ref: ref.name != REFERENCE)
-        readers = _those(bench, bench.selection.readers, CanScan)
-        for feature in self._chosen(bench):
+        writers = sorted(
+            _those(context.request, context.request.selection.writers, CanOperate),
+            key=lambda ref: ref.name != REFERENCE,
+        )
+        readers = _those(context.request, context.request.selection.readers, CanScan)
+        for feature in self._chosen(context.request):
             for writer in writers:
                 yield Written(feature, writer, tuple(readers))
 
@@ -130,9 +133,9 @@ class Interop(Phase):
             and (not reader or _among(reader, chosen.readers, CanScan))
         )
 
-    def facts(self, bench: Bench) -> Iterator[FeatureFacts]:
+    def facts(self, context: RunContext) -> Iterator[FeatureFacts]:
         """Each feature in words."""
-        for one in self._chosen(bench):
+        for one in self._chosen(context.request):
             yield FeatureFacts(
                 feature=one.id,
                 group=one.group,
@@ -145,8 +148,8 @@ class Interop(Phase):
                 proof=tuple(proof_in_words(proof) for proof in one.proof),
             )
 
-    def _chosen(self, bench: Bench) -> tuple[Feature, ...]:
-        return features.chosen(bench.selection.features, self.option(bench.selection, _FILES.name))
+    def _chosen(self, request: Request) -> tuple[Feature, ...]:
+        return features.chosen(request.selection.features, self.option(request.selection, _FILES.name))
 
 
 def _named(chosen: tuple[str, ...], ability: type[Any]) -> tuple[str, ...]:
@@ -167,6 +170,6 @@ def _among(name: str, chosen: tuple[str, ...], ability: type[Any]) -> bool:
     return name in _named(chosen, ability) or (not chosen and name not in engines.engines())
 
 
-def _those(bench: Bench, chosen: tuple[str, ...], ability: type[Any]) -> list[EngineRef]:
+def _those(request: Request, chosen: tuple[str, ...], ability: type[Any]) -> list[EngineRef]:
     names = _named(chosen, ability)
-    return [ref for ref in bench.able(ability) if str(ref) in names]
+    return [ref for ref in request.able(ability) if str(ref) in names]

@@ -29,7 +29,11 @@ from lakebench.errors import (
     from_outcome,
 )
 from lakebench.execution.cases import Block, Case, failure, now, record
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.foundation import Foundation
+from lakebench.execution.past import Past
+from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
 from lakebench.iceberg.scan import Scan
@@ -39,7 +43,8 @@ from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge
 from lakebench.phases.table_loading import snapshot
 from lakebench.processes.replies import error_from
 from lakebench.results import claims
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
+from lakebench.verification.checker import Checker
 
 _NOT_WRITTEN = "not written: "
 _WORST = (
@@ -126,33 +131,37 @@ class Written(Block):
             column=_pair(self.writer, reader),
         )
 
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Write once; then who reads it, in shuffled order; the writer's own record comes last, as it needs theirs."""
         began, course = now(), _Making(self.writer)
-        made, error = self._attempt(bench, course)
+        made, error = self._attempt(context, course)
         wrote = now()[1] - began[1]
-        cells = list(self._reads(bench, made, error, todo))
+        cells = list(self._reads(context, made, error, todo))
         judgement = Judgement(error)
         if made is not None and error is None:
-            found = judge(self.writer, self._readings(bench, cells), made.inspected.violations)
+            found = judge(self.writer, self._readings(context.past, cells), made.inspected.violations)
             judgement = replace(found, error=found.error and ours(course.culprit, found.error))
         for cell in cells:
-            yield self._read_by(bench, cell, judgement, course.culprit)
+            yield self._read_by(context.foundation, context.past, cell, judgement, course.culprit)
         if (case := self._case(None)).id in todo:
-            evidence = {**self._evidence(bench, "write", None), **_physical(made), "statements": course.statements}
+            evidence = {
+                **self._evidence(context.request, "write", None),
+                **_physical(made),
+                "statements": course.statements,
+            }
             if course.succeeded:
                 evidence["succeeded"] = course.succeeded
             subject = course.culprit if judgement.error and judgement.error.outcome.is_failure else self.writer
             if subject != self.writer:
                 evidence["fault"] = str(subject)
-            told = self._told(bench, case, began, judgement.error, evidence, subject)
+            told = self._told(context.foundation, context.past, case, began, judgement.error, evidence, subject)
             yield replace(told, seconds=round(wrote, 6))
 
-    def _attempt(self, bench: Bench, course: _Making) -> tuple[_Made | None, CaseEnd | None]:
+    def _attempt(self, context: RunContext, course: _Making) -> tuple[_Made | None, CaseEnd | None]:
         """The table, and why it is not what it was to be."""
         made: _Made | None = None
         try:
-            made = self._make(bench, course)
+            made = self._make(context, course)
             _must_be_there(made.inspected, course)
         except CaseError as error:
             by = error.details.pop("by", None)
@@ -162,7 +171,7 @@ class Written(Block):
             course.culprit = self.writer
         return made, None
 
-    def _read_by(self, bench: Bench, cell: _Cell, write: Judgement, culprit: EngineRef) -> Record:
+    def _read_by(self, foundation: Foundation, past: Past, cell: _Cell, write: Judgement, culprit: EngineRef) -> Record:
         """The record of a reading. What misled the reader is the fault of ``culprit``, or ours."""
         error, evidence = cell.error, dict(cell.evidence)
         misled = cell.reader in write.misled
@@ -170,26 +179,30 @@ class Written(Block):
             error = HarnessFault(f"read a wrong table: {write.error}")
         elif misled:
             evidence["fault"] = str(culprit)
-        told = self._told(bench, self._case(cell.reader), cell.began, error, evidence, cell.reader)
+        told = self._told(foundation, past, self._case(cell.reader), cell.began, error, evidence, cell.reader)
         return replace(told, seconds=round(cell.seconds, 6))
 
     # Writing.
 
-    def _make(self, bench: Bench, course: _Making) -> _Made:
+    def _make(self, context: RunContext, course: _Making) -> _Made:
         if self.feature.by_reference and self.writer.name != REFERENCE:
             raise EngineUnavailable("no engine is asked to make this: it is a shape of files, not an operation")
         plan = planned(self.feature, self._table)
         for operation in plan.operations:
-            self._carry_out(bench, operation, course)
+            self._carry_out(context, operation, course)
             if self._has_another and not course.broken:
-                self._watch(bench, operation, course)
-        found = table_metadata(observed(bench).catalog, observed(bench).namespace, self._table("t"))
+                self._watch(context, operation, course)
+        found = table_metadata(
+            observed(context.request, context.services).catalog,
+            observed(context.request, context.services).namespace,
+            self._table("t"),
+        )
         reads = self.feature.all_reads
-        expected = tuple(bench.file(f"expected-{number}") for number in range(len(reads)))
-        store = observed(bench).objects
+        expected = tuple(context.files.new(f"expected-{number}") for number in range(len(reads)))
+        store = observed(context.request, context.services).objects
         program = [to_json(one) for one in self.feature.program]
-        bench.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], store, expected)
-        inspected = bench.checker.call(inspector.inspect, found["metadata"], store, self.feature.proof)
+        context.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], store, expected)
+        inspected = context.checker.call(inspector.inspect, found["metadata"], store, self.feature.proof)
         return _Made(
             plan,
             tuple(course.statements),
@@ -206,41 +219,55 @@ class Written(Block):
         steps = [part for one in self.feature.program for part in (one, *getattr(one, "operations", ()))]
         return any(one.by for one in steps)
 
-    def _watch(self, bench: Bench, operation: Operation, course: _Making) -> None:
+    def _watch(self, context: RunContext, operation: Operation, course: _Making) -> None:
         """Note who answers for it where the table breaks the specification after ``operation``.
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
-        found = table_metadata(observed(bench).catalog, observed(bench).namespace, self._table("t"))
-        if bench.checker.call(inspector.inspect, found["metadata"], observed(bench).objects).violations:
+        found = table_metadata(
+            observed(context.request, context.services).catalog,
+            observed(context.request, context.services).namespace,
+            self._table("t"),
+        )
+        if context.checker.call(
+            inspector.inspect, found["metadata"], observed(context.request, context.services).objects
+        ).violations:
             parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
-            hands = [self._who(bench, one) for one in parts]
+            hands = [self._who(context, one) for one in parts]
             course.broken, course.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
 
     def _table(self, name: str) -> str:
         words = (self.feature.id, str(self.writer), *([] if name == "t" else [name]))
         return "_".join(re.sub(r"\W", "_", word) for word in words)
 
-    def _carry_out(self, bench: Bench, operation: Operation, course: _Making) -> None:
+    def _carry_out(self, context: RunContext, operation: Operation, course: _Making) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
-            course.marks[operation.name] = snapshot(observed(bench), operation.table).snapshot_id
+            course.marks[operation.name] = snapshot(
+                observed(context.request, context.services), operation.table
+            ).snapshot_id
             return
         if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
             operation = replace(operation, snapshot_id=course.marks[mark])  # type: ignore[call-arg]
         if isinstance(operation, Concurrent) and any(part.by for part in operation.operations):
-            course.succeeded.append(self._together(bench, operation, course))
+            course.succeeded.append(self._together(context, operation, course))
         else:
-            course.succeeded += self._operate(bench, operation, course)["succeeded"]
+            course.succeeded += self._operate(context, operation, course)["succeeded"]
         if course.succeeded and not any(course.succeeded[-1]):
             raise CommitConflict("every part of the concurrent operation was refused by a conflict: nobody won")
 
-    def _operate(self, bench: Bench, operation: Operation, course: _Making) -> dict[str, Any]:
-        who = self._who(bench, operation)
+    def _operate(self, context: RunContext, operation: Operation, course: _Making) -> dict[str, Any]:
+        who = self._who(context, operation)
         prefix = "" if who == self.writer else f"-- by {who}: "
         course.other = course.other if who == self.writer else who
         try:
-            reply = bench.call(who, lake_of(bench, who), "operate", _limit(bench), operations=[to_json(operation)])
+            reply = context.client.call(
+                who,
+                lake_of(context.request, context.services, who),
+                "operate",
+                _limit(context.request),
+                operations=[to_json(operation)],
+            )
         except CaseError as error:
             told = error.details.get("statements")
             course.statements += [f"{prefix}{one}" for one in told] if isinstance(told, list) else []
@@ -250,7 +277,7 @@ class Written(Block):
         course.statements += [f"{prefix}{one}" for one in reply["statements"]]
         return reply
 
-    def _who(self, bench: Bench, operation: Operation) -> EngineRef:
+    def _who(self, context: RunContext, operation: Operation) -> EngineRef:
         """The writer, or for an operation by another an engine of the run that claims to do such things.
 
         Raises:
@@ -260,72 +287,80 @@ class Written(Block):
             return self.writer
         able = [
             ref
-            for ref in bench.able(CanOperate)
+            for ref in context.request.able(CanOperate)
             if ref.name not in {self.writer.name, REFERENCE} and type(operation) in engines.find(ref.name).operations  # type: ignore[attr-defined]
         ]
         if not able:
             raise EngineUnavailable(f"no second engine of this run can be asked for {type(operation).__name__}")
-        return next((ref for ref in able if self._claims_to_write(bench, ref)), able[0])
+        return next((ref for ref in able if self._claims_to_write(context, ref)), able[0])
 
-    def _claims_to_write(self, bench: Bench, ref: EngineRef) -> bool:
-        bench.remote(ref, lake_of(bench, ref))  # a claim may be of one version: the running engine tells it
-        claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, bench.versions(ref))
+    def _claims_to_write(self, context: RunContext, ref: EngineRef) -> bool:
+        context.workers.open(
+            ref, lake_of(context.request, context.services, ref)
+        )  # a claim may be of one version: the running engine tells it
+        claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.past.versions(ref))
         return claim is not None and claim.covers("write")
 
-    def _together(self, bench: Bench, operation: Concurrent, course: _Making) -> list[bool]:
+    def _together(self, context: RunContext, operation: Concurrent, course: _Making) -> list[bool]:
         """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole."""
 
         def attempt(part: Operation) -> bool:
             try:
-                self._operate(bench, part, course)
+                self._operate(context, part, course)
             except CommitConflict:
                 return False
             return True
 
         for part in operation.operations:  # both are open before either begins
-            bench.remote(self._who(bench, part), lake_of(bench, self._who(bench, part)))
+            context.workers.open(
+                self._who(context, part), lake_of(context.request, context.services, self._who(context, part))
+            )
         with ThreadPoolExecutor(len(operation.operations)) as pool:
             return list(pool.map(attempt, operation.operations))
 
     # Reading.
 
-    def _reads(self, bench: Bench, made: _Made | None, error: CaseEnd | None, todo: frozenset[str]) -> Iterator[_Cell]:
+    def _reads(
+        self, context: RunContext, made: _Made | None, error: CaseEnd | None, todo: frozenset[str]
+    ) -> Iterator[_Cell]:
         """Readers are processes of their own, so several read at once: what counts is the answer, not its time."""
         readers = tuple(one for one in self.readers if self._case(one).id in todo)
-        shuffled = bench.shuffled(readers, where=f"interop/{self.feature.id}/{self.writer}")
+        shuffled = context.request.shuffled(readers, where=f"interop/{self.feature.id}/{self.writer}")
         if made is None or error is not None:
             kind = HarnessFault if isinstance(error, HarnessFault) else EngineUnavailable
             why = kind(f"{_NOT_WRITTEN}{self.writer} {_outcome(error)}: {error}")
             for reader in shuffled:
-                yield _Cell(reader, now(), 0.0, self._evidence(bench, "read", reader), why)
+                yield _Cell(reader, now(), 0.0, self._evidence(context.request, "read", reader), why)
             return
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            yield from pool.map(lambda reader: self._cell(bench, reader, made), shuffled)
+            yield from pool.map(lambda reader: self._cell(context, reader, made), shuffled)
 
-    def _cell(self, bench: Bench, reader: EngineRef, made: _Made) -> _Cell:
+    def _cell(self, context: RunContext, reader: EngineRef, made: _Made) -> _Cell:
         began = now()
         try:
-            told, error = self._read(bench, reader, made)
+            told, error = self._read(context, reader, made)
         except Exception as found:  # noqa: BLE001 - a fault of ours in one reader's case; the others go on
-            told, error = [], bench.ended(found)
+            told, error = [], context.client.case_end(found)
         evidence = {
-            **self._evidence(bench, "read", reader),
+            **self._evidence(context.request, "read", reader),
             "snapshot_id": made.metadata.get("current-snapshot-id"),
             "reads": told,
         }
         return _Cell(reader, began, now()[1] - began[1], evidence, error)
 
-    def _read(self, bench: Bench, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], CaseEnd | None]:
+    def _read(self, context: RunContext, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], CaseEnd | None]:
         """Every read of the feature by ``reader``; the worst of them is what becomes of the case."""
         reads = self.feature.all_reads
         scans = [self._scan(read, made).to_json() for read in reads]
-        into = [bench.file(f"{reader}-{number}") for number in range(len(reads))]
+        into = [context.files.new(f"{reader}-{number}") for number in range(len(reads))]
         try:
-            replies = bench.scans(reader, lake_of(bench, reader), scans, into, _limit(bench))
+            replies = context.client.scans(
+                reader, lake_of(context.request, context.services, reader), scans, into, _limit(context.request)
+            )
         except CaseError as error:
             return [], error
         checked = [
-            _checked(bench, read, reply, path, expected)
+            _checked(context.client, context.checker, read, reply, path, expected)
             for read, reply, path, expected in zip(reads, replies, into, made.expected, strict=True)
         ]
         told = [one for one, _ in checked]
@@ -348,44 +383,45 @@ class Written(Block):
 
     # What is told.
 
-    def _readings(self, bench: Bench, cells: Sequence[_Cell]) -> Readings:
+    def _readings(self, past: Past, cells: Sequence[_Cell]) -> Readings:
         """What is known of this table and of the reference's, from this process and from the records."""
-        table = self._on_record(bench, self.writer) | {one.reader: one.outcome for one in cells}
-        reference = {} if self.writer.name == REFERENCE else self._on_record(bench, EngineRef(REFERENCE))
-        claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, bench.versions(self.writer))
+        table = self._on_record(past, self.writer) | {one.reader: one.outcome for one in cells}
+        reference = {} if self.writer.name == REFERENCE else self._on_record(past, EngineRef(REFERENCE))
+        claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, past.versions(self.writer))
         says_no = table.get(self.writer) is Outcome.REFUSED and claim is not None and not claim.covers("read")
         return Readings(table, reference, frozenset({self.writer} if says_no else ()))
 
-    def _on_record(self, bench: Bench, writer: EngineRef) -> dict[EngineRef, Outcome]:
+    def _on_record(self, past: Past, writer: EngineRef) -> dict[EngineRef, Outcome]:
         """What became of the table of ``writer`` at the readers that have finished."""
-        found = {reader: bench.past.case(_id(self.feature, writer, reader)) for reader in self.readers}
+        found = {reader: past.case(_id(self.feature, writer, reader)) for reader in self.readers}
         return {reader: record.outcome for reader, record in found.items() if record is not None}
 
-    def _evidence(self, bench: Bench, side: str, reader: EngineRef | None) -> dict[str, Any]:
+    def _evidence(self, request: Request, side: str, reader: EngineRef | None) -> dict[str, Any]:
         readers = reader or self.writer
         return {
             "side": side,
             "feature": self.feature.id,
             "writer": str(self.writer),
             **({"reader": str(reader)} if reader else {}),
-            "command": self._command(bench, readers),
+            "command": self._command(request, readers),
         }
 
-    def _command(self, bench: Bench, readers: EngineRef) -> str:
+    def _command(self, request: Request, readers: EngineRef) -> str:
         """What runs just this cell; where another engine has a part in it, the engines of this run come too."""
         parts = [f"lakebench run interop --features {self.feature.id} --writers {self.writer} --readers {readers}"]
         if self._has_another:
-            parts.append(f"--engines {','.join(map(str, bench.refs))}")
-        if bench.selection.catalog != Selection().catalog:
-            parts.append(f"--catalog {bench.selection.catalog}")
-        files = bench.selection.options.get("interop", {}).get("feature-file", ())
+            parts.append(f"--engines {','.join(map(str, request.refs))}")
+        if request.selection.catalog != Selection().catalog:
+            parts.append(f"--catalog {request.selection.catalog}")
+        files = request.selection.options.get("interop", {}).get("feature-file", ())
         if files and self.feature not in FEATURES:
             parts.append(f"--feature-file {shlex.quote(','.join(files))}")
         return " ".join(parts)
 
     def _told(
         self,
-        bench: Bench,
+        foundation: Foundation,
+        past: Past,
         case: Case,
         began: tuple[str, float],
         error: CaseEnd | None,
@@ -393,15 +429,15 @@ class Written(Block):
         subject: EngineRef,
     ) -> Record:
         """The record, with the outcome held against what ``subject`` claims."""
-        claim = claims.claim_of(subject.name, self.feature.id, self.feature.claim, bench.versions(subject))
+        claim = claims.claim_of(subject.name, self.feature.id, self.feature.claim, past.versions(subject))
         outcome = error.outcome if error else Outcome.PASS
         # Who was misled by a wrong table has broken no claim: the verdict is the writer's.
         misled = evidence["side"] == "read" and "fault" in evidence
         verdict = None if misled else claims.verdict(claim, evidence["side"], outcome)
         told = {**evidence, "claim": claim.to_json() if claim else None, "verdict": verdict}
         if error is None:
-            return record(bench, case, began, told)
-        return failure(bench, case, began, error, told)
+            return record(past, case, began, told)
+        return failure(foundation, past, case, began, error, told)
 
 
 def _pair(writer: EngineRef, reader: EngineRef | None) -> str:
@@ -412,9 +448,9 @@ def _id(feature: Feature, writer: EngineRef, reader: EngineRef | None) -> str:
     return f"interop/{feature.id}/{_pair(writer, reader)}"
 
 
-def _limit(bench: Bench) -> float:
+def _limit(request: Request) -> float:
     """Seconds for one call: these tables are small, and who hangs would stop all others."""
-    return min(_LIMIT_S, bench.profile.protocol.limit_s)
+    return min(_LIMIT_S, request.profile.protocol.limit_s)
 
 
 def _outcome(error: CaseEnd | None) -> str:
@@ -452,13 +488,13 @@ def _physical(made: _Made | None) -> dict[str, Any]:
 
 
 def _checked(
-    bench: Bench, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
+    client: EngineClient, checker: Checker, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
 ) -> tuple[dict[str, Any], CaseEnd | None]:
     """What became of one read, for the record, and the error where it did not pass."""
     if not reply["ok"]:
-        error = bench.ended(error_from(reply["error"]))
+        error = client.case_end(error_from(reply["error"]))
         return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _named_read(read, error)
-    checked = bench.checker.call(same.compare, actual, expected)
+    checked = checker.call(same.compare, actual, expected)
     told = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
     if checked.type_differences:
         told["type_differences"] = list(checked.type_differences)
@@ -475,24 +511,24 @@ def _named_read(read: Read, error: CaseEnd) -> CaseEnd:
     return from_outcome(error.outcome, f"{read.name}: {error}")
 
 
-def lake_of(bench: Bench, ref: EngineRef) -> Lake:
+def lake_of(request: Request, services: Services, ref: EngineRef) -> Lake:
     """The lake of the run's catalog as ``ref`` reaches it.
 
     Raises:
         EngineUnavailable: the engine does not speak to such a catalog.
     """
-    chosen = lakes.catalog_choice(bench.settings, bench.selection.catalog)
+    chosen = lakes.catalog_choice(request.settings, request.selection.catalog)
     engine = engines.find(ref.name)
     if ref.name == REFERENCE:  # no engine, whose way to the catalog is in question
-        return observed(bench)
-    lake = chosen.lake(bench.services)
+        return observed(request, services)
+    lake = chosen.lake(services)
     if lake.catalog.kind not in engine.catalogs:
         raise EngineUnavailable(f"{ref} has no way to a {lake.catalog.kind} catalog here")
     return replace(lake, namespace="interop")
 
 
-def observed(bench: Bench) -> Lake:
+def observed(request: Request, services: Services) -> Lake:
     """The same tables through a REST catalog, for the inspector."""
     return replace(
-        lakes.catalog_choice(bench.settings, bench.selection.catalog).observer(bench.services), namespace="interop"
+        lakes.catalog_choice(request.settings, request.selection.catalog).observer(services), namespace="interop"
     )

@@ -18,10 +18,13 @@ from lakebench.datasets.workload import Workload
 from lakebench.engines import CanExecute, CanQuery
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.request import Request
+from lakebench.execution.run_files import RunFiles
 from lakebench.model import EngineRef, Lake, Runtime, TableFormat
 from lakebench.phases.table_loading import word
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 from lakebench.verification import query_plans
 
 SERVER = EngineRef("postgres")
@@ -29,7 +32,7 @@ SERVER = EngineRef("postgres")
 HEAP = "tpch"
 """The schema with the tables of TPC-H."""
 _SMALL = "small"
-_SEATS = {HEAP: "local/postgresql", _SMALL: "small"}  # a worker for each schema: opening one again takes time
+_SESSIONS = {HEAP: "local/postgresql", _SMALL: "small"}  # a worker for each schema: opening one again takes time
 _LOG = 20_000  # characters
 _PARTITIONS = 4
 _ORDER_KEYS = 6_000_000  # the greatest order key at SF 1 (TPC-H specification, clause 4.2.3)
@@ -64,9 +67,9 @@ _WHO = (
 )
 
 
-def checks(bench: Bench, workload: Workload) -> Iterator[Block]:
+def checks(request: Request, workload: Workload) -> Iterator[Block]:
     """Every check of every engine that has a way into PostgreSQL."""
-    for ref in (one for one in bench.able(CanQuery) if TableFormat.POSTGRESQL in engines.find(one.name).formats):
+    for ref in (one for one in request.able(CanQuery) if TableFormat.POSTGRESQL in engines.find(one.name).formats):
         subject = _Subject(ref, workload)
         yield from _reads(subject)
         for kind in KINDS:
@@ -86,7 +89,7 @@ class _Subject:
     ref: EngineRef
     workload: Workload
 
-    def check(self, name: str, group: str, row: str, test: Callable[[Bench, _Subject], Evidence]) -> Check:
+    def check(self, name: str, group: str, row: str, test: Callable[[RunContext, _Subject], Evidence]) -> Check:
         """A case ``phase2/<name>/<engine>``."""
         case = Case(
             id=f"phase2/{name}/{self.ref}",
@@ -99,7 +102,7 @@ class _Subject:
         )
         return Check(case, partial(_tested, test, self))
 
-    def lake(self, bench: Bench) -> Lake:
+    def lake(self, context: RunContext) -> Lake:
         """The small tables, made once, with a view for each way to cut one; writable ones are the engine's own."""
         size = float(self.workload.scale_factor)
         options = {f"{self.copy('over')}.truncate": "true"}
@@ -107,16 +110,16 @@ class _Subject:
         options |= _cut("moving", "moving", "id", 1, _ACCOUNTS + 1, partitions=_ACCOUNTS // 2)
         for name, (column, low, high, _) in _CUTS.items():
             options |= _cut(_view(name), TRAPS.name, column, low, high)
-        bench.prepare("jdbc/small", partial(_make, bench))
-        return lakes.postgresql_lake(bench.services, _SMALL, options=options)
+        context.prepared.once("jdbc/small", partial(_make, context))
+        return lakes.postgresql_lake(context.services, _SMALL, options=options)
 
     def copy(self, what: str) -> str:
         """The name of a table of the engine's own."""
         return f"{what}_{word(self.ref)}"
 
 
-def _tested(test: Callable[[Bench, _Subject], Evidence], subject: _Subject, bench: Bench) -> Evidence:
-    return test(bench, subject)
+def _tested(test: Callable[[RunContext, _Subject], Evidence], subject: _Subject, context: RunContext) -> Evidence:
+    return test(context, subject)
 
 
 def _view(cut: str) -> str:
@@ -135,34 +138,34 @@ def _cut(view: str, table: str, column: str, low: int, high: int, partitions: in
     return {f"{view}.{key}": value for key, value in given.items()}
 
 
-def _make(bench: Bench) -> None:
+def _make(context: RunContext) -> None:
     """The small tables, views, and for each engine that writes its own targets."""
     made = [*BEFORE, *TRAPS.statements(), *_LEDGER, _WHO]
     for kind in KINDS:
         made += kind.small().statements()
-    for ref in bench.able(CanExecute):
+    for ref in context.request.able(CanExecute):
         name = word(ref)
         made += [f"CREATE TABLE {what}_{name} ({TRAPS.columns})" for what in ("copy", "over")]
         made.append(f"CREATE TABLE bad_{name} (id integer PRIMARY KEY CHECK (id <> {_BAD}), k integer, t text)")
-    _at_server(bench, *made)
+    _at_server(context.services, context.client, *made)
 
 
-def _at_server(bench: Bench, *statements: str) -> None:
+def _at_server(services: Services, client: EngineClient, *statements: str) -> None:
     """Run ``statements`` in the schema of the small tables."""
-    lake = lakes.postgresql_lake(bench.services, _SMALL)
+    lake = lakes.postgresql_lake(services, _SMALL)
     for sql in statements:
-        bench.call(SERVER, lake, "execute", seat=_SEATS[_SMALL], sql=sql)
+        client.call(SERVER, lake, "execute", session=_SESSIONS[_SMALL], sql=sql)
 
 
-def _told(bench: Bench, sql: str) -> list[list[str | None]]:
+def _told(context: RunContext, sql: str) -> list[list[str | None]]:
     """What PostgreSQL itself answers, as text."""
-    found = _answer(bench, SERVER, lakes.postgresql_lake(bench.services, _SMALL), sql)
-    return bench.checker.call(answer_files.cells, found)
+    found = _answer(context.client, context.files, SERVER, lakes.postgresql_lake(context.services, _SMALL), sql)
+    return context.checker.call(answer_files.cells, found)
 
 
-def _answer(bench: Bench, ref: EngineRef, lake: Lake, sql: str) -> Path:
-    into = bench.file(f"{ref}-jdbc")
-    bench.call(ref, lake, "query", seat=_SEATS[lake.namespace], sql=sql, into=str(into))
+def _answer(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, sql: str) -> Path:
+    into = files.new(f"{ref}-jdbc")
+    client.call(ref, lake, "query", session=_SESSIONS[lake.namespace], sql=sql, into=str(into))
     return into
 
 
@@ -179,36 +182,40 @@ def _reads(subject: _Subject) -> Iterator[Block]:
         yield subject.check("consistent", _READS, "in partitions: all of one moment", _consistent)
 
 
-def _customer(bench: Bench, subject: _Subject) -> Evidence:
+def _customer(context: RunContext, subject: _Subject) -> Evidence:
     """All rows of customer, against the generator's files."""
     sql = "SELECT * FROM customer"
-    actual = _answer(bench, subject.ref, lakes.postgresql_lake(bench.services, HEAP), sql)
-    return same(bench.checker.call(answer_files.compare_rows, actual, _witnessed(bench, subject, sql)))
+    actual = _answer(context.client, context.files, subject.ref, lakes.postgresql_lake(context.services, HEAP), sql)
+    return same(context.checker.call(answer_files.compare_rows, actual, _witnessed(context, subject, sql)))
 
 
-def _rows(bench: Bench, subject: _Subject, view: str) -> Evidence:
+def _rows(context: RunContext, subject: _Subject, view: str) -> Evidence:
     """The trap table's rows, through ``view``."""
     sql = f"SELECT id, k, t FROM {view}"
-    return {"sql": sql} | _same_small(bench, _answer(bench, subject.ref, subject.lake(bench), sql), TRAPS.name)
+    return {"sql": sql} | _same_small(
+        context, _answer(context.client, context.files, subject.ref, subject.lake(context), sql), TRAPS.name
+    )
 
 
-def _same_small(bench: Bench, actual: Path, table: str) -> dict[str, Any]:
+def _same_small(context: RunContext, actual: Path, table: str) -> dict[str, Any]:
     def write() -> Path:
-        path = bench.file(f"expected-{table}")
-        bench.checker.call(write_expected, table, path)
+        path = context.files.new(f"expected-{table}")
+        context.checker.call(write_expected, table, path)
         return path
 
-    expected = bench.prepare(f"jdbc/expected/{table}", write)
-    found = same(bench.checker.call(answer_files.compare_rows, actual, expected))
+    expected = context.prepared.once(f"jdbc/expected/{table}", write)
+    found = same(context.checker.call(answer_files.compare_rows, actual, expected))
     return {**found, "checked_against": ["the rows written"]}
 
 
-def _parallel(bench: Bench, subject: _Subject) -> Evidence:
+def _parallel(context: RunContext, subject: _Subject) -> Evidence:
     """Each row says which session sent it and when: the sessions' times overlap, and together they sent every row."""
-    if bench.settings.engine(subject.ref.name).threads < 2:  # noqa: PLR2004 - at once needs two
+    if context.request.settings.engine(subject.ref.name).threads < 2:  # noqa: PLR2004 - at once needs two
         raise EngineUnavailable(f"engines.{subject.ref.name}.threads is 1: nothing can be read at once")
     sql = "SELECT backend, count(*) AS n, min(seen) AS first, max(seen) AS last FROM who GROUP BY backend"
-    found = bench.checker.call(answer_files.cells, _answer(bench, subject.ref, subject.lake(bench), sql))
+    found = context.checker.call(
+        answer_files.cells, _answer(context.client, context.files, subject.ref, subject.lake(context), sql)
+    )
     backends = {str(pid): int(str(rows)) for pid, rows, _, _ in found}
     at_once = query_plans.side_by_side([(float(str(first)), float(str(last))) for _, _, first, last in found])
     rows = subject.workload.tables["lineitem"].rows
@@ -219,28 +226,30 @@ def _parallel(bench: Bench, subject: _Subject) -> Evidence:
     return {"sql": sql, "backends": backends, "at_once": at_once, "partitions": _PARTITIONS}
 
 
-def _consistent(bench: Bench, subject: _Subject) -> Evidence:
+def _consistent(context: RunContext, subject: _Subject) -> Evidence:
     """Money moves while accounts are read; in every snapshot of PostgreSQL the sum is the same."""
-    _at_server(bench, f"UPDATE ledger SET amount = {_AMOUNT}")
+    _at_server(context.services, context.client, f"UPDATE ledger SET amount = {_AMOUNT}")
     sql = "SELECT sum(amount) AS total, count(moved) AS accounts FROM moving"
-    ((total, accounts),) = bench.checker.call(answer_files.cells, _answer(bench, subject.ref, subject.lake(bench), sql))
+    ((total, accounts),) = context.checker.call(
+        answer_files.cells, _answer(context.client, context.files, subject.ref, subject.lake(context), sql)
+    )
     wanted = _ACCOUNTS * _AMOUNT
     if (int(str(total)), int(str(accounts))) != (wanted, _ACCOUNTS):
         raise WrongAnswer(f"the accounts read hold {total}, and in every snapshot they hold {wanted}", sql=sql)
     return {"sql": sql, "total": wanted}
 
 
-def _witnessed(bench: Bench, subject: _Subject, sql: str) -> Path:
+def _witnessed(context: RunContext, subject: _Subject, sql: str) -> Path:
     """The answer of DuckDB over the generator's files of ``customer`` and ``orders``."""
 
     def ask() -> Path:
-        into = bench.file("witness-jdbc")
+        into = context.files.new("witness-jdbc")
         files = {name: subject.workload.tables[name].files for name in ("customer", "orders")}
         views = states.views(files, {}, {})
-        bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
+        context.witness.answer(sql, views, into, context.request.profile.protocol.limit_s)
         return into
 
-    return bench.prepare(f"jdbc/witness/{sql}", ask)
+    return context.prepared.once(f"jdbc/witness/{sql}", ask)
 
 
 # Types
@@ -251,9 +260,11 @@ def _kind_title(kind: Kind) -> str:
     return f"{kind.type}{about}"
 
 
-def _type(bench: Bench, subject: _Subject, kind: Kind) -> Evidence:
+def _type(context: RunContext, subject: _Subject, kind: Kind) -> Evidence:
     sql = f"SELECT id, v FROM {kind.table}"
-    return {"sql": sql} | _same_small(bench, _answer(bench, subject.ref, subject.lake(bench), sql), kind.table)
+    return {"sql": sql} | _same_small(
+        context, _answer(context.client, context.files, subject.ref, subject.lake(context), sql), kind.table
+    )
 
 
 # What is pushed down
@@ -283,25 +294,31 @@ _PUSHES: Mapping[str, _Push] = {
 }  # fmt: skip
 
 
-def _pushed(bench: Bench, subject: _Subject, asked: _Push) -> Evidence:
+def _pushed(context: RunContext, subject: _Subject, asked: _Push) -> Evidence:
     """The answer is right; ``sent`` are the statements that PostgreSQL's log has of it."""
-    lake = lakes.postgresql_lake(bench.services, HEAP)
+    lake = lakes.postgresql_lake(context.services, HEAP)
     marker = f"lakebench {subject.ref} {asked.title}"
-    _at_server(bench, "ALTER SYSTEM SET log_statement = 'all'", "SELECT pg_reload_conf()", "SELECT pg_sleep(0.1)")
+    _at_server(
+        context.services,
+        context.client,
+        "ALTER SYSTEM SET log_statement = 'all'",
+        "SELECT pg_reload_conf()",
+        "SELECT pg_sleep(0.1)",
+    )
     try:
-        _at_server(bench, f"SELECT '{marker}'")
-        actual = _answer(bench, subject.ref, lake, asked.sql)
+        _at_server(context.services, context.client, f"SELECT '{marker}'")
+        actual = _answer(context.client, context.files, subject.ref, lake, asked.sql)
     finally:
-        _at_server(bench, "ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
-    expected = {"the generator's files": _witnessed(bench, subject, asked.sql)}
-    checked = bench.checker.call(answer_files.compare, actual, expected, Rules())
-    return {"sql": asked.sql, **same(checked), **_sent(bench, marker, asked)}
+        _at_server(context.services, context.client, "ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
+    expected = {"the generator's files": _witnessed(context, subject, asked.sql)}
+    checked = context.checker.call(answer_files.compare, actual, expected, Rules())
+    return {"sql": asked.sql, **same(checked), **_sent(context.services, marker, asked)}
 
 
-def _sent(bench: Bench, marker: str, asked: _Push) -> Evidence:
-    if bench.services.endpoint("postgres").runtime is not Runtime.LOCAL:
+def _sent(services: Services, marker: str, asked: _Push) -> Evidence:
+    if services.endpoint("postgres").runtime is not Runtime.LOCAL:
         return {"sent": "not had: the log of a PostgreSQL that is not ours"}
-    sent = query_plans.statements(bench.services.log_tail("postgres", _LOG), marker)
+    sent = query_plans.statements(services.log_tail("postgres", _LOG), marker)
     sent = tuple(one for one in sent if "ALTER SYSTEM" not in one and "pg_reload_conf" not in one)
     found = any(re.search(asked.sign, one, re.IGNORECASE | re.DOTALL) for one in sent)
     return {"pushed_down": found, "sent": list(sent[:3])}
@@ -310,27 +327,27 @@ def _sent(bench: Bench, marker: str, asked: _Push) -> Evidence:
 # Writes
 
 
-def _appended(bench: Bench, subject: _Subject) -> Evidence:
+def _appended(context: RunContext, subject: _Subject) -> Evidence:
     """Rows inserted once are there once."""
     table = subject.copy("copy")
     sql = f"INSERT INTO {table} SELECT id, k, t FROM {_source(subject)}"
-    bench.call(subject.ref, subject.lake(bench), "execute", seat=_SEATS[_SMALL], sql=sql)
-    return {"statements": [sql], **_written(bench, table)}
+    context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
+    return {"statements": [sql], **_written(context, table)}
 
 
-def _overwritten(bench: Bench, subject: _Subject) -> Evidence:
+def _overwritten(context: RunContext, subject: _Subject) -> Evidence:
     """Rows put in the place of others; the table stays the same one, with its key."""
     table = subject.copy("over")
-    _at_server(bench, f"INSERT INTO {table} VALUES (-1, 0, 'from before')")
-    before = _told(bench, _identity(table))
+    _at_server(context.services, context.client, f"INSERT INTO {table} VALUES (-1, 0, 'from before')")
+    before = _told(context, _identity(table))
     insert = f"SELECT id, k, t FROM {_source(subject)}"
     statements = [f"DELETE FROM {table}", f"INSERT INTO {table} {insert}"]
     if engines.find(subject.ref.name).dialect == "spark":
         statements = [f"INSERT OVERWRITE TABLE {table} {insert}"]
     for sql in statements:
-        bench.call(subject.ref, subject.lake(bench), "execute", seat=_SEATS[_SMALL], sql=sql)
-    found = _written(bench, table)
-    if (after := _told(bench, _identity(table))) != before:
+        context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
+    found = _written(context, table)
+    if (after := _told(context, _identity(table))) != before:
         raise WrongAnswer(f"the table is another one: identity and keys were {before}, and are {after}")
     return {"statements": statements, **found}
 
@@ -342,14 +359,14 @@ def _identity(table: str) -> str:
     )
 
 
-def _all_or_nothing(bench: Bench, subject: _Subject) -> Evidence:
+def _all_or_nothing(context: RunContext, subject: _Subject) -> Evidence:
     """One row of 100 breaks a CHECK: the write has to fail, and to leave nothing behind."""
     table = subject.copy("bad")
     sql = f"INSERT INTO {table} SELECT id, k, t FROM {_source(subject)}"
     try:
-        bench.call(subject.ref, subject.lake(bench), "execute", seat=_SEATS[_SMALL], sql=sql)
+        context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
     except Refused as error:
-        ((left,),) = _told(bench, f"SELECT count(*) AS n FROM {table}")
+        ((left,),) = _told(context, f"SELECT count(*) AS n FROM {table}")
         if left != "0":
             raise WrongAnswer(f"the write failed, and {left} of {len(TRAPS.values)} rows stay in the table", sql=sql,
                               said=str(error)) from error  # fmt: skip
@@ -362,12 +379,14 @@ def _source(subject: _Subject) -> str:
     return _view("even") if engines.find(subject.ref.name).partitioned else TRAPS.name
 
 
-def _written(bench: Bench, table: str) -> dict[str, Any]:
-    lake = lakes.postgresql_lake(bench.services, _SMALL)
-    return _same_small(bench, _answer(bench, SERVER, lake, f"SELECT id, k, t FROM {table}"), TRAPS.name)
+def _written(context: RunContext, table: str) -> dict[str, Any]:
+    lake = lakes.postgresql_lake(context.services, _SMALL)
+    return _same_small(
+        context, _answer(context.client, context.files, SERVER, lake, f"SELECT id, k, t FROM {table}"), TRAPS.name
+    )
 
 
-_WRITTEN: Mapping[str, tuple[str, Callable[[Bench, _Subject], Evidence]]] = {
+_WRITTEN: Mapping[str, tuple[str, Callable[[RunContext, _Subject], Evidence]]] = {
     "append": ("rows appended are there once", _appended),
     "overwrite": ("rows overwritten, the table kept", _overwritten),
     "all-or-nothing": ("a write that fails leaves nothing", _all_or_nothing),

@@ -20,7 +20,10 @@ from lakebench.datasets.workload import Workload, write_schema
 from lakebench.engines import CanExecute
 from lakebench.errors import EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.request import Request
+from lakebench.execution.run_files import RunFiles
 from lakebench.model import EngineRef, Lake, TableFormat
 from lakebench.services import lakes
 from lakebench.verification import query_plans
@@ -74,9 +77,9 @@ _QUESTIONS: Mapping[str, _Question] = {
 }
 
 
-def nodes(bench: Bench, workload: Workload) -> Iterator[Block]:
+def nodes(request: Request, workload: Workload) -> Iterator[Block]:
     """Each question of each shape, with partitionwise aggregates off and on; and whether nodes work at once."""
-    for ref in _servers(bench):
+    for ref in _servers(request):
         for shape in _SHAPES:
             for wise in WISE:
                 for name, question in _QUESTIONS.items():
@@ -87,9 +90,9 @@ def nodes(bench: Bench, workload: Workload) -> Iterator[Block]:
                 yield Check(_case(ref, shape, f"{wise}-at-once", row), partial(_at_once, ref, shape, wise, workload))
 
 
-def _servers(bench: Bench) -> tuple[EngineRef, ...]:
+def _servers(request: Request) -> tuple[EngineRef, ...]:
     """The engines that are a PostgreSQL with heap tables."""
-    found = [(ref, engines.find(ref.name)) for ref in bench.able(CanExecute)]
+    found = [(ref, engines.find(ref.name)) for ref in request.able(CanExecute)]
     return tuple(ref for ref, one in found if one.dialect == "postgres" and TableFormat.POSTGRESQL in one.formats)
 
 
@@ -121,18 +124,18 @@ class _Asked:
         return self.question.sql.format(t=f"orders_{self.shape}")
 
 
-def _plan(asked: _Asked, bench: Bench) -> Evidence:
+def _plan(asked: _Asked, context: RunContext) -> Evidence:
     """The answer is right; the evidence is the plan, and what it says that nodes compute."""
-    lake = _ready(bench, asked.ref, asked.shape, asked.workload)
-    bench.call(asked.ref, lake, "execute", sql=f"SET enable_partitionwise_aggregate = {asked.wise}")
-    explained, _ = _answer(bench, asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
-    plan = [str(line) for (line,) in bench.checker.call(answer_files.cells, explained)]
+    lake = _ready(context, asked.ref, asked.shape, asked.workload)
+    context.client.call(asked.ref, lake, "execute", sql=f"SET enable_partitionwise_aggregate = {asked.wise}")
+    explained, _ = _answer(context.client, context.files, asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
+    plan = [str(line) for (line,) in context.checker.call(answer_files.cells, explained)]
     found = query_plans.distributed(plan)
-    actual, seconds = _answer(bench, asked.ref, lake, asked.sql)
-    expected = {"the generator's files": _witnessed(bench, asked)}
+    actual, seconds = _answer(context.client, context.files, asked.ref, lake, asked.sql)
+    expected = {"the generator's files": _witnessed(context, asked)}
     return {
         "sql": asked.sql,
-        **same(bench.checker.call(answer_files.compare, actual, expected, asked.question.rules)),
+        **same(context.checker.call(answer_files.compare, actual, expected, asked.question.rules)),
         "appended": found.appended,
         "pushed": list(found.pushed),
         "asynchronous": found.asynchronous,
@@ -142,80 +145,84 @@ def _plan(asked: _Asked, bench: Bench) -> Evidence:
     }
 
 
-def _at_once(ref: EngineRef, shape: str, wise: str, workload: Workload, bench: Bench) -> Evidence:
+def _at_once(ref: EngineRef, shape: str, wise: str, workload: Workload, context: RunContext) -> Evidence:
     """Each node sleeps before it answers: the time of both tells whether they sleep at once."""
-    lake = _ready(bench, ref, shape, workload)
+    lake = _ready(context, ref, shape, workload)
     sql = f"SELECT sum(n) AS n FROM slow_{shape}"
     # A table of two rows is not worth workers to the planner, and they are how PGSpider asks nodes at once.
     for setting in (f"enable_partitionwise_aggregate = {wise}", *(f"{name} = 0" for name in _PARALLEL)):
-        bench.call(ref, lake, "execute", sql=f"SET {setting}")
-    explained, _ = _answer(bench, ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {sql}")  # it connects to the nodes
-    _answer(bench, ref, lake, sql)
-    actual, seconds = _answer(bench, ref, lake, sql)
+        context.client.call(ref, lake, "execute", sql=f"SET {setting}")
+    explained, _ = _answer(
+        context.client, context.files, ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {sql}"
+    )  # it connects to the nodes
+    _answer(context.client, context.files, ref, lake, sql)
+    actual, seconds = _answer(context.client, context.files, ref, lake, sql)
     for name in _PARALLEL:
-        bench.call(ref, lake, "execute", sql=f"RESET {name}")
-    ((total,),) = bench.checker.call(answer_files.cells, actual)
+        context.client.call(ref, lake, "execute", sql=f"RESET {name}")
+    ((total,),) = context.checker.call(answer_files.cells, actual)
     if total != str(len(_NODES)):
         raise WrongAnswer(f"the nodes have {len(_NODES)} rows of 1, and their sum is {total}", sql=sql)
     if seconds < _SLEEP_S:
         raise WrongAnswer(f"each node sleeps {_SLEEP_S} s, and the answer took {seconds:.3f} s", sql=sql)
     at_once = seconds < _SLEEP_S * (len(_NODES) - 0.5)
-    plan = "\n".join(str(line) for (line,) in bench.checker.call(answer_files.cells, explained))
+    plan = "\n".join(str(line) for (line,) in context.checker.call(answer_files.cells, explained))
     return {"sql": sql, "seconds": round(seconds, 3), "each_node_sleeps_s": _SLEEP_S, "at_once": at_once, "plan": plan}
 
 
-def _answer(bench: Bench, ref: EngineRef, lake: Lake, sql: str) -> tuple[Path, float]:
-    into = bench.file(f"{ref}-nodes")
-    reply = bench.call(ref, lake, "query", sql=sql, into=str(into))
+def _answer(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, sql: str) -> tuple[Path, float]:
+    into = files.new(f"{ref}-nodes")
+    reply = client.call(ref, lake, "query", sql=sql, into=str(into))
     return into, reply["ns"] / 1e9
 
 
-def _witnessed(bench: Bench, asked: _Asked) -> Path:
+def _witnessed(context: RunContext, asked: _Asked) -> Path:
     """DuckDB's answer over the generator's files, with the node that each row lies on."""
     sql = asked.question.sql.format(t="orders_nodes")
 
     def ask() -> Path:
-        into = bench.file("witness-nodes")
+        into = context.files.new("witness-nodes")
         files = states.views({"orders": asked.workload.tables["orders"].files}, {}, {})["orders"]
         view = f"SELECT *, CASE o_orderkey % {len(_NODES)} WHEN 0 THEN 'a' ELSE 'b' END AS node FROM ({files})"
-        bench.witness.answer(sql, {"orders_nodes": view}, into, bench.profile.protocol.limit_s)
+        context.witness.answer(sql, {"orders_nodes": view}, into, context.request.profile.protocol.limit_s)
         return into
 
-    return bench.prepare(f"nodes/witness/{sql}", ask)
+    return context.prepared.once(f"nodes/witness/{sql}", ask)
 
 
 # How the nodes and the shapes are made
 
 
-def _ready(bench: Bench, ref: EngineRef, shape: str, workload: Workload) -> Lake:
+def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) -> Lake:
     """The schema with the shapes, made once."""
-    bench.prepare(f"nodes/{ref}", lambda: _make(bench, ref, workload))
-    lake = lakes.postgresql_lake(bench.services, _SCHEMA)
-    bench.prepare(f"nodes/{ref}/{shape}", lambda: _make_shape(bench, ref, lake, shape))
+    context.prepared.once(f"nodes/{ref}", lambda: _make(context, ref, workload))
+    lake = lakes.postgresql_lake(context.services, _SCHEMA)
+    context.prepared.once(f"nodes/{ref}/{shape}", lambda: _make_shape(context, ref, lake, shape))
     return lake
 
 
-def _make(bench: Bench, ref: EngineRef, workload: Workload) -> None:
+def _make(context: RunContext, ref: EngineRef, workload: Workload) -> None:
     """Two databases with half of the orders each, and foreign tables over them."""
-    lake = lakes.postgresql_lake(bench.services, _SCHEMA)
+    lake = lakes.postgresql_lake(context.services, _SCHEMA)
     for number, node in enumerate(_NODES):
-        bench.call(ref, lake, "execute", sql=f"CREATE DATABASE node_{node}")
-        _make_node(bench, ref, lakes.postgresql_lake(bench.services, "public", f"node_{node}"), number, node, workload)
-    _require(bench, ref, lake, "postgres_fdw", "it is part of PostgreSQL's contrib: install that")
+        context.client.call(ref, lake, "execute", sql=f"CREATE DATABASE node_{node}")
+        _make_node(
+            context, ref, lakes.postgresql_lake(context.services, "public", f"node_{node}"), number, node, workload
+        )
+    _require(context, ref, lake, "postgres_fdw", "it is part of PostgreSQL's contrib: install that")
     for sql in _foreign(lake):
-        bench.call(ref, lake, "execute", sql=sql)
+        context.client.call(ref, lake, "execute", sql=sql)
 
 
-def _make_node(bench: Bench, ref: EngineRef, lake: Lake, number: int, node: str, workload: Workload) -> None:
+def _make_node(context: RunContext, ref: EngineRef, lake: Lake, number: int, node: str, workload: Workload) -> None:
     orders = workload.tables["orders"]
-    schema = bench.file("schema-orders")
-    bench.checker.call(write_schema, orders.files[0], schema)
-    bench.call(ref, lake, "create", table="loaded", rows=str(schema))
-    bench.call(ref, lake, "load", _LOAD_LIMIT_S, table="loaded", files=[str(one) for one in orders.files])
+    schema = context.files.new("schema-orders")
+    context.checker.call(write_schema, orders.files[0], schema)
+    context.client.call(ref, lake, "create", table="loaded", rows=str(schema))
+    context.client.call(ref, lake, "load", _LOAD_LIMIT_S, table="loaded", files=[str(one) for one in orders.files])
     half = f"SELECT {_NAMES}, '{node}'::text AS node FROM loaded WHERE o_orderkey % {len(_NODES)} = {number}"
     slow = f"SELECT n, '{node}'::text AS node FROM generate_series(1, 1) n, pg_sleep({_SLEEP_S})"
     for sql in (f"CREATE TABLE orders AS {half}", "DROP TABLE loaded", "ANALYZE orders", f"CREATE VIEW slow AS {slow}"):
-        bench.call(ref, lake, "execute", sql=sql)
+        context.client.call(ref, lake, "execute", sql=sql)
 
 
 def _foreign(lake: Lake) -> Iterator[str]:
@@ -230,29 +237,29 @@ def _foreign(lake: Lake) -> Iterator[str]:
         yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER node_{node} OPTIONS ({who})"
 
 
-def _make_shape(bench: Bench, ref: EngineRef, lake: Lake, shape: str) -> None:
+def _make_shape(context: RunContext, ref: EngineRef, lake: Lake, shape: str) -> None:
     if shape == "pgspider":
         _require(
-            bench, ref, lake, _SPIDER,
+            context, ref, lake, _SPIDER,
             'PGSpider has it for PostgreSQL 13, 15, 16 and 17: name one with pg_config = "…" in lakebench.toml',
         )  # fmt: skip
-        bench.call(ref, lake, "execute", sql=f"CREATE SERVER spider FOREIGN DATA WRAPPER {_SPIDER}")
-        bench.call(ref, lake, "execute", sql="CREATE USER MAPPING FOR CURRENT_USER SERVER spider")
+        context.client.call(ref, lake, "execute", sql=f"CREATE SERVER spider FOREIGN DATA WRAPPER {_SPIDER}")
+        context.client.call(ref, lake, "execute", sql="CREATE USER MAPPING FOR CURRENT_USER SERVER spider")
     for table, columns in (("orders", _COLUMNS), ("slow", "n integer")):
         for sql in _MAKERS[shape](table, columns):
-            bench.call(ref, lake, "execute", sql=sql)
+            context.client.call(ref, lake, "execute", sql=sql)
 
 
-def _require(bench: Bench, ref: EngineRef, lake: Lake, extension: str, mend: str) -> None:
+def _require(context: RunContext, ref: EngineRef, lake: Lake, extension: str, mend: str) -> None:
     """Create ``extension``.
 
     Raises:
         EngineUnavailable: the server does not have it.
     """
     asked = f"SELECT count(*) AS n FROM pg_available_extensions WHERE name = '{extension}'"
-    if bench.checker.call(answer_files.cells, _answer(bench, ref, lake, asked)[0]) != [["1"]]:
+    if context.checker.call(answer_files.cells, _answer(context.client, context.files, ref, lake, asked)[0]) != [["1"]]:
         raise EngineUnavailable(f"the PostgreSQL here has no extension {extension}: {mend}")
-    bench.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
+    context.client.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
 
 
 def _union(table: str, columns: str) -> Sequence[str]:

@@ -14,9 +14,10 @@ from lakebench.datasets.workload import Workload
 from lakebench.engines import CanQuery
 from lakebench.errors import EngineUnavailable
 from lakebench.execution.cases import Block
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.prepared import PreparedData
 from lakebench.execution.protocol import Profile, Protocol
-from lakebench.execution.request import Scope
+from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
@@ -27,7 +28,7 @@ from lakebench.phases.query_workloads.base import Contender, Queries, Target
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Claim, Dataset, TableFacts
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 
 if TYPE_CHECKING:
     from lakebench.execution.request import Request
@@ -75,31 +76,31 @@ class Jdbc(Queries):
             if issubclass(one, CanQuery) and TableFormat.POSTGRESQL in one.formats
         )
 
-    def workload(self, bench: Bench) -> Workload:
+    def workload(self, context: RunContext) -> Workload:
         """TPC-H, smaller than the profile says where the user names no scale factor."""
-        return tpch.workload(tpch_data(bench, _size(bench.profile)))
+        return tpch.workload(tpch_data(context, _size(context.request.profile)))
 
-    def load(self, bench: Bench) -> None:
+    def load(self, context: RunContext) -> None:
         """The tables in Iceberg, and the same in PostgreSQL."""
-        super().load(bench)
-        self._heap(bench)
+        super().load(context)
+        self._heap(context)
 
-    def facts(self, bench: Bench) -> Iterator[Dataset]:
+    def facts(self, context: RunContext) -> Iterator[Dataset]:
         """The tables in Iceberg, and the same in PostgreSQL."""
-        yield from super().facts(bench)
-        yield self._heap(bench)
+        yield from super().facts(context)
+        yield self._heap(context)
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """Queries at both places, then what becomes of rows and types, then nodes."""
-        yield from not_loaded(self.name, self._loaded(bench, _STORAGE))
-        contenders = self.contenders(bench)
-        for question in self.prepared(bench).questions:
+        yield from not_loaded(self.name, self._loaded(context, _STORAGE))
+        contenders = self.contenders(context.request, context.prepared)
+        for question in self.prepared(context).questions:
             if question.name in _ASKED:
-                asked = self._measurement(bench, question, contenders)
-                yield replace(asked, protocol=_protocol(bench.profile))
-        workload = self.prepared(bench)
-        yield from checks(bench, workload)
-        yield from nodes(bench, workload)
+                asked = self._measurement(context, question, contenders)
+                yield replace(asked, protocol=_protocol(context.request.profile))
+        workload = self.prepared(context)
+        yield from checks(context.request, workload)
+        yield from nodes(context.request, workload)
 
     def data_bytes(self, request: Request) -> int:
         """By the scale factor."""
@@ -116,63 +117,69 @@ class Jdbc(Queries):
         """Claims C4 and C5."""
         yield from reproduced([case for case in cases if case.phase == self.name])
 
-    def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
+    def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
         """The heap tables, or those of Iceberg, loaded."""
         if one.place.format is TableFormat.POSTGRESQL:
-            self._heap(bench)
-            return lakes.postgresql_lake(bench.services, HEAP)
-        self._reaches(bench, one.ref)
-        self._loaded(bench, one.place.storage).require(tables)
-        return self._iceberg(bench)
+            self._heap(context)
+            return lakes.postgresql_lake(context.services, HEAP)
+        self._reaches(context, one.ref)
+        self._loaded(context, one.place.storage).require(tables)
+        return self._iceberg(context.request, context.services)
 
     def covers(self, case: str, scope: Scope) -> bool:
         """Whether the engine is asked."""
         return Phase.covers(self, case, scope)
 
-    def _reaches(self, bench: Bench, ref: EngineRef) -> None:
+    def _reaches(self, context: RunContext, ref: EngineRef) -> None:
         """That ``ref`` comes into PostgreSQL: Iceberg is here to be compared with that.
 
         Raises:
             EngineUnavailable: it does not.
         """
-        self._heap(bench)
-        heap, seat = lakes.postgresql_lake(bench.services, HEAP), Target(_STORAGE, TableFormat.POSTGRESQL).key
+        self._heap(context)
+        heap, session = lakes.postgresql_lake(context.services, HEAP), Target(_STORAGE, TableFormat.POSTGRESQL).key
         try:
-            bench.prepare(f"reaches/{self.name}/{ref}", lambda: bench.remote(ref, heap, seat).versions)
+            context.prepared.once(
+                f"reaches/{self.name}/{ref}", lambda: context.workers.open(ref, heap, session).versions
+            )
         except EngineUnavailable as error:
             raise EngineUnavailable(f"Iceberg is asked beside PostgreSQL, and {error}") from error
 
-    def _contenders(self, bench: Bench) -> list[Contender]:
+    def _contenders(self, request: Request) -> list[Contender]:
         found = []
         for form in (TableFormat.POSTGRESQL, TableFormat.ICEBERG):
-            for ref in bench.able(CanQuery):
+            for ref in request.able(CanQuery):
                 engine = engines.find(ref.name)
                 has_catalog = form is TableFormat.POSTGRESQL or CatalogKind.REST in engine.catalogs
                 if {TableFormat.POSTGRESQL, form} <= set(engine.formats) and has_catalog:
                     found.append(Contender(ref, Target(_STORAGE, form)))
         return found
 
-    def _storages(self, bench: Bench) -> list[str]:  # noqa: ARG002
+    def _storages(self, request: Request, prepared: PreparedData) -> list[str]:  # noqa: ARG002
         return [_STORAGE]
 
-    def _iceberg(self, bench: Bench) -> Lake:
-        lake = lakes.storage_lake(bench.services, bench.settings, _STORAGE)
+    def _iceberg(self, request: Request, services: Services) -> Lake:
+        lake = lakes.storage_lake(services, request.settings, _STORAGE)
         return replace(lake, name=f"{_NAMESPACE}_{lake.name}", namespace=_NAMESPACE)
 
-    def _loaded(self, bench: Bench, storage: str) -> Loaded:
-        return load(bench, self._iceberg(bench), self.prepared(bench), storage=storage)
+    def _loaded(self, context: RunContext, storage: str) -> Loaded:
+        return load(context, self._iceberg(context.request, context.services), self.prepared(context), storage=storage)
 
-    def _heap(self, bench: Bench) -> Dataset:
-        return bench.prepare(f"heap/{self.name}", lambda: self._load_heap(bench))
+    def _heap(self, context: RunContext) -> Dataset:
+        return context.prepared.once(f"heap/{self.name}", lambda: self._load_heap(context))
 
-    def _load_heap(self, bench: Bench) -> Dataset:
+    def _load_heap(self, context: RunContext) -> Dataset:
         """Every table by COPY, with its primary key, and statistics."""
-        workload, lake = self.prepared(bench), lakes.postgresql_lake(bench.services, HEAP)
-        seat = Target(_STORAGE, TableFormat.POSTGRESQL).key
-        written = write(bench, lake, workload, SERVER, seats=(seat,)).require_all()
+        workload, lake = self.prepared(context), lakes.postgresql_lake(context.services, HEAP)
+        session = Target(_STORAGE, TableFormat.POSTGRESQL).key
+        written = write(context, lake, workload, SERVER, sessions=(session,)).require_all()
         for table in workload.tables:
-            bench.call(SERVER, lake, "execute", seat=seat, sql=f"ALTER TABLE {table} ADD PRIMARY KEY ({_KEYS[table]})")
-        bench.call(SERVER, lake, "execute", seat=seat, sql=f"VACUUM ANALYZE {', '.join(workload.tables)}")
+            context.client.call(
+                SERVER, lake, "execute", session=session, sql=f"ALTER TABLE {table} ADD PRIMARY KEY ({_KEYS[table]})"
+            )
+        context.client.call(
+            SERVER, lake, "execute", session=session, sql=f"VACUUM ANALYZE {', '.join(workload.tables)}"
+        )
         tables = tuple(TableFacts(name, table.rows) for name, table in workload.tables.items())
         return replace(facts_of(workload, written, tables, _STORAGE), format=TableFormat.POSTGRESQL)
 

@@ -16,9 +16,9 @@ from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.execution.measurement import MeasuredEngine, Measurement
-from lakebench.execution.request import Scope
+from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection
@@ -39,7 +39,7 @@ from lakebench.phases.table_loading import (
 )
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim, Dataset
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 
 _TIMED = "q01"
 _ANSWERS = "TPC-H answers"
@@ -66,25 +66,25 @@ class Nessie(Phase):
             name for name, one in engines.engines().items() if issubclass(one, CanQuery | CanScan) and not one.optional
         )
 
-    def ready(self, bench: Bench) -> None:
+    def ready(self, context: RunContext) -> None:
         """The data, and the checker."""
-        bench.checker.start()
-        tpch_data(bench)
+        context.checker.start()
+        tpch_data(context)
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """Answers and times, then appends, then references."""
-        yield from not_loaded(self.name, _tpch(bench))
-        yield from _answers(bench)
-        yield from _appends(bench)
-        yield from _references(bench)
+        yield from not_loaded(self.name, _tpch(context))
+        yield from _answers(context)
+        yield from _appends(context.request)
+        yield from _references(context.request)
 
-    def load(self, bench: Bench) -> None:
+    def load(self, context: RunContext) -> None:
         """TPC-H."""
-        _tpch(bench)
+        _tpch(context)
 
-    def facts(self, bench: Bench) -> Iterator[Dataset]:
+    def facts(self, context: RunContext) -> Iterator[Dataset]:
         """TPC-H as it was loaded."""
-        yield _tpch(bench).facts
+        yield _tpch(context).facts
 
     def covers(self, case: str, scope: Scope) -> bool:
         """Whether engines are asked, and together: not each is asked all, and pairs follow from who is there."""
@@ -106,24 +106,24 @@ class Nessie(Phase):
 # (a) answers and times
 
 
-def _answers(bench: Bench) -> Iterator[Measurement]:
+def _answers(context: RunContext) -> Iterator[Measurement]:
     """Query 1 by the run's protocol, then the others once."""
-    once = bench.profile.protocol.once()
-    for query in tpch.workload(tpch_data(bench)).questions:
+    once = context.request.profile.protocol.once()
+    for query in tpch.workload(tpch_data(context)).questions:
         yield Measurement(
             name=query.name,
-            entries=tuple(_entry(query, ref) for ref in _asked(bench, query)),
-            protocol=bench.profile.protocol if query.name == _TIMED else once,
+            entries=tuple(_entry(query, ref) for ref in _asked(context.request, query)),
+            protocol=context.request.profile.protocol if query.name == _TIMED else once,
             references=query.references,
             rules=query.rules,
             tolerance=tolerance(query),
-            evidence=lambda bench: {"snapshots": _tpch(bench).snapshot_ids},
+            evidence=lambda context: {"snapshots": _tpch(context).snapshot_ids},
         )
 
 
-def _asked(bench: Bench, query: Question) -> tuple[EngineRef, ...]:
+def _asked(request: Request, query: Question) -> tuple[EngineRef, ...]:
     """Who is asked ``query``: every engine, and another way into one of them (claim C8) the timed query alone."""
-    able = bench.able(CanQuery)
+    able = request.able(CanQuery)
     return able if query.name == _TIMED else _without_variants(able)
 
 
@@ -147,16 +147,16 @@ def _entry(query: Question, ref: EngineRef) -> MeasuredEngine:
     return MeasuredEngine(case, partial(_tpch_lake, ref=ref, query=query), query.sql(engines.find(ref.name)))
 
 
-def _tpch(bench: Bench) -> Loaded:
-    return load(bench, lakes.nessie_lake(bench.services), tpch.workload(tpch_data(bench)))
+def _tpch(context: RunContext) -> Loaded:
+    return load(context, lakes.nessie_lake(context.services), tpch.workload(tpch_data(context)))
 
 
-def _tpch_lake(bench: Bench, ref: EngineRef, query: Question) -> Lake:
+def _tpch_lake(context: RunContext, ref: EngineRef, query: Question) -> Lake:
     """The lake of ``ref`` with the tables that ``query`` names."""
-    loaded = _tpch(bench)
+    loaded = _tpch(context)
     loaded.require(query.tables)
     named = [one for one in loaded.snapshots if one.table in query.tables]
-    return lake_for(bench, lakes.nessie_lake(bench.services), ref, named)
+    return lake_for(context, lakes.nessie_lake(context.services), ref, named)
 
 
 # (b) every engine that writes, and every one that reads
@@ -170,10 +170,10 @@ class _Rows:
     expected: Path
 
 
-def _appends(bench: Bench) -> Iterator[Block]:
+def _appends(request: Request) -> Iterator[Block]:
     """A table by each engine that can write; who reads it is shuffled."""
-    for writer in _through_rest(bench.refs, CanAppend):
-        for reader in bench.shuffled(bench.able(CanScan), where=f"append/{writer}"):
+    for writer in _through_rest(request.refs, CanAppend):
+        for reader in request.shuffled(request.able(CanScan), where=f"append/{writer}"):
             case = Case(
                 id=f"phase4/append/{writer}→{reader}",
                 phase="phase4",
@@ -192,13 +192,16 @@ def _through_rest(refs: Sequence[EngineRef], ability: type[Any]) -> tuple[Engine
     return tuple(ref for ref, one in known if issubclass(one, ability) and CatalogKind.REST in one.catalogs)
 
 
-def _reads_append(bench: Bench, writer: EngineRef, reader: EngineRef) -> Evidence:
+def _reads_append(context: RunContext, writer: EngineRef, reader: EngineRef) -> Evidence:
     with _written_for(reader, writer):
-        written = bench.prepare(f"append/{writer}", lambda: _append(bench, writer))
-    lake = lake_for(bench, lakes.nessie_lake(bench.services), reader, [written.at])
-    return _same(bench, reader, lake, Scan(written.at.table), written.expected) | {
+        written = context.prepared.once(f"append/{writer}", lambda: _append(context, writer))
+    lake = lake_for(context, lakes.nessie_lake(context.services), reader, [written.at])
+    return _same(context, reader, lake, Scan(written.at.table), written.expected) | {
         "snapshot_id": written.at.snapshot_id,
-        "steps": [f"{loader(bench.writer)} created {written.at.table} and wrote 1 batch", f"{writer} appended 1 batch"],
+        "steps": [
+            f"{loader(context.request.writer)} created {written.at.table} and wrote 1 batch",
+            f"{writer} appended 1 batch",
+        ],
     }
 
 
@@ -217,40 +220,44 @@ def _written_for(reader: EngineRef, writer: EngineRef) -> Iterator[None]:
         raise EngineUnavailable(f"there was nothing to read, because {writer} could not write: {error}") from error
 
 
-def _append(bench: Bench, writer: EngineRef) -> _Rows:
+def _append(context: RunContext, writer: EngineRef) -> _Rows:
     """A table with rows of the dataset's writer and then of ``writer``."""
-    lake, table = lakes.nessie_lake(bench.services), f"append_{word(writer)}"
-    _create(bench, lake, table)
-    bench.call(writer, lake, "append", table=table, rows=str(_batch(bench, 1)))
-    return _Rows(snapshot(lake, table), _batch(bench, 0, 1))
+    lake, table = lakes.nessie_lake(context.services), f"append_{word(writer)}"
+    _create(context, lake, table)
+    context.client.call(writer, lake, "append", table=table, rows=str(_batch(context, 1)))
+    return _Rows(snapshot(lake, table), _batch(context, 0, 1))
 
 
-def _create(bench: Bench, lake: Lake, table: str) -> None:
+def _create(context: RunContext, lake: Lake, table: str) -> None:
     """``table`` by the dataset's writer, with its first batch of rows."""
-    first = str(_batch(bench, 0))
-    bench.call(loader(bench.writer), lake, "create", table=table, rows=first)
-    bench.call(loader(bench.writer), lake, "append", table=table, rows=first)
+    first = str(_batch(context, 0))
+    context.client.call(loader(context.request.writer), lake, "create", table=table, rows=first)
+    context.client.call(loader(context.request.writer), lake, "append", table=table, rows=first)
 
 
-def _batch(bench: Bench, *numbers: int) -> Path:
+def _batch(context: RunContext, *numbers: int) -> Path:
     """The run's batches of rows of these numbers, as one Arrow IPC file."""
     name = f"batch-{'-'.join(str(number) for number in numbers)}"
 
     def write() -> Path:
-        path = bench.file(name)
-        bench.checker.call(rows.write, bench.seed, numbers, path)
+        path = context.files.new(name)
+        context.checker.call(rows.write, context.request.seed, numbers, path)
         return path
 
-    return bench.prepare(name, write)
+    return context.prepared.once(name, write)
 
 
-def _same(bench: Bench, reader: EngineRef, lake: Lake, scan: Scan, expected: Path) -> dict[str, Any]:
+def _same(context: RunContext, reader: EngineRef, lake: Lake, scan: Scan, expected: Path) -> dict[str, Any]:
     """The evidence that ``reader`` reads exactly the rows of the file ``expected``.
 
     Raises:
         WrongAnswer: it reads others.
     """
-    found = same(bench.checker.call(answer_files.compare_rows, read(bench, reader, lake, scan), expected))
+    found = same(
+        context.checker.call(
+            answer_files.compare_rows, read(context.client, context.files, reader, lake, scan), expected
+        )
+    )
     return {**found, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
 
 
@@ -276,18 +283,18 @@ class _Story:
         return f"dev_{word(self.writer)}"
 
 
-Test = Callable[[Bench, _Story, EngineRef], Evidence]
+Test = Callable[[RunContext, _Story, EngineRef], Evidence]
 
 
-def _told(test: Test, story: _Story, reader: EngineRef, bench: Bench) -> Evidence:
+def _told(test: Test, story: _Story, reader: EngineRef, context: RunContext) -> Evidence:
     with _written_for(reader if test is not _commits else story.writer, story.writer):
-        _committed(bench, story)
-    return test(bench, story, reader)
+        _committed(context, story)
+    return test(context, story, reader)
 
 
-def _references(bench: Bench) -> Iterator[Block]:
+def _references(request: Request) -> Iterator[Block]:
     """Each writer's story, seen by its readers; the checks of a story have an order of their own."""
-    for story, readers in _cast(bench.refs):
+    for story, readers in _cast(request.refs):
         for name, (title, test) in _CHECKS.items():
             for reader in readers:
                 case = Case(
@@ -313,14 +320,14 @@ def _cast(refs: Sequence[EngineRef]) -> list[tuple[_Story, list[EngineRef]]]:
     return [(_Story(writer), seen_by) for writer, seen_by in cast.items()]
 
 
-def _api(bench: Bench) -> NessieClient:
-    nessie = bench.services.endpoint("nessie")
+def _api(services: Services) -> NessieClient:
+    nessie = services.endpoint("nessie")
     return NessieClient(nessie.properties["api"], nessie.password)
 
 
-def _merge(bench: Bench, branch: str) -> None:
+def _merge(services: Services, branch: str) -> None:
     """Merge ``branch`` into main."""
-    api = _api(bench)
+    api = _api(services)
     api.merge(api.get_reference(branch), api.get_reference("main"))
 
 
@@ -332,91 +339,95 @@ class _Before:
     main: NessieReference
 
 
-def _committed(bench: Bench, story: _Story) -> _Before:
+def _committed(context: RunContext, story: _Story) -> _Before:
     """The state before the merge: a table and a tag on main, a branch with one more commit."""
 
     def act() -> _Before:
-        lake, api = lakes.nessie_lake(bench.services), _api(bench)
-        _create(bench, lake, story.table)
+        lake, api = lakes.nessie_lake(context.services), _api(context.services)
+        _create(context, lake, story.table)
         main = api.get_reference("main")
         api.create_tag(story.tag, main)
         api.create_branch(story.branch, main)
         before = _Before(snapshot(lake, story.table), main)
-        bench.call(story.writer, lake.at(story.branch), "append", table=story.table, rows=str(_batch(bench, 1)))
+        context.client.call(
+            story.writer, lake.at(story.branch), "append", table=story.table, rows=str(_batch(context, 1))
+        )
         return before
 
-    return bench.prepare(f"refs/{story.writer}", act)
+    return context.prepared.once(f"refs/{story.writer}", act)
 
 
-def _merged(bench: Bench, story: _Story) -> _Before:
+def _merged(context: RunContext, story: _Story) -> _Before:
     """The state after the merge; what main was before."""
-    before = _committed(bench, story)
-    bench.prepare(f"merged/{story.writer}", lambda: _merge(bench, story.branch))
+    before = _committed(context, story)
+    context.prepared.once(f"merged/{story.writer}", lambda: _merge(context.services, story.branch))
     return before
 
 
-def _commits(bench: Bench, story: _Story, _: EngineRef) -> Evidence:
-    before = _committed(bench, story)
-    branch = _api(bench).get_reference(story.branch)
+def _commits(context: RunContext, story: _Story, _: EngineRef) -> Evidence:
+    before = _committed(context, story)
+    branch = _api(context.services).get_reference(story.branch)
     if branch.hash == before.main.hash:
         raise WrongAnswer(f"{story.writer} said that it committed, and the branch is where it was")
     return {"steps": [f"branch {story.branch} went from {before.main.hash[:12]}… to {branch.hash[:12]}…"]}
 
 
-def _unseen_on_main(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    return _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0))
+def _unseen_on_main(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    return _same(context, reader, lakes.nessie_lake(context.services), Scan(story.table), _batch(context, 0))
 
 
-def _seen_on_branch(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    branch = lakes.nessie_lake(bench.services).at(story.branch)
-    return _same(bench, reader, branch, Scan(story.table), _batch(bench, 0, 1))
+def _seen_on_branch(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    branch = lakes.nessie_lake(context.services).at(story.branch)
+    return _same(context, reader, branch, Scan(story.table), _batch(context, 0, 1))
 
 
-def _seen_after_merge(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    _merged(bench, story)
-    return _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0, 1))
+def _seen_after_merge(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    _merged(context, story)
+    return _same(context, reader, lakes.nessie_lake(context.services), Scan(story.table), _batch(context, 0, 1))
 
 
-def _tag_keeps(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    _merged(bench, story)
-    tagged = lakes.nessie_lake(bench.services).at(story.tag)
-    return _same(bench, reader, tagged, Scan(story.table), _batch(bench, 0))
+def _tag_keeps(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    _merged(context, story)
+    tagged = lakes.nessie_lake(context.services).at(story.tag)
+    return _same(context, reader, tagged, Scan(story.table), _batch(context, 0))
 
 
-def _time_travel(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    main = _merged(bench, story).main
-    then = lakes.nessie_lake(bench.services).at(f"main@{main.hash}")
-    return _same(bench, reader, then, Scan(story.table), _batch(bench, 0))
+def _time_travel(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    main = _merged(context, story).main
+    then = lakes.nessie_lake(context.services).at(f"main@{main.hash}")
+    return _same(context, reader, then, Scan(story.table), _batch(context, 0))
 
 
-def _old_snapshot(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    before = _merged(bench, story).snapshot
+def _old_snapshot(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    before = _merged(context, story).snapshot
     scan = Scan(story.table, snapshot_id=before.snapshot_id)
-    found = _same(bench, reader, lakes.nessie_lake(bench.services), scan, _batch(bench, 0))
+    found = _same(context, reader, lakes.nessie_lake(context.services), scan, _batch(context, 0))
     return {**found, "snapshot_id": before.snapshot_id}
 
 
-def _conflict(bench: Bench, story: _Story, reader: EngineRef) -> Evidence:
-    _merged(bench, story)
-    said = bench.prepare(f"conflict/{story.writer}", lambda: _two_branches(bench, story))
-    found = _same(bench, reader, lakes.nessie_lake(bench.services), Scan(story.table), _batch(bench, 0, 1, 2))
+def _conflict(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+    _merged(context, story)
+    said = context.prepared.once(f"conflict/{story.writer}", lambda: _two_branches(context, story))
+    found = _same(context, reader, lakes.nessie_lake(context.services), Scan(story.table), _batch(context, 0, 1, 2))
     return {**found, "steps": [f"the second merge was refused: {said}"]}
 
 
-def _two_branches(bench: Bench, story: _Story) -> str:
+def _two_branches(context: RunContext, story: _Story) -> str:
     """Commit to one table on two branches and merge both; what Nessie says of the second.
 
     Raises:
         WrongAnswer: Nessie took both.
     """
-    lake, api = lakes.nessie_lake(bench.services), _api(bench)
+    lake, api = lakes.nessie_lake(context.services), _api(context.services)
     left, right = f"left_{word(story.writer)}", f"right_{word(story.writer)}"
     for number, branch in ((2, left), (3, right)):
         api.create_branch(branch, api.get_reference("main"))
-        bench.call(story.writer, lake.at(branch), "append", table=story.table, rows=str(_batch(bench, number)))
-    _merge(bench, left)
+        context.client.call(
+            story.writer, lake.at(branch), "append", table=story.table, rows=str(_batch(context, number))
+        )
+    _merge(context.services, left)
     try:
-        _merge(bench, right)
+        _merge(context.services, right)
     except CommitConflict as error:
         return str(error)
     raise WrongAnswer("two branches changed one table, and Nessie merged both without a conflict")

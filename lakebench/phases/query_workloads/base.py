@@ -23,9 +23,11 @@ from lakebench.engines import CanQuery
 from lakebench.engines.inprocess import local_path
 from lakebench.errors import CaseError, HarnessFault, UsageError
 from lakebench.execution.cases import Block, Case
-from lakebench.execution.context import BASE, Bench
+from lakebench.execution.context import RunContext
 from lakebench.execution.measurement import MeasuredEngine, Measurement
+from lakebench.execution.prepared import PreparedData
 from lakebench.execution.request import Base, Request, Scope, base_of
+from lakebench.execution.workers import BASE
 from lakebench.iceberg.catalogs import ducklake_files
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases.base import Phase
@@ -34,7 +36,7 @@ from lakebench.phases.table_loading import Loaded, facts_of, load, loader, not_l
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Dataset, TableFacts
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 
 _WITNESS = "DuckDB over the plain files"
 _FORMATS = {
@@ -64,7 +66,7 @@ class Target:
 
     @property
     def key(self) -> str:
-        """As part of a case's id, and the name of a worker's seat."""
+        """As part of a case's id, and the name of a worker's session."""
         return "/".join([*([BASE] if self.base else []), self.storage, self.format])
 
     @property
@@ -161,7 +163,7 @@ class Queries(Phase):
     options: ClassVar[tuple[Option, ...]] = _OPTIONS
 
     @abstractmethod
-    def workload(self, bench: Bench) -> Workload:
+    def workload(self, context: RunContext) -> Workload:
         """The tables and queries, made or found."""
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
@@ -178,34 +180,36 @@ class Queries(Phase):
             if issubclass(one, CanQuery) and not one.optional and one.variant_of is None
         )
 
-    def prepared(self, bench: Bench) -> Workload:
+    def prepared(self, context: RunContext) -> Workload:
         """:meth:`workload`, once a run."""
-        return bench.prepare(f"workload/{self.name}", lambda: self.workload(bench))
+        return context.prepared.once(f"workload/{self.name}", lambda: self.workload(context))
 
-    def ready(self, bench: Bench) -> None:
+    def ready(self, context: RunContext) -> None:
         """The data, and the checker."""
-        bench.checker.start()
-        self.prepared(bench)
+        context.checker.start()
+        self.prepared(context)
 
-    def load(self, bench: Bench) -> None:
+    def load(self, context: RunContext) -> None:
         """The workload on each storage by the run's writer, then by each engine that has tables of its own."""
-        for storage in self._storages(bench):
-            self._loaded(bench, storage)
-        bench.retire(loader(bench.writer))  # it holds much of what it wrote
-        self._loaded_own(bench)
+        for storage in self._storages(context.request, context.prepared):
+            self._loaded(context, storage)
+        context.workers.retire(loader(context.request.writer))  # it holds much of what it wrote
+        self._loaded_own(context)
 
-    def facts(self, bench: Bench) -> Iterator[Dataset]:
+    def facts(self, context: RunContext) -> Iterator[Dataset]:
         """The workload as it was loaded."""
-        yield from (self._loaded(bench, storage).facts for storage in self._storages(bench))
-        yield from (one.facts for one in self._loaded_own(bench))
+        yield from (
+            self._loaded(context, storage).facts for storage in self._storages(context.request, context.prepared)
+        )
+        yield from (one.facts for one in self._loaded_own(context))
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """Each query on every contender."""
-        for storage in self._storages(bench):
-            yield from not_loaded(self.name, self._loaded(bench, storage))
-        contenders = self.contenders(bench)
-        for question in self.prepared(bench).questions:
-            yield self._measurement(bench, question, contenders)
+        for storage in self._storages(context.request, context.prepared):
+            yield from not_loaded(self.name, self._loaded(context, storage))
+        contenders = self.contenders(context.request, context.prepared)
+        for question in self.prepared(context).questions:
+            yield self._measurement(context, question, contenders)
 
     def room(self, request: Request) -> Sequence[Need]:
         """What the lakes need, where the size of the data is known before it is made."""
@@ -230,18 +234,18 @@ class Queries(Phase):
         """About how many bytes of Parquet the workload has, 0 where it is not known before it is there."""
         return 0
 
-    def contenders(self, bench: Bench) -> list[Contender]:
+    def contenders(self, request: Request, prepared: PreparedData) -> list[Contender]:
         """Every engine at every place that it can be asked at, and the base of each where there is one.
 
         Raises:
             UsageError: an engine is the base, and not one other is asked.
         """
-        return bench.prepare(f"contenders/{self.name}", lambda: self._contenders(bench))
+        return prepared.once(f"contenders/{self.name}", lambda: self._contenders(request))
 
-    def _contenders(self, bench: Bench) -> list[Contender]:
-        selection = bench.selection
-        base = base_of(selection.against, bench.settings)
-        refs = [ref for ref in bench.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
+    def _contenders(self, request: Request) -> list[Contender]:
+        selection = request.selection
+        base = base_of(selection.against, request.settings)
+        refs = [ref for ref in request.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
         if base and base.ref:
             refs = [ref for ref in refs if ref != base.ref] or [base.ref]
             if len(refs) != 1:
@@ -254,31 +258,31 @@ class Queries(Phase):
             for storage in selection.storages
             for form in selection.formats
             for ref in refs
-            if TableFormat(form) in engines.find(ref.name).formats and _possible(bench, storage, TableFormat(form))
+            if TableFormat(form) in engines.find(ref.name).formats and _possible(request, storage, TableFormat(form))
         ]
         return [*found, *(_base(base, one) for one in found)] if base else found
 
-    def _storages(self, bench: Bench) -> list[str]:
-        return list(dict.fromkeys(one.place.storage for one in self.contenders(bench)))
+    def _storages(self, request: Request, prepared: PreparedData) -> list[str]:
+        return list(dict.fromkeys(one.place.storage for one in self.contenders(request, prepared)))
 
-    def _loaded_own(self, bench: Bench) -> list[_Own]:
+    def _loaded_own(self, context: RunContext) -> list[_Own]:
         """The tables of each engine that loads its own; where it could not, each of its cases tells why."""
         found = []
-        for one in self.contenders(bench):
+        for one in self.contenders(context.request, context.prepared):
             if one.place.format in _OWN:
                 with contextlib.suppress(CaseError, HarnessFault):
-                    found.append(self._own(bench, one))
+                    found.append(self._own(context, one))
         return found
 
-    def _loaded(self, bench: Bench, storage: str) -> Loaded:
-        lake = lakes.storage_lake(bench.services, bench.settings, storage)
-        return load(bench, lake, self.prepared(bench), storage=storage)
+    def _loaded(self, context: RunContext, storage: str) -> Loaded:
+        lake = lakes.storage_lake(context.services, context.request.settings, storage)
+        return load(context, lake, self.prepared(context), storage=storage)
 
-    def _measurement(self, bench: Bench, question: Question, contenders: Sequence[Contender]) -> Measurement:
+    def _measurement(self, context: RunContext, question: Question, contenders: Sequence[Contender]) -> Measurement:
         return Measurement(
             name=question.name,
-            entries=tuple(self._entry(bench, question, one) for one in contenders),
-            protocol=bench.profile.protocol,
+            entries=tuple(self._entry(context, question, one) for one in contenders),
+            protocol=context.request.profile.protocol,
             references=question.references,
             rules=question.rules,
             tolerance=tolerance(question),
@@ -287,13 +291,13 @@ class Queries(Phase):
             restart=False,
         )
 
-    def _entry(self, bench: Bench, question: Question, one: Contender) -> MeasuredEngine:
+    def _entry(self, context: RunContext, question: Question, one: Contender) -> MeasuredEngine:
         case = Case(
             id=self.case_id(question, one),
             phase=self.name,
             title=f"{question.name} by {one.ref} on {one.place.title}",
             engine=one.ref,
-            group=f"{self.prepared(bench).title} on {one.place.title}",
+            group=f"{self.prepared(context).title} on {one.place.title}",
             row=question.name.upper() if question.name[1:].isdigit() else question.name,
             column=str(one.ref),
         )
@@ -301,8 +305,8 @@ class Queries(Phase):
             case,
             partial(self.lake, one=one, tables=question.tables),
             question.sql(engines.find(one.ref.name)),
-            seat=one.place.key,
-            store=store_service(bench, one.place),
+            session=one.place.key,
+            store=store_service(context.request, one.place),
             against=self.case_id(question, one.against) if one.against else "",
         )
 
@@ -310,7 +314,7 @@ class Queries(Phase):
         """Such as ``phase3/local/iceberg/q01/duckdb``."""
         return f"{self.name}/{one.place.key}/{question.name}/{one.ref}"
 
-    def lake(self, bench: Bench, one: Contender, tables: frozenset[str]) -> Lake:
+    def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
         """The lake of a contender with ``tables`` loaded; of plain Parquet it has no others.
 
         Raises:
@@ -318,41 +322,41 @@ class Queries(Phase):
         """
         place = one.place
         if place.format in _OWN:
-            return self._own(bench, one).lake_with(tables)
-        loaded = self._loaded(bench, place.storage)
-        lake = lakes.storage_lake(bench.services, bench.settings, place.storage)
+            return self._own(context, one).lake_with(tables)
+        loaded = self._loaded(context, place.storage)
+        lake = lakes.storage_lake(context.services, context.request.settings, place.storage)
         lake = replace(lake, name="_".join([lake.name, place.format, *([BASE] if place.base else [])]))
         if place.format is TableFormat.PARQUET:
-            files = {table: self._prepared_files(bench, lake, loaded, table) for table in sorted(tables)}
+            files = {table: self._prepared_files(context, lake, loaded, table) for table in sorted(tables)}
             return replace(lake, format=place.format, files=files)
         loaded.require(tables)
         return lake
 
-    def _prepared_files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+    def _prepared_files(self, context: RunContext, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
         key = f"files/{self.name}/{loaded.facts.storage}/{table}"
-        return bench.prepare(key, lambda: self.files(bench, lake, loaded, table))
+        return context.prepared.once(key, lambda: self.files(context, lake, loaded, table))
 
-    def files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+    def files(self, context: RunContext, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
         """The addresses of the Parquet files of ``table``: the data files of its recorded snapshot, without deletes."""
         loaded.require([table])
         (found,) = (one for one in loaded.snapshots if one.table == table)
-        return tuple(bench.checker.call(inspector.data_files, found.metadata, lake.store))
+        return tuple(context.checker.call(inspector.data_files, found.metadata, lake.store))
 
-    def _own(self, bench: Bench, one: Contender) -> _Own:
+    def _own(self, context: RunContext, one: Contender) -> _Own:
         """Tables of its own, loaded by the engine that is asked."""
-        return bench.prepare(f"own/{self.name}/{one.place.key}/{one.ref}", lambda: self._load_own(bench, one))
+        return context.prepared.once(f"own/{self.name}/{one.place.key}/{one.ref}", lambda: self._load_own(context, one))
 
-    def _load_own(self, bench: Bench, one: Contender) -> _Own:
-        workload, place = self.prepared(bench), one.place
-        own = self._new(bench, one)
-        written = write(bench, own, workload, one.ref, seats=(place.key,))
+    def _load_own(self, context: RunContext, one: Contender) -> _Own:
+        workload, place = self.prepared(context), one.place
+        own = self._new(context.request, context.services, one)
+        written = write(context, own, workload, one.ref, sessions=(place.key,))
         tables = tuple(fact for fact in _own_facts(own, workload) if fact.name not in written.failed)
         facts = replace(facts_of(workload, written, tables, place.storage), format=place.format)
         return _Own(own, facts, written.failed)
 
-    def _new(self, bench: Bench, one: Contender) -> Lake:
+    def _new(self, request: Request, services: Services, one: Contender) -> Lake:
         """A lake that nothing is in yet, on the device and in the store that hold the tables of Iceberg."""
-        lake = lakes.storage_lake(bench.services, bench.settings, one.place.storage)
+        lake = lakes.storage_lake(services, request.settings, one.place.storage)
         folder = Path(local_path(lake.catalog.warehouse)) / self.name / one.place.key / str(one.ref)
         if lake.store is None:
             shutil.rmtree(folder, ignore_errors=True)  # of a try that was killed
@@ -361,31 +365,31 @@ class Queries(Phase):
             database = str(folder / "tables.duckdb")
             return replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=database)
         # A name that no other run has: the server, or the bucket, may be the user's own.
-        name, postgres = f"lakebench_{secrets.token_hex(4)}", bench.services.endpoint("postgres")
+        name, postgres = f"lakebench_{secrets.token_hex(4)}", services.endpoint("postgres")
         return lakes.ducklake(CatalogKind.POSTGRES, name, folder, lake.store, postgres)
 
-    def _evidence(self, question: Question, bench: Bench) -> Mapping[str, object]:
+    def _evidence(self, question: Question, context: RunContext) -> Mapping[str, object]:
         snapshots = {
             storage: {
-                name: at for name, at in self._loaded(bench, storage).snapshot_ids.items() if name in question.tables
+                name: at for name, at in self._loaded(context, storage).snapshot_ids.items() if name in question.tables
             }
-            for storage in self._storages(bench)
+            for storage in self._storages(context.request, context.prepared)
         }
         return {"snapshots": snapshots}
 
-    def _witnesses(self, question: Question, bench: Bench) -> Mapping[str, Path]:
+    def _witnesses(self, question: Question, context: RunContext) -> Mapping[str, Path]:
         """The answer of DuckDB over the plain files, where it has one."""
-        return bench.prepare(f"witness/{self.name}/{question.name}", lambda: self._witnessed(question, bench))
+        return context.prepared.once(f"witness/{self.name}/{question.name}", lambda: self._witnessed(question, context))
 
-    def _witnessed(self, question: Question, bench: Bench) -> Mapping[str, Path]:
-        into = bench.file(f"witness-{question.name}")
-        tables = self.prepared(bench).tables
+    def _witnessed(self, question: Question, context: RunContext) -> Mapping[str, Path]:
+        into = context.files.new(f"witness-{question.name}")
+        tables = self.prepared(context).tables
         views = states.views({name: one.files for name, one in tables.items() if name in question.tables}, {}, {})
         source, sql = _WITNESS, question.sql(engines.find("duckdb"))
         if question.rules.is_cut:
             source, sql = f"{FULL}{_WITNESS}", without_limit(sql)
         try:
-            bench.witness.answer(sql, views, into, bench.profile.protocol.limit_s)
+            context.witness.answer(sql, views, into, context.request.profile.protocol.limit_s)
         except CaseError:  # then the engines have only each other
             return {}
         return {source: into}
@@ -413,13 +417,15 @@ def _copies(request: Request, form: TableFormat) -> int:
     return sum(form in engines.find(ref.name).formats for ref in request.refs) if form in _OWN else 1
 
 
-def store_service(bench: Bench, place: Target) -> str:
+def store_service(request: Request, place: Target) -> str:
     """The service whose requests count at ``place``; empty where nothing is asked of a store."""
     if place.format is TableFormat.DUCKDB:
         return ""
-    return next((one for one in lakes.storage_services(bench.settings, place.storage) if one.startswith("object")), "")
+    return next(
+        (one for one in lakes.storage_services(request.settings, place.storage) if one.startswith("object")), ""
+    )
 
 
-def _possible(bench: Bench, storage: str, form: TableFormat) -> bool:
+def _possible(request: Request, storage: str, form: TableFormat) -> bool:
     """DuckDB's own tables lie on the local file system only."""
-    return form is not TableFormat.DUCKDB or bench.settings.storage(storage).kind == "local"
+    return form is not TableFormat.DUCKDB or request.settings.storage(storage).kind == "local"

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from lakebench.datasets import clickbench
 from lakebench.datasets.workload import Workload
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.phases.query_workloads.base import Queries
 
 _ROWS = {"quick": 100_000}
@@ -22,7 +22,7 @@ class ClickBench(Queries):
     title: ClassVar[str] = "ClickBench's 43 queries on one wide table"
     data: ClassVar[str] = "Parquet of the table hits: a file, or a folder of files. Default: a sample is generated"
 
-    def workload(self, bench: Bench) -> Workload:
+    def workload(self, context: RunContext) -> Workload:
         """The user's hits, or the generated sample."""
-        path = Path(bench.selection.data) if bench.selection.data else None
-        return clickbench.workload(bench.progress, path, _ROWS.get(bench.profile.name, _ROWS_USUAL))
+        path = Path(context.request.selection.data) if context.request.selection.data else None
+        return clickbench.workload(context.progress, path, _ROWS.get(context.request.profile.name, _ROWS_USUAL))

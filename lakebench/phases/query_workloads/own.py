@@ -9,7 +9,7 @@ from typing import ClassVar
 from lakebench.datasets import folder
 from lakebench.datasets.interop.store import upload
 from lakebench.datasets.workload import Workload
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.model import Lake
 from lakebench.phases.query_workloads.base import Queries
 from lakebench.phases.table_loading import Loaded
@@ -24,17 +24,17 @@ class Own(Queries):
     data: ClassVar[str] = "a folder of Parquet files and SQL files (see docs/workloads.md)"
     needs_data: ClassVar[bool] = True
 
-    def workload(self, bench: Bench) -> Workload:
+    def workload(self, context: RunContext) -> Workload:
         """What lies in the folder that the user named."""
-        return folder.workload(Path(bench.selection.data), bench.progress)
+        return folder.workload(Path(context.request.selection.data), context.progress)
 
-    def files(self, bench: Bench, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
+    def files(self, context: RunContext, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
         """The user's own files: those of Iceberg lack a table without rows, and have other names for odd columns."""
         own = loaded.workload.tables[table].files
         if lake.store is not None:
             below = f"{lake.catalog.warehouse.rstrip('/')}/plain/{table}"
-            return bench.checker.call(upload, own, lake.store, below)
-        links = _linked(own, bench.data / "plain" / str(loaded.facts.storage) / table)
+            return context.checker.call(upload, own, lake.store, below)
+        links = _linked(own, context.files.kept / "plain" / str(loaded.facts.storage) / table)
         return tuple(f"file://{path}" for path in links)
 
 

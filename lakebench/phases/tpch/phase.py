@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Workload
 from lakebench.execution.cases import Block
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.model import TESTS, Record, TableFormat
 from lakebench.phases.options import Option, some_of
 from lakebench.phases.query_workloads.base import GROWTH, Queries
@@ -42,25 +42,25 @@ class Tpch(Queries):
     claims: ClassVar[tuple[str, ...]] = ("C6", "C7")
     options: ClassVar[tuple[Option, ...]] = (*Queries.options, _TESTS)
 
-    def workload(self, bench: Bench) -> Workload:
+    def workload(self, context: RunContext) -> Workload:
         """TPC-H at the run's scale factor."""
-        return tpch.workload(tpch_data(bench))
+        return tpch.workload(tpch_data(context))
 
-    def plan(self, bench: Bench) -> Iterator[Block]:
+    def plan(self, context: RunContext) -> Iterator[Block]:
         """The queries, then the tests of the specification, as the user asked for them."""
-        if "queries" in bench.selection.tests:
-            yield from super().plan(bench)
-        yield from trials(bench, self.name)
+        if "queries" in context.request.selection.tests:
+            yield from super().plan(context)
+        yield from trials(context.request, self.name)
 
-    def load(self, bench: Bench) -> None:
+    def load(self, context: RunContext) -> None:
         """What the queries are asked of; the tests load tables of their own."""
-        if "queries" in bench.selection.tests:
-            super().load(bench)
+        if "queries" in context.request.selection.tests:
+            super().load(context)
 
-    def facts(self, bench: Bench) -> Iterator[Dataset]:
+    def facts(self, context: RunContext) -> Iterator[Dataset]:
         """What the queries are asked of."""
-        if "queries" in bench.selection.tests:
-            yield from super().facts(bench)
+        if "queries" in context.request.selection.tests:
+            yield from super().facts(context)
 
     def data_bytes(self, request: Request) -> int:
         """By the scale factor."""

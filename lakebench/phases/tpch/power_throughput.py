@@ -21,7 +21,10 @@ from lakebench.datasets.workload import Question
 from lakebench.engines import CanCreate, CanLoad, CanOperate, CanQuery
 from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Block, Case, Evidence, failure, now, record, same
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
+from lakebench.execution.foundation import Foundation
+from lakebench.execution.past import Past
+from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import drop
 from lakebench.iceberg.operations import Delete, to_json
 from lakebench.iceberg.scan import Condition
@@ -29,7 +32,7 @@ from lakebench.iceberg.types import Field
 from lakebench.model import CatalogKind, EngineRef, Lake, Record
 from lakebench.outcomes import Outcome
 from lakebench.phases.table_loading import snapshot, tpch_data, word, write
-from lakebench.services import lakes
+from lakebench.services import Services, lakes
 
 _NS = 1e9
 _COMMITS = 4  # of a refresh pair
@@ -94,49 +97,55 @@ class Trial(Block):
         points = ("rf1", "rf2") if "power" in self.tests else ()
         return (*asked, *(self._reads(point, reader) for point in points for reader in self.readers))
 
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Load, refresh and query; the tables go when it is over."""
-        self._drop(bench)  # what an interrupted try left has rows that its refreshes changed
-        for told in self._records(bench):
+        self._drop(context)  # what an interrupted try left has rows that its refreshes changed
+        for told in self._records(context):
             if told.case in todo:
                 yield told
-        self._drop(bench)
+        self._drop(context)
 
-    def _drop(self, bench: Bench) -> None:
-        lake = self.lake(bench)
-        for table in tpch_data(bench).tables:
+    def _drop(self, context: RunContext) -> None:
+        lake = self.lake(context.request, context.services)
+        for table in tpch_data(context).tables:
             with contextlib.suppress(Refused):  # it was never made
                 drop(lake.catalog, lake.namespace, table)
 
-    def lake(self, bench: Bench, seat: str = "") -> Lake:
-        """The engine's own namespace; each seat has a catalog of its own name inside a server that several share."""
-        lake = lakes.storage_lake(bench.services, bench.settings, self.storage)
-        name = "_".join([lake.name, "tests", *([seat] if seat else [])])
+    def lake(self, request: Request, services: Services, session: str = "") -> Lake:
+        """The engine's own namespace; each session has a catalog of its own name inside a server that several share."""
+        lake = lakes.storage_lake(services, request.settings, self.storage)
+        name = "_".join([lake.name, "tests", *([session] if session else [])])
         return replace(lake, name=name, namespace=f"tpch_{word(self.ref)}")
 
-    def _records(self, bench: Bench) -> Iterator[Record]:
+    def _records(self, context: RunContext) -> Iterator[Record]:
         state = RefreshState()
-        loaded = yield from self._attempt(bench, self._case("load"), lambda: self._load(bench))
-        loaded = self._both(bench, "load", loaded)
+        loaded = yield from self._attempt(
+            context.foundation, context.past, self._case("load"), lambda: self._load(context)
+        )
+        loaded = self._both(context.past, "load", loaded)
         power: float | None = None
         if "power" in self.tests:
-            told = yield from self._power(bench, state, ran=loaded is not None)
-            power = (self._both(bench, "power", told or None) or {}).get("power_at_size")
+            told = yield from self._power(context, state, ran=loaded is not None)
+            power = (self._both(context.past, "power", told or None) or {}).get("power_at_size")
         if "throughput" in self.tests:
             known = loaded is not None and (power is not None or "power" not in self.tests)
             yield from self._attempt(
-                bench, self._case("throughput"), lambda: self._throughput(bench, state, power), ran=known
+                context.foundation,
+                context.past,
+                self._case("throughput"),
+                lambda: self._throughput(context, state, power),
+                ran=known,
             )
 
-    def _both(self, bench: Bench, test: str, now: Evidence | None) -> Evidence | None:
+    def _both(self, past: Past, test: str, now: Evidence | None) -> Evidence | None:
         """The evidence of a test, ``None`` where it failed now, or in an earlier try, whose record stands."""
-        past = bench.past.case(self._case(test).id)
-        if past is None or now is None:
+        earlier = past.case(self._case(test).id)
+        if earlier is None or now is None:
             return now
-        return past.evidence if past.outcome is Outcome.PASS else None
+        return earlier.evidence if earlier.outcome is Outcome.PASS else None
 
     def _attempt(
-        self, bench: Bench, case: Case, test: Callable[[], Evidence], *, ran: bool = True
+        self, foundation: Foundation, past: Past, case: Case, test: Callable[[], Evidence], *, ran: bool = True
     ) -> Generator[Record, None, Evidence | None]:
         """The record of one test; gives its evidence, ``None`` where it failed."""
         began = now()
@@ -145,18 +154,20 @@ class Trial(Block):
                 raise EngineUnavailable(_BEFORE.format(ref=self.ref))
             evidence = test()
         except CaseError as error:
-            yield failure(bench, case, began, error, {})
+            yield failure(foundation, past, case, began, error, {})
             return None
-        yield record(bench, case, began, evidence)
+        yield record(past, case, began, evidence)
         return evidence
 
     # load
 
-    def _load(self, bench: Bench) -> Evidence:
+    def _load(self, context: RunContext) -> Evidence:
         _must_be_able(self.ref)
-        workload = tpch.workload(tpch_data(bench))
-        written = write(bench, self.lake(bench), workload, self.ref, seats=("tests",)).require_all()
-        facts = [snapshot(self.lake(bench), name).facts() for name in workload.tables]
+        workload = tpch.workload(tpch_data(context))
+        written = write(
+            context, self.lake(context.request, context.services), workload, self.ref, sessions=("tests",)
+        ).require_all()
+        facts = [snapshot(self.lake(context.request, context.services), name).facts() for name in workload.tables]
         wrong = [one.name for one in facts if one.rows != workload.tables[one.name].rows]
         if wrong:
             raise WrongAnswer(f"after the load {', '.join(wrong)} has other rows than were loaded")
@@ -171,7 +182,7 @@ class Trial(Block):
 
     # power
 
-    def _power(self, bench: Bench, state: RefreshState, *, ran: bool) -> Generator[Record, None, dict[str, Any]]:
+    def _power(self, context: RunContext, state: RefreshState, *, ran: bool) -> Generator[Record, None, dict[str, Any]]:
         """RF1, the 22 queries of stream 0, RF2; and after each refresh what the readers see."""
         told: dict[str, Any] = {}
         read: set[str] = set()
@@ -179,77 +190,84 @@ class Trial(Block):
         try:
             if not ran:
                 raise EngineUnavailable(_BEFORE.format(ref=self.ref))
-            pair = self._pair(bench, 1)
-            refreshes = {"RF1": self._steps(bench, state, pair[:2])}
-            for one in self._agreed(bench, state, "rf1"):
+            pair = self._pair(context, 1)
+            refreshes = {"RF1": self._steps(context, state, pair[:2])}
+            for one in self._agreed(context, state, "rf1"):
                 read.add(one.case)
                 yield one
-            asked = self._stream(bench, 0)
-            answers = {one.name: self._query(bench, one, "tests") for one in asked}
+            asked = self._stream(context.request, 0)
+            answers = {one.name: self._query(context, one, "tests") for one in asked}
             seconds = {one.name.upper(): answers[one.name].ns / _NS for one in asked}
-            told["checked"] = self._verified(bench, asked, answers, state)
-            refreshes["RF2"] = self._steps(bench, state, pair[2:])
-            for one in self._agreed(bench, state, "rf2"):
+            told["checked"] = self._verified(context, asked, answers, state)
+            refreshes["RF2"] = self._steps(context, state, pair[2:])
+            for one in self._agreed(context, state, "rf2"):
                 read.add(one.case)
                 yield one
         except CaseError as error:
-            yield failure(bench, case, began, error, {})
+            yield failure(context.foundation, context.past, case, began, error, {})
             for unread in (one for one in self.cases if "→" in one.id and one.id not in read):
                 untold = EngineUnavailable(f"the power test of {self.ref} did not come to this: {error}")
-                yield failure(bench, unread, now(), untold, {})
+                yield failure(context.foundation, context.past, unread, now(), untold, {})
             return {}
         told |= {
             "seconds": {name: round(one, 6) for name, one in (refreshes | seconds).items()},
             "power_at_size": metrics.power(
-                list(seconds.values()), list(refreshes.values()), bench.profile.scale_factor
+                list(seconds.values()), list(refreshes.values()), context.request.profile.scale_factor
             ),
             "checked_against": [_WITNESS],
             "stream": 0,
-            "parameters_seed": bench.seed,
+            "parameters_seed": context.request.seed,
         }
-        yield record(bench, case, began, told)
+        yield record(context.past, case, began, told)
         return told
 
-    def _agreed(self, bench: Bench, state: RefreshState, point: str) -> Iterator[Record]:
+    def _agreed(self, context: RunContext, state: RefreshState, point: str) -> Iterator[Record]:
         """What each reader sees of orders and line items now."""
-        into = self._testified(bench, _SEEN, frozenset(_KEYS), state, f"seen-{point}")
+        into = self._testified(context, _SEEN, frozenset(_KEYS), state, f"seen-{point}")
         for reader in self.readers:
             case, began = self._reads(point, reader), now()
             try:
                 sql = translated(_SEEN, DIALECT, engines.find(reader.name).dialect)
-                seen = bench.file(f"{reader}-{point}")
-                bench.call(reader, self.lake(bench), "query", seat="readers", sql=sql, into=str(seen))
-                found = same(bench.checker.call(answer_files.compare, seen, {_WITNESS: into}, _EXACT))
+                seen = context.files.new(f"{reader}-{point}")
+                context.client.call(
+                    reader,
+                    self.lake(context.request, context.services),
+                    "query",
+                    session="readers",
+                    sql=sql,
+                    into=str(seen),
+                )
+                found = same(context.checker.call(answer_files.compare, seen, {_WITNESS: into}, _EXACT))
             except CaseError as error:
-                yield failure(bench, case, began, error, {"sql": _SEEN})
+                yield failure(context.foundation, context.past, case, began, error, {"sql": _SEEN})
             else:
-                yield record(bench, case, began, {**found, "sql": sql})
+                yield record(context.past, case, began, {**found, "sql": sql})
 
     # throughput
 
-    def _throughput(self, bench: Bench, state: RefreshState, power: float | None) -> Evidence:
+    def _throughput(self, context: RunContext, state: RefreshState, power: float | None) -> Evidence:
         """Streams side by side with one refresh stream of as many pairs."""
-        scale_factor = bench.profile.scale_factor
+        scale_factor = context.request.profile.scale_factor
         count = stream_count(scale_factor)
-        asked = {number: self._stream(bench, number) for number in range(1, count + 1)}
-        pairs = [self._pair(bench, number + 1) for number in range(1, count + 1)]
-        seats = {number: f"stream-{number}" for number in asked}
-        taken = [(self.ref, seat) for seat in (*seats.values(), "refresh")]
-        with bench.together(taken), ThreadPoolExecutor(count + 1) as pool:
-            for ref, seat in taken:
-                bench.remote(ref, self.lake(bench, word(seat)), seat)
-            running = {number: pool.submit(self._queries, bench, asked[number], seats[number]) for number in asked}
-            refreshing = pool.submit(lambda: [self._step(bench, one, "refresh") for pair in pairs for one in pair])
+        asked = {number: self._stream(context.request, number) for number in range(1, count + 1)}
+        pairs = [self._pair(context, number + 1) for number in range(1, count + 1)]
+        sessions = {number: f"stream-{number}" for number in asked}
+        taken = [(self.ref, session) for session in (*sessions.values(), "refresh")]
+        with context.workers.reserved(taken), ThreadPoolExecutor(count + 1) as pool:
+            for ref, session in taken:
+                context.workers.open(ref, self.lake(context.request, context.services, word(session)), session)
+            running = {number: pool.submit(self._queries, context, asked[number], sessions[number]) for number in asked}
+            refreshing = pool.submit(lambda: [self._step(context, one, "refresh") for pair in pairs for one in pair])
             try:
                 ran = {number: one.result() for number, one in running.items()}
                 steps = refreshing.result()
             finally:  # a stream that goes on for nobody ends with its worker
-                for ref, seat in taken:
-                    bench.retire(ref, seat)
+                for ref, session in taken:
+                    context.workers.retire(ref, session)
         everything = [*(one for stream in ran.values() for one in stream), *steps]
         elapsed = (max(one.ended for one in everything) - min(one.began for one in everything)) / _NS
         wanted = [one for pair in pairs for one in pair]
-        states = self._verify_streams(bench, state, asked, ran, wanted, steps)
+        states = self._verify_streams(context, state, asked, ran, wanted, steps)
         value = metrics.throughput(count, elapsed, scale_factor)
         return {
             "streams": count,
@@ -274,7 +292,7 @@ class Trial(Block):
 
     def _verify_streams(
         self,
-        bench: Bench,
+        context: RunContext,
         state: RefreshState,
         asked: Mapping[int, Sequence[Question]],
         ran: Mapping[int, Sequence[Done]],
@@ -290,12 +308,12 @@ class Trial(Block):
         for number, questions in asked.items():
             for question, one in zip(questions, ran[number], strict=True):
                 name = f"stream {number} {question.name.upper()}"
-                seen[name] = self._fits(bench, state, question, one, steps, done, name)
+                seen[name] = self._fits(context, state, question, one, steps, done, name)
         return seen
 
     def _fits(
         self,
-        bench: Bench,
+        context: RunContext,
         state: RefreshState,
         question: Question,
         one: Done,
@@ -306,8 +324,8 @@ class Trial(Block):
         said = ""
         for orders, items in _possible(question, one, steps, done):
             after = _after(state, steps, orders, items)
-            into = self._witnessed(bench, question, after, f"{name}-{orders}-{items}")
-            checked = bench.checker.call(answer_files.compare, one.answer or into, {_WITNESS: into}, question.rules)
+            into = self._witnessed(context, question, after, f"{name}-{orders}-{items}")
+            checked = context.checker.call(answer_files.compare, one.answer or into, {_WITNESS: into}, question.rules)
             if checked.diff is None:
                 return f"orders after {orders} commits, lineitem after {items}"
             said = said or checked.message
@@ -315,17 +333,17 @@ class Trial(Block):
 
     # pieces
 
-    def _stream(self, bench: Bench, number: int) -> list[Question]:
-        scale_factor = bench.profile.scale_factor
-        return tpch.questions(scale_factor, stream_queries(scale_factor, bench.seed, number))
+    def _stream(self, request: Request, number: int) -> list[Question]:
+        scale_factor = request.profile.scale_factor
+        return tpch.questions(scale_factor, stream_queries(scale_factor, request.seed, number))
 
-    def _pair(self, bench: Bench, number: int) -> list[RefreshStep]:
+    def _pair(self, context: RunContext, number: int) -> list[RefreshStep]:
         """The commits of refresh pair ``number``: RF1 inserts orders, then line items; RF2 deletes the other way."""
-        dataset, folder = tpch_data(bench), bench.data / "refresh" / str(number)
+        dataset, folder = tpch_data(context), context.files.kept / "refresh" / str(number)
         pair = refresh.refresh_pair(dataset, number)
-        orders, items = bench.prepare(
+        orders, items = context.prepared.once(
             f"refresh/{number}",
-            lambda: bench.checker.call(
+            lambda: context.checker.call(
                 refresh.write_insert, dataset.tables["orders"].files, dataset.tables["lineitem"].files, pair, folder
             ),
         )
@@ -337,44 +355,46 @@ class Trial(Block):
             RefreshStep("RF2", "orders", keys=keys),
         ]
 
-    def _steps(self, bench: Bench, state: RefreshState, steps: Sequence[RefreshStep]) -> float:
+    def _steps(self, context: RunContext, state: RefreshState, steps: Sequence[RefreshStep]) -> float:
         """Commit ``steps``; their seconds by the worker's clock."""
-        done = [self._step(bench, one, "tests") for one in steps]
+        done = [self._step(context, one, "tests") for one in steps]
         for one in steps:
             _apply(state, one)
         return sum(one.ns for one in done) / _NS
 
-    def _step(self, bench: Bench, step: RefreshStep, seat: str) -> Done:
-        lake = self.lake(bench, word(seat) if seat == "refresh" else "")
+    def _step(self, context: RunContext, step: RefreshStep, session: str) -> Done:
+        lake = self.lake(context.request, context.services, word(session) if session == "refresh" else "")
         began = time.perf_counter_ns()
         if step.file is not None:
-            reply = bench.call(self.ref, lake, "load", seat=seat, table=step.table, files=[str(step.file)])
+            reply = context.client.call(
+                self.ref, lake, "load", session=session, table=step.table, files=[str(step.file)]
+            )
         else:
             low, high = step.keys or (0, 0)
             key = _KEYS[step.table]
             where = (Condition(key, ">=", low), Condition(key, "<=", high))
-            reply = bench.call(
+            reply = context.client.call(
                 self.ref,
                 lake,
                 "operate",
-                seat=seat,
+                session=session,
                 operations=[to_json(Delete(table=step.table, fields=_FIELDS[step.table], where=where))],
             )
         return Done(step.function, began, time.perf_counter_ns(), reply["ns"])
 
-    def _query(self, bench: Bench, question: Question, seat: str) -> Done:
-        lake = self.lake(bench, word(seat) if seat.startswith("stream") else "")
-        into = bench.file(f"{seat}-{question.name}")
+    def _query(self, context: RunContext, question: Question, session: str) -> Done:
+        lake = self.lake(context.request, context.services, word(session) if session.startswith("stream") else "")
+        into = context.files.new(f"{session}-{question.name}")
         sql = question.sql(engines.find(self.ref.name))
         began = time.perf_counter_ns()
-        reply = bench.call(self.ref, lake, "query", seat=seat, sql=sql, into=str(into))
+        reply = context.client.call(self.ref, lake, "query", session=session, sql=sql, into=str(into))
         return Done(question.name, began, time.perf_counter_ns(), reply["ns"], into)
 
-    def _queries(self, bench: Bench, asked: Sequence[Question], seat: str) -> list[Done]:
-        return [self._query(bench, one, seat) for one in asked]
+    def _queries(self, context: RunContext, asked: Sequence[Question], session: str) -> list[Done]:
+        return [self._query(context, one, session) for one in asked]
 
     def _verified(
-        self, bench: Bench, asked: Sequence[Question], answers: Mapping[str, Done], state: RefreshState
+        self, context: RunContext, asked: Sequence[Question], answers: Mapping[str, Done], state: RefreshState
     ) -> dict[str, str]:
         """The hash of each verified answer.
 
@@ -383,32 +403,34 @@ class Trial(Block):
         """
         hashes = {}
         for question in asked:
-            into = self._witnessed(bench, question, state, f"power-{question.name}")
+            into = self._witnessed(context, question, state, f"power-{question.name}")
             actual = answers[question.name].answer or into
-            checked = bench.checker.call(answer_files.compare, actual, {_WITNESS: into}, question.rules)
+            checked = context.checker.call(answer_files.compare, actual, {_WITNESS: into}, question.rules)
             if checked.diff is not None:
                 raise WrongAnswer(f"{question.name.upper()} after RF1: {checked.message}")
             hashes[question.name.upper()] = checked.sha256
         return hashes
 
-    def _witnessed(self, bench: Bench, question: Question, state: RefreshState, name: str) -> Path:
-        return self._testified(bench, question.sql(engines.find("duckdb")), question.tables, state, name)
+    def _witnessed(self, context: RunContext, question: Question, state: RefreshState, name: str) -> Path:
+        return self._testified(context, question.sql(engines.find("duckdb")), question.tables, state, name)
 
-    def _testified(self, bench: Bench, sql: str, tables: frozenset[str], state: RefreshState, name: str) -> Path:
+    def _testified(self, context: RunContext, sql: str, tables: frozenset[str], state: RefreshState, name: str) -> Path:
         """The witness's answer in ``state``.
 
         Raises:
             EngineUnavailable: it has none, so nothing can be verified.
         """
-        into = bench.file(f"witness-{name}")
+        into = context.files.new(f"witness-{name}")
         try:
-            bench.witness.answer(sql, self._views(bench, state, tables), into, bench.profile.protocol.limit_s)
+            context.witness.answer(
+                sql, self._views(context, state, tables), into, context.request.profile.protocol.limit_s
+            )
         except CaseError as error:
             raise EngineUnavailable(f"cannot be verified: {error}") from error
         return into
 
-    def _views(self, bench: Bench, state: RefreshState, tables: frozenset[str]) -> dict[str, str]:
-        files = {name: table.files for name, table in tpch_data(bench).tables.items() if name in tables}
+    def _views(self, context: RunContext, state: RefreshState, tables: frozenset[str]) -> dict[str, str]:
+        files = {name: table.files for name, table in tpch_data(context).tables.items() if name in tables}
         return dict(states.views(files, state.inserted, state.deleted))
 
     def _case(self, test: str) -> Case:
@@ -434,11 +456,11 @@ class Trial(Block):
         )
 
 
-def trials(bench: Bench, phase: str) -> Iterator[Trial]:
+def trials(request: Request, phase: str) -> Iterator[Trial]:
     """The tests that were asked for, engine by engine on each storage; all others read what one has written."""
-    tests = tuple(test for test in ("power", "throughput") if test in bench.selection.tests)
-    refs = [ref for ref in bench.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
-    for storage in bench.selection.storages if tests else ():
+    tests = tuple(test for test in ("power", "throughput") if test in request.selection.tests)
+    refs = [ref for ref in request.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
+    for storage in request.selection.storages if tests else ():
         for ref in refs:
             readers = tuple(one for one in refs if one != ref) if not _cannot(ref) else ()
             yield Trial(phase, ref, storage, tests, readers)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from pydantic import ByteSize
+from run_requests import request
 
 from lakebench import engines
 from lakebench.config import EngineLimits, Settings
@@ -27,8 +27,8 @@ from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
-from lakebench.execution.context import Bench, _with_setting
-from lakebench.execution.protocol import PROFILES
+from lakebench.execution.context import RunContext, run_context
+from lakebench.execution.diagnosis import _with_setting
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, ObjectStore, TableFormat
 from lakebench.phases.table_loading import Loaded, not_loaded, write
@@ -49,8 +49,8 @@ LIMIT_S = 30.0
 
 
 @pytest.fixture(scope="module")
-def bench() -> Iterator[Bench]:
-    """A bench with engines that are good for nothing after an error, and no services."""
+def context() -> Iterator[RunContext]:
+    """A context with engines that are good for nothing after an error, and no services."""
     settings = Settings(engines={GLUTTON.name: EngineLimits(memory=ByteSize(400 * 2**20))})
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(LIARS))
@@ -58,16 +58,8 @@ def bench() -> Iterator[Bench]:
         engines.engines.cache_clear()
         with (
             Guard("poison") as guard,
-            Bench(
-                settings,
-                guard,
-                Services(settings, guard, Quiet()),
-                Quiet(),
-                refs=(SESSION, PROCESS),
-                writer="",
-                profile=PROFILES["quick"],
-                seed=1,
-                foundation=(),
+            run_context(
+                request(SESSION, PROCESS, settings=settings), guard, Services(settings, guard, Quiet()), Quiet()
             ) as made,
         ):
             yield made
@@ -82,61 +74,63 @@ def lake(tmp_path: Path) -> Lake:
     return Lake("plain", None, NOWHERE, format=TableFormat.PARQUET, files=files)
 
 
-def ask(bench: Bench, ref: EngineRef, lake: Lake, sql: str, **given: Any) -> int:
-    into = bench.file("rows")
-    reply = bench.call(ref, lake, "query", LIMIT_S, sql=sql, into=str(into), **given)
+def ask(context: RunContext, ref: EngineRef, lake: Lake, sql: str, **given: Any) -> int:
+    into = context.files.new("rows")
+    reply = context.client.call(ref, lake, "query", LIMIT_S, sql=sql, into=str(into), **given)
     return int(reply["rows"])
 
 
 @pytest.mark.parametrize("ref", [SESSION, PROCESS], ids=str)
-def test_what_is_asked_after_a_poisoning_error_is_answered(bench: Bench, lake: Lake, ref: EngineRef) -> None:
+def test_what_is_asked_after_a_poisoning_error_is_answered(context: RunContext, lake: Lake, ref: EngineRef) -> None:
     for _ in range(2):
         with pytest.raises(Refused, match="poisoned itself"):
-            ask(bench, ref, lake, POISON)
-        assert ask(bench, ref, lake, HARMLESS) == 1
+            ask(context, ref, lake, POISON)
+        assert ask(context, ref, lake, HARMLESS) == 1
 
 
-def test_only_a_broken_process_is_replaced(bench: Bench, lake: Lake) -> None:
+def test_only_a_broken_process_is_replaced(context: RunContext, lake: Lake) -> None:
     for ref, replaced in ((SESSION, False), (PROCESS, True)):
-        before = bench.remote(ref, lake).process.pid
+        before = context.workers.open(ref, lake).process.pid
         with pytest.raises(Refused):
-            ask(bench, ref, lake, POISON)
-        assert (bench.remote(ref, lake).process.pid != before) == replaced
+            ask(context, ref, lake, POISON)
+        assert (context.workers.open(ref, lake).process.pid != before) == replaced
 
 
 @pytest.mark.parametrize("ref", [SESSION, PROCESS], ids=str)
-def test_a_read_that_poisons_leaves_the_other_reads_of_its_case_alone(bench: Bench, lake: Lake, ref: EngineRef) -> None:
+def test_a_read_that_poisons_leaves_the_other_reads_of_its_case_alone(
+    context: RunContext, lake: Lake, ref: EngineRef
+) -> None:
     scans = [Scan(table).to_json() for table in ("t", "poison", "t", "poison", "t")]
-    into = [bench.file("read") for _ in scans]
-    replies = bench.scans(ref, lake, scans, into, LIMIT_S)
+    into = [context.files.new("read") for _ in scans]
+    replies = context.client.scans(ref, lake, scans, into, LIMIT_S)
     assert [one["ok"] for one in replies] == [True, False, True, False, True]
     assert all("poisoned itself" in one["error"]["message"] for one in replies if not one["ok"])
 
 
-def test_a_session_that_lasts_goes_on_after_a_refusal(bench: Bench, lake: Lake) -> None:
+def test_a_session_that_lasts_goes_on_after_a_refusal(context: RunContext, lake: Lake) -> None:
     def execute(sql: str, *, lasting: bool = False) -> None:
-        bench.call(SESSION, lake, "execute", LIMIT_S, sql=sql, lasting=lasting)
+        context.client.call(SESSION, lake, "execute", LIMIT_S, sql=sql, lasting=lasting)
 
     execute("CREATE TEMP TABLE own AS SELECT 1 AS n")
     with pytest.raises(Refused, match="no_such_table"):
         execute("DROP TABLE no_such_table", lasting=True)
-    assert ask(bench, SESSION, lake, "SELECT n FROM own") == 1
+    assert ask(context, SESSION, lake, "SELECT n FROM own") == 1
     with pytest.raises(Refused, match="no_such_table"):
         execute("DROP TABLE no_such_table")
     with pytest.raises(Refused, match="own"):
-        ask(bench, SESSION, lake, "SELECT n FROM own")
+        ask(context, SESSION, lake, "SELECT n FROM own")
 
 
-def test_what_an_engine_has_no_way_to_do_costs_no_new_connection(bench: Bench, lake: Lake) -> None:
-    remote = bench.remote(SESSION, lake)
+def test_what_an_engine_has_no_way_to_do_costs_no_new_connection(context: RunContext, lake: Lake) -> None:
+    remote = context.workers.open(SESSION, lake)
     with pytest.raises(LakebenchError, match="has no CanRegister"):
-        bench.call(SESSION, lake, "register", LIMIT_S, table="t", metadata_location="x")
+        context.client.call(SESSION, lake, "register", LIMIT_S, table="t", metadata_location="x")
     assert remote.lake == lake
 
 
-def test_a_memory_limit_that_was_passed_names_engine_and_setting(bench: Bench, lake: Lake) -> None:
+def test_a_memory_limit_that_was_passed_names_engine_and_setting(context: RunContext, lake: Lake) -> None:
     with pytest.raises(OutOfMemory) as raised:
-        ask(bench, GLUTTON, lake, HARMLESS)
+        ask(context, GLUTTON, lake, HARMLESS)
     assert re.fullmatch(
         r"the process of liar-eats-memory held 0\.\d\d GiB at query, and its limit is 0\.39 GiB: "
         r"\[engines\.liar-eats-memory\] memory in lakebench\.toml raises it",
@@ -144,28 +138,27 @@ def test_a_memory_limit_that_was_passed_names_engine_and_setting(bench: Bench, l
     )
 
 
-def test_memory_that_an_engine_says_it_lacks_names_the_setting(bench: Bench) -> None:
+def test_memory_that_an_engine_says_it_lacks_names_the_setting(context: RunContext) -> None:
     said = OutOfMemory("Out of Memory Error: failed to allocate", limit_bytes=1)
-    told = bench.look_after(SESSION, said)
+    told = context.client.diagnose_failure(SESSION, said)
     assert str(told).endswith("[engines.poisons-its-session] memory in lakebench.toml raises the limit")
     assert told.details == {"limit_bytes": 1}
     assert "[services.trino] memory" in str(_with_setting(EngineRef("trino"), said))
 
 
 def test_a_time_limit_that_was_passed_names_engine_and_flag(
-    bench: Bench, lake: Lake, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bench.remote(SLEEPER, lake)
-    profile = replace(bench.profile, protocol=replace(bench.profile.protocol, limit_s=2))
-    monkeypatch.setattr(bench, "profile", profile)
+    context.workers.open(SLEEPER, lake)
+    monkeypatch.setattr(context.client, "_limit_s", 2)
     said = "liar-hangs gave no answer to query within 2 s: --time-limit raises the limit"
     with pytest.raises(Timeout, match=f"^{said}$"):
-        bench.call(SLEEPER, lake, "query", sql=HARMLESS, into=str(bench.file("rows")))
+        context.client.call(SLEEPER, lake, "query", sql=HARMLESS, into=str(context.files.new("rows")))
     with pytest.raises(Timeout, match=r"^liar-hangs gave no answer to query within 1 s$"):
-        bench.call(SLEEPER, lake, "query", 1, sql=HARMLESS, into=str(bench.file("rows")))
+        context.client.call(SLEEPER, lake, "query", 1, sql=HARMLESS, into=str(context.files.new("rows")))
 
 
-def test_a_table_that_fails_leaves_the_others_to_be_loaded(bench: Bench, tmp_path: Path) -> None:
+def test_a_table_that_fails_leaves_the_others_to_be_loaded(context: RunContext, tmp_path: Path) -> None:
     latin = pa.array([b"\xe4"], pa.binary())
     files = {
         "good": pa.table({"n": [1]}),
@@ -177,11 +170,13 @@ def test_a_table_that_fails_leaves_the_others_to_be_loaded(bench: Bench, tmp_pat
     (tmp_path / "all.sql").write_text("SELECT count(*) AS n FROM good, empty")
     workload = folder.workload(tmp_path, Quiet())
     own = Lake("own", None, NOWHERE, format=TableFormat.DUCKDB, database=str(tmp_path / "own.duckdb"))
-    written = write(bench, own, workload, SESSION, seats=("own",))
+    written = write(context, own, workload, SESSION, sessions=("own",))
     assert list(written.failed) == ["bad"], written.failed
     assert str(written.failed["bad"]).startswith("loading bad: InvalidInputException: ")
-    into = bench.file("rows")
-    reply = bench.call(SESSION, own, "query", LIMIT_S, seat="own", sql="SELECT * FROM good, empty", into=str(into))
+    into = context.files.new("rows")
+    reply = context.client.call(
+        SESSION, own, "query", LIMIT_S, session="own", sql="SELECT * FROM good, empty", into=str(into)
+    )
     assert reply["rows"] == 0
     with pytest.raises(Refused, match="loading bad"):
         written.require_all()

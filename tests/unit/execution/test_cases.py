@@ -22,7 +22,6 @@ from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import Outcome
-from lakebench.results.accepted import Baseline
 
 PROTOCOL = Protocol(cold=1, warm_ups=1, samples=3, block=2, limit_s=5.0)
 ORDER = ["cold", "warm-up", "warm", "warm", "warm"]
@@ -56,77 +55,71 @@ class Remote:
         return {"ns": 1000 + self.calls, "offset_ns": 2**62, "rows": 1, "bytes": 8, "cpu_ns": 5}
 
 
-class Bench:
-    """What a measurement asks of the bench; ``told`` are the cold starts and who lost its seat."""
+class Fakes:
+    """The objects of a run that a measurement asks, all in one; ``told`` are the cold starts, ``lost`` the workers."""
 
     def __init__(self, folder: Path, **scripts: list[Any]) -> None:
-        self.folder, self.past, self.checker, self.baseline = folder, Past(), Checker(), Baseline()
+        self.folder, self.past, self.checker = folder, Past(), Checker()
+        self.request = self.workers = self.client = self.files = self.foundation = self.services = self
         self.remotes = {name: Remote(script) for name, script in scripts.items()}
         self.told: list[str] = []
-        self.unseated: list[str] = []
-        self.counters = itertools.chain([{"Get": 3}, {"Get": 5}], itertools.repeat({}))
-        self.sent = itertools.chain([100, 160], itertools.repeat(None))
+        self.lost: list[str] = []
         self._numbers = itertools.count()
 
-    def file(self, _: str) -> Path:
+    def new(self, _: str) -> Path:
         return self.folder / f"{next(self._numbers)}"
 
     def shuffled(self, things: tuple[Any, ...], *, where: str) -> list[Any]:
         return list(things) if where.endswith(("0", "2")) else list(things)[::-1]
 
-    def ended(self, error: Exception, _ref: EngineRef, _seat: str) -> Exception:
+    def case_end(self, error: Exception, _ref: EngineRef, _session: str) -> Exception:
         return error
 
-    def must_stand(self, error: Exception) -> None:
-        """It does."""
+    def check(self, error: Exception) -> None:
+        """It came of nothing else."""
 
-    def versions(self, ref: EngineRef) -> dict[str, str]:
-        return {ref.name: "1"}
+    def is_open(self, ref: EngineRef, _session: str) -> bool:
+        return self.lost.pop() != ref.name if self.lost else True
 
-    def seated(self, ref: EngineRef, _seat: str) -> bool:
-        return self.unseated.pop() != ref.name if self.unseated else True
-
-    def remote(self, ref: EngineRef, _lake: Any, _seat: str) -> Remote:
+    def open(self, ref: EngineRef, _lake: Any, _session: str) -> Remote:
         return self.remotes[ref.name]
 
-    def fresh(self, ref: EngineRef) -> None:
-        self.told.append(f"fresh {ref}")
-
-    def retire(self, ref: EngineRef, _seat: str) -> None:
-        self.told.append(f"retire {ref}")
-
-    def server_processes(self, _: EngineRef) -> list[int]:
+    def processes(self, _: str) -> list[int]:
         return []
 
-    def store_counters(self, _: str) -> dict[str, int]:
-        return next(self.counters)
+    def restart(self, ref: EngineRef) -> None:
+        self.told.append(f"restart {ref}")
 
-    def store_bytes(self, _: str) -> int | None:
-        return next(self.sent)
+    def retire(self, ref: EngineRef, _session: str) -> None:
+        self.told.append(f"retire {ref}")
 
 
 @pytest.fixture(autouse=True)
 def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measurement.resources, "drop_page_cache", lambda: "page cache kept")
     monkeypatch.setattr(measurement.resources, "reset_peak", lambda _: None)
+    counted = itertools.chain([{"Get": 3}, {"Get": 5}], itertools.repeat({}))
+    sent = itertools.chain([100, 160], itertools.repeat(None))
+    monkeypatch.setattr(measurement, "_store_counters", lambda *_: next(counted))
+    monkeypatch.setattr(measurement, "_store_bytes", lambda *_: next(sent))
 
 
-def run(bench: Bench, protocol: Protocol = PROTOCOL, **given: Any) -> dict[str, Record]:
-    reference = bench.folder / "reference"
+def run(fakes: Fakes, protocol: Protocol = PROTOCOL, **given: Any) -> dict[str, Record]:
+    reference = fakes.folder / "reference"
     reference.write_text(RIGHT)
     entries = tuple(
         MeasuredEngine(
             Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), f"ask {name}"
         )
-        for name in bench.remotes
+        for name in fakes.remotes
     )
     block = Measurement("q", entries, protocol, {"theirs": reference}, Rules(), "exact", **given)
-    return {one.engine: one for one in block.run(bench, frozenset(one.id for one in block.cases))}  # type: ignore[arg-type]
+    return {one.engine: one for one in block.run(fakes, frozenset(one.id for one in block.cases))}  # type: ignore[arg-type]
 
 
 def test_each_kind_of_sample_stands_in_its_place(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, duckdb=[RIGHT], trino=[RIGHT])
-    for one in run(bench).values():
+    fakes = Fakes(tmp_path, duckdb=[RIGHT], trino=[RIGHT])
+    for one in run(fakes).values():
         assert one.outcome is Outcome.PASS
         assert [sample.kind for sample in one.samples] == ORDER
         assert [sample.position for sample in one.samples] == list(range(len(ORDER)))
@@ -135,22 +128,22 @@ def test_each_kind_of_sample_stands_in_its_place(tmp_path: Path) -> None:
         assert one.samples[0].cache == "new process, page cache kept"
         assert one.evidence["sql"] == f"ask {one.engine}"
         assert (one.evidence["tolerance"], one.evidence["checked_against"]) == ("exact", ["theirs"])
-    assert sorted(bench.told) == ["fresh duckdb", "fresh trino"]
+    assert sorted(fakes.told) == ["restart duckdb", "restart trino"]
 
 
 def test_what_the_store_saw_is_of_the_sample_alone(tmp_path: Path) -> None:
-    (one,) = run(Bench(tmp_path, duckdb=[RIGHT])).values()
+    (one,) = run(Fakes(tmp_path, duckdb=[RIGHT])).values()
     assert (one.samples[0].requests, one.samples[0].store_bytes) == ({"Get": 2}, 60)
     assert (one.samples[1].requests, one.samples[1].store_bytes) == ({}, None)
     assert one.samples[0].cpu_ns == 5
 
 
 def test_a_wrong_answer_has_no_time_and_is_not_asked_again(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, duckdb=[RIGHT], trino=["wrong"])
-    found = run(bench)
+    fakes = Fakes(tmp_path, duckdb=[RIGHT], trino=["wrong"])
+    found = run(fakes)
     assert (found["trino"].outcome, found["trino"].samples) == (Outcome.WRONG, ())
     assert found["trino"].evidence["diff"]["text"] == "another row\n  expected: right\n  actual: wrong"
-    assert bench.remotes["trino"].calls == 1
+    assert fakes.remotes["trino"].calls == 1
     assert len(found["duckdb"].samples) == len(ORDER)
 
 
@@ -159,28 +152,28 @@ def test_a_wrong_answer_has_no_time_and_is_not_asked_again(tmp_path: Path) -> No
     [("wrong", Outcome.WRONG), (EngineCrash("died"), Outcome.CRASH), (Refused("no"), Outcome.REFUSED)],
 )
 def test_what_fails_later_loses_its_times_and_others_go_on(tmp_path: Path, late: Any, outcome: Outcome) -> None:
-    bench = Bench(tmp_path, duckdb=[RIGHT, RIGHT, late], trino=[RIGHT])
-    found = run(bench)
+    fakes = Fakes(tmp_path, duckdb=[RIGHT, RIGHT, late], trino=[RIGHT])
+    found = run(fakes)
     assert (found["duckdb"].outcome, found["duckdb"].samples) == (outcome, ())
-    assert bench.remotes["duckdb"].calls == 3
+    assert fakes.remotes["duckdb"].calls == 3
     assert len(found["trino"].samples) == len(ORDER)
 
 
 def test_who_had_to_make_room_warms_up_again(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, duckdb=[RIGHT])
-    bench.unseated = ["nobody", "duckdb"]
-    (one,) = run(bench).values()
+    fakes = Fakes(tmp_path, duckdb=[RIGHT])
+    fakes.lost = ["nobody", "duckdb"]
+    (one,) = run(fakes).values()
     assert [sample.kind for sample in one.samples] == ["cold", "warm-up", "warm-up", "warm", "warm", "warm"]
 
 
 def test_without_restart_a_server_stays(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, duckdb=[RIGHT], trino=[RIGHT])
-    found = run(bench, restart=False)
+    fakes = Fakes(tmp_path, duckdb=[RIGHT], trino=[RIGHT])
+    found = run(fakes, restart=False)
     assert found["trino"].samples[0].cache.startswith("new session and catalog, the server kept, ")
     assert found["duckdb"].samples[0].cache.startswith("new process, ")
-    assert sorted(bench.told) == ["retire duckdb", "retire trino"]
+    assert sorted(fakes.told) == ["retire duckdb", "retire trino"]
 
 
 def test_a_protocol_once_is_one_sample_without_a_cold_one(tmp_path: Path) -> None:
-    (one,) = run(Bench(tmp_path, duckdb=[RIGHT]), PROTOCOL.once()).values()
+    (one,) = run(Fakes(tmp_path, duckdb=[RIGHT]), PROTOCOL.once()).values()
     assert [sample.kind for sample in one.samples] == ["warm"]

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from run_requests import request
 
 from lakebench.config import Settings
 from lakebench.datasets import rows
@@ -25,9 +26,8 @@ from lakebench.errors import (
 )
 from lakebench.execution import cases
 from lakebench.execution.cases import Block, Case, Check, SideBySide
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.protocol import PROFILES
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import Outcome
 from lakebench.processes import replies
@@ -42,22 +42,17 @@ ENDS = [UsageError("no"), ServiceLost("gone"), CheckerLost("gone")]
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    with Guard("faults") as guard:
-        services = Services(Settings(), guard, Quiet())
-        faults = FaultLog(tmp_path, lambda text: text.replace("secret", "***"))
-        yield Bench(
-            Settings(),
-            guard,
-            services,
-            Quiet(),
-            refs=(EngineRef("duckdb"),),
-            writer="",
-            profile=PROFILES["quick"],
-            seed=1,
-            foundation=(),
-            faults=faults,
-        )
+def guard() -> Iterator[Guard]:
+    with Guard("faults") as made:
+        yield made
+
+
+@pytest.fixture
+def context(tmp_path: Path, guard: Guard) -> Iterator[RunContext]:
+    services = Services(Settings(), guard, Quiet())
+    faults = FaultLog(tmp_path, lambda text: text.replace("secret", "***"))
+    with run_context(request(EngineRef("duckdb")), guard, services, Quiet(), faults=faults) as made:
+        yield made
 
 
 def case(name: str) -> Case:
@@ -75,13 +70,15 @@ def raising(error: Exception) -> Callable[[], Any]:
     return test
 
 
-def told(bench: Bench, block: Block, *todo: str) -> dict[str, Record]:
+def told(context: RunContext, block: Block, *todo: str) -> dict[str, Record]:
     wanted = frozenset(todo or [one.id for one in block.cases])
-    return {one.case: one for one in cases.records(block, bench, wanted)}
+    return {one.case: one for one in cases.records(block, context, wanted)}
 
 
-def test_any_other_exception_of_a_check_is_a_fault_of_ours_with_its_traceback(bench: Bench, tmp_path: Path) -> None:
-    found = told(bench, check("a", raising(KeyError("the secret"))))["a"]
+def test_any_other_exception_of_a_check_is_a_fault_of_ours_with_its_traceback(
+    context: RunContext, tmp_path: Path
+) -> None:
+    found = told(context, check("a", raising(KeyError("the secret"))))["a"]
     assert (found.outcome, found.engine) == (Outcome.HARNESS_FAULT, "duckdb")
     assert "a fault of lakebench itself, please report it with faults/001.txt" in found.reason
     assert found.evidence["file"] == "faults/001.txt"
@@ -90,22 +87,22 @@ def test_any_other_exception_of_a_check_is_a_fault_of_ours_with_its_traceback(be
     assert f'{Path(__file__).name}", line' in kept
 
 
-def test_an_engines_failure_stays_the_engines(bench: Bench, tmp_path: Path) -> None:
-    assert told(bench, check("a", raising(Refused("no"))))["a"].outcome is Outcome.REFUSED
+def test_an_engines_failure_stays_the_engines(context: RunContext, tmp_path: Path) -> None:
+    assert told(context, check("a", raising(Refused("no"))))["a"].outcome is Outcome.REFUSED
     assert not (tmp_path / "faults").exists()
 
 
 @pytest.mark.parametrize("error", [*ENDS, ServiceUnavailable("the store is not there")])
-def test_what_ends_a_run_is_no_outcome(bench: Bench, error: LakebenchError) -> None:
+def test_what_ends_a_run_is_no_outcome(context: RunContext, error: LakebenchError) -> None:
     @dataclass(frozen=True)
     class Broken(Pair):
         fails: Exception = field(default_factory=lambda: error)
 
     with pytest.raises(type(error)):
-        told(bench, Broken())
+        told(context, Broken())
     if not isinstance(error, ServiceUnavailable):
         with pytest.raises(type(error)):
-            told(bench, check("a", raising(error)))
+            told(context, check("a", raising(error)))
 
 
 @dataclass(frozen=True)
@@ -118,31 +115,31 @@ class Pair(Block):
     def cases(self) -> tuple[Case, ...]:
         return case("one"), case("two"), case("three")
 
-    def run(self, bench: Bench, todo: frozenset[str]) -> Iterator[Record]:
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         if "one" in todo:
-            yield cases.record(bench, case("one"), cases.now(), {})
+            yield cases.record(context.past, case("one"), cases.now(), {})
         if self.fails:
             raise self.fails
 
 
-def test_the_cases_of_a_block_that_have_no_record_yet_are_faults_of_ours(bench: Bench) -> None:
-    found = told(bench, Pair(TypeError("ours")), "one", "two")
+def test_the_cases_of_a_block_that_have_no_record_yet_are_faults_of_ours(context: RunContext) -> None:
+    found = told(context, Pair(TypeError("ours")), "one", "two")
     assert {name: one.outcome.value for name, one in found.items()} == {"one": "PASS", "two": "HARNESS_FAULT"}
 
 
-def test_a_case_without_a_record_is_a_fault_of_ours(bench: Bench) -> None:
-    found = told(bench, Pair())
+def test_a_case_without_a_record_is_a_fault_of_ours(context: RunContext) -> None:
+    found = told(context, Pair())
     assert [one.outcome.value for one in found.values()] == ["PASS", "HARNESS_FAULT", "HARNESS_FAULT"]
     assert "no record came of three, two" in found["two"].reason
 
 
-def test_an_engines_error_that_nobody_expected_there_blames_no_engine(bench: Bench) -> None:
-    assert told(bench, Pair(EngineCrash("of whom?")))["two"].outcome is Outcome.HARNESS_FAULT
+def test_an_engines_error_that_nobody_expected_there_blames_no_engine(context: RunContext) -> None:
+    assert told(context, Pair(EngineCrash("of whom?")))["two"].outcome is Outcome.HARNESS_FAULT
 
 
-def test_lanes_go_on_beside_a_fault(bench: Bench) -> None:
-    lanes = ((check("a", raising(ValueError("ours"))), check("b", dict)), (check("c", dict),))
-    found = told(bench, SideBySide(lanes))
+def test_sequences_go_on_beside_a_fault(context: RunContext) -> None:
+    sequences = ((check("a", raising(ValueError("ours"))), check("b", dict)), (check("c", dict),))
+    found = told(context, SideBySide(sequences))
     assert {name: one.outcome.value for name, one in found.items()} == {
         "a": "HARNESS_FAULT",
         "b": "PASS",
@@ -150,75 +147,78 @@ def test_lanes_go_on_beside_a_fault(bench: Bench) -> None:
     }
 
 
-def test_one_traceback_has_one_file(bench: Bench, tmp_path: Path) -> None:
+def test_one_traceback_has_one_file(context: RunContext, tmp_path: Path) -> None:
     of_worker = {"kind": "HarnessFault", "message": "KeyError: 'x'", "details": {}, "traceback": "in the worker"}
     for _ in range(2):
-        assert bench.ended(replies.error_from(of_worker)).details == {"file": "faults/001.txt"}
-    assert bench.ended(replies.error_from({**of_worker, "traceback": "elsewhere"})).details["file"] == "faults/002.txt"
+        assert context.client.case_end(replies.error_from(of_worker)).details == {"file": "faults/001.txt"}
+    assert (
+        context.client.case_end(replies.error_from({**of_worker, "traceback": "elsewhere"})).details["file"]
+        == "faults/002.txt"
+    )
     assert (tmp_path / "faults" / "001.txt").read_text() == "in the worker"
 
 
-def test_a_resumed_run_adds_files(bench: Bench, tmp_path: Path) -> None:
-    bench.faults.fault(KeyError("first"))
+def test_a_resumed_run_adds_files(context: RunContext, tmp_path: Path) -> None:
+    context.faults.fault(KeyError("first"))
     assert FaultLog(tmp_path).fault(KeyError("second")).details["file"] == "faults/002.txt"
 
 
-def test_a_fault_in_what_is_prepared_is_one_for_all_who_need_it(bench: Bench) -> None:
+def test_a_fault_in_what_is_prepared_is_one_for_all_who_need_it(context: RunContext) -> None:
     made: list[int] = []
 
     def make() -> int:
         made.append(1)
         return int({}["ours"])
 
-    found = [told(bench, check(name, lambda: bench.prepare("key", make)))[name] for name in ("a", "b")]
+    found = [told(context, check(name, lambda: context.prepared.once("key", make)))[name] for name in ("a", "b")]
     assert [one.outcome.value for one in found] == ["HARNESS_FAULT"] * 2
     assert found[0].evidence["file"] == found[1].evidence["file"]
     assert made == [1]
 
 
 @pytest.mark.parametrize("error", ENDS)
-def test_what_ends_a_run_is_not_remembered_of_what_is_prepared(bench: Bench, error: LakebenchError) -> None:
+def test_what_ends_a_run_is_not_remembered_of_what_is_prepared(context: RunContext, error: LakebenchError) -> None:
     with pytest.raises(type(error)):
-        bench.prepare("key", raising(error))
-    assert bench.prepare("key", lambda: "made now") == "made now"
+        context.prepared.once("key", raising(error))
+    assert context.prepared.once("key", lambda: "made now") == "made now"
 
 
 @pytest.mark.parametrize("error", [ServiceUnavailable("no answer"), KeyError("ours")])
 def test_what_a_dead_store_brought_about_is_neither_ours_nor_an_engines(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
+    context: RunContext, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    bench.foundation = ("object-store",)
-    monkeypatch.setattr(bench.services, "died", lambda name: name == "object-store")
+    context.foundation.names = ("object-store",)
+    monkeypatch.setattr(context.services, "died", lambda name: name == "object-store")
     with pytest.raises(ServiceLost, match="object-store died"):
-        told(bench, check("a", raising(error)))
+        told(context, check("a", raising(error)))
     with pytest.raises(ServiceLost, match="object-store died"):
-        bench.prepare("key", raising(error))
+        context.prepared.once("key", raising(error))
 
 
 class TestFullDisk:
-    def test_a_failure_on_a_full_disk_is_no_outcome(self, bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_failure_on_a_full_disk_is_no_outcome(self, context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(disk_space, "_free", lambda _: 1000)
         for error in (Refused("no"), EngineCrash("died"), KeyError("ours")):
             with pytest.raises(UsageError, match=r"the disk is full \(.* has 0 MB left"):
-                told(bench, check("a", raising(error)))
+                told(context, check("a", raising(error)))
 
     @pytest.mark.parametrize(
         "said",
         ["IO Error: No space left on device", "java.io.IOException: Disk quota exceeded", "database or disk is full"],
     )
-    def test_nor_is_one_that_says_so(self, bench: Bench, said: str) -> None:
+    def test_nor_is_one_that_says_so(self, context: RunContext, said: str) -> None:
         with pytest.raises(UsageError, match=r"the disk is full .* free some space"):
-            told(bench, check("a", raising(Refused("cannot write", log=said))))
+            told(context, check("a", raising(Refused("cannot write", log=said))))
         with pytest.raises(UsageError, match="the disk is full"):
-            bench.prepare("key", raising(Refused(said)))
+            context.prepared.once("key", raising(Refused(said)))
 
-    def test_our_own_write(self, bench: Bench) -> None:
+    def test_our_own_write(self, context: RunContext) -> None:
         def write() -> None:
             with Path("/dev/full").open("w") as full:
                 full.write("x")
 
         with pytest.raises(UsageError, match="the disk is full"):
-            told(bench, check("a", write))
+            told(context, check("a", write))
 
     def test_where_no_file_can_be_made_any_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = disk_space.os.statvfs(tmp_path)
@@ -244,11 +244,11 @@ def planted(monkeypatch: pytest.MonkeyPatch, plant: str) -> None:
 
 class TestChecker:
     def test_its_own_exception_is_a_fault_of_ours_with_its_traceback(
-        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         planted(monkeypatch, "from lakebench.datasets import rows; rows.rows = lambda *_: {}['planted']")
-        checker = Checker(bench.guard)
-        found = told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
+        checker = Checker(guard)
+        found = told(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
         assert found.outcome is Outcome.HARNESS_FAULT
         kept = (tmp_path / found.evidence["file"]).read_text()
         assert "KeyError: 'planted'" in kept
@@ -257,35 +257,35 @@ class TestChecker:
         checker.close()
 
     def test_what_it_finds_of_an_engine_stays_the_engines(
-        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         says = "from lakebench import errors; from lakebench.datasets import rows"
         raises = "rows.rows = lambda *_: (_ for _ in ()).throw(errors.WrongAnswer('no table'))"
         planted(monkeypatch, f"{says}; {raises}")
-        checker = Checker(bench.guard)
-        found = told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
+        checker = Checker(guard)
+        found = told(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
         assert (found.outcome, found.reason) == (Outcome.WRONG, "no table")
         checker.close()
 
     def test_a_checker_that_dies_twice_of_a_question_ends_the_run(
-        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, context: RunContext, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         counted = tmp_path / "deaths"
         dies = f"rows.rows = lambda *_: (open({str(counted)!r}, 'a').write('x'), os._exit(7))"
         planted(monkeypatch, f"from lakebench.datasets import rows; {dies}")
-        checker = Checker(bench.guard)
+        checker = Checker(guard)
         with pytest.raises(CheckerLost, match=r"has died with code 7.*twice at the same call, write"):
-            told(bench, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))
+            told(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))
         checker.close()
 
     def test_one_that_dies_once_is_asked_again(
-        self, bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, guard: Guard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         once = tmp_path / "once"
         dies = f"real = rows.rows; rows.rows = lambda *a: real(*a) if os.path.exists({str(once)!r}) else "
         dies += f"(os.mkdir({str(once)!r}), os._exit(7))"
         planted(monkeypatch, f"from lakebench.datasets import rows; {dies}")
-        checker = Checker(bench.guard)
+        checker = Checker(guard)
         checker.call(rows.write, 1, [1], tmp_path / "rows")
         assert (tmp_path / "rows").exists()
         checker.close()

@@ -22,7 +22,6 @@ from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import Outcome
-from lakebench.results.accepted import Baseline
 
 NAMES = ("duckdb", "trino", "spark", "polars")
 ANSWERS = {"duckdb": "right", "trino": "right", "spark": "wrong", "polars": None}
@@ -45,31 +44,29 @@ class Checker:
         return Checked(ok=True, rows=1, sources=tuple(expected)) if actual else Checked(ok=False)
 
 
-class Bench:
-    """What a measurement asks of the bench; ``asked`` are the engines that were asked, in order."""
+class Fakes:
+    """The objects of a run that a measurement asks, all in one; ``asked`` are the engines that were asked, in order."""
 
     def __init__(self, folder: Path, past: Past) -> None:
-        self.folder, self.past, self.checker, self.baseline = folder, past, Checker(), Baseline()
+        self.folder, self.past, self.checker = folder, past, Checker()
+        self.request = self.workers = self.client = self.files = self.foundation = self
         self.asked: list[str] = []
         self._numbers = itertools.count()
 
-    def file(self, _: str) -> Path:
+    def new(self, _: str) -> Path:
         return self.folder / f"{next(self._numbers)}"
 
     def shuffled(self, things: tuple[Any, ...], *, where: str) -> list[Any]:
         assert where
         return list(things)
 
-    def ended(self, error: Exception, _ref: EngineRef, _seat: str) -> Exception:
+    def case_end(self, error: Exception, _ref: EngineRef, _session: str) -> Exception:
         return error
 
-    def must_stand(self, error: Exception) -> None:
-        """It does."""
+    def check(self, error: Exception) -> None:
+        """It came of nothing else."""
 
-    def versions(self, _: EngineRef) -> dict[str, str]:
-        return {}
-
-    def seated(self, _ref: EngineRef, _seat: str) -> bool:
+    def is_open(self, _ref: EngineRef, _session: str) -> bool:
         return True
 
     def call(self, ref: EngineRef, _lake: Any, operation: str, _limit_s: float, *, into: str, **_: Any) -> None:
@@ -86,8 +83,8 @@ class Bench:
 
 @pytest.fixture(autouse=True)
 def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
-    def sample(bench: Bench, course: Any, kind: str, into: Path, _limit_s: float, **_: Any) -> dict[str, Any]:
-        bench.answer(course.entry.case.engine, into)
+    def sample(fakes: Fakes, run: Any, kind: str, into: Path, _limit_s: float, **_: Any) -> dict[str, Any]:
+        fakes.answer(run.entry.case.engine, into)
         return {"kind": kind, "ns": 1, "offset_ns": 0, "rows": 1, "bytes": 1}
 
     monkeypatch.setattr(measurement, "_sample", sample)
@@ -105,13 +102,13 @@ def q1() -> Measurement:
     )
 
 
-def run(folder: Path, earlier: tuple[Record, ...] = ()) -> tuple[dict[str, Record], Bench]:
+def run(folder: Path, earlier: tuple[Record, ...] = ()) -> tuple[dict[str, Record], Fakes]:
     past = Past()
     for one in earlier:
         past.add(one)
-    bench, block = Bench(folder, past), q1()
+    fakes, block = Fakes(folder, past), q1()
     todo = frozenset(case.id for case in block.cases) - {one.case for one in earlier}
-    return {one.engine: one for one in block.run(bench, todo)}, bench  # type: ignore[arg-type]
+    return {one.engine: one for one in block.run(fakes, todo)}, fakes  # type: ignore[arg-type]
 
 
 def told(record: Record) -> tuple[Outcome, str, dict[str, Any], int]:
@@ -127,17 +124,17 @@ def test_the_run_that_is_not_interrupted(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", [1, 2, 3])
 def test_an_interrupted_one_comes_to_the_same(tmp_path: Path, kept: int) -> None:
     whole, _ = run(tmp_path)
-    left, bench = run(tmp_path, tuple(whole.values())[:kept])
+    left, fakes = run(tmp_path, tuple(whole.values())[:kept])
     assert {name: told(one) for name, one in left.items()} == {name: told(whole[name]) for name in NAMES[kept:]}
     for name in NAMES[:kept]:
-        assert bench.asked.count(name) == 1
-    assert bench.asked.count("polars") == 1
+        assert fakes.asked.count(name) == 1
+    assert fakes.asked.count("polars") == 1
 
 
 def test_who_gave_no_answer_is_not_asked_again(tmp_path: Path) -> None:
     whole, _ = run(tmp_path)
-    _, bench = run(tmp_path, (whole["polars"],))
-    assert "polars" not in bench.asked
+    _, fakes = run(tmp_path, (whole["polars"],))
+    assert "polars" not in fakes.asked
 
 
 def test_a_case_that_ended_in_an_error_of_ours_is_no_vote(tmp_path: Path) -> None:
@@ -146,5 +143,5 @@ def test_a_case_that_ended_in_an_error_of_ours_is_no_vote(tmp_path: Path) -> Non
     past = Past()
     past.add(fault)
     assert past.case("p/q/spark") is None
-    _, bench = run(tmp_path, (fault, whole["duckdb"]))
-    assert bench.asked.count("spark") == 0
+    _, fakes = run(tmp_path, (fault, whole["duckdb"]))
+    assert fakes.asked.count("spark") == 0

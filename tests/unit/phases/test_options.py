@@ -13,7 +13,7 @@ from lakebench import cli, harness, phases
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.cases import Block
-from lakebench.execution.context import Bench
+from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, selection_of
 from lakebench.model import Selection
 from lakebench.phases.base import Phase
@@ -45,7 +45,7 @@ class Other(Phase):
         """One."""
         return ("duckdb",)
 
-    def plan(self, bench: Bench) -> Iterator[Block]:  # noqa: ARG002
+    def plan(self, context: RunContext) -> Iterator[Block]:  # noqa: ARG002
         """Nothing."""
         return iter(())
 

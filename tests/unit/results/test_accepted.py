@@ -176,7 +176,9 @@ def test_of_a_race_any_accepted_outcome_is_fine_and_no_other_between_them(now: O
     assert bool(changed.worse) is (code is not ExitCode.OK)
     assert not changed.better
     assert accepted.stale(_now(now), race) == []
-    assert accepted.told(_now(now)[0], race).evidence == {"accepted_outcomes": ["PASS", "CRASH"]}
+    evidence = accepted.with_acceptance(_now(now)[0], race).evidence
+    assert evidence["accepted_outcomes"] == ["PASS", "CRASH"]
+    assert ("known" in evidence) is (now is Outcome.CRASH)
     assert (accepted.known(CASE.case, now, race) is not None) is (code is ExitCode.OK)
 
 

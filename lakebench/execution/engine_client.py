@@ -1,0 +1,112 @@
+"""Operations of engines, asked for by one name each; after a failure the next case begins clean."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from lakebench.errors import CaseEnd, CaseError, HarnessFault
+from lakebench.execution.diagnosis import Remedy, diagnose
+from lakebench.execution.fault_log import FaultLog
+from lakebench.execution.foundation import Foundation
+from lakebench.execution.workers import WorkerPool
+from lakebench.model import EngineRef, Lake
+from lakebench.processes.replies import error_from
+from lakebench.services import Services
+
+
+class EngineClient:
+    """Asks engines for operations by their workers. Several threads may ask, each in sessions of its own.
+
+    ``limit_s`` is the time limit in seconds of an operation that has none of its own. One failure is diagnosed at a
+    time, so that a server which died is started again once.
+    """
+
+    def __init__(
+        self, workers: WorkerPool, services: Services, foundation: Foundation, faults: FaultLog, limit_s: float
+    ) -> None:
+        self._workers, self._services, self._foundation, self._faults = workers, services, foundation, faults
+        self._limit_s = limit_s
+        self._diagnosing = threading.Lock()
+
+    def call(
+        self,
+        ref: EngineRef,
+        lake: Lake,
+        operation: str,
+        limit_s: float | None = None,
+        *,
+        session: str = "",
+        lasting: bool = False,
+        **given: Any,
+    ) -> dict[str, Any]:
+        """Ask ``ref`` for ``operation`` on ``lake``; see :class:`~lakebench.processes.worker.Worker`.
+
+        After a failure the next call has a new connection, unless the session is ``lasting``: then it goes on after a
+        refusal, and the caller closes it.
+
+        Raises:
+            LakebenchError: the engine cannot run here or failed, or a service is gone that the run stands on.
+        """
+        raised_by = "" if limit_s else "--time-limit"
+        limit_s = limit_s or self._limit_s
+        try:
+            remote = self._workers.open(ref, lake, session)
+            return remote.call(operation, limit_s=limit_s, raised_by=raised_by, **given)
+        except CaseError as error:
+            raise self.diagnose_failure(ref, error, session, lasting=lasting) from None
+        except HarnessFault:
+            self._workers.retire(ref, session)  # nobody knows what it was left with
+            raise
+
+    def scans(
+        self, ref: EngineRef, lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], limit_s: float
+    ) -> list[dict[str, Any]]:
+        """What became of each of ``scans``: the worker's reply. A read after one that failed has a new connection.
+
+        Raises:
+            LakebenchError: the worker could not be asked, or died.
+        """
+        replies: list[dict[str, Any]] = []
+        while len(replies) < len(scans):
+            at = len(replies)
+            given: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
+            replies += self.call(ref, lake, "scans", limit_s, **given)["replies"]
+            if not replies[-1]["ok"]:
+                self.case_end(error_from(replies[-1]["error"]), ref)
+        return replies
+
+    def case_end(self, error: Exception, ref: EngineRef | None = None, session: str = "") -> CaseEnd:
+        """What ``error`` makes of a case, which the worker of ``ref`` in ``session`` may have had a part in.
+
+        Raises:
+            LakebenchError: it ends the run, and not the case.
+        """
+        if isinstance(error, CaseError):
+            return self.diagnose_failure(ref, error, session) if ref else error
+        if ref is not None:
+            self._workers.retire(ref, session)  # nobody knows what it was left with
+        return self._faults.fault(error)
+
+    def diagnose_failure(
+        self, ref: EngineRef, error: CaseError, session: str = "", *, lasting: bool = False
+    ) -> CaseError:
+        """What ``error`` means once the servers have been looked at; a server that died is started again.
+
+        Nothing is asked any more of the connection that the error came over, unless the session is ``lasting``.
+
+        Raises:
+            ServiceLost: one of the services that the run stands on is gone.
+        """
+        with self._diagnosing:
+            self._foundation.check_services(f" while {ref} ran")
+            told, remedy = diagnose(self._services, ref, error, lasting=lasting)
+            if remedy is Remedy.NEW_SERVER:
+                self._workers.restart(ref)
+            elif remedy is Remedy.NEW_PROCESS:
+                self._workers.retire(ref, session)
+            elif remedy is Remedy.NEW_CONNECTION:
+                self._workers.disconnect(ref, session)
+            return told

@@ -1,0 +1,40 @@
+"""What every case of a run stands on: services, and disks with room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lakebench.errors import CaseError, ServiceLost, ServiceUnavailable, UsageError
+from lakebench.provisioning import disk_space
+from lakebench.services import Services
+
+
+class Foundation:
+    """The services ``names``, and the disks that hold ``folders``."""
+
+    def __init__(self, services: Services, names: tuple[str, ...], folders: tuple[Path, ...]) -> None:
+        self.names = names
+        self._services, self._folders = services, folders
+
+    def check(self, error: Exception) -> None:
+        """See that ``error`` did not come about because a disk is full or a service is gone.
+
+        Raises:
+            UsageError: a disk is full; the message says which.
+            ServiceLost: one of the services is gone.
+        """
+        if not isinstance(error, CaseError) or isinstance(error, ServiceUnavailable):
+            self.check_services()
+        if full := disk_space.full(self._folders, f"{error} {getattr(error, 'details', '')}"):
+            raise UsageError(full) from error
+
+    def check_services(self, when: str = "") -> None:
+        """See that the services are there; ``when`` says in the message what ran.
+
+        Raises:
+            ServiceLost: one of them is gone.
+        """
+        for name in self.names:
+            if self._services.died(name):
+                tail = self._services.log_tail(name)
+                raise ServiceLost(f"{name} died{when}; the end of its log: {tail[-300:]}") from None
