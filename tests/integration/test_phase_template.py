@@ -9,6 +9,7 @@ import pytest
 from started import installed, lakebench
 
 from lakebench.outcomes import ExitCode, Outcome
+from lakebench.phases import BASELINE
 from lakebench.results.records import read
 
 pytestmark = pytest.mark.integration
@@ -31,11 +32,24 @@ def test_it_is_listed_and_its_help_has_its_option(environment: dict[str, str], t
     assert "--batches is no option of phase4, but of round-trip" in refused.stderr
 
 
-def test_it_runs_and_has_a_section_of_the_report(environment: dict[str, str], tmp_path: Path) -> None:
+def test_it_runs_is_held_against_its_baseline_and_has_a_section_of_the_report(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    accepted = Path(environment["PYTHONPATH"]) / "lakebench_phase_template" / BASELINE
+    text, (case, other) = accepted.read_text(encoding="utf-8"), ('pyiceberg", {"PASS"', 'pyiceberg", {"REFUSED"')
+    assert case in text
+    accepted.write_text(text.replace(case, other), encoding="utf-8")
     given = ("run", "round-trip", "--engines", "duckdb,pyiceberg", "--batches", "3", "--json")
     done = lakebench(*given, cwd=tmp_path, **environment)
     folder = tmp_path / json.loads(done.stdout)["folder"]
-    found = {one.case: one for one in read(folder).cases}
+    run = read(folder)
+    found = {one.case: one for one in run.cases}
+    assert run.end is not None
+    assert {kind: lines for kind, lines in run.end.changes.items() if lines} == {
+        "better": ("round-trip/read/pyiceberg: REFUSED → PASS",)
+    }
+    lakebench("accept", str(folder), "--shipped", "--reason", "it passes", cwd=tmp_path, **environment)
+    assert case in accepted.read_text(encoding="utf-8")
     assert {case: one.outcome for case, one in found.items()} == {
         "round-trip/read/duckdb": Outcome.PASS,
         "round-trip/read/pyiceberg": Outcome.PASS,
