@@ -77,7 +77,7 @@ def run_context(
             request=request,
             services=services,
             workers=workers,
-            client=EngineClient(workers, services, stands_on, faults, request.profile.protocol.limit_s),
+            client=EngineClient(workers, services, stands_on, faults, files, request.profile.protocol.limit_s),
             prepared=PreparedData(stands_on, faults),
             files=files,
             checker=checker,

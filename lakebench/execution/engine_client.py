@@ -1,9 +1,10 @@
-"""Operations of engines, asked for by one name each; after a failure the next case begins clean."""
+"""Operations of engines, and what failures mean: after one the next case has a new connection or process."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +12,40 @@ from lakebench.errors import CaseEnd, CaseError, HarnessFault
 from lakebench.execution.diagnosis import Remedy, diagnose
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.foundation import Foundation
+from lakebench.execution.run_files import RunFiles
 from lakebench.execution.workers import WorkerPool
+from lakebench.iceberg.scan import Scan
 from lakebench.model import EngineRef, Lake
 from lakebench.processes.replies import error_from
 from lakebench.services import Services
 
 
-class EngineClient:
-    """Asks engines for operations by their workers. Several threads may ask, each in sessions of its own.
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a query in an Arrow IPC file, and the time that they took by the worker's clock, in nanoseconds."""
 
-    ``limit_s`` is the time limit in seconds of an operation that has none of its own. One failure is diagnosed at a
-    time, so that a server which died is started again once.
+    path: Path
+    ns: int
+
+
+class EngineClient:
+    """Calls operations of engines in their workers. Several threads may call, each in sessions of its own.
+
+    ``limit_s`` is the time limit in seconds of an operation that has none of its own. Failures are diagnosed one at a
+    time, so that a server that died is restarted once.
     """
 
     def __init__(
-        self, workers: WorkerPool, services: Services, foundation: Foundation, faults: FaultLog, limit_s: float
+        self,
+        workers: WorkerPool,
+        services: Services,
+        foundation: Foundation,
+        faults: FaultLog,
+        files: RunFiles,
+        limit_s: float,
     ) -> None:
         self._workers, self._services, self._foundation, self._faults = workers, services, foundation, faults
-        self._limit_s = limit_s
+        self._files, self._limit_s = files, limit_s
         self._diagnosing = threading.Lock()
 
     def call(
@@ -58,8 +75,20 @@ class EngineClient:
         except CaseError as error:
             raise self.diagnose_failure(ref, error, session, lasting=lasting) from None
         except HarnessFault:
-            self._workers.retire(ref, session)  # nobody knows what it was left with
+            self._workers.retire(ref, session)  # its state is unknown
             raise
+
+    def query(self, ref: EngineRef, lake: Lake, sql: str, *, session: str = "") -> Answer:
+        """The answer of ``ref`` to ``sql``; see :meth:`call`."""
+        into = self._files.new(f"{ref}-query")
+        reply = self.call(ref, lake, "query", session=session, sql=sql, into=str(into))
+        return Answer(into, reply["ns"])
+
+    def scan(self, ref: EngineRef, lake: Lake, scan: Scan, *, session: str = "") -> Path:
+        """The rows that ``ref`` reads, in an Arrow IPC file; see :meth:`call`."""
+        into = self._files.new(f"{ref}-{scan.table}")
+        self.call(ref, lake, "scan", session=session, scan=scan.to_json(), into=str(into))
+        return into
 
     def scans(
         self, ref: EngineRef, lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], limit_s: float
@@ -87,7 +116,7 @@ class EngineClient:
         if isinstance(error, CaseError):
             return self.diagnose_failure(ref, error, session) if ref else error
         if ref is not None:
-            self._workers.retire(ref, session)  # nobody knows what it was left with
+            self._workers.retire(ref, session)  # its state is unknown
         return self._faults.fault(error)
 
     def diagnose_failure(
@@ -102,11 +131,11 @@ class EngineClient:
         """
         with self._diagnosing:
             self._foundation.check_services(f" while {ref} ran")
-            told, remedy = diagnose(self._services, ref, error, lasting=lasting)
+            meaning, remedy = diagnose(self._services, ref, error, lasting=lasting)
             if remedy is Remedy.NEW_SERVER:
                 self._workers.restart(ref)
             elif remedy is Remedy.NEW_PROCESS:
                 self._workers.retire(ref, session)
             elif remedy is Remedy.NEW_CONNECTION:
                 self._workers.disconnect(ref, session)
-            return told
+            return meaning

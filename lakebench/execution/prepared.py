@@ -16,8 +16,8 @@ T = TypeVar("T")
 class PreparedData:
     """What is made once a run, by key; an error is remembered too. Safe to use from several threads.
 
-    One thing is made at a time; a thread waits only for what is not there yet. What is made may stand on something else
-    that is prepared, but must not wait for another thread that prepares. The lock comes before all others of a run: see
+    One thing is made at a time; a thread waits only for what is not there yet. What is made may need other prepared
+    data, but must not wait for another thread that prepares some. The lock is the first of a run's locks: see
     :class:`~lakebench.execution.workers.WorkerPool`.
     """
 

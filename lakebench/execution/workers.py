@@ -21,7 +21,7 @@ from lakebench.provisioning import environments
 from lakebench.services import Services
 
 BASE = "base"
-"""How the name of a session begins that has the settings to compare against."""
+"""Prefix of the names of sessions that have the settings to compare against."""
 _OPEN_LIMIT_S = 120.0
 _ENGINE_SHARE = 0.75  # of a worker's memory limit, for the engine itself; the rest is Python and Arrow
 
@@ -29,16 +29,15 @@ _ENGINE_SHARE = 0.75  # of a worker's memory limit, for the engine itself; the r
 class WorkerPool:
     """Starts and ends the workers of a run, one for each engine and session. Safe to use from several threads.
 
-    A session is the name of a worker of an engine's, so an engine can take turns on several lakes and stay warm on
-    each. One whose name begins with :data:`BASE` has the settings ``base``. The session ``""`` is there in every run,
-    and may be started ahead. ``opened`` is the worker of each engine that opened a lake last, and ``past`` remembers
-    its versions.
+    A session names one worker of an engine, so that an engine can alternate between lakes and stay warm on each. A
+    session whose name begins with :data:`BASE` has the settings ``base``. The worker of the session ``""`` may be
+    started ahead. ``opened`` has the worker of each engine that opened a lake last; ``past`` keeps its versions.
 
-    Locks of a run are taken in this order, and none is asked for while a later one is held:
+    A run's locks are taken in this order; a thread that holds one never takes an earlier one:
 
-    1. ``PreparedData._making``: what is made may ask engines, and so start and end workers;
-    2. ``EngineClient._diagnosing``: a failure may restart a server, and end workers;
-    3. ``WorkerPool._starting``: a worker that is being started asks nothing of the other two.
+    1. ``PreparedData._making``: what is made may call engines, and so start and end workers;
+    2. ``EngineClient._diagnosing``: a failure may restart a server and end workers;
+    3. ``WorkerPool._starting``: starting a worker needs neither of the other two.
     """
 
     def __init__(
@@ -97,7 +96,7 @@ class WorkerPool:
         return remote
 
     def started(self, sessions: Sequence[tuple[EngineRef, str]]) -> list[Remote]:
-        """The workers of these sessions, all started before the first is waited for; they have no lake open.
+        """The workers of these sessions, started side by side; they have no lake open.
 
         Raises:
             EngineUnavailable: the engine cannot run here.
@@ -113,18 +112,18 @@ class WorkerPool:
         return [self._remotes[one] for one in sessions]
 
     def is_open(self, ref: EngineRef, session: str) -> bool:
-        """Whether the worker of ``ref`` in ``session`` is there, as it was left."""
+        """Whether the worker of ``ref`` in ``session`` is alive and still has its lake open."""
         remote = self._remotes.get((ref, session))
         return remote is not None and remote.alive and remote.lake is not None
 
     def close(self, ref: EngineRef, session: str = "") -> None:
-        """End the connection of the worker of ``ref`` in ``session``, which stays: others may open what it had open."""
+        """Close the connection of the worker of ``ref`` in ``session``, so that others may open its lake."""
         remote = self._remotes.get((ref, session))
         if remote is not None and remote.alive and remote.made:
             remote.close(_OPEN_LIMIT_S)
 
     def disconnect(self, ref: EngineRef, session: str) -> None:
-        """Let the worker of ``ref`` in ``session`` open its lake by a new connection when it is asked again."""
+        """Have the worker of ``ref`` in ``session`` open its lake again, by a new connection, at its next call."""
         if remote := self._remotes.get((ref, session)):
             remote.lake = None
 
@@ -154,7 +153,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def reserved(self, sessions: Sequence[tuple[EngineRef, str]]) -> Iterator[None]:
-        """Work in several sessions of one engine at once: none of them is ended to make room for another.
+        """Use several sessions of an engine at once: none of them is ended to make room for another.
 
         Raises:
             EngineUnavailable: the limits of all of them are more memory than the machine has to give.

@@ -22,10 +22,8 @@ from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, 
 from lakebench.execution.cases import Block, Case, Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
-from lakebench.execution.run_files import RunFiles
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.catalogs import drop, roll_back, table_metadata
-from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.base import NOT_LOADED
 from lakebench.results.records import Dataset, TableFacts
@@ -351,13 +349,6 @@ def lake_for(context: RunContext, lake: Lake, ref: EngineRef, known: Sequence[Sn
     if CatalogKind.REST not in engine.catalogs and issubclass(engine, CanRegister):
         return jdbc_lake(context, known, ref)
     return lake
-
-
-def read(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, scan: Scan) -> Path:
-    """The rows that ``ref`` reads, as the path of an Arrow IPC file."""
-    into = files.new(f"{ref}-{scan.table}")
-    client.call(ref, lake, "scan", scan=scan.to_json(), into=str(into))
-    return into
 
 
 def tolerance(question: Question) -> str:

@@ -101,10 +101,10 @@ def test_a_store_that_refuses_is_asked_again(context: RunContext) -> None:
 def test_rows_that_somebody_removes_are_missed(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     read = writing._read
 
-    def remove_and_read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Any, into: Any) -> None:
+    def remove_and_read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Any) -> Any:
         sql = "DELETE FROM t WHERE writer = 2 AND value = 0"
         client.call(reader, lake, "execute", sql=sql, session=cell.session(writing._FINAL))
-        read(client, cell, reader, lake, into)
+        return read(client, cell, reader, lake)
 
     monkeypatch.setattr(writing, "_read", remove_and_read)
     with pytest.raises(WrongAnswer, match="lost: task"):

@@ -18,7 +18,7 @@ from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, EngineRef, Lake, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.options import Asked, Option
-from lakebench.phases.table_loading import loader, read
+from lakebench.phases.table_loading import loader
 from lakebench.services import lakes
 
 _STORAGE, _TABLE = "local", "round_trip"
@@ -76,7 +76,7 @@ class RoundTrip(Phase):
         lake = lakes.storage_lake(context.services, context.request.settings, _STORAGE)
         batches = self.option(context.request.selection, "batches")
         context.prepared.once(_TABLE, lambda: _write(context, lake, batches))
-        found = read(context.client, context.files, ref, lake, Scan(_TABLE))
+        found = context.client.scan(ref, lake, Scan(_TABLE))
         told = same(context.checker.call(answer_files.compare_rows, found, _rows(context, *range(batches))))
         return {**told, "commits": batches, "rows": told["answer"]["rows"], "checked_against": ["the rows written"]}
 

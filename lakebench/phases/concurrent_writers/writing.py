@@ -25,7 +25,6 @@ from lakebench.execution.cases import Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
-from lakebench.execution.run_files import RunFiles
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.operations import Append, Create, Operation, to_json
 from lakebench.iceberg.scan import Scan
@@ -125,7 +124,7 @@ class WriterGroup:
         return self.refs[(number - 1) % len(self.refs)]
 
     def session(self, name: str) -> str:
-        """The session of who reads, or makes tables: engines with faults are side by side, and may have one reader."""
+        """The session of the group's reader: groups with faults run side by side, and may share a reader."""
         return f"{self.refs[0]} {name}"
 
     def share(self, number: int) -> int:
@@ -296,9 +295,8 @@ def _told(
     server = engines.find(cell.refs[0].name).service
     if server and not context.services.alive(server):
         context.workers.restart(cell.refs[0])
-    final = context.files.new(_FINAL)
-    _read(context.client, cell, reader, lake, final)
-    facts = _facts(context.client, context.files, cell, lake, reader)
+    final = _read(context.client, cell, reader, lake)
+    facts = _facts(context.client, cell, lake, reader)
     _close(context.workers, cell, reader)
     lost = fault.fired if fault and fault.kind == LOSE else []
     readers = {f"{reader} (reader)": seen} if seen else {}
@@ -310,27 +308,25 @@ def _told(
     return {"writers": cell.writers, "reader": str(reader), **found, **facts[1], **fired, **options}
 
 
-def _read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path) -> None:
+def _read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Lake) -> Path:
     """The whole table.
 
     Raises:
         WrongAnswer: it cannot be read any more, which it could before.
     """
     try:
-        client.call(reader, lake, "scan", scan=Scan(TABLE).to_json(), into=str(into), session=cell.session(_FINAL))
+        return client.scan(reader, lake, Scan(TABLE), session=cell.session(_FINAL))
     except Refused as error:
         raise WrongAnswer(f"the table cannot be read any more: {error}") from error
 
 
 def _facts(
-    client: EngineClient, files: RunFiles, cell: WriterGroup, lake: Lake, reader: EngineRef
+    client: EngineClient, cell: WriterGroup, lake: Lake, reader: EngineRef
 ) -> tuple[Path | None, dict[str, Any]]:
     """Snapshots and data files: of a DuckLake in a file with one row, of Iceberg as its catalog tells."""
     if cell.store.format is TableFormat.DUCKLAKE:
-        into = files.new("facts")
         sql = _DUCKLAKE_FACTS.format(namespace=lake.namespace)
-        client.call(reader, lake, "query", sql=sql, into=str(into), session=cell.session(_FINAL))
-        return into, {}
+        return client.query(reader, lake, sql, session=cell.session(_FINAL)).path, {}
     if cell.store.format is TableFormat.ICEBERG:
         at = snapshot(lake, TABLE)
         known = {"snapshots": len(at.metadata.get("snapshots", ()))} if cell.store.catalog != "nessie" else {}

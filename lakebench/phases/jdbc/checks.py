@@ -21,7 +21,6 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
-from lakebench.execution.run_files import RunFiles
 from lakebench.model import EngineRef, Lake, Runtime, TableFormat
 from lakebench.phases.table_loading import word
 from lakebench.services import Services, lakes
@@ -159,14 +158,12 @@ def _at_server(services: Services, client: EngineClient, *statements: str) -> No
 
 def _told(context: RunContext, sql: str) -> list[list[str | None]]:
     """What PostgreSQL itself answers, as text."""
-    found = _answer(context.client, context.files, SERVER, lakes.postgresql_lake(context.services, _SMALL), sql)
+    found = _answer(context.client, SERVER, lakes.postgresql_lake(context.services, _SMALL), sql)
     return context.checker.call(answer_files.cells, found)
 
 
-def _answer(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, sql: str) -> Path:
-    into = files.new(f"{ref}-jdbc")
-    client.call(ref, lake, "query", session=_SESSIONS[lake.namespace], sql=sql, into=str(into))
-    return into
+def _answer(client: EngineClient, ref: EngineRef, lake: Lake, sql: str) -> Path:
+    return client.query(ref, lake, sql, session=_SESSIONS[lake.namespace]).path
 
 
 # Reads
@@ -185,7 +182,7 @@ def _reads(subject: _Subject) -> Iterator[Block]:
 def _customer(context: RunContext, subject: _Subject) -> Evidence:
     """All rows of customer, against the generator's files."""
     sql = "SELECT * FROM customer"
-    actual = _answer(context.client, context.files, subject.ref, lakes.postgresql_lake(context.services, HEAP), sql)
+    actual = _answer(context.client, subject.ref, lakes.postgresql_lake(context.services, HEAP), sql)
     return same(context.checker.call(answer_files.compare_rows, actual, _witnessed(context, subject, sql)))
 
 
@@ -193,7 +190,7 @@ def _rows(context: RunContext, subject: _Subject, view: str) -> Evidence:
     """The trap table's rows, through ``view``."""
     sql = f"SELECT id, k, t FROM {view}"
     return {"sql": sql} | _same_small(
-        context, _answer(context.client, context.files, subject.ref, subject.lake(context), sql), TRAPS.name
+        context, _answer(context.client, subject.ref, subject.lake(context), sql), TRAPS.name
     )
 
 
@@ -213,9 +210,7 @@ def _parallel(context: RunContext, subject: _Subject) -> Evidence:
     if context.request.settings.engine(subject.ref.name).threads < 2:  # noqa: PLR2004 - at once needs two
         raise EngineUnavailable(f"engines.{subject.ref.name}.threads is 1: nothing can be read at once")
     sql = "SELECT backend, count(*) AS n, min(seen) AS first, max(seen) AS last FROM who GROUP BY backend"
-    found = context.checker.call(
-        answer_files.cells, _answer(context.client, context.files, subject.ref, subject.lake(context), sql)
-    )
+    found = context.checker.call(answer_files.cells, _answer(context.client, subject.ref, subject.lake(context), sql))
     backends = {str(pid): int(str(rows)) for pid, rows, _, _ in found}
     at_once = query_plans.side_by_side([(float(str(first)), float(str(last))) for _, _, first, last in found])
     rows = subject.workload.tables["lineitem"].rows
@@ -231,7 +226,7 @@ def _consistent(context: RunContext, subject: _Subject) -> Evidence:
     _at_server(context.services, context.client, f"UPDATE ledger SET amount = {_AMOUNT}")
     sql = "SELECT sum(amount) AS total, count(moved) AS accounts FROM moving"
     ((total, accounts),) = context.checker.call(
-        answer_files.cells, _answer(context.client, context.files, subject.ref, subject.lake(context), sql)
+        answer_files.cells, _answer(context.client, subject.ref, subject.lake(context), sql)
     )
     wanted = _ACCOUNTS * _AMOUNT
     if (int(str(total)), int(str(accounts))) != (wanted, _ACCOUNTS):
@@ -263,7 +258,7 @@ def _kind_title(kind: Kind) -> str:
 def _type(context: RunContext, subject: _Subject, kind: Kind) -> Evidence:
     sql = f"SELECT id, v FROM {kind.table}"
     return {"sql": sql} | _same_small(
-        context, _answer(context.client, context.files, subject.ref, subject.lake(context), sql), kind.table
+        context, _answer(context.client, subject.ref, subject.lake(context), sql), kind.table
     )
 
 
@@ -307,7 +302,7 @@ def _pushed(context: RunContext, subject: _Subject, asked: _Push) -> Evidence:
     )
     try:
         _at_server(context.services, context.client, f"SELECT '{marker}'")
-        actual = _answer(context.client, context.files, subject.ref, lake, asked.sql)
+        actual = _answer(context.client, subject.ref, lake, asked.sql)
     finally:
         _at_server(context.services, context.client, "ALTER SYSTEM RESET log_statement", "SELECT pg_reload_conf()")
     expected = {"the generator's files": _witnessed(context, subject, asked.sql)}
@@ -381,9 +376,7 @@ def _source(subject: _Subject) -> str:
 
 def _written(context: RunContext, table: str) -> dict[str, Any]:
     lake = lakes.postgresql_lake(context.services, _SMALL)
-    return _same_small(
-        context, _answer(context.client, context.files, SERVER, lake, f"SELECT id, k, t FROM {table}"), TRAPS.name
-    )
+    return _same_small(context, _answer(context.client, SERVER, lake, f"SELECT id, k, t FROM {table}"), TRAPS.name)
 
 
 _WRITTEN: Mapping[str, tuple[str, Callable[[RunContext, _Subject], Evidence]]] = {

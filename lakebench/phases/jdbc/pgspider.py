@@ -23,14 +23,15 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
-from lakebench.execution.run_files import RunFiles
 from lakebench.model import EngineRef, Lake, TableFormat
 from lakebench.services import lakes
 from lakebench.verification import query_plans
+from lakebench.verification.checker import Checker
 
 _NODES = ("a", "b")
 _SCHEMA = "nodes"
 _SPIDER = "pgspider_ext"
+_NS = 1e9
 _SLEEP_S = 0.4
 _GROUP = "Nodes behind one table"
 _LOAD_LIMIT_S = 4 * 3600.0
@@ -128,19 +129,19 @@ def _plan(asked: _Asked, context: RunContext) -> Evidence:
     """The answer is right; the evidence is the plan, and what it says that nodes compute."""
     lake = _ready(context, asked.ref, asked.shape, asked.workload)
     context.client.call(asked.ref, lake, "execute", sql=f"SET enable_partitionwise_aggregate = {asked.wise}")
-    explained, _ = _answer(context.client, context.files, asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
-    plan = [str(line) for (line,) in context.checker.call(answer_files.cells, explained)]
+    explained = context.client.query(asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
+    plan = [str(line) for (line,) in context.checker.call(answer_files.cells, explained.path)]
     found = query_plans.distributed(plan)
-    actual, seconds = _answer(context.client, context.files, asked.ref, lake, asked.sql)
+    actual = context.client.query(asked.ref, lake, asked.sql)
     expected = {"the generator's files": _witnessed(context, asked)}
     return {
         "sql": asked.sql,
-        **same(context.checker.call(answer_files.compare, actual, expected, asked.question.rules)),
+        **same(context.checker.call(answer_files.compare, actual.path, expected, asked.question.rules)),
         "appended": found.appended,
         "pushed": list(found.pushed),
         "asynchronous": found.asynchronous,
         "remote": list(found.remote),
-        "seconds": round(seconds, 4),
+        "seconds": round(actual.ns / _NS, 4),
         "plan": "\n".join(plan),
     }
 
@@ -152,27 +153,20 @@ def _at_once(ref: EngineRef, shape: str, wise: str, workload: Workload, context:
     # A table of two rows is not worth workers to the planner, and they are how PGSpider asks nodes at once.
     for setting in (f"enable_partitionwise_aggregate = {wise}", *(f"{name} = 0" for name in _PARALLEL)):
         context.client.call(ref, lake, "execute", sql=f"SET {setting}")
-    explained, _ = _answer(
-        context.client, context.files, ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {sql}"
-    )  # it connects to the nodes
-    _answer(context.client, context.files, ref, lake, sql)
-    actual, seconds = _answer(context.client, context.files, ref, lake, sql)
+    explained = context.client.query(ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {sql}")  # it connects to the nodes
+    context.client.query(ref, lake, sql)
+    actual = context.client.query(ref, lake, sql)
+    seconds = actual.ns / _NS
     for name in _PARALLEL:
         context.client.call(ref, lake, "execute", sql=f"RESET {name}")
-    ((total,),) = context.checker.call(answer_files.cells, actual)
+    ((total,),) = context.checker.call(answer_files.cells, actual.path)
     if total != str(len(_NODES)):
         raise WrongAnswer(f"the nodes have {len(_NODES)} rows of 1, and their sum is {total}", sql=sql)
     if seconds < _SLEEP_S:
         raise WrongAnswer(f"each node sleeps {_SLEEP_S} s, and the answer took {seconds:.3f} s", sql=sql)
     at_once = seconds < _SLEEP_S * (len(_NODES) - 0.5)
-    plan = "\n".join(str(line) for (line,) in context.checker.call(answer_files.cells, explained))
+    plan = "\n".join(str(line) for (line,) in context.checker.call(answer_files.cells, explained.path))
     return {"sql": sql, "seconds": round(seconds, 3), "each_node_sleeps_s": _SLEEP_S, "at_once": at_once, "plan": plan}
-
-
-def _answer(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, sql: str) -> tuple[Path, float]:
-    into = files.new(f"{ref}-nodes")
-    reply = client.call(ref, lake, "query", sql=sql, into=str(into))
-    return into, reply["ns"] / 1e9
 
 
 def _witnessed(context: RunContext, asked: _Asked) -> Path:
@@ -196,7 +190,9 @@ def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) 
     """The schema with the shapes, made once."""
     context.prepared.once(f"nodes/{ref}", lambda: _make(context, ref, workload))
     lake = lakes.postgresql_lake(context.services, _SCHEMA)
-    context.prepared.once(f"nodes/{ref}/{shape}", lambda: _make_shape(context, ref, lake, shape))
+    context.prepared.once(
+        f"nodes/{ref}/{shape}", lambda: _make_shape(context.client, context.checker, ref, lake, shape)
+    )
     return lake
 
 
@@ -208,7 +204,9 @@ def _make(context: RunContext, ref: EngineRef, workload: Workload) -> None:
         _make_node(
             context, ref, lakes.postgresql_lake(context.services, "public", f"node_{node}"), number, node, workload
         )
-    _require(context, ref, lake, "postgres_fdw", "it is part of PostgreSQL's contrib: install that")
+    _require(
+        context.client, context.checker, ref, lake, "postgres_fdw", "it is part of PostgreSQL's contrib: install that"
+    )
     for sql in _foreign(lake):
         context.client.call(ref, lake, "execute", sql=sql)
 
@@ -237,29 +235,29 @@ def _foreign(lake: Lake) -> Iterator[str]:
         yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER node_{node} OPTIONS ({who})"
 
 
-def _make_shape(context: RunContext, ref: EngineRef, lake: Lake, shape: str) -> None:
+def _make_shape(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake, shape: str) -> None:
     if shape == "pgspider":
         _require(
-            context, ref, lake, _SPIDER,
+            client, checker, ref, lake, _SPIDER,
             'PGSpider has it for PostgreSQL 13, 15, 16 and 17: name one with pg_config = "…" in lakebench.toml',
         )  # fmt: skip
-        context.client.call(ref, lake, "execute", sql=f"CREATE SERVER spider FOREIGN DATA WRAPPER {_SPIDER}")
-        context.client.call(ref, lake, "execute", sql="CREATE USER MAPPING FOR CURRENT_USER SERVER spider")
+        client.call(ref, lake, "execute", sql=f"CREATE SERVER spider FOREIGN DATA WRAPPER {_SPIDER}")
+        client.call(ref, lake, "execute", sql="CREATE USER MAPPING FOR CURRENT_USER SERVER spider")
     for table, columns in (("orders", _COLUMNS), ("slow", "n integer")):
         for sql in _MAKERS[shape](table, columns):
-            context.client.call(ref, lake, "execute", sql=sql)
+            client.call(ref, lake, "execute", sql=sql)
 
 
-def _require(context: RunContext, ref: EngineRef, lake: Lake, extension: str, mend: str) -> None:
+def _require(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake, extension: str, mend: str) -> None:
     """Create ``extension``.
 
     Raises:
         EngineUnavailable: the server does not have it.
     """
     asked = f"SELECT count(*) AS n FROM pg_available_extensions WHERE name = '{extension}'"
-    if context.checker.call(answer_files.cells, _answer(context.client, context.files, ref, lake, asked)[0]) != [["1"]]:
+    if checker.call(answer_files.cells, client.query(ref, lake, asked).path) != [["1"]]:
         raise EngineUnavailable(f"the PostgreSQL here has no extension {extension}: {mend}")
-    context.client.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
+    client.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
 
 
 def _union(table: str, columns: str) -> Sequence[str]:

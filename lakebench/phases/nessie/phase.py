@@ -17,6 +17,7 @@ from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
@@ -31,7 +32,6 @@ from lakebench.phases.table_loading import (
     load,
     loader,
     not_loaded,
-    read,
     snapshot,
     tolerance,
     tpch_data,
@@ -40,6 +40,7 @@ from lakebench.phases.table_loading import (
 from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim, Dataset
 from lakebench.services import Services, lakes
+from lakebench.verification.checker import Checker
 
 _TIMED = "q01"
 _ANSWERS = "TPC-H answers"
@@ -196,7 +197,7 @@ def _reads_append(context: RunContext, writer: EngineRef, reader: EngineRef) -> 
     with _written_for(reader, writer):
         written = context.prepared.once(f"append/{writer}", lambda: _append(context, writer))
     lake = lake_for(context, lakes.nessie_lake(context.services), reader, [written.at])
-    return _same(context, reader, lake, Scan(written.at.table), written.expected) | {
+    return _same(context.client, context.checker, reader, lake, Scan(written.at.table), written.expected) | {
         "snapshot_id": written.at.snapshot_id,
         "steps": [
             f"{loader(context.request.writer)} created {written.at.table} and wrote 1 batch",
@@ -247,17 +248,15 @@ def _batch(context: RunContext, *numbers: int) -> Path:
     return context.prepared.once(name, write)
 
 
-def _same(context: RunContext, reader: EngineRef, lake: Lake, scan: Scan, expected: Path) -> dict[str, Any]:
+def _same(
+    client: EngineClient, checker: Checker, reader: EngineRef, lake: Lake, scan: Scan, expected: Path
+) -> dict[str, Any]:
     """The evidence that ``reader`` reads exactly the rows of the file ``expected``.
 
     Raises:
         WrongAnswer: it reads others.
     """
-    found = same(
-        context.checker.call(
-            answer_files.compare_rows, read(context.client, context.files, reader, lake, scan), expected
-        )
-    )
+    found = same(checker.call(answer_files.compare_rows, client.scan(reader, lake, scan), expected))
     return {**found, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
 
 
@@ -373,42 +372,65 @@ def _commits(context: RunContext, story: _Story, _: EngineRef) -> Evidence:
 
 
 def _unseen_on_main(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    return _same(context, reader, lakes.nessie_lake(context.services), Scan(story.table), _batch(context, 0))
+    return _same(
+        context.client,
+        context.checker,
+        reader,
+        lakes.nessie_lake(context.services),
+        Scan(story.table),
+        _batch(context, 0),
+    )
 
 
 def _seen_on_branch(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
     branch = lakes.nessie_lake(context.services).at(story.branch)
-    return _same(context, reader, branch, Scan(story.table), _batch(context, 0, 1))
+    return _same(context.client, context.checker, reader, branch, Scan(story.table), _batch(context, 0, 1))
 
 
 def _seen_after_merge(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
     _merged(context, story)
-    return _same(context, reader, lakes.nessie_lake(context.services), Scan(story.table), _batch(context, 0, 1))
+    return _same(
+        context.client,
+        context.checker,
+        reader,
+        lakes.nessie_lake(context.services),
+        Scan(story.table),
+        _batch(context, 0, 1),
+    )
 
 
 def _tag_keeps(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
     _merged(context, story)
     tagged = lakes.nessie_lake(context.services).at(story.tag)
-    return _same(context, reader, tagged, Scan(story.table), _batch(context, 0))
+    return _same(context.client, context.checker, reader, tagged, Scan(story.table), _batch(context, 0))
 
 
 def _time_travel(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
     main = _merged(context, story).main
     then = lakes.nessie_lake(context.services).at(f"main@{main.hash}")
-    return _same(context, reader, then, Scan(story.table), _batch(context, 0))
+    return _same(context.client, context.checker, reader, then, Scan(story.table), _batch(context, 0))
 
 
 def _old_snapshot(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
     before = _merged(context, story).snapshot
     scan = Scan(story.table, snapshot_id=before.snapshot_id)
-    found = _same(context, reader, lakes.nessie_lake(context.services), scan, _batch(context, 0))
+    found = _same(
+        context.client, context.checker, reader, lakes.nessie_lake(context.services), scan, _batch(context, 0)
+    )
     return {**found, "snapshot_id": before.snapshot_id}
 
 
 def _conflict(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
     _merged(context, story)
     said = context.prepared.once(f"conflict/{story.writer}", lambda: _two_branches(context, story))
-    found = _same(context, reader, lakes.nessie_lake(context.services), Scan(story.table), _batch(context, 0, 1, 2))
+    found = _same(
+        context.client,
+        context.checker,
+        reader,
+        lakes.nessie_lake(context.services),
+        Scan(story.table),
+        _batch(context, 0, 1, 2),
+    )
     return {**found, "steps": [f"the second merge was refused: {said}"]}
 
 

@@ -228,16 +228,9 @@ class Trial(Block):
             case, began = self._reads(point, reader), now()
             try:
                 sql = translated(_SEEN, DIALECT, engines.find(reader.name).dialect)
-                seen = context.files.new(f"{reader}-{point}")
-                context.client.call(
-                    reader,
-                    self.lake(context.request, context.services),
-                    "query",
-                    session="readers",
-                    sql=sql,
-                    into=str(seen),
-                )
-                found = same(context.checker.call(answer_files.compare, seen, {_WITNESS: into}, _EXACT))
+                lake = self.lake(context.request, context.services)
+                seen = context.client.query(reader, lake, sql, session="readers")
+                found = same(context.checker.call(answer_files.compare, seen.path, {_WITNESS: into}, _EXACT))
             except CaseError as error:
                 yield failure(context.foundation, context.past, case, began, error, {"sql": _SEEN})
             else:
@@ -384,11 +377,10 @@ class Trial(Block):
 
     def _query(self, context: RunContext, question: Question, session: str) -> Done:
         lake = self.lake(context.request, context.services, word(session) if session.startswith("stream") else "")
-        into = context.files.new(f"{session}-{question.name}")
         sql = question.sql(engines.find(self.ref.name))
         began = time.perf_counter_ns()
-        reply = context.client.call(self.ref, lake, "query", session=session, sql=sql, into=str(into))
-        return Done(question.name, began, time.perf_counter_ns(), reply["ns"], into)
+        answer = context.client.query(self.ref, lake, sql, session=session)
+        return Done(question.name, began, time.perf_counter_ns(), answer.ns, answer.path)
 
     def _queries(self, context: RunContext, asked: Sequence[Question], session: str) -> list[Done]:
         return [self._query(context, one, session) for one in asked]

@@ -12,6 +12,8 @@ from lakebench.errors import EngineCrash, HarnessFault, Refused, ServiceLost
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.foundation import Foundation
+from lakebench.execution.run_files import RunFiles
+from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
 
 DUCKDB, TRINO = EngineRef("duckdb"), EngineRef("trino")
@@ -28,7 +30,9 @@ class Asked:
         self.error: Exception | None = None
         self.pool.answers = self.answer
         foundation = Foundation(self.services, ("store",), ())
-        self.client = EngineClient(self.pool, self.services, foundation, FaultLog(folder), 1.0)
+        self.client = EngineClient(
+            self.pool, self.services, foundation, FaultLog(folder), RunFiles(folder, folder), 1.0
+        )
 
     def answer(self, operation: str) -> dict[str, Any]:
         if self.error is not None:
@@ -99,3 +103,11 @@ def test_reads_go_on_after_one_that_failed(asked: Asked) -> None:
     assert [one["ok"] for one in found] == [True, False, True]
     remote: Any = asked.pool.opened[DUCKDB]
     assert remote.opened == 2
+
+
+def test_answers_and_rows_have_files_of_their_own(asked: Asked) -> None:
+    asked.pool.answers = lambda _: {"ns": 7}
+    answers = [asked.client.query(DUCKDB, LAKE, "SELECT 1") for _ in range(2)]
+    assert [one.ns for one in answers] == [7, 7]
+    paths = {*(one.path for one in answers), asked.client.scan(DUCKDB, LAKE, Scan("t"))}
+    assert len(paths) == 3

@@ -18,6 +18,7 @@ from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.foundation import Foundation
 from lakebench.execution.prepared import PreparedData
+from lakebench.execution.run_files import RunFiles
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
 from lakebench.outcomes import Outcome
 from lakebench.processes.worker_client import Remote
@@ -197,7 +198,7 @@ class Run:
         self.both_hold = threading.Barrier(2, timeout=5)
         self.pool = SlowPool(services, self.both_hold)
         self.pool.answers = answer
-        self.client = EngineClient(self.pool, services, foundation, faults, 1.0)
+        self.client = EngineClient(self.pool, services, foundation, faults, RunFiles(folder, folder), 1.0)
         self.prepared = PreparedData(foundation, faults)
         for owner, name in zip((self.prepared, self.client, self.pool), LOCKS, strict=True):
             order.watch(owner, name)
