@@ -21,9 +21,9 @@ _SHOWN_ROWS = 1000
 
 @dataclass(frozen=True)
 class Checked:
-    """What a comparison found: ``diff`` is :meth:`~lakebench.datasets.answers.Diff.to_json` where ``ok`` is false.
+    """The result of a comparison: ``diff`` is :meth:`~lakebench.datasets.answers.Diff.to_json` where ``ok`` is false.
 
-    A file that cannot be read is a diff of kind ``unreadable``. ``sources`` are what the answer was compared with;
+    A file that cannot be read is a diff of kind ``unreadable``. ``sources`` are the references;
     ``sha256`` is the hash of the answer's rows in canonical form.
     """
 

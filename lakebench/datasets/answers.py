@@ -31,7 +31,7 @@ _SHOWN_ROWS = 10
 _SEARCHED_ROWS = 1_000_000
 _RESEMBLING_ROWS = 1000
 FULL = "full: "
-"""How the name of a source starts that has the full answer: the query's without its LIMIT and OFFSET."""
+"""Prefix of the name of a source with the full answer: the one to the query without its LIMIT and OFFSET."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def compare(actual: pa.Table, expected: pa.Table, rules: Rules) -> Diff | None:
 
 
 def top_n(actual: pa.Table, full: pa.Table, rules: Rules) -> Diff | None:
-    """How ``actual`` fails to be what LIMIT and OFFSET may leave of ``full``; ``None`` where it is a right answer.
+    """Why ``actual`` cannot be ``full`` cut by LIMIT and OFFSET; ``None`` where it is a right answer.
 
     ``full`` is the answer without them, in the order of the ORDER BY, whose keys are ``rules.full_order``; keys that
     the query does not select are its last columns (:func:`lakebench.datasets.sql_rules.without_limit`). Each row must
@@ -425,7 +425,7 @@ def _candidates(some: pa.Table, actual: pa.Table, columns: Sequence[_Column]) ->
 def _misplaced(
     actual: pa.Table, shown: pa.Table, rules: Rules, unexpected: Sequence[Row], columns: Sequence[_Column]
 ) -> Diff:
-    """How rows are wrong that may not be at their positions."""
+    """The difference, where rows are at positions at which they may not be."""
     count = actual.num_rows
     _, unknown = _unmatched(rows(actual), rows(_candidates(shown, actual, columns)), columns)
     if unknown:

@@ -40,7 +40,7 @@ def locked(folder: Path, progress: Progress) -> Iterator[None]:
 
 
 def sha256(path: Path) -> str:
-    """Of the file's bytes, as hexadecimal digits."""
+    """SHA-256 of the file's bytes, as hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

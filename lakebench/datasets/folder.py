@@ -136,7 +136,7 @@ def _read_schema(file: Path) -> pa.Schema:
 
 
 def _differences(actual: pa.Schema, wanted: pa.Schema) -> str:
-    """How ``actual`` differs; nullability and metadata do not count."""
+    """How ``actual`` differs from ``wanted``; nullability and metadata do not count."""
     got, expected = ([(field.name, str(field.type)) for field in schema] for schema in (actual, wanted))
     lost = [f"{name} ({kind}) is missing" for name, kind in expected if (name, kind) not in got]
     extra = [f"{name} ({kind}) is new" for name, kind in got if (name, kind) not in expected]

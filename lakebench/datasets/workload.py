@@ -1,4 +1,4 @@
-"""What a phase of queries is made of, whatever its tables are about: tables as Parquet files, and queries."""
+"""A workload of a phase of queries: tables as Parquet files, and queries."""
 
 from __future__ import annotations
 
@@ -93,5 +93,5 @@ class Workload:
 
     @property
     def bytes(self) -> int:
-        """Of all Parquet files."""
+        """The size of all Parquet files."""
         return sum(table.bytes for table in self.tables.values())

@@ -143,7 +143,7 @@ def _small(numbers: Numbers, salt: int, end: int) -> Numbers:
 
 @dataclass(frozen=True)
 class _Pools:
-    """What all parts draw from. A page is a number: a counter has ``page_count`` from ``page_start`` on."""
+    """The values that all parts draw from. A page is a number: a counter has ``page_count`` from ``page_start`` on."""
 
     urls: pa.Array
     titles: pa.Array
@@ -190,7 +190,7 @@ class _Pools:
 
 
 def _url(page: int, site: int) -> str:
-    """Of a page; two in a hundred have the word that the queries look for, half of them in the host."""
+    """The URL of a page; two in a hundred have the word that the queries look for, half of them in the host."""
     word = {1: ".google.com", 51: ".example.com/google"}.get(page % 100, ".example.com")
     scheme = "https" if page % 5 == 0 else "http"
     return f"{scheme}://site{site}{word}/{_WORDS[page % 30]}/{'section/' * (site % 7)}{page}.html"
@@ -314,7 +314,7 @@ class _Part:
         }
 
     def _page(self) -> dict[str, Any]:
-        """Of which counter, which page, from where. One site has a third of the hits, its first page half of those."""
+        """The counter, the page and the referer. One site has a third of the hits, its first page half of those."""
         import numpy as np
         import pyarrow as pa
 

@@ -1,4 +1,4 @@
-"""What concurrent workers wrote (:mod:`lakebench.processes.concurrent_tasks`), read back and summed up."""
+"""The logs of concurrent workers (:mod:`lakebench.processes.concurrent_tasks`), read back and summed up."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def _counts(attempts: Sequence[Attempt]) -> dict[str, Any]:
 
 
 def _times(attempts: Sequence[Attempt]) -> dict[str, Any]:
-    """Of the tasks that succeeded: seconds from the first begin of all to the last end, and milliseconds of each."""
+    """Times of the tasks that succeeded: seconds from the first begin to the last end, and milliseconds of each."""
     took = [(one.ended - one.began) / _MS for one in attempts if one.state == "done" and one.ended is not None]
     ends = [one.ended for one in attempts if one.ended is not None]
     if not took or not ends:

@@ -39,7 +39,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Seen:
-    """What one read of ``reader`` gave: rows of ``id``, ``writer`` and ``value``."""
+    """The answer to one read of ``reader``: rows of ``id``, ``writer`` and ``value``."""
 
     reader: str
     began: int
@@ -57,7 +57,7 @@ class Final:
 
 @dataclass(frozen=True)
 class Explained:
-    """What cannot be explained: kind → some of the cases in words.
+    """Anomalies, which cannot be explained: kind → some of the cases in words.
 
     ``behind`` counts reads that miss a commit which had been acknowledged before they began: stale, and no fault of a
     serial order. ``unknown_landed`` are the unknown inserts that turned out to have happened.
@@ -186,7 +186,7 @@ def _counter_per_writer(by_state: _AttemptsByState, seen: Sequence[Seen], final:
 
 
 def _limits(by_state: _AttemptsByState, rows: Sequence[tuple[int, int, int]]) -> dict[int, tuple[int, int]]:
-    """Of each writer's row, how many tasks are done and how many may be."""
+    """For each writer's row, how many tasks are done and how many are unknown."""
     done, unknown = Counter(one for one, _ in by_state.done), Counter(one for one, _ in by_state.unknown)
     writers = {writer for _, writer, _ in rows} | {writer for writer, _ in by_state.by_task}
     return {writer: (done[writer], unknown[writer]) for writer in writers}

@@ -1,4 +1,4 @@
-"""What a feature of DuckLake is: steps of sessions, what each must give, and what must physically be there."""
+"""A feature of DuckLake: steps of sessions with their expected results, and facts that the inspector must find."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DOCS = "https://ducklake.select/docs/stable/"
 class Step:
     """One statement of one session.
 
-    ``session`` names a worker process of its own. The statement must succeed where nothing else is said;
+    ``session`` names a worker process of its own. The statement must succeed unless a refusal is expected;
     ``columns`` (name → Arrow type, as :func:`lakebench.datasets.ducklake.expected.kind` reads it) and ``rows`` are the
     exact answer in any order, written by hand as JSON values; ``refusal`` is a pattern that the engine's refusal must
     match.

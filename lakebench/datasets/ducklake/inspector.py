@@ -21,7 +21,7 @@ Facts = dict[str, Any]
 
 
 def facts(lake: Lake, table: str) -> Facts:
-    """What ``lake`` and its ``table`` are at the newest snapshot: JSON values.
+    """The facts of ``lake`` and its ``table`` at the newest snapshot: JSON values.
 
     Raises:
         ValueError: there is no such table.
@@ -156,7 +156,7 @@ class _Files:
         return [[value, count] for value, count in sorted(counts.items())]
 
     def _is_sorted(self, path: str) -> bool:
-        """Whether the first column never falls."""
+        """Whether the first column is in ascending order."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 

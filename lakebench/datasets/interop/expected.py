@@ -1,4 +1,4 @@
-"""What each read of a feature has to give, as files: by the oracle, and of metadata tables by the inspector."""
+"""The expected answer to each read of a feature, as files: by the oracle, and for metadata tables by the inspector."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def write(
     store: ObjectStore,
     into: Sequence[Path],
 ) -> None:
-    """Write what each of ``reads`` has to give after ``program``, operations as JSON, as Arrow IPC files.
+    """Write the expected answer to each of ``reads`` after ``program``, operations as JSON, as Arrow IPC files.
 
     Names are those of the program. ``succeeded`` says of each concurrent operation, in order, which of its parts count.
-    A metadata table is what the table's ``metadata`` JSON and the manifests in ``store`` say.
+    The rows of a metadata table come from the table's ``metadata`` JSON and the manifests in ``store``.
     """
     oracle = Oracle([from_json(one) for one in program], succeeded)
     for read, path in zip(reads, into, strict=True):

@@ -1,4 +1,4 @@
-"""What a feature is."""
+"""The type of an interop feature, and of a proof that it is in the table."""
 
 from __future__ import annotations
 

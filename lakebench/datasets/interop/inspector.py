@@ -30,7 +30,7 @@ _SUMMARY = ("total-records", "total-data-files", "total-delete-files", "total-po
 
 @dataclass(frozen=True)
 class Inspected:
-    """What the inspector found: facts, what the specification forbids, and the proofs that do not hold, in words.
+    """The inspector's result: facts, violations of the specification, and the proofs that do not hold, in words.
 
     ``files`` are the live data and delete files: ``path``, ``content``, ``format``, ``records``, ``bytes``.
     """
@@ -42,7 +42,7 @@ class Inspected:
 
 
 def inspect(metadata: Json, store: ObjectStore, proof: Sequence[Proof] = ()) -> Inspected:
-    """What the table with this ``metadata`` JSON physically is; it is read once."""
+    """Inspect the table with this ``metadata`` JSON; its files are read once."""
     table = StoredTable(metadata, Files(store))
     facts = facts_of(table)
     return Inspected(
@@ -79,7 +79,7 @@ def _file(entry: ManifestEntry) -> dict[str, Any]:
 
 
 def facts_of(table: StoredTable) -> dict[str, Any]:
-    """What the table is: JSON values, of the current snapshot where they are of one."""
+    """The facts of the table: JSON values, of the current snapshot where they belong to one."""
     return {**_schema_facts(table), **_snapshot_facts(table), **_file_facts(table), **_footer_facts(table)}
 
 
@@ -162,7 +162,7 @@ def _footer_facts(table: StoredTable) -> dict[str, Any]:
 
 
 def holds(proof: Proof, facts: Mapping[str, Any]) -> bool:
-    """Whether ``proof`` holds among ``facts``; a fact that is not there proves nothing."""
+    """Whether ``proof`` holds among ``facts``; a missing fact proves nothing."""
     fact = facts.get(proof.fact)
     if fact is None:
         return False

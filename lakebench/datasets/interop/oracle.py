@@ -254,7 +254,7 @@ def _shown(schema: Schema, row: _Stored) -> dict[str, Any]:
 
 
 def _holds(where: Iterable[Condition], fields: Sequence[Field], row: Mapping[str, Any]) -> bool:
-    """Whether all of ``where`` hold: what SQL leaves unknown does not."""
+    """Whether all of ``where`` hold; a condition that is unknown in SQL does not hold."""
     return all(_holds_one(one, fields, row) for one in where)
 
 
@@ -361,7 +361,7 @@ def _key(columns: Sequence[SchemaColumn], row: _Stored) -> tuple[Any, ...]:
 
 
 def _equality_delete(table: _Table, operation: EqualityDelete) -> None:
-    """Null equals null; rows of another partition, or of another spec, stay, but an unpartitioned delete is global."""
+    """Null equals null. Rows of another partition or another spec stay, but an unpartitioned delete is global."""
     columns = [column_at(table.schema, name) for name in operation.columns or operation.key]
     keys = [column_at(table.schema, name) for name in operation.key]
     gone = {
@@ -375,7 +375,7 @@ def _where(spec: tuple[tuple[int, str], ...], row: _Stored) -> tuple[Any, ...]:
 
 
 def _compact(table: _Table, _: Compact) -> None:
-    """Rows stay, and are now files of the current spec."""
+    """Keep the rows; their files now have the current spec."""
     if table.current:
         table.commit(replace(row, spec=table.spec) for row in table.rows())
 

@@ -1,4 +1,4 @@
-"""What readers prune by: bounds, partition values, their summaries. Where they are wrong, rows are lost in silence."""
+"""Bounds, partition values and their summaries, by which readers prune; rows are lost silently where they are wrong."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def _column(table: StoredTable, footer: Footer, one: Bounds) -> iceberg.Column |
 
 
 def _is_exact(one: Bounds) -> bool:
-    """Whether a chunk's statistics are values that are in it."""
+    """Whether a chunk's statistics are values of the chunk."""
     if one.physical in _NUMBERS:
         return not any(isinstance(value, float) and math.isnan(value) for value in (one.low, one.high))
     if one.physical != "BYTE_ARRAY":

@@ -40,7 +40,7 @@ class Small:
     values: tuple[tuple[Any, ...], ...]
 
     def statements(self) -> tuple[str, ...]:
-        """What makes the table."""
+        """The statements that make the table."""
         return (
             f"CREATE TABLE {self.name} ({self.columns})",
             f"INSERT INTO {self.name} VALUES {', '.join(self.literals)}",
@@ -169,7 +169,7 @@ KINDS: tuple[Kind, ...] = (
 """The types that are tested."""
 
 BEFORE = ("CREATE TYPE mood AS ENUM ('so-so', 'glad')",)
-"""What the tables of :data:`KINDS` need."""
+"""Statements that the tables of :data:`KINDS` need first."""
 
 
 def _trap(number: int) -> tuple[int, int | None, str]:

@@ -96,7 +96,7 @@ def drawn(seed: int, stream: int, number: int) -> Parameters:
 
 
 def placeholders(number: int, parameters: Parameters) -> dict[str, str]:
-    """What stands for the placeholders of query ``number``'s text: ``parameters``, and arithmetic on them done."""
+    """The values of the placeholders of query ``number``: ``parameters``, and the results of arithmetic on them."""
     filled = dict(parameters)
     if "delta" in filled:
         filled["date"] = (_LAST_SHIP_DATE - timedelta(days=int(filled["delta"]))).isoformat()

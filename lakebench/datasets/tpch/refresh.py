@@ -1,4 +1,4 @@
-"""What RF1 inserts and RF2 deletes (clauses 2.6 and 2.7): SF · 1500 orders each, with their line items.
+"""The rows that RF1 inserts and RF2 deletes (clauses 2.6 and 2.7): SF · 1500 orders each, with their line items.
 
 ``tpchgen-cli`` makes no update sets, so a pair's rows come from the data itself. Order number i (from 1) has the sparse
 key of clause 4.2.3: the first 8 keys of each 32 are taken, the other 24 are free. RF2 of pair u deletes the u-th

@@ -1,4 +1,4 @@
-"""What orders and lineitem hold while refresh functions run, and which of it a query may have seen.
+"""The contents of orders and lineitem while refresh functions run, and which of them a query may have seen.
 
 A refresh function is a commit on each of two tables, and no transaction spans both: a query may see one table before
 and the other after.
@@ -17,7 +17,7 @@ State = tuple[int, int]
 
 
 def candidates(steps: Sequence[tuple[str, int, int]], started: int, ended: int, tables: frozenset[str]) -> list[State]:
-    """What a query of ``tables`` that ran from ``started`` to ``ended`` may have seen, the most likely state first.
+    """The states that a query of ``tables`` from ``started`` to ``ended`` may have seen, the most likely first.
 
     ``steps`` are the commits that succeeded, in order: table, begin and end, each begun after the one before it ended.
     All times are of one clock. A table is seen with at least the commits that ended before the query started, and at
@@ -47,7 +47,7 @@ def views(
 ) -> dict[str, str]:
     """Each table's rows as a SELECT of DuckDB: those of its ``files`` and ``inserted`` ones, without ``deleted`` keys.
 
-    ``deleted`` are key ranges, both ends included. Inserted and deleted keys never meet, so their order is nothing.
+    ``deleted`` are key ranges, both ends included. Inserted and deleted keys never meet, so order does not matter.
     """
     return {
         table: _view([*paths, *inserted.get(table, ())], KEYS.get(table, ""), deleted.get(table, ()))
