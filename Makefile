@@ -4,7 +4,7 @@
 # and one more:
 #   make interop sets up everything and runs the interoperability matrix
 .DEFAULT_GOAL := help
-.PHONY: help run interop test setup bench lint lock answers clean
+.PHONY: help run interop test setup bench lint lock answers schema clean
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
@@ -45,13 +45,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(UV) pip install --quiet --offline --python .venv --no-deps --editable .
 	touch $@
 
-# For maintainers: make the lock files and the reference answers again.
+# For maintainers: make the lock files, the reference answers and the schema of the records again.
 lock: $(READY)
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements.lock
 	.venv/bin/python scripts/lock_artifacts.py
 
 answers: $(READY)
 	.venv/bin/python scripts/make_answers.py
+
+schema: $(READY)
+	.venv/bin/python -m lakebench.results.record_schema
 
 clean:
 	rm -rf .venv

@@ -35,7 +35,7 @@ from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.protocol import PROFILES
 from lakebench.execution.request import Request
 from lakebench.execution.workers import BASE, WorkerPool
-from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.model import Catalog, CatalogKind, Coordinates, EngineRef, Lake, TableFormat
 from lakebench.processes.guard import Guard
 from lakebench.processes.worker_client import Remote
 from lakebench.progress import Quiet, Terminal
@@ -87,7 +87,9 @@ def case_id(question: Question, session: str) -> str:
 def entry(question: Question, lake: Lake, session: str, against: str = "") -> MeasuredEngine:
     """One side of a comparison."""
     title = f"{question.name} in the session {session}"
-    case = Case(case_id(question, session), PHASE, title, DUCKDB, "plain Parquet", question.name.upper(), session)
+    about = Coordinates(engine=DUCKDB.name, storage=session, format=TableFormat.PARQUET, query=question.name)
+    row = question.name.upper()
+    case = Case(case_id(question, session), PHASE, title, DUCKDB, "plain Parquet", row, session, about)
     return MeasuredEngine(
         case, lambda _: lake, question.sql(find(DUCKDB.name)), session=session, store="", against=against
     )

@@ -323,7 +323,7 @@ def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
     from lakebench.results import comparison
 
     scope = Scope.of(run.header.settings)
-    covers = phases.covers(run.header.phases, scope) if scope else lambda _: True
+    covers = phases.covers(run.header.phases, scope) if scope else lambda *_: True
     return comparison.between(base, run, noise, covers)
 
 

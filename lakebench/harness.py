@@ -40,7 +40,19 @@ from lakebench.progress import Progress
 from lakebench.provisioning import disk_space, environments
 from lakebench.results import accepted, comparison
 from lakebench.results.baseline import Baseline, load
-from lakebench.results.records import FILE, End, EngineFacts, Gone, Header, Resume, Run, Writer, by_engine, read
+from lakebench.results.records import (
+    FILE,
+    ChangedCase,
+    End,
+    EngineFacts,
+    Gone,
+    Header,
+    Resume,
+    Run,
+    Writer,
+    by_engine,
+    read,
+)
 from lakebench.results.run_lock import alone, at_it
 from lakebench.services import Services
 
@@ -56,7 +68,7 @@ class Result:
     code: ExitCode
     stale: tuple[str, ...] = ()
     error: LakebenchError | None = None
-    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[ChangedCase, ...]] = field(default_factory=dict)
     gone: tuple[Gone, ...] = ()
 
 
@@ -189,7 +201,7 @@ def _faults(cases: Iterable[Record]) -> str:
 
 def _changes(request: Request, cases: Iterable[Record], baseline: Baseline) -> accepted.Changes:
     """What the run changes of what is accepted; nothing where none of its phases was ever accepted."""
-    if not any(case.startswith(f"{name}/") for name in request.phases for case in baseline.entries):
+    if not any(entry.phase in request.phases for entry in baseline.entries.values()):
         return accepted.Changes()
     scope = Scope(request.refs, request.selection, request.profile.name, bool(request.named))
     return accepted.changes(cases, baseline, phases.covers(request.phases, scope))
@@ -228,7 +240,8 @@ def _cases(
             if ref in context.workers.opened or not context.past.versions(ref):
                 writer.write(_engine(context.workers, context.progress, ref, [*done, *new]))
     for phase in wanted:
-        for claim in phase.reproduced([*done, *new], f"{request.profile.scale_factor:f}"):
+        cases = [case for case in (*done, *new) if case.phase == phase.name]
+        for claim in phase.reproduced(cases, f"{request.profile.scale_factor:f}"):
             writer.write(claim)
     return new
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from lakebench.outcomes import Outcome
 
@@ -270,7 +270,7 @@ class Sample:
     ``kind`` is ``cold``, ``warm-up`` or ``warm``; ``cache`` says what was dropped before a cold one.
     """
 
-    kind: str
+    kind: Literal["cold", "warm-up", "warm"]
     ns: int
     offset_ns: int
     position: int
@@ -285,8 +285,51 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Coordinates:
+    """What a case is about; each field only where the case has it.
+
+    ``writer`` and ``reader`` are engines as the run names them (``duckdb@1.4.4``), and so are ``engines``, which do the
+    same at once. ``engine`` is the name of the only one that is asked, with its ``version`` where the run names that.
+    ``check`` is the kind of check, ``test`` which one of its kind. ``base`` says that the case is on the base's side of
+    a comparison. ``more`` is what a phase adds.
+    """
+
+    feature: str | None = None
+    writer: str | None = None
+    reader: str | None = None
+    engine: str | None = None
+    version: str | None = None
+    engines: tuple[str, ...] = ()
+    storage: str | None = None
+    format: str | None = None
+    catalog: str | None = None
+    query: str | None = None
+    test: str | None = None
+    check: str | None = None
+    base: bool = False
+    more: Mapping[str, str | int] = field(default_factory=dict, hash=False)
+
+    @property
+    def participants(self) -> tuple[str, ...]:
+        """The engines of the case as the run names them; who writes comes before who reads."""
+        alone = str(EngineRef(self.engine, self.version)) if self.engine else None
+        return tuple(one for one in (self.writer, self.reader, alone, *self.engines) if one)
+
+    def first_absent(self, ran: Collection[str]) -> str | None:
+        """The first participant that is not among those that ``ran``: what it did not write, no other could read."""
+        return next((name for name in self.participants if name not in ran), None)
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the case has, by name."""
+        return {name: value for name, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True)
 class Record:
-    """One finished case: a line of ``records.jsonl``. A latency exists only where the outcome is ``PASS``."""
+    """One finished case: a line of ``records.jsonl``. A latency exists only where the outcome is ``PASS``.
+
+    ``engine`` is whose outcome it is. The id, ``title``, ``row``, ``column`` and ``group`` are for display.
+    """
 
     case: str
     phase: str
@@ -302,3 +345,4 @@ class Record:
     row: str = ""
     column: str = ""
     group: str = ""
+    coordinates: Coordinates = field(kw_only=True)

@@ -1,4 +1,4 @@
-"""What becomes of a case, and the exit codes of the command."""
+"""What becomes of a case and of a field report, and the exit codes of the command."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ FROM_BEST = (
     Outcome.WRONG,
 )
 """What a case that ran may come to: refused in the engine's own words is the best failure, a wrong answer the worst."""
+
+
+class Said(enum.StrEnum):
+    """The verdict on a field report, in ascending order of what holds."""
+
+    COULD_NOT_RUN = "could not run here"
+    NOT_REPRODUCED = "not reproduced"
+    OUT_OF_DATE = "out of date"
+    DIRECTION_ONLY = "direction only"
+    REPRODUCED = "reproduced"
 
 
 class ExitCode(enum.IntEnum):

@@ -13,14 +13,16 @@ from lakebench import engines, phases
 from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.request import Scope, selection_of
-from lakebench.model import Selection
+from lakebench.model import Coordinates, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.paths import run_name
 from lakebench.phases.base import Phase
 from lakebench.results import baseline, needs
-from lakebench.results.baseline import ACCEPTABLE, Acceptance, Entries, Entry, Key, concerned, verdict
-from lakebench.results.coordinates import engines_of
+from lakebench.results.baseline import ACCEPTABLE, Acceptance, Entries, Entry, verdict
 from lakebench.results.records import Run
+
+Lost = Callable[[str, Entry], bool]
+"""Whether an accepted case, by its id, was to come to be and did not."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def accept(
         versions=_versions(runs),
     )
     now = _entries(runs, by)
-    lost = _lost(runs) if not interrupted else lambda _: False
+    lost = _lost(runs) if not interrupted else lambda *_: False
     counted: Counter[str] = Counter()
     if path is None:
         for phase, part in _by_phase(now).items():
@@ -118,27 +120,30 @@ def _entries(runs: Sequence[Run], by: Acceptance) -> Entries:
     for run in runs:
         for case in run.cases:
             if case.outcome in ACCEPTABLE:
-                key = case.case, _needs(case.case, case.phase, run.header.settings)
-                before = found[key].outcomes if key in found else {}
-                found[key] = Entry(case.engine, {**before, case.outcome: verdict(case)}, by, key[1])
+                key = case.case, _needs(case, run.header.settings)
+                outcomes = {**(found[key].outcomes if key in found else {}), case.outcome: verdict(case)}
+                found[key] = Entry(case.phase, case.engine, outcomes, by, case.coordinates, key[1])
     return found
 
 
-def _lost(runs: Sequence[Run]) -> Callable[[Key], bool]:
-    """Whether one of ``runs`` was to have a case, by its id and needs, that none of them has."""
+def _lost(runs: Sequence[Run]) -> Lost:
+    """Whether one of ``runs`` was to have a case that none of them has."""
     known = {case.case for run in runs for case in run.cases}
     scopes = [
         (needs.named(run.header.settings), phases.covers(run.header.phases, scope))
         for run in runs
         if (scope := Scope.of(run.header.settings))
     ]
-    return lambda key: key[0] not in known and any(key[1] <= given and covers(key[0]) for given, covers in scopes)
+    return lambda case, entry: (
+        case not in known
+        and any(entry.needs <= given and covers(entry.phase, entry.coordinates) for given, covers in scopes)
+    )
 
 
 def _by_phase(now: Entries) -> dict[str, Entries]:
     parts: dict[str, Entries] = {}
-    for (case, wanted), entry in now.items():
-        parts.setdefault(case.partition("/")[0], {})[case, wanted] = entry
+    for key, entry in now.items():
+        parts.setdefault(entry.phase, {})[key] = entry
     return parts
 
 
@@ -150,7 +155,7 @@ def _shipped(now: Entries, files: Mapping[str, Path]) -> Entries:
     return found
 
 
-def _merge(path: Path, now: Entries, lost: Callable[[Key], bool], shipped: Entries) -> Counter[str]:
+def _merge(path: Path, now: Entries, lost: Lost, shipped: Entries) -> Counter[str]:
     """Write ``now`` into the file at ``path``; what changed there.
 
     A lost case has no entry any more; where one ships, the file says that it does not run.
@@ -158,9 +163,9 @@ def _merge(path: Path, now: Entries, lost: Callable[[Key], bool], shipped: Entri
     before = baseline.read(path)
     number = max((one.by.number for one in before.values()), default=0) + 1
     fresh = {key: replace(entry, by=replace(entry.by, number=number)) for key, entry in now.items()}
-    kept = {key: before[key] for key, entry in fresh.items() if key in before and _same(key[0], before[key], entry)}
-    gone = {key for key in before if lost(key)}
-    denied = {key: _denied(entry, fresh) for key, entry in shipped.items() if lost(key)}
+    kept = {key: before[key] for key, entry in fresh.items() if key in before and _same(before[key], entry)}
+    gone = {key for key, entry in before.items() if lost(key[0], entry)}
+    denied = {key: _denied(entry, fresh) for key, entry in shipped.items() if lost(key[0], entry)}
     entries = {key: entry for key, entry in before.items() if key not in gone} | denied | fresh | kept
     baseline.write(path, entries)
     new = sum(key not in before for key in fresh)
@@ -172,39 +177,39 @@ def _denied(entry: Entry, fresh: Entries) -> Entry:
     return replace(entry, outcomes={Outcome.UNAVAILABLE: ""}, by=next(iter(fresh.values())).by)
 
 
-def _same(case: str, before: Entry, now: Entry) -> bool:
+def _same(before: Entry, now: Entry) -> bool:
     """Whether ``now`` is no news: then the line of the case stays as it is, and with it who accepted it when."""
-    return before.says(now) and concerned(case, before.by.versions) == concerned(case, now.by.versions)
+    return before.says(now) and before.versions == now.versions
 
 
-def _needs(case: str, phase: str, settings: Mapping[str, Any]) -> frozenset[str]:
-    """What the case with this id needs, of what the ``settings`` of its run name."""
-    return needs.named(settings) & frozenset(_needed(case, phase, settings))
+def _needs(case: Record, settings: Mapping[str, Any]) -> frozenset[str]:
+    """What ``case`` needs, of what the ``settings`` of its run name."""
+    return needs.named(settings) & frozenset(_needed(case, settings))
 
 
-def _needed(case: str, phase: str, settings: Mapping[str, Any]) -> Iterator[str]:
-    known = phases.find(phase)
+def _needed(case: Record, settings: Mapping[str, Any]) -> Iterator[str]:
+    phase = phases.find(case.phase)
     selection = settings.get("selection", {})
-    if any(option.field == "catalog" for option in known.options):
+    if any(option.field == "catalog" for option in phase.options):
         yield f"catalog={selection.get('catalog') or Selection().catalog}"
-    if known.data and selection.get("data"):
+    if phase.data and selection.get("data"):
         yield f"data={PurePath(selection['data']).name}"
-    yield from engines_of(case)
-    yield from (f"storage.{part}.uri" for part in case.split("/"))
+    yield from case.coordinates.participants
+    yield f"storage.{case.coordinates.storage}.uri"
     external = needs.external(settings)
-    for service in _services(case, known, settings):
+    for service in _services(case.coordinates, phase, settings):
         if service in external:
             yield f"services.{service}.uri"
         else:
             yield needs.pg_config_of(service)
 
 
-def _services(case: str, phase: Phase, settings: Mapping[str, Any]) -> Iterator[str]:
+def _services(case: Coordinates, phase: Phase, settings: Mapping[str, Any]) -> Iterator[str]:
     """Those that every case of the phase stands on, and those of the case's engines."""
     told = {"storage": settings.get("storages", {}), "catalog": settings.get("catalogs", {})}
     own = Settings.model_validate(told)
     yield from phase.services(selection_of(settings), own)
-    for name in engines_of(case):
+    for name in case.participants:
         engine = engines.engines().get(name.partition("@")[0])
         if engine is not None:
             yield from ([engine.service] if engine.service else [])

@@ -170,13 +170,13 @@ def show(result: harness.Result, *, as_json: bool) -> None:
             "exit_code": int(result.code),
             "error": error,
             "gone": [vars(one) for one in result.gone],
-            "changes": {kind: list(lines) for kind, lines in result.changes.items()},
+            "changes": {kind: list(map(str, lines)) for kind, lines in result.changes.items()},
             "stale": list(result.stale),
         }
         print(json.dumps(summary, indent=2))  # noqa: T201 - output for programs
         return
     for kind in ("gone", "worse", "new"):
-        lines = result.changes.get(kind, ())
+        lines = [*map(str, result.changes.get(kind, ()))]
         for line in lines[:_SHOWN]:
             ERRORS.print(f"[yellow]{kind}:[/yellow] {plain(line)}")
         if len(lines) > _SHOWN:

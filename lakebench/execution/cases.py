@@ -17,7 +17,7 @@ from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault
 from lakebench.execution.context import RunContext
 from lakebench.execution.foundation import Foundation
 from lakebench.execution.past import Past
-from lakebench.model import EngineRef, Record, Sample
+from lakebench.model import Coordinates, EngineRef, Record, Sample
 from lakebench.outcomes import Outcome
 
 Evidence = Mapping[str, Any]
@@ -25,7 +25,10 @@ Evidence = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One check or one measurement: what stands in its record whatever becomes of it."""
+    """One check or one measurement: what stands in its record whatever becomes of it.
+
+    ``coordinates`` say what it is about; the id, ``title``, ``group``, ``row`` and ``column`` are for display.
+    """
 
     id: str
     phase: str
@@ -34,6 +37,7 @@ class Case:
     group: str
     row: str
     column: str
+    coordinates: Coordinates
 
 
 @dataclass(frozen=True)
@@ -117,6 +121,7 @@ def _record(
         group=case.group,
         row=case.row,
         column=case.column,
+        coordinates=case.coordinates,
     )
 
 

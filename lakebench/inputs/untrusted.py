@@ -91,6 +91,10 @@ def out_of_range(value: Any, name: str = "") -> str:
     if isinstance(value, tuple | list):
         return next((bad for one in value if (bad := out_of_range(one, name))), "")
     if isinstance(value, int | float) and not isinstance(value, bool):
-        least = -_LARGEST_FIELD if name in _SIGNED else _LEAST.get(name, 0)
-        return "" if least <= value < _LARGEST_FIELD else name
+        return "" if least(name) <= value < _LARGEST_FIELD else name
     return ""
+
+
+def least(name: str) -> int:
+    """The least number that the field ``name`` can have."""
+    return -_LARGEST_FIELD if name in _SIGNED | _FREE else _LEAST.get(name, 0)

@@ -7,17 +7,18 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.metadata import entry_points
 from pathlib import Path
 
 from lakebench.errors import unknown
 from lakebench.execution.request import Scope
+from lakebench.model import Coordinates
 from lakebench.phases.base import NOT_LOADED, Phase
+from lakebench.results.baseline import Covers
 
 GROUP = "lakebench.phases"
 BASELINE = "baseline.json"
-_LEAST_SLASHES = 2  # phase, what is asked, who
 
 
 @functools.cache
@@ -32,13 +33,13 @@ def _order(phase: Phase) -> tuple[bool, float, str]:
     return (False, float(number), "") if number != phase.name else (True, 0, phase.name)
 
 
-def covers(names: Iterable[str], scope: Scope) -> Callable[[str], bool]:
-    """Whether a run of the phases ``names`` with this ``scope`` is to have a case, by its id."""
+def covers(names: Iterable[str], scope: Scope) -> Covers:
+    """Whether a run of the phases ``names`` with this ``scope`` is to have a case, by its phase and coordinates."""
     wanted = {one.name: one for one in map(find, names)}
 
-    def told(case: str) -> bool:
-        phase = wanted.get(case.partition("/")[0])
-        always = case.count("/") >= _LEAST_SLASHES and f"/{NOT_LOADED}" not in case
+    def told(name: str, case: Coordinates) -> bool:
+        phase = wanted.get(name)
+        always = bool(case.participants) and case.check != NOT_LOADED
         return phase is not None and always and phase.covers(case, scope)
 
     return told

@@ -10,14 +10,13 @@ from lakebench.config import Settings
 from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
-from lakebench.model import Record, Selection
+from lakebench.model import Coordinates, Record, Selection
 from lakebench.phases.options import Asked, Option
 from lakebench.provisioning.disk_space import Need
-from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim, Dataset, FeatureFacts
 
-NOT_LOADED = "load-"
-"""How the name of a case begins that is there only where a table could not be loaded."""
+NOT_LOADED = "load"
+"""The kind of check of a case that is there only where a table could not be loaded."""
 
 
 class Phase(ABC):
@@ -78,10 +77,10 @@ class Phase(ABC):
         """What a run writes, where it can tell before it starts."""
         return ()
 
-    def covers(self, case: str, scope: Scope) -> bool:
-        """Whether a run of this ``scope`` is to have the case with this id of this phase."""
-        return scope.asks(engines_of(case))
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
+        """Whether a run of this ``scope`` is to have the case of this phase that is about this."""
+        return scope.asks(case.participants)
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
-        """What the finished cases say of the claims: ``claim`` lines of the records."""
+        """What its finished cases say of the claims: ``claim`` lines of the records."""
         return iter(())

@@ -1,23 +1,14 @@
-"""What a run says of a field report: the verdicts, and the one rule that ratios are judged by."""
+"""What a run says of a field report: the one rule that ratios are judged by."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from lakebench.outcomes import Said
+
 FACTOR = 2.0
 """How far a ratio of ours may be from theirs, either way, and still count as theirs."""
-
-
-class Said(enum.StrEnum):
-    """The verdict on a field report, in ascending order of what holds."""
-
-    COULD_NOT_RUN = "could not run here"
-    NOT_REPRODUCED = "not reproduced"
-    OUT_OF_DATE = "out of date"
-    DIRECTION_ONLY = "direction only"
-    REPRODUCED = "reproduced"
 
 
 def of_ratio(theirs: float | tuple[float, float], ours: float) -> Said:

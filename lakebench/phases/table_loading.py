@@ -24,7 +24,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.catalogs import drop, roll_back, table_metadata
-from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, TableFormat
 from lakebench.phases.base import NOT_LOADED
 from lakebench.results.records import Dataset, TableFacts
 from lakebench.services import lakes
@@ -127,13 +127,16 @@ def not_loaded(phase: str, loaded: Loaded) -> Iterator[Block]:
     writer, storage = engines.parse(str(loaded.facts.writer)), loaded.facts.storage
     for table, error in loaded.failed.items():
         case = Case(
-            id="/".join([phase, *([storage] if storage else []), f"{NOT_LOADED}{table}", str(writer)]),
+            id="/".join([phase, *([storage] if storage else []), f"{NOT_LOADED}-{table}", str(writer)]),
             phase=phase,
             title=f"{writer} loads {table}",
             engine=writer,
             group="Tables that were not loaded",
             row=table,
             column=str(writer),
+            coordinates=Coordinates(
+                engine=writer.name, version=writer.version, storage=storage, check=NOT_LOADED, more={"table": table}
+            ),
         )
         yield Check(case, partial(_raise, error))
 

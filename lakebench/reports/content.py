@@ -128,7 +128,7 @@ def worst_first(run: Run) -> list[Record]:
 
     What is better than accepted comes after that, and then what is known.
     """
-    better = {line.partition(": ")[0] for line in (run.end.changes.get("better", ()) if run.end else ())}
+    better = {one.case for one in (run.end.changes.get("better", ()) if run.end else ())}
 
     def place(record: Record) -> tuple[bool, bool, int]:
         grave = FROM_BEST.index(record.outcome) if record.outcome.ran else len(FROM_BEST)

@@ -65,8 +65,8 @@ class QueryRow:
 
     @property
     def name(self) -> str:
-        """For captions: the query, with the group where that does not say it already."""
-        return self.query if self.query in self.group.split() else f"{self.query} ({self.group})"
+        """For captions."""
+        return f"{self.query} ({self.group})"
 
     @property
     def repeated(self) -> bool:

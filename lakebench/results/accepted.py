@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import FROM_BEST, ExitCode, Outcome
 from lakebench.results import claims
-from lakebench.results.baseline import Baseline, Entry, concerned, verdict
-from lakebench.results.coordinates import to_blame
-from lakebench.results.records import ONE_OF, Gone, by_engine
+from lakebench.results.baseline import Baseline, Covers, Entry, verdict
+from lakebench.results.records import ONE_OF, ChangedCase, Gone, by_engine
 
 _BLIND = frozenset({Outcome.TIMEOUT, Outcome.CRASH})
 """Outcomes that do not tell what is the matter: one in the place of the other is worse, whichever way."""
@@ -25,15 +24,16 @@ class Change:
 
     case: str
     engine: str
+    coordinates: Coordinates
     before: tuple[Outcome, ...]
     now: Outcome | None
     reason: str = ""
 
-    def __str__(self) -> str:
-        """In one line."""
+    def line(self) -> ChangedCase:
+        """As the last line of the records has it."""
         sides = (" or ".join(one.value for one in self.before), self.now.value if self.now else "")
         reason = " ".join(self.reason.split())
-        return f"{self.case}: {' → '.join(one for one in sides if one)}{f' ({reason})' if reason else ''}"
+        return ChangedCase(self.case, f"{' → '.join(one for one in sides if one)}{f' ({reason})' if reason else ''}")
 
 
 @dataclass(frozen=True)
@@ -49,10 +49,10 @@ class Changes:
     gone: tuple[Change, ...] = ()
     verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
-    def lines(self) -> dict[str, tuple[str, ...]]:
-        """``better``, ``worse``, ``new`` and ``gone`` → a line a case, as the last line of the records has them."""
+    def lines(self) -> dict[str, tuple[ChangedCase, ...]]:
+        """``better``, ``worse``, ``new`` and ``gone`` → the cases, as the last line of the records has them."""
         kinds = {"better": self.better, "worse": self.worse, "new": self.new, "gone": self.gone}
-        return {kind: tuple(str(one) for one in found) for kind, found in kinds.items()}
+        return {kind: tuple(one.line() for one in found) for kind, found in kinds.items()}
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | N
     entry = baseline.of(case)
     if entry is None or outcome not in entry.outcomes:
         return None
-    told = ", ".join(f"{engine} {versions}" for engine, versions in concerned(case, entry.by.versions).items())
+    told = ", ".join(f"{engine} {versions}" for engine, versions in entry.versions.items())
     return {"reason": entry.by.reason, "versions": told, "link": ""}
 
 
@@ -127,7 +127,7 @@ def exit_code(cases: Iterable[Record], baseline: Baseline, gone: Sequence[Gone] 
 # What a run changes.
 
 
-def changes(cases: Iterable[Record], baseline: Baseline, covers: Callable[[str], bool]) -> Changes:
+def changes(cases: Iterable[Record], baseline: Baseline, covers: Covers) -> Changes:
     """What ``cases`` change of ``baseline``; ``covers`` says of an accepted case whether the run was to have it.
 
     A case that did not run on one of the sides is neither better nor worse: it is gone where it ran before, with the
@@ -165,18 +165,19 @@ def _outcomes(entry: Entry | None) -> tuple[Outcome, ...]:
 
 
 def _change(case: Record, entry: Entry | None) -> Change:
-    return Change(case.case, case.engine, _outcomes(entry), case.outcome, case.reason)
+    return Change(case.case, case.engine, case.coordinates, _outcomes(entry), case.outcome, case.reason)
 
 
-def _gone(every: Mapping[str, Record], baseline: Baseline, covers: Callable[[str], bool]) -> Iterable[Change]:
+def _gone(every: Mapping[str, Record], baseline: Baseline, covers: Covers) -> Iterable[Change]:
     for case, entry in sorted(baseline.entries.items()):
         record = every.get(case)
         if Outcome.UNAVAILABLE in entry.outcomes:
             continue
-        if record is None and covers(case):
-            yield Change(case, entry.engine, _outcomes(entry), None, "no case of this run is called so")
+        if record is None and covers(entry.phase, entry.coordinates):
+            reason = "no case of this run is called so"
+            yield Change(case, entry.engine, entry.coordinates, _outcomes(entry), None, reason)
         elif record is not None and record.outcome is Outcome.UNAVAILABLE:
-            yield Change(case, record.engine, _outcomes(entry), record.outcome, record.reason)
+            yield _change(record, entry)
 
 
 def _is_worse(entry: Entry, now: Outcome) -> bool:
@@ -204,7 +205,7 @@ def gone(
     every = list(cases)
     ran = {case.engine for case in every if case.outcome.ran}
     absent = [Gone("engine", name, _why(name, every)) for name in asked if name not in ran]
-    lost = by_engine((to_blame(one.case, one.engine, ran), one.reason) for one in changed)
+    lost = by_engine((one.coordinates.first_absent(ran) or one.engine, one.reason) for one in changed)
     return (*(Gone("service", *one) for one in services.items()), *absent, *lost)
 
 

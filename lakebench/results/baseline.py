@@ -7,27 +7,30 @@ wins case by case.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakebench.errors import UsageError
 from lakebench.inputs import files as local_files
 from lakebench.inputs import untrusted
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
-from lakebench.results import needs
-from lakebench.results.coordinates import engines_of
+from lakebench.results import needs, schema1
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
 
 FILE = "lakebench-accepted.json"
 _LARGEST = 256 * 2**20  # bytes; every cell of the matrix takes one
-SCHEMA = 2
-_FIRST_SCHEMA = 1
-_ENTRY, _NEEDS = 4, 5
+SCHEMA = 3
+_WITHOUT_COORDINATES, _FIRST_SCHEMA = 2, 1
+_COORDINATES = frozenset(one.name for one in dataclasses.fields(Coordinates))
 ACCEPTABLE = tuple(one for one in Outcome if one is not Outcome.HARNESS_FAULT)
 
 
@@ -52,10 +55,18 @@ class Entry:
     There are several where a race decides. ``engine`` is whose case it is; ``needs`` are those of :mod:`.needs`.
     """
 
+    phase: str
     engine: str
     outcomes: Mapping[Outcome, str]
     by: Acceptance
+    coordinates: Coordinates
     needs: frozenset[str] = frozenset()
+
+    @property
+    def versions(self) -> dict[str, str]:
+        """The versions of the engines that take part in the case, when it was accepted."""
+        names = self.coordinates.participants
+        return {engine: told for engine, told in self.by.versions.items() if engine in names}
 
     def says(self, other: Entry) -> bool:
         """Whether ``other`` accepts nothing else, whoever accepted it."""
@@ -65,6 +76,8 @@ class Entry:
 Key = tuple[str, frozenset[str]]
 """The id of a case, and what it needs: one case may have several entries."""
 Entries = dict[Key, Entry]
+Covers = Callable[[str, Coordinates], bool]
+"""Whether a run is to have a case, by its phase and what it is about."""
 
 
 @dataclass(frozen=True)
@@ -93,12 +106,6 @@ def load(settings: Mapping[str, Any], shipped: Iterable[Path], own: Path = Path(
     given = needs.named(settings)
     fitting = [(case, entry) for (case, wanted), entry in found.items() if wanted <= given]
     return Baseline(dict(sorted(fitting, key=lambda one: len(one[1].needs))))
-
-
-def concerned(case: str, versions: Mapping[str, str]) -> dict[str, str]:
-    """Those of ``versions`` whose engine the case's id names."""
-    names = engines_of(case)
-    return {engine: told for engine, told in versions.items() if engine in names}
 
 
 def verdict(case: Record) -> str:
@@ -131,7 +138,8 @@ def write(path: Path, entries: Entries) -> None:
 
 def _line(case: str, wanted: Sequence[str], entry: Entry) -> str:
     told = {outcome.value: entry.outcomes[outcome] for outcome in Outcome if outcome in entry.outcomes}
-    return _text([case, entry.engine, told, entry.by.number, *([wanted] if wanted else [])])
+    what = [case, entry.phase, entry.engine, told, entry.by.number, entry.coordinates.given()]
+    return _text([*what, *([wanted] if wanted else [])])
 
 
 def _text(value: Any) -> str:
@@ -169,9 +177,11 @@ def _parsed(
     schema, cases = told.get("schema"), told["cases"]
     if schema == SCHEMA and isinstance(cases, list):
         return [_entry(one, by, damaged) for one in cases]
+    if schema == _WITHOUT_COORDINATES and isinstance(cases, list):
+        return [_entry(schema1.accepted_now(one), by, damaged) for one in cases]
     if schema == _FIRST_SCHEMA and isinstance(cases, dict):
         return [_earlier(case, one, by, damaged) for case, one in cases.items()]
-    if schema in {SCHEMA, _FIRST_SCHEMA}:
+    if schema in {SCHEMA, _WITHOUT_COORDINATES, _FIRST_SCHEMA}:
         raise damaged("", "it has no acceptances and cases")
     raise UsageError(f"{path} has schema {schema} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness")
 
@@ -186,15 +196,33 @@ def _acceptance(number: str, told: Any, damaged: Damaged) -> Acceptance:
 
 
 def _entry(told: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[Key, Entry]:
-    case = told[0] if isinstance(told, list) and told and isinstance(told[0], str) else ""
-    line = f"[{_text(case)}"
-    if not case or len(told) not in {_ENTRY, _NEEDS} or not isinstance(told[2], dict) or not told[2]:
-        raise damaged(line, "it is not [case, engine, {outcome: verdict}, number of an acceptance]")
-    outcomes = {_outcome(name, line, damaged): str(said) for name, said in told[2].items()}
-    if str(told[3]) not in by:
-        raise damaged(line, f"there is no acceptance {told[3]!r}")
-    wanted = frozenset(map(str, told[4])) if len(told) == _NEEDS and isinstance(told[4], list) else frozenset()
-    return (case, wanted), Entry(str(told[1]), outcomes, by[str(told[3])], wanted)
+    first = told[0] if isinstance(told, list) and told and isinstance(told[0], str) else ""
+    line = f"[{_text(first)}"
+    match told:
+        case [str(case), str(phase), str(engine), {**accepted}, number, {**about}, *rest] if case and accepted:
+            outcomes = {_outcome(name, line, damaged): str(said) for name, said in accepted.items()}
+            wanted = frozenset(map(str, rest[0])) if rest and isinstance(rest[0], list) else frozenset()
+            if str(number) not in by:
+                raise damaged(line, f"there is no acceptance {number!r}")
+            coordinates = _coordinates(dict(about), line, damaged)
+            return (case, wanted), Entry(phase, engine, outcomes, by[str(number)], coordinates, wanted)
+    raise damaged(line, "it is not [case, phase, engine, {outcome: verdict}, number of an acceptance, {coordinates}]")
+
+
+def _coordinates(told: dict[Any, Any], line: str, damaged: Damaged) -> Coordinates:
+    if unknown := told.keys() - _COORDINATES:
+        raise damaged(line, f"{min(unknown)!r} is no coordinate")
+    try:
+        return _adapter().validate_python(told)
+    except ValueError:
+        raise damaged(line, "a coordinate is no text") from None
+
+
+@functools.cache
+def _adapter() -> TypeAdapter[Coordinates]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Coordinates)
 
 
 def _earlier(case: str, told: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[Key, Entry]:
@@ -202,9 +230,10 @@ def _earlier(case: str, told: Any, by: Mapping[str, Acceptance], damaged: Damage
     line = f"{_text(case)}:"
     if not isinstance(told, list) or len(told) != 3 or str(told[2]) not in by:  # noqa: PLR2004 - its three parts
         raise damaged(line, "it is not [outcome, verdict, number of an acceptance]")
-    wanted = needs.of_earlier(case)
+    wanted, about = schema1.needs_of(case), schema1.coordinates(case)
     outcomes = {_outcome(told[0], line, damaged): str(told[1])}
-    return (case, wanted), Entry(engines_of(case)[-1], outcomes, by[str(told[2])], wanted)
+    engine = about.participants[-1] if about.participants else ""
+    return (case, wanted), Entry(schema1.phase_of(case), engine, outcomes, by[str(told[2])], about, wanted)
 
 
 def _outcome(name: object, line: str, damaged: Damaged) -> Outcome:

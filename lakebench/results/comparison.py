@@ -8,14 +8,14 @@ cannot be compared is told with its reason.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lakebench.errors import UsageError
-from lakebench.model import Record, Sample
+from lakebench.model import Coordinates, Record, Sample
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results import differences, statistics
-from lakebench.results.coordinates import to_blame
+from lakebench.results.baseline import Covers
 from lakebench.results.differences import BASE_OF, shown
 from lakebench.results.records import Dataset, Run
 from lakebench.results.statistics import Ratio
@@ -190,14 +190,14 @@ def within(run: Run, noise: Run | None = None) -> Comparison:
     return _compared(run, run, [*pairs, *alone], differences.of_one_run(run, pairs), noise, _all)
 
 
-def _all(_: str) -> bool:
+def _all(_phase: str, _case: Coordinates) -> bool:
     return True
 
 
-def between(base: Run, run: Run, noise: Run | None = None, covers: Callable[[str], bool] = _all) -> Comparison:
+def between(base: Run, run: Run, noise: Run | None = None, covers: Covers = _all) -> Comparison:
     """``run`` against ``base``, case by case; they ran at different times, so nothing is paired.
 
-    ``covers`` says of a case's id whether ``run`` was to have it.
+    ``covers`` says of a case whether ``run`` was to have it.
 
     Raises:
         UsageError: they have other data or another workload, or no case in common; or ``noise`` is no A/A run.
@@ -238,7 +238,7 @@ def _compared(
     pairs: Sequence[tuple[Record | None, Record | None]],
     differences: Iterable[tuple[str, str, str]],
     noise: Run | None,
-    covers: Callable[[str], bool],
+    covers: Covers,
 ) -> Comparison:
     paired = base is run
     both = [(one, other) for one, other in pairs if one and other and _passed(one) and _passed(other)]
@@ -373,13 +373,13 @@ def _measured_floors(noise: Run) -> dict[str, Floor]:
     }
 
 
-def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Callable[[str], bool]) -> Iterator[Missed]:
+def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Covers) -> Iterator[Missed]:
     """What ran in the base, and did not on the other side although it was to."""
     ran = {other.engine for _, other in pairs if other and _ran(other)}
     for one, other in pairs:
-        if one and _ran(one) and (covers(one.case) if other is None else not _ran(other)):
+        if one and _ran(one) and (covers(one.phase, one.coordinates) if other is None else not _ran(other)):
             reason = other.reason if other else "no case is called so"
-            yield Missed(one.case, to_blame(one.case, one.engine, ran), one.outcome, reason)
+            yield Missed(one.case, one.coordinates.first_absent(ran) or one.engine, one.outcome, reason)
 
 
 def _left(pairs: Sequence[tuple[Record | None, Record | None]], compared: set[str], *, paired: bool) -> Iterator[Left]:

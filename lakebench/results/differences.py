@@ -80,7 +80,7 @@ def _told_apart(base: Record, other: Record) -> Iterator[tuple[str, str, str]]:
     ours, theirs = (
         {
             "engine": one.engine,
-            "group": one.group.removesuffix(" (base)"),
+            "storage": one.coordinates.storage,
             **_flat("version of", one.versions),
             **_own_evidence(one),
         }

@@ -12,7 +12,6 @@ from pathlib import PurePath
 from typing import Any
 
 from lakebench.model import Runtime, Selection
-from lakebench.results.coordinates import engines_of
 
 _PG_CONFIG = "pg_config"
 
@@ -35,12 +34,6 @@ def named(settings: Mapping[str, Any]) -> frozenset[str]:
 def pg_config_of(service: str) -> str:
     """The PostgreSQL installation of ``service``; that of ``postgres`` has the name of the top-level key."""
     return _PG_CONFIG if service == "postgres" else f"services.{service}.{_PG_CONFIG}"
-
-
-def of_earlier(case: str) -> frozenset[str]:
-    """What an accepted outcome needs that was written when files did not say so: they knew the usual catalog only."""
-    catalog = {f"catalog={Selection().catalog}"} if case.startswith("interop/") else set()
-    return frozenset(catalog | {name for name in engines_of(case) if "@" in name})
 
 
 def external(settings: Mapping[str, Any]) -> frozenset[str]:

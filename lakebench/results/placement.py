@@ -5,13 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from lakebench.model import Record, TableFormat
+from lakebench.model import Record
 from lakebench.outcomes import Outcome
 from lakebench.results import statistics
 from lakebench.results.comparison import turns
-
-_FORMATS = frozenset(one.value for one in TableFormat)
-_PARTS = 5
 
 Asked = Mapping[tuple[str, str], Record]
 """Engine and query → the record of a verified answer, at one place."""
@@ -19,7 +16,7 @@ Asked = Mapping[tuple[str, str], Record]
 
 @dataclass(frozen=True)
 class StorageFormat:
-    """A storage profile and a table format, as a case's id has them: ``phase3/local/iceberg/q01/duckdb``."""
+    """A storage profile and a table format."""
 
     storage: str
     format: str
@@ -27,10 +24,10 @@ class StorageFormat:
 
 def place_of(record: Record) -> StorageFormat | None:
     """Where the case ran, ``None`` where it is not a query of such a phase, or the base of a comparison."""
-    parts = record.case.split("/")
-    if len(parts) != _PARTS or parts[2] not in _FORMATS:
+    case = record.coordinates
+    if case.base or not (case.query and case.storage and case.format):
         return None
-    return StorageFormat(parts[1], parts[2])
+    return StorageFormat(case.storage, case.format)
 
 
 def verified(cases: Iterable[Record]) -> dict[StorageFormat, Asked]:
@@ -39,7 +36,7 @@ def verified(cases: Iterable[Record]) -> dict[StorageFormat, Asked]:
     for record in cases:
         place = place_of(record)
         if place and record.outcome is Outcome.PASS:
-            found.setdefault(place, {})[record.engine, record.row] = record
+            found.setdefault(place, {})[record.engine, record.coordinates.query or ""] = record
     return dict(found)
 
 

@@ -1,6 +1,7 @@
 """``runs/<id>/records.jsonl``: what a run leaves behind, one JSON object a line, and the way back.
 
-The file is only ever appended to. ``records.schema.json`` beside this module is the same contract for other programs.
+The file is only ever appended to. ``records.schema.json`` beside this module is the same contract for other programs,
+made from the types here by :mod:`.record_schema`.
 """
 
 from __future__ import annotations
@@ -13,17 +14,17 @@ import math
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 
 from lakebench.errors import UsageError
 from lakebench.inputs import files, untrusted
-from lakebench.model import Record
-from lakebench.outcomes import Outcome
+from lakebench.model import Coordinates, Record
+from lakebench.outcomes import Outcome, Said
 from lakebench.paths import run_name
-from lakebench.results import evidence, run_lock
+from lakebench.results import evidence, run_lock, schema1
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -31,15 +32,16 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 
 FILE = "records.jsonl"
-SCHEMA = 1
+SCHEMA = 2
 ONE_OF = "accepted_outcomes"
 """In a case's evidence: the outcomes that are accepted, where there are several; its own is the one that it was."""
 _HIDDEN = "***"
 _LARGEST = 2 * 2**30  # bytes; a run of every interop cell has some 30 MB
 _SHORTEST_SECRET = 4
 _NAMES = frozenset(
-    {"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column", "feature"}
-)
+    {"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column", "feature",
+     "coordinates"}
+)  # fmt: skip
 """Fields that tell records apart: a secret that happens to be part of one must not change it."""
 
 
@@ -125,7 +127,7 @@ class Claim:
 
     claim: str
     statement: str
-    verdict: str
+    verdict: Said
     theirs: Mapping[str, float | str] = field(default_factory=dict)
     ours: Mapping[str, float | str] = field(default_factory=dict)
     detail: str = ""
@@ -164,7 +166,7 @@ class Gone:
     engine ``name`` that ran when they were accepted, or that ran on the base's side. ``reason`` is that of most.
     """
 
-    what: str
+    what: Literal["engine", "service", "cases"]
     name: str
     reason: str
     cases: int = 0
@@ -180,19 +182,31 @@ def by_engine(cases: Iterable[tuple[str, str]]) -> tuple[Gone, ...]:
 
 
 @dataclass(frozen=True)
-class End:
-    """The run ended: ``status`` is ``complete`` or ``interrupted``, and ``reason`` says why.
+class ChangedCase:
+    """A case whose outcome is not the accepted one; ``change`` says what it was and is, and why."""
 
-    ``load_after`` is the machine's load then. ``changes`` are the cases whose outcome is not the accepted one:
-    ``better``, ``worse``, ``new`` and ``gone`` → a line each; ``gone`` is all that was to run and did not, in short.
+    case: str
+    change: str
+
+    def __str__(self) -> str:
+        """In one line."""
+        return f"{self.case}: {self.change}"
+
+
+@dataclass(frozen=True)
+class End:
+    """The run ended, and ``reason`` says why it was interrupted.
+
+    ``load_after`` is the machine's load then. ``changes`` are the cases whose outcome is not the accepted one, by
+    ``better``, ``worse``, ``new`` and ``gone``; ``gone`` is all that was to run and did not, in short.
     """
 
-    status: str
+    status: Literal["complete", "interrupted"]
     seconds: float
     exit_code: int
     load_after: tuple[float, ...] | None = None
     reason: str = ""
-    changes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    changes: Mapping[str, tuple[ChangedCase, ...]] = field(default_factory=dict)
     gone: tuple[Gone, ...] = ()
 
 
@@ -306,10 +320,9 @@ def to_json(line: Line, secrets: frozenset[str] | set[str] = frozenset()) -> dic
 
 
 def _fields(value: Any, secrets: frozenset[str] | set[str]) -> dict[str, Any]:
-    return {
-        one.name: _plain(getattr(value, one.name), frozenset() if one.name in _NAMES else secrets)
-        for one in dataclasses.fields(value)
-    }
+    """Every field, but of coordinates those that are given."""
+    given = value.given() if isinstance(value, Coordinates) else vars(value)
+    return {name: _plain(one, frozenset() if name in _NAMES else secrets) for name, one in given.items()}
 
 
 def _plain(value: Any, secrets: frozenset[str] | set[str]) -> Any:
@@ -349,19 +362,30 @@ def read(path: Path) -> Run:
     cut = lines.pop() != b""
     if cut:
         raise _damaged(file, [*lines, b""], len(lines) + 1, "it is cut")
-    return _assemble(file, [_parse(file, number, line, lines) for number, line in enumerate(lines, 1)])
+    return _assemble(file, list(_parsed(file, lines)))
 
 
-def _parse(file: Path, number: int, line: bytes, lines: list[bytes]) -> Line:
+def _parsed(file: Path, lines: list[bytes]) -> Iterator[Line]:
+    """Each of ``lines``; the first says which schema the others have."""
+    head: Line | None = None
+    for number in range(1, len(lines) + 1):
+        parsed = _parse(file, number, lines, head)
+        head = head or parsed
+        yield parsed
+
+
+def _parse(file: Path, number: int, lines: list[bytes], head: Line | None) -> Line:
     """The line ``number`` of ``lines``."""
     try:
-        value = untrusted.parse(line)
+        value = untrusted.parse(lines[number - 1])
         kind = KINDS[value["kind"]]
     except untrusted.NotBelieved as error:
         raise _damaged(file, lines, number, str(error)) from None
     except (KeyError, TypeError):
         raise _damaged(file, lines, number, "it is not a record") from None
     _check_schema(file, kind, value)
+    if isinstance(head, Header) and head.schema < SCHEMA:
+        value = schema1.as_now(value, head.settings)
     if unknown := set(value) - {"kind"} - {one.name for one in dataclasses.fields(kind)}:
         raise _damaged(file, lines, number, f"unknown field {min(unknown)}")
     from pydantic import ValidationError
@@ -453,28 +477,3 @@ def _as_asked(engines: tuple[EngineFacts, ...], header: Header) -> tuple[EngineF
     named = header.settings.get("engines")
     asked = named if isinstance(named, list) else []
     return tuple(sorted(engines, key=lambda one: asked.index(one.engine) if one.engine in asked else len(asked)))
-
-
-def schema() -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of one line."""
-    text = Path(__file__).with_name("records.schema.json").read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
-
-
-def check(path: Path) -> int:
-    """Validate each line of the file at ``path`` against the schema; the number of lines.
-
-    Needs ``jsonschema``, which is a development dependency.
-
-    Raises:
-        UsageError: a line does not fit; the message names the first.
-    """
-    import jsonschema
-
-    validator = jsonschema.Draft202012Validator(schema())
-    lines = path.read_text(encoding="utf-8").splitlines()
-    for number, line in enumerate(lines, 1):
-        if error := jsonschema.exceptions.best_match(validator.iter_errors(json.loads(line))):
-            raise UsageError(f"{path} line {number}: {error.json_path}: {error.message[:200]}")
-    return len(lines)

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
 from lakebench.results import records
 
@@ -76,10 +76,10 @@ READ: dict[tuple[str, str, str], Judged] = {
 """Feature, writer and reader → what became of the reading; all else passed."""
 ACCEPTED = {("decimal-38", "duckdb", "polars")}
 CHANGES = {
-    "worse": ("interop/position-deletes/spark→pyiceberg: PASS accepted, WRONG now",),
-    "better": ("interop/equality-deletes/trino→datafusion: REFUSED accepted, PASS now",),
-    "new": ("interop/variant/spark→pyiceberg: OUT_OF_MEMORY",),
-    "gone": ("interop/removed/spark→trino: REFUSED accepted",),
+    "worse": (records.ChangedCase("interop/position-deletes/spark→pyiceberg", "PASS accepted, WRONG now"),),
+    "better": (records.ChangedCase("interop/equality-deletes/trino→datafusion", "REFUSED accepted, PASS now"),),
+    "new": (records.ChangedCase("interop/variant/spark→pyiceberg", "OUT_OF_MEMORY"),),
+    "gone": (records.ChangedCase("interop/removed/spark→trino", "REFUSED accepted"),),
 }
 
 
@@ -196,6 +196,7 @@ def _record(feature: str, writer: str, reader: str, judged: Judged, dice: random
         f"interop/{feature}/{place}", "interop", f"{feature}: {place}", engine, outcome, reason, told,
         versions={engine.partition("@")[0]: VERSIONS[engine], "iceberg": "1.12.0"}, started="2026-11-21T12:00:01+00:00",
         seconds=dice.uniform(0.01, 2), row=feature, column=place, group=f"Written by {writer}",
+        coordinates=Coordinates(feature=feature, writer=writer, reader=reader or None, catalog="rest"),
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lakebench.model import Record, Sample
 from lakebench.outcomes import Outcome
-from lakebench.results import records
+from lakebench.results import records, schema1
 
 ENGINES = {
     "duckdb": 0.35,
@@ -174,7 +174,11 @@ def samples(dice: random.Random, seconds: float, warm: int = 10, cold: int = 1) 
 
 def _case(engine: str, row: str, group: str, case: str, title: str, **more: object) -> Record:
     versions = {} if engine == "pg_duckdb" else {engine: "1.5.5"}
-    return Record(case, "phase4", title, engine, row=row, group=group, versions=versions, **more)  # type: ignore[arg-type]
+    about = schema1.coordinates(case)
+    return Record(  # type: ignore[misc]
+        case, "phase4", title, engine, row=row, group=group, versions=versions, coordinates=about,
+        **more,  # type: ignore[arg-type]
+    )  # fmt: skip
 
 
 def _evidence(engine: str, query: str) -> dict[str, object]:

@@ -13,7 +13,7 @@ from lakebench.config import Settings
 from lakebench.execution.context import run_context
 from lakebench.execution.protocol import PROFILES
 from lakebench.execution.request import Scope
-from lakebench.model import Selection
+from lakebench.model import Coordinates, Selection
 from lakebench.phases.jdbc import phase as jdbc
 from lakebench.phases.nessie import phase as nessie
 from lakebench.phases.query_workloads import base
@@ -58,7 +58,8 @@ def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(phase, "_loaded", lambda *_: None)
 
 
-def _planned(guard: Guard, scope: Scope, phase: str) -> set[str]:
+def _planned(guard: Guard, scope: Scope, phase: str) -> dict[str, Coordinates]:
+    """The ids of the cases, and what they are about."""
     (guard.folder / "results").rmdir() if (guard.folder / "results").exists() else None
     profile = replace(PROFILES[scope.profile], scale_factor=PROFILES["quick"].scale_factor)
     if phase == "clickbench":
@@ -66,7 +67,7 @@ def _planned(guard: Guard, scope: Scope, phase: str) -> set[str]:
     services = Services(Settings(), guard, Quiet())
     asked = request(*scope.refs, writer="pyiceberg", profile=profile, selection=scope.selection)
     with run_context(asked, guard, services, Quiet()) as context:
-        return {case.id for block in phases.find(phase).plan(context) for case in block.cases}
+        return {case.id: case.coordinates for block in phases.find(phase).plan(context) for case in block.cases}
 
 
 def _scope(phase: str, names: tuple[str, ...], chosen: dict[str, tuple[str, ...]], profile: str) -> Scope:
@@ -84,8 +85,9 @@ def test_a_run_misses_what_it_plans_and_nothing_else(
     every, some = _planned(guard, wide, phase), _planned(guard, narrow, phase)
     assert every
     assert some
-    assert {case for case in every if phases.covers([phase], wide)(case)} == every
-    assert {case for case in every | some if phases.covers([phase], narrow)(case)} == some
+    assert {case for case, about in every.items() if phases.covers([phase], wide)(phase, about)} == set(every)
+    covered = {case for case, about in (every | some).items() if phases.covers([phase], narrow)(phase, about)}
+    assert covered == set(some)
 
 
 @pytest.mark.parametrize("phase", sorted({*phases.phases()} - {"workload"}))
@@ -93,4 +95,5 @@ def test_what_ships_is_of_cases_that_the_defaults_plan(guard: Guard, phase: str)
     scope = _scope(phase, (), {}, "quick" if phase == "clickbench" else "standard")
     settings = {"phases": [phase], "engines": [str(ref) for ref in scope.refs]}
     shipped = baseline.load(settings, phases.baselines([phase]).values(), guard.folder / "none")
-    assert set(shipped.entries) <= _planned(guard, scope, phase)
+    planned = _planned(guard, scope, phase)
+    assert {case: entry.coordinates for case, entry in shipped.entries.items()}.items() <= planned.items()

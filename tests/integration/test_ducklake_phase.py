@@ -10,7 +10,7 @@ import pytest
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.results import records
+from lakebench.results import record_schema, records
 from lakebench.results.records import Run
 
 pytestmark = pytest.mark.integration
@@ -47,7 +47,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
     )
     assert told.returncode == 4, told.stderr + told.stdout
     (made,) = (folder / "runs").iterdir()
-    assert records.check(made / records.FILE) > 0
+    assert record_schema.check(made / records.FILE) > 0
     return records.read(made)
 
 

@@ -10,7 +10,7 @@ from started import installed, lakebench
 
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases import BASELINE
-from lakebench.results.records import read
+from lakebench.results.records import ChangedCase, read
 
 pytestmark = pytest.mark.integration
 
@@ -46,7 +46,7 @@ def test_it_runs_is_held_against_its_baseline_and_has_a_section_of_the_report(
     found = {one.case: one for one in run.cases}
     assert run.end is not None
     assert {kind: lines for kind, lines in run.end.changes.items() if lines} == {
-        "better": ("round-trip/read/pyiceberg: REFUSED → PASS",)
+        "better": (ChangedCase("round-trip/read/pyiceberg", "REFUSED → PASS"),)
     }
     lakebench("accept", str(folder), "--shipped", "--reason", "it passes", cwd=tmp_path, **environment)
     assert case in accepted.read_text(encoding="utf-8")

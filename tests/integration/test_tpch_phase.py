@@ -17,7 +17,7 @@ import pytest
 from started import lakebench
 
 from lakebench.outcomes import Outcome
-from lakebench.results import records
+from lakebench.results import record_schema, records
 from lakebench.results.records import Run
 
 QUICK = ("--profile", "quick")
@@ -26,7 +26,7 @@ LIARS = Path(__file__).parent.parent / "liar"
 
 def only_run(folder: Path) -> Run:
     (made,) = (folder / "runs").iterdir()
-    assert records.check(made / records.FILE) > 0
+    assert record_schema.check(made / records.FILE) > 0
     return records.read(made)
 
 

@@ -13,7 +13,7 @@ from lakebench import harness
 from lakebench.config import Settings
 from lakebench.execution.cases import Block, Case, Check
 from lakebench.execution.context import RunContext, run_context
-from lakebench.model import EngineRef, Selection
+from lakebench.model import Coordinates, EngineRef, Selection
 from lakebench.phases.base import Phase
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
@@ -67,7 +67,8 @@ class Steps(Phase):
         """A block a case."""
         self.asked.append("plan")
         for name in "abcd":
-            case = Case(f"steps/{name}", "steps", name, EngineRef("duckdb"), "group", name, "duckdb")
+            case = Case(f"steps/{name}", "steps", name, EngineRef("duckdb"), "group", name, "duckdb",
+                        Coordinates(engine="duckdb"))  # fmt: skip
             yield Check(case, lambda _: {})
 
 

@@ -15,7 +15,7 @@ from lakebench.errors import UsageError
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.iceberg.scan import Scan
-from lakebench.model import CatalogKind, EngineRef, Lake, Selection
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.options import Asked, Option
 from lakebench.phases.table_loading import loader
@@ -68,6 +68,7 @@ class RoundTrip(Phase):
                 group="A table of several commits",
                 row="all rows",
                 column=str(ref),
+                coordinates=Coordinates(engine=ref.name, version=ref.version, check="read"),
             )
             yield Check(case, partial(self._reads, ref=ref))
 

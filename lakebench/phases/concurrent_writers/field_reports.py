@@ -6,31 +6,36 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lakebench.model import Record
-from lakebench.phases.field_reports import Said, of_all, of_ratio, of_times
+from lakebench.outcomes import Said
+from lakebench.phases.field_reports import of_all, of_ratio, of_times
 from lakebench.results.records import Claim
 
 _FEW = 3  # writers at once in C28 and C29
 _LOCKED = "Conflicting lock is held"
 _C29_MS = {"duckdb": 440.0, "ducklake pooled": 280.0}
 _C30_SLOWER = (1.05, 1.10)
+_Appends = Mapping[tuple[str, str | int | None], Record]
+"""Store and number of writers → the appends by DuckDB."""
 
 
 def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
     """C28, C29 and C30."""
-    known = {case.case: case for case in cases}
+    appends = [case for case in cases if case.coordinates.test == "insert" and case.engine == "duckdb"]
+    about = ((case.coordinates.more, case) for case in appends)
+    known = {(str(more.get("store")), more.get("writers")): case for more, case in about}
     yield _lock_errors(known)
     yield _pooled(known)
     yield _one_writer(known)
 
 
-def _told(known: Mapping[str, Record], store: str, writers: int) -> Mapping[str, Any]:
+def _told(known: _Appends, store: str, writers: int) -> Mapping[str, Any]:
     """The evidence of the appends by DuckDB on ``store``, empty where they did not run, or did not pass."""
-    record = known.get(f"phase9/insert/{store}/{writers}/duckdb")
+    record = known.get((store, writers))
     found: Mapping[str, Any] = record.evidence.get("concurrency", {}) if record else {}
     return found
 
 
-def _lock_errors(known: Mapping[str, Record]) -> Claim:
+def _lock_errors(known: _Appends) -> Claim:
     file, lake = _told(known, "duckdb-file_kept", _FEW), _told(known, "ducklake-postgres_kept", _FEW)
     locked = sum(count for text, count in file.get("errors", {}).items() if _LOCKED in text)
     also = sum(count for text, count in lake.get("errors", {}).items() if _LOCKED in text)
@@ -46,7 +51,7 @@ def _lock_errors(known: Mapping[str, Record]) -> Claim:
     )
 
 
-def _pooled(known: Mapping[str, Record]) -> Claim:
+def _pooled(known: _Appends) -> Claim:
     """C29 by the time for each row that was written, as not all shapes write all rows in the time they have."""
     stores = ("duckdb-file_task", "ducklake-postgres_kept", "ducklake-postgres_task")
     each = {one: _per_row(_told(known, one, _FEW)) for one in stores}
@@ -71,7 +76,7 @@ def _per_row(told: Mapping[str, Any]) -> float | None:
     return 1000 / told["operations_per_s"] if told.get("operations_per_s") else None
 
 
-def _one_writer(known: Mapping[str, Record]) -> Claim:
+def _one_writer(known: _Appends) -> Claim:
     """C30 in both shapes: a connection a task, and a kept one."""
     pairs = {
         "a connection a task": ("duckdb-file_task", "ducklake-postgres_task"),

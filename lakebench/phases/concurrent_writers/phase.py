@@ -16,12 +16,11 @@ from lakebench.execution.cases import Block, Case, Check, SideBySide
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
-from lakebench.model import CatalogKind, EngineRef, Record, Selection, TableFormat
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.concurrent_writers.field_reports import reproduced
 from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, SharedStore, WriterGroup, able, run
 from lakebench.processes.concurrent_tasks import Retry, Shape
-from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim
 
 _FEW = 3  # writers of the cells that are no appends
@@ -94,13 +93,12 @@ class ConcurrentWriters(Phase):
         # Nothing is timed here, and much is waiting: for a client's next try, for a server's next start.
         yield SideBySide(tuple(tuple(_check(cell, _FAULTS) for cell in _fault_cells(ref)) for ref in refs))
 
-    def covers(self, case: str, scope: Scope) -> bool:
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether all engines of the case are asked, with as many writers; those together are the run's."""
-        asked = engines_of(case)
-        if not scope.asks(asked):
+        if not super().covers(case, scope):
             return False
-        ids = _ids(scope.known, scope.profile)
-        return case in ids or (len(asked) == 1 and case not in _ids(scope.known, "standard"))
+        planned, every = _planned(scope.known, scope.profile), _planned(scope.known, "standard")
+        return case in planned or (len(case.participants) == 1 and case not in every)
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C28 to C30."""
@@ -108,11 +106,11 @@ class ConcurrentWriters(Phase):
 
 
 @functools.cache
-def _ids(refs: tuple[EngineRef, ...], profile: str) -> frozenset[str]:
-    """The cases of a run of ``refs`` with this profile."""
+def _planned(refs: tuple[EngineRef, ...], profile: str) -> frozenset[Coordinates]:
+    """What the cases of a run of ``refs`` with this profile are about."""
     asked = tuple(ref for ref in refs if issubclass(engines.find(ref.name), CanOperate | CanScan))
     own = [cell for ref in asked for cell in (*_own_cells(profile, ref), *_fault_cells(ref))]
-    return frozenset(cell.id for cell in (*own, *_mixed_cells(asked)))
+    return frozenset(cell.coordinates for cell in (*own, *_mixed_cells(asked)))
 
 
 def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[WriterGroup]:
@@ -173,5 +171,6 @@ def _check(cell: WriterGroup, group: str) -> Check:
         group=group,
         row=f"{cell.store.name} by {cell.who}",
         column=columns.get(group, cell.workload.name),
+        coordinates=cell.coordinates,
     )
     return Check(case, partial(run, cell=cell))

@@ -57,8 +57,8 @@ def _row(record: Record) -> tuple[Cell, ...]:
 
 
 def _counts_writers(record: Record) -> bool:
-    """Whether the column of the cell is a number of writers."""
-    return record.column.endswith(("writer", "writers"))
+    """Whether it is told apart by the number of its writers: the appends."""
+    return record.coordinates.test == "insert"
 
 
 def _figure(value: Any) -> str:

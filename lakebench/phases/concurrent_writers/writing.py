@@ -28,7 +28,7 @@ from lakebench.execution.request import Request
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.operations import Append, Create, Operation, to_json
 from lakebench.iceberg.scan import Scan
-from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, TableFormat
 from lakebench.phases.table_loading import snapshot, word
 from lakebench.processes.concurrent_tasks import Shape
 from lakebench.processes.worker_client import Remote
@@ -72,6 +72,11 @@ class SharedStore:
     options: Mapping[str, str] = field(default_factory=dict)
     shared: bool = True
 
+    @property
+    def id(self) -> str:
+        """The name without commas and blanks."""
+        return self.name.replace(",", "").replace(" ", "_")
+
 
 @dataclass(frozen=True)
 class PlannedFault:
@@ -111,8 +116,19 @@ class WriterGroup:
     @property
     def id(self) -> str:
         """Such as ``phase9/insert/ducklake-postgres_kept/8/duckdb``."""
-        where = self.store.name.replace(",", "").replace(" ", "_")
-        return f"phase9/{self.workload.name}/{where}/{self.fault or self.writers}/{self.who}"
+        return f"phase9/{self.workload.name}/{self.store.id}/{self.fault or self.writers}/{self.who}"
+
+    @property
+    def coordinates(self) -> Coordinates:
+        """What tells it apart from others."""
+        more: dict[str, str | int] = {"fault": self.fault} if self.fault else {"writers": self.writers}
+        return Coordinates(
+            engines=tuple(map(str, self.refs)),
+            format=self.store.format,
+            catalog=self.store.catalog or None,
+            test=self.workload.name,
+            more={"store": self.store.id, **more},
+        )
 
     @property
     def who(self) -> str:

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lakebench.model import Record
-from lakebench.outcomes import Outcome
-from lakebench.phases.field_reports import Said, texts_of
+from lakebench.outcomes import Outcome, Said
+from lakebench.phases.field_reports import texts_of
 from lakebench.results.records import Claim
 
 _C1 = "create-insert-read"
@@ -27,13 +27,15 @@ def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
     yield _history(cases)
 
 
-def _of(cases: Sequence[Record], start: str, end: str = "") -> list[Record]:
-    return [one for one in cases if one.case.startswith(f"phase1/{start}") and one.case.endswith(end)]
+def _of(cases: Sequence[Record], check: str, engine: str, way: str = "") -> list[Record]:
+    """The cases of ``engine`` that are a ``check`` of this kind; of reads those in one ``way``."""
+    asked = [one for one in cases if one.coordinates.check == check and one.engine == engine]
+    return [one for one in asked if one.coordinates.more.get("way", "") == way]
 
 
 def _feature(cases: Sequence[Record], *ids: str) -> list[Record]:
     """The cases of features on a catalog in PostgreSQL."""
-    return [one for one in _of(cases, "postgres/") if one.case.split("/")[3] in ids]
+    return [one for one in cases if one.coordinates.catalog == "postgres" and one.coordinates.feature in ids]
 
 
 def _outcomes(cases: Sequence[Record]) -> str:
@@ -45,7 +47,7 @@ def _ran(cases: Sequence[Record]) -> list[Record]:
     return [one for one in cases if one.outcome.ran]
 
 
-def _all_pass(cases: Sequence[Record]) -> str:
+def _all_pass(cases: Sequence[Record]) -> Said:
     """The verdict where passing is what is reported."""
     if not _ran(cases):
         return Said.COULD_NOT_RUN
@@ -59,7 +61,7 @@ def _alone(cases: Sequence[Record]) -> Claim:
         claim="C1",
         statement="DuckDB alone uses DuckLake with a PostgreSQL catalog: create, insert, read",
         theirs={"DuckDB": "PASS"},
-        ours={f"{one.engine} on {one.case.split('/')[2]}": one.outcome.value for one in asked},
+        ours={f"{one.engine} on {one.coordinates.storage}": one.outcome.value for one in asked},
         verdict=_all_pass(asked),
         detail="a catalog in PostgreSQL, files on local disk and on S3; rows and snapshots checked",
     )
@@ -67,7 +69,7 @@ def _alone(cases: Sequence[Record]) -> Claim:
 
 def _pg_duckdb(cases: Sequence[Record]) -> Claim:
     """C2: pg_duckdb attaches a DuckLake with its catalog in PostgreSQL, and the process dies of a missing symbol."""
-    asked = _of(cases, "read/", "/attached/pg_duckdb")
+    asked = _of(cases, "read", "pg_duckdb", "attached")
     ran = _ran(asked)
     verdict, detail = Said.COULD_NOT_RUN, asked[0].reason if asked else "pg_duckdb was not asked"
     if ran:
@@ -93,8 +95,8 @@ def _by_text(failed: Sequence[Record]) -> Said:
 
 def _others(cases: Sequence[Record]) -> Claim:
     """C3: Trino has no way, Spark a limited one."""
-    trino, spark = _of(cases, "connector/", "/trino"), _of(cases, "connector/", "/spark")
-    by_jdbc = {one.case.split("/")[2]: one for one in _of(cases, "read/", "/jdbc/spark")}
+    trino, spark = _of(cases, "connector", "trino"), _of(cases, "connector", "spark")
+    by_jdbc = {str(one.coordinates.more["state"]): one for one in _of(cases, "read", "spark", "jdbc")}
     right = [state for state, one in by_jdbc.items() if one.outcome is Outcome.PASS]
     wrong = [state for state, one in by_jdbc.items() if one.outcome is Outcome.WRONG]
     verdict = Said.COULD_NOT_RUN
@@ -107,7 +109,7 @@ def _others(cases: Sequence[Record]) -> Claim:
         theirs={"Trino": "cannot read it", "Spark": "Limited"},
         ours={
             "Trino's connector": _outcomes(trino),
-            "Trino, files imported into Iceberg": _outcomes(_of(cases, "read/", "/imported/trino")),
+            "Trino, files imported into Iceberg": _outcomes(_of(cases, "read", "trino", "imported")),
             "Spark's data source": _outcomes(spark),
             "Spark, files listed by JDBC": _outcomes(list(by_jdbc.values())),
         },

@@ -19,7 +19,7 @@ from lakebench.errors import CaseError
 from lakebench.execution.cases import Block, Case, Check, Evidence, SideBySide
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
-from lakebench.model import EngineRef, Record, Selection, TableFormat
+from lakebench.model import Coordinates, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import reproduced
 from lakebench.phases.ducklake.readers import reads, versions
@@ -27,7 +27,6 @@ from lakebench.phases.ducklake.sessions import PLACES, CatalogStorage, Story, wr
 from lakebench.phases.options import FEATURES_OPTION, Option
 from lakebench.results.records import Claim
 
-_OF_NO_FEATURE = ("read", "connector", "versions")  # second part of their ids
 _DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
 
 
@@ -79,18 +78,17 @@ class DuckLake(Phase):
             yield from reads(context.request)
             yield from versions(context.request)
 
-    def covers(self, case: str, scope: Scope) -> bool:
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether the engines are asked, and the feature is chosen; readers and versions come where none is."""
-        _, what, _, *rest = case.split("/")
         features = scope.selection.features
-        if what in _OF_NO_FEATURE:
+        if case.feature is None:
             return super().covers(case, scope) and not features
-        chosen = any(fnmatch.fnmatchcase(name, one) for name in rest[:1] for one in features or ("*",))
+        chosen = any(fnmatch.fnmatchcase(case.feature, one) for one in features or ("*",))
         return super().covers(case, scope) and chosen
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C1, C2, C3 and C31."""
-        yield from reproduced([case for case in cases if case.phase == self.name])
+        yield from reproduced(cases)
 
 
 def wanted(request: Request) -> list[DuckLakeFeature]:
@@ -108,6 +106,9 @@ def _case(feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Ca
         group=f"DuckLake features by {ref}",
         row=feature.title,
         column=place.title,
+        coordinates=Coordinates(
+            feature=feature.id, engine=ref.name, version=ref.version, storage=place.storage, catalog=place.catalog
+        ),
     )
 
 

@@ -19,7 +19,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
 from lakebench.execution.run_files import RunFiles
-from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, TableFormat
 from lakebench.phases.ducklake.sessions import CatalogStorage, Story, compare, writers
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
@@ -76,6 +76,9 @@ def _case(state: State, way: str, ref: EngineRef) -> Case:
         group=_READ,
         row=state.title,
         column=f"{ref}: {WAYS[way]}",
+        coordinates=Coordinates(
+            engine=ref.name, version=ref.version, check="read", more={"state": state.id, "way": way}
+        ),
     )
 
 
@@ -88,6 +91,7 @@ def _connector_case(ref: EngineRef) -> Case:
         group="A connector to DuckLake",
         row="asked for one",
         column=str(ref),
+        coordinates=Coordinates(engine=ref.name, version=ref.version, check="connector"),
     )
 
 
@@ -251,6 +255,7 @@ def versions(request: Request) -> Iterator[Block]:
                     group="DuckLake across versions",
                     row=f"{wrote} → {ref}",
                     column=str(kind),
+                    coordinates=Coordinates(writer=str(wrote), reader=str(ref), catalog=kind, check="versions"),
                 )
                 yield Check(case, partial(_opens, place=CatalogStorage(kind, "local"), wrote=wrote, ref=ref))
 

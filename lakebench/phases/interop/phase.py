@@ -17,12 +17,11 @@ from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import rest_base
-from lakebench.model import EngineRef, Selection
+from lakebench.model import Coordinates, EngineRef, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.interop.blame import REFERENCE
 from lakebench.phases.interop.written import Written, observed
 from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed
-from lakebench.results.coordinates import engines_of
 from lakebench.results.records import FeatureFacts
 from lakebench.services import lakes
 
@@ -118,19 +117,17 @@ class Interop(Phase):
         readers = _those(context.request, context.request.selection.readers, CanScan)
         for feature in self._chosen(context.request):
             for writer in writers:
-                yield Written(feature, writer, tuple(readers))
+                yield Written(feature, writer, tuple(readers), context.request.selection.catalog)
 
-    def covers(self, case: str, scope: Scope) -> bool:
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether feature, writer and reader are among those that were chosen."""
-        _, feature, *_, pair = case.split("/")
-        writer, _, reader = pair.partition("→")
-        chosen = scope.selection
+        feature, chosen = case.feature or "", scope.selection
         return (
             any(fnmatch.fnmatchcase(feature, one) for one in chosen.features or ("*",))
             and (bool(self.option(chosen, _FILES.name)) or feature in self.features({}))  # else it is of a file
-            and scope.asks(engines_of(case))
-            and _among(writer, chosen.writers, CanOperate)
-            and (not reader or _among(reader, chosen.readers, CanScan))
+            and super().covers(case, scope)
+            and _among(case.writer or "", chosen.writers, CanOperate)
+            and (not case.reader or _among(case.reader, chosen.readers, CanScan))
         )
 
     def facts(self, context: RunContext) -> Iterator[FeatureFacts]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,7 +28,7 @@ from lakebench.phases.interop.report_squares import (
 from lakebench.reports import html, matrix
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
-from lakebench.results.records import FeatureFacts, Run
+from lakebench.results.records import ChangedCase, FeatureFacts, Run
 
 PAGE = "interop.html"
 _CHANGES = {
@@ -84,7 +83,7 @@ def _broken(cells_: Iterable[Square]) -> str:
     return f"{counted(len(found), 'broken claim')}{also}" if found else "no broken claim"
 
 
-def _changed(run: Run) -> Mapping[str, Sequence[str]]:
+def _changed(run: Run) -> Mapping[str, Sequence[ChangedCase]]:
     return run.end.changes if run.end else {}
 
 
@@ -145,7 +144,7 @@ def _changes(run: Run) -> list[tuple[str, str, list[tuple[str, str]]]]:
     """Kind, its title, and a line with its cell (empty where the run has none) for each change."""
     links = {one.record.case: one.link for one in squares(run)}
     return [
-        (kind, title, [(line, links.get(re.split(r"[\s:,]", line, maxsplit=1)[0], "")) for line in lines])
+        (kind, title, [(str(line), links.get(line.case, "")) for line in lines])
         for kind, title in _CHANGES.items()
         if (lines := _changed(run).get(kind, ()))
     ]

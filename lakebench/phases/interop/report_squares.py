@@ -41,7 +41,6 @@ VERDICTS = {
 }
 """Verdict → its mark in a cell, and what it means."""
 _NOT_WRITTEN = "not written:"
-_ARROW = "→"
 _REASON = 220
 """Characters of a reason in a line of the claims; the cell has all of it."""
 
@@ -177,10 +176,10 @@ def squares(run: Run) -> list[Square]:
 
 
 def _square(record: Record) -> Square | None:
-    start, _, rest = record.case.partition("/")
-    feature, _, pair = rest.rpartition("/")
-    writer, _, reader = pair.partition(_ARROW)
-    return Square(feature, writer, reader, record) if start == "interop" and feature and writer else None
+    case = record.coordinates
+    if record.phase != "interop" or not (case.feature and case.writer):
+        return None
+    return Square(case.feature, case.writer, case.reader or "", record)
 
 
 def findings(run: Run) -> Findings:

@@ -37,7 +37,7 @@ from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
 from lakebench.iceberg.scan import Scan
-from lakebench.model import EngineRef, Lake, Record, Selection
+from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
 from lakebench.phases.table_loading import snapshot
@@ -113,6 +113,7 @@ class Written(Block):
     feature: Feature
     writer: EngineRef
     readers: tuple[EngineRef, ...]
+    catalog: str = Selection().catalog
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -129,6 +130,12 @@ class Written(Block):
             group=f"Written by {self.writer}",
             row=self.feature.id,
             column=_pair(self.writer, reader),
+            coordinates=Coordinates(
+                feature=self.feature.id,
+                writer=str(self.writer),
+                reader=str(reader) if reader else None,
+                catalog=self.catalog,
+            ),
         )
 
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:

@@ -21,7 +21,7 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
-from lakebench.model import EngineRef, Lake, Runtime, TableFormat
+from lakebench.model import Coordinates, EngineRef, Lake, Runtime, TableFormat
 from lakebench.phases.table_loading import word
 from lakebench.services import Services, lakes
 from lakebench.verification import query_plans
@@ -72,13 +72,13 @@ def checks(request: Request, workload: Workload) -> Iterator[Block]:
         subject = _Subject(ref, workload)
         yield from _reads(subject)
         for kind in KINDS:
-            yield subject.check(f"type-{kind.name}", _TYPES, _kind_title(kind), partial(_type, kind=kind))
+            yield subject.check("type", kind.name, _TYPES, _kind_title(kind), partial(_type, kind=kind))
         if engines.find(ref.name).dialect != engines.find(SERVER.name).dialect:
             for name, asked in _PUSHES.items():
-                yield subject.check(f"pushed-{name}", _PUSHED, asked.title, partial(_pushed, asked=asked))
+                yield subject.check("pushed", name, _PUSHED, asked.title, partial(_pushed, asked=asked))
         if issubclass(engines.find(ref.name), CanExecute):
             for name, (title, test) in _WRITTEN.items():
-                yield subject.check(name, _WRITES, title, test)
+                yield subject.check(name, "", _WRITES, title, test)
 
 
 @dataclass(frozen=True)
@@ -88,16 +88,19 @@ class _Subject:
     ref: EngineRef
     workload: Workload
 
-    def check(self, name: str, group: str, row: str, test: Callable[[RunContext, _Subject], Evidence]) -> Check:
-        """A case ``phase2/<name>/<engine>``."""
+    def check(
+        self, check: str, name: str, group: str, row: str, test: Callable[[RunContext, _Subject], Evidence]
+    ) -> Check:
+        """A case ``phase2/<check>-<name>/<engine>``; ``name`` is empty where there is one of its kind."""
         case = Case(
-            id=f"phase2/{name}/{self.ref}",
+            id=f"phase2/{'-'.join(one for one in (check, name) if one)}/{self.ref}",
             phase="phase2",
             title=f"{row}, by {self.ref}",
             engine=self.ref,
             group=group,
             row=row,
             column=str(self.ref),
+            coordinates=Coordinates(engine=self.ref.name, version=self.ref.version, test=name or None, check=check),
         )
         return Check(case, partial(_tested, test, self))
 
@@ -170,13 +173,13 @@ def _answer(client: EngineClient, ref: EngineRef, lake: Lake, sql: str) -> Path:
 
 
 def _reads(subject: _Subject) -> Iterator[Block]:
-    yield subject.check("read-customer", _READS, "every row of customer", _customer)
-    yield subject.check("read-whole", _READS, "a table with null and negative keys", partial(_rows, view=TRAPS.name))
+    yield subject.check("read", "customer", _READS, "every row of customer", _customer)
+    yield subject.check("read", "whole", _READS, "a table with null and negative keys", partial(_rows, view=TRAPS.name))
     if engines.find(subject.ref.name).partitioned:
         for name, (_, _, _, title) in _CUTS.items():
-            yield subject.check(f"read-{name}", _READS, f"in partitions: {title}", partial(_rows, view=_view(name)))
-        yield subject.check("parallel", _READS, "in partitions: several sessions of PostgreSQL at once", _parallel)
-        yield subject.check("consistent", _READS, "in partitions: all of one moment", _consistent)
+            yield subject.check("read", name, _READS, f"in partitions: {title}", partial(_rows, view=_view(name)))
+        yield subject.check("parallel", "", _READS, "in partitions: several sessions of PostgreSQL at once", _parallel)
+        yield subject.check("consistent", "", _READS, "in partitions: all of one moment", _consistent)
 
 
 def _customer(context: RunContext, subject: _Subject) -> Evidence:

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lakebench.model import Record
-from lakebench.outcomes import Outcome
-from lakebench.phases.field_reports import Said
-from lakebench.phases.jdbc.pgspider import WISE
+from lakebench.outcomes import Outcome, Said
+from lakebench.phases.jdbc.pgspider import WISE, title_of
 from lakebench.results.records import Claim
 
 
@@ -17,12 +16,14 @@ def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
     yield _union(cases)
 
 
+def _of(cases: Sequence[Record], check: str) -> list[Record]:
+    return [case for case in cases if case.coordinates.check == check]
+
+
 def _in_parallel(cases: Sequence[Record]) -> Claim:
     """C4: partitioned, in parallel, right."""
-    told = {case.engine: case for case in cases if case.case.startswith("phase2/parallel/")}
-    reads = [
-        case for case in cases if case.case.startswith("phase2/read-") and case.engine in told and case.outcome.ran
-    ]
+    told = {case.engine: case for case in _of(cases, "parallel")}
+    reads = [case for case in _of(cases, "read") if case.engine in told and case.outcome.ran]
     ran = {name: case for name, case in told.items() if case.outcome.ran}
     ours: dict[str, float | str] = {
         f"{name}, sessions of PostgreSQL": f"{len(case.evidence.get('backends', ()))}, "
@@ -44,7 +45,7 @@ def _in_parallel(cases: Sequence[Record]) -> Claim:
 
 
 def _moved(cases: Sequence[Record]) -> str:
-    apart = [case for case in cases if case.case.startswith("phase2/consistent/") and case.outcome is Outcome.WRONG]
+    apart = [case for case in _of(cases, "consistent") if case.outcome is Outcome.WRONG]
     if not apart:
         return ""
     return f"Each partition is a transaction of its own: {apart[0].reason}. "
@@ -52,7 +53,8 @@ def _moved(cases: Sequence[Record]) -> str:
 
 def _union(cases: Sequence[Record]) -> Claim:
     """C5: PGSpider appends what its nodes send, and nothing else."""
-    told = [case for case in cases if case.case.startswith("phase2/nodes-pgspider-") and case.outcome is Outcome.PASS]
+    asked = [case for case in _of(cases, "nodes") if case.coordinates.more["shape"] == "pgspider"]
+    told = [case for case in asked if case.outcome is Outcome.PASS]
     plans = [case for case in told if "appended" in case.evidence]
     ours: dict[str, float | str] = {f"partitionwise {wise}: nodes compute": _computed(plans, wise) for wise in WISE}
     appended = sum(bool(case.evidence["appended"]) for case in plans)
@@ -77,8 +79,8 @@ def _union(cases: Sequence[Record]) -> Claim:
 
 def _computed(plans: Sequence[Record], wise: str) -> str:
     """The questions of which nodes compute aggregates, with ``enable_partitionwise_aggregate`` off or on."""
-    ending = f", partitionwise {wise}"
-    found = [case.row.removesuffix(ending) for case in plans if case.evidence["pushed"] and case.row.endswith(ending)]
+    computed = [case.coordinates for case in plans if case.evidence["pushed"]]
+    found = [title_of(one.test or "") for one in computed if one.more["partitionwise"] == wise]
     return "; ".join(found) or "nothing"
 
 

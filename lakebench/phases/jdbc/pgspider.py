@@ -23,7 +23,7 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
-from lakebench.model import EngineRef, Lake, TableFormat
+from lakebench.model import Coordinates, EngineRef, Lake, TableFormat
 from lakebench.services import lakes
 from lakebench.verification import query_plans
 from lakebench.verification.checker import Checker
@@ -78,6 +78,11 @@ _QUESTIONS: Mapping[str, _Question] = {
 }
 
 
+def title_of(question: str) -> str:
+    """The question with this name in words; the name itself where it is not known here."""
+    return _QUESTIONS[question].title if question in _QUESTIONS else question
+
+
 def nodes(request: Request, workload: Workload) -> Iterator[Block]:
     """Each question of each shape, with partitionwise aggregates off and on; and whether nodes work at once."""
     for ref in _servers(request):
@@ -86,9 +91,9 @@ def nodes(request: Request, workload: Workload) -> Iterator[Block]:
                 for name, question in _QUESTIONS.items():
                     asked = _Asked(ref, workload, shape, wise, question)
                     row = f"{question.title}, partitionwise {wise}"
-                    yield Check(_case(ref, shape, f"{wise}-{name}", row), partial(_plan, asked))
+                    yield Check(_case(ref, shape, wise, name, row), partial(_plan, asked))
                 row = f"nodes that take time, partitionwise {wise}"
-                yield Check(_case(ref, shape, f"{wise}-at-once", row), partial(_at_once, ref, shape, wise, workload))
+                yield Check(_case(ref, shape, wise, "at-once", row), partial(_at_once, ref, shape, wise, workload))
 
 
 def _servers(request: Request) -> tuple[EngineRef, ...]:
@@ -97,15 +102,22 @@ def _servers(request: Request) -> tuple[EngineRef, ...]:
     return tuple(ref for ref, one in found if one.dialect == "postgres" and TableFormat.POSTGRESQL in one.formats)
 
 
-def _case(ref: EngineRef, shape: str, name: str, row: str) -> Case:
+def _case(ref: EngineRef, shape: str, wise: str, name: str, row: str) -> Case:
     return Case(
-        id=f"phase2/nodes-{shape}-{name}/{ref}",
+        id=f"phase2/nodes-{shape}-{wise}-{name}/{ref}",
         phase="phase2",
         title=f"{row}, {_SHAPES[shape]}",
         engine=ref,
         group=_GROUP,
         row=row,
         column=_SHAPES[shape],
+        coordinates=Coordinates(
+            engine=ref.name,
+            version=ref.version,
+            test=name,
+            check="nodes",
+            more={"shape": shape, "partitionwise": wise},
+        ),
     )
 
 

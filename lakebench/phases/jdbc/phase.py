@@ -18,7 +18,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
-from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection, TableFormat
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
 from lakebench.phases.jdbc.field_reports import reproduced
@@ -115,7 +115,7 @@ class Jdbc(Queries):
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C4 and C5."""
-        yield from reproduced([case for case in cases if case.phase == self.name])
+        yield from reproduced(cases)
 
     def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
         """The heap tables, or those of Iceberg, loaded."""
@@ -126,7 +126,7 @@ class Jdbc(Queries):
         self._loaded(context, one.place.storage).require(tables)
         return self._iceberg(context.request, context.services)
 
-    def covers(self, case: str, scope: Scope) -> bool:
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether the engine is asked."""
         return Phase.covers(self, case, scope)
 

@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Mapping
 
 from lakebench.model import Record
-from lakebench.outcomes import Outcome
-from lakebench.phases.field_reports import Said, of_times
+from lakebench.outcomes import Outcome, Said
+from lakebench.phases.field_reports import of_times
 from lakebench.results.records import Claim
 from lakebench.results.statistics import median
 

@@ -22,7 +22,7 @@ from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
 from lakebench.iceberg.scan import Scan
-from lakebench.model import CatalogKind, EngineRef, Lake, Record, Selection
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.nessie.field_reports import identical, latencies
 from lakebench.phases.table_loading import (
@@ -37,12 +37,12 @@ from lakebench.phases.table_loading import (
     tpch_data,
     word,
 )
-from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Claim, Dataset
 from lakebench.services import Services, lakes
 from lakebench.verification.checker import Checker
 
 _TIMED = "q01"
+_APPEND, _REFERENCE = "append", "reference"
 _ANSWERS = "TPC-H answers"
 _APPENDS = "Appended by (row), read by (column)"
 _REFERENCES = "Nessie references"
@@ -87,19 +87,19 @@ class Nessie(Phase):
         """TPC-H as it was loaded."""
         yield _tpch(context).facts
 
-    def covers(self, case: str, scope: Scope) -> bool:
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether engines are asked, and together: not each is asked all, and pairs follow from who is there."""
-        asked, (_, what, *_) = engines_of(case), case.split("/")
-        if not scope.asks(asked) or not all(name.partition("@")[0] in engines.engines() for name in asked):
-            return scope.asks(asked)
-        if what == "nessie":
+        asked, known = case.participants, set(map(str, scope.known))
+        if not super().covers(case, scope) or not known.issuperset(asked):  # then it is of an engine that is no more
+            return super().covers(case, scope)
+        if case.check == _REFERENCE:
             return asked in {(str(story.writer), str(one)) for story, readers in _cast(scope.known) for one in readers}
         others = {str(ref) for ref in _without_variants(scope.known)}
-        return what in {_TIMED, "append"} or set(asked) <= others
+        return case.check == _APPEND or case.query == _TIMED or others.issuperset(asked)
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         """Claims C8 and C9."""
-        timed = {case.engine: case for case in cases if case.case.startswith(f"{self.name}/{_TIMED}/")}
+        timed = {case.engine: case for case in cases if case.coordinates.query == _TIMED}
         yield latencies(timed, scale_factor)
         yield identical(timed)
 
@@ -144,6 +144,7 @@ def _entry(query: Question, ref: EngineRef) -> MeasuredEngine:
         group=_ANSWERS,
         row=row,
         column=str(ref),
+        coordinates=Coordinates(engine=ref.name, version=ref.version, query=query.name),
     )
     return MeasuredEngine(case, partial(_tpch_lake, ref=ref, query=query), query.sql(engines.find(ref.name)))
 
@@ -183,6 +184,7 @@ def _appends(request: Request) -> Iterator[Block]:
                 group=_APPENDS,
                 row=str(writer),
                 column=str(reader),
+                coordinates=Coordinates(writer=str(writer), reader=str(reader), check=_APPEND),
             )
             yield Check(case, partial(_reads_append, writer=writer, reader=reader))
 
@@ -304,6 +306,7 @@ def _references(request: Request) -> Iterator[Block]:
                     group=_REFERENCES,
                     row=title,
                     column=f"{story.writer} → {reader}",
+                    coordinates=Coordinates(writer=str(story.writer), reader=str(reader), test=name, check=_REFERENCE),
                 )
                 yield Check(case, partial(_told, test, story, reader))
 

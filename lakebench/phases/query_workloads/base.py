@@ -29,12 +29,11 @@ from lakebench.execution.prepared import PreparedData
 from lakebench.execution.request import Base, Request, Scope, base_of
 from lakebench.execution.workers import BASE
 from lakebench.iceberg.catalogs import ducklake_files
-from lakebench.model import CatalogKind, EngineRef, Lake, Selection, TableFormat
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.options import Asked, Option, listed, some_of
 from lakebench.phases.table_loading import Loaded, facts_of, load, loader, not_loaded, tolerance, write
 from lakebench.provisioning.disk_space import Need
-from lakebench.results.coordinates import engines_of
 from lakebench.results.records import Dataset, TableFacts
 from lakebench.services import Services, lakes
 
@@ -222,13 +221,13 @@ class Queries(Phase):
             if one.ours and size
         ]
 
-    def covers(self, case: str, scope: Scope) -> bool:
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether engine, storage and format are asked; what a base answers is for its comparison alone."""
-        _, storage, what, *query = case.split("/")
         chosen = scope.selection
-        asked = what in chosen.formats and "queries" in chosen.tests if len(query) > 1 else tested(what, chosen)
-        is_base = chosen.against in engines_of(case) and len(scope.refs) > 1
-        return asked and not is_base and storage in chosen.storages and super().covers(case, scope)
+        queried = case.format in chosen.formats and "queries" in chosen.tests
+        asked = queried if case.query else tested(case.test or "", chosen)
+        is_base = case.base or (chosen.against in case.participants and len(scope.refs) > 1)
+        return asked and not is_base and case.storage in chosen.storages and super().covers(case, scope)
 
     def data_bytes(self, request: Request) -> int:  # noqa: ARG002
         """About how many bytes of Parquet the workload has, 0 where it is not known before it is there."""
@@ -300,6 +299,14 @@ class Queries(Phase):
             group=f"{self.prepared(context).title} on {one.place.title}",
             row=question.name.upper() if question.name[1:].isdigit() else question.name,
             column=str(one.ref),
+            coordinates=Coordinates(
+                engine=one.ref.name,
+                version=one.ref.version,
+                storage=one.place.storage,
+                format=one.place.format,
+                query=question.name,
+                base=one.place.base,
+            ),
         )
         return MeasuredEngine(
             case,

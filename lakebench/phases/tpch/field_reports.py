@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from lakebench.model import Record, TableFormat
-from lakebench.outcomes import Outcome
-from lakebench.phases.field_reports import Said, of_all, of_any, of_ratio
+from lakebench.outcomes import Outcome, Said
+from lakebench.phases.field_reports import of_all, of_any, of_ratio
 from lakebench.results import placement, statistics
 from lakebench.results.records import Claim
 

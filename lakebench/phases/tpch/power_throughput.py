@@ -29,7 +29,7 @@ from lakebench.iceberg.catalogs import drop
 from lakebench.iceberg.operations import Delete, to_json
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
-from lakebench.model import CatalogKind, EngineRef, Lake, Record
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record
 from lakebench.outcomes import Outcome
 from lakebench.phases.table_loading import snapshot, tpch_data, word, write
 from lakebench.services import Services, lakes
@@ -205,7 +205,7 @@ class Trial(Block):
                 yield one
         except CaseError as error:
             yield failure(context.foundation, context.past, case, began, error, {})
-            for unread in (one for one in self.cases if "→" in one.id and one.id not in read):
+            for unread in (one for one in self.cases if one.coordinates.reader and one.id not in read):
                 untold = EngineUnavailable(f"the power test of {self.ref} did not come to this: {error}")
                 yield failure(context.foundation, context.past, unread, now(), untold, {})
             return {}
@@ -434,6 +434,7 @@ class Trial(Block):
             group=f"{_GROUP} on {self.storage}",
             row=test,
             column=str(self.ref),
+            coordinates=Coordinates(engine=self.ref.name, version=self.ref.version, storage=self.storage, test=test),
         )
 
     def _reads(self, point: str, reader: EngineRef) -> Case:
@@ -445,6 +446,7 @@ class Trial(Block):
             group=f"{_AGREE}, {self.storage}",
             row=f"{self.ref}, {point.upper()}",
             column=str(reader),
+            coordinates=Coordinates(writer=str(self.ref), reader=str(reader), storage=self.storage, test=point),
         )
 
 

@@ -10,6 +10,7 @@ from lakebench.outcomes import Outcome
 from lakebench.reports.content import DASH, Cell, Part, Section, Table, label, mark, seconds, size
 from lakebench.results.records import Run
 
+_TESTS = frozenset({"load", "power", "throughput"})
 _METRICS = ("power_at_size", "throughput_at_size", "qphh_at_size")
 _NOTE = (
     "Derived from TPC-H, not comparable to published TPC-H results. Power@Size, Throughput@Size and QphH@Size as "
@@ -25,12 +26,12 @@ def sections(run: Run) -> list[Section]:
 
 
 def _parts(run: Run) -> list[Part]:
-    tests = [one for one in run.cases if one.group.startswith("TPC-H tests on ")]
+    tests = [one for one in run.cases if one.coordinates.test in _TESTS]
     made: list[Part] = []
     for group in dict.fromkeys(one.group for one in tests):
         own = [one for one in tests if one.group == group]
         made.append(_metrics(group, own))
-        if any(one.row == "power" and one.outcome is Outcome.PASS for one in own):
+        if any(one.coordinates.test == "power" and one.outcome is Outcome.PASS for one in own):
             made.append(_intervals(group, own))
     return made
 
@@ -38,7 +39,7 @@ def _parts(run: Run) -> list[Part]:
 def _metrics(group: str, own: list[Record]) -> Table:
     by_engine: dict[str, dict[str, Record]] = {}
     for record in own:
-        by_engine.setdefault(record.engine, {})[record.row] = record
+        by_engine.setdefault(record.engine, {})[record.coordinates.test or ""] = record
     head = ("engine", "load s", "load peak", "bytes", "files", "Power@Size", "Throughput@Size", "QphH@Size", "streams")
     rows = tuple((Cell(engine), *_row(tests)) for engine, tests in by_engine.items())
     return Table(group, head, rows, (_NOTE,), "figures")
@@ -46,8 +47,8 @@ def _metrics(group: str, own: list[Record]) -> Table:
 
 def _row(tests: Mapping[str, Record]) -> list[Cell]:
     cells = _load(tests.get("load"))
-    for name, row in zip(_METRICS, ("power", "throughput", "throughput"), strict=True):
-        cells.append(_metric(tests.get(row), name))
+    for name, test in zip(_METRICS, ("power", "throughput", "throughput"), strict=True):
+        cells.append(_metric(tests.get(test), name))
     throughput = tests.get("throughput")
     streams = throughput.evidence.get("streams") if throughput else None
     return [*cells, Cell(DASH if streams is None else str(streams))]
@@ -82,7 +83,7 @@ def _seconds(value: Any) -> str:
 
 def _intervals(group: str, own: list[Record]) -> Table:
     """Seconds of RF1, RF2 and the 22 queries of stream 0, and how long the throughput test's refreshes took."""
-    passed = [one for one in own if one.row == "power" and one.outcome is Outcome.PASS]
+    passed = [one for one in own if one.coordinates.test == "power" and one.outcome is Outcome.PASS]
     power = {one.engine: told for one in passed if isinstance(told := one.evidence.get("seconds"), Mapping)}
     names = list(dict.fromkeys(name for told in power.values() for name in told))
     names.sort(key=lambda name: (not name.startswith("RF"), name))

@@ -20,7 +20,7 @@ from lakebench.execution.cases import Case
 from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
-from lakebench.model import EngineRef, Record
+from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
 
 PROTOCOL = Protocol(cold=1, warm_ups=1, samples=3, block=2, limit_s=5.0)
@@ -109,7 +109,9 @@ def run(fakes: Fakes, protocol: Protocol = PROTOCOL, **given: Any) -> dict[str, 
     reference.write_text(RIGHT)
     entries = tuple(
         MeasuredEngine(
-            Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), f"ask {name}"
+            Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name, Coordinates(engine=name)),
+            lambda _: SimpleNamespace(),
+            f"ask {name}",
         )
         for name in fakes.remotes
     )

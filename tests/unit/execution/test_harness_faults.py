@@ -28,7 +28,7 @@ from lakebench.execution import cases
 from lakebench.execution.cases import Block, Case, Check, SideBySide
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
-from lakebench.model import EngineRef, Record
+from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
 from lakebench.processes import replies
 from lakebench.processes.child import Child
@@ -56,7 +56,7 @@ def context(tmp_path: Path, guard: Guard) -> Iterator[RunContext]:
 
 
 def case(name: str) -> Case:
-    return Case(name, "phase", name, EngineRef("duckdb"), "group", name, "duckdb")
+    return Case(name, "phase", name, EngineRef("duckdb"), "group", name, "duckdb", Coordinates(engine="duckdb"))
 
 
 def check(name: str, test: Callable[[], Any]) -> Check:

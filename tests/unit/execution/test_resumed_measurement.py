@@ -20,7 +20,7 @@ from lakebench.execution.cases import Case
 from lakebench.execution.measurement import MeasuredEngine, Measurement
 from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
-from lakebench.model import EngineRef, Record
+from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
 
 NAMES = ("duckdb", "trino", "spark", "polars")
@@ -93,7 +93,9 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> None:
 def q1() -> Measurement:
     entries = tuple(
         MeasuredEngine(
-            Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name), lambda _: SimpleNamespace(), "SELECT 1"
+            Case(f"p/q/{name}", "p", "q", EngineRef(name), "g", "q", name, Coordinates(engine=name)),
+            lambda _: SimpleNamespace(),
+            "SELECT 1",
         )
         for name in NAMES
     )
@@ -139,7 +141,9 @@ def test_who_gave_no_answer_is_not_asked_again(tmp_path: Path) -> None:
 
 def test_a_case_that_ended_in_an_error_of_ours_is_no_vote(tmp_path: Path) -> None:
     whole, _ = run(tmp_path)
-    fault = Record("p/q/spark", "p", "q", "spark", Outcome.HARNESS_FAULT, "ours")
+    fault = Record(
+        "p/q/spark", "p", "q", "spark", Outcome.HARNESS_FAULT, "ours", coordinates=Coordinates(engine="spark")
+    )
     past = Past()
     past.add(fault)
     assert past.case("p/q/spark") is None

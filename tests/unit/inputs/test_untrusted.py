@@ -23,7 +23,7 @@ from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.request import Request
 from lakebench.inputs import untrusted
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
 from lakebench.processes import memory_trace
 from lakebench.reports import compare, document, markdown, summary
@@ -56,6 +56,7 @@ def writers_line() -> Record:
     return Record(
         "phase9/insert/x/3/duckdb", "phase9", "", "duckdb", Outcome.PASS, evidence={"concurrency": summary},
         group="Appends by writers at once", row="x by duckdb", column="3 writers",
+        coordinates=Coordinates(engines=("duckdb",), test="insert", more={"store": "x", "writers": 3}),
     )  # fmt: skip
 
 
@@ -65,7 +66,8 @@ def tpch_test_lines() -> list[Record]:
     evidence = {"load": load, "power": power, "throughput": {"streams": 2, "throughput_at_size": 3.5}}
     return [
         Record(f"phase3/local/trials/{row}/duckdb", "phase3", row, "duckdb", Outcome.PASS, evidence=content, row=row,
-               group="TPC-H tests on local", column="duckdb")
+               group="TPC-H tests on local", column="duckdb",
+               coordinates=Coordinates(engine="duckdb", storage="local", test=row))
         for row, content in evidence.items()
     ]  # fmt: skip
 
@@ -174,7 +176,7 @@ def test_a_time_that_cannot_be_is_refused(tmp_path: Path, token: str) -> None:
 def test_a_schema_that_never_was_is_refused(tmp_path: Path, schema: str) -> None:
     run = fixture_run.write(tmp_path)
     file = run / records.FILE
-    file.write_text(file.read_text().replace('"schema": 1', f'"schema": {schema}', 1))
+    file.write_text(file.read_text().replace('"schema": 2', f'"schema": {schema}', 1))
     with pytest.raises(UsageError, match="start a new run"):
         records.read(run)
 

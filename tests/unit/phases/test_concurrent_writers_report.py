@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
 from lakebench.phases.concurrent_writers.report import sections
 from lakebench.reports.content import Plot, Table
@@ -23,6 +23,7 @@ def cell(number: int, outcome: Outcome = Outcome.PASS, **more: Any) -> Record:
     return Record(
         f"phase9/insert/x/{number}/duckdb", "phase9", "", "duckdb", outcome, evidence={"concurrency": told},
         group=GROUP, row="x by duckdb", column=f"{number} writers",
+        coordinates=Coordinates(engines=("duckdb",), test="insert", more={"store": "x", "writers": number}),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import interop_sums
 import pytest
 
 from lakebench import reports
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop import report as interop
 from lakebench.phases.interop import report_squares as squares
@@ -196,7 +196,8 @@ def test_features_stand_by_group(run: records.Run) -> None:
 
 
 def test_evidence_may_be_absent() -> None:
-    bare = Record("interop/f/a→b", "interop", "f", "b", Outcome.UNAVAILABLE, "no b here")
+    about = Coordinates(feature="f", writer="a", reader="b")
+    bare = Record("interop/f/a→b", "interop", "f", "b", Outcome.UNAVAILABLE, "no b here", coordinates=about)
     empty = records.Run(Path("x"), records.Header("r", ("interop",), "lakebench", "2026"), cases=(bare,))
     assert "not judged" in Parsed(interop.render(empty)).text
     assert "no b here" in markdown.render(document.build(empty))

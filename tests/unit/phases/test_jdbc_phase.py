@@ -16,6 +16,7 @@ from lakebench.outcomes import Outcome
 from lakebench.phases import find
 from lakebench.phases.jdbc import pgspider, phase
 from lakebench.phases.jdbc.checks import _CUTS, _PUSHES
+from lakebench.results import schema1
 from lakebench.verification import query_plans
 
 PUSHED = """Append
@@ -134,7 +135,7 @@ def test_every_shape_has_both_nodes(shape: str) -> None:
 
 def case(name: str, outcome: Outcome = Outcome.PASS, **evidence: Any) -> Record:
     return Record(case=name, phase="phase2", title="", engine=name.rpartition("/")[2], outcome=outcome,
-                  evidence=evidence, row=name.split("/")[1])  # fmt: skip
+                  evidence=evidence, row=name.split("/")[1], coordinates=schema1.coordinates(name))  # fmt: skip
 
 
 def told(*cases: Record) -> dict[str, Any]:

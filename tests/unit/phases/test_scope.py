@@ -6,7 +6,8 @@ import pytest
 
 from lakebench import engines, phases
 from lakebench.execution.request import Scope
-from lakebench.model import Selection
+from lakebench.model import Coordinates, Selection
+from lakebench.results import schema1
 
 USUAL = ("duckdb", "pyiceberg", "spark", "spark-jdbc", "trino")
 
@@ -15,7 +16,8 @@ def _covers(
     case: str, refs: tuple[str, ...] = USUAL, profile: str = "standard", named: bool = True, **chosen: object
 ) -> bool:
     scope = Scope(tuple(map(engines.parse, refs)), Selection(**chosen), profile, named)  # type: ignore[arg-type]
-    return phases.covers([case.partition("/")[0]], scope)(case)
+    phase = case.partition("/")[0]
+    return phases.covers([phase], scope)(phase, schema1.coordinates(case))
 
 
 @pytest.mark.parametrize(
@@ -127,7 +129,7 @@ def test_the_header_of_a_run_tells_what_it_was_to_cover() -> None:
     }
     scope = Scope.of(told)
     assert scope is not None
-    assert phases.covers(["phase4"], scope)("phase40/q01/duckdb") is False
+    assert phases.covers(["phase4"], scope)("phase40", Coordinates(engine="duckdb", query="q01")) is False
     assert scope == Scope(scope.refs, Selection(features=("merge",)), "quick", named=False)
     assert [str(ref) for ref in scope.refs] == ["duckdb", "trino@476", "lost"]
     assert [str(ref) for ref in scope.known] == ["duckdb", "trino@476"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from lakebench.model import Record, Sample
+from lakebench.model import Coordinates, Record, Sample
 from lakebench.reports import identity, latency, limits
 from lakebench.reports.content import Paragraph
 from lakebench.results.records import Dataset, Header, Run, ServiceFacts
@@ -26,7 +26,8 @@ def case(*kinds: str, requests: dict[str, int] | None = None, **evidence: Any) -
         Sample(kind, 10**9, 0, n, 0, 1, 1, requests=requests, store_bytes=2**20 if requests else None)
         for n, kind in enumerate(kinds)
     )
-    return Record("c", "p", "", "duckdb", "PASS", samples=samples, evidence=evidence, row="Q1")  # type: ignore[arg-type]
+    return Record("c", "p", "", "duckdb", "PASS", samples=samples, evidence=evidence, row="Q1",  # type: ignore[arg-type]
+                  coordinates=Coordinates(engine="duckdb"))  # fmt: skip
 
 
 def store(name: str, runtime: str = "local") -> ServiceFacts:

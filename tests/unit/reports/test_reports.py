@@ -13,7 +13,7 @@ from rich.console import Console
 
 from lakebench import reports
 from lakebench.errors import UsageError
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
 from lakebench.reports import document, latency, markdown, matrix, summary
 from lakebench.reports import html as page
@@ -167,6 +167,7 @@ def test_hostile_names_stay_text(run: records.Run) -> None:
         row=fixture_run.HOSTILE, column=fixture_run.HOSTILE, group=fixture_run.HOSTILE,
         samples=next(one.samples for one in run.cases if len(one.samples) > 5),
         evidence={"sql": "```\n# escaped?\n```", fixture_run.HOSTILE: fixture_run.HOSTILE},
+        coordinates=Coordinates(engine=fixture_run.HOSTILE, query=fixture_run.HOSTILE),
     )  # fmt: skip
     made = document.build(_change(run, cases=(hostile,), engines=()))
     shown = Page(page.render(made))
@@ -179,7 +180,9 @@ def test_no_secret_gets_through(tmp_path: Path) -> None:
     leak = f"login as admin:{fixture_run.SECRET}@127.0.0.1 refused"
     with records.Writer(folder / records.FILE) as writer:
         writer.hide(fixture_run.SECRET)
-        writer.write(Record("phase4/leak/trino", "phase4", "leak", "trino", Outcome.REFUSED, leak, {"log": [leak]}))
+        told = Record("phase4/leak/trino", "phase4", "leak", "trino", Outcome.REFUSED, leak, {"log": [leak]},
+                      coordinates=Coordinates(engine="trino", query="leak"))  # fmt: skip
+        writer.write(told)
     made = reports.write(folder)
     assert all(fixture_run.SECRET not in path.read_text() for path in (*made, folder / records.FILE))
     assert all("admin:" in path.read_text() for path in made)
@@ -208,8 +211,9 @@ def test_tables_have_heads_and_names(shown: Page) -> None:
 def test_the_first_screen_answers(shown: Page) -> None:
     text = shown.text
     assert "FAIL: 5 of 257 cases that ran failed" in text
-    assert text.index("5 of 257") < text.index("Outcomes by engine") < text.index("Latency of Q1: samples")
-    assert text.index("Latency of Q1: samples") < text.index("What failed, what did not run\n")
+    latency = text.index("Latency of Q1 (Q1 latency): samples")
+    assert text.index("5 of 257") < text.index("Outcomes by engine") < latency
+    assert latency < text.index("What failed, what did not run\n")
     overview = shown.table("engine", "version", "Q1 latency")
     assert ["polars", "1.5.5", "PASS", "FAIL 1 REFUSED, 1 OUT_OF_MEMORY; 20 of 22 pass", "PASS 4 of 4"] in [
         row[:5] for row in overview
@@ -323,7 +327,8 @@ def test_doubt_is_marked(run: records.Run, change: Callable[[Record], Record], s
 
 
 def test_two_cases_in_one_cell_show_the_worst(run: records.Run) -> None:
-    bad = Record("x/2", "p", "t", "trino", Outcome.WRONG, "wrong", row="Q1", column="trino", group="G")
+    bad = Record("x/2", "p", "t", "trino", Outcome.WRONG, "wrong", row="Q1", column="trino", group="G",
+                 coordinates=Coordinates(engine="trino"))  # fmt: skip
     good = dataclasses.replace(bad, case="x/1", outcome=Outcome.PASS, reason="")
     table = matrix.matrices(_change(run, cases=(bad, good)))[0]
     assert table.rows[0][1].text == "FAIL WRONG (2 cases)"

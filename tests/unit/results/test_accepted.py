@@ -6,26 +6,36 @@ import pytest
 
 from lakebench.model import Record
 from lakebench.outcomes import ExitCode, Outcome
-from lakebench.results import accepted
+from lakebench.results import accepted, schema1
 from lakebench.results.baseline import Acceptance, Baseline, Entry
-from lakebench.results.records import Gone
+from lakebench.results.records import ChangedCase, Gone
 
 KNOWN = "phase4/nessie/old-snapshot/trino→spark"  # claims.toml of the phases accepts REFUSED
-CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS)
+CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS,
+              coordinates=schema1.coordinates("interop/append/duckdb→trino"))  # fmt: skip
 BY = Acceptance(1, "20261120T090000Z-interop-0001", "2026-11-20", "first look", {"duckdb": "duckdb 1.5.5"})
 FAILURES = (Outcome.REFUSED, Outcome.OUT_OF_MEMORY, Outcome.TIMEOUT, Outcome.CRASH, Outcome.WRONG)
 NOTHING = Baseline()
 
 
 def _had(*outcomes: Outcome, case: str = CASE.case, verdict: str = "") -> Baseline:
-    return Baseline({case: Entry("trino", dict.fromkeys(outcomes, verdict), BY)})
+    return Baseline({case: _entry(case, "trino", *outcomes, verdict=verdict)})
+
+
+def _entry(case: str, engine: str, *outcomes: Outcome, verdict: str = "") -> Entry:
+    told = dict.fromkeys(outcomes, verdict)
+    return Entry(schema1.phase_of(case), engine, told, BY, schema1.coordinates(case))
+
+
+def _named(case: str, **more: object) -> Record:
+    return replace(CASE, case=case, coordinates=schema1.coordinates(case), **more)  # type: ignore[arg-type]
 
 
 def _now(outcome: Outcome) -> list[Record]:
-    return [replace(CASE, outcome=outcome, reason="so it is"), replace(CASE, case="interop/append/duckdb")]
+    return [replace(CASE, outcome=outcome, reason="so it is"), _named("interop/append/duckdb")]
 
 
-def _everything(_: str) -> bool:
+def _everything(*_: object) -> bool:
     return True
 
 
@@ -83,8 +93,10 @@ def test_a_failure_that_claims_accept_is_not_worse() -> None:
 
 
 def test_what_did_not_run_is_gone_with_the_reason_and_what_runs_now_is_new() -> None:
-    gone = accepted.changes([replace(CASE, outcome=Outcome.UNAVAILABLE, reason="no Java")], _had(Outcome.PASS), bool)
-    assert gone.lines()["gone"] == (f"{CASE.case}: PASS → UNAVAILABLE (no Java)",)
+    gone = accepted.changes(
+        [replace(CASE, outcome=Outcome.UNAVAILABLE, reason="no Java")], _had(Outcome.PASS), _everything
+    )
+    assert gone.lines()["gone"] == (ChangedCase(CASE.case, "PASS → UNAVAILABLE (no Java)"),)
     assert not gone.new
     new = accepted.changes([CASE], _had(Outcome.UNAVAILABLE), _everything)
     assert [one.case for one in new.new] == [CASE.case]
@@ -95,7 +107,7 @@ def test_what_did_not_run_is_gone_with_the_reason_and_what_runs_now_is_new() -> 
 def test_a_run_of_a_part_does_not_miss_what_it_was_not_to_cover() -> None:
     other = "interop/merge/spark→trino"
     baseline = Baseline({**_had(Outcome.PASS).entries, **_had(Outcome.PASS, case=other).entries})
-    assert not accepted.changes([CASE], baseline, lambda case: case.startswith("interop/append/")).gone
+    assert not accepted.changes([CASE], baseline, lambda _, about: about.feature == "append").gone
     assert [one.case for one in accepted.changes([CASE], baseline, _everything).gone] == [other]
 
 
@@ -127,7 +139,7 @@ def test_an_accepted_failure_says_who_accepted_it() -> None:
 def test_an_error_of_ours_is_neither_accepted_nor_a_change_of_an_engine(accepted_then: Outcome) -> None:
     faults = [replace(CASE, outcome=Outcome.HARNESS_FAULT, reason="KeyError"), *_now(Outcome.PASS)[1:]]
     baseline = _had(accepted_then)
-    changed = accepted.changes(faults, baseline, lambda case: case == CASE.case)
+    changed = accepted.changes(faults, baseline, lambda _, about: about == CASE.coordinates)
     assert not accepted.is_accepted(faults[0], baseline)
     assert not any((changed.better, changed.worse, changed.gone))
     assert [one.case for one in changed.new] == ["interop/append/duckdb"]
@@ -136,20 +148,20 @@ def test_an_error_of_ours_is_neither_accepted_nor_a_change_of_an_engine(accepted
 
 def test_what_is_gone_fails_the_run_and_is_counted_by_engine() -> None:
     names = [f"interop/append{number}/duckdb→trino" for number in range(24)]
-    baseline = Baseline({name: Entry("trino", {Outcome.PASS: ""}, BY) for name in names})
-    cases = [replace(CASE, case=name, outcome=Outcome.UNAVAILABLE, reason="no Java") for name in names[:20]]
-    cases.append(replace(CASE, case="interop/append/duckdb", engine="duckdb"))
+    baseline = Baseline({name: _entry(name, "trino", Outcome.PASS) for name in names})
+    cases = [_named(name, outcome=Outcome.UNAVAILABLE, reason="no Java") for name in names[:20]]
+    cases.append(_named("interop/append/duckdb", engine="duckdb"))
     changed = accepted.changes(cases, baseline, _everything)
     gone = accepted.gone(changed.gone, cases, (), {})
     assert gone == (Gone("cases", "trino", "no Java", 24),)
     assert accepted.exit_code(cases, baseline, gone) is ExitCode.WORSE
-    wrong = [*cases, replace(CASE, case="interop/merge/duckdb", outcome=Outcome.WRONG)]
+    wrong = [*cases, _named("interop/merge/duckdb", outcome=Outcome.WRONG)]
     assert accepted.exit_code(wrong, baseline, gone) is ExitCode.WRONG_ANSWER
     assert accepted.exit_code(cases[:20], baseline, gone) is ExitCode.NOTHING_RAN
 
 
 def test_an_engine_or_a_service_that_was_asked_for_and_did_not_run_is_gone() -> None:
-    cases = [CASE, replace(CASE, case="interop/append/spark", engine="spark", outcome=Outcome.UNAVAILABLE, reason="no")]
+    cases = [CASE, _named("interop/append/spark", engine="spark", outcome=Outcome.UNAVAILABLE, reason="no")]
     found = accepted.gone((), cases, ("trino", "spark", "daft"), {"nessie": "refused"})
     assert found == (
         Gone("service", "nessie", "refused"),
@@ -192,12 +204,9 @@ def test_what_an_engine_that_did_not_run_was_to_write_is_its_own_loss() -> None:
     names = ("interop/append/spark", "interop/append/spark→duckdb", "interop/append/spark→trino")
     cases = [
         CASE,
-        replace(CASE, case="interop/append/duckdb", engine="duckdb"),
-        *(
-            replace(CASE, case=name, engine=name[-5:].strip("→"), outcome=Outcome.UNAVAILABLE, reason="no Java")
-            for name in names
-        ),
+        _named("interop/append/duckdb", engine="duckdb"),
+        *(_named(name, engine=name[-5:].strip("→"), outcome=Outcome.UNAVAILABLE, reason="no Java") for name in names),
     ]
-    baseline = Baseline({name: Entry(name[-5:].strip("→"), {Outcome.PASS: ""}, BY) for name in names})
+    baseline = Baseline({name: _entry(name, name[-5:].strip("→"), Outcome.PASS) for name in names})
     changed = accepted.changes(cases, baseline, _everything)
     assert accepted.gone(changed.gone, cases, (), {}) == (Gone("cases", "spark", "no Java", 3),)

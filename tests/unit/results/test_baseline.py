@@ -13,13 +13,19 @@ from lakebench.errors import UsageError
 from lakebench.model import Record
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases import baselines, phases
-from lakebench.results import accepted, baseline
+from lakebench.results import accepted, baseline, schema1
 from lakebench.results.records import End, EngineFacts, Header, Run
 
-CASE = Record(case="interop/append/duckdb→trino", phase="interop", title="", engine="trino", outcome=Outcome.PASS)
-OWN = replace(CASE, case="interop/append/duckdb", engine="duckdb")
-PG = replace(CASE, case="phase4/q01/pg_duckdb", phase="phase4", engine="pg_duckdb")
-Q1 = replace(CASE, case="phase4/q01/duckdb", phase="phase4", engine="duckdb")
+
+def _case(case: str, engine: str) -> Record:
+    about = schema1.coordinates(case)
+    return Record(case, schema1.phase_of(case), "", engine, Outcome.PASS, coordinates=about)
+
+
+CASE = _case("interop/append/duckdb→trino", "trino")
+OWN = _case("interop/append/duckdb", "duckdb")
+PG = _case("phase4/q01/pg_duckdb", "pg_duckdb")
+Q1 = _case("phase4/q01/duckdb", "duckdb")
 ENGINES = ["duckdb", "trino", "spark", "pg_duckdb"]
 NAMED: dict[str, dict[str, Any]] = {
     "pg_config": {"pg_config": "/usr/lib/postgresql/17/bin/pg_config"},
@@ -89,7 +95,8 @@ def test_a_diff_shows_what_changed_and_nothing_else(file: Path) -> None:
         next(line for line in before if line.startswith('"1": ')),  # it ends with a comma now
         next(line for line in before if line.startswith(f'["{CASE.case}"')),
     }
-    line = f'["{CASE.case}", "trino", {{"REFUSED": ""}}, 2, ["catalog=rest"]]'
+    about = '{"feature": "append", "writer": "duckdb", "reader": "trino", "catalog": "rest"}'
+    line = f'["{CASE.case}", "interop", "trino", {{"REFUSED": ""}}, 2, {about}, ["catalog=rest"]]'
     assert [one for one in after if CASE.case in one] == [line]
     cases = [line for line in after if line.startswith('["interop')]
     assert cases == sorted(cases)
@@ -121,7 +128,7 @@ def test_what_needs_something_counts_where_the_settings_name_it_and_then_in_full
     cases = [Q1, replace(PG, outcome=Outcome.UNAVAILABLE, reason="no pg_duckdb")]
     for named, gone in ((NAMED[need], 1), ({}, 0)):
         known = _load(file, **named)
-        changed = accepted.changes(cases, known, lambda _: True)
+        changed = accepted.changes(cases, known, lambda *_: True)
         found = accepted.gone(changed.gone, cases, (), {})
         assert sum(one.cases for one in found) == gone
         assert accepted.exit_code(cases, known, found) is (ExitCode.WORSE if gone else ExitCode.OK)
@@ -147,7 +154,7 @@ def test_each_catalog_has_outcomes_of_its_own(file: Path) -> None:
 
 
 def test_an_environment_counts_where_it_is_named(file: Path) -> None:
-    old = replace(Q1, case="phase4/q01/duckdb@1.4.4", engine="duckdb@1.4.4")
+    old = _case("phase4/q01/duckdb@1.4.4", "duckdb@1.4.4")
     _accept([Q1, old], file, engines=["duckdb", "duckdb@1.4.4"])
     assert _load(file).of(old.case) is None
     assert _load(file, engines=["duckdb@1.4.4"]).of(old.case) is not None
@@ -197,7 +204,7 @@ def test_accepting_takes_back_what_no_longer_comes_to_be(file: Path, tmp_path: P
     counts = accept([_run([OWN], phases=["interop"])], "Trino is no more", shipped, file)
     assert counts.gone == 1
     known = baseline.load(_settings(), shipped.values(), file)
-    assert not accepted.changes([OWN, Q1], known, lambda _: True).gone
+    assert not accepted.changes([OWN, Q1], known, lambda *_: True).gone
     partial = _run([OWN], phases=["interop"], engines=["duckdb"], named=["duckdb"])
     assert accept([partial], "one engine", shipped, file.with_name("other")).gone == 0
 
@@ -229,7 +236,9 @@ def test_what_ships_is_sound() -> None:
         ('"cases": [', '"cases": [[', 9, "Expecting"),
         ('{"PASS": ""}', '{"FINE": ""}', 7, "'FINE' is no outcome"),
         ('{"PASS": ""}, 1', '{"PASS": ""}, 7', 7, "there is no acceptance 7"),
-        ('{"PASS": ""}, 1, ["catalog=rest"]', '"PASS"', 7, "it is not [case, engine, {outcome: verdict}, number"),
+        ('{"PASS": ""}, 1, ', '"PASS", ', 7, "it is not [case, phase, engine, {outcome: verdict}, number"),
+        ('"feature": ', '"future": ', 7, "'future' is no coordinate"),
+        ('"feature": "append"', '"feature": 1', 7, "a coordinate is no text"),
         ('"reason"', '"season"', 4, "it is not an acceptance"),
         ('"acceptances"', '"exceptions"', 1, "it has no acceptances and cases"),
     ],
@@ -246,7 +255,7 @@ def test_a_damaged_file_is_told_with_its_line(file: Path, old: str, new: str, li
 
 def test_a_file_of_a_newer_harness_is_told(file: Path) -> None:
     _accept([CASE], file)
-    file.write_text(file.read_text().replace('"schema": 2', '"schema": 3'), encoding="utf-8")
+    file.write_text(file.read_text().replace('"schema": 3', '"schema": 4'), encoding="utf-8")
     with pytest.raises(UsageError, match="upgrade lakebench-harness"):
         _load(file)
 

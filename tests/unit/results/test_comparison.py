@@ -11,7 +11,7 @@ import pytest
 from lakebench.errors import UsageError
 from lakebench.model import Record, Sample
 from lakebench.outcomes import Outcome
-from lakebench.results import comparison, statistics
+from lakebench.results import comparison, schema1, statistics
 from lakebench.results.records import Dataset, EngineFacts, Header, Run, ServiceFacts
 
 PASS, WRONG, UNAVAILABLE = Outcome.PASS, Outcome.WRONG, Outcome.UNAVAILABLE
@@ -30,7 +30,8 @@ def _samples(times: Sequence[int], kind: str = "warm", first: int = 0) -> tuple[
 
 
 def _case(case: str, times: Sequence[int] = (), outcome: Outcome = PASS, **more: object) -> Record:
-    given = {"samples": _samples(times), "row": case.rpartition("/")[2], "group": "TPC-H", "engine": "duckdb", **more}
+    given = {"samples": _samples(times), "row": case.rpartition("/")[2], "group": "TPC-H", "engine": "duckdb",
+             "coordinates": schema1.coordinates(case), **more}  # fmt: skip
     return Record(case, "phase3", case, outcome=outcome, **given)  # type: ignore[arg-type]
 
 

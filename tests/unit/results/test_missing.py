@@ -18,12 +18,12 @@ from lakebench.config import Settings
 from lakebench.errors import UsageError
 from lakebench.execution.protocol import PROFILES
 from lakebench.execution.request import Request
-from lakebench.model import Record, Selection
+from lakebench.model import Coordinates, Record, Selection
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.reports import document, summary
-from lakebench.results import accepted, comparison, records
+from lakebench.results import accepted, comparison, record_schema, records
 from lakebench.results.baseline import Acceptance, Baseline, Entry
-from lakebench.results.records import End, Gone, Header, Run
+from lakebench.results.records import ChangedCase, End, Gone, Header, Run
 
 BY = Acceptance(1, "r", "2026-11-21", "first look")
 TRINO = "GONE: 24 cases that ran before did not run: 24 of trino (no Java)"
@@ -31,7 +31,8 @@ TRINO = "GONE: 24 cases that ran before did not run: 24 of trino (no Java)"
 
 def _cases(number: int, engine: str = "trino", outcome: Outcome = Outcome.PASS, reason: str = "") -> list[Record]:
     return [
-        Record(f"phase4/q{one:03}/{engine}", "phase4", "", engine, outcome, reason)
+        Record(f"phase4/q{one:03}/{engine}", "phase4", "", engine, outcome, reason,
+               coordinates=Coordinates(engine=engine, query=f"q{one:03}"))
         for one in range(1, number + 1)
     ]  # fmt: skip
 
@@ -68,8 +69,9 @@ def test_an_engine_whose_cases_all_became_unavailable_is_the_first_line(
 ) -> None:
     gone = _cases(24, outcome=Outcome.UNAVAILABLE, reason="no Java")
     cases = [*_cases(24, "duckdb"), *gone]
-    baseline = Baseline({one.case: Entry(one.engine, {Outcome.PASS: ""}, BY) for one in cases})
-    changed = accepted.changes(cases, baseline, lambda _: True)
+    known = {one.case: Entry("phase4", one.engine, {Outcome.PASS: ""}, BY, one.coordinates) for one in cases}
+    baseline = Baseline(known)
+    changed = accepted.changes(cases, baseline, lambda *_: True)
     found = accepted.gone(changed.gone, cases, (), {})
     code = accepted.exit_code(cases, baseline, found)
     assert code is ExitCode.WORSE
@@ -85,7 +87,9 @@ def test_an_engine_whose_cases_all_became_unavailable_is_the_first_line(
 
 
 def test_earlier_records_that_tell_what_is_gone_are_not_green(tmp_path: Path) -> None:
-    run = _run(tmp_path / "r", _cases(3), End("complete", 1.0, 0, changes={"gone": ("phase4/q9/trino: PASS",)}))
+    run = _run(
+        tmp_path / "r", _cases(3), End("complete", 1.0, 0, changes={"gone": (ChangedCase("phase4/q9/trino", "PASS"),)})
+    )
     assert _shown(run)[0] == "GONE: 1 case that ran before did not run"
 
 
@@ -133,7 +137,15 @@ def test_a_new_wrong_answer_among_known_failures_is_the_first_of_them(tmp_path: 
     known = {"known": {"reason": "seen", "versions": "", "link": ""}}
     cases = [dataclasses.replace(one, evidence=known) for one in _cases(248, outcome=Outcome.WRONG, reason="old")]
     refused, crash, wrong = (
-        Record(f"phase4/q{outcome}/spark", "phase4", "", "spark", outcome, "new")
+        Record(
+            f"phase4/q{outcome}/spark",
+            "phase4",
+            "",
+            "spark",
+            outcome,
+            "new",
+            coordinates=Coordinates(engine="spark", query=f"q{outcome}"),
+        )
         for outcome in (Outcome.REFUSED, Outcome.CRASH, Outcome.WRONG)
     )
     run = _run(tmp_path / "r", [*cases, refused, crash, wrong], End("complete", 1.0, 4))
@@ -204,7 +216,7 @@ def test_gone_survives_the_records(tmp_path: Path) -> None:
     run = _run(tmp_path / "r", _cases(1), End("complete", 1.0, 1, gone=every))
     assert run.end is not None
     assert run.end.gone == every
-    assert records.check(run.path) == 3
+    assert record_schema.check(run.path) == 3
     assert " ".join(_shown(run)).startswith(
         "GONE: the service spark, which was asked for, did not come up (no Java); spark, which was asked for, did not "
         "run; 3 cases that ran before did not run: 3 of spark (no)"

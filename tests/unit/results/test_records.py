@@ -13,11 +13,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lakebench.errors import UsageError
-from lakebench.model import Record, Sample
+from lakebench.model import Coordinates, Record, Sample
 from lakebench.outcomes import Outcome
-from lakebench.results import records
+from lakebench.results import record_schema, records
 
-ONE = Record("phase4/q01/duckdb", "phase4", "Q1", "duckdb", Outcome.PASS)
+Q1 = Coordinates(engine="duckdb", query="q01")
+ONE = Record("phase4/q01/duckdb", "phase4", "Q1", "duckdb", Outcome.PASS, coordinates=Q1)
 
 
 def _lines(run: Path) -> list[str]:
@@ -38,7 +39,7 @@ def test_each_line_fits_the_schema(tmp_path: Path) -> None:
     run = fixture_run.write(tmp_path)
     with records.Writer(run / records.FILE) as writer:
         writer.write(records.Resume("2026-11-21T13:00:00+00:00"))
-    assert records.check(run / records.FILE) == len(fixture_run.lines()) + 1
+    assert record_schema.check(run / records.FILE) == len(fixture_run.lines()) + 1
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,8 @@ def test_each_line_fits_the_schema(tmp_path: Path) -> None:
         {"outcome": "GREAT"},
         {"outcome": "WRONG", "reason": "a row is missing"},  # and still has samples
         {"samples": [{"kind": "warm"}]},
-        {"case": ""},
+        {"case": 1},
+        {"coordinates": {"enigne": "duckdb"}},
     ],
 )
 def test_the_schema_refuses(tmp_path: Path, change: dict[str, object]) -> None:
@@ -57,17 +59,17 @@ def test_the_schema_refuses(tmp_path: Path, change: dict[str, object]) -> None:
     timed = next(line for line in lines if line["kind"] == "case" and line["samples"])
     (run / records.FILE).write_text(json.dumps({**timed, **change}) + "\n")
     with pytest.raises(UsageError, match="line 1"):
-        records.check(run / records.FILE)
+        record_schema.check(run / records.FILE)
 
 
-def test_schema_and_types_name_the_same_fields() -> None:
-    definitions = records.schema()["$defs"]
-    nested = {"sample": Sample, "table": records.TableFacts}
-    for kind, made in {**records.KINDS, **nested}.items():
-        fields = {one.name for one in dataclasses.fields(made)} | ({"kind"} if kind in records.KINDS else set())
-        assert set(definitions[kind]["properties"]) == fields, kind
-        assert set(definitions[kind]["required"]) == fields, kind
-    assert set(definitions["case"]["properties"]["outcome"]["enum"]) == {one.value for one in Outcome}
+def test_the_schema_is_made_from_the_types() -> None:
+    told = record_schema.generated()
+    assert record_schema.FILE.read_text(encoding="utf-8") == record_schema.text(), "make it again: make schema"
+    for kind, made in records.KINDS.items():
+        definition = told["$defs"][made.__name__]
+        fields = {one.name for one in dataclasses.fields(made)} | {"kind"}
+        assert set(definition["properties"]) == set(definition["required"]) == fields
+        assert definition["properties"]["kind"] == {"const": kind}
 
 
 def test_a_cut_last_line_is_named_with_its_remedy(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_a_damaged_line_in_the_middle_is_named(tmp_path: Path, damage: bytes) ->
 def test_a_newer_schema_is_refused(tmp_path: Path) -> None:
     run = fixture_run.write(tmp_path)
     file = run / records.FILE
-    file.write_text(file.read_text().replace('"schema": 1', '"schema": 2', 1))
+    file.write_text(file.read_text().replace('"schema": 2', '"schema": 3', 1))
     with pytest.raises(UsageError, match="upgrade"):
         records.read(run)
 
@@ -236,15 +238,22 @@ _SAMPLES = st.builds(
     requests=st.none() | st.dictionaries(_NAME, _COUNT, max_size=2),
     cache=_TEXT,
 )
+_COORDINATES = st.builds(
+    Coordinates,
+    **dict.fromkeys(("feature", "writer", "reader", "engine", "version", "query", "check"), st.none() | _NAME),
+    engines=st.lists(_NAME, max_size=2).map(tuple),
+    base=st.booleans(),
+    more=st.dictionaries(_NAME, _NAME | _COUNT, max_size=2),
+)
 _CASES = st.builds(
     Record,
     case=_NAME, phase=_NAME, title=_TEXT, engine=_NAME, outcome=st.sampled_from(Outcome), reason=_TEXT,
     evidence=_EVIDENCE, samples=st.lists(_SAMPLES, max_size=2).map(tuple), versions=st.dictionaries(_NAME, _TEXT),
-    seconds=st.floats(0, 1e6), row=_TEXT, column=_TEXT, group=_TEXT,
+    seconds=st.floats(0, 1e6), row=_TEXT, column=_TEXT, group=_TEXT, coordinates=_COORDINATES,
 ).map(lambda one: one if one.outcome is Outcome.PASS else dataclasses.replace(one, samples=()))  # fmt: skip
 
 
 @given(case=_CASES)
 def test_any_case_comes_back_from_json(case: Record) -> None:
     line = json.dumps(records.to_json(case), allow_nan=False).encode()
-    assert records._parse(Path(records.FILE), 2, line, [b"", line]) == case
+    assert records._parse(Path(records.FILE), 2, [b"", line], None) == case

@@ -1,0 +1,156 @@
+"""Records and accepted outcomes of schema 1, which had no coordinates: here they are made from the ids of that time.
+
+No other module takes an id apart.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from lakebench.model import Coordinates, Selection, TableFormat
+
+_FORMATS = frozenset(one.value for one in TableFormat)
+_LOAD = "load-"
+_KINDS = ("read", "type", "pushed")  # of phase 2, with a test behind the dash
+_TESTS = frozenset({"load", "power", "throughput", "rf1", "rf2"})  # of TPC-H
+
+
+def as_now(line: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """``line``, the object of one line in a file whose run has ``settings``, as schema 2 has it.
+
+    A line that is of schema 2 already, because the run was resumed, is given back as it is.
+    """
+    case, changes = line.get("case"), line.get("changes")
+    if line["kind"] == "case" and isinstance(case, str) and "coordinates" not in line:
+        return {**line, "coordinates": coordinates(case, _catalog(settings)).given()}
+    if line["kind"] == "end" and isinstance(changes, dict):
+        return {**line, "changes": {kind: _changed(told) for kind, told in changes.items()}}
+    return line
+
+
+def _catalog(settings: Mapping[str, Any]) -> str:
+    selection = settings.get("selection")
+    named = selection.get("catalog") if isinstance(selection, dict) else None
+    return named if isinstance(named, str) and named else Selection().catalog
+
+
+def _changed(lines: Any) -> Any:
+    """``<case>: <change>`` taken apart."""
+    if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+        return lines
+    parts = (line.partition(": ") for line in lines)
+    return [{"case": case, "change": change} for case, _, change in parts]
+
+
+def accepted_now(entry: Any) -> Any:
+    """``[case, engine, {outcome: verdict}, number, [needs]]`` of a baseline of schema 2 as one of schema 3 has it."""
+    match entry:
+        case [str(case), engine, outcomes, number, *needs]:
+            named = (need.partition("=") for need in map(str, needs[0] if needs else ()))
+            catalog = next((value for key, _, value in named if key == "catalog"), Selection().catalog)
+            return [case, phase_of(case), engine, outcomes, number, coordinates(case, catalog).given(), *needs]
+    return entry
+
+
+def needs_of(case: str) -> frozenset[str]:
+    """What an accepted outcome needs that was written when files did not say so: they knew the usual catalog only."""
+    catalog = {f"catalog={Selection().catalog}"} if phase_of(case) == "interop" else set()
+    return frozenset(catalog | {name for name in coordinates(case).participants if "@" in name})
+
+
+def phase_of(case: str) -> str:
+    """The phase of the case with this id."""
+    return case.partition("/")[0]
+
+
+def coordinates(case: str, catalog: str = Selection().catalog) -> Coordinates:
+    """What the case with this id is about; ``catalog`` is that of the run, where the case is a cell of the matrix."""
+    phase, *what, who = ("", *case.split("/")) if "/" not in case else case.split("/")
+    if not what:
+        return Coordinates()
+    if what[-1].startswith(_LOAD):
+        return _made(who, storage=what[0] if len(what) > 1 else None, check="load", more=_table(what[-1]))
+    known: dict[str, Callable[[Sequence[str], str], Coordinates]] = {
+        "phase1": _of_ducklake,
+        "phase2": _of_jdbc,
+        "phase4": _of_nessie,
+        "phase9": _of_writers,
+    }
+    if phase == "interop":
+        return _made(who, writes=True, feature="/".join(what), catalog=catalog)
+    return known.get(phase, _of_queries)(what, who)
+
+
+def _made(who: str, *, writes: bool = False, **told: Any) -> Coordinates:
+    """``who`` is ``trino``, ``spark→trino`` or ``duckdb+spark``; ``writes`` says that one alone is a writer."""
+    writer, arrow, reader = who.partition("→")
+    if arrow or writes:
+        return Coordinates(writer=writer, reader=reader or None, **told)
+    if "+" in who:
+        return Coordinates(engines=tuple(who.split("+")), **told)
+    name, _, version = who.partition("@")
+    return Coordinates(engine=name, version=version or None, **told)
+
+
+def _table(part: str) -> dict[str, str]:
+    return {"table": part.removeprefix(_LOAD)}
+
+
+def _of_queries(what: Sequence[str], who: str) -> Coordinates:
+    """``<storage>/<format>/<query>``, for the base of a comparison behind ``base/``; or ``<storage>/<test>``."""
+    base = what[:1] == ["base"]
+    storage, *rest = what[base:] or [""]
+    if len(rest) > 1 and rest[0] in _FORMATS:
+        return _made(who, storage=storage, format=rest[0], query="/".join(rest[1:]), base=base)
+    if len(rest) == 1 and rest[0] in _TESTS:
+        return _made(who, storage=storage, test=rest[0])
+    return _made(who)
+
+
+def _of_ducklake(what: Sequence[str], who: str) -> Coordinates:
+    """``<catalog>/<storage>/<feature>``, or a read, a connector, another version."""
+    match list(what):
+        case ["read", state, way]:
+            return _made(who, check="read", more={"state": state, "way": way})
+        case ["versions", catalog]:
+            return _made(who, check="versions", catalog=catalog)
+        case [catalog, storage, feature]:
+            return _made(who, catalog=catalog, storage=storage, feature=feature)
+        case [check]:
+            return _made(who, check=check)
+    return _made(who)
+
+
+def _of_jdbc(what: Sequence[str], who: str) -> Coordinates:
+    """A query, or ``<check>``, ``<check>-<test>``, or ``nodes-<shape>-<partitionwise>-<test>``."""
+    if len(what) != 1:
+        return _of_queries(what, who)
+    if nodes := re.fullmatch(r"nodes-(\w+)-(on|off)-(.+)", what[0]):
+        return _made(who, check="nodes", test=nodes[3], more={"shape": nodes[1], "partitionwise": nodes[2]})
+    check, _, test = what[0].partition("-")
+    return _made(who, check=check, test=test) if check in _KINDS else _made(who, check=what[0])
+
+
+def _of_nessie(what: Sequence[str], who: str) -> Coordinates:
+    match list(what):
+        case ["nessie", test]:
+            return _made(who, check="reference", test=test)
+        case ["append"]:
+            return _made(who, check="append")
+        case [query]:
+            return _made(who, query=query)
+    return _made(who)
+
+
+def _of_writers(what: Sequence[str], who: str) -> Coordinates:
+    """``<test>/<store>/<number of writers, or fault>``; a store begins with its format and catalog."""
+    if len(what) != 3:  # noqa: PLR2004 - its three parts
+        return _made(who)
+    test, store, last = what
+    form, _, catalog = store.partition("_")[0].partition("-")
+    more: dict[str, str | int] = {"store": store}
+    more |= {"writers": int(last)} if last.isdecimal() else {"fault": last}
+    named = catalog if form != TableFormat.DUCKDB else None
+    return Coordinates(engines=tuple(who.split("+")), format=form, catalog=named, test=test, more=more)
