@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data)\b"
 STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
-"""Engines and phases of a reader's own in examples, and what stands in for them."""
+"""Engines and phases of a reader's own in examples, and those of ours that replace them here."""
 
 
 class Taken(Exception):
@@ -28,15 +28,14 @@ class Taken(Exception):
 
 
 def lines() -> Iterator[tuple[str, str]]:
-    """Where it stands, and the command."""
+    """The page, and the command."""
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
         commands = [line for block in blocks for line in block.splitlines() if re.match(COMMANDS, line)]
         named = [" ".join(one.split()) for one in re.findall(rf"`({COMMANDS}[^`]*)`", text)]
-        commands += [
-            one for one in named if not re.search(r"(--resume|lakebench \w+)$", one)
-        ]  # a name, no whole command
+        # One that ends with its name is no whole command.
+        commands += [one for one in named if not re.search(r"(--resume|lakebench \w+)$", one)]
         yield from ((str(page.relative_to(ROOT)), line) for line in commands if "…" not in line.replace('"…"', ""))
     for shown in (
         cli.app.info.help or "",

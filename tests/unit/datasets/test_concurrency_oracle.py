@@ -1,4 +1,4 @@
-"""The oracle of concurrent writers: what can be explained passes, and each kind of damage is told."""
+"""The oracle of concurrent writers: what can be explained passes, and each kind of damage is an anomaly."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The user's own folder: what is a table, what is a query, and what each mistake is told."""
+"""The user's own folder: its tables, its queries, and the error for each mistake."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ SNAPSHOT = 11
 
 
 class LocalFiles(Files):
-    """Files of this machine in the store's place."""
+    """Files of this machine instead of a store's."""
 
     def __init__(self) -> None:
         pass
@@ -195,7 +195,7 @@ class Made:
         }
 
     def table(self) -> StoredTable:
-        """Write manifests and metadata as things stand."""
+        """Write manifests and metadata in their present state."""
         lines = []
         for name, file in (("data", self.data), ("deletes", self.deletes)):
             path = self.folder / f"{name}.avro"

@@ -191,7 +191,7 @@ class TestCandidates:
             # Orders may have been read before its commit, and line items after theirs.
             (12, 25, [(0, 0), (1, 0), (1, 1), (0, 1)]),
             (45, 55, [(1, 1), (1, 2), (2, 2), (2, 1)]),
-            # At the same nanosecond, who knows.
+            # At the same nanosecond both are possible.
             (20, 20, [(0, 0), (1, 0)]),
             (1, 10, [(0, 0), (1, 0)]),
         ],
