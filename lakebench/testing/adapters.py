@@ -151,6 +151,9 @@ class _Gives:
 
         return called
 
+    def __exit__(self, *_: object) -> None:
+        """As a context manager it ends no exception."""
+
 
 def _replace(where: str, function: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     module, _, names = where.partition(":")

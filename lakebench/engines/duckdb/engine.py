@@ -177,8 +177,13 @@ class _Connected(Engine, CanQuery, CanScan):
         return rows
 
     def _make_views(self, sql: str) -> None:
-        """A view by its plain name for each table that ``sql`` names, over the table as it is now."""
-        for table in engine_call(self._connection.get_table_names, sql):
+        """A view by its plain name for each table that ``sql`` names, over the table as it is now.
+
+        The names are asked of a connection that has no views: DuckDB names what a view reads, not the view.
+        """
+        with engine_call.entered(self._connection.cursor) as plain:
+            tables = engine_call(plain.get_table_names, sql)
+        for table in tables:
             self._run(f"CREATE OR REPLACE TEMP VIEW {_name(table)} AS SELECT * FROM {self._source(Scan(table))}")
 
     @abstractmethod

@@ -59,8 +59,10 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         Raises:
             EngineUnavailable: the server lacks the connector.
         """
-        self._forget()
+        with contextlib.suppress(LakebenchError):
+            self._disconnect()
         self._connection = self._connect()
+        self._drop_catalog()
         self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
         self._create_catalog(lake)
         self._lake = lake
@@ -69,7 +71,9 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     def close(self) -> None:
         """Drop the catalog, whose tables stay."""
         with contextlib.suppress(LakebenchError):
-            self._forget()
+            self._drop_catalog()
+        with contextlib.suppress(LakebenchError):
+            self._disconnect()
 
     def versions(self) -> dict[str, str]:
         """Trino's version as the server reports it, and the client's."""
@@ -193,11 +197,13 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
                 f'[services.trino.properties] "plugin.{connector}" = "/path", or an external Trino that has it'
             ) from error
 
-    def _forget(self) -> None:
+    def _drop_catalog(self) -> None:
         """Drop the catalog of the lake that was open."""
         lake, self._lake = self._lake, None
         if lake is not None:
             self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
+
+    def _disconnect(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
             _call(connection.close)

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -19,6 +22,7 @@ from lakebench.engines.inprocess import Answer, s3_properties
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg import engine as pyiceberg
 from lakebench.engines.pyiceberg.engine import PyIceberg, named_columns, slices
+from lakebench.engines.trino.engine import Trino
 from lakebench.errors import CommitConflict, EngineUnavailable, OutOfMemory, Refused, UsageError, WrongAnswer
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore
@@ -144,6 +148,43 @@ def test_duckdb_refuses_a_branch_of_the_tables_own(engine: Any) -> None:
 def test_datafusion_refuses_what_is_not_current(scan: Scan) -> None:
     with pytest.raises(Refused, match="current snapshot only"):
         DataFusion(SETTINGS).scan(scan)
+
+
+def test_iceberg_scan_reads_the_metadata_file_that_is_current_when_it_is_asked() -> None:
+    import duckdb
+
+    current = iter((1, 2, 3))
+
+    class Scanner(IcebergScan):
+        def _plain(self, table: str) -> str:
+            assert table == "t"
+            return str(next(current))
+
+        def _source(self, scan: Scan) -> str:
+            return f"range({self._plain(scan.table)})"
+
+    engine = Scanner(SETTINGS)
+    engine._connection = duckdb.connect()
+    assert [len(pa.Table.from_batches(engine.query("SELECT * FROM t"))) for _ in range(3)] == [1, 2, 3]
+    engine.close()
+
+
+def test_trino_opened_again_leaves_a_broken_connection_and_drops_the_catalog_that_was_open() -> None:
+    ran: list[str] = []
+    broken = SimpleNamespace(cursor=partial(_raise, OSError("broken")), close=partial(_raise, OSError("broken")))
+
+    class Connected(Trino):
+        def _connect(self, *_: str | None) -> Any:
+            cursor = SimpleNamespace(execute=ran.append, fetchall=list, close=lambda: None)
+            return SimpleNamespace(cursor=lambda: cursor, close=lambda: None)
+
+    engine = Connected(SETTINGS)
+    engine.open(LAKE)
+    engine._connection = broken
+    ran.clear()
+    engine.open(replace(LAKE, name="other"))
+    assert ran[:2] == ['DROP CATALOG IF EXISTS "lake"', 'DROP CATALOG IF EXISTS "other"']
+    assert ran[-1].startswith('CREATE CATALOG "other"')
 
 
 def test_sparks_local_files_are_no_patterns() -> None:
