@@ -12,7 +12,8 @@ PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 UV := uv="$$(sh scripts/uv.sh '$(PYTHON)')" && "$$uv"
 READY := .venv/.ready
 ARGS ?=
-# All tests by two processes, a module each: much of the time they wait for servers. What ARGS names by one.
+# All tests by two processes, a module each (those that share servers together): much of the time they wait for servers.
+# What ARGS names by one.
 ALL := -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 help:

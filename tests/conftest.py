@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
 import pytest
 from hypothesis import settings
+from xdist.scheduler import LoadFileScheduling
+
+pytest_plugins = ["lakebench.testing.fixtures"]
 
 # The same examples in every run, so that a change alone makes a property fail; a loaded machine is no failure.
 settings.register_profile("lakebench", derandomize=True, deadline=None, database=None, max_examples=50)
@@ -9,7 +15,34 @@ settings.load_profile("lakebench")
 
 # The modules that take longest begin first: else one of two workers ends long before the other.
 LONG = ("test_interop", "test_tpch_phase", "test_damage", "test_engines_server", "test_lake_formats", "test_services")
+# The modules that ask for `lakebench_services` are one process's work, which starts the servers once.
+SHARING = {
+    f"tests/integration/{name}.py"
+    for name in (
+        "test_adapters",
+        "test_engines_inprocess",
+        "test_engines_server",
+        "test_operations_inprocess",
+        "test_operations_server",
+    )
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+    root = Path(__file__).parents[1]
+    asking = {item.path for item in items if "lakebench_services" in getattr(item, "fixturenames", ())}
+    assert {path.relative_to(root).as_posix() for path in asking} <= SHARING
+
+
+class ByServers(LoadFileScheduling):
+    """A module at a time, and the modules that share servers as if they were one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        module: str = super()._split_scope(nodeid)
+        return "lakebench_services" if module in SHARING else module
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling | None:
+    return ByServers(config, log) if config.getvalue("dist") == "loadfile" else None

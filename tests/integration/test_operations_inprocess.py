@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench.config import Settings
 from lakebench.datasets import answers
 from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
@@ -17,12 +16,10 @@ from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.errors import Refused
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition, Scan
-from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct
 from lakebench.iceberg.values import arrow_table
 from lakebench.model import EngineSettings, Lake
 from lakebench.processes import worker
-from lakebench.processes.guard import Guard
-from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 
 pytestmark = [pytest.mark.integration, pytest.mark.filterwarnings("ignore")]
@@ -35,13 +32,10 @@ Opened = Callable[[type[Any]], Any]
 
 
 @pytest.fixture(scope="module")
-def lake() -> Iterator[Lake]:
-    with Guard("operations") as guard:
-        services = Services(Settings(), guard, Quiet())
-        services.start(["rest-catalog"])
-        assert services.failures() == {}
-        yield dataclasses.replace(lakes.rest_lake(services), namespace="operations")
-        services.stop()
+def lake(lakebench_services: Services) -> Lake:
+    lakebench_services.start(["rest-catalog"])
+    assert lakebench_services.failures() == {}
+    return dataclasses.replace(lakes.rest_lake(lakebench_services), namespace="operations")
 
 
 @pytest.fixture(scope="module")
@@ -76,33 +70,6 @@ def carried_out(engine: Any, *operations: ops.Operation) -> tuple[list[str], lis
     for one in operations:
         done = engine.operate(one, told.append)
     return told, done
-
-
-@pytest.mark.parametrize("writer", WRITERS)
-def test_what_each_writes_all_read(writer: type[Any], opened: Opened) -> None:
-    table = f"t_{writer.name}"
-    told, done = carried_out(
-        opened(writer),
-        ops.Create(table=table, columns=FIELDS, partition=(PartitionField("id", "bucket[2]"),)),
-        ops.Append(table=table, fields=FIELDS, rows=ROWS),
-        ops.Concurrent(
-            operations=(
-                ops.Append(table=table, fields=FIELDS, rows=((4, "left"),)),
-                ops.Append(table=table, fields=FIELDS, rows=((4, "left"),)),
-            )
-        ),
-    )
-    assert told
-    assert done
-    rows = (*ROWS, *((4, "left"),) * done.count(True))
-    for reader in READERS:
-        assert_same(read(opened(reader), Scan(table)), arrow_table(FIELDS, rows))
-        where = (Condition("id", ">=", 2), Condition("v", "not-null"))
-        filtered = Scan(table, ("v", "id"), where=where, fields=FIELDS)
-        kept = [(v, n) for n, v in rows if n > 1 and v is not None]
-        assert_same(read(opened(reader), filtered), arrow_table(FIELDS[::-1], kept))
-        counted = read(opened(reader), dataclasses.replace(filtered, columns=None, count=True))
-        assert [list(one.values()) for one in counted.to_pylist()] == [[len(kept)]]
 
 
 TYPES = {

@@ -7,7 +7,6 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench.config import EngineLimits, Settings
 from lakebench.datasets.answers import same_rows
 from lakebench.engines.spark.engine import Spark
 from lakebench.engines.trino.engine import Trino
@@ -16,9 +15,7 @@ from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct
 from lakebench.model import EngineSettings
-from lakebench.processes.guard import Guard
 from lakebench.processes.worker import drain
-from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 
 pytestmark = pytest.mark.integration
@@ -51,22 +48,19 @@ SMALL = (Field("id", "int"), Field("p", "string"))
 
 
 @pytest.fixture(scope="module")
-def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[type[Any], Any]]:
+def engines(lakebench_services: Services, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[type[Any], Any]]:
     """Both engines over one lake."""
-    limits = EngineLimits(threads=2)
-    with Guard("operations") as guard:
-        services = Services(Settings(engines={"trino": limits, "spark": limits}), guard, Quiet())
-        services.start(["rest-catalog", "trino", "spark"])
-        assert services.failures() == {}
-        lake = dataclasses.replace(lakes.rest_lake(services), namespace="operations")
-        folder = str(tmp_path_factory.mktemp("worker"))
-        made = {one: one(EngineSettings(2, 4 * 2**30, folder, services.endpoint(str(one.service)))) for one in ENGINES}
-        for one in made.values():
-            one.open(lake)
-        yield made
-        for one in made.values():
-            one.close()
-        services.stop()
+    services = lakebench_services
+    services.start(["rest-catalog", "trino", "spark"])
+    assert services.failures() == {}
+    lake = dataclasses.replace(lakes.rest_lake(services), namespace="operations_server")
+    folder = str(tmp_path_factory.mktemp("worker"))
+    made = {one: one(EngineSettings(2, 4 * 2**30, folder, services.endpoint(str(one.service)))) for one in ENGINES}
+    for one in made.values():
+        one.open(lake)
+    yield made
+    for one in made.values():
+        one.close()
 
 
 @pytest.fixture(params=ENGINES, ids=lambda one: one.name)

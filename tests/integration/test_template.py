@@ -40,6 +40,24 @@ def test_it_is_listed_with_what_it_can_do(environment: dict[str, str]) -> None:
     assert (mine["version"], mine["abilities"]) == ("0.1.0", "scan")
 
 
+def test_it_passes_the_base_tests_of_lakebench(environment: dict[str, str], tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-c",
+        "/dev/null",
+        str(TEMPLATE / "tests"),
+    ]
+    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert " passed" in done.stdout
+    assert "skipped" not in done.stdout
+
+
 def test_it_reads_what_it_claims_and_refuses_what_it_does_not(run: Run) -> None:
     found = {one.row: one for one in run.cases if one.column == "reference→template"}
     assert {feature: one.outcome for feature, one in found.items()} == {

@@ -18,14 +18,9 @@ from lakebench.config import EngineLimits, Settings
 from lakebench.datasets import folder
 from lakebench.datasets.workload import Workload
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.daft.engine import Daft
-from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
-from lakebench.engines.polars.engine import Polars
 from lakebench.engines.postgres.engine import Postgres
-from lakebench.engines.spark.engine import Spark
-from lakebench.engines.trino.engine import Trino
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, Timeout
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.diagnosis import _with_setting
@@ -239,26 +234,7 @@ class Broken:
         return broken
 
 
-@pytest.mark.parametrize(
-    ("engine", "session"), [(DuckDB, "_connection"), (Daft, "_session"), (Polars, "_context"), (DataFusion, "_context")]
-)
-def test_opened_again_an_engine_has_left_its_broken_session(
-    engine: Any, session: str, tmp_path: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # Daft takes its number of threads once a process, and other tests have used it in this one.
-    monkeypatch.setattr("lakebench.engines.daft.engine._set_runner", lambda _: None)
-    adapter = engine(EngineSettings(1, 2**30, str(tmp_path)))
-    adapter.open(lake)
-    setattr(adapter, session, Broken())
-    with pytest.raises(Refused, match="invalidated"):
-        drain(adapter.query("SELECT n FROM t"))
-    adapter.open(lake)
-    batches, _ = drain(adapter.query("SELECT n FROM t"))
-    assert sum(batch.num_rows for batch in batches) == 3
-    adapter.close()
-
-
-@pytest.mark.parametrize("engine", [Postgres, PgDuckDB, Trino, Spark])
+@pytest.mark.parametrize("engine", [Postgres, PgDuckDB])
 def test_opened_again_the_client_of_a_server_connects_again(engine: Any, tmp_path: Path) -> None:
     class Connected(Exception):
         pass
