@@ -199,17 +199,13 @@ class Written(Block):
             self._carry_out(context, operation, course)
             if self._has_another and not course.broken:
                 self._watch(context, operation, course)
-        found = table_metadata(
-            observed(context.request, context.services).catalog,
-            observed(context.request, context.services).namespace,
-            self._table("t"),
-        )
+        lake = observed(context.request, context.services)
+        found = table_metadata(lake.catalog, lake.namespace, self._table("t"))
         reads = self.feature.all_reads
         expected = tuple(context.files.new(f"expected-{number}") for number in range(len(reads)))
-        store = observed(context.request, context.services).objects
         program = [to_json(one) for one in self.feature.program]
-        context.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], store, expected)
-        inspected = context.checker.call(inspector.inspect, found["metadata"], store, self.feature.proof)
+        context.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], lake.objects, expected)
+        inspected = context.checker.call(inspector.inspect, found["metadata"], lake.objects, self.feature.proof)
         return _Made(
             plan,
             tuple(course.statements),
@@ -231,14 +227,9 @@ class Written(Block):
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
-        found = table_metadata(
-            observed(context.request, context.services).catalog,
-            observed(context.request, context.services).namespace,
-            self._table("t"),
-        )
-        if context.checker.call(
-            inspector.inspect, found["metadata"], observed(context.request, context.services).objects
-        ).violations:
+        lake = observed(context.request, context.services)
+        found = table_metadata(lake.catalog, lake.namespace, self._table("t"))
+        if context.checker.call(inspector.inspect, found["metadata"], lake.objects).violations:
             parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
             hands = [self._who(context, one) for one in parts]
             course.broken, course.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
@@ -250,9 +241,8 @@ class Written(Block):
     def _carry_out(self, context: RunContext, operation: Operation, course: _Making) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
-            course.marks[operation.name] = snapshot(
-                observed(context.request, context.services), operation.table
-            ).snapshot_id
+            lake = observed(context.request, context.services)
+            course.marks[operation.name] = snapshot(lake, operation.table).snapshot_id
             return
         if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
             operation = replace(operation, snapshot_id=course.marks[mark])  # type: ignore[call-arg]
@@ -268,13 +258,8 @@ class Written(Block):
         prefix = "" if who == self.writer else f"-- by {who}: "
         course.other = course.other if who == self.writer else who
         try:
-            reply = context.client.call(
-                who,
-                lake_of(context.request, context.services, who),
-                "operate",
-                _limit(context.request),
-                operations=[to_json(operation)],
-            )
+            lake, operations = lake_of(context.request, context.services, who), [to_json(operation)]
+            reply = context.client.call(who, lake, "operate", _limit(context.request), operations=operations)
         except CaseError as error:
             told = error.details.get("statements")
             course.statements += [f"{prefix}{one}" for one in told] if isinstance(told, list) else []
@@ -302,9 +287,8 @@ class Written(Block):
         return next((ref for ref in able if self._claims_to_write(context, ref)), able[0])
 
     def _claims_to_write(self, context: RunContext, ref: EngineRef) -> bool:
-        context.workers.open(
-            ref, lake_of(context.request, context.services, ref)
-        )  # a claim may be of one version: the running engine tells it
+        # A claim may be of one version, which the running engine tells.
+        context.workers.open(ref, lake_of(context.request, context.services, ref))
         claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.past.versions(ref))
         return claim is not None and claim.covers("write")
 
