@@ -32,7 +32,8 @@ broken = (
 )
 real = {"create-insert-read", "encryption", "inlined-delete", "processes-update-conflict", "expire"}
 phase.FEATURES = (*(one for one in phase.FEATURES if one.id in real), *broken)
-phase.PLACES = tuple(one for one in phase.PLACES if one.title in {"duckdb / local", "postgres / s3"})
+chosen = {"duckdb / local", "postgres / s3"}
+phase.CATALOG_STORAGES = tuple(one for one in phase.CATALOG_STORAGES if one.title in chosen)
 readers.STATES = tuple(one for one in readers.STATES if one.id in {"insert", "delete"})
 cli.main()
 """  # noqa: E501 - a program
@@ -42,10 +43,10 @@ cli.main()
 def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("phase1")
     command = [sys.executable, "-c", PROGRAM, "run", "phase1", "--engines", "duckdb,polars,pg_duckdb"]
-    told = subprocess.run(
+    completed = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=900, check=False, env={**os.environ}
     )
-    assert told.returncode == 4, told.stderr + told.stdout
+    assert completed.returncode == 4, completed.stderr + completed.stdout
     (made,) = (folder / "runs").iterdir()
     assert record_schema.check(made / records.FILE) > 0
     return records.read(made)
@@ -56,10 +57,10 @@ def cases(done: Run) -> dict[str, Record]:
     return {case.case.removeprefix("phase1/"): case for case in done.cases}
 
 
-@pytest.mark.parametrize("place", ["duckdb/local", "postgres/s3"])
+@pytest.mark.parametrize("catalog_storage", ["duckdb/local", "postgres/s3"])
 @pytest.mark.parametrize("feature", ["create-insert-read", "encryption", "inlined-delete", "expire"])
-def test_what_the_documents_name_is_there(feature: str, place: str, cases: dict[str, Record]) -> None:
-    case = cases[f"{place}/{feature}/duckdb"]
+def test_what_the_documents_name_is_there(feature: str, catalog_storage: str, cases: dict[str, Record]) -> None:
+    case = cases[f"{catalog_storage}/{feature}/duckdb"]
     assert case.outcome is Outcome.PASS, case.reason
     assert any(step.startswith("inspected: ") for step in case.evidence["steps"])
 
@@ -78,8 +79,8 @@ def test_what_the_documents_name_is_there(feature: str, place: str, cases: dict[
 def test_a_wrong_expectation_does_not_pass(
     feature: str, outcome: Outcome, reason: str, cases: dict[str, Record]
 ) -> None:
-    for place in ("duckdb/local", "postgres/s3"):
-        case = cases[f"{place}/{feature}/duckdb"]
+    for catalog_storage in ("duckdb/local", "postgres/s3"):
+        case = cases[f"{catalog_storage}/{feature}/duckdb"]
         assert case.outcome is outcome, case.reason
         assert reason in case.reason
 

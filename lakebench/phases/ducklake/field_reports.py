@@ -128,8 +128,8 @@ def _history(cases: Sequence[Record]) -> Claim:
         "ducklake_table_info, ducklake_table_changes); maintenance (expire_snapshots, cleanup_old_files, "
         "merge_adjacent_files)",
         theirs=dict.fromkeys(_C31, "works"),
-        ours={what: _outcomes(found) for what, found in asked.items()},
-        verdict=_all_pass([one for found in asked.values() for one in found]),
+        ours={what: _outcomes(records) for what, records in asked.items()},
+        verdict=_all_pass([one for records in asked.values() for one in records]),
         detail="on a catalog in PostgreSQL; features "
         + ", ".join(one for ids in _C31.values() for one in ids)
         + ". What row-lineage finds after a merge is a limit of it",

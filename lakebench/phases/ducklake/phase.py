@@ -1,4 +1,4 @@
-"""Phase 1: DuckLake with each catalog on each storage, feature by feature; and who else reads it."""
+"""Phase 1: DuckLake with each catalog on each storage, feature by feature; and which other engines read it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lakebench.model import Coordinates, EngineRef, Record, Selection, TableForm
 from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import reproduced
 from lakebench.phases.ducklake.readers import reads, versions
-from lakebench.phases.ducklake.sessions import PLACES, CatalogStorage, Story, writers
+from lakebench.phases.ducklake.sessions import CATALOG_STORAGES, CatalogStorage, StepRunner, writers
 from lakebench.phases.options import FEATURES_OPTION, Option
 from lakebench.results.records import Claim
 
@@ -31,7 +31,7 @@ _DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
 
 
 class DuckLake(Phase):
-    """What works of DuckLake, with which catalog and storage, at which version; and which other engine reads it."""
+    """What of DuckLake works, with which catalog and storage, at which version; and which other engines read it."""
 
     name: ClassVar[str] = "phase1"
     subject: ClassVar[str] = "ducklake"
@@ -40,7 +40,7 @@ class DuckLake(Phase):
     title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The object store, PostgreSQL for catalogs, and a REST catalog for who has files as tables of its own only."""
+        """The object store, PostgreSQL for catalogs, and a REST catalog for engines that read files only as tables."""
         return ("object-store", "postgres", "rest-catalog")
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
@@ -63,15 +63,18 @@ class DuckLake(Phase):
         context.checker.start()
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """Each feature on every lake, by every engine that opens one; then who else reads; then other versions."""
+        """Each feature on every lake, by every engine that opens one; then the other readers; then other versions."""
         for ref in writers(context.request):
             yield SideBySide(
                 tuple(
                     tuple(
-                        Check(_case(feature, place, ref), partial(_shows, feature=feature, place=place, ref=ref))
+                        Check(
+                            _case(feature, catalog_storage, ref),
+                            partial(_shows, feature=feature, catalog_storage=catalog_storage, ref=ref),
+                        )
                         for feature in wanted(context.request)
                     )
-                    for place in PLACES
+                    for catalog_storage in CATALOG_STORAGES
                 )
             )
         if not context.request.selection.features:
@@ -97,36 +100,40 @@ def wanted(request: Request) -> list[DuckLakeFeature]:
     return [one for one in FEATURES if one.id in ids]
 
 
-def _case(feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Case:
+def _case(feature: DuckLakeFeature, catalog_storage: CatalogStorage, ref: EngineRef) -> Case:
     return Case(
-        id=f"phase1/{place.catalog}/{place.storage}/{feature.id}/{ref}",
+        id=f"phase1/{catalog_storage.catalog}/{catalog_storage.storage}/{feature.id}/{ref}",
         phase="phase1",
-        title=f"{feature.title}: {ref} on {place.title}",
+        title=f"{feature.title}: {ref} on {catalog_storage.title}",
         engine=ref,
         group=f"DuckLake features by {ref}",
         row=feature.title,
-        column=place.title,
+        column=catalog_storage.title,
         coordinates=Coordinates(
-            feature=feature.id, engine=ref.name, version=ref.version, storage=place.storage, catalog=place.catalog
+            feature=feature.id,
+            engine=ref.name,
+            version=ref.version,
+            storage=catalog_storage.storage,
+            catalog=catalog_storage.catalog,
         ),
     )
 
 
-def _shows(context: RunContext, feature: DuckLakeFeature, place: CatalogStorage, ref: EngineRef) -> Evidence:
-    """Go through the steps of ``feature`` on a fresh lake; the error has what was done so far."""
-    story = Story(
+def _shows(context: RunContext, feature: DuckLakeFeature, catalog_storage: CatalogStorage, ref: EngineRef) -> Evidence:
+    """Run the steps of ``feature`` on a fresh lake; the error has what was done so far."""
+    runner = StepRunner(
         context,
         ref,
-        place.lake(context.services, context.files, f"{feature.id}_{ref}", feature.options),
+        catalog_storage.lake(context.services, context.files, f"{feature.id}_{ref}", feature.options),
         feature.sessions,
     )
     try:
-        for one in feature.steps:
-            story.take(one)
+        for step in feature.steps:
+            runner.run(step)
     except CaseError as error:
-        error.details["steps"] = story.told
+        error.details["steps"] = runner.log
         raise
     finally:
-        story.end()
-        context.checker.call(catalog.forget, story.lake)
-    return {"source": feature.source, "steps": story.told, "checked_against": ["rows written by hand"]}
+        runner.end()
+        context.checker.call(catalog.forget, runner.lake)
+    return {"source": feature.source, "steps": runner.log, "checked_against": ["rows written by hand"]}

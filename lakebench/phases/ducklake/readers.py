@@ -1,4 +1,4 @@
-"""Phase 1, who else reads a DuckLake: attached, by its Parquet files, and by a connector; and across versions."""
+"""Phase 1: which engines read a DuckLake, attached, by its Parquet files or by a connector; and across versions."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.request import Request
 from lakebench.execution.run_files import RunFiles
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, TableFormat
-from lakebench.phases.ducklake.sessions import CatalogStorage, Story, compare, writers
+from lakebench.phases.ducklake.sessions import CatalogStorage, StepRunner, compare, writers
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
 
-_PLACE = CatalogStorage(CatalogKind.POSTGRES, "s3")
+_CATALOG_STORAGE = CatalogStorage(CatalogKind.POSTGRES, "s3")
 _READ = "Who else reads a DuckLake (catalog in PostgreSQL, files on S3)"
 _LIMIT_S = 60.0
 WAYS = {
@@ -38,7 +38,7 @@ WAYS = {
 
 
 def reads(request: Request) -> Iterator[Block]:
-    """Every state by every reader in every way that it has, and the question for a connector."""
+    """Every state by every reader in every way that it has, and the check for a connector."""
     yield SideBySide(
         tuple(
             tuple(
@@ -103,7 +103,7 @@ class _MadeLake:
     writer: EngineRef
     live: tuple[str, ...]
     all: tuple[str, ...]
-    told: tuple[str, ...]
+    steps: tuple[str, ...]
 
 
 def _made(context: RunContext, state: State) -> _MadeLake:
@@ -111,22 +111,24 @@ def _made(context: RunContext, state: State) -> _MadeLake:
 
 
 def _make(context: RunContext, state: State) -> _MadeLake:
-    found = writers(context.request)
-    if not found:
+    refs = writers(context.request)
+    if not refs:
         raise EngineUnavailable("no engine of this run writes a DuckLake: add duckdb to --engines")
-    story = Story(context, found[0], _PLACE.lake(context.services, context.files, f"state_{state.id}", state.options))
+    runner = StepRunner(
+        context, refs[0], _CATALOG_STORAGE.lake(context.services, context.files, f"state_{state.id}", state.options)
+    )
     try:
-        for one in state.steps:
-            story.take(one)
-        story.take(Step(state.query, columns=state.types, rows=state.rows))
+        for step in state.steps:
+            runner.run(step)
+        runner.run(Step(state.query, columns=state.types, rows=state.rows))
     finally:
-        story.end()
-    live, every = context.checker.call(inspector.files, story.lake, TABLE)
-    return _MadeLake(story.lake, found[0], tuple(live), tuple(every), tuple(story.told))
+        runner.end()
+    live, every = context.checker.call(inspector.files, runner.lake, TABLE)
+    return _MadeLake(runner.lake, refs[0], tuple(live), tuple(every), tuple(runner.log))
 
 
 def _written(context: RunContext, state: State) -> _MadeLake:
-    """The lake in ``state``; that it could not be made says nothing of a reader.
+    """The lake in ``state``. A failure to make it says nothing of a reader.
 
     Raises:
         EngineUnavailable: it could not; the writer's own cases say why.
@@ -141,20 +143,20 @@ def _reads(context: RunContext, state: State, way: str, ref: EngineRef) -> Evide
     made = _written(context, state)
     asked = {"attached": _attached, "live": _files, "folder": _files, "imported": _imported, "jdbc": _listed}[way]
     answer = context.files.new(f"{ref}-{state.id}-{way}")
-    told = asked(context, made, state, way, ref, str(answer))
+    steps = asked(context, made, state, way, ref, str(answer))
     wanted = context.files.new(f"expected-{state.id}")
     context.checker.call(written_by_hand.write, state.types, state.rows, wanted)
-    evidence = {"steps": [*(f"{made.writer}: {one}" for one in made.told), *told]}
+    evidence = {"steps": [*(f"{made.writer}: {one}" for one in made.steps), *steps]}
     try:
-        found = compare(context.checker, answer, wanted, f"{ref}, {WAYS[way]}", types=False)
+        comparison = compare(context.checker, answer, wanted, f"{ref}, {WAYS[way]}", types=False)
     except WrongAnswer as error:
         error.details.update(evidence)
         raise
-    return {**evidence, **found, "checked_against": ["rows written by hand, which the DuckLake gives"]}
+    return {**evidence, **comparison, "checked_against": ["rows written by hand, which the DuckLake gives"]}
 
 
 def _query(client: EngineClient, files: RunFiles, ref: EngineRef, lake: Lake, sql: str, into: str = "") -> str:
-    """Ask; what was told, for the record."""
+    """Run ``sql``; returns the step, for the record."""
     into = into or str(files.new(f"{ref}-nothing"))
     client.call(ref, lake, "query", _LIMIT_S, session="ducklake", sql=sql, into=into)
     return f"{ref}: {sql}"
@@ -178,28 +180,28 @@ def _plain(made: _MadeLake, files: tuple[str, ...]) -> Lake:
 
 def _imported(context: RunContext, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
     lake = lakes.rest_lake(context.services)
-    given = {
+    names = {
         "namespace": "ducklake_files",
         "table": word(f"{state.id}_{ref}"),
         "folder": f"{made.lake.catalog.warehouse}main/{TABLE}",
         "first": state.columns[0],
         "second": state.columns[1],
     }
-    told = [_query(context.client, context.files, ref, lake, one.format(**given)) for one in IMPORTS[ref.name]]
-    sql = state.query.replace(f"FROM {TABLE}", f"FROM {given['namespace']}.{given['table']}")
-    return [*told, _query(context.client, context.files, ref, lake, sql, into)]
+    steps = [_query(context.client, context.files, ref, lake, one.format(**names)) for one in IMPORTS[ref.name]]
+    sql = state.query.replace(f"FROM {TABLE}", f"FROM {names['namespace']}.{names['table']}")
+    return [*steps, _query(context.client, context.files, ref, lake, sql, into)]
 
 
 def _listed(context: RunContext, made: _MadeLake, state: State, way: str, ref: EngineRef, into: str) -> list[str]:  # noqa: ARG001 - one of a kind
     """The engine lists the live files by JDBC, the checker compares the list, and the engine reads them."""
     catalog, plain = made.lake.catalog, _plain(made, made.live)
-    given = {"uri": catalog.uri, "user": catalog.user, "password": catalog.password}
+    login = {"uri": catalog.uri, "user": catalog.user, "password": catalog.password}
     _query(
         context.client,
         context.files,
         ref,
         plain,
-        LISTINGS[ref.name].format(**given, schema=made.lake.options["METADATA_SCHEMA"]),
+        LISTINGS[ref.name].format(**login, schema=made.lake.options["METADATA_SCHEMA"]),
     )
     listed, wanted = context.files.new(f"{ref}-listed"), context.files.new("live")
     _query(context.client, context.files, ref, plain, "SELECT path FROM live_files", str(listed))
@@ -217,7 +219,7 @@ def _listed(context: RunContext, made: _MadeLake, state: State, way: str, ref: E
 
 
 def _connects(context: RunContext, ref: EngineRef) -> Evidence:
-    """Ask the server in its own words, or look through the library's public names.
+    """Ask the server by its own statement, or search the library's public names.
 
     Raises:
         Refused: it has none.
@@ -243,48 +245,50 @@ def _connects(context: RunContext, ref: EngineRef) -> Evidence:
 
 def versions(request: Request) -> Iterator[Block]:
     """Each engine opens what each other version of it has written, on every kind of catalog."""
-    found = writers(request)
+    refs = writers(request)
     for kind in lakes.DUCKLAKE_CATALOGS:
-        for wrote in found:
-            for ref in [one for one in found if one != wrote]:
+        for writer in refs:
+            for reader in [one for one in refs if one != writer]:
                 case = Case(
-                    id=f"phase1/versions/{kind}/{wrote}→{ref}",
+                    id=f"phase1/versions/{kind}/{writer}→{reader}",
                     phase="phase1",
-                    title=f"{ref} opens a DuckLake on {kind} that {wrote} wrote",
-                    engine=ref,
+                    title=f"{reader} opens a DuckLake on {kind} that {writer} wrote",
+                    engine=reader,
                     group="DuckLake across versions",
-                    row=f"{wrote} → {ref}",
+                    row=f"{writer} → {reader}",
                     column=str(kind),
-                    coordinates=Coordinates(writer=str(wrote), reader=str(ref), catalog=kind, check="versions"),
+                    coordinates=Coordinates(writer=str(writer), reader=str(reader), catalog=kind, check="versions"),
                 )
-                yield Check(case, partial(_opens, place=CatalogStorage(kind, "local"), wrote=wrote, ref=ref))
+                yield Check(
+                    case, partial(_opens, catalog_storage=CatalogStorage(kind, "local"), writer=writer, reader=reader)
+                )
 
 
-def _opens(context: RunContext, place: CatalogStorage, wrote: EngineRef, ref: EngineRef) -> Evidence:
-    """Written by one, read and written to by the other, which may migrate the catalog where it has to."""
+def _opens(context: RunContext, catalog_storage: CatalogStorage, writer: EngineRef, reader: EngineRef) -> Evidence:
+    """``writer`` writes; ``reader`` reads and writes, and may migrate the catalog where it has to."""
     state = STATES[0]
-    lake = place.lake(context.services, context.files, f"versions_{wrote}_{ref}", {})
-    first = Story(context, wrote, lake)
+    lake = catalog_storage.lake(context.services, context.files, f"versions_{writer}_{reader}", {})
+    writing = StepRunner(context, writer, lake)
     try:
-        for one in state.steps:
-            first.take(one)
+        for step in state.steps:
+            writing.run(step)
     except CaseError as error:
-        raise EngineUnavailable(f"{wrote} could not write: {error}") from error
+        raise EngineUnavailable(f"{writer} could not write: {error}") from error
     finally:
-        first.end()
-    told = [f"{wrote}: {one}" for one in first.told]
-    then, said = Story(context, ref, lake, {"b": {"AUTOMATIC_MIGRATION": "true"}}), ""
+        writing.end()
+    written = [f"{writer}: {step}" for step in writing.log]
+    reading, refusal = StepRunner(context, reader, lake, {"b": {"AUTOMATIC_MIGRATION": "true"}}), ""
     try:
         try:
-            then.take(Step(state.query, columns=state.types, rows=state.rows))
+            reading.run(Step(state.query, columns=state.types, rows=state.rows))
         except Refused as error:
-            said = str(error)
-            then.end()
-            then.take(Step(state.query, "b", state.types, state.rows))
-        then.take(Step("INSERT INTO t VALUES (4, 'four')", "b" if said else "a"))
+            refusal = str(error)
+            reading.end()
+            reading.run(Step(state.query, "b", state.types, state.rows))
+        reading.run(Step("INSERT INTO t VALUES (4, 'four')", "b" if refusal else "a"))
         rows = (*state.rows, (4, "four"))
-        then.take(Step(state.query, "b" if said else "a", state.types, rows))
+        reading.run(Step(state.query, "b" if refusal else "a", state.types, rows))
     finally:
-        then.end()
-    without = [f"{ref}, without AUTOMATIC_MIGRATION: {said}"] if said else []
-    return {"steps": [*told, *without, *(f"{ref}: {one}" for one in then.told)]}
+        reading.end()
+    without = [f"{reader}, without AUTOMATIC_MIGRATION: {refusal}"] if refusal else []
+    return {"steps": [*written, *without, *(f"{reader}: {step}" for step in reading.log)]}

@@ -1,4 +1,4 @@
-"""Lakes, sessions and steps of phase 1: what its features, readers and versions share."""
+"""Lakes, sessions and steps of phase 1: what its features, readers and versions have in common."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from lakebench.verification.checker import Checker
 _LIMIT_S = 60.0
 _STORAGES = ("local", "s3")
 _SHOWN = 400
-_SETTINGS = {"threads": "1"}  # lakes are many and small, and side by side; nothing is timed here
+_SETTINGS = {"threads": "1"}  # many small lakes are in use at once; nothing is timed here
 
 
 def opens(engine: type[engines.Engine]) -> bool:
@@ -61,21 +61,23 @@ class CatalogStorage:
         folder.mkdir(mode=0o700, exist_ok=True)
         objects = self.store(services)
         postgres = services.endpoint("postgres") if self.catalog is CatalogKind.POSTGRES else None
-        named = f"{word(name)}_{self.catalog}_{self.storage}"
-        given = {**_SETTINGS, **options}
-        return replace(lakes.ducklake(self.catalog, named, folder, objects, postgres, given), namespace="main")
+        unique_name = f"{word(name)}_{self.catalog}_{self.storage}"
+        settings = {**_SETTINGS, **options}
+        return replace(lakes.ducklake(self.catalog, unique_name, folder, objects, postgres, settings), namespace="main")
 
     def store(self, services: Services) -> ObjectStore | None:
         """The object store, ``None`` where files are local."""
         return store(services.endpoint("object-store")) if self.storage == "s3" else None
 
 
-PLACES = tuple(CatalogStorage(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES)
+CATALOG_STORAGES = tuple(
+    CatalogStorage(catalog, storage) for catalog in lakes.DUCKLAKE_CATALOGS for storage in _STORAGES
+)
 
 
 @dataclass
-class Story:
-    """Steps of one or more sessions on one lake; ``told`` is what was done, in words.
+class StepRunner:
+    """Runs steps of one or more sessions on one lake; ``log`` is what was done, in words.
 
     Each session is a worker process of its own, which serves one lake after the other.
     """
@@ -84,21 +86,21 @@ class Story:
     ref: EngineRef
     lake: Lake
     sessions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    told: list[str] = field(default_factory=list)
+    log: list[str] = field(default_factory=list)
     _open: dict[str, Lake] = field(default_factory=dict)
 
-    def take(self, step: Step | Look) -> None:
-        """Do ``step``.
+    def run(self, step: Step | Look) -> None:
+        """Run ``step``.
 
         Raises:
             WrongAnswer: other rows or types than expected, or nothing was refused.
-            Refused: the engine said no where it was not to, or in other words, or took it and did something else.
+            Refused: the engine refused what it was to do, or in other words, or did something else.
         """
         if isinstance(step, Look):
             self._look(step)
             return
-        sql = self._placed(step.sql)
-        self.told.append(f"{step.session}: {sql[:_SHOWN]}")
+        sql = self._with_paths(step.sql)
+        self.log.append(f"{step.session}: {sql[:_SHOWN]}")
         if step.columns:
             self.answer(step)
         elif step.refusal:
@@ -109,9 +111,9 @@ class Story:
     def answer(self, step: Step) -> None:
         """Ask for rows, and compare them."""
         actual, expected = self.context.files.new(f"{self.ref}-actual"), self.context.files.new("expected")
-        self._call(step.session, "query", sql=self._placed(step.sql), into=str(actual))
+        self._call(step.session, "query", sql=self._with_paths(step.sql), into=str(actual))
         self.context.checker.call(written_by_hand.write, step.columns, step.rows, expected)
-        compare(self.context.checker, actual, expected, self.told[-1] if self.told else step.sql)
+        compare(self.context.checker, actual, expected, self.log[-1] if self.log else step.sql)
 
     def end(self) -> None:
         """Close the sessions that are open, so that others may read the catalog."""
@@ -127,7 +129,7 @@ class Story:
         except Refused as error:
             if not re.search(step.refusal, str(error)):
                 raise
-            self.told.append(f"{step.session}: refused: {str(error)[:_SHOWN]}")
+            self.log.append(f"{step.session}: refused: {str(error)[:_SHOWN]}")
             return
         raise WrongAnswer(f"was to be refused, and succeeded: {sql[:_SHOWN]}")
 
@@ -138,33 +140,35 @@ class Story:
 
     def _must_be_there(self, table: str, proofs: Sequence[Proof]) -> None:
         inspected = self.context.checker.call(inspector.inspect, self.lake, table, proofs)
-        self.told.append(f"inspected: {', '.join(f'{one.fact} {inspected.facts.get(one.fact)}' for one in proofs)}")
+        self.log.append(f"inspected: {', '.join(f'{one.fact} {inspected.facts.get(one.fact)}' for one in proofs)}")
         if inspected.missing:
             raise Refused(f"the statements were taken, but the feature is not there: {'; '.join(inspected.missing)}")
 
-    def _call(self, session: str, operation: str, **given: Any) -> None:
+    def _call(self, session: str, operation: str, **arguments: Any) -> None:
         lake = self._open.setdefault(session, self._lake(session))
-        self.context.client.call(self.ref, lake, operation, _LIMIT_S, session=self._worker_session(session), **given)
+        self.context.client.call(
+            self.ref, lake, operation, _LIMIT_S, session=self._worker_session(session), **arguments
+        )
 
     def _lake(self, session: str) -> Lake:
         """The lake as ``session`` attaches it."""
-        given = {key: self._placed(value) for key, value in self.sessions.get(session, {}).items()}
-        path = given.pop("DATA_PATH", self.lake.catalog.warehouse)
+        options = {key: self._with_paths(value) for key, value in self.sessions.get(session, {}).items()}
+        path = options.pop("DATA_PATH", self.lake.catalog.warehouse)
         catalog = replace(self.lake.catalog, warehouse=path)
-        return replace(self.lake, catalog=catalog, options={**unverified(self.ref), **self.lake.options, **given})
+        return replace(self.lake, catalog=catalog, options={**unverified(self.ref), **self.lake.options, **options})
 
     def _worker_session(self, session: str) -> str:
-        """The pool's name of ``session``: lakes of different places are used at once."""
+        """The pool's name of ``session``: lakes on different catalogs and storages are in use at once."""
         where = "local" if self.lake.store is None else "s3"
         return f"ducklake {session} {self.lake.catalog.kind} {where}"
 
-    def _placed(self, text: str) -> str:
-        """``text`` with the lake's data path, and a place beside it."""
+    def _with_paths(self, text: str) -> str:
+        """``text`` with the lake's data path, and with a folder beside it."""
         data = self.lake.catalog.warehouse
         beside = f"{data.rstrip('/')}_beside/"
-        if "{place}" in text and self.lake.store is None:
+        if "{beside}" in text and self.lake.store is None:
             Path(beside).mkdir(mode=0o700, exist_ok=True)
-        return text.replace("{data}", data).replace("{place}", beside)
+        return text.replace("{data}", data).replace("{beside}", beside)
 
 
 def compare(checker: Checker, actual: Path, expected: Path, what: str, *, types: bool = True) -> Mapping[str, Any]:
@@ -174,9 +178,9 @@ def compare(checker: Checker, actual: Path, expected: Path, what: str, *, types:
         WrongAnswer: they are others.
     """
     try:
-        found = same(checker.call(answer_files.compare_rows, actual, expected))
+        comparison = same(checker.call(answer_files.compare_rows, actual, expected))
     except WrongAnswer as error:
         raise WrongAnswer(f"{what}: {error}", **error.details) from None
-    if types and "type_differences" in found:
-        raise WrongAnswer(f"{what}: other types: {'; '.join(found['type_differences'])}")
-    return found
+    if types and "type_differences" in comparison:
+        raise WrongAnswer(f"{what}: other types: {'; '.join(comparison['type_differences'])}")
+    return comparison

@@ -226,8 +226,8 @@ ALL: tuple[DuckLakeFeature, ...] = (
         f"{DOCS}duckdb/metadata/adding_files",
         (
             *run("CREATE TABLE t (id INTEGER, v VARCHAR)", "INSERT INTO t VALUES (1, 'own')"),
-            *run("COPY (SELECT 2::INTEGER AS id, 'foreign' AS v) TO '{place}foreign.parquet'"),
-            *run("CALL ducklake_add_data_files('lake', 't', '{place}foreign.parquet')"),
+            *run("COPY (SELECT 2::INTEGER AS id, 'foreign' AS v) TO '{beside}foreign.parquet'"),
+            *run("CALL ducklake_add_data_files('lake', 't', '{beside}foreign.parquet')"),
             rows("SELECT * FROM t", "id: int32; v: string", (1, "own"), (2, "foreign")),
             look(
                 ("data-files", "=", 2),
@@ -244,10 +244,10 @@ ALL: tuple[DuckLakeFeature, ...] = (
         f"{DOCS}duckdb/metadata/adding_files",
         (
             *run("CREATE TABLE t (id INTEGER, v VARCHAR DEFAULT 'none')"),
-            *run("COPY (SELECT 2::TINYINT AS id, 9 AS extra) TO '{place}foreign.parquet'"),
-            no("CALL ducklake_add_data_files('lake', 't', '{place}foreign.parquet')", "column"),
+            *run("COPY (SELECT 2::TINYINT AS id, 9 AS extra) TO '{beside}foreign.parquet'"),
+            no("CALL ducklake_add_data_files('lake', 't', '{beside}foreign.parquet')", "column"),
             *run(
-                "CALL ducklake_add_data_files('lake', 't', '{place}foreign.parquet', allow_missing => true, "
+                "CALL ducklake_add_data_files('lake', 't', '{beside}foreign.parquet', allow_missing => true, "
                 "ignore_extra_columns => true)"
             ),
             rows("SELECT * FROM t", "id: int32; v: string", (2, "none")),
@@ -265,6 +265,6 @@ ALL: tuple[DuckLakeFeature, ...] = (
             look(("data-files", "=", 2), ("files-in-storage", "=", 1), ("absent-files", "=", 1)),
         ),
         FILES,
-        {"b": {"DATA_PATH": "{place}", "OVERRIDE_DATA_PATH": "true"}},
+        {"b": {"DATA_PATH": "{beside}", "OVERRIDE_DATA_PATH": "true"}},
     ),
 )
