@@ -91,27 +91,27 @@ def again(run: Path, settings: Settings) -> Request:
 
 
 def _request(header: Header, settings: Settings) -> Request:
-    """The request that ``header`` tells of."""
+    """The request that ``header`` has."""
     from pydantic import TypeAdapter
 
-    told = header.settings
-    profile = PROFILES[told["profile"]]
+    recorded = header.settings
+    profile = PROFILES[recorded["profile"]]
     return Request(
-        phases=tuple(told["phases"]),
-        refs=tuple(engines.parse(ref) for ref in told["engines"]),
-        writer=told["writer"],
+        phases=tuple(recorded["phases"]),
+        refs=tuple(engines.parse(ref) for ref in recorded["engines"]),
+        writer=recorded["writer"],
         profile=replace(
             profile,
-            scale_factor=scale_factor(str(told["scale_factor"])),
-            protocol=TypeAdapter(Protocol).validate_python(told["protocol"]),
-            chosen=tuple(told.get("chosen", ())),
+            scale_factor=scale_factor(str(recorded["scale_factor"])),
+            protocol=TypeAdapter(Protocol).validate_python(recorded["protocol"]),
+            chosen=tuple(recorded.get("chosen", ())),
         ),
-        seed=int(told["seed"]),
+        seed=int(recorded["seed"]),
         settings=settings,
         command=header.command,
-        selection=selection_of(told),
-        named=tuple(told.get("named", ())),
-        require=tuple(told.get("require", ())),
+        selection=selection_of(recorded),
+        named=tuple(recorded.get("named", ())),
+        require=tuple(recorded.get("require", ())),
     )
 
 
@@ -154,7 +154,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
         try:
             if not resumed:  # what was loaded is there already
-                _check_room(request, progress)
+                _check_disk_space(request, progress)
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
             kept = (folder / LAKE).absolute()
@@ -169,9 +169,9 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
                 code = ExitCode.WORSE
             stale = tuple(str(one) for one in accepted.stale(cases, baseline))
             end = End("complete", 0.0, code, changes=changed.lines(), gone=gone)
-            if told := _faults(cases):
-                end = replace(end, status="interrupted", reason=told)
-                return Result(folder, code, stale, HarnessFault(told), end.changes, gone)
+            if summary := _faults(cases):
+                end = replace(end, status="interrupted", reason=summary)
+                return Result(folder, code, stale, HarnessFault(summary), end.changes, gone)
             _discard(services, folder / LAKE)
             return Result(folder, code, stale, changes=end.changes, gone=gone)
         except UsageError as error:
@@ -193,10 +193,10 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
 
 
 def _faults(cases: Iterable[Record]) -> str:
-    """In a line, how many of ``cases`` met a fault of ours, and the first; empty where none did."""
-    told = list(cases)
-    met = [case for case in told if case.outcome is Outcome.HARNESS_FAULT]
-    return f"{len(met)} of {len(told)} cases say nothing; the first is {met[0].case}: {met[0].reason}" if met else ""
+    """One line: how many of ``cases`` met a fault of ours, and the first of them; empty where none did."""
+    every = list(cases)
+    met = [case for case in every if case.outcome is Outcome.HARNESS_FAULT]
+    return f"{len(met)} of {len(every)} cases say nothing; the first is {met[0].case}: {met[0].reason}" if met else ""
 
 
 def _changes(request: Request, cases: Iterable[Record], baseline: Baseline) -> accepted.Changes:
@@ -208,7 +208,7 @@ def _changes(request: Request, cases: Iterable[Record], baseline: Baseline) -> a
 
 
 def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
-    """Those of the services that did not start that the user asked for, by settings or by naming who needs them."""
+    """The services among ``failures`` that the user asked for, by settings or by naming an engine that needs them."""
     settings = request.settings
     named = [engines.find(engines.parse(name).name) for name in request.asked]
     asked = {service for one in named for service in (one.service, *one.needs)}
@@ -218,7 +218,7 @@ def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
 
 
 def _foundation(request: Request) -> tuple[str, ...]:
-    """The services that every case stands on."""
+    """The services that every case needs."""
     wanted = (phases.find(name).services(request.selection, request.settings) for name in request.phases)
     return tuple(dict.fromkeys(service for services in wanted for service in services))
 
@@ -256,7 +256,7 @@ def _processes(context: RunContext) -> dict[str, list[int]]:
 
 @contextlib.contextmanager
 def _grounded(foundation: Foundation) -> Iterator[None]:
-    """Tell an error that came about because a disk is full, or a service is gone, as that.
+    """Turn an error that comes from a full disk or a lost service into that error.
 
     Raises:
         UsageError: a disk is full.
@@ -278,22 +278,22 @@ def _discard(services: Services, lake: Path) -> None:
     shutil.rmtree(lake, ignore_errors=True)
 
 
-def _check_room(request: Request, progress: Progress) -> None:
-    """Say what the run will write, and stop where there is no room for it.
+def _check_disk_space(request: Request, progress: Progress) -> None:
+    """Report what the run will write, and stop where the disk has too little space.
 
     Raises:
-        UsageError: there is none.
+        UsageError: a disk has too little space.
     """
-    needs = [need for name in request.phases for need in phases.find(name).room(request)]
+    needs = [need for name in request.phases for need in phases.find(name).disk_space(request)]
     if needs:
         progress.say(disk_space.check(needs))
 
 
 def _start(context: RunContext, writer: Writer) -> None:
-    """Start what is needed and write down what it is; the phases make meanwhile what needs no service.
+    """Start the services and record them; meanwhile the phases prepare what needs no service.
 
     Raises:
-        ServiceUnavailable: one of those that every case stands on is not there.
+        ServiceUnavailable: a service that every case needs did not start.
     """
     request, services, vital = context.request, context.services, context.foundation.names
 
@@ -323,15 +323,14 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
     with context.progress.count(f"{phase.name}: {total} cases", total) as advance:
         for block, ids in planned:
             todo = ids - finished
-            for found in records(block, context, todo) if todo else ():
-                record = accepted.with_acceptance(found, baseline)
+            for finished_record in records(block, context, todo) if todo else ():
+                record = accepted.with_acceptance(finished_record, baseline)
                 writer.write(record)
                 context.past.add(record)
                 new.append(record)
             for ref in [one for one in context.request.refs if one in opened and one not in seen]:
-                writer.write(
-                    _engine(context.workers, context.progress, ref, new)
-                )  # a run that is killed has told of its engines
+                # Now, so that a run that is killed has its engines on record.
+                writer.write(_engine(context.workers, context.progress, ref, new))
                 seen.add(ref)
             done += len(todo)
             advance(done)
@@ -341,10 +340,10 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
 def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:
     """The services of the phases, of the engines and of the dataset's writer."""
     chosen = [engines.find(ref.name) for ref in _asked_or_writing(request)]
-    found = [*foundation]
+    services = [*foundation]
     for engine in chosen:
-        found += [*([engine.service] if engine.service else []), *engine.needs]
-    return list(dict.fromkeys(found))
+        services += [*([engine.service] if engine.service else []), *engine.needs]
+    return list(dict.fromkeys(services))
 
 
 def _asked_or_writing(request: Request) -> tuple[EngineRef, ...]:
@@ -353,7 +352,7 @@ def _asked_or_writing(request: Request) -> tuple[EngineRef, ...]:
 
 
 def _engine(workers: WorkerPool, progress: Progress, ref: EngineRef, cases: list[Record]) -> EngineFacts:
-    """What the report says of an engine: versions and settings as it told them, or why it could not run."""
+    """What the report says of an engine: the versions and settings that it reported, or why it could not run."""
     engine = engines.find(ref.name)
     remote = workers.opened.get(ref)
     reasons = [case.reason for case in cases if case.engine == str(ref) and case.outcome == "UNAVAILABLE"]
@@ -382,19 +381,19 @@ def _header(request: Request, folder: Path) -> Header:
 def _source() -> dict[str, str]:
     """The commit and the lock's hash, where this is a checkout."""
     root = Path(lakebench.__file__).parent.parent
-    found = {}
+    source = {}
     lock = root / "requirements.lock"
     if lock.exists():
-        found["lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
+        source["lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
     if (root / ".git").exists():
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
         try:
-            told = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
+            commit = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False).stdout.strip()
         except (OSError, subprocess.TimeoutExpired):
-            told = ""
-        if told:
-            found["commit"] = told
-    return found
+            commit = ""
+        if commit:
+            source["commit"] = commit
+    return source
 
 
 def _now() -> str:

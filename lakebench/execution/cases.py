@@ -25,7 +25,7 @@ Evidence = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """One check or one measurement: what stands in its record whatever becomes of it.
+    """One check or one measurement: what its record has, whatever the outcome.
 
     ``coordinates`` say what it is about; the id, ``title``, ``group``, ``row`` and ``column`` are for display.
     """
@@ -51,7 +51,7 @@ class Block(ABC):
 
     @abstractmethod
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
-        """The records of the cases whose ids stand in ``todo``, each as soon as it is finished."""
+        """The records of the cases whose ids are in ``todo``, each as soon as it is finished."""
 
 
 def record(
@@ -67,28 +67,28 @@ def failure(
     """The record of a case that did not pass. It has no latency: only a verified answer has a time.
 
     Raises:
-        LakebenchError: a disk is full, or a service is gone that the run stands on, so the case says nothing.
+        LakebenchError: a disk is full, or a service is gone that the run needs, so the case says nothing.
     """
     foundation.check(error)
-    told = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
-    return _record(past, case, began, error.outcome, str(error), told, ())
+    details = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
+    return _record(past, case, began, error.outcome, str(error), details, ())
 
 
 def records(block: Block, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
     """The records of ``block``; where code of ours fails, the cases that have none yet are faults of ours."""
-    began, told = now(), set[str]()
+    began, finished = now(), set[str]()
     try:
         for one in block.run(context, todo):
-            told.add(one.case)
+            finished.add(one.case)
             yield one
-        if missing := sorted(todo - told):
+        if missing := sorted(todo - finished):
             raise HarnessFault(f"no record came of {', '.join(missing)}")  # noqa: TRY301 - a fault like any other
-    except (ServiceUnavailable, EngineUnavailable):  # what the run stands on
+    except (ServiceUnavailable, EngineUnavailable):  # what the whole run needs
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, it is no engine's, and other cases go on
         fault = context.faults.fault(error)
         for case in block.cases:
-            if case.id in todo - told:
+            if case.id in todo - finished:
                 yield failure(context.foundation, context.past, case, began, fault, {})
 
 
@@ -152,7 +152,7 @@ class Check(Block):
 class SideBySide(Block):
     """Sequences of checks: those of one run one after the other, the sequences at once, as they have nothing in common.
 
-    It is for checks that wait (for a lock, for a server), never for such as are timed.
+    It is for checks that wait (for a lock, for a server), never for checks that are timed.
     """
 
     sequences: tuple[tuple[Check, ...], ...]

@@ -28,8 +28,8 @@ _WITNESS_BYTES = 4 * 2**30
 class RunContext:
     """The objects of one run. A function that needs one or two of them takes these, and not the context.
 
-    ``request`` is what the user asked for; ``foundation`` what every case stands on; ``past`` what the run has on
-    record, of whichever process of it: nothing else tells what became of another case.
+    ``request`` is what the user asked for; ``foundation`` what every case needs; ``past`` what the run has on record,
+    from any of its processes: nothing else says what became of another case.
     """
 
     request: Request
@@ -61,8 +61,8 @@ def run_context(
 ) -> Iterator[RunContext]:
     """The context of a run; in the end its workers, its checker and its witness are ended.
 
-    ``foundation`` names the services that every case stands on. ``kept`` is a folder that outlives a killed run, for
-    what ``--resume`` goes on with.
+    ``foundation`` names the services that every case needs. ``kept`` is a folder that outlives a killed run, for what
+    ``--resume`` goes on with.
     """
     settings, faults, past = request.settings, faults or FaultLog(guard.folder), past or Past()
     files = RunFiles(guard.folder, kept or guard.folder)

@@ -34,7 +34,7 @@ def diagnose(
     elif server not in services.failures():
         if died := not services.alive(server):
             error = _death(services, ref, server, error)
-        # A query that nobody waits for would slow the others.
+        # A query whose answer nobody waits for would slow the others.
         remedy = Remedy.NEW_SERVER if died or broken else remedy
     return _with_setting(ref, error), remedy
 
@@ -42,7 +42,7 @@ def diagnose(
 def _remedy(ref: EngineRef, error: CaseError, *, lasting: bool) -> Remedy:
     """What the session needs: a new process where the error says that this one is broken.
 
-    What an engine has no way to do was not asked of it.
+    Nothing was asked of an engine that has no way to do it.
     """
     if any(sign in str(error) for sign in find(ref.name).fatal):
         return Remedy.NEW_PROCESS
@@ -50,7 +50,7 @@ def _remedy(ref: EngineRef, error: CaseError, *, lasting: bool) -> Remedy:
 
 
 def _death(services: Services, ref: EngineRef, server: str, error: CaseError) -> CaseError:
-    """Of what the server of ``ref`` died: a Java that is out of memory ends itself, and says so."""
+    """Why the server of ``ref`` died: a JVM that is out of memory ends itself, and says so in its log."""
     log = services.log_tail(server)
     if _JAVA_MEMORY in log:
         return OutOfMemory(f"{server}, the server of {ref}, ran out of memory", log=log, said=str(error))

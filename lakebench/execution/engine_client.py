@@ -57,7 +57,7 @@ class EngineClient:
         *,
         session: str = "",
         lasting: bool = False,
-        **given: Any,
+        **arguments: Any,
     ) -> dict[str, Any]:
         """Ask ``ref`` for ``operation`` on ``lake``; see :class:`~lakebench.processes.worker.Worker`.
 
@@ -65,13 +65,13 @@ class EngineClient:
         refusal, and the caller closes it.
 
         Raises:
-            LakebenchError: the engine cannot run here or failed, or a service is gone that the run stands on.
+            LakebenchError: the engine cannot run here or failed, or a service is gone that the run needs.
         """
         raised_by = "" if limit_s else "--time-limit"
         limit_s = limit_s or self._limit_s
         try:
             remote = self._workers.open(ref, lake, session)
-            return remote.call(operation, limit_s=limit_s, raised_by=raised_by, **given)
+            return remote.call(operation, limit_s=limit_s, raised_by=raised_by, **arguments)
         except CaseError as error:
             raise self.diagnose_failure(ref, error, session, lasting=lasting) from None
         except HarnessFault:
@@ -101,8 +101,8 @@ class EngineClient:
         replies: list[dict[str, Any]] = []
         while len(replies) < len(scans):
             at = len(replies)
-            given: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
-            replies += self.call(ref, lake, "scans", limit_s, **given)["replies"]
+            arguments: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
+            replies += self.call(ref, lake, "scans", limit_s, **arguments)["replies"]
             if not replies[-1]["ok"]:
                 self.case_end(error_from(replies[-1]["error"]), ref)
         return replies
@@ -122,12 +122,12 @@ class EngineClient:
     def diagnose_failure(
         self, ref: EngineRef, error: CaseError, session: str = "", *, lasting: bool = False
     ) -> CaseError:
-        """What ``error`` means once the servers have been looked at; a server that died is started again.
+        """What ``error`` means after a look at the servers; a server that died is started again.
 
-        Nothing is asked any more of the connection that the error came over, unless the session is ``lasting``.
+        The connection that the error came over is not used again, unless the session is ``lasting``.
 
         Raises:
-            ServiceLost: one of the services that the run stands on is gone.
+            ServiceLost: one of the services that the run needs is gone.
         """
         with self._diagnosing:
             self._foundation.check_services(f" while {ref} ran")

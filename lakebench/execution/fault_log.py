@@ -62,5 +62,5 @@ def _traceback(error: BaseException) -> str:
     """The traceback of where ``error`` began: in another process of ours, or in this one."""
     while not (isinstance(error, LakebenchError) and "traceback" in error.details) and error.__cause__ is not None:
         error = error.__cause__
-    told = error.details.get("traceback") if isinstance(error, LakebenchError) else None
-    return str(told or "".join(traceback.format_exception(error)))
+    text = error.details.get("traceback") if isinstance(error, LakebenchError) else None
+    return str(text or "".join(traceback.format_exception(error)))

@@ -1,4 +1,4 @@
-"""What every case of a run stands on: services, and disks with room."""
+"""What every case of a run needs: services, and disks with free space."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Foundation:
         self._services, self._folders = services, folders
 
     def check(self, error: Exception) -> None:
-        """See that ``error`` did not come about because a disk is full or a service is gone.
+        """Check that ``error`` does not come from a full disk or a lost service.
 
         Raises:
             UsageError: a disk is full; the message says which.
@@ -29,7 +29,7 @@ class Foundation:
             raise UsageError(full) from error
 
     def check_services(self, when: str = "") -> None:
-        """See that the services are there; ``when`` says in the message what ran.
+        """Check that the services are there; ``when`` says in the message what ran.
 
         Raises:
             ServiceLost: one of them is gone.

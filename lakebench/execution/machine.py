@@ -42,15 +42,15 @@ def facts(folder: Path) -> dict[str, Any]:
         "page_cache": page_cache,
         "python": platform.python_version,
     }
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     not_had: dict[str, str] = {}
     for name, reader in readers.items():
         try:
-            found[name] = reader()
+            values[name] = reader()
         except (_NotHad, OSError) as error:
-            found[name] = None
+            values[name] = None
             not_had[name] = str(error)
-    return {**found, "not_had": not_had}
+    return {**values, "not_had": not_had}
 
 
 def load() -> list[float]:
@@ -74,7 +74,7 @@ def _cpuinfo(key: str) -> str:
         name, _, value = line.partition(":")
         if name.strip() == key:
             return value.strip()
-    raise _NotHad(f"{_CPUINFO} does not tell it")
+    raise _NotHad(f"{_CPUINFO} does not say")
 
 
 def _cpu_model() -> str:
@@ -138,7 +138,7 @@ def _governor() -> str:
 
 
 def _virtualised() -> str:
-    """``no``, or what tells that the processor is shared with others."""
+    """``no``, or what shows that the processor is shared with others."""
     signs = []
     if "hypervisor" in _cpuinfo("flags").split():
         signs.append("virtual machine")

@@ -50,7 +50,10 @@ class MeasuredEngine:
 
 @dataclass
 class _EngineRun:
-    """How far one engine has come in a measurement; ``past`` is its record where it came to its end before."""
+    """The state of one engine in a measurement; ``past`` is its record where an earlier process finished it.
+
+    ``expected`` are the verified answers of others that its own are compared with.
+    """
 
     entry: MeasuredEngine
     past: Record | None = None
@@ -59,7 +62,7 @@ class _EngineRun:
     evidence: dict[str, Any] = field(default_factory=dict)
     error: CaseEnd | None = None
     answer: Path | None = None
-    known: Mapping[str, Path] = field(default_factory=dict)
+    expected: Mapping[str, Path] = field(default_factory=dict)
     busy: float = 0.0
 
 
@@ -67,10 +70,10 @@ class _EngineRun:
 class Measurement(Block):
     """One query on several engines, measured in shuffled rounds; the answers are checked outside the clock.
 
-    The first round verifies: who is wrong there is not timed any further. ``references`` are the reference answers by
-    source; where there are none, the engines are held against each other, and against the answers of ``witnesses`` by
-    source. ``rules`` are the column rules of the answer. An engine that has its record already is not measured again;
-    where engines are held against each other it is asked once more, for its vote.
+    The first round verifies: an engine that is wrong there is not timed further. ``references`` are the reference
+    answers by source; where there are none, the engines are compared with each other, and with the answers of
+    ``witnesses`` by source. ``rules`` are the column rules of the answer. An engine that has its record already is not
+    measured again; where engines are compared with each other it is asked once more, for its vote.
 
     ``restart`` says that a cold execution has a new server too, where the engine is one; without it the server stays,
     and only what the engine's session keeps is new. Entries that are compared take more samples, up to the protocol's
@@ -93,7 +96,7 @@ class Measurement(Block):
         return tuple(entry.case for entry in self.entries)
 
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
-        """Verify, take the samples, and tell of each engine."""
+        """Verify, take the samples, and yield the record of each engine."""
         began = time.perf_counter_ns()
         runs = [_EngineRun(entry) for entry in self.entries if entry.case.id in todo]
         finished = [
@@ -118,10 +121,12 @@ class Measurement(Block):
                 "tolerance": self.tolerance,
             }
             if run.error is None:
-                told = record(context.past, run.entry.case, run.began, evidence, tuple(run.samples))
+                finished_record = record(context.past, run.entry.case, run.began, evidence, tuple(run.samples))
             else:
-                told = failure(context.foundation, context.past, run.entry.case, run.began, run.error, evidence)
-            yield replace(told, seconds=round(run.busy, 6))
+                finished_record = failure(
+                    context.foundation, context.past, run.entry.case, run.began, run.error, evidence
+                )
+            yield replace(finished_record, seconds=round(run.busy, 6))
 
     def _vote_again(self, context: RunContext, run: _EngineRun) -> None:
         """The answer of an engine whose record says that it gave one when the others were asked."""
@@ -169,7 +174,7 @@ class Measurement(Block):
     def _execute(self, context: RunContext, run: _EngineRun, kind: str, number: int, began: int) -> None:
         ref = run.entry.case.engine
         if kind == "warm" and run.samples and not context.workers.is_open(ref, run.entry.session):
-            self._execute(context, run, "warm-up", number, began)  # its worker had to make room for others
+            self._execute(context, run, "warm-up", number, began)  # its worker had to free memory for others
         if run.error is not None:
             return
         into = context.files.new(run.entry.case.id)
@@ -187,13 +192,13 @@ class Measurement(Block):
 
     def _verify(self, checker: Checker, run: _EngineRun, path: Path) -> None:
         """Hold one answer against the references, or where there are none against what the engines agreed on."""
-        known = self.references or run.known
-        if known:
-            evidence = same(checker.call(answer_files.compare, path, known, self.rules))
+        expected = self.references or run.expected
+        if expected:
+            evidence = same(checker.call(answer_files.compare, path, expected, self.rules))
             run.evidence |= evidence if self.references else {}
 
     def _agree(self, context: RunContext, runs: list[_EngineRun]) -> None:
-        """Hold the first answers against each other; who is not with the majority is wrong or cannot be verified.
+        """Compare the first answers with each other; an engine outside the majority is wrong or cannot be verified.
 
         An engine has one vote, however many lakes it was asked on; its other answers are held against the majority's.
         """
@@ -201,12 +206,12 @@ class Measurement(Block):
         witnesses = self._witnesses(context, voters)
         if witnesses and len(voters) > 1:
             voters.pop(_WITNESS, None)  # the witness has its vote
-        told = {name: run.answer for name, run in voters.items() if run.answer}
-        agreed = context.checker.call(answer_files.agree, {**told, **witnesses}, self.rules)
-        right = {name: path for name, path in {**told, **witnesses}.items() if name in agreed.verified}
+        answers = {name: run.answer for name, run in voters.items() if run.answer}
+        agreed = context.checker.call(answer_files.agree, {**answers, **witnesses}, self.rules)
+        right = {name: path for name, path in {**answers, **witnesses}.items() if name in agreed.verified}
         for run in runs:
             name = _family(run)
-            run.known = _known(right, name)
+            run.expected = _expected(right, name)
             if voters.get(name) is run and name not in agreed.verified:
                 run.error = _unverified(name, agreed)
                 run.samples.clear()
@@ -216,27 +221,27 @@ class Measurement(Block):
                 self._hold(context.checker, run, list(right))
 
     def _witnesses(self, context: RunContext, voters: Mapping[str, _EngineRun]) -> Mapping[str, Path]:
-        """The witnesses, where their engine has no vote, or one vote would be all there is, or they know more rows."""
+        """The witnesses, where their engine has no vote, for one vote alone, or where they have more rows."""
         if len(voters) > 1 and _WITNESS in voters and not self.rules.is_cut:
             return {}
         return self.witnesses(context)
 
     def _hold(self, checker: Checker, run: _EngineRun, sources: list[str]) -> None:
         """Hold one answer against the one that the engines ``sources`` gave."""
-        if not run.known:
+        if not run.expected:
             run.error = EngineUnavailable(_NO_MAJORITY)
         else:
             try:
                 actual = run.answer or Path()
-                found = same(checker.call(answer_files.compare, actual, run.known, self.rules))
-                run.evidence |= {**found, "checked_against": sources}
+                comparison = same(checker.call(answer_files.compare, actual, run.expected, self.rules))
+                run.evidence |= {**comparison, "checked_against": sources}
             except WrongAnswer as error:
                 run.error = error
         if run.error is not None:
             run.samples.clear()
 
 
-def _known(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:
+def _expected(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:
     """What further answers of the engine ``name`` are held against: a full answer, or one of the verified ones."""
     full = {source: path for source, path in right.items() if source.startswith(FULL)}
     others = {source: path for source, path in right.items() if source != name}
@@ -331,7 +336,7 @@ def _sample(
 
 
 def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
-    """Requests between two readings of a store's counters; none where the store was started anew between them."""
+    """Requests between two readings of a store's counters; none where the store was restarted between them."""
     if any(after.get(operation, 0) < count for operation, count in before.items()):
         return {}
     return {
@@ -342,7 +347,7 @@ def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, 
 
 
 def _made_cold(workers: WorkerPool, entry: MeasuredEngine, *, restart: bool) -> str:
-    """Take from the engine what it keeps between queries; in words, for the sample's tag."""
+    """Remove what the engine keeps between queries; returns what was done, for the sample's tag."""
     ref = entry.case.engine
     if restart:
         workers.restart(ref)

@@ -1,4 +1,4 @@
-"""What a run has on record so far, in this process or in an earlier one: what verdicts on other cases stand on."""
+"""What a run has on record so far, in this process or in an earlier one: the basis of verdicts on other cases."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lakebench.results.records import Run
 
 
 class Past:
-    """The finished cases of a run, and the versions that its engines told of.
+    """The finished cases of a run, and the versions that its engines reported.
 
     A case that ended in an error of ours is not finished: it says nothing of an engine, and is run again.
     """
@@ -36,9 +36,9 @@ class Past:
         return self._cases.get(case)
 
     def add_versions(self, ref: EngineRef, versions: Mapping[str, str]) -> None:
-        """Remember what ``ref`` says of its versions."""
+        """Remember the versions that ``ref`` reports."""
         self._versions[str(ref)] = versions
 
     def versions(self, ref: EngineRef) -> Mapping[str, str]:
-        """What ``ref`` said of its versions last; empty before it ran."""
+        """The versions that ``ref`` reported last; empty before it ran."""
         return self._versions.get(str(ref), {})

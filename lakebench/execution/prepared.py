@@ -33,7 +33,7 @@ class PreparedData:
             CaseError: ``make`` failed so, in this call or an earlier one.
             HarnessFault: likewise, by a fault of ours.
             UsageError: a disk is full, which says nothing of what is prepared.
-            ServiceLost: a service is gone that the run stands on; likewise.
+            ServiceLost: a service is gone that the run needs; likewise.
         """
         if key not in self._made:
             with self._making:

@@ -97,5 +97,5 @@ class Meter:
         The CPU time is not known where a process of the server ended meanwhile: its own went with it.
         """
         used, peak = resources.cpu_ns(self.servers), resources.peak_bytes([self.worker, *self.servers])
-        known = all(Path(f"/proc/{pid}").exists() for pid in self.servers)
-        return worker_cpu_ns + used - self._cpu_ns if known else None, peak
+        all_alive = all(Path(f"/proc/{pid}").exists() for pid in self.servers)
+        return worker_cpu_ns + used - self._cpu_ns if all_alive else None, peak

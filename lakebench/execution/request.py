@@ -31,7 +31,7 @@ class Scope:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Scope | None:
-        """The scope of the run whose header has ``settings``; ``None`` where they do not tell."""
+        """The scope of the run whose header has ``settings``; ``None`` where they name no engines."""
         if "engines" not in settings:
             return None
         named = (ref.partition("@") for ref in settings["engines"])
@@ -39,17 +39,17 @@ class Scope:
         return cls(refs, selection_of(settings), settings.get("profile", ""), bool(settings.get("named", True)))
 
     @property
-    def known(self) -> tuple[EngineRef, ...]:
-        """The engines that are known here; records may be of another machine."""
+    def registered(self) -> tuple[EngineRef, ...]:
+        """The engines of the scope that have an adapter here; records may be of another machine."""
         return tuple(ref for ref in self.refs if ref.name in engines.engines())
 
     def asks(self, names: Iterable[str]) -> bool:
         """Whether all engines ``names`` are asked.
 
-        One that is not known here any more is missed by a run that was to ask every engine.
+        A run that was to ask every engine also misses one that has no adapter here any more.
         """
-        known = {str(ref) for ref in self.refs}
-        return all(name in known or (not self.named and self._lost(name)) for name in names)
+        asked = {str(ref) for ref in self.refs}
+        return all(name in asked or (not self.named and self._lost(name)) for name in names)
 
     @staticmethod
     def _lost(name: str) -> bool:
@@ -123,13 +123,13 @@ class Request:
 
     @property
     def asked(self) -> tuple[str, ...]:
-        """The engines that the run is not whole without."""
+        """The engines that the run must have to be complete."""
         return tuple(dict.fromkeys((*self.named, *self.require)))
 
     def able(self, *abilities: type[Any]) -> tuple[EngineRef, ...]:
         """The engines of the run that have all of ``abilities``."""
-        found = ((ref, engines.find(ref.name)) for ref in self.refs)
-        return tuple(ref for ref, engine in found if all(issubclass(engine, ability) for ability in abilities))
+        candidates = ((ref, engines.find(ref.name)) for ref in self.refs)
+        return tuple(ref for ref, engine in candidates if all(issubclass(engine, ability) for ability in abilities))
 
     def shuffled(self, things: tuple[Any, ...], *, where: str) -> list[Any]:
         """``things`` in the order that the run's seed gives for ``where``."""
@@ -172,8 +172,8 @@ class Request:
 
     def _catalogs(self) -> dict[str, Any]:
         """The user's own catalog, where the run is on one."""
-        name, own = self.selection.catalog, self.settings.catalogs
-        return {name: own[name].public()} if name in own else {}
+        name, user_catalogs = self.selection.catalog, self.settings.catalogs
+        return {name: user_catalogs[name].public()} if name in user_catalogs else {}
 
     def _against(self) -> Any:
         """What the candidate is held against: the name of an engine or a storage, or the settings in a file."""

@@ -1,4 +1,4 @@
-"""The settings of a run: what ``lakebench.toml`` says, with every engine and service that it names known."""
+"""The settings of a run: what ``lakebench.toml`` says, with the names of engines and services checked."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ def load(path: Path | None = None, **flags: Any) -> Settings:
 
 
 def _check_names(file: Path, settings: Settings) -> None:
-    for kind, given, known in (
+    for kind, named, valid in (
         ("engines", settings.engines, engines.engines()),
         ("services", settings.services, SERVICES),
     ):
-        for name in given:
-            if (name.partition("@")[0] if kind == "services" else name) not in known:
-                hint = suggest(name, known)
-                raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(known)}")
+        for name in named:
+            if (name.partition("@")[0] if kind == "services" else name) not in valid:
+                hint = suggest(name, valid)
+                raise UsageError(f"{file}: unknown key {kind}.{name}: {hint}valid names are {', '.join(valid)}")
     if taken := sorted(settings.catalogs.keys() & CATALOGS):
         raise UsageError(f"{file}: catalog.{taken[0]} is lakebench's own: give yours another name")
     for name, one in settings.services.items():
         if one.pg_config and not find(name).is_postgresql:
-            those = ", ".join(known for known, service in SERVICES.items() if service.is_postgresql)
-            raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server, as {those} is")
+            servers = ", ".join(server for server, service in SERVICES.items() if service.is_postgresql)
+            raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server, as {servers} is")

@@ -80,7 +80,7 @@ class WorkerPool:
         if ref in self._unavailable:
             raise self._unavailable[ref]
         try:
-            self._make_room(ref, session)
+            self._free_memory(ref, session)
             remote = self._started(ref, session)
         except EngineUnavailable as error:
             self._unavailable[ref] = error
@@ -153,7 +153,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def reserved(self, sessions: Sequence[tuple[EngineRef, str]]) -> Iterator[None]:
-        """Use several sessions of an engine at once: none of them is ended to make room for another.
+        """Use several sessions of an engine at once: none of them is ended to free memory for another.
 
         Raises:
             EngineUnavailable: the limits of all of them are more memory than the machine has to give.
@@ -171,15 +171,15 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def keeping_all(self) -> Iterator[None]:
-        """End no worker to make room for another: it may be in use."""
+        """End no worker to free memory for another: it may be in use."""
         before, self._keeps_all = self._keeps_all, True
         try:
             yield
         finally:
             self._keeps_all = before
 
-    def _make_room(self, ref: EngineRef, session: str) -> None:
-        """End the named sessions that were not used for the longest time, until this one may grow to its limit."""
+    def _free_memory(self, ref: EngineRef, session: str) -> None:
+        """End the named sessions that are unused for the longest time, until this one may grow to its limit."""
         self._used[ref, session] = next(self._numbers)
         mine = self._remotes.get((ref, session))
         held = resources.resident_bytes([mine.process.pid]) if mine is not None else 0

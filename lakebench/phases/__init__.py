@@ -37,12 +37,12 @@ def covers(names: Iterable[str], scope: Scope) -> Covers:
     """Whether a run of the phases ``names`` with this ``scope`` is to have a case, by its phase and coordinates."""
     wanted = {one.name: one for one in map(find, names)}
 
-    def told(name: str, case: Coordinates) -> bool:
+    def covered(name: str, case: Coordinates) -> bool:
         phase = wanted.get(name)
         always = bool(case.participants) and case.check != NOT_LOADED
         return phase is not None and always and phase.covers(case, scope)
 
-    return told
+    return covered
 
 
 def baselines(names: Iterable[str]) -> dict[str, Path]:
@@ -60,7 +60,7 @@ def find(text: str) -> Phase:
     Raises:
         UsageError: there is none; the message has the nearest names.
     """
-    known = {name: phase for phase in phases().values() for name in (phase.name, phase.subject)}
-    if text in known:
-        return known[text]
-    raise unknown("phase", text, known)
+    named = {name: phase for phase in phases().values() for name in (phase.name, phase.subject)}
+    if text in named:
+        return named[text]
+    raise unknown("phase", text, named)

@@ -23,7 +23,7 @@ class Phase(ABC):
     """A question put to the engines.
 
     ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
-    dataset that one engine writes for all, ``keeps`` whether a run that was killed goes on with what it had loaded,
+    dataset that one engine writes for all, ``keeps`` whether a resumed run goes on with what was loaded,
     ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``claims`` are the ids of the
     field reports' claims that it reproduces, ``options`` what it adds to ``lakebench run``.
     """
@@ -40,11 +40,11 @@ class Phase(ABC):
 
     @abstractmethod
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
-        """The services that every case of it stands on."""
+        """The services that every case of it needs."""
 
     @abstractmethod
     def engines(self, selection: Selection) -> tuple[str, ...]:
-        """The engines that it asks where the user names none."""
+        """The engines that it asks by default, where the user names none."""
 
     def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
         """The ids of what ``--features`` chooses from; nothing where the phase has no features.
@@ -55,9 +55,9 @@ class Phase(ABC):
 
     def option(self, selection: Selection, name: str) -> Any:
         """The value of its option ``name``, one without a field of its own in ``selection``."""
-        (own,) = (one for one in self.options if one.name == name)
+        (option,) = (one for one in self.options if one.name == name)
         values = selection.options.get(self.name, {})
-        return values[name] if name in values else own.read(own.default, Asked())
+        return values[name] if name in values else option.read(option.default, Asked())
 
     def ready(self, context: RunContext) -> None:  # noqa: B027 - most have nothing to do
         """Make what needs no service, while the services start."""
@@ -73,12 +73,12 @@ class Phase(ABC):
         """What the report says of datasets and features: lines of the records."""
         return iter(())
 
-    def room(self, request: Request) -> Sequence[Need]:  # noqa: ARG002
-        """What a run writes, where it can tell before it starts."""
+    def disk_space(self, request: Request) -> Sequence[Need]:  # noqa: ARG002
+        """The disk space that a run needs, as far as it is known before the run starts."""
         return ()
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
-        """Whether a run of this ``scope`` is to have the case of this phase that is about this."""
+        """Whether a run of this ``scope`` is to have the case with these coordinates."""
         return scope.asks(case.participants)
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002

@@ -23,19 +23,19 @@ def of_ratio(theirs: float | tuple[float, float], ours: float) -> Said:
 
 
 def of_all(verdicts: Iterable[Said]) -> Said:
-    """The verdict on a report that says several things: that on the one that holds least."""
+    """The verdict on a report that says several things: the worst of theirs."""
     order = list(Said)
     return min(verdicts, key=order.index, default=Said.COULD_NOT_RUN)
 
 
 def of_any(verdicts: Iterable[Said]) -> Said:
-    """The verdict on a report that does not say by which engine: that on the one that it holds most of."""
+    """The verdict on a report that does not name its engine: the best of theirs."""
     order = list(Said)
     return max(verdicts, key=order.index, default=Said.COULD_NOT_RUN)
 
 
 def of_times(theirs: Mapping[str, float], ours: Mapping[str, float]) -> Said:
-    """Times of the same things, in one unit a side: each against each, by their ratio."""
+    """Times of the same things, each side in one unit: every pair is judged by its ratio."""
     names = list(theirs)
     pairs = [(one, other) for at, one in enumerate(names) for other in names[at + 1 :]]
     return of_all(of_ratio(theirs[one] / theirs[other], ours[one] / ours[other]) for one, other in pairs)

@@ -32,8 +32,8 @@ class Option:
     text is not valid. The value is kept in the records: it is text, a number, a boolean or a list of them.
 
     Phases that share an option declare the same object. ``names_engines`` says that the value lists engines, which then
-    have to run. ``field`` is a field of :class:`lakebench.model.Selection`; the value of an option without one is had
-    by :meth:`lakebench.phases.base.Phase.option`.
+    have to run. ``field`` is a field of :class:`lakebench.model.Selection`; the value of an option without one comes
+    from :meth:`lakebench.phases.base.Phase.option`.
     """
 
     name: str
@@ -50,9 +50,9 @@ def listed(text: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.strip() for one in text.split(",") if one.strip()))
 
 
-def one_of(what: str, known: Iterable[str]) -> Callable[[str, Asked], str]:
-    """Reads the name of a ``what``, one of ``known``."""
-    names = list(known)
+def one_of(what: str, valid: Iterable[str]) -> Callable[[str, Asked], str]:
+    """Reads the name of a ``what``, one of ``valid``."""
+    names = list(valid)
 
     def read(text: str, _: Asked) -> str:
         if text not in names:
@@ -62,9 +62,9 @@ def one_of(what: str, known: Iterable[str]) -> Callable[[str, Asked], str]:
     return read
 
 
-def some_of(what: str, known: Iterable[str]) -> Callable[[str, Asked], tuple[str, ...]]:
-    """Reads names, separated by commas, each one of ``known`` and at least one."""
-    names = list(known)
+def some_of(what: str, valid: Iterable[str]) -> Callable[[str, Asked], tuple[str, ...]]:
+    """Reads names, separated by commas, each one of ``valid`` and at least one."""
+    names = list(valid)
     one = one_of(what, names)
 
     def read(text: str, asked: Asked) -> tuple[str, ...]:

@@ -267,7 +267,7 @@ class _Load:
         except CaseError as error:
             if not error.outcome.is_failure:
                 raise
-            self.context.foundation.check(error)  # now: what a full disk stopped may have made room again
+            self.context.foundation.check(error)  # now: what a full disk stopped may have freed space again
             told = from_outcome(error.outcome, f"loading {table.name}: {error}")
             told.details.update(error.details)
             self.failed[table.name] = told

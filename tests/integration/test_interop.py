@@ -22,8 +22,9 @@ from lakebench.iceberg.types import Field
 from lakebench.model import Record, Selection
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.progress import Quiet
+from lakebench.results import record_schema
 from lakebench.results.claims import Verdict
-from lakebench.results.records import FILE, Run, check, read
+from lakebench.results.records import FILE, Run, read
 
 pytestmark = pytest.mark.integration
 
@@ -49,7 +50,7 @@ def test_every_feature_writer_and_reader_has_its_cell(subset: tuple[subprocess.C
     pairs = [*WRITERS, *(f"{writer}→{reader}" for writer in WRITERS for reader in READERS)]
     assert set(cells(run)) == {f"interop/{one.id}/{pair}" for one in features.FEATURES for pair in pairs}
     assert {one.feature for one in run.features} == {one.id for one in features.FEATURES}
-    check(run.path)
+    record_schema.check(run.path)
 
 
 def test_it_is_as_accepted(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:

@@ -97,7 +97,7 @@ class ConcurrentWriters(Phase):
         """Whether all engines of the case are asked, with as many writers; those together are the run's."""
         if not super().covers(case, scope):
             return False
-        planned, every = _planned(scope.known, scope.profile), _planned(scope.known, "standard")
+        planned, every = _planned(scope.registered, scope.profile), _planned(scope.registered, "standard")
         return case in planned or (len(case.participants) == 1 and case not in every)
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002

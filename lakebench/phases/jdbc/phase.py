@@ -106,12 +106,12 @@ class Jdbc(Queries):
         """By the scale factor."""
         return tpch.bytes_of(_size(request.profile))
 
-    def room(self, request: Request) -> Sequence[Need]:
+    def disk_space(self, request: Request) -> Sequence[Need]:
         """The generator's files, and the tables at both places."""
         folder, size = tpch.to_make(_size(request.profile))
         made = [Need("the generator's files", folder, size)] if size else []
         own = int(self.data_bytes(request) * _GROWTH)
-        return [*made, *super().room(request), Need("tables in PostgreSQL", request.settings.output, own)]
+        return [*made, *super().disk_space(request), Need("tables in PostgreSQL", request.settings.output, own)]
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C4 and C5."""

@@ -52,14 +52,14 @@ def latencies(timed: Mapping[str, Record], scale_factor: str) -> Claim:
 def _ratios(ours: Mapping[str, float]) -> str:
     """Each engine over the one before it in their order, theirs and ours."""
     names = [engine for engine in _C8_THEIRS if engine in ours]
-    told = [
+    sentences = [
         f"{slow} over {fast}: theirs {_C8_THEIRS[slow] / _C8_THEIRS[fast]:.1f} times, "
         f"ours {ours[slow] / ours[fast]:.1f} times. "
         for fast, slow in itertools.pairwise(names)
     ]
     if "spark-jdbc" in ours:
-        told.append("Theirs of Spark holds the start of its JVM; ours are warm, where no other word stands. ")
-    return "".join(told)
+        sentences.append("Theirs of Spark holds the start of its JVM; ours are warm, where no other word stands. ")
+    return "".join(sentences)
 
 
 def identical(timed: Mapping[str, Record]) -> Claim:

@@ -88,13 +88,19 @@ class Nessie(Phase):
         yield _tpch(context).facts
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
-        """Whether engines are asked, and together: not each is asked all, and pairs follow from who is there."""
-        asked, known = case.participants, set(map(str, scope.known))
-        if not super().covers(case, scope) or not known.issuperset(asked):  # then it is of an engine that is no more
+        """Whether the engines are asked, and together: which pairs there are depends on all engines of the run."""
+        asked, registered = case.participants, set(map(str, scope.registered))
+        if not super().covers(case, scope) or not registered.issuperset(
+            asked
+        ):  # then it is of an engine that is no more
             return super().covers(case, scope)
         if case.check == _REFERENCE:
-            return asked in {(str(story.writer), str(one)) for story, readers in _cast(scope.known) for one in readers}
-        others = {str(ref) for ref in _without_variants(scope.known)}
+            return asked in {
+                (str(scenario.writer), str(reader))
+                for scenario, readers in _scenarios(scope.registered)
+                for reader in readers
+            }
+        others = {str(ref) for ref in _without_variants(scope.registered)}
         return case.check == _APPEND or case.query == _TIMED or others.issuperset(asked)
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
@@ -123,13 +129,13 @@ def _answers(context: RunContext) -> Iterator[Measurement]:
 
 
 def _asked(request: Request, query: Question) -> tuple[EngineRef, ...]:
-    """Who is asked ``query``: every engine, and another way into one of them (claim C8) the timed query alone."""
+    """The engines that are asked ``query``; variants of an engine (field report C8) are asked the timed query alone."""
     able = request.able(CanQuery)
     return able if query.name == _TIMED else _without_variants(able)
 
 
 def _without_variants(refs: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
-    """``refs`` without those that are another way into one of them."""
+    """``refs`` without variants of an engine that is among them."""
     names = {ref.name for ref in refs}
     return tuple(ref for ref in refs if engines.find(ref.name).variant_of not in names)
 
@@ -161,7 +167,7 @@ def _tpch_lake(context: RunContext, ref: EngineRef, query: Question) -> Lake:
     return lake_for(context, lakes.nessie_lake(context.services), ref, named)
 
 
-# (b) every engine that writes, and every one that reads
+# (b) each engine that writes, with each that reads
 
 
 @dataclass(frozen=True)
@@ -173,7 +179,7 @@ class _Rows:
 
 
 def _appends(request: Request) -> Iterator[Block]:
-    """A table by each engine that can write; who reads it is shuffled."""
+    """A table by each engine that can write, read by the others in shuffled order."""
     for writer in _through_rest(request.refs, CanAppend):
         for reader in request.shuffled(request.able(CanScan), where=f"append/{writer}"):
             case = Case(
@@ -191,8 +197,10 @@ def _appends(request: Request) -> Iterator[Block]:
 
 def _through_rest(refs: Sequence[EngineRef], ability: type[Any]) -> tuple[EngineRef, ...]:
     """Those of ``refs`` that have ``ability`` through the REST catalog."""
-    known = ((ref, engines.find(ref.name)) for ref in refs)
-    return tuple(ref for ref, one in known if issubclass(one, ability) and CatalogKind.REST in one.catalogs)
+    candidates = ((ref, engines.find(ref.name)) for ref in refs)
+    return tuple(
+        ref for ref, engine in candidates if issubclass(engine, ability) and CatalogKind.REST in engine.catalogs
+    )
 
 
 def _reads_append(context: RunContext, writer: EngineRef, reader: EngineRef) -> Evidence:
@@ -210,7 +218,7 @@ def _reads_append(context: RunContext, writer: EngineRef, reader: EngineRef) -> 
 
 @contextlib.contextmanager
 def _written_for(reader: EngineRef, writer: EngineRef) -> Iterator[None]:
-    """What the writer could not write says nothing of another engine that was to read it.
+    """A failure of the writer says nothing of another engine that was to read what it wrote.
 
     Raises:
         EngineUnavailable: the writer failed; its own case says how.
@@ -258,16 +266,16 @@ def _same(
     Raises:
         WrongAnswer: it reads others.
     """
-    found = same(checker.call(answer_files.compare_rows, client.scan(reader, lake, scan), expected))
-    return {**found, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
+    comparison = same(checker.call(answer_files.compare_rows, client.scan(reader, lake, scan), expected))
+    return {**comparison, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
 
 
 # (c) what Nessie adds: branches, tags, merges
 
 
 @dataclass(frozen=True)
-class _Story:
-    """The names of one writer's story: a table, a tag before its commit, a branch with its commit."""
+class _Scenario:
+    """The names of what one writer makes: a table, a tag before its commit, a branch with its commit."""
 
     writer: EngineRef
 
@@ -284,42 +292,44 @@ class _Story:
         return f"dev_{word(self.writer)}"
 
 
-Test = Callable[[RunContext, _Story, EngineRef], Evidence]
+Test = Callable[[RunContext, _Scenario, EngineRef], Evidence]
 
 
-def _told(test: Test, story: _Story, reader: EngineRef, context: RunContext) -> Evidence:
-    with _written_for(reader if test is not _commits else story.writer, story.writer):
-        _committed(context, story)
-    return test(context, story, reader)
+def _in_scenario(test: Test, scenario: _Scenario, reader: EngineRef, context: RunContext) -> Evidence:
+    with _written_for(reader if test is not _commits else scenario.writer, scenario.writer):
+        _committed(context, scenario)
+    return test(context, scenario, reader)
 
 
 def _references(request: Request) -> Iterator[Block]:
-    """Each writer's story, seen by its readers; the checks of a story have an order of their own."""
-    for story, readers in _cast(request.refs):
+    """Each writer's scenario with its readers; the checks of one scenario run in the order of :data:`_CHECKS`."""
+    for scenario, readers in _scenarios(request.refs):
         for name, (title, test) in _CHECKS.items():
             for reader in readers:
                 case = Case(
-                    id=f"phase4/nessie/{name}/{story.writer}→{reader}",
+                    id=f"phase4/nessie/{name}/{scenario.writer}→{reader}",
                     phase="phase4",
-                    title=f"{title}: {story.writer} commits, {reader} reads",
-                    engine=story.writer if test is _commits else reader,
+                    title=f"{title}: {scenario.writer} commits, {reader} reads",
+                    engine=scenario.writer if test is _commits else reader,
                     group=_REFERENCES,
                     row=title,
-                    column=f"{story.writer} → {reader}",
-                    coordinates=Coordinates(writer=str(story.writer), reader=str(reader), test=name, check=_REFERENCE),
+                    column=f"{scenario.writer} → {reader}",
+                    coordinates=Coordinates(
+                        writer=str(scenario.writer), reader=str(reader), test=name, check=_REFERENCE
+                    ),
                 )
-                yield Check(case, partial(_told, test, story, reader))
+                yield Check(case, partial(_in_scenario, test, scenario, reader))
 
 
-def _cast(refs: Sequence[EngineRef]) -> list[tuple[_Story, list[EngineRef]]]:
-    """Every writer with at least one reader other than itself where there is one, every reader at least once."""
+def _scenarios(refs: Sequence[EngineRef]) -> list[tuple[_Scenario, list[EngineRef]]]:
+    """Every writer with a reader other than itself where there is one; every reader at least once."""
     writers, readers = _through_rest(refs, CanAppend), _through_rest(refs, CanScan)
-    cast: dict[EngineRef, list[EngineRef]] = {writer: [] for writer in writers}
+    readers_of: dict[EngineRef, list[EngineRef]] = {writer: [] for writer in writers}
     for number in range(max(len(writers), len(readers)) if writers and readers else 0):
         writer = writers[number % len(writers)]
         others = [reader for reader in readers if reader != writer] or list(readers)
-        cast[writer].append(min(others, key=lambda reader: sum(reader in seen for seen in cast.values())))
-    return [(_Story(writer), seen_by) for writer, seen_by in cast.items()]
+        readers_of[writer].append(min(others, key=lambda reader: sum(reader in seen for seen in readers_of.values())))
+    return [(_Scenario(writer), seen_by) for writer, seen_by in readers_of.items()]
 
 
 def _api(services: Services) -> NessieClient:
@@ -335,120 +345,120 @@ def _merge(services: Services, branch: str) -> None:
 
 @dataclass(frozen=True)
 class _Before:
-    """Main before the story's commit: the table's snapshot, and Nessie's reference with its hash."""
+    """Main before the scenario's commit: the table's snapshot, and Nessie's reference with its hash."""
 
     snapshot: Snapshot
     main: NessieReference
 
 
-def _committed(context: RunContext, story: _Story) -> _Before:
+def _committed(context: RunContext, scenario: _Scenario) -> _Before:
     """The state before the merge: a table and a tag on main, a branch with one more commit."""
 
     def act() -> _Before:
         lake, api = lakes.nessie_lake(context.services), _api(context.services)
-        _create(context, lake, story.table)
+        _create(context, lake, scenario.table)
         main = api.get_reference("main")
-        api.create_tag(story.tag, main)
-        api.create_branch(story.branch, main)
-        before = _Before(snapshot(lake, story.table), main)
+        api.create_tag(scenario.tag, main)
+        api.create_branch(scenario.branch, main)
+        before = _Before(snapshot(lake, scenario.table), main)
         context.client.call(
-            story.writer, lake.at(story.branch), "append", table=story.table, rows=str(_batch(context, 1))
+            scenario.writer, lake.at(scenario.branch), "append", table=scenario.table, rows=str(_batch(context, 1))
         )
         return before
 
-    return context.prepared.once(f"refs/{story.writer}", act)
+    return context.prepared.once(f"refs/{scenario.writer}", act)
 
 
-def _merged(context: RunContext, story: _Story) -> _Before:
+def _merged(context: RunContext, scenario: _Scenario) -> _Before:
     """The state after the merge; what main was before."""
-    before = _committed(context, story)
-    context.prepared.once(f"merged/{story.writer}", lambda: _merge(context.services, story.branch))
+    before = _committed(context, scenario)
+    context.prepared.once(f"merged/{scenario.writer}", lambda: _merge(context.services, scenario.branch))
     return before
 
 
-def _commits(context: RunContext, story: _Story, _: EngineRef) -> Evidence:
-    before = _committed(context, story)
-    branch = _api(context.services).get_reference(story.branch)
+def _commits(context: RunContext, scenario: _Scenario, _: EngineRef) -> Evidence:
+    before = _committed(context, scenario)
+    branch = _api(context.services).get_reference(scenario.branch)
     if branch.hash == before.main.hash:
-        raise WrongAnswer(f"{story.writer} said that it committed, and the branch is where it was")
-    return {"steps": [f"branch {story.branch} went from {before.main.hash[:12]}… to {branch.hash[:12]}…"]}
+        raise WrongAnswer(f"{scenario.writer} reported a commit, and the branch is where it was")
+    return {"steps": [f"branch {scenario.branch} went from {before.main.hash[:12]}… to {branch.hash[:12]}…"]}
 
 
-def _unseen_on_main(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
+def _unseen_on_main(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     return _same(
         context.client,
         context.checker,
         reader,
         lakes.nessie_lake(context.services),
-        Scan(story.table),
+        Scan(scenario.table),
         _batch(context, 0),
     )
 
 
-def _seen_on_branch(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    branch = lakes.nessie_lake(context.services).at(story.branch)
-    return _same(context.client, context.checker, reader, branch, Scan(story.table), _batch(context, 0, 1))
+def _seen_on_branch(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
+    branch = lakes.nessie_lake(context.services).at(scenario.branch)
+    return _same(context.client, context.checker, reader, branch, Scan(scenario.table), _batch(context, 0, 1))
 
 
-def _seen_after_merge(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    _merged(context, story)
+def _seen_after_merge(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
+    _merged(context, scenario)
     return _same(
         context.client,
         context.checker,
         reader,
         lakes.nessie_lake(context.services),
-        Scan(story.table),
+        Scan(scenario.table),
         _batch(context, 0, 1),
     )
 
 
-def _tag_keeps(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    _merged(context, story)
-    tagged = lakes.nessie_lake(context.services).at(story.tag)
-    return _same(context.client, context.checker, reader, tagged, Scan(story.table), _batch(context, 0))
+def _tag_keeps(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
+    _merged(context, scenario)
+    tagged = lakes.nessie_lake(context.services).at(scenario.tag)
+    return _same(context.client, context.checker, reader, tagged, Scan(scenario.table), _batch(context, 0))
 
 
-def _time_travel(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    main = _merged(context, story).main
+def _time_travel(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
+    main = _merged(context, scenario).main
     then = lakes.nessie_lake(context.services).at(f"main@{main.hash}")
-    return _same(context.client, context.checker, reader, then, Scan(story.table), _batch(context, 0))
+    return _same(context.client, context.checker, reader, then, Scan(scenario.table), _batch(context, 0))
 
 
-def _old_snapshot(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    before = _merged(context, story).snapshot
-    scan = Scan(story.table, snapshot_id=before.snapshot_id)
-    found = _same(
+def _old_snapshot(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
+    before = _merged(context, scenario).snapshot
+    scan = Scan(scenario.table, snapshot_id=before.snapshot_id)
+    comparison = _same(
         context.client, context.checker, reader, lakes.nessie_lake(context.services), scan, _batch(context, 0)
     )
-    return {**found, "snapshot_id": before.snapshot_id}
+    return {**comparison, "snapshot_id": before.snapshot_id}
 
 
-def _conflict(context: RunContext, story: _Story, reader: EngineRef) -> Evidence:
-    _merged(context, story)
-    said = context.prepared.once(f"conflict/{story.writer}", lambda: _two_branches(context, story))
-    found = _same(
+def _conflict(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
+    _merged(context, scenario)
+    refusal = context.prepared.once(f"conflict/{scenario.writer}", lambda: _two_branches(context, scenario))
+    comparison = _same(
         context.client,
         context.checker,
         reader,
         lakes.nessie_lake(context.services),
-        Scan(story.table),
+        Scan(scenario.table),
         _batch(context, 0, 1, 2),
     )
-    return {**found, "steps": [f"the second merge was refused: {said}"]}
+    return {**comparison, "steps": [f"the second merge was refused: {refusal}"]}
 
 
-def _two_branches(context: RunContext, story: _Story) -> str:
+def _two_branches(context: RunContext, scenario: _Scenario) -> str:
     """Commit to one table on two branches and merge both; what Nessie says of the second.
 
     Raises:
         WrongAnswer: Nessie took both.
     """
     lake, api = lakes.nessie_lake(context.services), _api(context.services)
-    left, right = f"left_{word(story.writer)}", f"right_{word(story.writer)}"
+    left, right = f"left_{word(scenario.writer)}", f"right_{word(scenario.writer)}"
     for number, branch in ((2, left), (3, right)):
         api.create_branch(branch, api.get_reference("main"))
         context.client.call(
-            story.writer, lake.at(branch), "append", table=story.table, rows=str(_batch(context, number))
+            scenario.writer, lake.at(branch), "append", table=scenario.table, rows=str(_batch(context, number))
         )
     _merge(context.services, left)
     try:

@@ -210,7 +210,7 @@ class Queries(Phase):
         for question in self.prepared(context).questions:
             yield self._measurement(context, question, contenders)
 
-    def room(self, request: Request) -> Sequence[Need]:
+    def disk_space(self, request: Request) -> Sequence[Need]:
         """What the lakes need, where the size of the data is known before it is made."""
         size = self.data_bytes(request)
         growth = sum(GROWTH[form] * _copies(request, form) for form in map(TableFormat, request.selection.formats))

@@ -66,11 +66,11 @@ class Tpch(Queries):
         """By the scale factor."""
         return tpch.bytes_of(request.profile.scale_factor)
 
-    def room(self, request: Request) -> Sequence[Need]:
+    def disk_space(self, request: Request) -> Sequence[Need]:
         """The generator's files, the tables for the queries, and for the tests one engine's at a time."""
         folder, size = tpch.to_make(request.profile.scale_factor)
         made = [Need("the generator's files", folder, size)] if size else []
-        tables = super().room(request) if "queries" in request.selection.tests else ()
+        tables = super().disk_space(request) if "queries" in request.selection.tests else ()
         tested = {"power", "throughput"} & set(request.selection.tests)
         own = int(self.data_bytes(request) * GROWTH[TableFormat.ICEBERG])
         return [*made, *tables, *([Need("tables of the tests", request.settings.output, own)] if tested else [])]

@@ -188,7 +188,7 @@ def test_each_engine_needs_disk_space_for_its_own_tables() -> None:
         refs = tuple(EngineRef(*name.split("@")) for name in names)
         profile, chosen = PROFILES["standard"], Selection(formats=(form,))
         request = Request(("phase3",), refs, "pyiceberg", profile, 1, Settings(), "", chosen)
-        return sum(need.bytes for need in Tpch().room(request) if need.what == "tables on local")
+        return sum(need.bytes for need in Tpch().disk_space(request) if need.what == "tables on local")
 
     one, two = needed("ducklake", "duckdb"), needed("ducklake", "duckdb", "duckdb@1.4.4", "polars")
     assert two == 2 * one > 0

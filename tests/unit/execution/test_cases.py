@@ -161,7 +161,7 @@ def test_what_fails_later_loses_its_times_and_others_go_on(tmp_path: Path, late:
     assert len(found["trino"].samples) == len(ORDER)
 
 
-def test_who_had_to_make_room_warms_up_again(tmp_path: Path) -> None:
+def test_an_engine_whose_worker_was_ended_warms_up_again(tmp_path: Path) -> None:
     fakes = Fakes(tmp_path, duckdb=[RIGHT])
     fakes.lost = ["nobody", "duckdb"]
     (one,) = run(fakes).values()

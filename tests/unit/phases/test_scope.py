@@ -132,5 +132,5 @@ def test_the_header_of_a_run_tells_what_it_was_to_cover() -> None:
     assert phases.covers(["phase4"], scope)("phase40", Coordinates(engine="duckdb", query="q01")) is False
     assert scope == Scope(scope.refs, Selection(features=("merge",)), "quick", named=False)
     assert [str(ref) for ref in scope.refs] == ["duckdb", "trino@476", "lost"]
-    assert [str(ref) for ref in scope.known] == ["duckdb", "trino@476"]
+    assert [str(ref) for ref in scope.registered] == ["duckdb", "trino@476"]
     assert Scope.of({}) is None
