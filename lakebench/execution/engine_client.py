@@ -21,7 +21,7 @@ from lakebench.services import Services
 
 
 @dataclass(frozen=True)
-class Answer:
+class AnswerFile:
     """The rows of a query in an Arrow IPC file, and the time that they took by the worker's clock, in nanoseconds."""
 
     path: Path
@@ -78,11 +78,11 @@ class EngineClient:
             self._workers.retire(ref, session)  # its state is unknown
             raise
 
-    def query(self, ref: EngineRef, lake: Lake, sql: str, *, session: str = "") -> Answer:
+    def query(self, ref: EngineRef, lake: Lake, sql: str, *, session: str = "") -> AnswerFile:
         """The answer of ``ref`` to ``sql``; see :meth:`call`."""
         into = self._files.new(f"{ref}-query")
         reply = self.call(ref, lake, "query", session=session, sql=sql, into=str(into))
-        return Answer(into, reply["ns"])
+        return AnswerFile(into, reply["ns"])
 
     def scan(self, ref: EngineRef, lake: Lake, scan: Scan, *, session: str = "") -> Path:
         """The rows that ``ref`` reads, in an Arrow IPC file; see :meth:`call`."""

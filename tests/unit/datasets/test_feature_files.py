@@ -20,7 +20,7 @@ from lakebench.datasets.interop.same import same_read
 from lakebench.errors import UsageError
 from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import Append, Concurrent, Create
-from lakebench.model import EngineRef, Selection
+from lakebench.model import Coordinates, EngineRef, Selection
 from lakebench.phases import find
 from lakebench.phases.selection import select
 
@@ -148,7 +148,7 @@ def test_the_command_lists_and_takes_them(tmp_path: Path) -> None:
 
 
 def test_a_case_of_a_file_is_missed_only_where_a_file_is_named(tmp_path: Path) -> None:
-    case, refs = "interop/mine/duckdb", (EngineRef("duckdb"),)
+    case, refs = Coordinates(feature="mine", writer="duckdb", catalog="rest"), (EngineRef("duckdb"),)
     with_file = Selection(options={"interop": {"feature-file": [str(written(tmp_path, PLAIN))]}})
     assert find("interop").covers(case, Scope(refs, with_file, "quick"))
     assert not find("interop").covers(case, Scope(refs, Selection(), "quick"))
