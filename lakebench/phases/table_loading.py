@@ -36,7 +36,7 @@ _SECOND = "load"  # the session of a second worker that loads
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A table at one snapshot, as its catalog tells (Iceberg specification, *Table Metadata Fields*)."""
+    """A table at one snapshot, as its catalog has it (Iceberg specification, *Table Metadata Fields*)."""
 
     table: str
     snapshot_id: int
@@ -45,8 +45,8 @@ class Snapshot:
 
     def facts(self) -> TableFacts:
         """What the records keep of it."""
-        found = [one["summary"] for one in self.metadata["snapshots"] if one["snapshot-id"] == self.snapshot_id]
-        summary = found[0] if found else {}
+        summaries = [one["summary"] for one in self.metadata["snapshots"] if one["snapshot-id"] == self.snapshot_id]
+        summary = summaries[0] if summaries else {}
         properties = self.metadata.get("properties", {})
         return TableFacts(
             name=self.table,
@@ -68,10 +68,10 @@ def snapshot(lake: Lake, table: str) -> Snapshot:
     Raises:
         LakebenchError: no such table, or the catalog does not answer.
     """
-    found = table_metadata(lake.catalog, lake.namespace, table)
-    metadata = found["metadata"]
+    response = table_metadata(lake.catalog, lake.namespace, table)
+    metadata = response["metadata"]
     current = metadata.get("current-snapshot-id")  # a table that nothing was written to has none
-    return Snapshot(table, _NO_SNAPSHOT if current is None else current, found["metadata-location"], metadata)
+    return Snapshot(table, _NO_SNAPSHOT if current is None else current, response["metadata-location"], metadata)
 
 
 def loader(name: str) -> EngineRef:
@@ -82,8 +82,8 @@ def loader(name: str) -> EngineRef:
     """
     ref = engines.parse(name)
     able = [
-        known
-        for known, engine in engines.engines().items()
+        engine_name
+        for engine_name, engine in engines.engines().items()
         if issubclass(engine, CanCreate) and issubclass(engine, CanLoad) and CatalogKind.REST in engine.catalogs
     ]
     if ref.name not in able:
@@ -115,7 +115,7 @@ class Loaded:
         """Nothing, where ``tables`` are there.
 
         Raises:
-            EngineUnavailable: one was not loaded, which says nothing of whom it is wanted for.
+            EngineUnavailable: one was not loaded, which says nothing of the engine that needs it.
         """
         for name in sorted(self.failed.keys() & set(tables)):
             error = self.failed[name]
@@ -203,8 +203,8 @@ def write(
     """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
 
     With two sessions the largest table has the first for itself, while the second loads the others. What an earlier
-    try of this run wrote of whole files stays, where the lake's catalog still has it. What comes back tells of tables
-    that failed; the others are written.
+    try of this run wrote of whole files stays, where the lake's catalog still has it. The result has the tables that
+    failed; the others are written.
 
     Raises:
         LakebenchError: the writer cannot run here, or a service or the harness failed.
@@ -217,9 +217,9 @@ def write(
     title = f"loading {workload.title} by {writer} into {lake.name}"
     with context.progress.count(title, sum(len(table.files) for table in tables)) as done:
 
-        def fill(session: str, own: Sequence[TableData]) -> int:
+        def fill(session: str, share: Sequence[TableData]) -> int:
             peak = 0
-            for table in own:
+            for table in share:
                 for file in table.files[already[table.name] :]:
                     peak = max(peak, load.take(session, table, file))
                     finished.append(len(finished))
@@ -253,24 +253,24 @@ class _Load:
             return 0
         # A catalog of its own name inside a server that both sessions share.
         at = self.lake if session == self.first else replace(self.lake, name=f"{self.lake.name}_{session}")
-        given: dict[str, Any] = {"table": table.name, "files": [str(file)]}
+        arguments: dict[str, Any] = {"table": table.name, "files": [str(file)]}
         with self._alone(table):
-            reply = self.context.client.call(self.writer, at, "load", _LOAD_LIMIT_S, session=session, **given)
+            reply = self.context.client.call(self.writer, at, "load", _LOAD_LIMIT_S, session=session, **arguments)
             return int(reply["peak_bytes"])
         return 0
 
     @contextlib.contextmanager
     def _alone(self, table: TableData) -> Iterator[None]:
-        """Keep what the engine's own failure is, with the table's name; anything else is no matter of one table."""
+        """Keep the engine's own failure, with the table's name; any other error is not about one table."""
         try:
             yield
         except CaseError as error:
             if not error.outcome.is_failure:
                 raise
             self.context.foundation.check(error)  # now: what a full disk stopped may have freed space again
-            told = from_outcome(error.outcome, f"loading {table.name}: {error}")
-            told.details.update(error.details)
-            self.failed[table.name] = told
+            failure = from_outcome(error.outcome, f"loading {table.name}: {error}")
+            failure.details.update(error.details)
+            self.failed[table.name] = failure
 
 
 def _shares(tables: Sequence[TableData], sessions: Sequence[str]) -> dict[str, list[TableData]]:
@@ -290,7 +290,7 @@ def _side_by_side(
     """``fill`` each share at once; where one fails, or the user interrupts, the workers of all end."""
     with ThreadPoolExecutor(len(shares)) as pool:
         try:
-            return [one.result() for one in [pool.submit(fill, session, own) for session, own in shares.items()]]
+            return [one.result() for one in [pool.submit(fill, session, share) for session, share in shares.items()]]
         except BaseException:
             for session in shares:
                 workers.retire(writer, session)
@@ -315,16 +315,16 @@ def _already(lake: Lake, table: TableData) -> int | None:
     if lake.format is not TableFormat.ICEBERG:
         return None
     try:
-        found = snapshot(lake, table.name)
+        current = snapshot(lake, table.name)
     except Refused:
         return None
     whole = {rows: number for number, rows in enumerate(itertools.accumulate(table.file_rows, initial=0))}
-    snapshots = {one["snapshot-id"]: one for one in found.metadata.get("snapshots", ())}
-    at = snapshots.get(found.snapshot_id)
+    snapshots = {one["snapshot-id"]: one for one in current.metadata.get("snapshots", ())}
+    at = snapshots.get(current.snapshot_id)
     while at is not None:
         rows = int(at["summary"].get("total-records", 0))
         if rows in whole:
-            if at["snapshot-id"] != found.snapshot_id:
+            if at["snapshot-id"] != current.snapshot_id:
                 roll_back(lake.catalog, lake.namespace, table.name, at["snapshot-id"])
             return whole[rows]
         at = snapshots.get(at.get("parent-snapshot-id"))
@@ -334,10 +334,10 @@ def _already(lake: Lake, table: TableData) -> int | None:
     return None
 
 
-def jdbc_lake(context: RunContext, known: Sequence[Snapshot], ref: EngineRef) -> Lake:
+def jdbc_lake(context: RunContext, snapshots: Sequence[Snapshot], ref: EngineRef) -> Lake:
     """The lake that ``ref`` sees through the JDBC catalog, with the tables of ``known`` registered in it."""
     lake = lakes.jdbc_lake(context.services)
-    for one in known:
+    for one in snapshots:
         context.prepared.once(f"jdbc/{one.metadata_location}", partial(_register, context.client, ref, lake, one))
     return lake
 
@@ -346,19 +346,19 @@ def _register(client: EngineClient, ref: EngineRef, lake: Lake, one: Snapshot) -
     client.call(ref, lake, "register", table=one.table, metadata_location=one.metadata_location)
 
 
-def lake_for(context: RunContext, lake: Lake, ref: EngineRef, known: Sequence[Snapshot]) -> Lake:
+def lake_for(context: RunContext, lake: Lake, ref: EngineRef, snapshots: Sequence[Snapshot]) -> Lake:
     """``lake`` as ``ref`` reaches it: itself, or the JDBC catalog over the very same files."""
     engine = engines.find(ref.name)
     if CatalogKind.REST not in engine.catalogs and issubclass(engine, CanRegister):
-        return jdbc_lake(context, known, ref)
+        return jdbc_lake(context, snapshots, ref)
     return lake
 
 
 def tolerance(question: Question) -> str:
     """The rules that the answer's columns are compared by, in words."""
     kinds = {"exact": True, "average": bool(question.rules.average), "ratio": bool(question.rules.ratio)}
-    told = [f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used]
-    return "; ".join([*told, *([question.rules.cut_text] if question.rules.is_cut else [])])
+    rules = [f"{kind}: {RULES_TEXT[kind]}" for kind, used in kinds.items() if used]
+    return "; ".join([*rules, *([question.rules.cut_text] if question.rules.is_cut else [])])
 
 
 def word(thing: object) -> str:

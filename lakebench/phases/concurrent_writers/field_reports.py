@@ -20,23 +20,23 @@ _Appends = Mapping[tuple[str, str | int | None], Record]
 
 def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
     """C28, C29 and C30."""
-    appends = [case for case in cases if case.coordinates.test == "insert" and case.engine == "duckdb"]
-    about = ((case.coordinates.more, case) for case in appends)
-    known = {(str(more.get("store")), more.get("writers")): case for more, case in about}
-    yield _lock_errors(known)
-    yield _pooled(known)
-    yield _one_writer(known)
+    inserts = [case for case in cases if case.coordinates.test == "insert" and case.engine == "duckdb"]
+    about = ((case.coordinates.more, case) for case in inserts)
+    appends = {(str(more.get("store")), more.get("writers")): case for more, case in about}
+    yield _lock_errors(appends)
+    yield _pooled(appends)
+    yield _one_writer(appends)
 
 
-def _told(known: _Appends, store: str, writers: int) -> Mapping[str, Any]:
+def _concurrency(appends: _Appends, store: str, writers: int) -> Mapping[str, Any]:
     """The evidence of the appends by DuckDB on ``store``, empty where they did not run, or did not pass."""
-    record = known.get((store, writers))
-    found: Mapping[str, Any] = record.evidence.get("concurrency", {}) if record else {}
-    return found
+    record = appends.get((store, writers))
+    evidence: Mapping[str, Any] = record.evidence.get("concurrency", {}) if record else {}
+    return evidence
 
 
-def _lock_errors(known: _Appends) -> Claim:
-    file, lake = _told(known, "duckdb-file_kept", _FEW), _told(known, "ducklake-postgres_kept", _FEW)
+def _lock_errors(appends: _Appends) -> Claim:
+    file, lake = _concurrency(appends, "duckdb-file_kept", _FEW), _concurrency(appends, "ducklake-postgres_kept", _FEW)
     locked = sum(count for text, count in file.get("errors", {}).items() if _LOCKED in text)
     also = sum(count for text, count in lake.get("errors", {}).items() if _LOCKED in text)
     ours = {"duckdb file": f"{locked} lock errors", "ducklake": f"{also} lock errors"} if file and lake else {}
@@ -51,10 +51,10 @@ def _lock_errors(known: _Appends) -> Claim:
     )
 
 
-def _pooled(known: _Appends) -> Claim:
+def _pooled(appends: _Appends) -> Claim:
     """C29 by the time for each row that was written, as not all shapes write all rows in the time they have."""
     stores = ("duckdb-file_task", "ducklake-postgres_kept", "ducklake-postgres_task")
-    each = {one: _per_row(_told(known, one, _FEW)) for one in stores}
+    each = {one: _per_row(_concurrency(appends, one, _FEW)) for one in stores}
     ours = {one: f"{value:.0f} ms a row" for one, value in each.items() if value is not None}
     file, kept = each[stores[0]], each[stores[1]]
     verdict = Said.COULD_NOT_RUN
@@ -72,11 +72,11 @@ def _pooled(known: _Appends) -> Claim:
     )
 
 
-def _per_row(told: Mapping[str, Any]) -> float | None:
-    return 1000 / told["operations_per_s"] if told.get("operations_per_s") else None
+def _per_row(concurrency: Mapping[str, Any]) -> float | None:
+    return 1000 / concurrency["operations_per_s"] if concurrency.get("operations_per_s") else None
 
 
-def _one_writer(known: _Appends) -> Claim:
+def _one_writer(appends: _Appends) -> Claim:
     """C30 in both shapes: a connection a task, and a kept one."""
     pairs = {
         "a connection a task": ("duckdb-file_task", "ducklake-postgres_task"),
@@ -84,7 +84,7 @@ def _one_writer(known: _Appends) -> Claim:
     }
     ratios: dict[str, float] = {}
     for shape, (file, lake) in pairs.items():
-        ours, theirs = _told(known, lake, 1).get("median_ms"), _told(known, file, 1).get("median_ms")
+        ours, theirs = _concurrency(appends, lake, 1).get("median_ms"), _concurrency(appends, file, 1).get("median_ms")
         if ours and theirs:
             ratios[shape] = ours / theirs
     return Claim(

@@ -109,8 +109,8 @@ class ConcurrentWriters(Phase):
 def _planned(refs: tuple[EngineRef, ...], profile: str) -> frozenset[Coordinates]:
     """What the cases of a run of ``refs`` with this profile are about."""
     asked = tuple(ref for ref in refs if issubclass(engines.find(ref.name), CanOperate | CanScan))
-    own = [cell for ref in asked for cell in (*_own_cells(profile, ref), *_fault_cells(ref))]
-    return frozenset(cell.coordinates for cell in (*own, *_mixed_cells(asked)))
+    cells = [cell for ref in asked for cell in (*_own_cells(profile, ref), *_fault_cells(ref))]
+    return frozenset(cell.coordinates for cell in (*cells, *_mixed_cells(asked)))
 
 
 def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[WriterGroup]:
@@ -122,7 +122,7 @@ def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[WriterGroup]:
 
 
 def _own_cells(profile: str, ref: EngineRef) -> Iterator[WriterGroup]:
-    """What one engine does alone; one that is a server, whose writers are sessions of it, is asked little."""
+    """What one engine does alone; of a server, whose writers are its sessions, a few cells."""
     engine = engines.find(ref.name)
     if engine.service:
         yield from (
@@ -146,8 +146,8 @@ def _own_cells(profile: str, ref: EngineRef) -> Iterator[WriterGroup]:
 def _fault_cells(ref: EngineRef) -> Iterator[WriterGroup]:
     """Each fault on each kind of lake; without inlining, so that a DuckLake has data files before it commits.
 
-    Nessie tells its clients where the store is, so a store that refuses is behind the other catalog, which does not;
-    by one writer, as that catalog loses commits of two.
+    Nessie gives its clients the address of the store, so a store that refuses is behind the other catalog, which does
+    not; with one writer, as that catalog loses commits of two.
     """
     for one in (_VARIED[0], _NESSIE):
         if able((ref,), WORKLOADS["groups"], one.format):

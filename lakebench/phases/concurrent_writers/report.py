@@ -29,35 +29,37 @@ def sections(run: Run) -> list[Section]:
 
 
 def _parts(run: Run) -> list[Part]:
-    told = [one for one in run.cases if one.evidence.get("concurrency")]
+    records = [one for one in run.cases if one.evidence.get("concurrency")]
     made: list[Part] = []
-    for group in dict.fromkeys(one.group for one in told):
-        own = [one for one in told if one.group == group]
-        if drawn := _series(own):
+    for group in dict.fromkeys(one.group for one in records):
+        group_records = [one for one in records if one.group == group]
+        if drawn := _series(group_records):
             made.append(_plot(group, drawn))
-        made.append(Table(f"{group}: what each cell came to", _HEAD, tuple(map(_row, own)), (_NOTE,), "figures"))
+        made.append(
+            Table(f"{group}: what each cell came to", _HEAD, tuple(map(_row, group_records)), (_NOTE,), "figures")
+        )
     return made
 
 
 def _row(record: Record) -> tuple[Cell, ...]:
-    told: Mapping[str, Any] = record.evidence["concurrency"]
-    timed = record.outcome is Outcome.PASS and "fault" not in told
+    concurrency: Mapping[str, Any] = record.evidence["concurrency"]
+    timed = record.outcome is Outcome.PASS and "fault" not in concurrency
     name = record.row if _counts_writers(record) else f"{record.row}: {record.column}"
     figures = ("operations_per_s", "median_ms", "p95_ms", "maximum_ms")
     return (
         Cell(name),
-        *cells(told["writers"]),
+        *cells(concurrency["writers"]),
         Cell(label(record.outcome), mark(record.outcome)),
-        *cells(f"{told['succeeded']} of {told['asked']}", told["final_rows"]),
-        *(Cell(_figure(told.get(key)) if timed else DASH) for key in figures),
-        *(Cell(_figure(told.get(key))) for key in ("snapshots", "data_files", "lost_races")),
-        *cells(told["reads"], told["reads_behind"]),
-        Cell(_errors(told["errors"])),
+        *cells(f"{concurrency['succeeded']} of {concurrency['asked']}", concurrency["final_rows"]),
+        *(Cell(_figure(concurrency.get(key)) if timed else DASH) for key in figures),
+        *(Cell(_figure(concurrency.get(key))) for key in ("snapshots", "data_files", "lost_races")),
+        *cells(concurrency["reads"], concurrency["reads_behind"]),
+        Cell(_errors(concurrency["errors"])),
     )
 
 
 def _counts_writers(record: Record) -> bool:
-    """Whether it is told apart by the number of its writers: the appends."""
+    """Whether the number of its writers identifies it: the appends."""
     return record.coordinates.test == "insert"
 
 
@@ -69,14 +71,14 @@ def _errors(errors: Mapping[str, int]) -> str:
     return "; ".join(f"{count} times {text}" for text, count in errors.items()) or "none"
 
 
-def _series(own: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:
+def _series(records: Sequence[Record]) -> dict[str, list[tuple[float, float]]]:
     """Store and engine → number of writers, operations a second, where there is more than one point."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for record in own:
-        told = record.evidence["concurrency"]
-        if record.outcome is Outcome.PASS and _counts_writers(record) and told.get("operations_per_s"):
-            found.setdefault(record.row, []).append((told["writers"], told["operations_per_s"]))
-    return {name: sorted(points) for name, points in found.items() if len(points) > 1}
+    series: dict[str, list[tuple[float, float]]] = {}
+    for record in records:
+        concurrency = record.evidence["concurrency"]
+        if record.outcome is Outcome.PASS and _counts_writers(record) and concurrency.get("operations_per_s"):
+            series.setdefault(record.row, []).append((concurrency["writers"], concurrency["operations_per_s"]))
+    return {name: sorted(points) for name, points in series.items() if len(points) > 1}
 
 
 def _plot(group: str, drawn: Mapping[str, Sequence[tuple[float, float]]]) -> Plot:

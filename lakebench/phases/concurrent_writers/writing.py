@@ -46,7 +46,7 @@ _AHEAD_S = 0.05  # from the call of the last writer to the common start
 _WAIT_S = 180.0
 _HELD_S = 40.0
 _SCAN = Scan(TABLE, fields=FIELDS)
-_FINAL = "final"  # who makes tables, and reads them in the end
+_FINAL = "final"  # the session that makes tables, and reads them in the end
 _RACE = b"ducklake_snapshot_pkey"
 _DUCKLAKE_FACTS = (
     "SELECT (SELECT count(*) FROM ducklake_snapshots('lake')) AS snapshots, "
@@ -120,7 +120,7 @@ class WriterGroup:
 
     @property
     def coordinates(self) -> Coordinates:
-        """What tells it apart from others."""
+        """What identifies its case."""
         more: dict[str, str | int] = {"fault": self.fault} if self.fault else {"writers": self.writers}
         return Coordinates(
             engines=tuple(map(str, self.refs)),
@@ -152,7 +152,7 @@ class WriterGroup:
 
 
 def run(context: RunContext, cell: WriterGroup) -> Evidence:
-    """Write by all at once while somebody reads, and hold what is there against what was acknowledged.
+    """Have all writers write at once while one reads; compare the table with what was acknowledged.
 
     Raises:
         WrongAnswer: it cannot be explained.
@@ -163,24 +163,26 @@ def run(context: RunContext, cell: WriterGroup) -> Evidence:
     races = _races(context.services)
     with _faulty(cell, lake) as (fault, writers_lake, answers):
         logs, seen = _write(context, cell, lake, reader, writers_lake, fault)
-        told = _told(context, cell, lake, reader, logs, seen, fault)
-    told |= {"lost_races": _races(context.services) - races} if cell.store.catalog == CatalogKind.POSTGRES else {}
-    told |= {"answers": dict(answers)} if answers else {}
-    evidence = {"concurrency": told, "checked_against": ["the commits that were acknowledged"]}
-    if anomalies := told["anomalies"]:
+        concurrency = _concurrency(context, cell, lake, reader, logs, seen, fault)
+    concurrency |= (
+        {"lost_races": _races(context.services) - races} if cell.store.catalog == CatalogKind.POSTGRES else {}
+    )
+    concurrency |= {"answers": dict(answers)} if answers else {}
+    evidence = {"concurrency": concurrency, "checked_against": ["the commits that were acknowledged"]}
+    if anomalies := concurrency["anomalies"]:
         kind, words = next(iter(anomalies.items()))
         raise WrongAnswer(f"{kind}: {words[0]}", **evidence)
-    if not told["succeeded"]:
-        raise Refused(f"nobody could write: {next(iter(told['errors']), 'no task began in time')}", **evidence)
+    if not concurrency["succeeded"]:
+        raise Refused(f"nobody could write: {next(iter(concurrency['errors']), 'no task began in time')}", **evidence)
     return evidence
 
 
 def _lake(context: RunContext, cell: WriterGroup) -> Lake:
-    """A lake that nobody has used: a file, a DuckLake, or a namespace of an Iceberg catalog."""
+    """A new lake: a file, a DuckLake, or a namespace of an Iceberg catalog."""
     name, one = word(cell.id.removeprefix("phase9/"))[:60], cell.store
     # A kept connection is made before the clock runs; a connection a task is as a user's.
     trusted = unverified(*cell.refs, _reader(context.request, cell)) if one.shape.kept else {}
-    given = {**trusted, **one.options}
+    options = {**trusted, **one.options}
     folder = context.files.scratch / "concurrent"
     folder.mkdir(mode=0o700, exist_ok=True)
     if one.format is TableFormat.DUCKDB:
@@ -189,12 +191,12 @@ def _lake(context: RunContext, cell: WriterGroup) -> Lake:
     if one.format is TableFormat.DUCKLAKE:
         objects = store(context.services.endpoint("object-store"))
         postgres = context.services.endpoint("postgres")
-        return lakes.ducklake(CatalogKind(one.catalog), name, folder, objects, postgres, given)
-    return replace(lakes.CATALOGS[one.catalog].lake(context.services), namespace=name, options=given)
+        return lakes.ducklake(CatalogKind(one.catalog), name, folder, objects, postgres, options)
+    return replace(lakes.CATALOGS[one.catalog].lake(context.services), namespace=name, options=options)
 
 
 def _reader(request: Request, cell: WriterGroup) -> EngineRef:
-    """Who reads: the writers' engine, or one inside a worker where theirs are servers, which may die."""
+    """The engine that reads: the writers', or one inside a worker where theirs are servers, which may die."""
     able = [
         ref
         for ref in (*cell.refs, *request.able(CanScan, CanOperate))
@@ -227,13 +229,15 @@ def _write(
     """Run the writers and the reader; the files that they wrote. The first writer's lake is ``first``."""
     numbers = range(1, cell.writers + 1)
     remotes = context.workers.started([(cell.by(number), f"writer-{number}") for number in numbers])
-    own = [_own(first if number == 1 else lake, number) for number in numbers]
+    writer_lakes = [_named_lake(first if number == 1 else lake, number) for number in numbers]
     logs = {number: context.files.new(f"writer-{number}").with_suffix(".jsonl") for number in numbers}
     seen, stop = context.files.new("reader").with_suffix(".jsonl"), context.files.new("stop")
     with ThreadPoolExecutor(cell.writers + 2) as pool:
-        list(pool.map(lambda remote, at: _enter(remote, at, cell), remotes, own))
+        list(pool.map(lambda remote, at: _enter(remote, at, cell), remotes, writer_lakes))
         reading = (
-            pool.submit(_watch, context.workers, cell, reader, _own(lake, 0), seen, stop) if cell.store.shared else None
+            pool.submit(_watch, context.workers, cell, reader, _named_lake(lake, 0), seen, stop)
+            if cell.store.shared
+            else None
         )
         killing = (
             pool.submit(_kill, context.services, cell, remotes[0], fault) if fault and fault.kind == HOLD else None
@@ -254,7 +258,7 @@ def _ended(running: Future[None] | None) -> None:
         running.result()
 
 
-def _own(lake: Lake, number: int) -> Lake:
+def _named_lake(lake: Lake, number: int) -> Lake:
     """The lake under a name of the writer's: several writers may share one server, which knows catalogs by name."""
     return replace(lake, name=f"{lake.name}_{number}") if lake.format is TableFormat.ICEBERG else lake
 
@@ -266,11 +270,11 @@ def _enter(remote: Remote, lake: Lake, cell: WriterGroup) -> None:
 
 
 def _work(remote: Remote, cell: WriterGroup, number: int, log: Path, start: int) -> None:
-    """The writer's share. A writer that dies, or hangs, is what its file tells."""
-    given = [to_json(replace(one, table=TABLE)) for one in tasks(cell.workload, number, cell.share(number))]
+    """Run the writer's share. Of a writer that dies or hangs, its file has what it did."""
+    operations = [to_json(replace(one, table=TABLE)) for one in tasks(cell.workload, number, cell.share(number))]
     seconds = _FAULT_LIMIT_S if cell.fault else LIMIT_S
     with contextlib.suppress(EngineCrash, Timeout):
-        remote.call("work", limit_s=_WAIT_S, tasks=given, into=str(log), start_ns=start, seconds=seconds)
+        remote.call("work", limit_s=_WAIT_S, tasks=operations, into=str(log), start_ns=start, seconds=seconds)
 
 
 def _leave(remote: Remote) -> None:
@@ -280,7 +284,7 @@ def _leave(remote: Remote) -> None:
 
 
 def _watch(workers: WorkerPool, cell: WriterGroup, reader: EngineRef, lake: Lake, into: Path, stop: Path) -> None:
-    """Read again and again; a reader that dies with its server has seen what its file tells."""
+    """Read again and again; of a reader that dies with its server, its file has what it saw."""
     remote = workers.open(reader, lake, cell.session("reader"))
     with contextlib.suppress(EngineCrash):
         remote.call("watch", limit_s=_WAIT_S, scan=_SCAN.to_json(), into=str(into), stop=str(stop))
@@ -298,7 +302,7 @@ def _kill(services: Services, cell: WriterGroup, remote: Remote, fault: Fault) -
     fault.release()
 
 
-def _told(
+def _concurrency(
     context: RunContext,
     cell: WriterGroup,
     lake: Lake,
@@ -307,7 +311,7 @@ def _told(
     seen: Path | None,
     fault: Fault | None,
 ) -> dict[str, Any]:
-    """What the checker says of the cell, once the table was read for the last time."""
+    """What the checker says of the cell, after the last read of the table."""
     server = engines.find(cell.refs[0].name).service
     if server and not context.services.alive(server):
         context.workers.restart(cell.refs[0])
@@ -316,12 +320,12 @@ def _told(
     _close(context.workers, cell, reader)
     lost = fault.fired if fault and fault.kind == LOSE else []
     readers = {f"{reader} (reader)": seen} if seen else {}
-    found = context.checker.call(history.of_files, cell.workload.name, logs, readers, final, facts[0], lost)
+    findings = context.checker.call(history.of_files, cell.workload.name, logs, readers, final, facts[0], lost)
     fired = {"fault": FAULTS[cell.fault].title, "fault_fired": len(fault.fired)} if fault else {}
     if fault and not fault.fired:
         raise EngineUnavailable(f"the fault did not happen: {cell.who} sent no such request by way of the proxy")
     options = {"options": dict(cell.store.options)} if cell.store.options else {}
-    return {"writers": cell.writers, "reader": str(reader), **found, **facts[1], **fired, **options}
+    return {"writers": cell.writers, "reader": str(reader), **findings, **facts[1], **fired, **options}
 
 
 def _read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Lake) -> Path:
@@ -339,19 +343,19 @@ def _read(client: EngineClient, cell: WriterGroup, reader: EngineRef, lake: Lake
 def _facts(
     client: EngineClient, cell: WriterGroup, lake: Lake, reader: EngineRef
 ) -> tuple[Path | None, dict[str, Any]]:
-    """Snapshots and data files: of a DuckLake in a file with one row, of Iceberg as its catalog tells."""
+    """Snapshots and data files: of a DuckLake in a file with one row, of Iceberg as its catalog reports."""
     if cell.store.format is TableFormat.DUCKLAKE:
         sql = _DUCKLAKE_FACTS.format(namespace=lake.namespace)
         return client.query(reader, lake, sql, session=cell.session(_FINAL)).path, {}
     if cell.store.format is TableFormat.ICEBERG:
         at = snapshot(lake, TABLE)
-        known = {"snapshots": len(at.metadata.get("snapshots", ()))} if cell.store.catalog != "nessie" else {}
-        return None, {**known, "data_files": at.facts().files}
+        counts = {"snapshots": len(at.metadata.get("snapshots", ()))} if cell.store.catalog != "nessie" else {}
+        return None, {**counts, "data_files": at.facts().files}
     return None, {}
 
 
 def _races(services: Services) -> int:
-    """How often PostgreSQL's log tells of a snapshot's number that somebody else had taken."""
+    """How often PostgreSQL's log has a snapshot's number that another session had taken."""
     log = services.log("postgres")
     return log.read_bytes().count(_RACE) if log.exists() else 0
 
@@ -394,7 +398,7 @@ def _is_write(method: str, _path: str) -> bool:
 
 
 def _by_way(lake: Lake, planned: PlannedFault, port: int) -> Lake:
-    """``lake`` with the proxy's port in the place of the server's."""
+    """``lake`` with the proxy's port instead of the server's."""
     if planned.where == STORE:
         return replace(lake, store=replace(lake.objects, endpoint=_at(lake.objects.endpoint, port)))
     return replace(lake, catalog=replace(lake.catalog, uri=_at(lake.catalog.uri, port)))

@@ -1,4 +1,4 @@
-"""Whose fault it is that a table of the interop matrix is wrong, or is read wrong: what the readings say together."""
+"""Which engine is at fault where a table of the interop matrix is wrong, or is read wrong: all readings together."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
 
 REFERENCE = "reference"
-_TOLD = 3  # violations in a message
+_SHOWN = 3  # violations in a message
 
 
 @dataclass(frozen=True)
 class Readings:
-    """What became of one table at each of its readers, and of the reference's table of the same feature.
+    """The outcome of one table at each of its readers, and of the reference's table of the same feature.
 
-    ``says_no`` are engines that refuse to read the feature, and whose documents do not say that they read it.
+    ``refusing`` are engines that refuse to read the feature, and whose documents do not say that they read it.
     """
 
     table: Mapping[EngineRef, Outcome]
     reference: Mapping[EngineRef, Outcome]
-    says_no: frozenset[EngineRef] = frozenset()
+    refusing: frozenset[EngineRef] = frozenset()
 
     @property
     def judges(self) -> dict[EngineRef, Outcome]:
@@ -33,9 +33,9 @@ class Readings:
 
     @property
     def misled(self) -> frozenset[EngineRef]:
-        """Who did nothing wrong if the table is wrong: it read what is there, or said no where it reads a right one.
+        """The readers without fault if the table is wrong: they read what is there, or refuse it and read a right one.
 
-        Who crashes, hangs or takes too much memory has a fault of its own, whatever the table is.
+        A reader that crashes, hangs or takes too much memory is at fault itself, whatever the table is.
         """
         wrong = {ref for ref, outcome in self.table.items() if outcome is Outcome.WRONG}
         return frozenset(wrong | {ref for ref, outcome in self.judges.items() if outcome is Outcome.REFUSED})
@@ -52,32 +52,32 @@ class Judgement:
 def judge(writer: EngineRef, readings: Readings, violations: Sequence[str]) -> Judgement:
     """Whether a write stands in which the inspector found what it looked for.
 
-    It does not where at least half of those that read the reference's table right read this one wrong, where the table
-    breaks the specification, or where nobody but the writer could tell, and it does not read its own rows back.
+    It does not where at least half of the readers that read the reference's table right read this one wrong, where the
+    table breaks the specification, or where only the writer can judge, and it does not read its own rows back.
     """
     judges = readings.judges
     wrong = sorted(str(ref) for ref, outcome in judges.items() if outcome is Outcome.WRONG)
     if wrong and 2 * len(wrong) >= len(judges):
-        said = f"read wrong by {', '.join(wrong)}, which read the reference's table right"
-        return Judgement(WrongAnswer(said), readings.misled)
+        reason = f"read wrong by {', '.join(wrong)}, which read the reference's table right"
+        return Judgement(WrongAnswer(reason), readings.misled)
     if violations:
-        said = f"the table breaks the specification: {'; '.join(violations[:_TOLD])}"
-        return Judgement(WrongAnswer(said), readings.misled)
+        reason = f"the table breaks the specification: {'; '.join(violations[:_SHOWN])}"
+        return Judgement(WrongAnswer(reason), readings.misled)
     return Judgement(_not_read_back(writer, readings))
 
 
 def _not_read_back(writer: EngineRef, readings: Readings) -> CaseEnd | None:
     """The writer's own failure to read its table, where nothing says that this is a fault of its reading alone."""
-    own = readings.table.get(writer, Outcome.PASS)
-    if own in {Outcome.PASS, Outcome.UNAVAILABLE} or writer in readings.says_no:
+    outcome = readings.table.get(writer, Outcome.PASS)
+    if outcome in {Outcome.PASS, Outcome.UNAVAILABLE} or writer in readings.refusing:
         return None
     others = {outcome for ref, outcome in readings.table.items() if _family(ref) != _family(writer)}
     reads_no_other = readings.reference.get(writer, Outcome.PASS).is_failure
     if Outcome.PASS in others or reads_no_other:
         return None
-    if own is Outcome.HARNESS_FAULT:
+    if outcome is Outcome.HARNESS_FAULT:
         return HarnessFault(f"whether {writer} reads its own table back is not known: see its own read")
-    return from_outcome(own, f"{writer} does not read its own table back right, and nobody else reads it right")
+    return from_outcome(outcome, f"{writer} does not read its own table back right, and nobody else reads it right")
 
 
 def _family(ref: EngineRef) -> str:

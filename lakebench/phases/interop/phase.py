@@ -84,7 +84,7 @@ _OPTIONS = (
 
 
 class Interop(Phase):
-    """Who reads what whom wrote, feature by feature, against what the engines claim."""
+    """Which engine reads what another wrote, feature by feature, compared with what the engines claim."""
 
     name: ClassVar[str] = "interop"
     subject: ClassVar[str] = "interoperability"
@@ -96,12 +96,12 @@ class Interop(Phase):
         return lakes.catalog_choice(settings, selection.catalog).services
 
     def load(self, context: RunContext) -> None:
-        """See that a catalog of the user's lets us in: no engine is blamed for one that does not."""
+        """Check that a catalog of the user's lets us in: no engine is blamed for one that does not."""
         if context.request.selection.catalog not in lakes.CATALOGS:
             rest_base(observed(context.request, context.services).catalog)
 
     def engines(self, selection: Selection) -> tuple[str, ...]:
-        """Who writes and who reads."""
+        """The writers and the readers."""
         return tuple(dict.fromkeys([*_named(selection.writers, CanOperate), *_named(selection.readers, CanScan)]))
 
     def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:
@@ -150,11 +150,11 @@ class Interop(Phase):
 
 
 def _named(chosen: tuple[str, ...], ability: type[Any]) -> tuple[str, ...]:
-    """``chosen``, or who has ``ability`` and is no other's second way, not optional, and without PostgreSQL."""
-    known = engines.engines()
+    """``chosen``, or the engines with ``ability`` that are no variant, not optional, and need no PostgreSQL."""
+    adapters = engines.engines()
     return chosen or tuple(
         name
-        for name, engine in known.items()
+        for name, engine in adapters.items()
         if issubclass(engine, ability)
         and not engine.variant_of
         and not engine.optional
@@ -163,7 +163,7 @@ def _named(chosen: tuple[str, ...], ability: type[Any]) -> tuple[str, ...]:
 
 
 def _among(name: str, chosen: tuple[str, ...], ability: type[Any]) -> bool:
-    """Whether ``name`` is one of :func:`_named`, or unknown here where nobody is chosen."""
+    """Whether ``name`` is one of :func:`_named`, or unknown here where none is chosen."""
     return name in _named(chosen, ability) or (not chosen and name not in engines.engines())
 
 

@@ -43,16 +43,16 @@ _TEXT = 4000
 """Characters of one text that the page holds: a feature's values may be megabytes long."""
 _ITEMS = 200
 """Items of one list that the page holds."""
-_PLACE = frozenset({"side", "feature", "writer", "reader", "verdict"})
-"""Evidence that stands in a cell's place on the page."""
+_SHOWN_BY_POSITION = frozenset({"side", "feature", "writer", "reader", "verdict"})
+"""Evidence that the position of a cell on the page shows already."""
 
 
 def verdict(run: Run) -> tuple[str, str]:
     """The matrix in one sentence, and ``good``, ``fair`` (a claim is broken) or ``bad``.
 
-    It is bad where a wrong answer is not accepted, an outcome is worse than the accepted one, or the run is not whole.
+    It is bad where a wrong answer is not accepted, an outcome is worse than the accepted one, or the run is incomplete.
     """
-    every, found = squares(run), findings(run)
+    every, findings_ = squares(run), findings(run)
     counts = Counter(one.state for one in every)
     judged = [one for one in every if one.judged]
     text = (
@@ -63,24 +63,24 @@ def verdict(run: Run) -> tuple[str, str]:
         text += f"; {counted(misled, 'read')} of wrong tables {'is' if misled == 1 else 'are'} no fault of the reader"
     if worse := len(_changed(run).get("worse", ())):
         text += f"; {counted(worse, 'outcome')} worse than accepted"
-    if worse or alerts(run) or not judged or not all(one.known for one in found.wrong):
+    if worse or alerts(run) or not judged or not all(one.accepted for one in findings_.wrong):
         return text, "bad"
-    return text, "good" if all(one.known for one in found.broken) else "fair"
+    return text, "good" if all(one.accepted for one in findings_.broken) else "fair"
 
 
 def _silent(cells_: Iterable[Square]) -> str:
     accepted = ["known" in one.record.evidence for one in cells_]
     if not accepted:
         return "no silent wrong answer"
-    known = "all" if all(accepted) else sum(accepted) or "none"
-    return f"{counted(len(accepted), 'silent wrong answer')} ({known} accepted)"
+    number = "all" if all(accepted) else sum(accepted) or "none"
+    return f"{counted(len(accepted), 'silent wrong answer')} ({number} accepted)"
 
 
 def _broken(cells_: Iterable[Square]) -> str:
-    found = list(cells_)
-    wrong = sum(is_wrong(one) for one in found)
+    broken = list(cells_)
+    wrong = sum(is_wrong(one) for one in broken)
     also = f" ({wrong} of them by wrong answers)" if wrong else ""
-    return f"{counted(len(found), 'broken claim')}{also}" if found else "no broken claim"
+    return f"{counted(len(broken), 'broken claim')}{also}" if broken else "no broken claim"
 
 
 def _changed(run: Run) -> Mapping[str, Sequence[ChangedCase]]:
@@ -93,7 +93,7 @@ def _changed(run: Run) -> Mapping[str, Sequence[ChangedCase]]:
 def render(run: Run) -> str:
     """``run`` as one page that asks the network for nothing."""
     text, level = verdict(run)
-    every, found = squares(run), findings(run)
+    every, findings_ = squares(run), findings(run)
     page: str = html.template(Path(__file__).with_name("report.html.j2")).render(
         title=f"lakebench interop {run.header.run}",
         subtitle=_subtitle(run),
@@ -103,8 +103,8 @@ def render(run: Run) -> str:
         outcomes=_outcomes(every),
         verdicts=_verdicts(every),
         changes=_changes(run),
-        findings=found,
-        cells=found.cells,
+        findings=findings_,
+        cells=findings_.cells,
         also=sum(one.verdict == BROKEN for one in every if is_wrong(one)),
         faults=[one for one in every if one.state == Outcome.HARNESS_FAULT.value],
         titles=_titles(run),
@@ -117,12 +117,12 @@ def render(run: Run) -> str:
 
 def _subtitle(run: Run) -> str:
     every = squares(run)
-    told = (
+    counts = (
         (_names(one.feature for one in every), "feature"),
         (_names(one.writer for one in every), "writer"),
         (_names(one.reader for one in every if one.reader), "reader"),
     )
-    return f"{run.header.started} {DASH} {', '.join(counted(len(names), name) for names, name in told)}"
+    return f"{run.header.started} {DASH} {', '.join(counted(len(names), name) for names, name in counts)}"
 
 
 def _names(names: Iterable[str]) -> list[str]:
@@ -151,13 +151,13 @@ def _changes(run: Run) -> list[tuple[str, str, list[tuple[str, str]]]]:
 
 
 def _features(run: Run) -> list[FeatureFacts]:
-    """Those that have cells, by group, as the run tells them; of one that it does not tell there is only the name."""
-    told = {one.feature: one for one in run.features}
+    """Those that have cells, by group, as the run has them; of one that it does not have there is only the name."""
+    facts = {one.feature: one for one in run.features}
     named = _names(one.feature for one in squares(run))
-    order = [one for one in told if one in set(named)] + [one for one in named if one not in told]
-    found = [told.get(one) or FeatureFacts(one, "Other features", one, 0, "", "") for one in order]
-    groups = _names(one.group for one in found)
-    return sorted(found, key=lambda one: groups.index(one.group))
+    order = [one for one in facts if one in set(named)] + [one for one in named if one not in facts]
+    features = [facts.get(one) or FeatureFacts(one, "Other features", one, 0, "", "") for one in order]
+    groups = _names(one.group for one in features)
+    return sorted(features, key=lambda one: groups.index(one.group))
 
 
 def _titles(run: Run) -> dict[str, str]:
@@ -178,7 +178,7 @@ def _data(run: Run) -> str:
     writers = _engines(run, (one.writer for one in every))
     readers = _engines(run, (one.reader for one in every if one.reader))
     pool = _Pool()
-    places = {one.feature: number for number, one in enumerate(features)}
+    indexes = {one.feature: number for number, one in enumerate(features)}
     data = {
         "features": [_fit(vars(one)) for one in features],
         "writers": writers,
@@ -187,7 +187,7 @@ def _data(run: Run) -> str:
         "letters": "".join(LETTERS.values()),
         "worst": list(WORST_FIRST),
         "verdicts": {name: sign for name, (sign, _) in VERDICTS.items()},
-        "cells": [_compact(one, places, writers, readers, pool) for one in every],
+        "cells": [_compact(one, indexes, writers, readers, pool) for one in every],
         "shapes": list(pool.shapes),
         "pool": pool.values,
     }
@@ -195,24 +195,24 @@ def _data(run: Run) -> str:
 
 
 class _Pool:
-    """Values that stand once on the page, however many cells have them."""
+    """Values that the page has once, however many cells have them."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
         self.shapes: dict[tuple[str, ...], int] = {}
-        self._places: dict[str, int] = {}
+        self._indexes: dict[str, int] = {}
 
     def value(self, value: Any) -> int:
-        """The place of ``value``."""
+        """The index of ``value``."""
         fit = _fit(value)
         key = json.dumps(fit, ensure_ascii=False)
-        if key not in self._places:
-            self._places[key] = len(self.values)
+        if key not in self._indexes:
+            self._indexes[key] = len(self.values)
             self.values.append(fit)
-        return self._places[key]
+        return self._indexes[key]
 
     def shape(self, keys: tuple[str, ...]) -> int:
-        """The place of a list of names."""
+        """The index of a list of names."""
         return self.shapes.setdefault(keys, len(self.shapes))
 
 
@@ -232,10 +232,14 @@ def _fit(value: Any) -> Any:
 def _compact(
     one: Square, features: Mapping[str, int], writers: Sequence[str], readers: Sequence[str], pool: _Pool
 ) -> list[Any]:
-    """Feature, writer, reader (-1: the writing), outcome, verdict, seconds, shape, and a place for each name of it."""
+    """Feature, writer, reader (-1: the write), outcome, verdict, seconds, shape, and an index for each name of it."""
     record = one.record
-    told = {"reason": record.reason, "versions": record.versions, "started": record.started[:19], **record.evidence}
-    kept = {key: value for key, value in told.items() if key not in _PLACE and value not in (None, "", [], (), {})}
+    evidence = {"reason": record.reason, "versions": record.versions, "started": record.started[:19], **record.evidence}
+    kept = {
+        key: value
+        for key, value in evidence.items()
+        if key not in _SHOWN_BY_POSITION and value not in (None, "", [], (), {})
+    }
     return [
         features[one.feature],
         writers.index(one.writer),
@@ -266,21 +270,21 @@ def overview(run: Run) -> Table:
     return Table("Engines, in cells", head, rows, (note,), layout="figures")
 
 
-def _line(run: Run, name: str, own: Sequence[Square]) -> tuple[Cell, ...]:
-    failures = [sum(is_wrong(one) for one in own), sum(one.verdict == BROKEN for one in own)]
+def _line(run: Run, name: str, cells_: Sequence[Square]) -> tuple[Cell, ...]:
+    failures = [sum(is_wrong(one) for one in cells_), sum(one.verdict == BROKEN for one in cells_)]
     return (
         Cell(name),
         Cell(matrix.version(run, name)),
-        *(_passed([one for one in own if one.side == side]) for side in ("write", "read")),
+        *(_passed([one for one in cells_ if one.side == side]) for side in ("write", "read")),
         *(Cell(str(number), "fail" if number else "") for number in failures),
-        Cell(str(sum(one.verdict == BETTER for one in own))),
+        Cell(str(sum(one.verdict == BETTER for one in cells_))),
     )
 
 
-def _passed(found: Sequence[Square]) -> Cell:
-    judged = [one for one in found if one.judged]
+def _passed(cells_: Sequence[Square]) -> Cell:
+    judged = [one for one in cells_ if one.judged]
     if not judged:
-        return Cell("UNAVAILABLE" if found else DASH, "none")
+        return Cell("UNAVAILABLE" if cells_ else DASH, "none")
     return Cell(f"{sum(one.passed for one in judged):,} of {len(judged):,}")
 
 
@@ -351,11 +355,15 @@ def _absent(every: Sequence[Square]) -> list[Table]:
 
 
 def _claims(run: Run) -> list[Part]:
-    found, titles = findings(run), _titles(run)
+    disagreements, titles = findings(run), _titles(run)
     made = (
-        ("Silent wrong answers", found.wrong, "fail"),
-        ("Broken claims, besides wrong answers" if found.wrong else "Broken claims", found.broken, "fail"),
-        ("Better than claimed", found.better, "pass"),
+        ("Silent wrong answers", disagreements.wrong, "fail"),
+        (
+            "Broken claims, besides wrong answers" if disagreements.wrong else "Broken claims",
+            disagreements.broken,
+            "fail",
+        ),
+        ("Better than claimed", disagreements.better, "pass"),
     )
     tables = [_claim_table(caption, lines, colour, titles) for caption, lines, colour in made if lines]
     return [*tables] if tables else [Paragraph("Every outcome is as claimed, or nobody claims anything.")]
@@ -370,7 +378,7 @@ def _claim_table(caption: str, lines: Sequence[Finding], colour: str, titles: Ma
             Cell(one.claim),
             Cell(one.source or DASH),
             Cell(one.measured, colour, f"{PAGE}{one.first.link}"),
-            Cell("yes" if one.known else "no"),
+            Cell("yes" if one.accepted else "no"),
         )
         for one in lines
     )
@@ -403,10 +411,10 @@ def _legend(*states: str) -> str:
     return ", ".join(f"{LETTERS[state]} {state}" for state in states)
 
 
-def _share(found: Sequence[Square]) -> Cell:
-    judged = [one for one in found if one.judged]
+def _share(cells_: Sequence[Square]) -> Cell:
+    judged = [one for one in cells_ if one.judged]
     if not judged:
-        states = [state for state in WORST_FIRST if any(one.state == state for one in found)]
+        states = [state for state in WORST_FIRST if any(one.state == state for one in cells_)]
         return Cell(LETTERS[states[0]] if states else DASH, "none")
     worst = min(judged, key=lambda one: WORST_FIRST.index(one.state))
     broken = VERDICTS[BROKEN][0] if any(one.verdict == BROKEN for one in judged) else ""

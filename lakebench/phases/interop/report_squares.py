@@ -1,4 +1,4 @@
-"""The cells of the interop matrix: what became of each, whose outcome it is, and what contradicts the claims."""
+"""The cells of the interop matrix: the outcome of each, the engine that it counts for, and what contradicts claims."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class Square:
 
     @property
     def engine(self) -> str:
-        """Whose outcome it is: who read, or who wrote; of a write another engine, where its step is what failed."""
+        """The engine of the outcome: the reader or the writer; of a write another engine, where its step failed."""
         return self.reader or str(self.record.evidence.get("fault") or self.writer)
 
     @property
-    def place(self) -> str:
-        """The cell beside its engine and feature: whose table it read, or wrote to."""
+    def counterpart(self) -> str:
+        """What identifies the cell beside its engine and feature: whose table it read, or wrote to."""
         if self.reader:
             return self.writer
         return "the write" if self.engine == self.writer else f"its step on the table of {self.writer}"
@@ -122,23 +122,23 @@ class Finding:
     @property
     def claim(self) -> str:
         """What is claimed, in a line."""
-        told = self.first.record.evidence.get("claim")
-        if not told:
+        claim = self.first.record.evidence.get("claim")
+        if not claim:
             return "none"
-        return f"{told['support']}, since {told['since']}" if told.get("since") else str(told["support"])
+        return f"{claim['support']}, since {claim['since']}" if claim.get("since") else str(claim["support"])
 
     @property
     def source(self) -> str:
         """Where it is claimed, and when that was read."""
-        told = self.first.record.evidence.get("claim") or {}
-        return ", read ".join(str(told[key]) for key in ("source", "date") if told.get(key))
+        claim = self.first.record.evidence.get("claim") or {}
+        return ", read ".join(str(claim[key]) for key in ("source", "date") if claim.get(key))
 
     @property
     def measured(self) -> str:
         """The outcomes, and in how many cells."""
         counts = Counter(one.state for one in self.squares)
-        told = ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state])
-        return f"{told} of {counted(self.of, 'cell')}"
+        states = ", ".join(f"{counts[state]} {state}" for state in WORST_FIRST if counts[state])
+        return f"{states} of {counted(self.of, 'cell')}"
 
     @property
     def reason(self) -> str:
@@ -147,7 +147,7 @@ class Finding:
         return text if len(text) <= _REASON else f"{text[:_REASON]}…"
 
     @property
-    def known(self) -> bool:
+    def accepted(self) -> bool:
         """Whether all of it is accepted."""
         return all("known" in one.record.evidence for one in self.squares)
 
@@ -166,13 +166,13 @@ class Findings:
     @property
     def cells(self) -> dict[str, int]:
         """How many cells each of them is about."""
-        return {kind: sum(len(one.squares) for one in found) for kind, found in vars(self).items()}
+        return {kind: sum(len(one.squares) for one in findings) for kind, findings in vars(self).items()}
 
 
 def squares(run: Run) -> list[Square]:
     """The cells of the matrix, in the order of the run."""
-    found = (_square(record) for record in run.cases)
-    return [one for one in found if one]
+    cells = (_square(record) for record in run.cases)
+    return [one for one in cells if one]
 
 
 def _square(record: Record) -> Square | None:
@@ -201,13 +201,13 @@ def _subject(one: Square) -> tuple[str, ...]:
     return one.engine, one.feature, one.side
 
 
-def _findings(found: Iterable[Square], judged: Mapping[tuple[str, ...], int]) -> tuple[Finding, ...]:
+def _findings(cells: Iterable[Square], judged: Mapping[tuple[str, ...], int]) -> tuple[Finding, ...]:
     lines: dict[tuple[str, ...], list[Square]] = {}
-    for one in sorted(found, key=lambda one: WORST_FIRST.index(one.state)):
+    for one in sorted(cells, key=lambda one: WORST_FIRST.index(one.state)):
         lines.setdefault(_subject(one), []).append(one)
-    made = [Finding(tuple(own), judged[subject]) for subject, own in lines.items()]
-    grave = {state: place for place, state in enumerate(WORST_FIRST)}
-    return tuple(sorted(made, key=lambda one: (one.known, grave[one.first.state], -len(one.squares))))
+    made = [Finding(tuple(group), judged[subject]) for subject, group in lines.items()]
+    grave = {state: rank for rank, state in enumerate(WORST_FIRST)}
+    return tuple(sorted(made, key=lambda one: (one.accepted, grave[one.first.state], -len(one.squares))))
 
 
 def counted(number: int, name: str) -> str:

@@ -1,4 +1,4 @@
-"""One feature by one writer, and everyone who reads it: the cells of a row of the interop matrix."""
+"""One feature by one writer, and all its readers: the cells of a row of the interop matrix."""
 
 from __future__ import annotations
 
@@ -76,8 +76,8 @@ class _Made:
 
 
 @dataclass
-class _Making:
-    """What is known so far of a table in the making; what an error leaves behind is evidence.
+class _WriteProgress:
+    """How far the writing of a table has come; what an error leaves behind is evidence.
 
     ``culprit`` answers for what is wrong with the table: the writer, or another engine that carried out the step which
     failed, or after which the table broke the specification. ``other`` carried out a step for the writer.
@@ -93,7 +93,7 @@ class _Making:
 
 @dataclass(frozen=True)
 class _Cell:
-    """What one reader made of a table."""
+    """The result of one reader on a table."""
 
     reader: EngineRef
     began: tuple[str, float]
@@ -108,7 +108,7 @@ class _Cell:
 
 @dataclass(frozen=True)
 class Written(Block):
-    """One feature by one writer, and everyone who reads it."""
+    """One feature by one writer, and all its readers."""
 
     feature: Feature
     writer: EngineRef
@@ -139,43 +139,45 @@ class Written(Block):
         )
 
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
-        """Write once; then who reads it, in shuffled order; the writer's own record comes last, as it needs theirs."""
-        began, course = now(), _Making(self.writer)
-        made, error = self._attempt(context, course)
+        """Write once, then read in shuffled order; the writer's own record comes last, as it needs those of readers."""
+        began, progress = now(), _WriteProgress(self.writer)
+        made, error = self._attempt(context, progress)
         wrote = now()[1] - began[1]
         cells = list(self._reads(context, made, error, todo))
         judgement = Judgement(error)
         if made is not None and error is None:
-            found = judge(self.writer, self._readings(context.past, cells), made.inspected.violations)
-            judgement = replace(found, error=found.error and ours(course.culprit, found.error))
+            judgement = judge(self.writer, self._readings(context.past, cells), made.inspected.violations)
+            judgement = replace(judgement, error=judgement.error and ours(progress.culprit, judgement.error))
         for cell in cells:
-            yield self._read_by(context.foundation, context.past, cell, judgement, course.culprit)
+            yield self._read_by(context.foundation, context.past, cell, judgement, progress.culprit)
         if (case := self._case(None)).id in todo:
             evidence = {
                 **self._evidence(context.request, "write", None),
                 **_physical(made),
-                "statements": course.statements,
+                "statements": progress.statements,
             }
-            if course.succeeded:
-                evidence["succeeded"] = course.succeeded
-            subject = course.culprit if judgement.error and judgement.error.outcome.is_failure else self.writer
+            if progress.succeeded:
+                evidence["succeeded"] = progress.succeeded
+            subject = progress.culprit if judgement.error and judgement.error.outcome.is_failure else self.writer
             if subject != self.writer:
                 evidence["fault"] = str(subject)
-            told = self._told(context.foundation, context.past, case, began, judgement.error, evidence, subject)
-            yield replace(told, seconds=round(wrote, 6))
+            written = self._judged_record(
+                context.foundation, context.past, case, began, judgement.error, evidence, subject
+            )
+            yield replace(written, seconds=round(wrote, 6))
 
-    def _attempt(self, context: RunContext, course: _Making) -> tuple[_Made | None, CaseEnd | None]:
+    def _attempt(self, context: RunContext, progress: _WriteProgress) -> tuple[_Made | None, CaseEnd | None]:
         """The table, and why it is not what it was to be."""
         made: _Made | None = None
         try:
-            made = self._make(context, course)
-            _must_be_there(made.inspected, course)
+            made = self._make(context, progress)
+            _must_be_there(made.inspected, progress)
         except CaseError as error:
             by = error.details.pop("by", None)
-            course.culprit = by if isinstance(by, EngineRef) else self.writer
-            return made, ours(course.culprit, error)
+            progress.culprit = by if isinstance(by, EngineRef) else self.writer
+            return made, ours(progress.culprit, error)
         if not made.inspected.violations:
-            course.culprit = self.writer
+            progress.culprit = self.writer
         return made, None
 
     def _read_by(self, foundation: Foundation, past: Past, cell: _Cell, write: Judgement, culprit: EngineRef) -> Record:
@@ -186,32 +188,34 @@ class Written(Block):
             error = HarnessFault(f"read a wrong table: {write.error}")
         elif misled:
             evidence["fault"] = str(culprit)
-        told = self._told(foundation, past, self._case(cell.reader), cell.began, error, evidence, cell.reader)
-        return replace(told, seconds=round(cell.seconds, 6))
+        read = self._judged_record(foundation, past, self._case(cell.reader), cell.began, error, evidence, cell.reader)
+        return replace(read, seconds=round(cell.seconds, 6))
 
     # Writing.
 
-    def _make(self, context: RunContext, course: _Making) -> _Made:
+    def _make(self, context: RunContext, progress: _WriteProgress) -> _Made:
         if self.feature.by_reference and self.writer.name != REFERENCE:
             raise EngineUnavailable("no engine is asked to make this: it is a shape of files, not an operation")
         plan = planned(self.feature, self._table)
         for operation in plan.operations:
-            self._carry_out(context, operation, course)
-            if self._has_another and not course.broken:
-                self._watch(context, operation, course)
+            self._carry_out(context, operation, progress)
+            if self._has_another and not progress.broken:
+                self._watch(context, operation, progress)
         lake = observed(context.request, context.services)
-        found = table_metadata(lake.catalog, lake.namespace, self._table("t"))
+        response = table_metadata(lake.catalog, lake.namespace, self._table("t"))
         reads = self.feature.all_reads
         expected = tuple(context.files.new(f"expected-{number}") for number in range(len(reads)))
         program = [to_json(one) for one in self.feature.program]
-        context.checker.call(oracles.write, program, reads, course.succeeded, found["metadata"], lake.objects, expected)
-        inspected = context.checker.call(inspector.inspect, found["metadata"], lake.objects, self.feature.proof)
+        context.checker.call(
+            oracles.write, program, reads, progress.succeeded, response["metadata"], lake.objects, expected
+        )
+        inspected = context.checker.call(inspector.inspect, response["metadata"], lake.objects, self.feature.proof)
         return _Made(
             plan,
-            tuple(course.statements),
-            dict(course.marks),
-            found["metadata"],
-            found["metadata-location"],
+            tuple(progress.statements),
+            dict(progress.marks),
+            response["metadata"],
+            response["metadata-location"],
             inspected,
             expected,
         )
@@ -222,51 +226,51 @@ class Written(Block):
         steps = [part for one in self.feature.program for part in (one, *getattr(one, "operations", ()))]
         return any(one.by for one in steps)
 
-    def _watch(self, context: RunContext, operation: Operation, course: _Making) -> None:
+    def _watch(self, context: RunContext, operation: Operation, progress: _WriteProgress) -> None:
         """Note who answers for it where the table breaks the specification after ``operation``.
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
         lake = observed(context.request, context.services)
-        found = table_metadata(lake.catalog, lake.namespace, self._table("t"))
-        if context.checker.call(inspector.inspect, found["metadata"], lake.objects).violations:
+        response = table_metadata(lake.catalog, lake.namespace, self._table("t"))
+        if context.checker.call(inspector.inspect, response["metadata"], lake.objects).violations:
             parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
             hands = [self._who(context, one) for one in parts]
-            course.broken, course.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
+            progress.broken, progress.culprit = True, hands[-1] if self.writer.name == REFERENCE else hands[0]
 
     def _table(self, name: str) -> str:
         words = (self.feature.id, str(self.writer), *([] if name == "t" else [name]))
         return "_".join(re.sub(r"\W", "_", word) for word in words)
 
-    def _carry_out(self, context: RunContext, operation: Operation, course: _Making) -> None:
+    def _carry_out(self, context: RunContext, operation: Operation, progress: _WriteProgress) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
             lake = observed(context.request, context.services)
-            course.marks[operation.name] = snapshot(lake, operation.table).snapshot_id
+            progress.marks[operation.name] = snapshot(lake, operation.table).snapshot_id
             return
         if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
-            operation = replace(operation, snapshot_id=course.marks[mark])  # type: ignore[call-arg]
+            operation = replace(operation, snapshot_id=progress.marks[mark])  # type: ignore[call-arg]
         if isinstance(operation, Concurrent) and any(part.by for part in operation.operations):
-            course.succeeded.append(self._together(context, operation, course))
+            progress.succeeded.append(self._together(context, operation, progress))
         else:
-            course.succeeded += self._operate(context, operation, course)["succeeded"]
-        if course.succeeded and not any(course.succeeded[-1]):
+            progress.succeeded += self._operate(context, operation, progress)["succeeded"]
+        if progress.succeeded and not any(progress.succeeded[-1]):
             raise CommitConflict("every part of the concurrent operation was refused by a conflict: nobody won")
 
-    def _operate(self, context: RunContext, operation: Operation, course: _Making) -> dict[str, Any]:
+    def _operate(self, context: RunContext, operation: Operation, progress: _WriteProgress) -> dict[str, Any]:
         who = self._who(context, operation)
         prefix = "" if who == self.writer else f"-- by {who}: "
-        course.other = course.other if who == self.writer else who
+        progress.other = progress.other if who == self.writer else who
         try:
             lake, operations = lake_of(context.request, context.services, who), [to_json(operation)]
             reply = context.client.call(who, lake, "operate", _limit(context.request), operations=operations)
         except CaseError as error:
-            told = error.details.get("statements")
-            course.statements += [f"{prefix}{one}" for one in told] if isinstance(told, list) else []
+            statements = error.details.get("statements")
+            progress.statements += [f"{prefix}{one}" for one in statements] if isinstance(statements, list) else []
             error.details.pop("statements", None)
             error.details["by"] = who
             raise
-        course.statements += [f"{prefix}{one}" for one in reply["statements"]]
+        progress.statements += [f"{prefix}{one}" for one in reply["statements"]]
         return reply
 
     def _who(self, context: RunContext, operation: Operation) -> EngineRef:
@@ -292,12 +296,12 @@ class Written(Block):
         claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.past.versions(ref))
         return claim is not None and claim.covers("write")
 
-    def _together(self, context: RunContext, operation: Concurrent, course: _Making) -> list[bool]:
+    def _together(self, context: RunContext, operation: Concurrent, progress: _WriteProgress) -> list[bool]:
         """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole."""
 
         def attempt(part: Operation) -> bool:
             try:
-                self._operate(context, part, course)
+                self._operate(context, part, progress)
             except CommitConflict:
                 return False
             return True
@@ -329,13 +333,13 @@ class Written(Block):
     def _cell(self, context: RunContext, reader: EngineRef, made: _Made) -> _Cell:
         began = now()
         try:
-            told, error = self._read(context, reader, made)
-        except Exception as found:  # noqa: BLE001 - a fault of ours in one reader's case; the others go on
-            told, error = [], context.client.case_end(found)
+            reads, error = self._read(context, reader, made)
+        except Exception as raised:  # noqa: BLE001 - a fault of ours in one reader's case; the others go on
+            reads, error = [], context.client.case_end(raised)
         evidence = {
             **self._evidence(context.request, "read", reader),
             "snapshot_id": made.metadata.get("current-snapshot-id"),
-            "reads": told,
+            "reads": reads,
         }
         return _Cell(reader, began, now()[1] - began[1], evidence, error)
 
@@ -354,9 +358,9 @@ class Written(Block):
             _checked(context.client, context.checker, read, reply, path, expected)
             for read, reply, path, expected in zip(reads, replies, into, made.expected, strict=True)
         ]
-        told = [one for one, _ in checked]
+        evidence = [one for one, _ in checked]
         errors = [error for _, error in checked if error is not None]
-        return told, min(errors, key=lambda one: _WORST.index(one.outcome)) if errors else None
+        return evidence, min(errors, key=lambda one: _WORST.index(one.outcome)) if errors else None
 
     def _scan(self, read: Read, made: _Made) -> Scan:
         times = {one["snapshot-id"]: one["timestamp-ms"] for one in made.metadata.get("snapshots", ())}
@@ -372,20 +376,20 @@ class Written(Block):
             fields=() if read.metadata else readable(self.feature, read, made.plan),
         )
 
-    # What is told.
+    # Records.
 
     def _readings(self, past: Past, cells: Sequence[_Cell]) -> Readings:
-        """What is known of this table and of the reference's, from this process and from the records."""
+        """The readings of this table and of the reference's, from this process and from the records."""
         table = self._on_record(past, self.writer) | {one.reader: one.outcome for one in cells}
         reference = {} if self.writer.name == REFERENCE else self._on_record(past, EngineRef(REFERENCE))
         claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, past.versions(self.writer))
-        says_no = table.get(self.writer) is Outcome.REFUSED and claim is not None and not claim.covers("read")
-        return Readings(table, reference, frozenset({self.writer} if says_no else ()))
+        refusing = table.get(self.writer) is Outcome.REFUSED and claim is not None and not claim.covers("read")
+        return Readings(table, reference, frozenset({self.writer} if refusing else ()))
 
     def _on_record(self, past: Past, writer: EngineRef) -> dict[EngineRef, Outcome]:
-        """What became of the table of ``writer`` at the readers that have finished."""
-        found = {reader: past.case(_id(self.feature, writer, reader)) for reader in self.readers}
-        return {reader: record.outcome for reader, record in found.items() if record is not None}
+        """The outcome of the table of ``writer`` at the readers that have finished."""
+        records = {reader: past.case(_id(self.feature, writer, reader)) for reader in self.readers}
+        return {reader: record.outcome for reader, record in records.items() if record is not None}
 
     def _evidence(self, request: Request, side: str, reader: EngineRef | None) -> dict[str, Any]:
         readers = reader or self.writer
@@ -409,7 +413,7 @@ class Written(Block):
             parts.append(f"--feature-file {shlex.quote(','.join(files))}")
         return " ".join(parts)
 
-    def _told(
+    def _judged_record(
         self,
         foundation: Foundation,
         past: Past,
@@ -422,13 +426,13 @@ class Written(Block):
         """The record, with the outcome held against what ``subject`` claims."""
         claim = claims.claim_of(subject.name, self.feature.id, self.feature.claim, past.versions(subject))
         outcome = error.outcome if error else Outcome.PASS
-        # Who was misled by a wrong table has broken no claim: the verdict is the writer's.
+        # A reader that was misled by a wrong table has broken no claim: the verdict is the writer's.
         misled = evidence["side"] == "read" and "fault" in evidence
         verdict = None if misled else claims.verdict(claim, evidence["side"], outcome)
-        told = {**evidence, "claim": claim.to_json() if claim else None, "verdict": verdict}
+        judged = {**evidence, "claim": claim.to_json() if claim else None, "verdict": verdict}
         if error is None:
-            return record(past, case, began, told)
-        return failure(foundation, past, case, began, error, told)
+            return record(past, case, began, judged)
+        return failure(foundation, past, case, began, error, judged)
 
 
 def _pair(writer: EngineRef, reader: EngineRef | None) -> str:
@@ -440,7 +444,7 @@ def _id(feature: Feature, writer: EngineRef, reader: EngineRef | None) -> str:
 
 
 def _limit(request: Request) -> float:
-    """Seconds for one call: these tables are small, and who hangs would stop all others."""
+    """Seconds for one call: these tables are small, and an engine that hangs would stop all others."""
     return min(_LIMIT_S, request.profile.protocol.limit_s)
 
 
@@ -448,7 +452,7 @@ def _outcome(error: CaseEnd | None) -> str:
     return error.outcome.value if error else Outcome.UNAVAILABLE.value
 
 
-def _must_be_there(inspected: Inspected, course: _Making) -> None:
+def _must_be_there(inspected: Inspected, progress: _WriteProgress) -> None:
     """Stop where the feature is not in the table.
 
     Raises:
@@ -458,7 +462,7 @@ def _must_be_there(inspected: Inspected, course: _Making) -> None:
     """
     if not inspected.missing:
         return
-    by, missing = course.other or course.culprit, "; ".join(inspected.missing)
+    by, missing = progress.other or progress.culprit, "; ".join(inspected.missing)
     if by.name == REFERENCE:
         raise HarnessFault(f"the reference writer did not make the feature: {missing}")
     raise Refused(f"the engine took the operations, but the feature is not there: {missing}", by=by)
@@ -481,17 +485,17 @@ def _physical(made: _Made | None) -> dict[str, Any]:
 def _checked(
     client: EngineClient, checker: Checker, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
 ) -> tuple[dict[str, Any], CaseEnd | None]:
-    """What became of one read, for the record, and the error where it did not pass."""
+    """The evidence of one read, and the error where it did not pass."""
     if not reply["ok"]:
         error = client.case_end(error_from(reply["error"]))
         return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _named_read(read, error)
     checked = checker.call(same.compare, actual, expected)
-    told = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
+    evidence = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
     if checked.type_differences:
-        told["type_differences"] = list(checked.type_differences)
+        evidence["type_differences"] = list(checked.type_differences)
     if checked.diff is None:
-        return told, None
-    return {**told, "outcome": Outcome.WRONG, "reason": checked.message, "diff": dict(checked.diff)}, WrongAnswer(
+        return evidence, None
+    return {**evidence, "outcome": Outcome.WRONG, "reason": checked.message, "diff": dict(checked.diff)}, WrongAnswer(
         f"{read.name}: {checked.message}"
     )
 

@@ -27,7 +27,7 @@ from lakebench.services import Services, lakes
 from lakebench.verification import query_plans
 
 SERVER = EngineRef("postgres")
-"""The engine that makes tables in PostgreSQL and tells what is in them, whoever else is asked."""
+"""The engine that makes tables in PostgreSQL and reads them, whichever other engine is asked."""
 HEAP = "tpch"
 """The schema with the tables of TPC-H."""
 _SMALL = "small"
@@ -51,7 +51,7 @@ _CUTS: Mapping[str, tuple[str, int, int, str]] = {
     "one": ("id", 50, 50, "bounds that are equal"),
 }
 
-# The accounts' sum never changes: whoever reads the first row moves an amount to it from the last one.
+# The accounts' sum never changes: reading the first row moves an amount to it from the last one.
 _LEDGER = (
     "CREATE TABLE ledger (id integer PRIMARY KEY, amount integer)",
     f"INSERT INTO ledger SELECT n, {_AMOUNT} FROM generate_series(1, {_ACCOUNTS}) n",
@@ -83,7 +83,7 @@ def checks(request: Request, workload: Workload) -> Iterator[Block]:
 
 @dataclass(frozen=True)
 class _Subject:
-    """Who is asked, and the tables of TPC-H."""
+    """An engine that is asked, and the tables of TPC-H."""
 
     ref: EngineRef
     workload: Workload
@@ -130,14 +130,14 @@ def _view(cut: str) -> str:
 
 def _cut(view: str, table: str, column: str, low: int, high: int, partitions: int = _PARTITIONS) -> dict[str, str]:
     """The options of a view that reads ``table`` in partitions."""
-    given = {
+    options = {
         "dbtable": f"{_SMALL}.{table}",
         "partitionColumn": column,
         "lowerBound": str(low),
         "upperBound": str(high),
         "numPartitions": str(partitions),
     }
-    return {f"{view}.{key}": value for key, value in given.items()}
+    return {f"{view}.{key}": value for key, value in options.items()}
 
 
 def _make(context: RunContext) -> None:
@@ -159,10 +159,10 @@ def _at_server(services: Services, client: EngineClient, *statements: str) -> No
         client.call(SERVER, lake, "execute", session=_SESSIONS[_SMALL], sql=sql)
 
 
-def _told(context: RunContext, sql: str) -> list[list[str | None]]:
+def _server_answer(context: RunContext, sql: str) -> list[list[str | None]]:
     """What PostgreSQL itself answers, as text."""
-    found = _answer(context.client, SERVER, lakes.postgresql_lake(context.services, _SMALL), sql)
-    return context.checker.call(answer_files.cells, found)
+    answer = _answer(context.client, SERVER, lakes.postgresql_lake(context.services, _SMALL), sql)
+    return context.checker.call(answer_files.cells, answer)
 
 
 def _answer(client: EngineClient, ref: EngineRef, lake: Lake, sql: str) -> Path:
@@ -204,8 +204,8 @@ def _same_small(context: RunContext, actual: Path, table: str) -> dict[str, Any]
         return path
 
     expected = context.prepared.once(f"jdbc/expected/{table}", write)
-    found = same(context.checker.call(answer_files.compare_rows, actual, expected))
-    return {**found, "checked_against": ["the rows written"]}
+    comparison = same(context.checker.call(answer_files.compare_rows, actual, expected))
+    return {**comparison, "checked_against": ["the rows written"]}
 
 
 def _parallel(context: RunContext, subject: _Subject) -> Evidence:
@@ -213,9 +213,11 @@ def _parallel(context: RunContext, subject: _Subject) -> Evidence:
     if context.request.settings.engine(subject.ref.name).threads < 2:  # noqa: PLR2004 - at once needs two
         raise EngineUnavailable(f"engines.{subject.ref.name}.threads is 1: nothing can be read at once")
     sql = "SELECT backend, count(*) AS n, min(seen) AS first, max(seen) AS last FROM who GROUP BY backend"
-    found = context.checker.call(answer_files.cells, _answer(context.client, subject.ref, subject.lake(context), sql))
-    backends = {str(pid): int(str(rows)) for pid, rows, _, _ in found}
-    at_once = query_plans.side_by_side([(float(str(first)), float(str(last))) for _, _, first, last in found])
+    sessions = context.checker.call(
+        answer_files.cells, _answer(context.client, subject.ref, subject.lake(context), sql)
+    )
+    backends = {str(pid): int(str(rows)) for pid, rows, _, _ in sessions}
+    at_once = query_plans.side_by_side([(float(str(first)), float(str(last))) for _, _, first, last in sessions])
     rows = subject.workload.tables["lineitem"].rows
     if sum(backends.values()) != rows:
         raise WrongAnswer(f"{sum(backends.values())} rows came of {rows}", backends=backends)
@@ -318,8 +320,8 @@ def _sent(services: Services, marker: str, asked: _Push) -> Evidence:
         return {"sent": "not had: the log of a PostgreSQL that is not ours"}
     sent = query_plans.statements(services.log_tail("postgres", _LOG), marker)
     sent = tuple(one for one in sent if "ALTER SYSTEM" not in one and "pg_reload_conf" not in one)
-    found = any(re.search(asked.sign, one, re.IGNORECASE | re.DOTALL) for one in sent)
-    return {"pushed_down": found, "sent": list(sent[:3])}
+    pushed_down = any(re.search(asked.sign, one, re.IGNORECASE | re.DOTALL) for one in sent)
+    return {"pushed_down": pushed_down, "sent": list(sent[:3])}
 
 
 # Writes
@@ -334,20 +336,20 @@ def _appended(context: RunContext, subject: _Subject) -> Evidence:
 
 
 def _overwritten(context: RunContext, subject: _Subject) -> Evidence:
-    """Rows put in the place of others; the table stays the same one, with its key."""
+    """Rows replaced by others; the table stays the same one, with its key."""
     table = subject.copy("over")
     _at_server(context.services, context.client, f"INSERT INTO {table} VALUES (-1, 0, 'from before')")
-    before = _told(context, _identity(table))
+    before = _server_answer(context, _identity(table))
     insert = f"SELECT id, k, t FROM {_source(subject)}"
     statements = [f"DELETE FROM {table}", f"INSERT INTO {table} {insert}"]
     if engines.find(subject.ref.name).dialect == "spark":
         statements = [f"INSERT OVERWRITE TABLE {table} {insert}"]
     for sql in statements:
         context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
-    found = _written(context, table)
-    if (after := _told(context, _identity(table))) != before:
+    comparison = _written(context, table)
+    if (after := _server_answer(context, _identity(table))) != before:
         raise WrongAnswer(f"the table is another one: identity and keys were {before}, and are {after}")
-    return {"statements": statements, **found}
+    return {"statements": statements, **comparison}
 
 
 def _identity(table: str) -> str:
@@ -364,12 +366,12 @@ def _all_or_nothing(context: RunContext, subject: _Subject) -> Evidence:
     try:
         context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
     except Refused as error:
-        ((left,),) = _told(context, f"SELECT count(*) AS n FROM {table}")
+        ((left,),) = _server_answer(context, f"SELECT count(*) AS n FROM {table}")
         if left != "0":
             raise WrongAnswer(f"the write failed, and {left} of {len(TRAPS.values)} rows stay in the table", sql=sql,
                               said=str(error)) from error  # fmt: skip
         return {"sql": sql, "said": str(error), "rows_left": 0}
-    raise WrongAnswer("the write was taken for done, with a row that breaks a CHECK", sql=sql)
+    raise WrongAnswer("the write was accepted, with a row that breaks a CHECK", sql=sql)
 
 
 def _source(subject: _Subject) -> str:

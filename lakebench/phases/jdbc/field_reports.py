@@ -22,9 +22,9 @@ def _of(cases: Sequence[Record], check: str) -> list[Record]:
 
 def _in_parallel(cases: Sequence[Record]) -> Claim:
     """C4: partitioned, in parallel, right."""
-    told = {case.engine: case for case in _of(cases, "parallel")}
-    reads = [case for case in _of(cases, "read") if case.engine in told and case.outcome.ran]
-    ran = {name: case for name, case in told.items() if case.outcome.ran}
+    parallel = {case.engine: case for case in _of(cases, "parallel")}
+    reads = [case for case in _of(cases, "read") if case.engine in parallel and case.outcome.ran]
+    ran = {name: case for name, case in parallel.items() if case.outcome.ran}
     ours: dict[str, float | str] = {
         f"{name}, sessions of PostgreSQL": f"{len(case.evidence.get('backends', ()))}, "
         f"{case.evidence.get('at_once', 'none')} at once"
@@ -54,12 +54,12 @@ def _moved(cases: Sequence[Record]) -> str:
 def _union(cases: Sequence[Record]) -> Claim:
     """C5: PGSpider appends what its nodes send, and nothing else."""
     asked = [case for case in _of(cases, "nodes") if case.coordinates.more["shape"] == "pgspider"]
-    told = [case for case in asked if case.outcome is Outcome.PASS]
-    plans = [case for case in told if "appended" in case.evidence]
+    passed = [case for case in asked if case.outcome is Outcome.PASS]
+    plans = [case for case in passed if "appended" in case.evidence]
     ours: dict[str, float | str] = {f"partitionwise {wise}: nodes compute": _computed(plans, wise) for wise in WISE}
     appended = sum(bool(case.evidence["appended"]) for case in plans)
     ours["plans that append (UNION ALL)"] = f"{appended} of {len(plans)}"
-    ours |= {case.row: _how(case) for case in told if "at_once" in case.evidence}
+    ours |= {case.row: _how(case) for case in passed if "at_once" in case.evidence}
     computes = any(case.evidence["pushed"] for case in plans)
     if not plans:
         verdict = Said.COULD_NOT_RUN
@@ -80,8 +80,8 @@ def _union(cases: Sequence[Record]) -> Claim:
 def _computed(plans: Sequence[Record], wise: str) -> str:
     """The questions of which nodes compute aggregates, with ``enable_partitionwise_aggregate`` off or on."""
     computed = [case.coordinates for case in plans if case.evidence["pushed"]]
-    found = [title_of(one.test or "") for one in computed if one.more["partitionwise"] == wise]
-    return "; ".join(found) or "nothing"
+    titles = [title_of(one.test or "") for one in computed if one.more["partitionwise"] == wise]
+    return "; ".join(titles) or "nothing"
 
 
 def _how(case: Record) -> str:

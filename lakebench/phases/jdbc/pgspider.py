@@ -98,8 +98,8 @@ def nodes(request: Request, workload: Workload) -> Iterator[Block]:
 
 def _servers(request: Request) -> tuple[EngineRef, ...]:
     """The engines that are a PostgreSQL with heap tables."""
-    found = [(ref, engines.find(ref.name)) for ref in request.able(CanExecute)]
-    return tuple(ref for ref, one in found if one.dialect == "postgres" and TableFormat.POSTGRESQL in one.formats)
+    candidates = [(ref, engines.find(ref.name)) for ref in request.able(CanExecute)]
+    return tuple(ref for ref, one in candidates if one.dialect == "postgres" and TableFormat.POSTGRESQL in one.formats)
 
 
 def _case(ref: EngineRef, shape: str, wise: str, name: str, row: str) -> Case:
@@ -123,7 +123,7 @@ def _case(ref: EngineRef, shape: str, wise: str, name: str, row: str) -> Case:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A question, who is asked, and how the table is made."""
+    """A question, the engine that is asked, and how the table is made."""
 
     ref: EngineRef
     workload: Workload
@@ -143,23 +143,23 @@ def _plan(asked: _Asked, context: RunContext) -> Evidence:
     context.client.call(asked.ref, lake, "execute", sql=f"SET enable_partitionwise_aggregate = {asked.wise}")
     explained = context.client.query(asked.ref, lake, f"EXPLAIN (VERBOSE, COSTS OFF) {asked.sql}")
     plan = [str(line) for (line,) in context.checker.call(answer_files.cells, explained.path)]
-    found = query_plans.distributed(plan)
+    distribution = query_plans.distributed(plan)
     actual = context.client.query(asked.ref, lake, asked.sql)
     expected = {"the generator's files": _witnessed(context, asked)}
     return {
         "sql": asked.sql,
         **same(context.checker.call(answer_files.compare, actual.path, expected, asked.question.rules)),
-        "appended": found.appended,
-        "pushed": list(found.pushed),
-        "asynchronous": found.asynchronous,
-        "remote": list(found.remote),
+        "appended": distribution.appended,
+        "pushed": list(distribution.pushed),
+        "asynchronous": distribution.asynchronous,
+        "remote": list(distribution.remote),
         "seconds": round(actual.ns / _NS, 4),
         "plan": "\n".join(plan),
     }
 
 
 def _at_once(ref: EngineRef, shape: str, wise: str, workload: Workload, context: RunContext) -> Evidence:
-    """Each node sleeps before it answers: the time of both tells whether they sleep at once."""
+    """Each node sleeps before it answers: the time of both shows whether they sleep at once."""
     lake = _ready(context, ref, shape, workload)
     sql = f"SELECT sum(n) AS n FROM slow_{shape}"
     # A table of two rows is not worth workers to the planner, and they are how PGSpider asks nodes at once.
@@ -239,10 +239,10 @@ def _foreign(lake: Lake) -> Iterator[str]:
     """Servers, and plain foreign tables of each node. The nodes are databases of the server itself."""
     from lakebench.engines.postgresql import parameters
 
-    given = parameters(lake.catalog)
+    login = parameters(lake.catalog)
     for node in _NODES:
-        where = f"host {_text(given['host'])}, port {_text(given['port'])}, dbname 'node_{node}'"
-        who = f"user {_text(given['user'])}, password {_text(given['password'])}"
+        where = f"host {_text(login['host'])}, port {_text(login['port'])}, dbname 'node_{node}'"
+        who = f"user {_text(login['user'])}, password {_text(login['password'])}"
         yield f"CREATE SERVER node_{node} FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({where}, async_capable 'true')"
         yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER node_{node} OPTIONS ({who})"
 
@@ -273,10 +273,10 @@ def _require(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake,
 
 
 def _union(table: str, columns: str) -> Sequence[str]:
-    own = [_child(f"{table}_union_{node}", f"{columns}, node text", node, table) for node in _NODES]
+    children = [_child(f"{table}_union_{node}", f"{columns}, node text", node, table) for node in _NODES]
     parts = " UNION ALL ".join(f"SELECT * FROM {table}_union_{node}" for node in _NODES)
     return [
-        *own,
+        *children,
         *_analyzed(table, [f"{table}_union_{node}" for node in _NODES]),
         f"CREATE VIEW {table}_union AS {parts}",
     ]
@@ -296,10 +296,12 @@ def _pgspider(table: str, columns: str) -> Sequence[str]:
     """As PGSpider's documentation has it: the key last, and absent from the children, called ``<partition>_child``."""
     made, names = [_parent(f"{table}_pgspider", columns)], []
     for node in _NODES:
-        own = f"{table}_spider_{node}"
-        names.append(f"{own}_child")
-        made.append(_child(f"{own}_child", columns, node, table))
-        made.append(f"CREATE FOREIGN TABLE {own} PARTITION OF {table}_pgspider FOR VALUES IN ('{node}') SERVER spider")
+        partition = f"{table}_spider_{node}"
+        names.append(f"{partition}_child")
+        made.append(_child(f"{partition}_child", columns, node, table))
+        made.append(
+            f"CREATE FOREIGN TABLE {partition} PARTITION OF {table}_pgspider FOR VALUES IN ('{node}') SERVER spider"
+        )
     return [*made, *_analyzed(table, names)]
 
 

@@ -91,7 +91,7 @@ class Jdbc(Queries):
         yield self._heap(context)
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """Queries at both places, then what becomes of rows and types, then nodes."""
+        """Queries in both formats, then checks of rows and types, then nodes."""
         yield from not_loaded(self.name, self._loaded(context, _STORAGE))
         contenders = self.contenders(context.request, context.prepared)
         for question in self.prepared(context).questions:
@@ -107,11 +107,11 @@ class Jdbc(Queries):
         return tpch.bytes_of(_size(request.profile))
 
     def disk_space(self, request: Request) -> Sequence[Need]:
-        """The generator's files, and the tables at both places."""
+        """The generator's files, and the tables in both formats."""
         folder, size = tpch.to_make(_size(request.profile))
         made = [Need("the generator's files", folder, size)] if size else []
-        own = int(self.data_bytes(request) * _GROWTH)
-        return [*made, *super().disk_space(request), Need("tables in PostgreSQL", request.settings.output, own)]
+        heap_bytes = int(self.data_bytes(request) * _GROWTH)
+        return [*made, *super().disk_space(request), Need("tables in PostgreSQL", request.settings.output, heap_bytes)]
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
         """Claims C4 and C5."""
@@ -119,11 +119,11 @@ class Jdbc(Queries):
 
     def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
         """The heap tables, or those of Iceberg, loaded."""
-        if one.place.format is TableFormat.POSTGRESQL:
+        if one.target.format is TableFormat.POSTGRESQL:
             self._heap(context)
             return lakes.postgresql_lake(context.services, HEAP)
         self._reaches(context, one.ref)
-        self._loaded(context, one.place.storage).require(tables)
+        self._loaded(context, one.target.storage).require(tables)
         return self._iceberg(context.request, context.services)
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
@@ -131,7 +131,7 @@ class Jdbc(Queries):
         return Phase.covers(self, case, scope)
 
     def _reaches(self, context: RunContext, ref: EngineRef) -> None:
-        """That ``ref`` comes into PostgreSQL: Iceberg is here to be compared with that.
+        """Check that ``ref`` reaches PostgreSQL: Iceberg is here for comparison with it.
 
         Raises:
             EngineUnavailable: it does not.
@@ -146,14 +146,14 @@ class Jdbc(Queries):
             raise EngineUnavailable(f"Iceberg is asked beside PostgreSQL, and {error}") from error
 
     def _contenders(self, request: Request) -> list[Contender]:
-        found = []
+        contenders = []
         for form in (TableFormat.POSTGRESQL, TableFormat.ICEBERG):
             for ref in request.able(CanQuery):
                 engine = engines.find(ref.name)
                 has_catalog = form is TableFormat.POSTGRESQL or CatalogKind.REST in engine.catalogs
                 if {TableFormat.POSTGRESQL, form} <= set(engine.formats) and has_catalog:
-                    found.append(Contender(ref, Target(_STORAGE, form)))
-        return found
+                    contenders.append(Contender(ref, Target(_STORAGE, form)))
+        return contenders
 
     def _storages(self, request: Request, prepared: PreparedData) -> list[str]:  # noqa: ARG002
         return [_STORAGE]
@@ -191,7 +191,7 @@ def _size(profile: Profile) -> Decimal:
 
 def _protocol(profile: Profile) -> Protocol:
     """No cold execution and a few samples, unless the user says how many: rows are the verdict, times go with it."""
-    told = profile.protocol
+    protocol = profile.protocol
     if "repeat" in profile.chosen:
-        return told
-    return replace(told, cold=0, samples=min(told.samples, _SAMPLES), block=min(told.block, _SAMPLES))
+        return protocol
+    return replace(protocol, cold=0, samples=min(protocol.samples, _SAMPLES), block=min(protocol.block, _SAMPLES))

@@ -76,15 +76,15 @@ class Target:
 
 @dataclass(frozen=True)
 class Contender:
-    """An engine at a place; ``against`` is the one that it is the base of."""
+    """An engine at a target; ``against`` is the contender that it is the base of."""
 
     ref: EngineRef
-    place: Target
+    target: Target
     against: Contender | None = None
 
 
 @dataclass(frozen=True)
-class _Own:
+class _OwnTables:
     """Tables of an engine's own, what the records keep of them, and those that it ``failed`` to load."""
 
     lake: Lake
@@ -104,8 +104,8 @@ class _Own:
 
 def _base(base: Base, one: Contender) -> Contender:
     """The base of ``one``."""
-    place = replace(one.place, base=True, storage=base.storage or one.place.storage)
-    return Contender(base.ref or one.ref, place, one)
+    target = replace(one.target, base=True, storage=base.storage or one.target.storage)
+    return Contender(base.ref or one.ref, target, one)
 
 
 def _named(selection: Selection, settings: Settings) -> tuple[str, ...]:
@@ -168,8 +168,8 @@ class Queries(Phase):
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """Of each storage, its object store and its catalog; and the catalog of DuckLakes where they are asked for."""
         storages = _named(selection, settings)
-        found = [service for one in storages for service in lakes.storage_services(settings, one)]
-        return tuple(dict.fromkeys([*found, *(["postgres"] if TableFormat.DUCKLAKE in selection.formats else [])]))
+        services = [service for one in storages for service in lakes.storage_services(settings, one)]
+        return tuple(dict.fromkeys([*services, *(["postgres"] if TableFormat.DUCKLAKE in selection.formats else [])]))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Every engine that answers queries and speaks to a REST catalog; of one engine's ways in, the usual one."""
@@ -211,13 +211,13 @@ class Queries(Phase):
             yield self._measurement(context, question, contenders)
 
     def disk_space(self, request: Request) -> Sequence[Need]:
-        """What the lakes need, where the size of the data is known before it is made."""
+        """The space of the lakes, where the size of the data is known before it is made."""
         size = self.data_bytes(request)
         growth = sum(GROWTH[form] * _copies(request, form) for form in map(TableFormat, request.selection.formats))
-        known = {name: request.settings.storage(name) for name in _named(request.selection, request.settings)}
+        storages = {name: request.settings.storage(name) for name in _named(request.selection, request.settings)}
         return [
             Need(f"tables on {name}", one.path or request.settings.output, int(size * growth))
-            for name, one in known.items()
+            for name, one in storages.items()
             if one.ours and size
         ]
 
@@ -234,10 +234,10 @@ class Queries(Phase):
         return 0
 
     def contenders(self, request: Request, prepared: PreparedData) -> list[Contender]:
-        """Every engine at every place that it can be asked at, and the base of each where there is one.
+        """Every engine at every target that it can be asked at, and the base of each where there is one.
 
         Raises:
-            UsageError: an engine is the base, and not one other is asked.
+            UsageError: an engine is the base, and not exactly one other is asked.
         """
         return prepared.once(f"contenders/{self.name}", lambda: self._contenders(request))
 
@@ -252,26 +252,26 @@ class Queries(Phase):
                     f"--against {selection.against} compares one engine with it: name it with --engines, one of "
                     f"{', '.join(str(ref) for ref in refs)}"
                 )
-        found = [
+        contenders = [
             Contender(ref, Target(storage, TableFormat(form)))
             for storage in selection.storages
             for form in selection.formats
             for ref in refs
             if TableFormat(form) in engines.find(ref.name).formats and _possible(request, storage, TableFormat(form))
         ]
-        return [*found, *(_base(base, one) for one in found)] if base else found
+        return [*contenders, *(_base(base, one) for one in contenders)] if base else contenders
 
     def _storages(self, request: Request, prepared: PreparedData) -> list[str]:
-        return list(dict.fromkeys(one.place.storage for one in self.contenders(request, prepared)))
+        return list(dict.fromkeys(one.target.storage for one in self.contenders(request, prepared)))
 
-    def _loaded_own(self, context: RunContext) -> list[_Own]:
-        """The tables of each engine that loads its own; where it could not, each of its cases tells why."""
-        found = []
+    def _loaded_own(self, context: RunContext) -> list[_OwnTables]:
+        """The tables of each engine that loads its own; where it could not, each of its cases says why."""
+        tables = []
         for one in self.contenders(context.request, context.prepared):
-            if one.place.format in _OWN:
+            if one.target.format in _OWN:
                 with contextlib.suppress(CaseError, HarnessFault):
-                    found.append(self._own(context, one))
-        return found
+                    tables.append(self._own(context, one))
+        return tables
 
     def _loaded(self, context: RunContext, storage: str) -> Loaded:
         lake = lakes.storage_lake(context.services, context.request.settings, storage)
@@ -294,32 +294,32 @@ class Queries(Phase):
         case = Case(
             id=self.case_id(question, one),
             phase=self.name,
-            title=f"{question.name} by {one.ref} on {one.place.title}",
+            title=f"{question.name} by {one.ref} on {one.target.title}",
             engine=one.ref,
-            group=f"{self.prepared(context).title} on {one.place.title}",
+            group=f"{self.prepared(context).title} on {one.target.title}",
             row=question.name.upper() if question.name[1:].isdigit() else question.name,
             column=str(one.ref),
             coordinates=Coordinates(
                 engine=one.ref.name,
                 version=one.ref.version,
-                storage=one.place.storage,
-                format=one.place.format,
+                storage=one.target.storage,
+                format=one.target.format,
                 query=question.name,
-                base=one.place.base,
+                base=one.target.base,
             ),
         )
         return MeasuredEngine(
             case,
             partial(self.lake, one=one, tables=question.tables),
             question.sql(engines.find(one.ref.name)),
-            session=one.place.key,
-            store=store_service(context.request, one.place),
+            session=one.target.key,
+            store=store_service(context.request, one.target),
             against=self.case_id(question, one.against) if one.against else "",
         )
 
     def case_id(self, question: Question, one: Contender) -> str:
         """Such as ``phase3/local/iceberg/q01/duckdb``."""
-        return f"{self.name}/{one.place.key}/{question.name}/{one.ref}"
+        return f"{self.name}/{one.target.key}/{question.name}/{one.ref}"
 
     def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
         """The lake of a contender with ``tables`` loaded; of plain Parquet it has no others.
@@ -327,15 +327,15 @@ class Queries(Phase):
         Raises:
             LakebenchError: one of them is not there.
         """
-        place = one.place
-        if place.format in _OWN:
+        target = one.target
+        if target.format in _OWN:
             return self._own(context, one).lake_with(tables)
-        loaded = self._loaded(context, place.storage)
-        lake = lakes.storage_lake(context.services, context.request.settings, place.storage)
-        lake = replace(lake, name="_".join([lake.name, place.format, *([BASE] if place.base else [])]))
-        if place.format is TableFormat.PARQUET:
+        loaded = self._loaded(context, target.storage)
+        lake = lakes.storage_lake(context.services, context.request.settings, target.storage)
+        lake = replace(lake, name="_".join([lake.name, target.format, *([BASE] if target.base else [])]))
+        if target.format is TableFormat.PARQUET:
             files = {table: self._prepared_files(context, lake, loaded, table) for table in sorted(tables)}
-            return replace(lake, format=place.format, files=files)
+            return replace(lake, format=target.format, files=files)
         loaded.require(tables)
         return lake
 
@@ -346,29 +346,31 @@ class Queries(Phase):
     def files(self, context: RunContext, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
         """The addresses of the Parquet files of ``table``: the data files of its recorded snapshot, without deletes."""
         loaded.require([table])
-        (found,) = (one for one in loaded.snapshots if one.table == table)
-        return tuple(context.checker.call(inspector.data_files, found.metadata, lake.store))
+        (snapshot,) = (one for one in loaded.snapshots if one.table == table)
+        return tuple(context.checker.call(inspector.data_files, snapshot.metadata, lake.store))
 
-    def _own(self, context: RunContext, one: Contender) -> _Own:
+    def _own(self, context: RunContext, one: Contender) -> _OwnTables:
         """Tables of its own, loaded by the engine that is asked."""
-        return context.prepared.once(f"own/{self.name}/{one.place.key}/{one.ref}", lambda: self._load_own(context, one))
+        return context.prepared.once(
+            f"own/{self.name}/{one.target.key}/{one.ref}", lambda: self._load_own(context, one)
+        )
 
-    def _load_own(self, context: RunContext, one: Contender) -> _Own:
-        workload, place = self.prepared(context), one.place
-        own = self._new(context.request, context.services, one)
-        written = write(context, own, workload, one.ref, sessions=(place.key,))
-        tables = tuple(fact for fact in _own_facts(own, workload) if fact.name not in written.failed)
-        facts = replace(facts_of(workload, written, tables, place.storage), format=place.format)
-        return _Own(own, facts, written.failed)
+    def _load_own(self, context: RunContext, one: Contender) -> _OwnTables:
+        workload, target = self.prepared(context), one.target
+        lake = self._new(context.request, context.services, one)
+        written = write(context, lake, workload, one.ref, sessions=(target.key,))
+        tables = tuple(fact for fact in _own_facts(lake, workload) if fact.name not in written.failed)
+        facts = replace(facts_of(workload, written, tables, target.storage), format=target.format)
+        return _OwnTables(lake, facts, written.failed)
 
     def _new(self, request: Request, services: Services, one: Contender) -> Lake:
         """A lake that nothing is in yet, on the device and in the store that hold the tables of Iceberg."""
-        lake = lakes.storage_lake(services, request.settings, one.place.storage)
-        folder = Path(local_path(lake.catalog.warehouse)) / self.name / one.place.key / str(one.ref)
+        lake = lakes.storage_lake(services, request.settings, one.target.storage)
+        folder = Path(local_path(lake.catalog.warehouse)) / self.name / one.target.key / str(one.ref)
         if lake.store is None:
             shutil.rmtree(folder, ignore_errors=True)  # of a try that was killed
             folder.mkdir(mode=0o700, parents=True)
-        if one.place.format is TableFormat.DUCKDB:
+        if one.target.format is TableFormat.DUCKDB:
             database = str(folder / "tables.duckdb")
             return replace(lake, name="own", format=TableFormat.DUCKDB, store=None, database=database)
         # A name that no other run has: the server, or the bucket, may be the user's own.
@@ -409,7 +411,7 @@ def tested(what: str, chosen: Selection) -> bool:
 
 
 def _own_facts(lake: Lake, workload: Workload) -> Iterator[TableFacts]:
-    """The tables of ``workload`` on a lake of an engine's own, with their data files where a catalog tells of them."""
+    """The tables of ``workload`` on a lake of an engine's own, with their data files where a catalog has them."""
     files = ducklake_files(lake) if lake.format is TableFormat.DUCKLAKE else None
     for name, table in workload.tables.items():
         if files is None:
@@ -424,12 +426,12 @@ def _copies(request: Request, form: TableFormat) -> int:
     return sum(form in engines.find(ref.name).formats for ref in request.refs) if form in _OWN else 1
 
 
-def store_service(request: Request, place: Target) -> str:
-    """The service whose requests count at ``place``; empty where nothing is asked of a store."""
-    if place.format is TableFormat.DUCKDB:
+def store_service(request: Request, target: Target) -> str:
+    """The service whose requests count at ``target``; empty where nothing is asked of a store."""
+    if target.format is TableFormat.DUCKDB:
         return ""
     return next(
-        (one for one in lakes.storage_services(request.settings, place.storage) if one.startswith("object")), ""
+        (one for one in lakes.storage_services(request.settings, target.storage) if one.startswith("object")), ""
     )
 
 

@@ -30,11 +30,11 @@ class Own(Queries):
 
     def files(self, context: RunContext, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
         """The user's own files: those of Iceberg lack a table without rows, and have other names for odd columns."""
-        own = loaded.workload.tables[table].files
+        user_files = loaded.workload.tables[table].files
         if lake.store is not None:
             below = f"{lake.catalog.warehouse.rstrip('/')}/plain/{table}"
-            return context.checker.call(upload, own, lake.store, below)
-        links = _linked(own, context.files.kept / "plain" / str(loaded.facts.storage) / table)
+            return context.checker.call(upload, user_files, lake.store, below)
+        links = _linked(user_files, context.files.kept / "plain" / str(loaded.facts.storage) / table)
         return tuple(f"file://{path}" for path in links)
 
 

@@ -19,10 +19,10 @@ _Times = Mapping[str, tuple[statistics.Ratio, int] | None]
 
 def reproduced(cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
     """C6 and C7, where queries ran."""
-    known = placement.verified(cases)
-    if known:
+    verified = placement.verified(cases)
+    if verified:
         yield _all_right(cases, scale_factor)
-        yield _cold_and_warm(known)
+        yield _cold_and_warm(verified)
 
 
 def _all_right(cases: Sequence[Record], scale_factor: str) -> Claim:
@@ -30,15 +30,15 @@ def _all_right(cases: Sequence[Record], scale_factor: str) -> Claim:
     ours: dict[str, str] = {}
     verdicts: list[Said] = []
     for case in cases:
-        place = placement.place_of(case)
-        if place and place.format == TableFormat.ICEBERG and place.storage != "local":
-            name = f"{case.engine} on {place.storage}"
+        storage_format = placement.place_of(case)
+        if storage_format and storage_format.format == TableFormat.ICEBERG and storage_format.storage != "local":
+            name = f"{case.engine} on {storage_format.storage}"
             if name in ours:
                 continue
-            own = [one for one in cases if placement.place_of(one) == place and one.engine == case.engine]
-            right = sum(one.outcome is Outcome.PASS for one in own)
-            ours[name] = f"{right} of {len(own)} right"
-            verdicts.append(_all_of(own))
+            records = [one for one in cases if placement.place_of(one) == storage_format and one.engine == case.engine]
+            right = sum(one.outcome is Outcome.PASS for one in records)
+            ours[name] = f"{right} of {len(records)} right"
+            verdicts.append(_all_of(records))
     whole = Decimal(scale_factor) >= _C6_SCALE_FACTOR
     detail = "" if whole else f"The report is about SF 100; this run has SF {scale_factor}. "
     return Claim(
@@ -52,29 +52,33 @@ def _all_right(cases: Sequence[Record], scale_factor: str) -> Claim:
     )
 
 
-def _all_of(own: Sequence[Record]) -> Said:
-    """What one engine at one place says of C6."""
-    if any(one.outcome.is_failure for one in own):
+def _all_of(records: Sequence[Record]) -> Said:
+    """The verdict of one engine on one storage and format on C6."""
+    if any(one.outcome.is_failure for one in records):
         return Said.NOT_REPRODUCED
-    right = sum(one.outcome is Outcome.PASS for one in own)
-    return Said.REPRODUCED if right == len(own) == _C6_QUERIES else Said.COULD_NOT_RUN
+    right = sum(one.outcome is Outcome.PASS for one in records)
+    return Said.REPRODUCED if right == len(records) == _C6_QUERIES else Said.COULD_NOT_RUN
 
 
-def _cold_and_warm(known: Mapping[placement.StorageFormat, placement.Asked]) -> Claim:
+def _cold_and_warm(verified: Mapping[placement.StorageFormat, placement.Asked]) -> Claim:
     """C7: object storage far away against local disk, cold and then warm; the report does not say by which engine."""
     local = placement.StorageFormat("local", TableFormat.ICEBERG)
-    far = [one for one in known if one.format == TableFormat.ICEBERG and "gcs" in one.storage]
+    far = [one for one in verified if one.format == TableFormat.ICEBERG and "gcs" in one.storage]
     ours: dict[str, str] = {}
     shown: dict[str, Said] = {}
-    for place in far if local in known else ():
-        for engine in dict.fromkeys(name for name, _ in known[place]):
-            told = {kind: placement.ratio(known[local], known[place], engine, kind) for kind in _C7_THEIRS}
-            for kind, found in told.items():
+    for storage_format in far if local in verified else ():
+        for engine in dict.fromkeys(name for name, _ in verified[storage_format]):
+            ratios = {
+                kind: placement.ratio(verified[local], verified[storage_format], engine, kind) for kind in _C7_THEIRS
+            }
+            for kind, found in ratios.items():
                 if found is not None:
-                    ours[f"{engine} on {place.storage}, {kind}"] = f"{found[0].ratio:.1f} times, {found[1]} queries"
-            shown |= {engine: said} if (said := _slower(told)) else {}
+                    ours[f"{engine} on {storage_format.storage}, {kind}"] = (
+                        f"{found[0].ratio:.1f} times, {found[1]} queries"
+                    )
+            shown |= {engine: verdict} if (verdict := _slower(ratios)) else {}
     simulated = any("simulated" in one.storage for one in far)
-    without = [engine for engine, said in shown.items() if said is Said.NOT_REPRODUCED]
+    without = [engine for engine, verdict in shown.items() if verdict is Said.NOT_REPRODUCED]
     detail = "".join(
         [
             "The direction: cold is slower by far more than warm, and warm is still slower. ",
@@ -92,9 +96,9 @@ def _cold_and_warm(known: Mapping[placement.StorageFormat, placement.Asked]) -> 
     )
 
 
-def _slower(told: _Times) -> Said | None:
+def _slower(ratios: _Times) -> Said | None:
     """How an engine's ratios of the far storage to the near one, cold and warm, stand to theirs."""
-    cold, warm = told["cold"], told["warm"]
+    cold, warm = ratios["cold"], ratios["warm"]
     if cold is None or warm is None:
         return None
     if cold[0].ratio <= _C7_APART * warm[0].ratio:

@@ -14,7 +14,7 @@ from lakebench.phases.options import Option, some_of
 from lakebench.phases.query_workloads.base import GROWTH, Queries
 from lakebench.phases.table_loading import tpch_data
 from lakebench.phases.tpch.field_reports import reproduced
-from lakebench.phases.tpch.power_throughput import trials
+from lakebench.phases.tpch.power_throughput import performance_tests
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Claim, Dataset
 
@@ -50,7 +50,7 @@ class Tpch(Queries):
         """The queries, then the tests of the specification, as the user asked for them."""
         if "queries" in context.request.selection.tests:
             yield from super().plan(context)
-        yield from trials(context.request, self.name)
+        yield from performance_tests(context.request, self.name)
 
     def load(self, context: RunContext) -> None:
         """What the queries are asked of; the tests load tables of their own."""
@@ -72,8 +72,12 @@ class Tpch(Queries):
         made = [Need("the generator's files", folder, size)] if size else []
         tables = super().disk_space(request) if "queries" in request.selection.tests else ()
         tested = {"power", "throughput"} & set(request.selection.tests)
-        own = int(self.data_bytes(request) * GROWTH[TableFormat.ICEBERG])
-        return [*made, *tables, *([Need("tables of the tests", request.settings.output, own)] if tested else [])]
+        table_bytes = int(self.data_bytes(request) * GROWTH[TableFormat.ICEBERG])
+        return [
+            *made,
+            *tables,
+            *([Need("tables of the tests", request.settings.output, table_bytes)] if tested else []),
+        ]
 
     def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         """Claims C6 and C7, where queries ran."""

@@ -53,7 +53,7 @@ _SEEN = (
 
 @dataclass
 class RefreshState:
-    """What the refreshes have made of orders and line items: files inserted, and ranges of keys deleted."""
+    """What the refreshes have done to orders and line items: files inserted, and ranges of keys deleted."""
 
     inserted: dict[str, list[Path]] = field(default_factory=lambda: {table: [] for table in _KEYS})
     deleted: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {table: [] for table in _KEYS})
@@ -71,7 +71,7 @@ class RefreshStep:
 
 @dataclass(frozen=True)
 class Done:
-    """A step or a query as it ran: nanoseconds of the parent's clock, and what the worker's clock says."""
+    """A step or a query as it ran: nanoseconds by the parent's clock, and by the worker's."""
 
     name: str
     began: int
@@ -81,8 +81,8 @@ class Done:
 
 
 @dataclass(frozen=True)
-class Trial(Block):
-    """The tests by one engine on one storage. What is asked for runs as a whole: the tables change on the way."""
+class PerformanceTests(Block):
+    """The load, power and throughput tests by one engine on one storage. All run: each changes the tables."""
 
     phase: str
     ref: EngineRef
@@ -100,9 +100,9 @@ class Trial(Block):
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Load, refresh and query; the tables go when it is over."""
         self._drop(context)  # what an interrupted try left has rows that its refreshes changed
-        for told in self._records(context):
-            if told.case in todo:
-                yield told
+        for one in self._records(context):
+            if one.case in todo:
+                yield one
         self._drop(context)
 
     def _drop(self, context: RunContext) -> None:
@@ -125,16 +125,16 @@ class Trial(Block):
         loaded = self._both(context.past, "load", loaded)
         power: float | None = None
         if "power" in self.tests:
-            told = yield from self._power(context, state, ran=loaded is not None)
-            power = (self._both(context.past, "power", told or None) or {}).get("power_at_size")
+            evidence = yield from self._power(context, state, ran=loaded is not None)
+            power = (self._both(context.past, "power", evidence or None) or {}).get("power_at_size")
         if "throughput" in self.tests:
-            known = loaded is not None and (power is not None or "power" not in self.tests)
+            ran_before = loaded is not None and (power is not None or "power" not in self.tests)
             yield from self._attempt(
                 context.foundation,
                 context.past,
                 self._case("throughput"),
                 lambda: self._throughput(context, state, power),
-                ran=known,
+                ran=ran_before,
             )
 
     def _both(self, past: Past, test: str, now: Evidence | None) -> Evidence | None:
@@ -184,7 +184,7 @@ class Trial(Block):
 
     def _power(self, context: RunContext, state: RefreshState, *, ran: bool) -> Generator[Record, None, dict[str, Any]]:
         """RF1, the 22 queries of stream 0, RF2; and after each refresh what the readers see."""
-        told: dict[str, Any] = {}
+        evidence: dict[str, Any] = {}
         read: set[str] = set()
         case, began = self._case("power"), now()
         try:
@@ -198,7 +198,7 @@ class Trial(Block):
             asked = self._stream(context.request, 0)
             answers = {one.name: self._query(context, one, "tests") for one in asked}
             seconds = {one.name.upper(): answers[one.name].ns / _NS for one in asked}
-            told["checked"] = self._verified(context, asked, answers, state)
+            evidence["checked"] = self._verified(context, asked, answers, state)
             refreshes["RF2"] = self._steps(context, state, pair[2:])
             for one in self._agreed(context, state, "rf2"):
                 read.add(one.case)
@@ -206,10 +206,10 @@ class Trial(Block):
         except CaseError as error:
             yield failure(context.foundation, context.past, case, began, error, {})
             for unread in (one for one in self.cases if one.coordinates.reader and one.id not in read):
-                untold = EngineUnavailable(f"the power test of {self.ref} did not come to this: {error}")
-                yield failure(context.foundation, context.past, unread, now(), untold, {})
+                unavailable = EngineUnavailable(f"the power test of {self.ref} did not come to this: {error}")
+                yield failure(context.foundation, context.past, unread, now(), unavailable, {})
             return {}
-        told |= {
+        evidence |= {
             "seconds": {name: round(one, 6) for name, one in (refreshes | seconds).items()},
             "power_at_size": metrics.power(
                 list(seconds.values()), list(refreshes.values()), context.request.profile.scale_factor
@@ -218,23 +218,23 @@ class Trial(Block):
             "stream": 0,
             "parameters_seed": context.request.seed,
         }
-        yield record(context.past, case, began, told)
-        return told
+        yield record(context.past, case, began, evidence)
+        return evidence
 
     def _agreed(self, context: RunContext, state: RefreshState, point: str) -> Iterator[Record]:
         """What each reader sees of orders and line items now."""
-        into = self._testified(context, _SEEN, frozenset(_KEYS), state, f"seen-{point}")
+        into = self._witness_answer(context, _SEEN, frozenset(_KEYS), state, f"seen-{point}")
         for reader in self.readers:
             case, began = self._reads(point, reader), now()
             try:
                 sql = translated(_SEEN, DIALECT, engines.find(reader.name).dialect)
                 lake = self.lake(context.request, context.services)
                 seen = context.client.query(reader, lake, sql, session="readers")
-                found = same(context.checker.call(answer_files.compare, seen.path, {_WITNESS: into}, _EXACT))
+                comparison = same(context.checker.call(answer_files.compare, seen.path, {_WITNESS: into}, _EXACT))
             except CaseError as error:
                 yield failure(context.foundation, context.past, case, began, error, {"sql": _SEEN})
             else:
-                yield record(context.past, case, began, {**found, "sql": sql})
+                yield record(context.past, case, began, {**comparison, "sql": sql})
 
     # throughput
 
@@ -314,15 +314,15 @@ class Trial(Block):
         done: Sequence[Done],
         name: str,
     ) -> str:
-        said = ""
+        difference = ""
         for orders, items in _possible(question, one, steps, done):
             after = _after(state, steps, orders, items)
             into = self._witnessed(context, question, after, f"{name}-{orders}-{items}")
             checked = context.checker.call(answer_files.compare, one.answer or into, {_WITNESS: into}, question.rules)
             if checked.diff is None:
                 return f"orders after {orders} commits, lineitem after {items}"
-            said = said or checked.message
-        raise WrongAnswer(f"{name} fits no state that the refreshes allow while it ran: {said}")
+            difference = difference or checked.message
+        raise WrongAnswer(f"{name} fits no state that the refreshes allow while it ran: {difference}")
 
     # pieces
 
@@ -404,9 +404,11 @@ class Trial(Block):
         return hashes
 
     def _witnessed(self, context: RunContext, question: Question, state: RefreshState, name: str) -> Path:
-        return self._testified(context, question.sql(engines.find("duckdb")), question.tables, state, name)
+        return self._witness_answer(context, question.sql(engines.find("duckdb")), question.tables, state, name)
 
-    def _testified(self, context: RunContext, sql: str, tables: frozenset[str], state: RefreshState, name: str) -> Path:
+    def _witness_answer(
+        self, context: RunContext, sql: str, tables: frozenset[str], state: RefreshState, name: str
+    ) -> Path:
         """The witness's answer in ``state``.
 
         Raises:
@@ -450,14 +452,14 @@ class Trial(Block):
         )
 
 
-def trials(request: Request, phase: str) -> Iterator[Trial]:
+def performance_tests(request: Request, phase: str) -> Iterator[PerformanceTests]:
     """The tests that were asked for, engine by engine on each storage; all others read what one has written."""
     tests = tuple(test for test in ("power", "throughput") if test in request.selection.tests)
     refs = [ref for ref in request.able(CanQuery) if CatalogKind.REST in engines.find(ref.name).catalogs]
     for storage in request.selection.storages if tests else ():
         for ref in refs:
             readers = tuple(one for one in refs if one != ref) if not _cannot(ref) else ()
-            yield Trial(phase, ref, storage, tests, readers)
+            yield PerformanceTests(phase, ref, storage, tests, readers)
 
 
 def _must_be_able(ref: EngineRef) -> None:

@@ -29,16 +29,16 @@ def _parts(run: Run) -> list[Part]:
     tests = [one for one in run.cases if one.coordinates.test in _TESTS]
     made: list[Part] = []
     for group in dict.fromkeys(one.group for one in tests):
-        own = [one for one in tests if one.group == group]
-        made.append(_metrics(group, own))
-        if any(one.coordinates.test == "power" and one.outcome is Outcome.PASS for one in own):
-            made.append(_intervals(group, own))
+        records = [one for one in tests if one.group == group]
+        made.append(_metrics(group, records))
+        if any(one.coordinates.test == "power" and one.outcome is Outcome.PASS for one in records):
+            made.append(_intervals(group, records))
     return made
 
 
-def _metrics(group: str, own: list[Record]) -> Table:
+def _metrics(group: str, records: list[Record]) -> Table:
     by_engine: dict[str, dict[str, Record]] = {}
-    for record in own:
+    for record in records:
         by_engine.setdefault(record.engine, {})[record.coordinates.test or ""] = record
     head = ("engine", "load s", "load peak", "bytes", "files", "Power@Size", "Throughput@Size", "QphH@Size", "streams")
     rows = tuple((Cell(engine), *_row(tests)) for engine, tests in by_engine.items())
@@ -57,14 +57,14 @@ def _row(tests: Mapping[str, Record]) -> list[Cell]:
 def _load(record: Record | None) -> list[Cell]:
     """Seconds, peak, bytes and files of a load that passed."""
     if record is None or record.outcome is not Outcome.PASS:
-        said = Cell("not asked") if record is None else Cell(label(record.outcome), mark(record.outcome))
-        return [said, *[Cell(DASH)] * 3]
-    told = record.evidence
-    sizes = (told.get("peak_bytes"), told.get("bytes"))
+        first = Cell("not asked") if record is None else Cell(label(record.outcome), mark(record.outcome))
+        return [first, *[Cell(DASH)] * 3]
+    evidence = record.evidence
+    sizes = (evidence.get("peak_bytes"), evidence.get("bytes"))
     return [
-        Cell(_seconds(told.get("load_seconds"))),
+        Cell(_seconds(evidence.get("load_seconds"))),
         *(Cell(size(one) if isinstance(one, int | float) else DASH) for one in sizes),
-        Cell(str(told.get("files", DASH))),
+        Cell(str(evidence.get("files", DASH))),
     ]
 
 
@@ -81,14 +81,14 @@ def _seconds(value: Any) -> str:
     return seconds(value) if isinstance(value, int | float) else str(value)
 
 
-def _intervals(group: str, own: list[Record]) -> Table:
+def _intervals(group: str, records: list[Record]) -> Table:
     """Seconds of RF1, RF2 and the 22 queries of stream 0, and how long the throughput test's refreshes took."""
-    passed = [one for one in own if one.coordinates.test == "power" and one.outcome is Outcome.PASS]
-    power = {one.engine: told for one in passed if isinstance(told := one.evidence.get("seconds"), Mapping)}
-    names = list(dict.fromkeys(name for told in power.values() for name in told))
+    passed = [one for one in records if one.coordinates.test == "power" and one.outcome is Outcome.PASS]
+    power = {one.engine: times for one in passed if isinstance(times := one.evidence.get("seconds"), Mapping)}
+    names = list(dict.fromkeys(name for times in power.values() for name in times))
     names.sort(key=lambda name: (not name.startswith("RF"), name))
     rows = tuple(
-        (Cell(name), *(Cell(_seconds(told[name]) if name in told else DASH) for told in power.values()))
+        (Cell(name), *(Cell(_seconds(times[name]) if name in times else DASH) for times in power.values()))
         for name in names
     )
     notes = ("One run each, by the worker's clock. The queries ran in the order of stream 0, between RF1 and RF2.",)

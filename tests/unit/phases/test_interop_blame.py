@@ -19,9 +19,9 @@ def judged(
     table: dict[EngineRef, Outcome],
     reference: dict[EngineRef, Outcome] = ALL_RIGHT,
     violations: tuple[str, ...] = (),
-    says_no: frozenset[EngineRef] = frozenset(),
+    refusing: frozenset[EngineRef] = frozenset(),
 ) -> Judgement:
-    return judge(DUCKDB, Readings(table, reference, says_no), violations)
+    return judge(DUCKDB, Readings(table, reference, refusing), violations)
 
 
 def outcome(error: CaseEnd | None) -> Outcome:
@@ -97,7 +97,7 @@ def test_another_way_into_the_same_engine_is_no_other_engine() -> None:
 
 
 def test_who_says_that_it_does_not_read_the_feature_may_refuse_its_own_table() -> None:
-    assert judged({DUCKDB: REFUSED}, {}, says_no=frozenset({DUCKDB})) == Judgement()
+    assert judged({DUCKDB: REFUSED}, {}, refusing=frozenset({DUCKDB})) == Judgement()
 
 
 def test_what_the_reference_does_wrong_is_a_fault_of_ours() -> None:

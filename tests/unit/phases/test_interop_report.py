@@ -145,7 +145,7 @@ def test_the_claims_have_silent_wrong_answers_first_and_say_in_how_many_cells(ru
         "2 WRONG of 3 cells",
     )
     assert first.claim == "unknown"
-    assert [one.known for one in found.wrong] == [False, False, False, True]
+    assert [one.accepted for one in found.wrong] == [False, False, False, True]
     assert found.broken[0].measured == "1 CRASH, 1 REFUSED of 2 cells"
     assert found.broken[0].version == "54.0.0"
     assert found.broken[0].source == "docs/iceberg/overview: reads and writes, read 2026-10-01"
