@@ -231,7 +231,7 @@ def _cases(
     wanted = [phases.find(name) for name in request.phases]
     new: list[Record] = []
     with MemoryTrace(folder / TRACE, lambda: _processes(context)), _grounded(context.foundation):
-        context.workers.preload(_asked_or_writing(request))
+        context.workers.preload(_engines_of(request))
         _start(context, writer)
         for phase in wanted:
             new += _phase(phase, context, writer, finished, baseline)
@@ -339,14 +339,14 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
 
 def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:
     """The services of the phases, of the engines and of the dataset's writer."""
-    chosen = [engines.find(ref.name) for ref in _asked_or_writing(request)]
+    chosen = [engines.find(ref.name) for ref in _engines_of(request)]
     services = [*foundation]
     for engine in chosen:
         services += [*([engine.service] if engine.service else []), *engine.needs]
     return list(dict.fromkeys(services))
 
 
-def _asked_or_writing(request: Request) -> tuple[EngineRef, ...]:
+def _engines_of(request: Request) -> tuple[EngineRef, ...]:
     """The engines of the run, and the dataset's writer."""
     return (*request.refs, *([engines.parse(request.writer)] if request.writer else []))
 

@@ -150,7 +150,7 @@ class Check(Block):
 
 @dataclass(frozen=True)
 class SideBySide(Block):
-    """Sequences of checks: those of one run one after the other, the sequences at once, as they have nothing in common.
+    """Sequences of checks that have nothing in common: they run side by side, the checks of each one after the other.
 
     It is for checks that wait (for a lock, for a server), never for checks that are timed.
     """
