@@ -241,8 +241,8 @@ def _cases(
                 writer.write(_engine(context.workers, context.progress, ref, [*done, *new]))
     for phase in wanted:
         cases = [case for case in (*done, *new) if case.phase == phase.name]
-        for claim in phase.reproduced(cases, f"{request.profile.scale_factor:f}"):
-            writer.write(claim)
+        for report in phase.judge_field_reports(cases, f"{request.profile.scale_factor:f}"):
+            writer.write(report)
     return new
 
 

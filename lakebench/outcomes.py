@@ -44,7 +44,7 @@ FROM_BEST = (
 """What a case that ran may come to: refused in the engine's own words is the best failure, a wrong answer the worst."""
 
 
-class Said(enum.StrEnum):
+class ReportVerdict(enum.StrEnum):
     """The verdict on a field report, in ascending order of what holds."""
 
     COULD_NOT_RUN = "could not run here"

@@ -13,7 +13,7 @@ from lakebench.execution.request import Request, Scope
 from lakebench.model import Coordinates, Record, Selection
 from lakebench.phases.options import Asked, Option
 from lakebench.provisioning.disk_space import Need
-from lakebench.results.records import Claim, Dataset, FeatureFacts
+from lakebench.results.records import Dataset, FeatureFacts, FieldReport
 
 NOT_LOADED = "load"
 """The kind of check of a case that is there only where a table could not be loaded."""
@@ -24,8 +24,8 @@ class Phase(ABC):
 
     ``name`` has the number and ``subject`` the word, and either names the phase; ``loads`` says whether it needs a
     dataset that one engine writes for all, ``keeps`` whether a resumed run goes on with what was loaded,
-    ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``claims`` are the ids of the
-    field reports' claims that it reproduces, ``options`` what it adds to ``lakebench run``.
+    ``data`` what a path behind its name is, and ``needs_data`` that there has to be one. ``field_reports`` are the ids
+    of the field reports that it tries to reproduce, ``options`` what it adds to ``lakebench run``.
     """
 
     name: ClassVar[str]
@@ -35,7 +35,7 @@ class Phase(ABC):
     keeps: ClassVar[bool] = False
     data: ClassVar[str] = ""
     needs_data: ClassVar[bool] = False
-    claims: ClassVar[tuple[str, ...]] = ()
+    field_reports: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
 
     @abstractmethod
@@ -81,6 +81,6 @@ class Phase(ABC):
         """Whether a run of this ``scope`` is to have the case with these coordinates."""
         return scope.asks(case.participants)
 
-    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
-        """What its finished cases say of the claims: ``claim`` lines of the records."""
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
+        """What its finished cases say of the field reports: ``field_report`` lines of the records."""
         return iter(())

@@ -7,7 +7,7 @@ from lakebench.reports import by_phase, compare, identity, latency, matrix, memo
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 from lakebench.results import comparison
-from lakebench.results.records import Claim, Dataset, Run
+from lakebench.results.records import Dataset, FieldReport, Run
 
 _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduced": "fail", "out of date": "fail"}
 
@@ -72,7 +72,7 @@ def _sections(run: Run) -> list[Section]:
         Section("Latency", "latency", tuple(latency.parts(others))),
         Section("What storage and table format cost", "places", tuple(places.parts(others))),
         *by_phase.sections(others),
-        Section("Claims: theirs beside ours", "claims", tuple(_claims(run.claims))),
+        Section("Field reports: theirs beside ours", "field-reports", tuple(_field_reports(run.field_reports))),
         Section("Memory over time", "memory", tuple(memory.parts(run))),
         Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),
         Section("What ran, on what", "identity", tuple(identity.parts(run))),
@@ -85,25 +85,25 @@ def _failures(run: Run) -> list[Part]:
     return [*tables] if tables else [Paragraph("Nothing failed, and nothing was left out.")]
 
 
-def _claims(claims: tuple[Claim, ...]) -> list[Part]:
-    if not claims:
+def _field_reports(reports: tuple[FieldReport, ...]) -> list[Part]:
+    if not reports:
         return []
     rows = tuple(
         (
-            Cell(one.claim),
+            Cell(one.report),
             Cell(one.statement),
             Cell(_figures(one.theirs)),
             Cell(_figures(one.ours)),
             Cell(one.verdict, _VERDICT_MARKS.get(one.verdict, "none")),
             Cell(one.detail),
         )
-        for one in claims
+        for one in reports
     )
     note = (
         "Theirs were measured on another machine: times do not compare. Reproduced needs the direction and the ratio, "
         "within a factor of 2, or their error text; direction only has another."
     )
-    return [Table("Claims", ("claim", "what it says", "theirs", "ours", "verdict", "detail"), rows, (note,))]
+    return [Table("Field reports", ("report", "what it says", "theirs", "ours", "verdict", "detail"), rows, (note,))]
 
 
 def _figures(values: object) -> str:

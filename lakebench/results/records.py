@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar
 from lakebench.errors import UsageError
 from lakebench.inputs import files, untrusted
 from lakebench.model import Coordinates, Record
-from lakebench.outcomes import Outcome, Said
+from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.paths import run_name
 from lakebench.results import evidence, run_lock, schema1
 
@@ -122,12 +122,12 @@ class EngineFacts:
 
 
 @dataclass(frozen=True)
-class Claim:
-    """A published claim, theirs beside ours: label → seconds or text."""
+class FieldReport:
+    """What others report, such as ``C8``, with their figures and ours: label → seconds or text."""
 
-    claim: str
+    report: str
     statement: str
-    verdict: Said
+    verdict: ReportVerdict
     theirs: Mapping[str, float | str] = field(default_factory=dict)
     ours: Mapping[str, float | str] = field(default_factory=dict)
     detail: str = ""
@@ -210,14 +210,14 @@ class End:
     gone: tuple[Gone, ...] = ()
 
 
-Line = Header | Dataset | ServiceFacts | EngineFacts | Record | Claim | FeatureFacts | Resume | End
+Line = Header | Dataset | ServiceFacts | EngineFacts | Record | FieldReport | FeatureFacts | Resume | End
 KINDS: dict[str, type[Any]] = {
     "run": Header,
     "dataset": Dataset,
     "service": ServiceFacts,
     "engine": EngineFacts,
     "case": Record,
-    "claim": Claim,
+    "field_report": FieldReport,
     "feature": FeatureFacts,
     "resume": Resume,
     "end": End,
@@ -238,7 +238,7 @@ class Run:
     services: tuple[ServiceFacts, ...] = ()
     engines: tuple[EngineFacts, ...] = ()
     cases: tuple[Record, ...] = ()
-    claims: tuple[Claim, ...] = ()
+    field_reports: tuple[FieldReport, ...] = ()
     features: tuple[FeatureFacts, ...] = ()
     resumes: tuple[Resume, ...] = ()
     end: End | None = None
@@ -378,14 +378,14 @@ def _parse(file: Path, number: int, lines: list[bytes], head: Line | None) -> Li
     """The line ``number`` of ``lines``."""
     try:
         value = untrusted.parse(lines[number - 1])
+        if isinstance(head, Header) and head.schema < SCHEMA:
+            value = schema1.as_now(value, head.settings)
         kind = KINDS[value["kind"]]
     except untrusted.NotBelieved as error:
         raise _damaged(file, lines, number, str(error)) from None
     except (KeyError, TypeError):
         raise _damaged(file, lines, number, "it is not a record") from None
     _check_schema(file, kind, value)
-    if isinstance(head, Header) and head.schema < SCHEMA:
-        value = schema1.as_now(value, head.settings)
     if unknown := set(value) - {"kind"} - {one.name for one in dataclasses.fields(kind)}:
         raise _damaged(file, lines, number, f"unknown field {min(unknown)}")
     from pydantic import ValidationError
@@ -456,7 +456,7 @@ def _assemble(file: Path, lines: list[Line]) -> Run:
         services=_latest(lines, ServiceFacts, "service"),
         engines=_as_asked(_latest(lines, EngineFacts, "engine"), lines[0]),
         cases=_latest(lines, Record, "case"),
-        claims=_latest(lines, Claim, "claim"),
+        field_reports=_latest(lines, FieldReport, "report"),
         features=_latest(lines, FeatureFacts, "feature"),
         resumes=tuple(line for line in lines if isinstance(line, Resume)),
         end=end,

@@ -22,10 +22,15 @@ def as_now(line: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
 
     A line that is of schema 2 already, because the run was resumed, is given back as it is.
     """
+    kind = line["kind"]
     case, changes = line.get("case"), line.get("changes")
-    if line["kind"] == "case" and isinstance(case, str) and "coordinates" not in line:
+    if kind == "claim":
+        return {("report" if name == "claim" else name): value for name, value in line.items()} | {
+            "kind": "field_report"
+        }
+    if kind == "case" and isinstance(case, str) and "coordinates" not in line:
         return {**line, "coordinates": coordinates(case, _catalog(settings)).given()}
-    if line["kind"] == "end" and isinstance(changes, dict):
+    if kind == "end" and isinstance(changes, dict):
         return {**line, "changes": {kind: _changed(told) for kind, told in changes.items()}}
     return line
 

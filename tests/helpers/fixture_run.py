@@ -77,7 +77,7 @@ def lines(seed: int = 7) -> list[records.Line]:
         *_answers(dice),
         *_appends(),
         *_branches(),
-        *_claims(),
+        *_field_reports(),
         records.End("complete", 431.2, 4, (1.9, 1.2, 0.6)),
     ]
 
@@ -284,9 +284,9 @@ def _branches() -> list[records.Line]:
     ]
 
 
-def _claims() -> list[records.Line]:
+def _field_reports() -> list[records.Line]:
     return [
-        records.Claim(
+        records.FieldReport(
             "C8",
             "Q1, SF 1: pg_duckdb 0.37 s, Trino 2.36 s, Spark 10.8 s",
             "could not run here",
@@ -294,7 +294,7 @@ def _claims() -> list[records.Line]:
             {"pg_duckdb": "UNAVAILABLE", "Trino": 1.6, "Spark": 5.3},
             NO_PG_DUCKDB,
         ),
-        records.Claim(
+        records.FieldReport(
             "C9", "identical results from one snapshot", "reproduced", {"all": "identical"}, {"all": "9 of 9"}
         ),
     ]

@@ -104,7 +104,7 @@ def test_who_reads_only_the_files_gets_deleted_rows_back(cases: dict[str, Record
 
 
 def test_the_claims_are_judged(done: Run) -> None:
-    verdicts = {claim.claim: claim.verdict for claim in done.claims}
+    verdicts = {report.report: report.verdict for report in done.field_reports}
     assert verdicts["C1"] == "reproduced"
     assert verdicts["C2"] == "could not run here"
     assert verdicts["C3"] == "could not run here"

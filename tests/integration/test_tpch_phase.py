@@ -91,7 +91,7 @@ def test_the_report_says_what_storage_and_format_cost(places: Run) -> None:
         assert f"{phase}: What Iceberg costs on local" in report
         assert f"{phase}: What storage costs" in report
     assert "DuckLake has its catalog in PostgreSQL" in report
-    assert {claim.claim for claim in places.claims} == {"C6", "C7"}
+    assert {report.report for report in places.field_reports} == {"C6", "C7"}
     assert not (places.path.parent / "lake").exists()
 
 

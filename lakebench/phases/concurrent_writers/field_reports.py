@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lakebench.model import Record
-from lakebench.outcomes import Said
+from lakebench.outcomes import ReportVerdict
 from lakebench.phases.field_reports import of_all, of_ratio, of_times
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 _FEW = 3  # writers at once in C28 and C29
 _LOCKED = "Conflicting lock is held"
@@ -18,7 +18,7 @@ _Appends = Mapping[tuple[str, str | int | None], Record]
 """Store and number of writers → the appends by DuckDB."""
 
 
-def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
+def judge_field_reports(cases: Sequence[Record]) -> Iterator[FieldReport]:
     """C28, C29 and C30."""
     inserts = [case for case in cases if case.coordinates.test == "insert" and case.engine == "duckdb"]
     about = ((case.coordinates.more, case) for case in inserts)
@@ -35,33 +35,33 @@ def _concurrency(appends: _Appends, store: str, writers: int) -> Mapping[str, An
     return evidence
 
 
-def _lock_errors(appends: _Appends) -> Claim:
+def _lock_errors(appends: _Appends) -> FieldReport:
     file, lake = _concurrency(appends, "duckdb-file_kept", _FEW), _concurrency(appends, "ducklake-postgres_kept", _FEW)
     locked = sum(count for text, count in file.get("errors", {}).items() if _LOCKED in text)
     also = sum(count for text, count in lake.get("errors", {}).items() if _LOCKED in text)
     ours = {"duckdb file": f"{locked} lock errors", "ducklake": f"{also} lock errors"} if file and lake else {}
-    verdict = Said.REPRODUCED if locked and not also else Said.NOT_REPRODUCED
-    return Claim(
-        claim="C28",
+    verdict = ReportVerdict.REPRODUCED if locked and not also else ReportVerdict.NOT_REPRODUCED
+    return FieldReport(
+        report="C28",
         statement=f'Several processes on one DuckDB file: "{_LOCKED}"; on DuckLake with a PostgreSQL catalog: no lock '
         "error",
         theirs={"duckdb file": _LOCKED, "ducklake": "no lock error"},
         ours=ours,
-        verdict=verdict if ours else Said.COULD_NOT_RUN,
+        verdict=verdict if ours else ReportVerdict.COULD_NOT_RUN,
     )
 
 
-def _pooled(appends: _Appends) -> Claim:
+def _pooled(appends: _Appends) -> FieldReport:
     """C29 by the time for each row that was written, as not all shapes write all rows in the time they have."""
     stores = ("duckdb-file_task", "ducklake-postgres_kept", "ducklake-postgres_task")
     each = {one: _per_row(_concurrency(appends, one, _FEW)) for one in stores}
     ours = {one: f"{value:.0f} ms a row" for one, value in each.items() if value is not None}
     file, kept = each[stores[0]], each[stores[1]]
-    verdict = Said.COULD_NOT_RUN
+    verdict = ReportVerdict.COULD_NOT_RUN
     if file is not None and kept is not None:
         verdict = of_times(_C29_MS, dict(zip(_C29_MS, (file, kept), strict=True)))
-    return Claim(
-        claim="C29",
+    return FieldReport(
+        report="C29",
         statement="100 rows by 3 workers: DuckDB without pooling 44 s (440 ms an operation), DuckLake pooled 28 s "
         "(280 ms): 37 % faster",
         theirs={name: f"{ms:g} ms an operation" for name, ms in _C29_MS.items()},
@@ -76,7 +76,7 @@ def _per_row(concurrency: Mapping[str, Any]) -> float | None:
     return 1000 / concurrency["operations_per_s"] if concurrency.get("operations_per_s") else None
 
 
-def _one_writer(appends: _Appends) -> Claim:
+def _one_writer(appends: _Appends) -> FieldReport:
     """C30 in both shapes: a connection a task, and a kept one."""
     pairs = {
         "a connection a task": ("duckdb-file_task", "ducklake-postgres_task"),
@@ -87,8 +87,8 @@ def _one_writer(appends: _Appends) -> Claim:
         ours, theirs = _concurrency(appends, lake, 1).get("median_ms"), _concurrency(appends, file, 1).get("median_ms")
         if ours and theirs:
             ratios[shape] = ours / theirs
-    return Claim(
-        claim="C30",
+    return FieldReport(
+        report="C30",
         statement="One worker: DuckLake is 5 to 10 % slower than DuckDB",
         theirs={"one worker": "5 to 10 % slower"},
         ours={shape: f"{ratio:.2f} times" for shape, ratio in ratios.items()},

@@ -18,13 +18,13 @@ from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.concurrent_writers.field_reports import reproduced
+from lakebench.phases.concurrent_writers.field_reports import judge_field_reports
 from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, SharedStore, WriterGroup, able, run
 from lakebench.processes.concurrent_tasks import Retry, Shape
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 _FEW = 3  # writers of the cells that are no appends
-_LOCK = Retry("Conflicting lock", attempts=6, wait_s=0.5)  # as the tool behind the claims waits for the file
+_LOCK = Retry("Conflicting lock", attempts=6, wait_s=0.5)  # as the tool behind the field reports waits for the file
 _APPENDS = "Appends by writers at once"
 _CHANGES = f"Changes by {_FEW} writers at once"
 _MIXED = "Different engines at once on one Iceberg table"
@@ -61,7 +61,7 @@ class ConcurrentWriters(Phase):
     title: ClassVar[str] = (
         "Several writers at once on DuckDB's file, DuckLake and Iceberg; faults; an oracle for the rows"
     )
-    claims: ClassVar[tuple[str, ...]] = ("C28", "C29", "C30")
+    field_reports: ClassVar[tuple[str, ...]] = ("C28", "C29", "C30")
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """An object store, two Iceberg catalogs, and PostgreSQL for a DuckLake."""
@@ -100,9 +100,9 @@ class ConcurrentWriters(Phase):
         planned, every = _planned(scope.registered, scope.profile), _planned(scope.registered, "standard")
         return case in planned or (len(case.participants) == 1 and case not in every)
 
-    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
-        """Claims C28 to C30."""
-        yield from reproduced(cases)
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
+        """Field reports C28 to C30."""
+        yield from judge_field_reports(cases)
 
 
 @functools.cache

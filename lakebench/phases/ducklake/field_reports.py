@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from lakebench.model import Record
-from lakebench.outcomes import Outcome, Said
+from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases.field_reports import texts_of
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 _C1 = "create-insert-read"
 _C31 = {
@@ -19,7 +19,7 @@ _C31 = {
 _C2_ERROR = "undefined symbol: PQconnectdb"
 
 
-def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
+def judge_field_reports(cases: Sequence[Record]) -> Iterator[FieldReport]:
     """C1, C2, C3 and C31."""
     yield _alone(cases)
     yield _pg_duckdb(cases)
@@ -47,18 +47,22 @@ def _ran(cases: Sequence[Record]) -> list[Record]:
     return [one for one in cases if one.outcome.ran]
 
 
-def _all_pass(cases: Sequence[Record]) -> Said:
+def _all_pass(cases: Sequence[Record]) -> ReportVerdict:
     """The verdict where passing is what is reported."""
     if not _ran(cases):
-        return Said.COULD_NOT_RUN
-    return Said.REPRODUCED if {one.outcome for one in _ran(cases)} == {Outcome.PASS} else Said.NOT_REPRODUCED
+        return ReportVerdict.COULD_NOT_RUN
+    return (
+        ReportVerdict.REPRODUCED
+        if {one.outcome for one in _ran(cases)} == {Outcome.PASS}
+        else ReportVerdict.NOT_REPRODUCED
+    )
 
 
-def _alone(cases: Sequence[Record]) -> Claim:
+def _alone(cases: Sequence[Record]) -> FieldReport:
     """C1: create, insert and read."""
     asked = _feature(cases, _C1)
-    return Claim(
-        claim="C1",
+    return FieldReport(
+        report="C1",
         statement="DuckDB alone uses DuckLake with a PostgreSQL catalog: create, insert, read",
         theirs={"DuckDB": "PASS"},
         ours={f"{one.engine} on {one.coordinates.storage}": one.outcome.value for one in asked},
@@ -67,18 +71,18 @@ def _alone(cases: Sequence[Record]) -> Claim:
     )
 
 
-def _pg_duckdb(cases: Sequence[Record]) -> Claim:
+def _pg_duckdb(cases: Sequence[Record]) -> FieldReport:
     """C2: pg_duckdb attaches a DuckLake with its catalog in PostgreSQL, and the process dies of a missing symbol."""
     asked = _of(cases, "read", "pg_duckdb", "attached")
     ran = _ran(asked)
-    verdict, detail = Said.COULD_NOT_RUN, asked[0].reason if asked else "pg_duckdb was not asked"
+    verdict, detail = ReportVerdict.COULD_NOT_RUN, asked[0].reason if asked else "pg_duckdb was not asked"
     if ran:
         passed = [one for one in ran if one.outcome is Outcome.PASS]
-        verdict = Said.OUT_OF_DATE if passed else _by_text(ran)
+        verdict = ReportVerdict.OUT_OF_DATE if passed else _by_text(ran)
         versions = ", ".join(f"{name} {version}" for name, version in ran[0].versions.items())
         detail = f"{'attached' if passed else ran[0].reason}, with {versions or 'a version that it did not tell'}"
-    return Claim(
-        claim="C2",
+    return FieldReport(
+        report="C2",
         statement="pg_duckdb attaching DuckLake with a PostgreSQL catalog fails: libpq symbol collision (PQconnectdb)",
         theirs={"pg_duckdb": f"symbol lookup error: … pg_duckdb.so: {_C2_ERROR}"},
         ours={"pg_duckdb": _outcomes(asked)},
@@ -87,24 +91,26 @@ def _pg_duckdb(cases: Sequence[Record]) -> Claim:
     )
 
 
-def _by_text(failed: Sequence[Record]) -> Said:
+def _by_text(failed: Sequence[Record]) -> ReportVerdict:
     """It fails, as they say; of the same fault only where the error is theirs, word for word."""
     theirs = all(_C2_ERROR in texts_of(one.evidence, one.reason) for one in failed)
-    return Said.REPRODUCED if theirs else Said.DIRECTION_ONLY
+    return ReportVerdict.REPRODUCED if theirs else ReportVerdict.DIRECTION_ONLY
 
 
-def _others(cases: Sequence[Record]) -> Claim:
+def _others(cases: Sequence[Record]) -> FieldReport:
     """C3: Trino has no way, Spark a limited one."""
     trino, spark = _of(cases, "connector", "trino"), _of(cases, "connector", "spark")
     by_jdbc = {str(one.coordinates.more["state"]): one for one in _of(cases, "read", "spark", "jdbc")}
     right = [state for state, one in by_jdbc.items() if one.outcome is Outcome.PASS]
     wrong = [state for state, one in by_jdbc.items() if one.outcome is Outcome.WRONG]
-    verdict = Said.COULD_NOT_RUN
+    verdict = ReportVerdict.COULD_NOT_RUN
     if _ran(trino) and _ran(spark) and _ran(list(by_jdbc.values())):
         none = {one.outcome for one in [*trino, *spark]} == {Outcome.REFUSED}
-        verdict = Said.REPRODUCED if none and right and len(right) < len(by_jdbc) else Said.NOT_REPRODUCED
-    return Claim(
-        claim="C3",
+        verdict = (
+            ReportVerdict.REPRODUCED if none and right and len(right) < len(by_jdbc) else ReportVerdict.NOT_REPRODUCED
+        )
+    return FieldReport(
+        report="C3",
         statement="Trino cannot read DuckLake; Spark only in a limited way (JDBC to the catalog, Parquet files)",
         theirs={"Trino": "cannot read it", "Spark": "Limited"},
         ours={
@@ -119,11 +125,11 @@ def _others(cases: Sequence[Record]) -> Claim:
     )
 
 
-def _history(cases: Sequence[Record]) -> Claim:
+def _history(cases: Sequence[Record]) -> FieldReport:
     """C31: time travel, introspection, maintenance."""
     asked = {what: _feature(cases, *ids) for what, ids in _C31.items()}
-    return Claim(
-        claim="C31",
+    return FieldReport(
+        report="C31",
         statement="Time travel by snapshot and timestamp; catalog introspection (ducklake_snapshots, "
         "ducklake_table_info, ducklake_table_changes); maintenance (expire_snapshots, cleanup_old_files, "
         "merge_adjacent_files)",

@@ -21,11 +21,11 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
 from lakebench.model import Coordinates, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.ducklake.field_reports import reproduced
+from lakebench.phases.ducklake.field_reports import judge_field_reports
 from lakebench.phases.ducklake.readers import reads, versions
 from lakebench.phases.ducklake.sessions import CATALOG_STORAGES, CatalogStorage, StepRunner, writers
 from lakebench.phases.options import FEATURES_OPTION, Option
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 _DIRECT = {TableFormat.DUCKLAKE, TableFormat.PARQUET}
 
@@ -35,7 +35,7 @@ class DuckLake(Phase):
 
     name: ClassVar[str] = "phase1"
     subject: ClassVar[str] = "ducklake"
-    claims: ClassVar[tuple[str, ...]] = ("C1", "C2", "C3", "C31")
+    field_reports: ClassVar[tuple[str, ...]] = ("C1", "C2", "C3", "C31")
     options: ClassVar[tuple[Option, ...]] = (FEATURES_OPTION,)
     title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
 
@@ -89,9 +89,9 @@ class DuckLake(Phase):
         chosen = any(fnmatch.fnmatchcase(case.feature, one) for one in features or ("*",))
         return super().covers(case, scope) and chosen
 
-    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
-        """Claims C1, C2, C3 and C31."""
-        yield from reproduced(cases)
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
+        """Field reports C1, C2, C3 and C31."""
+        yield from judge_field_reports(cases)
 
 
 def wanted(request: Request) -> list[DuckLakeFeature]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from lakebench.model import Record
-from lakebench.outcomes import Outcome, Said
+from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases.jdbc.pgspider import WISE, title_of
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 
-def reproduced(cases: Sequence[Record]) -> Iterator[Claim]:
+def judge_field_reports(cases: Sequence[Record]) -> Iterator[FieldReport]:
     """C4 and C5."""
     yield _in_parallel(cases)
     yield _union(cases)
@@ -20,7 +20,7 @@ def _of(cases: Sequence[Record], check: str) -> list[Record]:
     return [case for case in cases if case.coordinates.check == check]
 
 
-def _in_parallel(cases: Sequence[Record]) -> Claim:
+def _in_parallel(cases: Sequence[Record]) -> FieldReport:
     """C4: partitioned, in parallel, right."""
     parallel = {case.engine: case for case in _of(cases, "parallel")}
     reads = [case for case in _of(cases, "read") if case.engine in parallel and case.outcome.ran]
@@ -34,12 +34,16 @@ def _in_parallel(cases: Sequence[Record]) -> Claim:
     if ran:
         ours["reads in partitions and whole"] = f"{right} of {len(reads)} right"
     works = bool(ran) and right == len(reads) and all(case.outcome is Outcome.PASS for case in ran.values())
-    return Claim(
-        claim="C4",
+    return FieldReport(
+        report="C4",
         statement="PySpark reads PostgreSQL tables over JDBC, partitioned, in parallel: works",
         theirs={"result": "works"},
         ours=ours or {"reads": "not had: no engine of this run reads in partitions"},
-        verdict=Said.COULD_NOT_RUN if not ran else Said.REPRODUCED if works else Said.NOT_REPRODUCED,
+        verdict=ReportVerdict.COULD_NOT_RUN
+        if not ran
+        else ReportVerdict.REPRODUCED
+        if works
+        else ReportVerdict.NOT_REPRODUCED,
         detail=_moved(cases) if ran else "",
     )
 
@@ -51,7 +55,7 @@ def _moved(cases: Sequence[Record]) -> str:
     return f"Each partition is a transaction of its own: {apart[0].reason}. "
 
 
-def _union(cases: Sequence[Record]) -> Claim:
+def _union(cases: Sequence[Record]) -> FieldReport:
     """C5: PGSpider appends what its nodes send, and nothing else."""
     asked = [case for case in _of(cases, "nodes") if case.coordinates.more["shape"] == "pgspider"]
     passed = [case for case in asked if case.outcome is Outcome.PASS]
@@ -62,13 +66,13 @@ def _union(cases: Sequence[Record]) -> Claim:
     ours |= {case.row: _how(case) for case in passed if "at_once" in case.evidence}
     computes = any(case.evidence["pushed"] for case in plans)
     if not plans:
-        verdict = Said.COULD_NOT_RUN
+        verdict = ReportVerdict.COULD_NOT_RUN
         ours = {"plan": "not had: no PostgreSQL here with the extension pgspider_ext"}
     else:
-        verdict = Said.REPRODUCED if appended == len(plans) and not computes else Said.NOT_REPRODUCED
+        verdict = ReportVerdict.REPRODUCED if appended == len(plans) and not computes else ReportVerdict.NOT_REPRODUCED
     halves = "The union holds; that nodes only send rows does not, where partitionwise aggregates are on. "
-    return Claim(
-        claim="C5",
+    return FieldReport(
+        report="C5",
         statement="PGSpider's distributed reading is a UNION ALL over nodes, no genuine distributed execution",
         theirs={"plan": "UNION ALL"},
         ours=ours,

@@ -21,13 +21,13 @@ from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
-from lakebench.phases.jdbc.field_reports import reproduced
+from lakebench.phases.jdbc.field_reports import judge_field_reports
 from lakebench.phases.jdbc.pgspider import nodes
 from lakebench.phases.options import Option
 from lakebench.phases.query_workloads.base import Contender, Queries, Target
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
 from lakebench.provisioning.disk_space import Need
-from lakebench.results.records import Claim, Dataset, TableFacts
+from lakebench.results.records import Dataset, FieldReport, TableFacts
 from lakebench.services import Services, lakes
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Jdbc(Queries):
         "PostgreSQL over JDBC, in partitions, against the same rows in Iceberg; nodes behind one table"
     )
     keeps: ClassVar[bool] = False
-    claims: ClassVar[tuple[str, ...]] = ("C4", "C5")
+    field_reports: ClassVar[tuple[str, ...]] = ("C4", "C5")
     options: ClassVar[tuple[Option, ...]] = ()  # one storage and two formats are what it is about
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
@@ -113,9 +113,9 @@ class Jdbc(Queries):
         heap_bytes = int(self.data_bytes(request) * _GROWTH)
         return [*made, *super().disk_space(request), Need("tables in PostgreSQL", request.settings.output, heap_bytes)]
 
-    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:  # noqa: ARG002
-        """Claims C4 and C5."""
-        yield from reproduced(cases)
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
+        """Field reports C4 and C5."""
+        yield from judge_field_reports(cases)
 
     def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
         """The heap tables, or those of Iceberg, loaded."""

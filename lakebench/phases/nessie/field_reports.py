@@ -6,9 +6,9 @@ import itertools
 from collections.abc import Mapping
 
 from lakebench.model import Record
-from lakebench.outcomes import Outcome, Said
+from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases.field_reports import of_times
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 from lakebench.results.statistics import median
 
 _C8_THEIRS = {"pg_duckdb": 0.37, "trino": 2.36, "spark-jdbc": 10.8}
@@ -21,12 +21,12 @@ def _seconds(timed: Mapping[str, Record], engine: str, kind: str = "warm") -> fl
     return median(taken) / 1e9 if taken else None
 
 
-def latencies(timed: Mapping[str, Record], scale_factor: str) -> Claim:
+def latencies(timed: Mapping[str, Record], scale_factor: str) -> FieldReport:
     """C8: the order and the ratios of three engines on query 1."""
     ours = {engine: _seconds(timed, engine) for engine in (*_C8_THEIRS, "iceberg_scan")}
     had = {engine: seconds for engine in _C8_THEIRS if (seconds := ours[engine]) is not None}
     missing = [engine for engine in _C8_THEIRS if engine not in had]
-    verdict, detail = Said.COULD_NOT_RUN, _ratios(had)
+    verdict, detail = ReportVerdict.COULD_NOT_RUN, _ratios(had)
     if scale_factor != _C8_SCALE_FACTOR:
         detail += f"The report is about SF 1; this run has SF {scale_factor}."
     elif missing:
@@ -35,8 +35,8 @@ def latencies(timed: Mapping[str, Record], scale_factor: str) -> Claim:
     else:
         verdict = of_times(_C8_THEIRS, had)
     cold = {f"{engine}, cold": _seconds(timed, engine, "cold") for engine in ours}
-    return Claim(
-        claim="C8",
+    return FieldReport(
+        report="C8",
         statement="Q1, SF 1 (6 million rows), one Iceberg snapshot: pg_duckdb 0.37 s (iceberg_scan), Trino 2.36 s "
         "(Nessie REST), Spark 10.8 s (JDBC catalog, S3FileIO)",
         theirs={engine: f"{seconds:g} s" for engine, seconds in _C8_THEIRS.items()},
@@ -62,19 +62,19 @@ def _ratios(ours: Mapping[str, float]) -> str:
     return "".join(sentences)
 
 
-def identical(timed: Mapping[str, Record]) -> Claim:
+def identical(timed: Mapping[str, Record]) -> FieldReport:
     """C9: the three of C8 give the same answer from the same snapshot."""
     outcomes = {engine: timed[engine].outcome.value if engine in timed else "not asked" for engine in _C8_THEIRS}
     snapshots = {str(case.evidence.get("snapshots")) for case in timed.values() if case.outcome is Outcome.PASS}
     if any(timed[engine].outcome.is_failure for engine in _C8_THEIRS if engine in timed):
-        verdict = Said.NOT_REPRODUCED
+        verdict = ReportVerdict.NOT_REPRODUCED
     elif set(outcomes.values()) == {Outcome.PASS.value} and len(snapshots) == 1:
-        verdict = Said.REPRODUCED
+        verdict = ReportVerdict.REPRODUCED
     else:
-        verdict = Said.COULD_NOT_RUN
+        verdict = ReportVerdict.COULD_NOT_RUN
     right = [engine for engine, case in timed.items() if case.outcome is Outcome.PASS]
-    return Claim(
-        claim="C9",
+    return FieldReport(
+        report="C9",
         statement="All three of C8 (pg_duckdb, Trino, Spark) return identical results from the same snapshot",
         theirs=dict.fromkeys(_C8_THEIRS, "identical"),
         ours=outcomes,

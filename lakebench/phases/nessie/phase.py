@@ -37,7 +37,7 @@ from lakebench.phases.table_loading import (
     tpch_data,
     word,
 )
-from lakebench.results.records import Claim, Dataset
+from lakebench.results.records import Dataset, FieldReport
 from lakebench.services import Services, lakes
 from lakebench.verification.checker import Checker
 
@@ -55,7 +55,7 @@ class Nessie(Phase):
     subject: ClassVar[str] = "nessie"
     title: ClassVar[str] = "One Iceberg snapshot behind Nessie, many engines, verified answers"
     loads: ClassVar[bool] = True
-    claims: ClassVar[tuple[str, ...]] = ("C8", "C9")
+    field_reports: ClassVar[tuple[str, ...]] = ("C8", "C9")
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store and Nessie."""
@@ -103,8 +103,8 @@ class Nessie(Phase):
         others = {str(ref) for ref in _without_variants(scope.registered)}
         return case.check == _APPEND or case.query == _TIMED or others.issuperset(asked)
 
-    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
-        """Claims C8 and C9."""
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:
+        """Field reports C8 and C9."""
         timed = {case.engine: case for case in cases if case.coordinates.query == _TIMED}
         yield latencies(timed, scale_factor)
         yield identical(timed)

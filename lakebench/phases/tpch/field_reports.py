@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from lakebench.model import Record, TableFormat
-from lakebench.outcomes import Outcome, Said
+from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases.field_reports import of_all, of_any, of_ratio
 from lakebench.results import placement, statistics
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 _C6_SCALE_FACTOR, _C6_QUERIES = Decimal(100), 22
 _C7_APART = 1.5  # cold's ratio over warm's from which on the direction is shown
@@ -17,7 +17,7 @@ _C7_THEIRS = {"cold": 650.0, "warm": 2.6}
 _Times = Mapping[str, tuple[statistics.Ratio, int] | None]
 
 
-def reproduced(cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
+def judge_field_reports(cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:
     """C6 and C7, where queries ran."""
     verified = placement.verified(cases)
     if verified:
@@ -25,10 +25,10 @@ def reproduced(cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
         yield _cold_and_warm(verified)
 
 
-def _all_right(cases: Sequence[Record], scale_factor: str) -> Claim:
+def _all_right(cases: Sequence[Record], scale_factor: str) -> FieldReport:
     """C6: all 22 queries, on Iceberg in object storage, at SF 100."""
     ours: dict[str, str] = {}
-    verdicts: list[Said] = []
+    verdicts: list[ReportVerdict] = []
     for case in cases:
         storage_format = placement.place_of(case)
         if storage_format and storage_format.format == TableFormat.ICEBERG and storage_format.storage != "local":
@@ -41,31 +41,31 @@ def _all_right(cases: Sequence[Record], scale_factor: str) -> Claim:
             verdicts.append(_all_of(records))
     whole = Decimal(scale_factor) >= _C6_SCALE_FACTOR
     detail = "" if whole else f"The report is about SF 100; this run has SF {scale_factor}. "
-    return Claim(
-        claim="C6",
+    return FieldReport(
+        report="C6",
         statement="All 22 TPC-H queries run at SF 100 (about 100 GB, 866 million rows) on Iceberg in object storage, "
         "all right",
         theirs={"SF 100": "all 22 right"},
         ours=ours or {"object storage": "not asked: --storage s3"},
-        verdict=of_any(verdicts) if whole else Said.COULD_NOT_RUN,
+        verdict=of_any(verdicts) if whole else ReportVerdict.COULD_NOT_RUN,
         detail=detail,
     )
 
 
-def _all_of(records: Sequence[Record]) -> Said:
+def _all_of(records: Sequence[Record]) -> ReportVerdict:
     """The verdict of one engine on one storage and format on C6."""
     if any(one.outcome.is_failure for one in records):
-        return Said.NOT_REPRODUCED
+        return ReportVerdict.NOT_REPRODUCED
     right = sum(one.outcome is Outcome.PASS for one in records)
-    return Said.REPRODUCED if right == len(records) == _C6_QUERIES else Said.COULD_NOT_RUN
+    return ReportVerdict.REPRODUCED if right == len(records) == _C6_QUERIES else ReportVerdict.COULD_NOT_RUN
 
 
-def _cold_and_warm(verified: Mapping[placement.StorageFormat, placement.Asked]) -> Claim:
+def _cold_and_warm(verified: Mapping[placement.StorageFormat, placement.Asked]) -> FieldReport:
     """C7: object storage far away against local disk, cold and then warm; the report does not say by which engine."""
     local = placement.StorageFormat("local", TableFormat.ICEBERG)
     far = [one for one in verified if one.format == TableFormat.ICEBERG and "gcs" in one.storage]
     ours: dict[str, str] = {}
-    shown: dict[str, Said] = {}
+    shown: dict[str, ReportVerdict] = {}
     for storage_format in far if local in verified else ():
         for engine in dict.fromkeys(name for name, _ in verified[storage_format]):
             ratios = {
@@ -78,7 +78,7 @@ def _cold_and_warm(verified: Mapping[placement.StorageFormat, placement.Asked]) 
                     )
             shown |= {engine: verdict} if (verdict := _slower(ratios)) else {}
     simulated = any("simulated" in one.storage for one in far)
-    without = [engine for engine, verdict in shown.items() if verdict is Said.NOT_REPRODUCED]
+    without = [engine for engine, verdict in shown.items() if verdict is ReportVerdict.NOT_REPRODUCED]
     detail = "".join(
         [
             "The direction: cold is slower by far more than warm, and warm is still slower. ",
@@ -86,8 +86,8 @@ def _cold_and_warm(verified: Mapping[placement.StorageFormat, placement.Asked]) 
             "The storage is simulated, by settings of our object store: not GCS. " if simulated else "",
         ]
     )
-    return Claim(
-        claim="C7",
+    return FieldReport(
+        report="C7",
         statement="GCS cold is about 650 times slower than local NVMe; again in the same session, about 2.6 times",
         theirs={kind: f"{ratio:g} times" for kind, ratio in _C7_THEIRS.items()},
         ours=ours or {"ratio": "not had: --storage local,simulated-gcs with cold samples (--profile standard)"},
@@ -96,12 +96,12 @@ def _cold_and_warm(verified: Mapping[placement.StorageFormat, placement.Asked]) 
     )
 
 
-def _slower(ratios: _Times) -> Said | None:
+def _slower(ratios: _Times) -> ReportVerdict | None:
     """How an engine's ratios of the far storage to the near one, cold and warm, stand to theirs."""
     cold, warm = ratios["cold"], ratios["warm"]
     if cold is None or warm is None:
         return None
     if cold[0].ratio <= _C7_APART * warm[0].ratio:
-        return Said.NOT_REPRODUCED
+        return ReportVerdict.NOT_REPRODUCED
     ours = {"cold": cold[0].ratio, "warm": warm[0].ratio}
     return of_all(of_ratio(theirs, ours[kind]) for kind, theirs in _C7_THEIRS.items())

@@ -13,10 +13,10 @@ from lakebench.model import TESTS, Record, TableFormat
 from lakebench.phases.options import Option, some_of
 from lakebench.phases.query_workloads.base import GROWTH, Queries
 from lakebench.phases.table_loading import tpch_data
-from lakebench.phases.tpch.field_reports import reproduced
+from lakebench.phases.tpch.field_reports import judge_field_reports
 from lakebench.phases.tpch.power_throughput import performance_tests
 from lakebench.provisioning.disk_space import Need
-from lakebench.results.records import Claim, Dataset
+from lakebench.results.records import Dataset, FieldReport
 
 if TYPE_CHECKING:
     from lakebench.execution.request import Request
@@ -39,7 +39,7 @@ class Tpch(Queries):
     name: ClassVar[str] = "phase3"
     subject: ClassVar[str] = "tpch"
     title: ClassVar[str] = "TPC-H by engine, storage and table format: 22 queries, power and throughput tests"
-    claims: ClassVar[tuple[str, ...]] = ("C6", "C7")
+    field_reports: ClassVar[tuple[str, ...]] = ("C6", "C7")
     options: ClassVar[tuple[Option, ...]] = (*Queries.options, _TESTS)
 
     def workload(self, context: RunContext) -> Workload:
@@ -79,6 +79,6 @@ class Tpch(Queries):
             *([Need("tables of the tests", request.settings.output, table_bytes)] if tested else []),
         ]
 
-    def reproduced(self, cases: Sequence[Record], scale_factor: str) -> Iterator[Claim]:
-        """Claims C6 and C7, where queries ran."""
-        yield from reproduced(cases, scale_factor)
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:
+        """Field reports C6 and C7, where queries ran."""
+        yield from judge_field_reports(cases, scale_factor)

@@ -9,44 +9,44 @@ from typing import Any
 import pytest
 
 from lakebench.model import Record, Sample
-from lakebench.outcomes import Outcome, Said
+from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.field_reports import of_all, of_any, of_ratio, of_times
 from lakebench.results import record_schema, schema1
-from lakebench.results.records import Claim
+from lakebench.results.records import FieldReport
 
 
 @pytest.mark.parametrize(
     ("theirs", "ours", "said"),
     [
-        (650, 650, Said.REPRODUCED),
-        (650, 326, Said.REPRODUCED),
-        (650, 1299, Said.REPRODUCED),
-        (650, 7, Said.DIRECTION_ONLY),
-        (650, 1301, Said.DIRECTION_ONLY),
-        (650, 0.9, Said.NOT_REPRODUCED),
-        (650, 1, Said.NOT_REPRODUCED),
-        (0.64, 0.48, Said.REPRODUCED),
-        (0.64, 0.1, Said.DIRECTION_ONLY),
-        (0.64, 1.2, Said.NOT_REPRODUCED),
-        ((1.05, 1.10), 2.0, Said.REPRODUCED),
-        ((1.05, 1.10), 11, Said.DIRECTION_ONLY),
-        ((1.05, 1.10), 0.99, Said.NOT_REPRODUCED),
+        (650, 650, ReportVerdict.REPRODUCED),
+        (650, 326, ReportVerdict.REPRODUCED),
+        (650, 1299, ReportVerdict.REPRODUCED),
+        (650, 7, ReportVerdict.DIRECTION_ONLY),
+        (650, 1301, ReportVerdict.DIRECTION_ONLY),
+        (650, 0.9, ReportVerdict.NOT_REPRODUCED),
+        (650, 1, ReportVerdict.NOT_REPRODUCED),
+        (0.64, 0.48, ReportVerdict.REPRODUCED),
+        (0.64, 0.1, ReportVerdict.DIRECTION_ONLY),
+        (0.64, 1.2, ReportVerdict.NOT_REPRODUCED),
+        ((1.05, 1.10), 2.0, ReportVerdict.REPRODUCED),
+        ((1.05, 1.10), 11, ReportVerdict.DIRECTION_ONLY),
+        ((1.05, 1.10), 0.99, ReportVerdict.NOT_REPRODUCED),
     ],
 )
 def test_a_ratio_needs_its_direction_and_a_factor_of_two(
-    theirs: float | tuple[float, float], ours: float, said: Said
+    theirs: float | tuple[float, float], ours: float, said: ReportVerdict
 ) -> None:
     assert of_ratio(theirs, ours) is said
 
 
 def test_a_report_of_several_things_holds_as_the_least_of_them() -> None:
-    assert of_all([Said.REPRODUCED, Said.DIRECTION_ONLY]) is Said.DIRECTION_ONLY
-    assert of_any([Said.REPRODUCED, Said.DIRECTION_ONLY]) is Said.REPRODUCED
-    assert of_all([]) is of_any([]) is Said.COULD_NOT_RUN
-    assert of_times({"a": 1, "b": 4}, {"a": 20, "b": 90}) is Said.REPRODUCED
-    assert of_times({"a": 1, "b": 4, "c": 5}, {"a": 1, "b": 3, "c": 30}) is Said.DIRECTION_ONLY
-    assert of_times({"a": 1, "b": 4}, {"a": 4, "b": 1}) is Said.NOT_REPRODUCED
+    assert of_all([ReportVerdict.REPRODUCED, ReportVerdict.DIRECTION_ONLY]) is ReportVerdict.DIRECTION_ONLY
+    assert of_any([ReportVerdict.REPRODUCED, ReportVerdict.DIRECTION_ONLY]) is ReportVerdict.REPRODUCED
+    assert of_all([]) is of_any([]) is ReportVerdict.COULD_NOT_RUN
+    assert of_times({"a": 1, "b": 4}, {"a": 20, "b": 90}) is ReportVerdict.REPRODUCED
+    assert of_times({"a": 1, "b": 4, "c": 5}, {"a": 1, "b": 3, "c": 30}) is ReportVerdict.DIRECTION_ONLY
+    assert of_times({"a": 1, "b": 4}, {"a": 4, "b": 1}) is ReportVerdict.NOT_REPRODUCED
 
 
 def case(name: str, outcome: Outcome = Outcome.PASS, reason: str = "", **given: Any) -> Record:
@@ -58,8 +58,8 @@ def timed(kind: str, seconds: float) -> Sample:
     return Sample(kind, int(seconds * 1e9), 0, 0, 0, 1, 1)
 
 
-def claims(phase: str, cases: list[Record], scale_factor: str = "1") -> dict[str, Claim]:
-    return {claim.claim: claim for claim in find(phase).reproduced(cases, scale_factor)}
+def field_reports(phase: str, cases: list[Record], scale_factor: str = "1") -> dict[str, FieldReport]:
+    return {report.report: report for report in find(phase).judge_field_reports(cases, scale_factor)}
 
 
 THEIR_ERROR = "postgres: symbol lookup error: /usr/lib/pg_duckdb.so: undefined symbol: PQconnectdb"
@@ -68,20 +68,22 @@ THEIR_ERROR = "postgres: symbol lookup error: /usr/lib/pg_duckdb.so: undefined s
 @pytest.mark.parametrize(
     ("outcome", "reason", "log", "said"),
     [
-        (Outcome.CRASH, THEIR_ERROR, "", Said.REPRODUCED),
-        (Outcome.CRASH, "postgres-duckdb, the server of pg_duckdb, died", THEIR_ERROR, Said.REPRODUCED),
-        (Outcome.REFUSED, "libpq is incorrectly linked to backend functions", "", Said.DIRECTION_ONLY),
-        (Outcome.PASS, "", "", Said.OUT_OF_DATE),
-        (Outcome.UNAVAILABLE, "no pg_duckdb here", "", Said.COULD_NOT_RUN),
-        (Outcome.HARNESS_FAULT, "KeyError", "", Said.COULD_NOT_RUN),
+        (Outcome.CRASH, THEIR_ERROR, "", ReportVerdict.REPRODUCED),
+        (Outcome.CRASH, "postgres-duckdb, the server of pg_duckdb, died", THEIR_ERROR, ReportVerdict.REPRODUCED),
+        (Outcome.REFUSED, "libpq is incorrectly linked to backend functions", "", ReportVerdict.DIRECTION_ONLY),
+        (Outcome.PASS, "", "", ReportVerdict.OUT_OF_DATE),
+        (Outcome.UNAVAILABLE, "no pg_duckdb here", "", ReportVerdict.COULD_NOT_RUN),
+        (Outcome.HARNESS_FAULT, "KeyError", "", ReportVerdict.COULD_NOT_RUN),
     ],
 )
-def test_c2_is_reproduced_by_their_error_text_alone(outcome: Outcome, reason: str, log: str, said: Said) -> None:
+def test_c2_is_reproduced_by_their_error_text_alone(
+    outcome: Outcome, reason: str, log: str, said: ReportVerdict
+) -> None:
     asked = case("phase1/read/inserted/attached/pg_duckdb", outcome, reason, evidence={"log": log} if log else {})
-    claim = claims("phase1", [asked])["C2"]
-    assert claim.verdict == said
-    assert "libpq" not in str(claim.theirs)
-    assert "undefined symbol: PQconnectdb" in str(claim.theirs)
+    report = field_reports("phase1", [asked])["C2"]
+    assert report.verdict == said
+    assert "libpq" not in str(report.theirs)
+    assert "undefined symbol: PQconnectdb" in str(report.theirs)
 
 
 def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
@@ -100,15 +102,15 @@ def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
 @pytest.mark.parametrize(
     ("cold_ms", "warm_ms", "said"),
     [
-        (5000, 26, Said.REPRODUCED),
-        (70, 26, Said.DIRECTION_ONLY),  # 7 times, where they say 650
-        (5000, 60, Said.DIRECTION_ONLY),
-        (30, 26, Said.NOT_REPRODUCED),
-        (5000, 9, Said.NOT_REPRODUCED),
+        (5000, 26, ReportVerdict.REPRODUCED),
+        (70, 26, ReportVerdict.DIRECTION_ONLY),  # 7 times, where they say 650
+        (5000, 60, ReportVerdict.DIRECTION_ONLY),
+        (30, 26, ReportVerdict.NOT_REPRODUCED),
+        (5000, 9, ReportVerdict.NOT_REPRODUCED),
     ],
 )
-def test_c7_at_seven_times_is_not_reproduced(cold_ms: float, warm_ms: float, said: Said) -> None:
-    assert claims("phase3", ran_at(cold_ms, warm_ms))["C7"].verdict == said
+def test_c7_at_seven_times_is_not_reproduced(cold_ms: float, warm_ms: float, said: ReportVerdict) -> None:
+    assert field_reports("phase3", ran_at(cold_ms, warm_ms))["C7"].verdict == said
 
 
 def test_c6_is_of_cases_that_ran_at_scale_factor_100() -> None:
@@ -116,23 +118,23 @@ def test_c6_is_of_cases_that_ran_at_scale_factor_100() -> None:
         outcomes = [*[Outcome.PASS] * 21, last]
         return [case(f"phase3/s3/iceberg/q{n:02}/trino", one) for n, one in enumerate(outcomes, 1)]
 
-    assert claims("phase3", asked(Outcome.PASS), "100")["C6"].verdict == Said.REPRODUCED
-    assert claims("phase3", asked(Outcome.WRONG), "100")["C6"].verdict == Said.NOT_REPRODUCED
-    assert claims("phase3", asked(Outcome.HARNESS_FAULT), "100")["C6"].verdict == Said.COULD_NOT_RUN
-    assert claims("phase3", asked(Outcome.PASS), "1")["C6"].verdict == Said.COULD_NOT_RUN
+    assert field_reports("phase3", asked(Outcome.PASS), "100")["C6"].verdict == ReportVerdict.REPRODUCED
+    assert field_reports("phase3", asked(Outcome.WRONG), "100")["C6"].verdict == ReportVerdict.NOT_REPRODUCED
+    assert field_reports("phase3", asked(Outcome.HARNESS_FAULT), "100")["C6"].verdict == ReportVerdict.COULD_NOT_RUN
+    assert field_reports("phase3", asked(Outcome.PASS), "1")["C6"].verdict == ReportVerdict.COULD_NOT_RUN
 
 
 def test_c8_needs_the_ratios_of_all_three() -> None:
-    def asked(duckdb: float, trino: float, spark: float) -> Claim:
+    def asked(duckdb: float, trino: float, spark: float) -> FieldReport:
         times = {"pg_duckdb": duckdb, "trino": trino, "spark-jdbc": spark}
-        return claims(
+        return field_reports(
             "phase4",
             [case(f"phase4/q01/{name}", samples=(timed("warm", one),), row="Q1") for name, one in times.items()],
         )["C8"]
 
-    assert asked(0.2, 1.2, 6).verdict == Said.REPRODUCED
-    assert asked(0.2, 0.3, 0.4).verdict == Said.DIRECTION_ONLY
-    assert asked(0.4, 0.3, 0.5).verdict == Said.NOT_REPRODUCED
+    assert asked(0.2, 1.2, 6).verdict == ReportVerdict.REPRODUCED
+    assert asked(0.2, 0.3, 0.4).verdict == ReportVerdict.DIRECTION_ONLY
+    assert asked(0.4, 0.3, 0.5).verdict == ReportVerdict.NOT_REPRODUCED
     assert asked(0.2, 1.2, 6).theirs == {"pg_duckdb": "0.37 s", "trino": "2.36 s", "spark-jdbc": "10.8 s"}
 
 
@@ -142,7 +144,7 @@ def appends(store: str, writers: int, **told: Any) -> Record:
 
 def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:
     lock = 'Could not set lock on file "x": Conflicting lock is held in python (PID 1)'
-    told = claims(
+    told = field_reports(
         "phase9",
         [
             appends("duckdb-file_kept", 3, errors={lock: 67}),
@@ -154,10 +156,10 @@ def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:
             appends("ducklake-postgres_kept", 1, median_ms=1.08),
         ],
     )
-    assert {name: claim.verdict for name, claim in told.items()} == {
-        "C28": Said.REPRODUCED,
-        "C29": Said.REPRODUCED,
-        "C30": Said.DIRECTION_ONLY,
+    assert {name: report.verdict for name, report in told.items()} == {
+        "C28": ReportVerdict.REPRODUCED,
+        "C29": ReportVerdict.REPRODUCED,
+        "C30": ReportVerdict.DIRECTION_ONLY,
     }
     assert told["C28"].theirs["duckdb file"] == "Conflicting lock is held"
     assert told["C29"].theirs == {"duckdb": "440 ms an operation", "ducklake pooled": "280 ms an operation"}
@@ -165,5 +167,5 @@ def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:
 
 
 def test_the_schema_has_each_verdict() -> None:
-    assert record_schema.generated()["$defs"]["Said"]["enum"] == [str(one) for one in Said]
-    assert json.dumps(asdict(Claim("C1", "", Said.REPRODUCED)))
+    assert record_schema.generated()["$defs"]["ReportVerdict"]["enum"] == [str(one) for one in ReportVerdict]
+    assert json.dumps(asdict(FieldReport("C1", "", ReportVerdict.REPRODUCED)))

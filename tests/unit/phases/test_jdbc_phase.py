@@ -139,7 +139,7 @@ def case(name: str, outcome: Outcome = Outcome.PASS, **evidence: Any) -> Record:
 
 
 def told(*cases: Record) -> dict[str, Any]:
-    return {claim.claim: claim for claim in find("jdbc").reproduced(cases, "0.1")}
+    return {report.report: report for report in find("jdbc").judge_field_reports(cases, "0.1")}
 
 
 def test_c4_needs_right_rows_and_several_sessions_at_once() -> None:

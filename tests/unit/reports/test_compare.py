@@ -126,7 +126,7 @@ def test_a_run_with_a_base_has_a_section(base: Path, tmp_path: Path) -> None:
     assert section.anchor == "against"
     assert "took turns" in repr(section)
     assert "not interleaved" not in repr(section)
-    anchors = {"failures", "matrices", "latency", "claims", "method", "identity", "evidence", "against"}
+    anchors = {"failures", "matrices", "latency", "field-reports", "method", "identity", "evidence", "against"}
     assert {section.anchor} <= anchors
 
 

@@ -265,7 +265,7 @@ def test_a_fact_that_is_missing_says_so(run: records.Run) -> None:
         datasets=(records.Dataset("tpch", "1", tables=(records.TableFacts("lineitem", 5),)),),
         services=(),
         engines=(),
-        claims=(),
+        field_reports=(),
         cases=(),
         end=None,
     )
@@ -275,11 +275,11 @@ def test_a_fact_that_is_missing_says_so(run: records.Run) -> None:
     assert "NOTHING RAN" in shown.text
 
 
-def test_claims_stand_beside_ours(shown: Page) -> None:
-    claims = shown.table("claim", "what it says")
-    assert claims[1][2] == "pg_duckdb: 0.37 s; Trino: 2.36 s; Spark: 10.8 s"
-    assert claims[1][3] == "pg_duckdb: UNAVAILABLE; Trino: 1.6 s; Spark: 5.3 s"
-    assert [row[4] for row in claims[1:]] == ["could not run here", "reproduced"]
+def test_field_reports_stand_beside_ours(shown: Page) -> None:
+    reports = shown.table("report", "what it says")
+    assert reports[1][2] == "pg_duckdb: 0.37 s; Trino: 2.36 s; Spark: 10.8 s"
+    assert reports[1][3] == "pg_duckdb: UNAVAILABLE; Trino: 1.6 s; Spark: 5.3 s"
+    assert [row[4] for row in reports[1:]] == ["could not run here", "reproduced"]
 
 
 def test_an_interrupted_run_says_how_to_go_on(run: records.Run) -> None:

@@ -31,7 +31,7 @@ def test_what_is_written_is_read_again(tmp_path: Path) -> None:
     assert run.header == made[0]
     assert run.datasets == (made[1],)
     assert list(run.cases) == [line for line in made if isinstance(line, Record)]
-    assert list(run.claims) == [line for line in made if isinstance(line, records.Claim)]
+    assert list(run.field_reports) == [line for line in made if isinstance(line, records.FieldReport)]
     assert run.complete
 
 

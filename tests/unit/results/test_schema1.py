@@ -69,6 +69,11 @@ def test_a_run_is_reported_with_all_its_cases(run: Path, tmp_path: Path, command
         assert "Claims against measured" in report
 
 
+def test_claims_of_schema_1_are_field_reports() -> None:
+    reports = {report.report for run in RUNS for report in records.read(run).field_reports}
+    assert {"C1", "C2", "C6", "C7", "C8", "C9", "C28", "C29"} <= reports
+
+
 @pytest.mark.parametrize("run", RUNS, ids=lambda run: run.name)
 def test_a_run_is_compared(run: Path, tmp_path: Path, command: Command) -> None:
     made, less = _copy(run, tmp_path), _copy(run, tmp_path, _first_that_ran(run))
