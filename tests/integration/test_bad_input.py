@@ -18,11 +18,11 @@ def said_by(*argv: str, cwd: Path, **variables: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def assert_one_line(code: int, said: str, *parts: str) -> None:
-    assert code in {2, 3}, said
-    assert "Traceback" not in said
-    errors = [line for line in said.splitlines() if line.startswith("lakebench: ")]
-    assert len(errors) == 1, said
+def assert_one_line(code: int, output: str, *parts: str) -> None:
+    assert code in {2, 3}, output
+    assert "Traceback" not in output
+    errors = [line for line in output.splitlines() if line.startswith("lakebench: ")]
+    assert len(errors) == 1, output
     for part in parts:
         assert part in errors[0]
 
@@ -70,8 +70,8 @@ def test_another_lakebench_in_the_environment(tmp_path: Path) -> None:
     other = tmp_path / "site" / "lakebench-2.2.0.dist-info"
     other.mkdir(parents=True)
     (other / "METADATA").write_text("Metadata-Version: 2.1\nName: lakebench\nVersion: 2.2.0\n")
-    said = said_by("list", "phases", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
-    assert_one_line(*said, "lakebench 2.2.0", "pip uninstall lakebench")
+    output = said_by("list", "phases", cwd=tmp_path, PYTHONPATH=str(tmp_path / "site"))
+    assert_one_line(*output, "lakebench 2.2.0", "pip uninstall lakebench")
 
 
 def test_a_damaged_records_file(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_an_endpoint_that_refuses(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_no_docker_engine(tmp_path: Path) -> None:
-    code, said = said_by(*QUICK, "--runtime", "compose", cwd=tmp_path, DOCKER_HOST="unix:///nowhere/docker.sock")
-    assert_one_line(code, said, "Docker", "--runtime local")
+    code, output = said_by(*QUICK, "--runtime", "compose", cwd=tmp_path, DOCKER_HOST="unix:///nowhere/docker.sock")
+    assert_one_line(code, output, "Docker", "--runtime local")
     assert code == 3
 
 
@@ -125,7 +125,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
     if mounted.returncode:
         pytest.skip(f"no tmpfs can be mounted here: {mounted.stderr.decode().strip()}")
     try:
-        code, said = said_by(*QUICK, "--output", str(full), cwd=tmp_path)
+        code, output = said_by(*QUICK, "--output", str(full), cwd=tmp_path)
     finally:
         subprocess.run(["/usr/bin/umount", str(full)], check=True)
-    assert_one_line(code, said, "No space left", "--resume")
+    assert_one_line(code, output, "No space left", "--resume")

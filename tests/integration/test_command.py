@@ -19,10 +19,10 @@ LIARS = Path(__file__).parent.parent / "liar"
 
 
 def test_help_teaches(tmp_path: Path) -> None:
-    told = lakebench("--help", cwd=tmp_path)
-    assert told.returncode == 0
+    completed = lakebench("--help", cwd=tmp_path)
+    assert completed.returncode == 0
     for word in ("run", "list", "doctor", "data", "up", "down", "report", "Exit codes", "--install-completion"):
-        assert word in told.stdout
+        assert word in completed.stdout
 
 
 def test_the_parent_imports_no_engine(tmp_path: Path) -> None:
@@ -31,8 +31,8 @@ def test_the_parent_imports_no_engine(tmp_path: Path) -> None:
         "from lakebench.commands import doctor, listing, snippets, up; "
         "listing.engines(); listing.services(); phases.phases(); print(sorted(sys.modules))"
     )
-    told = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
-    loaded = {name.strip(" '[]\n").partition(".")[0] for name in told.stdout.split(",")}
+    completed = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True)
+    loaded = {name.strip(" '[]\n").partition(".")[0] for name in completed.stdout.split(",")}
     assert "lakebench" in loaded
     assert not loaded & ENGINES
 
@@ -47,11 +47,11 @@ def test_lists_for_people_and_programs(tmp_path: Path, what: str, name: str) -> 
 
 
 def test_doctor_names_what_is_missing_and_what_mends_it(tmp_path: Path) -> None:
-    found = {one["name"]: one for one in json.loads(lakebench("doctor", "--json", cwd=tmp_path).stdout)}
-    assert found["duckdb"]["ready"]
-    assert found["nessie"]["version"] == "0.99.0"
-    assert not found["pg_duckdb"]["ready"]
-    assert "pg_config" in found["pg_duckdb"]["mend"]
+    checks = {one["name"]: one for one in json.loads(lakebench("doctor", "--json", cwd=tmp_path).stdout)}
+    assert checks["duckdb"]["ready"]
+    assert checks["nessie"]["version"] == "0.99.0"
+    assert not checks["pg_duckdb"]["ready"]
+    assert "pg_config" in checks["pg_duckdb"]["mend"]
     assert "pg_config" in lakebench("doctor", cwd=tmp_path).stdout
 
 
@@ -67,10 +67,10 @@ def keep(tmp_path: Path) -> dict[str, str]:
 
 @pytest.mark.integration
 def test_up_prints_what_to_paste_and_down_ends_it(tmp_path: Path, keep: dict[str, str]) -> None:
-    told = lakebench("up", "rest-catalog", "--json", cwd=tmp_path, **keep)
+    completed = lakebench("up", "rest-catalog", "--json", cwd=tmp_path, **keep)
     try:
-        assert told.returncode == 0, told.stderr
-        up = json.loads(told.stdout)
+        assert completed.returncode == 0, completed.stderr
+        up = json.loads(completed.stdout)
         again = lakebench("up", "rest-catalog", cwd=tmp_path, **keep)
         assert again.returncode == 2
         assert "lakebench down" in again.stderr
@@ -98,13 +98,13 @@ def starting(cwd: Path, keep: dict[str, str]) -> subprocess.Popen[str]:
 
 def left(keep: dict[str, str]) -> list[psutil.Process]:
     """The processes that have the test's folder for temporary files, or a guard's folder in it."""
-    found = []
+    processes = []
     for one in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            told = one.environ()
-            if keep["TMPDIR"] in {told.get("TMPDIR"), str(Path(told.get("LAKEBENCH_GUARD", "/")).parent)}:
-                found.append(one)
-    return found
+            environment = one.environ()
+            if keep["TMPDIR"] in {environment.get("TMPDIR"), str(Path(environment.get("LAKEBENCH_GUARD", "/")).parent)}:
+                processes.append(one)
+    return processes
 
 
 def gone(keep: dict[str, str]) -> bool:
@@ -114,9 +114,9 @@ def gone(keep: dict[str, str]) -> bool:
 @pytest.mark.integration
 def test_of_two_ups_at_once_one_starts_a_lake_that_down_ends(tmp_path: Path, keep: dict[str, str]) -> None:
     two = [starting(tmp_path, keep) for _ in range(2)]
-    said = {one.wait(120): one.communicate()[0] for one in two}
-    assert sorted(said) == [0, 2], said
-    assert "up already, or is being started: lakebench down ends it" in said[2]
+    outputs = {one.wait(120): one.communicate()[0] for one in two}
+    assert sorted(outputs) == [0, 2], outputs
+    assert "up already, or is being started: lakebench down ends it" in outputs[2]
     assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "ended"
     assert gone(keep), left(keep)
     assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "nothing was up"
@@ -139,6 +139,6 @@ def test_down_ends_a_lake_that_is_being_started(tmp_path: Path, keep: dict[str, 
 @pytest.mark.parametrize(("liar", "code"), [("liar-drops-a-row", 4), ("liar-exits", 1)])
 def test_a_failure_that_nobody_accepted_fails_the_run(tmp_path: Path, liar: str, code: int) -> None:
     argv = ["run", "phase4", "--profile", "quick", "--repeat", "1", "--engines", liar, "--json"]
-    told = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
-    assert told.returncode == code, told.stderr
-    assert json.loads(told.stdout)["exit_code"] == code
+    completed = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
+    assert completed.returncode == code, completed.stderr
+    assert json.loads(completed.stdout)["exit_code"] == code

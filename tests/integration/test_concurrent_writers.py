@@ -41,61 +41,61 @@ def context() -> Iterator[RunContext]:
             yield made
 
 
-def told(
+def concurrency(
     context: RunContext, store: SharedStore, workload: str, *refs: EngineRef, writers: int = 2, fault: str = ""
 ) -> Any:
     return run(context, WriterGroup(refs or (DUCKDB,), store, WORKLOADS[workload], writers, fault))["concurrency"]
 
 
 def test_a_file_that_one_process_holds_is_locked_for_the_other(context: RunContext) -> None:
-    found = told(context, FILE, "insert")
-    assert found["succeeded"] == found["final_rows"] == 50
-    assert sum(count for text, count in found["errors"].items() if "Conflicting lock" in text) == 50
+    counts = concurrency(context, FILE, "insert")
+    assert counts["succeeded"] == counts["final_rows"] == 50
+    assert sum(count for text, count in counts["errors"].items() if "Conflicting lock" in text) == 50
 
 
 def test_a_file_that_is_opened_for_each_task_is_waited_for(context: RunContext) -> None:
     shape = Shape(kept=False, retry=Retry("Conflicting lock", attempts=6, wait_s=0.05))
-    found = told(context, replace(FILE, name="duckdb-file task", shape=shape), "insert")
-    assert found["succeeded"] == found["final_rows"] > 50
+    counts = concurrency(context, replace(FILE, name="duckdb-file task", shape=shape), "insert")
+    assert counts["succeeded"] == counts["final_rows"] > 50
 
 
 def test_every_row_of_a_ducklake_is_there_and_readers_saw_whole_commits(context: RunContext) -> None:
-    found = told(context, LAKE, "groups", writers=3)
-    assert found["succeeded"] * 3 == found["final_rows"]
-    assert found["succeeded"] == found["asked"]
-    assert found["reads"] > 0
-    assert found["data_files"] == 0  # small rows are inlined in the catalog
-    assert found["snapshots"] > found["succeeded"]
-    assert not any("lock" in text for text in found["errors"])
+    counts = concurrency(context, LAKE, "groups", writers=3)
+    assert counts["succeeded"] * 3 == counts["final_rows"]
+    assert counts["succeeded"] == counts["asked"]
+    assert counts["reads"] > 0
+    assert counts["data_files"] == 0  # small rows are inlined in the catalog
+    assert counts["snapshots"] > counts["succeeded"]
+    assert not any("lock" in text for text in counts["errors"])
 
 
 @pytest.mark.parametrize("workload", ["update-one", "move", "add-column"])
 def test_other_changes_of_a_ducklake_are_explained(context: RunContext, workload: str) -> None:
-    assert told(context, LAKE, workload)["succeeded"] > 0
+    assert concurrency(context, LAKE, workload)["succeeded"] > 0
 
 
 def test_first_commits_to_an_iceberg_table_are_all_there(context: RunContext) -> None:
     # By PyIceberg, whose commits are of one table: the multi-table commits of this catalog lose some.
-    found = told(context, ICEBERG, "first-commit", PYICEBERG, writers=2)
-    assert found["final_rows"] == 3 * found["succeeded"] > 0
+    counts = concurrency(context, ICEBERG, "first-commit", PYICEBERG, writers=2)
+    assert counts["final_rows"] == 3 * counts["succeeded"] > 0
 
 
 def test_a_killed_writer_leaves_nothing_of_its_commit(context: RunContext) -> None:
-    found = told(context, FILES, "groups", fault="killed")
-    assert (found["unknown"], found["unknown_landed"], found["fault_fired"]) == (1, 0, 1)
-    assert found["final_rows"] == 3 * found["succeeded"]
+    counts = concurrency(context, FILES, "groups", fault="killed")
+    assert (counts["unknown"], counts["unknown_landed"], counts["fault_fired"]) == (1, 0, 1)
+    assert counts["final_rows"] == 3 * counts["succeeded"]
 
 
-def test_a_writer_is_told_of_a_refused_commit_and_goes_on(context: RunContext) -> None:
-    found = told(context, FILES, "groups", fault="catalog-refuses")
-    assert found["failed"] == found["fault_fired"] == 2
-    assert found["final_rows"] == 3 * found["succeeded"]
+def test_a_writer_learns_of_a_refused_commit_and_goes_on(context: RunContext) -> None:
+    counts = concurrency(context, FILES, "groups", fault="catalog-refuses")
+    assert counts["failed"] == counts["fault_fired"] == 2
+    assert counts["final_rows"] == 3 * counts["succeeded"]
 
 
 def test_a_store_that_refuses_is_asked_again(context: RunContext) -> None:
-    found = told(context, FILES, "groups", fault="store-refuses")
-    assert found["answers"]["PUT 503"] == 1
-    assert found["final_rows"] == 3 * found["succeeded"]
+    counts = concurrency(context, FILES, "groups", fault="store-refuses")
+    assert counts["answers"]["PUT 503"] == 1
+    assert counts["final_rows"] == 3 * counts["succeeded"]
 
 
 def test_rows_that_somebody_removes_are_missed(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,4 +108,4 @@ def test_rows_that_somebody_removes_are_missed(context: RunContext, monkeypatch:
 
     monkeypatch.setattr(writing, "_read", remove_and_read)
     with pytest.raises(WrongAnswer, match="lost: task"):
-        told(context, replace(LAKE, name="ducklake-postgres damaged"), "groups")
+        concurrency(context, replace(LAKE, name="ducklake-postgres damaged"), "groups")

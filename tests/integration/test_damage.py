@@ -91,11 +91,11 @@ def whole(context: RunContext) -> Callable[[str], dict[str, tuple[Outcome, str]]
 
 
 def outcomes(context: RunContext, table: Table) -> dict[str, tuple[Outcome, str]]:
-    found = {}
+    outcomes_by_reader = {}
     for reader in READERS:
         error: LakebenchError | None = table.written._read(context, reader, table.made)[1]
-        found[str(reader)] = (error.outcome, str(error)) if error else (Outcome.PASS, "")
-    return found
+        outcomes_by_reader[str(reader)] = (error.outcome, str(error)) if error else (Outcome.PASS, "")
+    return outcomes_by_reader
 
 
 def remove_delete_file(table: Table) -> None:
@@ -160,4 +160,4 @@ def test_no_cell_passes_on_a_damaged_table(
     table = make(context, feature, damage.__name__)
     damage(table)
     damaged = outcomes(context, table)
-    assert not {reader: told for reader, told in damaged.items() if told[0] not in FAILED}
+    assert not {reader: outcome for reader, outcome in damaged.items() if outcome[0] not in FAILED}

@@ -99,12 +99,12 @@ def test_an_interrupted_run_leaves_no_process_and_starts_again(cache: Path, how:
     command = [sys.executable, "-m", "lakebench", "data", "tpch", "--sf", "0.5"]
     parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 30
-    while not (found := generators_below(parent.pid)) and time.monotonic() < deadline:
+    while not (generators := generators_below(parent.pid)) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert found
+    assert generators
     parent.send_signal(how)
     assert parent.wait(10) != 0
-    _, alive = psutil.wait_procs(found, timeout=5)
+    _, alive = psutil.wait_procs(generators, timeout=5)
     assert not alive
     assert not list(cache.glob("sf0.5*/manifest.json"))
     (cache / f"sf0.001-{data._generator_version()}.partial").mkdir()
@@ -113,13 +113,13 @@ def test_an_interrupted_run_leaves_no_process_and_starts_again(cache: Path, how:
 
 
 def test_two_at_once_make_it_once(cache: Path) -> None:
-    found: list[tpch.TpchData] = []
-    threads = [threading.Thread(target=lambda: found.append(tpch.generate(TINY, Quiet()))) for _ in range(2)]
+    datasets: list[tpch.TpchData] = []
+    threads = [threading.Thread(target=lambda: datasets.append(tpch.generate(TINY, Quiet()))) for _ in range(2)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert found[0] == found[1]
+    assert datasets[0] == datasets[1]
     assert not list(cache.glob("*.partial"))
 
 
@@ -183,9 +183,9 @@ def test_all_answers_are_right(guard: Guard, tmp_path: Path, scale: Decimal, dia
     engine: Any = type("Some", (), {"dialect": dialect, "__module__": __name__})
     for query in tpch.queries(scale):
         answer = write(tmp_path / f"{query.name}.arrow", run(tpch.sql_for(query, engine)))
-        found = checker.call(answer_files.compare, answer, tpch.reference(scale, query.number), query.rules)
-        if not found.ok:
-            wrong[query.name] = found.message
+        checked = checker.call(answer_files.compare, answer, tpch.reference(scale, query.number), query.rules)
+        if not checked.ok:
+            wrong[query.name] = checked.message
     checker.close()
     assert wrong == {}
 

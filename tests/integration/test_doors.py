@@ -44,25 +44,25 @@ REFUSED = {400, 401, 403, 404, 405, 501}
 
 @dataclass
 class Attack:
-    """The services, what the other user was told, and where the files are that he was after."""
+    """The services, what the other user got, and where the files are that he was after."""
 
     services: Services
     ports: dict[int, str]
     folders: tuple[Path, ...]
-    told: list[dict[str, Any]]
+    replies: list[dict[str, Any]]
 
 
 def listening(services: Services) -> dict[int, str]:
     """Port → service, as the processes have them."""
-    found: dict[int, str] = {}
+    ports: dict[int, str] = {}
     for name in STARTED:
         for pid in services.processes(name):
             with contextlib.suppress(psutil.Error):
                 for one in psutil.Process(pid).net_connections("tcp"):
                     if one.status == psutil.CONN_LISTEN:
                         assert one.laddr.ip in {"127.0.0.1", "::ffff:127.0.0.1"}
-                        found[one.laddr.port] = name
-    return found
+                        ports[one.laddr.port] = name
+    return ports
 
 
 @pytest.fixture(scope="module")
@@ -101,32 +101,32 @@ def make_table(services: Services) -> None:
 def attacked(folders: tuple[Path, ...], ports: dict[int, str]) -> list[dict[str, Any]]:
     script = Path(__file__).parents[1] / "helpers" / "attacker.py"
     command = [sys.executable, str(script), ":".join(map(str, folders)), *map(str, ports)]
-    said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
-    told = [json.loads(line) for line in said.splitlines()]
-    assert told.pop() == {"done": True}
-    return told
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=300).stdout
+    replies = [json.loads(line) for line in output.splitlines()]
+    assert replies.pop() == {"done": True}
+    return replies
 
 
 def test_every_server_was_tried(attack: Attack) -> None:
     assert set(attack.ports.values()) == set(STARTED)
-    assert {attack.ports[one["port"]] for one in attack.told if "port" in one} == set(STARTED)
-    said = " ".join(str(one["said"]) for one in attack.told if one.get("tried", "").startswith("Spark Connect"))
-    assert "UNAUTHENTICATED" in said
-    assert any("password authentication failed" in str(one["said"]) for one in attack.told)
-    assert any("Access Denied" in str(one["said"]) for one in attack.told)
+    assert {attack.ports[one["port"]] for one in attack.replies if "port" in one} == set(STARTED)
+    texts = " ".join(str(one["said"]) for one in attack.replies if one.get("tried", "").startswith("Spark Connect"))
+    assert "UNAUTHENTICATED" in texts
+    assert any("password authentication failed" in str(one["said"]) for one in attack.replies)
+    assert any("Access Denied" in str(one["said"]) for one in attack.replies)
 
 
 def test_nobody_else_is_answered(attack: Attack) -> None:
     answered: dict[str, set[str]] = {}
-    for one in attack.told:
+    for one in attack.replies:
         if "port" in one and one["status"] not in {0, *REFUSED}:
             answered.setdefault(attack.ports[one["port"]], set()).add(one["tried"])
     assert answered == OPEN
 
 
-def test_what_anybody_may_ask_tells_no_statement_and_no_name_of_ours(attack: Attack) -> None:
-    queries = [one["said"] for one in attack.told if one.get("tried") == "GET /v1/query"]
-    ours = [one for said in queries if said.startswith("[") for one in json.loads(said)]
+def test_what_anybody_may_ask_shows_no_statement_and_no_name_of_ours(attack: Attack) -> None:
+    queries = [one["said"] for one in attack.replies if one.get("tried") == "GET /v1/query"]
+    ours = [one for text in queries if text.startswith("[") for one in json.loads(text)]
     assert [one for one in ours if one["session"]["user"] not in {"nobody", "lakebench", "root", "admin"}] == []
 
 
@@ -134,25 +134,25 @@ def test_nothing_was_written_and_what_was_there_is_there(attack: Attack) -> None
     for folder in attack.folders:
         assert [path for path in folder.rglob("*evil*") if "queries" not in path.parts] == []
     for lake in (lakes.storage_lake(attack.services, Settings(), "local"), lakes.nessie_lake(attack.services)):
-        told = catalogs.table_metadata(lake.catalog, lake.namespace, "kept")
-        assert told["metadata"]["current-snapshot-id"] > 0
+        response = catalogs.table_metadata(lake.catalog, lake.namespace, "kept")
+        assert response["metadata"]["current-snapshot-id"] > 0
 
 
 def test_no_file_of_ours_is_read(attack: Attack) -> None:
     run, guard = map(str, attack.folders)
-    read = [(one["file"], one["said"]) for one in attack.told if "file" in one]
+    read = [(one["file"], one["said"]) for one in attack.replies if "file" in one]
     assert read == [(run, [])], "the run's folder may be seen, and nothing in it; the guard's not even that"
     assert guard not in str(read)
 
 
-def test_no_secret_is_told_to_anybody(attack: Attack) -> None:
-    told = json.dumps(attack.told)
-    found = set(attack.services.secrets())
-    assert len(found) >= len(STARTED)
-    assert [one for one in found if one in told] == []
+def test_nobody_gets_a_secret(attack: Attack) -> None:
+    replies = json.dumps(attack.replies)
+    secrets = set(attack.services.secrets())
+    assert len(secrets) >= len(STARTED)
+    assert [one for one in secrets if one in replies] == []
     for name in STARTED:
         tail = attack.services.log_tail(name, 1_000_000)
-        assert [one for one in found if one in tail] == []
+        assert [one for one in secrets if one in tail] == []
 
 
 def trino(services: Services, lake: Lake, folder: Path) -> Trino:

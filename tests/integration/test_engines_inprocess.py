@@ -84,8 +84,8 @@ def read(answer: Any) -> pa.Table:
 
 
 def assert_rows(answer: Any, *expected: pa.Table) -> None:
-    found = answers.same_rows(read(answer), pa.concat_tables(expected))
-    assert found.diff is None, found.diff and found.diff.message
+    checked = answers.same_rows(read(answer), pa.concat_tables(expected))
+    assert checked.diff is None, checked.diff and checked.diff.message
 
 
 def written(kept: Kept, lake: Lake, table: str) -> None:

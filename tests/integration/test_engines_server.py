@@ -132,9 +132,9 @@ class Kept:
 
 @pytest.fixture(scope="module")
 def kept(running: Services, parquet: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
-    found = Kept(running, tmp_path_factory.mktemp("worker"), parquet)
-    yield found
-    found.close()
+    engines_kept = Kept(running, tmp_path_factory.mktemp("worker"), parquet)
+    yield engines_kept
+    engines_kept.close()
 
 
 @pytest.fixture(params=ENGINES, ids=lambda one: one.name)

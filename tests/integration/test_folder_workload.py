@@ -38,7 +38,7 @@ QUERIES = {
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Record]]:
+def workload_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Record]]:
     """Exit code and cases of a run on a folder whose name and files have blanks; one engine has hardly any memory."""
     folder = tmp_path_factory.mktemp("own")
     mine = folder / "my tables [1]"
@@ -64,29 +64,29 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[str, Recor
     return done.returncode, {one.case: one for one in records.read(run).cases}
 
 
-def test_every_case_that_should_pass_passes(told: tuple[int, dict[str, Record]]) -> None:
-    _, cases = told
-    places = [("iceberg", one) for one in ENGINES] + [("parquet", one) for one in ENGINES if one != "pyiceberg"]
-    for place, engine in [*places, ("duckdb", "duckdb")]:
+def test_every_case_that_should_pass_passes(workload_run: tuple[int, dict[str, Record]]) -> None:
+    _, cases = workload_run
+    targets = [("iceberg", one) for one in ENGINES] + [("parquet", one) for one in ENGINES if one != "pyiceberg"]
+    for target, engine in [*targets, ("duckdb", "duckdb")]:
         for query in QUERIES:
-            one = cases[f"workload/local/{place}/{query}/{engine}"]
+            one = cases[f"workload/local/{target}/{query}/{engine}"]
             if query != "latin":
                 assert one.outcome is Outcome.PASS, f"{one.case}: {one.reason}"
 
 
 def test_a_table_that_an_engine_cannot_load_fails_that_engines_queries_of_it(
-    told: tuple[int, dict[str, Record]],
+    workload_run: tuple[int, dict[str, Record]],
 ) -> None:
-    one = told[1]["workload/local/duckdb/latin/duckdb"]
+    one = workload_run[1]["workload/local/duckdb/latin/duckdb"]
     assert one.outcome is Outcome.REFUSED
     assert one.reason.startswith("loading latin: InvalidInputException: Invalid Input Error: Invalid string encoding")
-    assert told[0] == ExitCode.WORSE
+    assert workload_run[0] == ExitCode.WORSE
 
 
 def test_a_table_that_the_writer_cannot_load_is_its_failure_and_no_readers(
-    told: tuple[int, dict[str, Record]],
+    workload_run: tuple[int, dict[str, Record]],
 ) -> None:
-    _, cases = told
+    _, cases = workload_run
     load = cases["workload/local/load-latin/pyiceberg"]
     assert (load.outcome, load.engine) == (Outcome.REFUSED, "pyiceberg")
     assert load.reason.startswith("loading latin: UnicodeDecodeError")
@@ -97,10 +97,10 @@ def test_a_table_that_the_writer_cannot_load_is_its_failure_and_no_readers(
 
 
 def test_a_worker_over_its_limit_fails_its_own_cases_and_says_what_raises_it(
-    told: tuple[int, dict[str, Record]],
+    workload_run: tuple[int, dict[str, Record]],
 ) -> None:
-    found = [one for one in told[1].values() if one.engine == SMALL and "/latin/" not in one.case]
-    assert len(found) == len(QUERIES) - 1
-    for one in found:
+    cases = [one for one in workload_run[1].values() if one.engine == SMALL and "/latin/" not in one.case]
+    assert len(cases) == len(QUERIES) - 1
+    for one in cases:
         assert one.outcome is Outcome.OUT_OF_MEMORY
         assert f"[engines.{SMALL}] memory in lakebench.toml raises it" in one.reason

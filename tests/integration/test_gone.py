@@ -24,9 +24,9 @@ BROKEN = {
 }
 
 
-def _run(cwd: Path, *given: str, **variables: str) -> tuple[int, str]:
+def _run(cwd: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """The exit code and the run's name."""
-    done = lakebench("run", *ASKED, *given, "--json", cwd=cwd, **variables)
+    done = lakebench("run", *ASKED, *arguments, "--json", cwd=cwd, **variables)
     return done.returncode, json.loads(done.stdout)["run"]
 
 
@@ -56,9 +56,9 @@ def test_an_engine_that_breaks_is_missed(folder: Path, base: str, how: str) -> N
     report = lakebench("report", name, cwd=folder)
     compared = lakebench("compare", base, name, cwd=folder)
     assert compared.returncode == ExitCode.WORSE
-    for said in (report.stdout, compared.stdout):
-        assert not any(word in said for word in ("PASS: ", "AS ACCEPTED", "NO REGRESSION", "NOTHING COMPARED"))
-        assert said.startswith("GONE: ") or "killed" in how
+    for output in (report.stdout, compared.stdout):
+        assert not any(word in output for word in ("PASS: ", "AS ACCEPTED", "NO REGRESSION", "NOTHING COMPARED"))
+        assert output.startswith("GONE: ") or "killed" in how
     assert "verdict good" not in (folder / "runs" / name / "report.html").read_text(encoding="utf-8")
 
 
@@ -73,8 +73,8 @@ def test_a_service_that_was_named_and_an_engine_that_needs_it_are_missed(folder:
     end = read(folder / "runs" / name).end
     assert end is not None
     assert [(one.what, one.name) for one in end.gone[:2]] == [("service", "spark"), ("engine", "spark")]
-    said = " ".join(lakebench("report", name, cwd=folder).stdout.split())
-    assert said.startswith("GONE: the service spark, which was asked for, did not come up (")
+    output = " ".join(lakebench("report", name, cwd=folder).stdout.split())
+    assert output.startswith("GONE: the service spark, which was asked for, did not come up (")
 
 
 def test_a_server_whose_files_are_damaged_ends_the_run(folder: Path, tmp_path: Path) -> None:

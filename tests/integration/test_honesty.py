@@ -41,7 +41,7 @@ MEMORY = 1 << 30
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Record], Path]]:
+def honesty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, Record], Path]]:
     """Query 1 on an honest engine and on all the liars; the records, and the folder of the run."""
     folder = tmp_path_factory.mktemp("liars")
     refs = tuple(EngineRef(name) for name in ("duckdb", *LIES, "slow-reader"))
@@ -64,47 +64,47 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, R
             asked = request(*refs, settings=settings, writer="pyiceberg", profile=profile)
             with run_context(asked, guard, services, Quiet(), foundation) as context:
                 block = next(iter(phases.find("nessie").plan(context)))
-                found = {}
+                records = {}
                 for record in block.run(context, frozenset(case.id for case in block.cases)):
                     writer.write(record)
-                    found[record.engine] = record
-        yield found, folder
+                    records[record.engine] = record
+        yield records, folder
     engines.engines.cache_clear()
 
 
-def test_the_honest_engine_has_all_its_samples(told: tuple[dict[str, Record], Path]) -> None:
-    record = told[0]["duckdb"]
+def test_the_honest_engine_has_all_its_samples(honesty_run: tuple[dict[str, Record], Path]) -> None:
+    record = honesty_run[0]["duckdb"]
     assert record.outcome is Outcome.PASS, record.reason
     assert [sample.kind for sample in record.samples] == ["cold", "warm-up", *["warm"] * 4]
     assert all(sample.ns > 0 and sample.rows == 4 for sample in record.samples)
 
 
 @pytest.mark.parametrize("liar", LIES)
-def test_each_lie_gets_its_outcome_and_no_latency(told: tuple[dict[str, Record], Path], liar: str) -> None:
-    record = told[0][liar]
+def test_each_lie_gets_its_outcome_and_no_latency(honesty_run: tuple[dict[str, Record], Path], liar: str) -> None:
+    record = honesty_run[0][liar]
     assert record.outcome is LIES[liar], record.reason
     assert record.reason
     assert record.samples == ()
 
 
-def test_wrong_rows_are_shown(told: tuple[dict[str, Record], Path]) -> None:
+def test_wrong_rows_are_shown(honesty_run: tuple[dict[str, Record], Path]) -> None:
     for liar in ("liar-drops-a-row", "liar-swaps-columns", "liar-rounds-a-decimal"):
-        assert told[0][liar].evidence["diff"]["text"]
+        assert honesty_run[0][liar].evidence["diff"]["text"]
 
 
-def test_a_crash_names_its_signal(told: tuple[dict[str, Record], Path]) -> None:
-    assert "SIGSEGV" in told[0]["liar-segfaults"].reason
-    assert "exit code 0" in told[0]["liar-exits"].reason
+def test_a_crash_names_its_signal(honesty_run: tuple[dict[str, Record], Path]) -> None:
+    assert "SIGSEGV" in honesty_run[0]["liar-segfaults"].reason
+    assert "exit code 0" in honesty_run[0]["liar-exits"].reason
 
 
-def test_rows_that_come_late_are_inside_the_clock(told: tuple[dict[str, Record], Path]) -> None:
-    record = told[0]["slow-reader"]
+def test_rows_that_come_late_are_inside_the_clock(honesty_run: tuple[dict[str, Record], Path]) -> None:
+    record = honesty_run[0]["slow-reader"]
     assert record.outcome is Outcome.PASS, record.reason
     assert min(sample.ns for sample in record.samples) >= 300_000_000
 
 
-def test_the_report_shows_no_time_for_a_lie(told: tuple[dict[str, Record], Path]) -> None:
-    _, folder = told
+def test_the_report_shows_no_time_for_a_lie(honesty_run: tuple[dict[str, Record], Path]) -> None:
+    _, folder = honesty_run
     assert record_schema.check(folder / FILE) > len(LIES)
     lies = [case for case in read(folder).cases if case.engine in LIES]
     assert len(lies) == len(LIES)

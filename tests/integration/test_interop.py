@@ -36,8 +36,8 @@ READERS = ("duckdb", "trino", "pyiceberg")
 def subset(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Run]:
     """What the nightly run does, on fewer engines."""
     folder = tmp_path_factory.mktemp("interop")
-    given = ["run", "interop", "--writers", ",".join(WRITERS), "--readers", ",".join(READERS), "--json"]
-    done = lakebench(*given, "--output", str(folder / "runs"), cwd=folder, timeout_s=2400)
+    arguments = ["run", "interop", "--writers", ",".join(WRITERS), "--readers", ",".join(READERS), "--json"]
+    done = lakebench(*arguments, "--output", str(folder / "runs"), cwd=folder, timeout_s=2400)
     return done, read(Path(json.loads(done.stdout)["folder"]))
 
 
@@ -55,10 +55,10 @@ def test_every_feature_writer_and_reader_has_its_cell(subset: tuple[subprocess.C
 
 def test_it_is_as_accepted(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
     done, run = subset
-    told = json.loads(done.stdout)
-    assert not told["changes"].get("worse")
-    assert not told["changes"].get("gone")
-    assert not told["changes"].get("new")
+    summary = json.loads(done.stdout)
+    assert not summary["changes"].get("worse")
+    assert not summary["changes"].get("gone")
+    assert not summary["changes"].get("new")
     assert done.returncode == ExitCode.OK, done.stderr
     assert run.complete
 
@@ -66,27 +66,27 @@ def test_it_is_as_accepted(subset: tuple[subprocess.CompletedProcess[str], Run])
 def test_the_reference_writes_every_feature_that_needs_no_engine(
     subset: tuple[subprocess.CompletedProcess[str], Run],
 ) -> None:
-    found = {one.row: one for one in subset[1].cases if one.column == "reference"}
-    assert {row for row, one in found.items() if one.outcome is not Outcome.PASS} == {"statistics"}
+    records = {one.row: one for one in subset[1].cases if one.column == "reference"}
+    assert {row for row, one in records.items() if one.outcome is not Outcome.PASS} == {"statistics"}
 
 
 def test_most_cells_pass_and_known_wrong_answers_are_seen(
     subset: tuple[subprocess.CompletedProcess[str], Run],
 ) -> None:
-    found = cells(subset[1])
-    assert Counter(one.outcome for one in found.values())[Outcome.PASS] > len(found) * 0.7
-    wrong = found["interop/default-values/reference→trino"]
+    records = cells(subset[1])
+    assert Counter(one.outcome for one in records.values())[Outcome.PASS] > len(records) * 0.7
+    wrong = records["interop/default-values/reference→trino"]
     assert wrong.outcome is Outcome.WRONG
     (all_rows, *_) = wrong.evidence["reads"]
     assert all_rows["diff"]["missing"] == 3
-    assert found["interop/type-time/spark"].evidence["verdict"] == Verdict.AS_CLAIMED
-    assert found["interop/deletion-vectors/spark→trino"].outcome is Outcome.REFUSED
-    assert "PUFFIN" in found["interop/deletion-vectors/spark→trino"].reason
+    assert records["interop/type-time/spark"].evidence["verdict"] == Verdict.AS_CLAIMED
+    assert records["interop/deletion-vectors/spark→trino"].outcome is Outcome.REFUSED
+    assert "PUFFIN" in records["interop/deletion-vectors/spark→trino"].reason
 
 
 def test_the_numbers_of_its_reports_add_up(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
-    told = interop_sums.adds_up(subset[1])
-    assert told["judged"] > told["passed"] > 0
+    sums = interop_sums.adds_up(subset[1])
+    assert sums["judged"] > sums["passed"] > 0
 
 
 def test_the_page_holds_every_cell(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
@@ -116,9 +116,9 @@ def test_a_feature_added_as_data_is_everywhere(tmp_path: Path, monkeypatch: pyte
     result = harness.run(request(selection), tmp_path / "run", Quiet())
     reports.write(tmp_path / "run")
     assert result.code is ExitCode.OK
-    found = cells(read(tmp_path / "run"))
-    assert len(found) == 6
-    assert {one.outcome for one in found.values()} == {Outcome.PASS}
+    records = cells(read(tmp_path / "run"))
+    assert len(records) == 6
+    assert {one.outcome for one in records.values()} == {Outcome.PASS}
     for name in ("report.md", "report.html", "interop.html"):
         assert added.title in (tmp_path / "run" / name).read_text(encoding="utf-8")
 
@@ -128,9 +128,9 @@ def test_a_run_that_was_stopped_goes_on_where_it_stood(tmp_path: Path) -> None:
     harness.run(request(selection), tmp_path / "run", Quiet())
     file = tmp_path / "run" / FILE
     lines = file.read_text(encoding="utf-8").splitlines()
-    told = [line for line in lines if json.loads(line)["kind"] == "case"]
-    assert len(told) == 12
-    kept = lines[: lines.index(told[4]) + 1]  # in the middle of a table's readers
+    case_lines = [line for line in lines if json.loads(line)["kind"] == "case"]
+    assert len(case_lines) == 12
+    kept = lines[: lines.index(case_lines[4]) + 1]  # in the middle of a table's readers
     file.write_text("\n".join(kept) + "\n", encoding="utf-8")
     harness.run(harness.again(tmp_path / "run", Settings()), tmp_path / "run", Quiet(), resumed=True)
     again = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

@@ -74,7 +74,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return read(path)
 
 
-def told(record: Record) -> Any:
+def comparable(record: Record) -> Any:
     """All of ``record`` but times, paths and numbers that each try draws anew."""
     fields = {key: value for key, value in vars(record).items() if key not in {"started", "seconds"}}
     evidence = {key: value for key, value in record.evidence.items() if key != "files"}  # in the order of drawn names
@@ -97,7 +97,7 @@ def _masked(value: Any) -> Any:
 def test_killed_at_three_points_it_comes_to_the_same(whole: Run, killed: Run) -> None:
     assert killed.complete
     assert len(killed.resumes) == len(KILLS)
-    first, second = ({one.case: told(one) for one in run.cases} for run in (whole, killed))
+    first, second = ({one.case: comparable(one) for one in run.cases} for run in (whole, killed))
     assert first == second
     assert {one.engine: one.versions for one in whole.engines} == {one.engine: one.versions for one in killed.engines}
 
@@ -108,31 +108,31 @@ def of(run: Run, feature: str) -> dict[str, tuple[Outcome, str | None]]:
 
 
 def test_a_writer_that_loses_rows_is_found_by_those_that_read_the_reference_right(whole: Run) -> None:
-    found = of(whole, "type-int")
-    assert found[WRITER] == (Outcome.WRONG, None)
+    outcomes = of(whole, "type-int")
+    assert outcomes[WRITER] == (Outcome.WRONG, None)
     for reader in ("duckdb", "pyiceberg", READER):
-        assert found[f"{WRITER}→{reader}"] == (Outcome.WRONG, WRITER)
+        assert outcomes[f"{WRITER}→{reader}"] == (Outcome.WRONG, WRITER)
     (record,) = [one for one in whole.cases if one.case == f"interop/type-int/{WRITER}"]
     assert record.reason == "read wrong by duckdb, pyiceberg, which read the reference's table right"
 
 
 def test_a_reader_that_loses_rows_is_no_ones_fault_but_its_own(whole: Run) -> None:
-    found = of(whole, "type-int")
+    outcomes = of(whole, "type-int")
     for writer in ("reference", "duckdb"):
-        assert found[writer] == (Outcome.PASS, None)
-        assert found[f"{writer}→pyiceberg"] == (Outcome.PASS, None)
-        assert found[f"{writer}→{READER}"] == (Outcome.WRONG, None)
+        assert outcomes[writer] == (Outcome.PASS, None)
+        assert outcomes[f"{writer}→pyiceberg"] == (Outcome.PASS, None)
+        assert outcomes[f"{writer}→{READER}"] == (Outcome.WRONG, None)
 
 
 def test_a_step_that_another_engine_does_not_do_is_its_fault(whole: Run) -> None:
-    found = of(whole, "delete-by-another")
-    assert found["reference"] == (Outcome.PASS, None)
-    assert found["duckdb"] == (Outcome.REFUSED, WRITER)
-    assert found["duckdb→pyiceberg"] == (Outcome.UNAVAILABLE, None)
+    outcomes = of(whole, "delete-by-another")
+    assert outcomes["reference"] == (Outcome.PASS, None)
+    assert outcomes["duckdb"] == (Outcome.REFUSED, WRITER)
+    assert outcomes["duckdb→pyiceberg"] == (Outcome.UNAVAILABLE, None)
 
 
 def test_the_numbers_of_its_reports_add_up_and_hold_each_engines_own_faults(whole: Run) -> None:
-    told = interop_sums.adds_up(whole)
+    sums = interop_sums.adds_up(whole)
     wrong = {one.column for one in whole.cases if one.outcome is Outcome.WRONG and "fault" not in one.evidence}
-    assert told["wrong"] >= len(wrong) > 0
-    assert told["MISLED"] >= 3
+    assert sums["wrong"] >= len(wrong) > 0
+    assert sums["MISLED"] >= 3

@@ -65,8 +65,8 @@ def guarded() -> Iterator[tuple[subprocess.Popen[str], Path, int, list[int]]]:
     """A command with its folder, its reaper, and two processes that it started: one told to the reaper, one not."""
     with subprocess.Popen([sys.executable, "-c", GUARDED], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
-        folder, told, *pids = parent.stdout.readline().split()
-        yield parent, Path(folder), int(told), [int(one) for one in pids]
+        folder, ready, *pids = parent.stdout.readline().split()
+        yield parent, Path(folder), int(ready), [int(one) for one in pids]
 
 
 @pytest.mark.usefixtures("temporary")

@@ -59,8 +59,8 @@ def read(engine: Any, scan: Scan) -> pa.Table:
     return pa.Table.from_batches(batches, schema)
 
 
-def assert_same(found: pa.Table, expected: pa.Table) -> None:
-    diff = answers.same_rows(found, expected).diff
+def assert_same(actual: pa.Table, expected: pa.Table) -> None:
+    diff = answers.same_rows(actual, expected).diff
     assert diff is None, diff.text()
 
 

@@ -112,12 +112,12 @@ def test_a_fault_of_ours_blames_no_engine_and_resume_goes_on(tmp_path: Path) -> 
             plant(patch, tmp_path / plant.__name__)
             asked = harness.again(folder, Settings()) if number > 1 else request("duckdb")
             result = harness.run(asked, folder, Quiet(), resumed=number > 1)
-        told, file = read(folder), f"faults/{number:03}.txt"
+        run, file = read(folder), f"faults/{number:03}.txt"
         assert (result.code, plant.__name__) == (ExitCode.HARNESS_FAULT, plant.__name__)
-        assert (told.end.status, told.end.exit_code) == ("interrupted", 5)
+        assert (run.end.status, run.end.exit_code) == ("interrupted", 5)
         assert (outcomes(folder), plant.__name__) == (left, plant.__name__)
-        assert file in told.end.reason
-        assert {one.evidence["file"] for one in told.cases if one.outcome == "HARNESS_FAULT"} <= {file}
+        assert file in run.end.reason
+        assert {one.evidence["file"] for one in run.cases if one.outcome == "HARNESS_FAULT"} <= {file}
         assert "KeyError: 'planted'" in (folder / file).read_text()
     again = harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True)
     assert again.code is ExitCode.OK
@@ -135,9 +135,9 @@ def test_a_service_that_code_of_ours_cannot_start_is_no_engine_that_is_not_there
         patch.setattr(TrinoService, "prepare", fail)
         result = harness.run(request("duckdb", "trino"), folder, Quiet())
     assert result.code is ExitCode.HARNESS_FAULT
-    found = {one.case: one for one in read(folder).cases}
-    of_trino = found.pop("interop/append/reference→trino")
-    assert {one.outcome.value for one in found.values()} == {"PASS"}
+    cases = {one.case: one for one in read(folder).cases}
+    of_trino = cases.pop("interop/append/reference→trino")
+    assert {one.outcome.value for one in cases.values()} == {"PASS"}
     assert of_trino.outcome.value == "HARNESS_FAULT"
     assert "Trino did not start: AttributeError" in of_trino.reason
     assert "in fail" in (folder / of_trino.evidence["file"]).read_text()
@@ -174,9 +174,9 @@ def test_a_full_disk_stops_the_run_and_resume_goes_on(
         patch.setattr(harness, "_phase", on_a_full_disk)
         with pytest.raises(UsageError, match=r"the disk is full \(.*small.* has 0 MB left\): free some space there"):
             harness.run(request("duckdb"), folder, Quiet())
-    told = read(folder)
-    assert (told.end.status, told.end.exit_code) == ("interrupted", ExitCode.USAGE)
-    assert not [one for one in told.cases if one.outcome != "PASS"]
+    run = read(folder)
+    assert (run.end.status, run.end.exit_code) == ("interrupted", ExitCode.USAGE)
+    assert not [one for one in run.cases if one.outcome != "PASS"]
     filler.unlink()
     assert harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True).code is ExitCode.OK
     assert {one.outcome.value for one in read(folder).cases} == {"PASS"}

@@ -47,7 +47,7 @@ cli.main()
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     folder = tmp_path_factory.mktemp("phase2")
     asked = ["run", "phase2", "--engines", "duckdb,postgres", "--profile", "quick"]
-    told = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", PROGRAM, *asked],
         cwd=folder,
         capture_output=True,
@@ -56,7 +56,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
         check=False,
         env={**os.environ},
     )
-    assert told.returncode == 4, told.stderr + told.stdout
+    assert completed.returncode == 4, completed.stderr + completed.stdout
     (made,) = (folder / "runs").iterdir()
     assert record_schema.check(made / records.FILE) > 0
     run: Run = records.read(made)

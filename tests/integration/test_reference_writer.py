@@ -64,13 +64,13 @@ class Written:
         return [one for one in done if one is not None]
 
     def metadata(self, table: str) -> dict[str, Any]:
-        found: dict[str, Any] = table_metadata(self.lake.catalog, self.lake.namespace, table)["metadata"]
-        return found
+        metadata: dict[str, Any] = table_metadata(self.lake.catalog, self.lake.namespace, table)["metadata"]
+        return metadata
 
     def facts(self, table: str) -> dict[str, Any]:
-        found = inspector.inspect(self.metadata(table), self.lake.objects)
-        assert found.violations == ()
-        return dict(found.facts)
+        inspected = inspector.inspect(self.metadata(table), self.lake.objects)
+        assert inspected.violations == ()
+        return dict(inspected.facts)
 
     def table(self, name: str) -> OpenTable:
         return OpenTable(self.writer._store, self.metadata(name))
@@ -80,8 +80,8 @@ class Written:
             self._readers[reader] = reader(self._settings)
             self._readers[reader].open(self.lake)
         batches, schema = worker.drain(self._readers[reader].scan(Scan(table, fields=COLUMNS, **more)))
-        found = pa.Table.from_batches(batches, schema).to_pylist()
-        return sorted((tuple(row.values()) for row in found), key=repr)
+        rows = pa.Table.from_batches(batches, schema).to_pylist()
+        return sorted((tuple(row.values()) for row in rows), key=repr)
 
     def close(self) -> None:
         for one in self._readers.values():

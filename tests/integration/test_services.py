@@ -144,9 +144,9 @@ def test_a_rest_catalog_keeps_a_table_and_tells_of_it(running: Services, lake_of
     lake = lake_of(running)
     _append(lake, "kept", 3)
     assert _count(lake, "kept") == 3
-    told = catalogs.table_metadata(lake.catalog, "lakebench", "kept")
-    assert told["metadata-location"].startswith(f"s3://{lake.store.bucket}/")
-    assert told["metadata"]["current-snapshot-id"] > 0
+    response = catalogs.table_metadata(lake.catalog, "lakebench", "kept")
+    assert response["metadata-location"].startswith(f"s3://{lake.store.bucket}/")
+    assert response["metadata"]["current-snapshot-id"] > 0
     with pytest.raises(Refused, match="404"):
         catalogs.table_metadata(lake.catalog, "lakebench", "missing")
 
@@ -352,8 +352,8 @@ def test_a_server_that_never_is_ready_has_a_deadline(guard: Guard, monkeypatch: 
 
 
 def external(name: str, uri: str, **more: str) -> Settings:
-    given = ServiceSettings.model_validate({"runtime": Runtime.EXTERNAL, "uri": uri, **more})
-    return Settings(services={name: given})
+    service_settings = ServiceSettings.model_validate({"runtime": Runtime.EXTERNAL, "uri": uri, **more})
+    return Settings(services={name: service_settings})
 
 
 @pytest.mark.parametrize("name", ["object-store", "nessie", "rest-catalog", "postgres"])

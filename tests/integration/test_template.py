@@ -28,15 +28,15 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("runs")
-    given = ["run", "interop", "--features", FEATURES, "--writers", "reference", "--readers", "template", "--json"]
-    done = lakebench(*given, "--output", str(folder), cwd=folder, **environment)
+    arguments = ["run", "interop", "--features", FEATURES, "--writers", "reference", "--readers", "template", "--json"]
+    done = lakebench(*arguments, "--output", str(folder), cwd=folder, **environment)
     return read(Path(json.loads(done.stdout)["folder"]))
 
 
 def test_it_is_listed_with_what_it_can_do(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "lakebench", "list", "engines", "--json"]
-    told = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    (mine,) = (one for one in json.loads(told) if one["engine"] == "template")
+    output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
+    (mine,) = (one for one in json.loads(output) if one["engine"] == "template")
     assert (mine["version"], mine["abilities"]) == ("0.1.0", "scan")
 
 
@@ -59,18 +59,18 @@ def test_it_passes_the_base_tests_of_lakebench(environment: dict[str, str], tmp_
 
 
 def test_it_reads_what_it_claims_and_refuses_what_it_does_not(run: Run) -> None:
-    found = {one.row: one for one in run.cases if one.column == "reference→template"}
-    assert {feature: one.outcome for feature, one in found.items()} == {
+    cases = {one.row: one for one in run.cases if one.column == "reference→template"}
+    assert {feature: one.outcome for feature, one in cases.items()} == {
         "type-int": Outcome.PASS,
         "type-string": Outcome.PASS,
         "add-column": Outcome.PASS,
         "position-deletes": Outcome.REFUSED,
     }
-    assert "knows no delete files" in found["position-deletes"].reason
-    assert found["type-int"].evidence["claim"]["source"] == "examples/engine-template/README.md"
-    assert found["type-int"].evidence["verdict"] == "as claimed"
-    assert found["position-deletes"].evidence["verdict"] == "as claimed"
-    assert found["add-column"].evidence["verdict"] == "unknown"
+    assert "knows no delete files" in cases["position-deletes"].reason
+    assert cases["type-int"].evidence["claim"]["source"] == "examples/engine-template/README.md"
+    assert cases["type-int"].evidence["verdict"] == "as claimed"
+    assert cases["position-deletes"].evidence["verdict"] == "as claimed"
+    assert cases["add-column"].evidence["verdict"] == "unknown"
 
 
 def test_it_is_in_the_reports(run: Run) -> None:

@@ -41,9 +41,9 @@ def test_each_script_and_benchmark_is_started_here() -> None:
 def test_the_cost_of_the_harness_is_measured() -> None:
     done = start("benchmarks/harness_cost.py", "--sf", "0.01", "--pairs", "5")
     assert done.returncode == 0, done.stderr
-    told = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [one["query"] for one in told] == ["scan and aggregate", "many rows", "next to nothing"]
-    assert all(one["ratio"] > 0 and len(one["interval"]) == 2 for one in told)
+    results = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [one["query"] for one in results] == ["scan and aggregate", "many rows", "next to nothing"]
+    assert all(one["ratio"] > 0 and len(one["interval"]) == 2 for one in results)
 
 
 def test_false_alarms_are_counted() -> None:
@@ -57,9 +57,9 @@ def test_false_alarms_are_counted() -> None:
 def test_the_peer_and_we_take_turns() -> None:
     done = start("benchmarks/peer.py", "--sf", "0.01", "--rounds", "1")
     assert done.returncode in {ExitCode.OK, ExitCode.WORSE}, done.stderr
-    told = json.loads(done.stdout)
-    assert told["ratio"] > 0
-    assert all(len(told[side]["seconds"]) == 1 for side in ("ours", "theirs"))
+    results = json.loads(done.stdout)
+    assert results["ratio"] > 0
+    assert all(len(results[side]["seconds"]) == 1 for side in ("ours", "theirs"))
 
 
 def test_one_group_of_artifacts_is_locked_again_as_it_was(tmp_path: Path) -> None:

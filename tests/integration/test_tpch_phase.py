@@ -31,85 +31,85 @@ def only_run(folder: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def targets_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two storages and every format, by engines that start fast; and after it a workload that has a Q1 too."""
-    folder = tmp_path_factory.mktemp("places")
+    folder = tmp_path_factory.mktemp("targets")
     (folder / "mine").mkdir()
     pq.write_table(pa.table({"n": [1, 2, 3]}), folder / "mine" / "things.parquet")
     (folder / "mine" / "q01.sql").write_text("SELECT sum(n) AS total FROM things")
     argv = ["--engines", "duckdb,polars", "--storage", "local,simulated-gcs", "--repeat", "1"]
     argv += ["--formats", "iceberg,parquet,duckdb,ducklake"]
-    told = lakebench("run", "phase3", "workload", "./mine", *QUICK, *argv, cwd=folder)
-    assert told.returncode == 0, told.stderr + told.stdout
+    completed = lakebench("run", "phase3", "workload", "./mine", *QUICK, *argv, cwd=folder)
+    assert completed.returncode == 0, completed.stderr + completed.stdout
     return only_run(folder)
 
 
 @pytest.mark.integration
-def test_every_place_is_asked_and_right(places: Run) -> None:
-    assert {case.outcome for case in places.cases} == {Outcome.PASS}
-    at = {case.case.split("/", 1)[1].rpartition("/q")[0] for case in places.cases}
+def test_every_target_is_asked_and_right(targets_run: Run) -> None:
+    assert {case.outcome for case in targets_run.cases} == {Outcome.PASS}
+    at = {case.case.split("/", 1)[1].rpartition("/q")[0] for case in targets_run.cases}
     both = {f"{storage}/{form}" for storage in ("local", "simulated-gcs") for form in ("iceberg", "parquet")}
     assert at == {*both, "local/duckdb", "local/ducklake", "simulated-gcs/ducklake"}
-    tpch = [case for case in places.cases if case.phase == "phase3"]
+    tpch = [case for case in targets_run.cases if case.phase == "phase3"]
     assert len(tpch) == 22 * (3 + 4 * 2)
-    assert len(places.cases) == len(tpch) + 3 + 4 * 2
+    assert len(targets_run.cases) == len(tpch) + 3 + 4 * 2
     assert all(case.evidence["checked_against"] == ["postgresql", "duckdb"] for case in tpch if "q01" in case.case)
 
 
 @pytest.mark.integration
-def test_the_far_store_is_slower_and_its_requests_count(places: Run) -> None:
-    known = {case.case: case for case in places.cases}
-    near, far = (known[f"phase3/{storage}/iceberg/q06/polars"] for storage in ("local", "simulated-gcs"))
+def test_the_far_store_is_slower_and_its_requests_count(targets_run: Run) -> None:
+    cases = {case.case: case for case in targets_run.cases}
+    near, far = (cases[f"phase3/{storage}/iceberg/q06/polars"] for storage in ("local", "simulated-gcs"))
     assert far.samples[-1].ns > near.samples[-1].ns
     assert not near.samples[-1].requests
     assert sum((far.samples[-1].requests or {}).values()) > 0
-    asked = [sample.requests or {} for name, case in known.items() if "/ducklake/" in name for sample in case.samples]
+    asked = [sample.requests or {} for name, case in cases.items() if "/ducklake/" in name for sample in case.samples]
     assert sum(one.get("GetObject", 0) for one in asked) > 0
 
 
 @pytest.mark.integration
-def test_the_records_say_where_tables_lie(places: Run) -> None:
-    assert {(one.storage, one.format) for one in places.datasets} == {
+def test_the_records_say_where_tables_lie(targets_run: Run) -> None:
+    assert {(one.storage, one.format) for one in targets_run.datasets} == {
         ("local", "iceberg"),
         ("local", "duckdb"),
         ("local", "ducklake"),
         ("simulated-gcs", "iceberg"),
         ("simulated-gcs", "ducklake"),
     }
-    lakes = [one for one in places.datasets if one.format == "ducklake" and one.dataset == "tpch"]
+    lakes = [one for one in targets_run.datasets if one.format == "ducklake" and one.dataset == "tpch"]
     items = [table for one in lakes for table in one.tables if table.name == "lineitem"]
     assert [(table.files, (table.bytes or 0) > 100_000) for table in items] == [(1, True)] * 2
-    assert "postgres" in {one.service for one in places.services}
-    simulated = next(one for one in places.services if one.service == "object-store@simulated-gcs")
+    assert "postgres" in {one.service for one in targets_run.services}
+    simulated = next(one for one in targets_run.services if one.service == "object-store@simulated-gcs")
     assert any("latency" in key for key in simulated.settings)
 
 
 @pytest.mark.integration
-def test_the_report_says_what_storage_and_format_cost(places: Run) -> None:
-    report = (places.path.parent / "report.md").read_text()
+def test_the_report_says_what_storage_and_format_cost(targets_run: Run) -> None:
+    report = (targets_run.path.parent / "report.md").read_text()
     for phase in ("phase3", "workload"):
         assert f"{phase}: What Iceberg costs on local" in report
         assert f"{phase}: What storage costs" in report
     assert "DuckLake has its catalog in PostgreSQL" in report
-    assert {report.report for report in places.field_reports} == {"C6", "C7"}
-    assert not (places.path.parent / "lake").exists()
+    assert {report.report for report in targets_run.field_reports} == {"C6", "C7"}
+    assert not (targets_run.path.parent / "lake").exists()
 
 
 @pytest.fixture(scope="module")
-def trial(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def tests_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Load, power and throughput tests, another engine reading along."""
-    folder = tmp_path_factory.mktemp("trial")
+    folder = tmp_path_factory.mktemp("tests")
     (folder / "lakebench.toml").write_text('[engines.duckdb]\nmemory = "1GiB"\n')  # three of them run side by side
     argv = ["--engines", "duckdb,polars", "--tests", "power,throughput"]
-    told = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
-    assert told.returncode == 0, told.stderr + told.stdout
+    completed = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
+    assert completed.returncode == 0, completed.stderr + completed.stdout
     return only_run(folder)
 
 
 @pytest.mark.integration
-def test_the_metrics_are_the_specifications(trial: Run) -> None:
-    known = {case.case: case for case in trial.cases}
-    power, throughput = (known[f"phase3/local/{test}/duckdb"] for test in ("power", "throughput"))
+def test_the_metrics_are_the_specifications(tests_run: Run) -> None:
+    cases = {case.case: case for case in tests_run.cases}
+    power, throughput = (cases[f"phase3/local/{test}/duckdb"] for test in ("power", "throughput"))
     assert (power.outcome, throughput.outcome) == (Outcome.PASS, Outcome.PASS), power.reason + throughput.reason
     seconds = power.evidence["seconds"]
     assert len(seconds) == 24
@@ -117,28 +117,28 @@ def test_the_metrics_are_the_specifications(trial: Run) -> None:
     raised = [max(value, least) if name.startswith("Q") else value for name, value in seconds.items()]
     mean = math.exp(sum(map(math.log, raised)) / 24)
     assert power.evidence["power_at_size"] == pytest.approx(3600 * 0.01 / mean, rel=1e-4)
-    told = throughput.evidence
-    expected = told["streams"] * 22 * 3600 / told["elapsed_seconds"] * 0.01
-    assert told["throughput_at_size"] == pytest.approx(expected, rel=1e-4)
-    assert told["qphh_at_size"] == pytest.approx(math.sqrt(expected * power.evidence["power_at_size"]), rel=1e-4)
-    assert len(told["states_seen"]) == told["streams"] * 22
+    evidence = throughput.evidence
+    expected = evidence["streams"] * 22 * 3600 / evidence["elapsed_seconds"] * 0.01
+    assert evidence["throughput_at_size"] == pytest.approx(expected, rel=1e-4)
+    assert evidence["qphh_at_size"] == pytest.approx(math.sqrt(expected * power.evidence["power_at_size"]), rel=1e-4)
+    assert len(evidence["states_seen"]) == evidence["streams"] * 22
 
 
 @pytest.mark.integration
-def test_after_each_refresh_another_engine_agrees(trial: Run) -> None:
-    known = {case.case: case for case in trial.cases}
+def test_after_each_refresh_another_engine_agrees(tests_run: Run) -> None:
+    cases = {case.case: case for case in tests_run.cases}
     for point in ("rf1", "rf2"):
-        assert known[f"phase3/local/{point}/duckdb→polars"].outcome is Outcome.PASS
-    assert known["phase3/local/load/polars"].outcome in {Outcome.PASS, Outcome.UNAVAILABLE}
+        assert cases[f"phase3/local/{point}/duckdb→polars"].outcome is Outcome.PASS
+    assert cases["phase3/local/load/polars"].outcome in {Outcome.PASS, Outcome.UNAVAILABLE}
 
 
 @pytest.mark.integration
 def test_a_wrong_answer_in_the_power_test_has_no_power(tmp_path: Path) -> None:
     argv = ["run", "phase3", *QUICK, "--engines", "liar-drops-a-row", "--tests", "power"]
-    told = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
-    assert told.returncode == 4, told.stderr + told.stdout
-    known = {case.case: case for case in only_run(tmp_path).cases}
-    power = known["phase3/local/power/liar-drops-a-row"]
+    completed = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
+    assert completed.returncode == 4, completed.stderr + completed.stdout
+    cases = {case.case: case for case in only_run(tmp_path).cases}
+    power = cases["phase3/local/power/liar-drops-a-row"]
     assert power.outcome is Outcome.WRONG
     assert "power_at_size" not in power.evidence
 
@@ -157,8 +157,8 @@ def test_a_killed_load_goes_on_where_it_stopped(tmp_path: Path) -> None:
     (folder,) = (tmp_path / "runs").iterdir()
     assert not records.read(folder).cases
     time.sleep(3)  # the reaper ends the servers
-    told = lakebench("run", "--resume", folder.name, cwd=tmp_path)
-    assert told.returncode == 0, told.stderr + told.stdout
+    completed = lakebench("run", "--resume", folder.name, cwd=tmp_path)
+    assert completed.returncode == 0, completed.stderr + completed.stdout
     again = records.read(folder)
     assert {case.outcome for case in again.cases} == {Outcome.PASS}
     assert len(again.cases) == 22
@@ -168,22 +168,22 @@ def test_a_killed_load_goes_on_where_it_stopped(tmp_path: Path) -> None:
 @pytest.mark.integration
 def test_the_same_engine_against_itself(tmp_path: Path) -> None:
     argv = [*QUICK, "--engines", "duckdb", "--against", "duckdb", "--repeat", "5", "--formats", "iceberg"]
-    told = lakebench("run", "phase3", *argv, cwd=tmp_path)
-    assert told.returncode in {0, 1}, told.stderr + told.stdout
+    completed = lakebench("run", "phase3", *argv, cwd=tmp_path)
+    assert completed.returncode in {0, 1}, completed.stderr + completed.stdout
     run = only_run(tmp_path)
     bases = [case for case in run.cases if "base_of" in case.evidence]
     assert len(bases) == 22 == len(run.cases) - 22
     compared = lakebench("compare", run.header.run, "--json", cwd=tmp_path)
-    assert compared.returncode == told.returncode, compared.stderr + compared.stdout
+    assert compared.returncode == completed.returncode, compared.stderr + compared.stdout
     assert json.loads(compared.stdout)
 
 
-def test_no_room_on_the_disk_is_told_before_anything_starts(tmp_path: Path) -> None:
-    told = lakebench("run", "phase3", "--sf", "1000000", cwd=tmp_path)
-    assert told.returncode == 2
-    assert "needs about" in told.stderr
-    assert "are free" in told.stderr
-    assert "Traceback" not in told.stderr
+def test_too_little_disk_space_is_reported_before_anything_starts(tmp_path: Path) -> None:
+    completed = lakebench("run", "phase3", "--sf", "1000000", cwd=tmp_path)
+    assert completed.returncode == 2
+    assert "needs about" in completed.stderr
+    assert "are free" in completed.stderr
+    assert "Traceback" not in completed.stderr
 
 
 @pytest.mark.parametrize(
@@ -199,8 +199,8 @@ def test_no_room_on_the_disk_is_told_before_anything_starts(tmp_path: Path) -> N
         (["phase3", "--storage", "gcs"], "bucket"),
     ],
 )
-def test_what_cannot_be_asked_is_said(tmp_path: Path, argv: list[str], words: str) -> None:
-    told = lakebench("run", *argv, cwd=tmp_path)
-    assert told.returncode == 2, told.stderr
-    assert words in told.stderr
-    assert "Traceback" not in told.stderr
+def test_invalid_options_are_reported(tmp_path: Path, argv: list[str], words: str) -> None:
+    completed = lakebench("run", *argv, cwd=tmp_path)
+    assert completed.returncode == 2, completed.stderr
+    assert words in completed.stderr
+    assert "Traceback" not in completed.stderr

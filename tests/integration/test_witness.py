@@ -52,7 +52,7 @@ def witness(guard: Guard) -> Iterator[Witness]:
     one.close()
 
 
-def told(witness: Witness, sql: str, of: Mapping[str, str], into: Path) -> pa.Table:
+def witnessed(witness: Witness, sql: str, of: Mapping[str, str], into: Path) -> pa.Table:
     witness.answer(sql, of, into, 60)
     with pa.OSFile(str(into), "rb") as source, pa.ipc.open_file(source) as reader:
         return reader.read_all()
@@ -69,9 +69,9 @@ def test_the_validation_queries_have_their_reference_answers(
 
     of = views(plain(data), NOTHING, {})
     for query in tpch.queries(SMALL):
-        found = told(witness, query.sql, of, tmp_path / query.name)
+        answer = witnessed(witness, query.sql, of, tmp_path / query.name)
         for path in tpch.reference(SMALL, query.number).values():
-            assert answers.compare(found, pq.read_table(path), query.rules) is None, query.name
+            assert answers.compare(answer, pq.read_table(path), query.rules) is None, query.name
 
 
 def test_three_streams_and_the_variants_of_daft(witness: Witness, data: tpch.TpchData, tmp_path: Path) -> None:
@@ -79,11 +79,11 @@ def test_three_streams_and_the_variants_of_daft(witness: Witness, data: tpch.Tpc
     compared = 0
     for stream in (0, 1, 2):
         for query in tpch.stream_queries(SMALL, SEED, stream):
-            found = told(witness, query.sql, of, tmp_path / query.name)
-            assert found.num_rows or query.number in {2, 11, 18, 20, 21}, query
+            answer = witnessed(witness, query.sql, of, tmp_path / query.name)
+            assert answer.num_rows or query.number in {2, 11, 18, 20, 21}, query
             if tpch.is_variant(query, daft):
-                variant = told(witness, tpch.sql_for(query, daft), of, tmp_path / f"daft-{query.name}")
-                assert answers.compare(variant, found, query.rules) is None, query
+                variant = witnessed(witness, tpch.sql_for(query, daft), of, tmp_path / f"daft-{query.name}")
+                assert answers.compare(variant, answer, query.rules) is None, query
                 compared += 1
     assert compared == 15
 
@@ -95,7 +95,7 @@ def test_the_data_evolve(witness: Witness, data: tpch.TpchData, tmp_path: Path) 
     )
     count += "FROM lineitem ANTI JOIN orders ON o_orderkey = l_orderkey) AS orphans, (SELECT count(*) FROM (SELECT "
     count += "o_orderkey FROM orders GROUP BY ALL HAVING count(*) > 1)) AS doubled"
-    before = told(witness, count, views(files, NOTHING, {}), tmp_path / "before").to_pylist()[0]
+    before = witnessed(witness, count, views(files, NOTHING, {}), tmp_path / "before").to_pylist()[0]
     inserted: dict[str, list[Path]] = {"orders": [], "lineitem": []}
     deleted: list[tuple[int, int]] = []
     lines = before["lines"]
@@ -104,19 +104,19 @@ def test_the_data_evolve(witness: Witness, data: tpch.TpchData, tmp_path: Path) 
         orders, items = write_insert(files["orders"], files["lineitem"], pair, tmp_path)
         inserted["orders"].append(orders)
         inserted["lineitem"].append(items)
-        new = told(witness, f"SELECT count(*) AS n FROM '{items}'", {}, tmp_path / "new").to_pylist()[0]["n"]
+        new = witnessed(witness, f"SELECT count(*) AS n FROM '{items}'", {}, tmp_path / "new").to_pylist()[0]["n"]
         key = f"BETWEEN {pair.delete_lo} AND {pair.delete_hi}"
         base = views(files, NOTHING, {})
         old = f"SELECT (SELECT count(*) FROM orders WHERE o_orderkey {key}) AS orders, count(*) AS n FROM lineitem "
-        gone = told(witness, f"{old} WHERE l_orderkey {key}", base, tmp_path / "old").to_pylist()[0]
+        gone = witnessed(witness, f"{old} WHERE l_orderkey {key}", base, tmp_path / "old").to_pylist()[0]
         assert gone["orders"] == pair.orders == 15
         deleted.append((pair.delete_lo, pair.delete_hi))
         lines += new - gone["n"]
     of = views(files, inserted, dict.fromkeys(inserted, deleted))
-    after = told(witness, count, of, tmp_path / "after").to_pylist()[0]
+    after = witnessed(witness, count, of, tmp_path / "after").to_pylist()[0]
     assert after == {"orders": 15_000, "lines": lines, "orphans": 0, "doubled": 0}
     halfway = views(files, {"orders": inserted["orders"]}, {"lineitem": deleted})
-    assert told(witness, count, halfway, tmp_path / "halfway").to_pylist()[0]["orders"] == 15_045
+    assert witnessed(witness, count, halfway, tmp_path / "halfway").to_pylist()[0]["orders"] == 15_045
 
 
 class TestErrors:
@@ -131,10 +131,10 @@ class TestErrors:
                 witness.answer(sql, of, tmp_path / "into", 60)
             assert "\n" not in str(error.value)
             assert not list(tmp_path.iterdir())
-        assert told(witness, "SELECT 1 AS one", {}, tmp_path / "into").to_pylist() == [{"one": 1}]
+        assert witnessed(witness, "SELECT 1 AS one", {}, tmp_path / "into").to_pylist() == [{"one": 1}]
 
     def test_tables_are_forgotten_and_names_are_quoted(self, witness: Witness, tmp_path: Path) -> None:
-        assert told(witness, 'SELECT * FROM "a ""b"', {'a "b': "SELECT 1 AS n"}, tmp_path / "one").num_rows == 1
+        assert witnessed(witness, 'SELECT * FROM "a ""b"', {'a "b': "SELECT 1 AS n"}, tmp_path / "one").num_rows == 1
         with pytest.raises(Refused):
             witness.answer('SELECT * FROM "a ""b"', {}, tmp_path / "two", 60)
 
@@ -144,7 +144,7 @@ class TestErrors:
             small.answer(HELD, {}, tmp_path / "into", 60)
         assert error.value.details["limit_bytes"] == LITTLE
         assert not (tmp_path / "into").exists()
-        assert told(small, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
+        assert witnessed(small, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
         small.close()
 
     def test_it_spills_into_its_folder_and_leaves_nothing(self, guard: Guard, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ class TestErrors:
         looking = threading.Thread(target=look)
         looking.start()
         try:
-            rows = told(small, SORTED, {}, tmp_path / "into")
+            rows = witnessed(small, SORTED, {}, tmp_path / "into")
         finally:
             over.set()
             looking.join()
@@ -174,11 +174,11 @@ class TestErrors:
             witness.answer(forever, {}, tmp_path / "into", 0.5)
         assert error.value.details == {"limit_s": 0.5}
         assert witness.processes() == []
-        assert told(witness, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
+        assert witnessed(witness, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
 
     @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSEGV])
     def test_it_dies_and_is_started_again(self, witness: Witness, tmp_path: Path, how: signal.Signals) -> None:
-        told(witness, "SELECT 1 AS one", {}, tmp_path / "into")
+        witnessed(witness, "SELECT 1 AS one", {}, tmp_path / "into")
         [pid] = witness.processes()
         os.kill(pid, how)
         while psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
@@ -187,15 +187,15 @@ class TestErrors:
             with pytest.raises(OutOfMemory, match="the witness was killed"):
                 witness.answer("SELECT 1 AS one", {}, tmp_path / "into", 60)
         else:
-            assert told(witness, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
-        assert told(witness, "SELECT 2 AS two", {}, tmp_path / "again").to_pylist() == [{"two": 2}]
+            assert witnessed(witness, "SELECT 1 AS one", {}, tmp_path / "into").num_rows == 1
+        assert witnessed(witness, "SELECT 2 AS two", {}, tmp_path / "again").to_pylist() == [{"two": 2}]
 
 
 def test_threads_take_turns(witness: Witness, tmp_path: Path) -> None:
     found: dict[int, object] = {}
 
     def ask(n: int) -> None:
-        found[n] = told(witness, f"SELECT {n} AS n", {}, tmp_path / str(n)).to_pylist()
+        found[n] = witnessed(witness, f"SELECT {n} AS n", {}, tmp_path / str(n)).to_pylist()
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
     for one in threads:

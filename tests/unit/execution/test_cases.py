@@ -47,11 +47,11 @@ class Remote:
         self.process, self._script, self.calls = SimpleNamespace(pid=os.getpid()), script, 0
 
     def call(self, _operation: str, *, into: str, **_: Any) -> dict[str, Any]:
-        said = self._script[min(self.calls, len(self._script) - 1)]
+        reply = self._script[min(self.calls, len(self._script) - 1)]
         self.calls += 1
-        if isinstance(said, Exception):
-            raise said
-        Path(into).write_text(said)
+        if isinstance(reply, Exception):
+            raise reply
+        Path(into).write_text(reply)
         return {"ns": 1000 + self.calls, "offset_ns": 2**62, "rows": 1, "bytes": 8, "cpu_ns": 5}
 
 
@@ -104,7 +104,7 @@ def _no_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measurement, "_store_bytes", lambda *_: next(sent))
 
 
-def run(fakes: Fakes, protocol: Protocol = PROTOCOL, **given: Any) -> dict[str, Record]:
+def run(fakes: Fakes, protocol: Protocol = PROTOCOL, **options: Any) -> dict[str, Record]:
     reference = fakes.folder / "reference"
     reference.write_text(RIGHT)
     entries = tuple(
@@ -115,7 +115,7 @@ def run(fakes: Fakes, protocol: Protocol = PROTOCOL, **given: Any) -> dict[str, 
         )
         for name in fakes.remotes
     )
-    block = Measurement("q", entries, protocol, {"theirs": reference}, Rules(), "exact", **given)
+    block = Measurement("q", entries, protocol, {"theirs": reference}, Rules(), "exact", **options)
     return {one.engine: one for one in block.run(fakes, frozenset(one.id for one in block.cases))}  # type: ignore[arg-type]
 
 
@@ -142,11 +142,11 @@ def test_what_the_store_saw_is_of_the_sample_alone(tmp_path: Path) -> None:
 
 def test_a_wrong_answer_has_no_time_and_is_not_asked_again(tmp_path: Path) -> None:
     fakes = Fakes(tmp_path, duckdb=[RIGHT], trino=["wrong"])
-    found = run(fakes)
-    assert (found["trino"].outcome, found["trino"].samples) == (Outcome.WRONG, ())
-    assert found["trino"].evidence["diff"]["text"] == "another row\n  expected: right\n  actual: wrong"
+    records = run(fakes)
+    assert (records["trino"].outcome, records["trino"].samples) == (Outcome.WRONG, ())
+    assert records["trino"].evidence["diff"]["text"] == "another row\n  expected: right\n  actual: wrong"
     assert fakes.remotes["trino"].calls == 1
-    assert len(found["duckdb"].samples) == len(ORDER)
+    assert len(records["duckdb"].samples) == len(ORDER)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +155,10 @@ def test_a_wrong_answer_has_no_time_and_is_not_asked_again(tmp_path: Path) -> No
 )
 def test_what_fails_later_loses_its_times_and_others_go_on(tmp_path: Path, late: Any, outcome: Outcome) -> None:
     fakes = Fakes(tmp_path, duckdb=[RIGHT, RIGHT, late], trino=[RIGHT])
-    found = run(fakes)
-    assert (found["duckdb"].outcome, found["duckdb"].samples) == (outcome, ())
+    records = run(fakes)
+    assert (records["duckdb"].outcome, records["duckdb"].samples) == (outcome, ())
     assert fakes.remotes["duckdb"].calls == 3
-    assert len(found["trino"].samples) == len(ORDER)
+    assert len(records["trino"].samples) == len(ORDER)
 
 
 def test_an_engine_whose_worker_was_ended_warms_up_again(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_an_engine_whose_worker_was_ended_warms_up_again(tmp_path: Path) -> None
 
 def test_without_restart_a_server_stays(tmp_path: Path) -> None:
     fakes = Fakes(tmp_path, duckdb=[RIGHT], trino=[RIGHT])
-    found = run(fakes, restart=False)
-    assert found["trino"].samples[0].cache.startswith("new session and catalog, the server kept, ")
-    assert found["duckdb"].samples[0].cache.startswith("new process, ")
+    records = run(fakes, restart=False)
+    assert records["trino"].samples[0].cache.startswith("new session and catalog, the server kept, ")
+    assert records["duckdb"].samples[0].cache.startswith("new process, ")
     assert sorted(fakes.told) == ["retire duckdb", "retire trino"]
 
 

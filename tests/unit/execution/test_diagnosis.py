@@ -15,8 +15,8 @@ from lakebench.model import EngineRef
 DUCKDB, TRINO = EngineRef("duckdb"), EngineRef("trino")
 
 
-def diagnosed(ref: EngineRef, error: CaseError, services: Any = None, **given: Any) -> tuple[CaseError, Remedy]:
-    return diagnose(services or FakeServices(), ref, error, **given)
+def diagnosed(ref: EngineRef, error: CaseError, services: Any = None, **options: Any) -> tuple[CaseError, Remedy]:
+    return diagnose(services or FakeServices(), ref, error, **options)
 
 
 @pytest.mark.parametrize(

@@ -39,11 +39,11 @@ class Asked:
             raise self.error
         return {"operation": operation}
 
-    def fails(self, ref: EngineRef, error: Exception, session: str = "", **given: Any) -> Exception:
+    def fails(self, ref: EngineRef, error: Exception, session: str = "", **options: Any) -> Exception:
         """What a call raises whose worker raises ``error``."""
         self.error = error
         with pytest.raises((type(error), EngineCrash, ServiceLost)) as raised:
-            self.client.call(ref, LAKE, "query", session=session, **given)
+            self.client.call(ref, LAKE, "query", session=session, **options)
         self.error = None
         return raised.value
 
@@ -99,8 +99,8 @@ def test_reads_go_on_after_one_that_failed(asked: Asked) -> None:
         [[{"ok": True}, {"ok": False, "error": {"kind": "Refused", "message": "no", **NOTHING}}], [{"ok": True}]]
     )
     asked.pool.answers = lambda _: {"replies": next(replies)}
-    found = asked.client.scans(DUCKDB, LAKE, [{}] * 3, [Path("a")] * 3, 1.0)
-    assert [one["ok"] for one in found] == [True, False, True]
+    replies = asked.client.scans(DUCKDB, LAKE, [{}] * 3, [Path("a")] * 3, 1.0)
+    assert [one["ok"] for one in replies] == [True, False, True]
     remote: Any = asked.pool.opened[DUCKDB]
     assert remote.opened == 2
 

@@ -70,7 +70,7 @@ def raising(error: Exception) -> Callable[[], Any]:
     return test
 
 
-def told(context: RunContext, block: Block, *todo: str) -> dict[str, Record]:
+def run_block(context: RunContext, block: Block, *todo: str) -> dict[str, Record]:
     wanted = frozenset(todo or [one.id for one in block.cases])
     return {one.case: one for one in cases.records(block, context, wanted)}
 
@@ -78,17 +78,17 @@ def told(context: RunContext, block: Block, *todo: str) -> dict[str, Record]:
 def test_any_other_exception_of_a_check_is_a_fault_of_ours_with_its_traceback(
     context: RunContext, tmp_path: Path
 ) -> None:
-    found = told(context, check("a", raising(KeyError("the secret"))))["a"]
-    assert (found.outcome, found.engine) == (Outcome.HARNESS_FAULT, "duckdb")
-    assert "a fault of lakebench itself, please report it with faults/001.txt" in found.reason
-    assert found.evidence["file"] == "faults/001.txt"
+    record = run_block(context, check("a", raising(KeyError("the secret"))))["a"]
+    assert (record.outcome, record.engine) == (Outcome.HARNESS_FAULT, "duckdb")
+    assert "a fault of lakebench itself, please report it with faults/001.txt" in record.reason
+    assert record.evidence["file"] == "faults/001.txt"
     kept = (tmp_path / "faults" / "001.txt").read_text()
     assert "KeyError: 'the ***'" in kept
     assert f'{Path(__file__).name}", line' in kept
 
 
 def test_an_engines_failure_stays_the_engines(context: RunContext, tmp_path: Path) -> None:
-    assert told(context, check("a", raising(Refused("no"))))["a"].outcome is Outcome.REFUSED
+    assert run_block(context, check("a", raising(Refused("no"))))["a"].outcome is Outcome.REFUSED
     assert not (tmp_path / "faults").exists()
 
 
@@ -99,10 +99,10 @@ def test_what_ends_a_run_is_no_outcome(context: RunContext, error: LakebenchErro
         fails: Exception = field(default_factory=lambda: error)
 
     with pytest.raises(type(error)):
-        told(context, Broken())
+        run_block(context, Broken())
     if not isinstance(error, ServiceUnavailable):
         with pytest.raises(type(error)):
-            told(context, check("a", raising(error)))
+            run_block(context, check("a", raising(error)))
 
 
 @dataclass(frozen=True)
@@ -123,24 +123,24 @@ class Pair(Block):
 
 
 def test_the_cases_of_a_block_that_have_no_record_yet_are_faults_of_ours(context: RunContext) -> None:
-    found = told(context, Pair(TypeError("ours")), "one", "two")
-    assert {name: one.outcome.value for name, one in found.items()} == {"one": "PASS", "two": "HARNESS_FAULT"}
+    records = run_block(context, Pair(TypeError("ours")), "one", "two")
+    assert {name: one.outcome.value for name, one in records.items()} == {"one": "PASS", "two": "HARNESS_FAULT"}
 
 
 def test_a_case_without_a_record_is_a_fault_of_ours(context: RunContext) -> None:
-    found = told(context, Pair())
-    assert [one.outcome.value for one in found.values()] == ["PASS", "HARNESS_FAULT", "HARNESS_FAULT"]
-    assert "no record came of three, two" in found["two"].reason
+    records = run_block(context, Pair())
+    assert [one.outcome.value for one in records.values()] == ["PASS", "HARNESS_FAULT", "HARNESS_FAULT"]
+    assert "no record came of three, two" in records["two"].reason
 
 
 def test_an_engines_error_that_nobody_expected_there_blames_no_engine(context: RunContext) -> None:
-    assert told(context, Pair(EngineCrash("of whom?")))["two"].outcome is Outcome.HARNESS_FAULT
+    assert run_block(context, Pair(EngineCrash("of whom?")))["two"].outcome is Outcome.HARNESS_FAULT
 
 
 def test_sequences_go_on_beside_a_fault(context: RunContext) -> None:
     sequences = ((check("a", raising(ValueError("ours"))), check("b", dict)), (check("c", dict),))
-    found = told(context, SideBySide(sequences))
-    assert {name: one.outcome.value for name, one in found.items()} == {
+    records = run_block(context, SideBySide(sequences))
+    assert {name: one.outcome.value for name, one in records.items()} == {
         "a": "HARNESS_FAULT",
         "b": "PASS",
         "c": "PASS",
@@ -170,9 +170,9 @@ def test_a_fault_in_what_is_prepared_is_one_for_all_who_need_it(context: RunCont
         made.append(1)
         return int({}["ours"])
 
-    found = [told(context, check(name, lambda: context.prepared.once("key", make)))[name] for name in ("a", "b")]
-    assert [one.outcome.value for one in found] == ["HARNESS_FAULT"] * 2
-    assert found[0].evidence["file"] == found[1].evidence["file"]
+    records = [run_block(context, check(name, lambda: context.prepared.once("key", make)))[name] for name in ("a", "b")]
+    assert [one.outcome.value for one in records] == ["HARNESS_FAULT"] * 2
+    assert records[0].evidence["file"] == records[1].evidence["file"]
     assert made == [1]
 
 
@@ -190,7 +190,7 @@ def test_what_a_dead_store_brought_about_is_neither_ours_nor_an_engines(
     context.foundation.names = ("object-store",)
     monkeypatch.setattr(context.services, "died", lambda name: name == "object-store")
     with pytest.raises(ServiceLost, match="object-store died"):
-        told(context, check("a", raising(error)))
+        run_block(context, check("a", raising(error)))
     with pytest.raises(ServiceLost, match="object-store died"):
         context.prepared.once("key", raising(error))
 
@@ -200,17 +200,17 @@ class TestFullDisk:
         monkeypatch.setattr(disk_space, "_free", lambda _: 1000)
         for error in (Refused("no"), EngineCrash("died"), KeyError("ours")):
             with pytest.raises(UsageError, match=r"the disk is full \(.* has 0 MB left"):
-                told(context, check("a", raising(error)))
+                run_block(context, check("a", raising(error)))
 
     @pytest.mark.parametrize(
         "said",
         ["IO Error: No space left on device", "java.io.IOException: Disk quota exceeded", "database or disk is full"],
     )
-    def test_nor_is_one_that_says_so(self, context: RunContext, said: str) -> None:
+    def test_nor_is_one_that_says_so(self, context: RunContext, text: str) -> None:
         with pytest.raises(UsageError, match=r"the disk is full .* free some space"):
-            told(context, check("a", raising(Refused("cannot write", log=said))))
+            run_block(context, check("a", raising(Refused("cannot write", log=text))))
         with pytest.raises(UsageError, match="the disk is full"):
-            context.prepared.once("key", raising(Refused(said)))
+            context.prepared.once("key", raising(Refused(text)))
 
     def test_our_own_write(self, context: RunContext) -> None:
         def write() -> None:
@@ -218,7 +218,7 @@ class TestFullDisk:
                 full.write("x")
 
         with pytest.raises(UsageError, match="the disk is full"):
-            told(context, check("a", write))
+            run_block(context, check("a", write))
 
     def test_where_no_file_can_be_made_any_more(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         real = disk_space.os.statvfs(tmp_path)
@@ -248,9 +248,9 @@ class TestChecker:
     ) -> None:
         planted(monkeypatch, "from lakebench.datasets import rows; rows.rows = lambda *_: {}['planted']")
         checker = Checker(guard)
-        found = told(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
-        assert found.outcome is Outcome.HARNESS_FAULT
-        kept = (tmp_path / found.evidence["file"]).read_text()
+        record = run_block(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
+        assert record.outcome is Outcome.HARNESS_FAULT
+        kept = (tmp_path / record.evidence["file"]).read_text()
         assert "KeyError: 'planted'" in kept
         assert "rows.py" in kept
         checker.call(written_by_hand.write, {"n": "int32"}, [(1,)], tmp_path / "table")  # others go on
@@ -263,8 +263,8 @@ class TestChecker:
         raises = "rows.rows = lambda *_: (_ for _ in ()).throw(errors.WrongAnswer('no table'))"
         planted(monkeypatch, f"{says}; {raises}")
         checker = Checker(guard)
-        found = told(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
-        assert (found.outcome, found.reason) == (Outcome.WRONG, "no table")
+        record = run_block(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))["a"]
+        assert (record.outcome, record.reason) == (Outcome.WRONG, "no table")
         checker.close()
 
     def test_a_checker_that_dies_twice_of_a_question_ends_the_run(
@@ -275,7 +275,7 @@ class TestChecker:
         planted(monkeypatch, f"from lakebench.datasets import rows; {dies}")
         checker = Checker(guard)
         with pytest.raises(CheckerLost, match=r"has died with code 7.*twice at the same call, write"):
-            told(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))
+            run_block(context, check("a", lambda: checker.call(rows.write, 1, [1], tmp_path / "rows")))
         checker.close()
 
     def test_one_that_dies_once_is_asked_again(
@@ -292,5 +292,5 @@ class TestChecker:
 
 
 def test_a_worker_that_names_an_unknown_kind_told_of_a_fault_of_ours() -> None:
-    told = replies.error_from({"kind": "UsageError", "message": "m", "details": {}, "traceback": "t"})
-    assert isinstance(told, HarnessFault)
+    error = replies.error_from({"kind": "UsageError", "message": "m", "details": {}, "traceback": "t"})
+    assert isinstance(error, HarnessFault)

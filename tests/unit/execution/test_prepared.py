@@ -39,8 +39,8 @@ def test_threads_that_ask_at_once_have_the_same(prepared: PreparedData) -> None:
         return prepared.once("key", make)
 
     with ThreadPoolExecutor(4) as pool:
-        found = set(map(id, pool.map(ask, range(4))))
-    assert len(found) == len(made) == 1
+        values = set(map(id, pool.map(ask, range(4))))
+    assert len(values) == len(made) == 1
 
 
 def test_what_stands_on_something_else_that_is_prepared(prepared: PreparedData) -> None:

@@ -30,15 +30,15 @@ ANSWERS = {"duckdb": "right", "trino": "right", "spark": "wrong", "polars": None
 class Checker:
     """Holds one-line files against each other."""
 
-    def call(self, function: Callable[..., Any], *given: Any) -> Any:
-        return {answer_files.agree: self.agree, answer_files.compare: self.compare}[function](*given)
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        return {answer_files.agree: self.agree, answer_files.compare: self.compare}[function](*arguments)
 
     def agree(self, tables: Mapping[str, Path], _: Rules) -> Agreed:
-        told = {name: path.read_text() for name, path in tables.items()}
-        ((most, votes),) = Counter(told.values()).most_common(1)
-        verified = tuple(name for name, text in told.items() if text == most) if 2 * votes > len(told) > 1 else ()
+        answers = {name: path.read_text() for name, path in tables.items()}
+        ((most, votes),) = Counter(answers.values()).most_common(1)
+        verified = tuple(name for name, text in answers.items() if text == most) if 2 * votes > len(answers) > 1 else ()
         diff = {"message": "other rows", "expected": [], "actual": []}
-        return Agreed((), verified, {name: diff for name in told if name not in verified}, {})
+        return Agreed((), verified, {name: diff for name in answers if name not in verified}, {})
 
     def compare(self, actual: Path, expected: Mapping[str, Path], _: Rules) -> Checked:
         return Checked(ok=True, rows=1, sources=tuple(expected)) if actual else Checked(ok=False)
@@ -113,21 +113,23 @@ def run(folder: Path, earlier: tuple[Record, ...] = ()) -> tuple[dict[str, Recor
     return {one.engine: one for one in block.run(fakes, todo)}, fakes  # type: ignore[arg-type]
 
 
-def told(record: Record) -> tuple[Outcome, str, dict[str, Any], int]:
+def comparable(record: Record) -> tuple[Outcome, str, dict[str, Any], int]:
     return record.outcome, record.reason, dict(record.evidence), len(record.samples)
 
 
 def test_the_run_that_is_not_interrupted(tmp_path: Path) -> None:
-    found, _ = run(tmp_path)
-    assert [one.outcome for one in found.values()] == [Outcome.PASS, Outcome.PASS, Outcome.WRONG, Outcome.CRASH]
-    assert found["duckdb"].evidence["checked_against"] == ["trino"]
+    records, _ = run(tmp_path)
+    assert [one.outcome for one in records.values()] == [Outcome.PASS, Outcome.PASS, Outcome.WRONG, Outcome.CRASH]
+    assert records["duckdb"].evidence["checked_against"] == ["trino"]
 
 
 @pytest.mark.parametrize("kept", [1, 2, 3])
 def test_an_interrupted_one_comes_to_the_same(tmp_path: Path, kept: int) -> None:
     whole, _ = run(tmp_path)
     left, fakes = run(tmp_path, tuple(whole.values())[:kept])
-    assert {name: told(one) for name, one in left.items()} == {name: told(whole[name]) for name in NAMES[kept:]}
+    assert {name: comparable(one) for name, one in left.items()} == {
+        name: comparable(whole[name]) for name in NAMES[kept:]
+    }
     for name in NAMES[:kept]:
         assert fakes.asked.count(name) == 1
     assert fakes.asked.count("polars") == 1

@@ -15,13 +15,13 @@ GROUP = "Appends by writers at once"
 
 
 def cell(number: int, outcome: Outcome = Outcome.PASS, **more: Any) -> Record:
-    told = {
+    concurrency = {
         "writers": number, "asked": 10, "succeeded": 9, "final_rows": 9, "reads": 4, "reads_behind": 0,
         "errors": {"CommitConflict: no": 1}, "operations_per_s": 5.5, "median_ms": 2.0, "p95_ms": "n too small (9)",
         "maximum_ms": 3.0, **more,
     }  # fmt: skip
     return Record(
-        f"phase9/insert/x/{number}/duckdb", "phase9", "", "duckdb", outcome, evidence={"concurrency": told},
+        f"phase9/insert/x/{number}/duckdb", "phase9", "", "duckdb", outcome, evidence={"concurrency": concurrency},
         group=GROUP, row="x by duckdb", column=f"{number} writers",
         coordinates=Coordinates(engines=("duckdb",), test="insert", more={"store": "x", "writers": number}),
     )  # fmt: skip

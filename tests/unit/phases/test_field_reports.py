@@ -17,7 +17,7 @@ from lakebench.results.records import FieldReport
 
 
 @pytest.mark.parametrize(
-    ("theirs", "ours", "said"),
+    ("theirs", "ours", "verdict"),
     [
         (650, 650, ReportVerdict.REPRODUCED),
         (650, 326, ReportVerdict.REPRODUCED),
@@ -35,9 +35,9 @@ from lakebench.results.records import FieldReport
     ],
 )
 def test_a_ratio_needs_its_direction_and_a_factor_of_two(
-    theirs: float | tuple[float, float], ours: float, said: ReportVerdict
+    theirs: float | tuple[float, float], ours: float, verdict: ReportVerdict
 ) -> None:
-    assert of_ratio(theirs, ours) is said
+    assert of_ratio(theirs, ours) is verdict
 
 
 def test_a_report_of_several_things_holds_as_the_least_of_them() -> None:
@@ -49,9 +49,9 @@ def test_a_report_of_several_things_holds_as_the_least_of_them() -> None:
     assert of_times({"a": 1, "b": 4}, {"a": 4, "b": 1}) is ReportVerdict.NOT_REPRODUCED
 
 
-def case(name: str, outcome: Outcome = Outcome.PASS, reason: str = "", **given: Any) -> Record:
+def case(name: str, outcome: Outcome = Outcome.PASS, reason: str = "", **fields: Any) -> Record:
     return Record(name, name.partition("/")[0], "", name.rpartition("/")[2], outcome, reason,
-                  coordinates=schema1.coordinates(name), **given)  # fmt: skip
+                  coordinates=schema1.coordinates(name), **fields)  # fmt: skip
 
 
 def timed(kind: str, seconds: float) -> Sample:
@@ -66,7 +66,7 @@ THEIR_ERROR = "postgres: symbol lookup error: /usr/lib/pg_duckdb.so: undefined s
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reason", "log", "said"),
+    ("outcome", "reason", "log", "verdict"),
     [
         (Outcome.CRASH, THEIR_ERROR, "", ReportVerdict.REPRODUCED),
         (Outcome.CRASH, "postgres-duckdb, the server of pg_duckdb, died", THEIR_ERROR, ReportVerdict.REPRODUCED),
@@ -77,11 +77,11 @@ THEIR_ERROR = "postgres: symbol lookup error: /usr/lib/pg_duckdb.so: undefined s
     ],
 )
 def test_c2_is_reproduced_by_their_error_text_alone(
-    outcome: Outcome, reason: str, log: str, said: ReportVerdict
+    outcome: Outcome, reason: str, log: str, verdict: ReportVerdict
 ) -> None:
     asked = case("phase1/read/inserted/attached/pg_duckdb", outcome, reason, evidence={"log": log} if log else {})
     report = field_reports("phase1", [asked])["C2"]
-    assert report.verdict == said
+    assert report.verdict == verdict
     assert "libpq" not in str(report.theirs)
     assert "undefined symbol: PQconnectdb" in str(report.theirs)
 
@@ -100,7 +100,7 @@ def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
 
 
 @pytest.mark.parametrize(
-    ("cold_ms", "warm_ms", "said"),
+    ("cold_ms", "warm_ms", "verdict"),
     [
         (5000, 26, ReportVerdict.REPRODUCED),
         (70, 26, ReportVerdict.DIRECTION_ONLY),  # 7 times, where they say 650
@@ -109,8 +109,8 @@ def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
         (5000, 9, ReportVerdict.NOT_REPRODUCED),
     ],
 )
-def test_c7_at_seven_times_is_not_reproduced(cold_ms: float, warm_ms: float, said: ReportVerdict) -> None:
-    assert field_reports("phase3", ran_at(cold_ms, warm_ms))["C7"].verdict == said
+def test_c7_at_seven_times_is_not_reproduced(cold_ms: float, warm_ms: float, verdict: ReportVerdict) -> None:
+    assert field_reports("phase3", ran_at(cold_ms, warm_ms))["C7"].verdict == verdict
 
 
 def test_c6_is_of_cases_that_ran_at_scale_factor_100() -> None:
@@ -138,8 +138,8 @@ def test_c8_needs_the_ratios_of_all_three() -> None:
     assert asked(0.2, 1.2, 6).theirs == {"pg_duckdb": "0.37 s", "trino": "2.36 s", "spark-jdbc": "10.8 s"}
 
 
-def appends(store: str, writers: int, **told: Any) -> Record:
-    return case(f"phase9/insert/{store}/{writers}/duckdb", evidence={"concurrency": told})
+def appends(store: str, writers: int, **concurrency: Any) -> Record:
+    return case(f"phase9/insert/{store}/{writers}/duckdb", evidence={"concurrency": concurrency})
 
 
 def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:

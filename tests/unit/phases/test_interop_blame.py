@@ -32,17 +32,17 @@ def test_a_table_that_everybody_reads_right_stands() -> None:
     assert judged(ALL_RIGHT) == Judgement()
 
 
-def test_half_of_those_that_read_the_reference_right_tell_that_a_table_is_wrong() -> None:
-    found = judged({DUCKDB: PASS, TRINO: PASS, SPARK: WRONG, POLARS: WRONG})
-    assert str(found.error) == "read wrong by polars, spark, which read the reference's table right"
-    assert found.misled == {SPARK, POLARS}
+def test_half_of_those_that_read_the_reference_right_show_that_a_table_is_wrong() -> None:
+    judgement = judged({DUCKDB: PASS, TRINO: PASS, SPARK: WRONG, POLARS: WRONG})
+    assert str(judgement.error) == "read wrong by polars, spark, which read the reference's table right"
+    assert judgement.misled == {SPARK, POLARS}
     assert judged({DUCKDB: PASS, TRINO: PASS, SPARK: PASS, POLARS: WRONG}) == Judgement()
 
 
 def test_who_reads_the_reference_wrong_is_no_judge_and_yet_misled_by_a_wrong_table() -> None:
-    known = {**ALL_RIGHT, POLARS: WRONG}
-    assert judged({TRINO: PASS, POLARS: WRONG}, known) == Judgement()
-    assert judged({TRINO: WRONG, POLARS: WRONG}, known).misled == {TRINO, POLARS}
+    readings = {**ALL_RIGHT, POLARS: WRONG}
+    assert judged({TRINO: PASS, POLARS: WRONG}, readings) == Judgement()
+    assert judged({TRINO: WRONG, POLARS: WRONG}, readings).misled == {TRINO, POLARS}
 
 
 def test_who_did_not_run_has_no_say() -> None:
@@ -52,9 +52,9 @@ def test_who_did_not_run_has_no_say() -> None:
 
 
 def test_a_table_against_the_specification_is_the_writers_fault_and_who_refuses_it_does_right() -> None:
-    found = judged({TRINO: PASS, SPARK: REFUSED, POLARS: WRONG}, violations=("a", "b", "c", "d"))
-    assert str(found.error) == "the table breaks the specification: a; b; c"
-    assert found.misled == {SPARK, POLARS}
+    judgement = judged({TRINO: PASS, SPARK: REFUSED, POLARS: WRONG}, violations=("a", "b", "c", "d"))
+    assert str(judgement.error) == "the table breaks the specification: a; b; c"
+    assert judgement.misled == {SPARK, POLARS}
 
 
 def test_who_crashes_at_a_wrong_table_has_a_fault_of_its_own() -> None:
@@ -80,10 +80,10 @@ def test_it_is_the_readers_where_it_fails_on_the_references_table_too() -> None:
 
 
 def test_it_is_the_writes_where_nobody_else_can_tell() -> None:
-    found = judged({DUCKDB: CRASH, TRINO: REFUSED}, {DUCKDB: PASS, TRINO: REFUSED})
-    assert outcome(found.error) is CRASH
-    assert "does not read its own table back right, and nobody else reads it right" in str(found.error)
-    assert found.misled == set()
+    judgement = judged({DUCKDB: CRASH, TRINO: REFUSED}, {DUCKDB: PASS, TRINO: REFUSED})
+    assert outcome(judgement.error) is CRASH
+    assert "does not read its own table back right, and nobody else reads it right" in str(judgement.error)
+    assert judgement.misled == set()
 
 
 def test_an_error_of_ours_in_its_own_reading_leaves_it_open_where_nobody_else_tells() -> None:

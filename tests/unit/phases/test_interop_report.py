@@ -112,12 +112,12 @@ def test_every_cell_is_on_the_page_with_all_its_evidence(run: records.Run, shown
     assert shown_as["NOT WRITTEN"] + shown_as["UNAVAILABLE"] == len(absent)
     left = Counter(str(one.outcome) for one in run.cases if one not in absent)
     assert {name: shown_as[name] for name in left} == left
-    for record, told, cell in zip(run.cases, _details(data), data["cells"], strict=True):
-        assert told["versions"] == record.versions
-        assert told["command"] == record.evidence["command"]
-        assert told["snapshot_id"] == str(record.evidence["snapshot_id"])
-        assert told.get("error") == record.evidence.get("error")
-        assert told.get("reads", []) == record.evidence.get("reads", [])
+    for record, details, cell in zip(run.cases, _details(data), data["cells"], strict=True):
+        assert details["versions"] == record.versions
+        assert details["command"] == record.evidence["command"]
+        assert details["snapshot_id"] == str(record.evidence["snapshot_id"])
+        assert details.get("error") == record.evidence.get("error")
+        assert details.get("reads", []) == record.evidence.get("reads", [])
         assert data["features"][cell[0]]["feature"] == record.row
         assert list(data["verdicts"])[cell[4]] == (record.evidence["verdict"] or "not judged")
 
@@ -130,28 +130,28 @@ def test_a_number_that_a_browser_would_round_is_text(shown: Parsed) -> None:
 
 def test_a_long_text_is_cut(run: records.Run) -> None:
     long = dataclasses.replace(run.cases[0], evidence={"error": "x" * 1_000_000, "files": [{"path": "p"}] * 1000})
-    told = _details(Parsed(interop.render(_change(run, cases=(long,)))).data)[0]
-    assert told["error"].endswith("xx… (1,000,000 characters, all of them in records.jsonl)")
-    assert len(told["error"]) < 5000
-    assert len(told["files"]) == 200
+    details = _details(Parsed(interop.render(_change(run, cases=(long,)))).data)[0]
+    assert details["error"].endswith("xx… (1,000,000 characters, all of them in records.jsonl)")
+    assert len(details["error"]) < 5000
+    assert len(details["files"]) == 200
 
 
 def test_the_claims_have_silent_wrong_answers_first_and_say_in_how_many_cells(run: records.Run) -> None:
-    found = squares.findings(run)
-    first = found.wrong[0]
+    findings = squares.findings(run)
+    first = findings.wrong[0]
     assert (first.first.reader, first.first.feature, first.measured) == (
         "polars",
         "equality-deletes",
         "2 WRONG of 3 cells",
     )
     assert first.claim == "unknown"
-    assert [one.accepted for one in found.wrong] == [False, False, False, True]
-    assert found.broken[0].measured == "1 CRASH, 1 REFUSED of 2 cells"
-    assert found.broken[0].version == "54.0.0"
-    assert found.broken[0].source == "docs/iceberg/overview: reads and writes, read 2026-10-01"
-    assert [one.first.side for one in found.broken] == ["read", "read", "write", "read"]
-    assert [one.first.record.column for one in found.better] == ["trino→datafusion"]
-    assert all(one.verdict == "broken claim" for line in found.broken for one in line.squares)
+    assert [one.accepted for one in findings.wrong] == [False, False, False, True]
+    assert findings.broken[0].measured == "1 CRASH, 1 REFUSED of 2 cells"
+    assert findings.broken[0].version == "54.0.0"
+    assert findings.broken[0].source == "docs/iceberg/overview: reads and writes, read 2026-10-01"
+    assert [one.first.side for one in findings.broken] == ["read", "read", "write", "read"]
+    assert [one.first.record.column for one in findings.better] == ["trino→datafusion"]
+    assert all(one.verdict == "broken claim" for line in findings.broken for one in line.squares)
 
 
 def test_the_verdict_is_one_sentence(run: records.Run) -> None:
@@ -211,12 +211,12 @@ def test_the_other_reports_stay_small_and_lead_to_the_page(run: records.Run) -> 
         "Cells by outcome and verdict", "What changed against the accepted outcomes", "What did not run here",
         "Silent wrong answers", "Broken claims, besides wrong answers", "Better than claimed",
     ]  # fmt: skip
-    told = markdown.render(contents).replace("\\", "")
-    assert "| W WRONG | 3 | 0 | 0 | 2 | 0 | 5 |" in told
-    assert f"| polars | 1.35.2 | {DASH} | 15 of 19 | 4 | 2 | 0 |" in told
-    assert "[C! 0/2](interop.html#cell=interop%2Fdeletion-vectors%2Fspark%E2%86%92datafusion)" in told
-    assert "| Create and append | v1 | P 4/4 | P 4/4 |" in told
-    assert "not written, so that nobody could read it" in told
+    text = markdown.render(contents).replace("\\", "")
+    assert "| W WRONG | 3 | 0 | 0 | 2 | 0 | 5 |" in text
+    assert f"| polars | 1.35.2 | {DASH} | 15 of 19 | 4 | 2 | 0 |" in text
+    assert "[C! 0/2](interop.html#cell=interop%2Fdeletion-vectors%2Fspark%E2%86%92datafusion)" in text
+    assert "| Create and append | v1 | P 4/4 | P 4/4 |" in text
+    assert "not written, so that nobody could read it" in text
     assert interop.PAGE in page.render(contents)
     assert not contents.good
 
@@ -241,17 +241,17 @@ def test_the_whole_matrix_stays_small() -> None:
 
 @pytest.mark.parametrize("features", [6, 90])
 def test_the_numbers_of_a_page_add_up(features: int) -> None:
-    told = interop_sums.adds_up(fixture_interop.run(features, 4, 5))
-    assert told["wrong"] == 5 * features // 6
+    sums = interop_sums.adds_up(fixture_interop.run(features, 4, 5))
+    assert sums["wrong"] == 5 * features // 6
 
 
 def test_they_add_up_where_blame_is_anothers() -> None:
-    plain, told = (interop_sums.adds_up(one) for one in (fixture_interop.run(), fixture_interop.blamed()))
-    assert (told["MISLED"], told["HARNESS_FAULT"]) == (2, 1)
-    assert told["wrong"] == plain["wrong"] + 2
-    assert told["broken"] == plain["broken"] + 2
-    assert told["passed"] == plain["passed"] - 5
-    assert told["judged"] == plain["judged"] - 3
+    plain, blamed = (interop_sums.adds_up(one) for one in (fixture_interop.run(), fixture_interop.blamed()))
+    assert (blamed["MISLED"], blamed["HARNESS_FAULT"]) == (2, 1)
+    assert blamed["wrong"] == plain["wrong"] + 2
+    assert blamed["broken"] == plain["broken"] + 2
+    assert blamed["passed"] == plain["passed"] - 5
+    assert blamed["judged"] == plain["judged"] - 3
 
 
 def test_they_add_up_without_any_failure(run: records.Run) -> None:
@@ -270,13 +270,13 @@ def test_an_engines_line_holds_its_own_faults_alone() -> None:
     assert blamed["daft"] == ["0 of 1", DASH, "1", "1", "0"]
 
 
-def test_a_fault_of_ours_stands_apart_and_a_misled_reader_is_told_whose_fault_it_is() -> None:
+def test_a_fault_of_ours_stands_apart_and_a_misled_reader_names_who_is_at_fault() -> None:
     run = fixture_interop.blamed()
-    page, told = Parsed(interop.render(run)), markdown.render(document.build(run)).replace("\\", "")
+    page, text = Parsed(interop.render(run)), markdown.render(document.build(run)).replace("\\", "")
     assert "Faults of lakebench itself 1" in " ".join(page.text.split())
-    assert "| interop/create-append/spark→polars" in told.replace("[", "").replace("](", " (")
+    assert "| interop/create-append/spark→polars" in text.replace("[", "").replace("](", " (")
     engines = [one.first.engine for one in squares.findings(run).wrong]
     assert "daft" in engines
     assert not [one for finding in squares.findings(run).wrong for one in finding.squares if one.state == "MISLED"]
     assert "the table of duckdb" in page.text
-    assert "L MISLED" in told
+    assert "L MISLED" in text

@@ -44,15 +44,15 @@ LOG = """2026-11-25 21:39:27.270 UTC [12] LOG:  statement: SELECT 'lakebench bef
 """
 
 
-def test_a_plan_tells_what_nodes_compute() -> None:
-    found = query_plans.distributed(PUSHED.splitlines())
-    assert (found.appended, found.asynchronous, found.pushed) == (True, True, ("count", "avg"))
-    assert len(found.remote) == 2
+def test_a_plan_shows_what_nodes_compute() -> None:
+    distribution = query_plans.distributed(PUSHED.splitlines())
+    assert (distribution.appended, distribution.asynchronous, distribution.pushed) == (True, True, ("count", "avg"))
+    assert len(distribution.remote) == 2
 
 
 def test_a_partial_aggregate_above_a_scan_is_computed_here() -> None:
-    found = query_plans.distributed(ROWS.splitlines())
-    assert (found.appended, found.asynchronous, found.pushed) == (True, False, ())
+    distribution = query_plans.distributed(ROWS.splitlines())
+    assert (distribution.appended, distribution.asynchronous, distribution.pushed) == (True, False, ())
 
 
 def test_a_log_tells_the_statements_behind_the_marker_and_no_password() -> None:
@@ -71,18 +71,20 @@ def test_spans_are_under_way_at_once(spans: list[tuple[float, float]], most: int
 
 
 def test_each_sign_is_found_where_the_work_is_pushed_down_and_not_elsewhere() -> None:
-    def found(name: str, sql: str) -> bool:
+    def matches(name: str, sql: str) -> bool:
         return re.search(_PUSHES[name].sign, sql, re.IGNORECASE | re.DOTALL) is not None
 
-    assert found("filter", 'SELECT "o_orderkey" FROM orders WHERE (("o_orderkey" IS NOT NULL) AND ("o_orderkey" = 7))')
-    assert found("filter", 'COPY (SELECT "o_orderkey" FROM orders WHERE "o_orderkey" = \'7\') TO STDOUT')
-    assert not found("filter", 'SELECT "o_orderkey" FROM orders WHERE "o_orderkey" < 15001 or "o_orderkey" is null')
-    assert found("filter-text", 'WHERE ("o_comment" >= \'final\' COLLATE "C")')
-    assert not found("filter-text", 'SELECT "o_comment" FROM orders')
-    assert found("columns", 'SELECT "o_custkey","o_totalprice" FROM orders')
-    assert not found("columns", 'SELECT "o_comment","o_totalprice" FROM orders')
-    assert not found("aggregate", 'SELECT "o_totalprice" FROM orders')
-    assert not found("limit", "SELECT 1 FROM orders")
+    assert matches(
+        "filter", 'SELECT "o_orderkey" FROM orders WHERE (("o_orderkey" IS NOT NULL) AND ("o_orderkey" = 7))'
+    )
+    assert matches("filter", 'COPY (SELECT "o_orderkey" FROM orders WHERE "o_orderkey" = \'7\') TO STDOUT')
+    assert not matches("filter", 'SELECT "o_orderkey" FROM orders WHERE "o_orderkey" < 15001 or "o_orderkey" is null')
+    assert matches("filter-text", 'WHERE ("o_comment" >= \'final\' COLLATE "C")')
+    assert not matches("filter-text", 'SELECT "o_comment" FROM orders')
+    assert matches("columns", 'SELECT "o_custkey","o_totalprice" FROM orders')
+    assert not matches("columns", 'SELECT "o_comment","o_totalprice" FROM orders')
+    assert not matches("aggregate", 'SELECT "o_totalprice" FROM orders')
+    assert not matches("limit", "SELECT 1 FROM orders")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda one: one.name)
@@ -138,24 +140,24 @@ def case(name: str, outcome: Outcome = Outcome.PASS, **evidence: Any) -> Record:
                   evidence=evidence, row=name.split("/")[1], coordinates=schema1.coordinates(name))  # fmt: skip
 
 
-def told(*cases: Record) -> dict[str, Any]:
+def field_reports(*cases: Record) -> dict[str, Any]:
     return {report.report: report for report in find("jdbc").judge_field_reports(cases, "0.1")}
 
 
 def test_c4_needs_right_rows_and_several_sessions_at_once() -> None:
     parallel = case("phase2/parallel/spark", backends={"1": 5, "2": 5}, at_once=2)
     right = [case("phase2/read-even/spark"), parallel]
-    assert told(*right)["C4"].verdict == "reproduced"
-    assert told(case("phase2/read-even/spark", Outcome.WRONG), parallel)["C4"].verdict == "not reproduced"
-    assert told(case("phase2/read-even/duckdb"))["C4"].verdict == "could not run here"
+    assert field_reports(*right)["C4"].verdict == "reproduced"
+    assert field_reports(case("phase2/read-even/spark", Outcome.WRONG), parallel)["C4"].verdict == "not reproduced"
+    assert field_reports(case("phase2/read-even/duckdb"))["C4"].verdict == "could not run here"
 
 
 def test_c5_is_not_reproduced_where_nodes_compute() -> None:
     rows = case("phase2/nodes-pgspider-off-count/postgres", appended=True, pushed=[])
     count = case("phase2/nodes-pgspider-on-count/postgres", appended=True, pushed=["count"])
-    assert told(rows)["C5"].verdict == "reproduced"
-    assert told(rows, count)["C5"].verdict == "not reproduced"
-    assert told(case("phase2/nodes-union-off-count/postgres", appended=True, pushed=[]))["C5"].verdict == (
+    assert field_reports(rows)["C5"].verdict == "reproduced"
+    assert field_reports(rows, count)["C5"].verdict == "not reproduced"
+    assert field_reports(case("phase2/nodes-union-off-count/postgres", appended=True, pushed=[]))["C5"].verdict == (
         "could not run here"
     )
 
@@ -165,7 +167,7 @@ def test_c5_names_what_nodes_compute() -> None:
         case("phase2/nodes-pgspider-on-count/postgres", appended=True, pushed=["count"]), row="count, partitionwise on"
     )
     slow = replace(case("phase2/nodes-pgspider-on-at-once/postgres", at_once=False), row="slow")
-    ours = told(count, slow)["C5"].ours
+    ours = field_reports(count, slow)["C5"].ours
     assert ours["partitionwise on: nodes compute"] == "count"
     assert ours["partitionwise off: nodes compute"] == "nothing"
     assert ours["slow"] == "one after the other"

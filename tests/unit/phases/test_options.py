@@ -81,8 +81,8 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Request]:
 
 def _help(line: str) -> str:
     """What stands below the examples."""
-    told = CliRunner().invoke(cli.app, [*line.split(), "--help"], env={"COLUMNS": "200"}).output
-    return told.partition("Arguments")[2]
+    output = CliRunner().invoke(cli.app, [*line.split(), "--help"], env={"COLUMNS": "200"}).output
+    return output.partition("Arguments")[2]
 
 
 @pytest.mark.parametrize("option", [one for one in OPTIONS if one.field], ids=lambda one: one.name)
@@ -120,18 +120,18 @@ def test_help_shows_the_options_by_phase_and_of_a_named_phase_only_its_own() -> 
 def test_an_option_that_no_named_phase_has_is_an_error(
     asked: Callable[[str], Request], line: str, message: str
 ) -> None:
-    with pytest.raises(UsageError) as told:
+    with pytest.raises(UsageError) as raised:
         asked(line)
-    assert message in str(told.value)
+    assert message in str(raised.value)
 
 
 def test_an_option_that_one_of_the_named_phases_has_is_taken(asked: Callable[[str], Request]) -> None:
-    found = asked("run interop phase4 --features merge --engines duckdb,trino --readers spark")
-    assert found.selection == Selection(
+    request = asked("run interop phase4 --features merge --engines duckdb,trino --readers spark")
+    assert request.selection == Selection(
         features=("merge",), writers=("duckdb", "trino"), readers=("spark",), options=NO_FILES
     )
-    assert [str(ref) for ref in found.refs] == ["duckdb", "trino", "spark"]
-    assert found.named == ("duckdb", "trino", "spark")
+    assert [str(ref) for ref in request.refs] == ["duckdb", "trino", "spark"]
+    assert request.named == ("duckdb", "trino", "spark")
 
 
 def test_features_are_those_of_any_named_phase(asked: Callable[[str], Request]) -> None:
@@ -142,18 +142,18 @@ def test_features_are_those_of_any_named_phase(asked: Callable[[str], Request]) 
 
 
 def test_all_is_every_phase_that_runs_by_its_defaults(asked: Callable[[str], Request], other: Other) -> None:
-    found = asked("run all --tests power --how-many 4")
-    assert found.phases == tuple(name for name in (*PHASES, other.name) if name != "workload")
-    assert found.selection.tests == ("power",)
-    assert "spark" in [ref.name for ref in found.refs]
+    request = asked("run all --tests power --how-many 4")
+    assert request.phases == tuple(name for name in (*PHASES, other.name) if name != "workload")
+    assert request.selection.tests == ("power",)
+    assert "spark" in [ref.name for ref in request.refs]
 
 
 def test_the_options_of_another_project_travel_through_the_records(
     asked: Callable[[str], Request], other: Other
 ) -> None:
-    found = asked("run other interop --how-many 4 --features merge")
-    again = selection_of(json.loads(json.dumps(found.to_json())))
-    for selection in (found.selection, again):
+    request = asked("run other interop --how-many 4 --features merge")
+    again = selection_of(json.loads(json.dumps(request.to_json())))
+    for selection in (request.selection, again):
         assert other.option(selection, "how-many") == 4
         assert other.option(selection, "features") == "merge"
         assert selection.features == ("merge",)

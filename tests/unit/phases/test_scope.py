@@ -120,14 +120,14 @@ def test_an_engine_that_nobody_knows_any_more_is_missed_where_every_engine_was_t
     assert not _covers(case.replace("lost", "lost@1.0"), named=False), "an environment is asked where it is named"
 
 
-def test_the_header_of_a_run_tells_what_it_was_to_cover() -> None:
-    told = {
+def test_the_header_of_a_run_has_what_it_was_to_cover() -> None:
+    settings = {
         "engines": ["duckdb", "trino@476", "lost"],
         "named": [],
         "profile": "quick",
         "selection": {"features": ["merge"]},
     }
-    scope = Scope.of(told)
+    scope = Scope.of(settings)
     assert scope is not None
     assert phases.covers(["phase4"], scope)("phase40", Coordinates(engine="duckdb", query="q01")) is False
     assert scope == Scope(scope.refs, Selection(features=("merge",)), "quick", named=False)
