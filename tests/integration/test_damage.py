@@ -21,7 +21,7 @@ from lakebench.execution.context import RunContext, run_context
 from lakebench.iceberg.files import file_system
 from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
-from lakebench.phases.interop.written import Written, _Making, lake_of
+from lakebench.phases.interop.written import Written, _WriteProgress, lake_of
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
@@ -79,7 +79,7 @@ def context() -> Iterator[RunContext]:
 
 def make(context: RunContext, feature: str, name: str) -> Table:
     written = Written(replace(BY_ID[feature], id=f"{feature}-{name}"), WRITER, READERS)
-    made = written._make(context, _Making(WRITER))
+    made = written._make(context, _WriteProgress(WRITER))
     store = lake_of(context.request, context.services, WRITER).store
     return Table(written, made, file_system(store))
 

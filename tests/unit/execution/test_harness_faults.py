@@ -203,7 +203,7 @@ class TestFullDisk:
                 run_block(context, check("a", raising(error)))
 
     @pytest.mark.parametrize(
-        "said",
+        "text",
         ["IO Error: No space left on device", "java.io.IOException: Disk quota exceeded", "database or disk is full"],
     )
     def test_nor_is_one_that_says_so(self, context: RunContext, text: str) -> None:
