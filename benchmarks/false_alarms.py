@@ -137,9 +137,9 @@ def run(workload: Workload, questions: list[Question], name: str, seed: int, *, 
 
 def judged(made: records.Run, *, slowed: bool) -> dict[str, object]:
     """What ``lakebench compare`` says of the run."""
-    told = comparison.within(made)
-    assert len(told.rows) * 2 == len(made.cases), [one.reason for one in made.cases if one.reason]
-    ratio = told.means[-1].ratio
+    compared = comparison.within(made)
+    assert len(compared.rows) * 2 == len(made.cases), [one.reason for one in made.cases if one.reason]
+    ratio = compared.means[-1].ratio
     return {
         "run": made.header.run,
         "slowed": slowed,
@@ -147,30 +147,32 @@ def judged(made: records.Run, *, slowed: bool) -> dict[str, object]:
         "ratio": round(ratio.ratio, 4),
         "interval": [round(ratio.interval.low, 4), round(ratio.interval.high, 4)] if ratio.interval else None,
         "floor": round(ratio.floor, 4),
-        "queries": {row.query: f"{row.ratio.ratio:.3f} {row.ratio.verdict}, n {len(row.base)}" for row in told.rows},
-        "query_verdicts": [row.ratio.verdict for row in told.rows],
-        "milliseconds": {row.query: round(row.base_s * 1e3, 1) for row in told.rows},
-        "regressions": len(told.regressions),
+        "queries": {
+            row.query: f"{row.ratio.ratio:.3f} {row.ratio.verdict}, n {len(row.base)}" for row in compared.rows
+        },
+        "query_verdicts": [row.ratio.verdict for row in compared.rows],
+        "milliseconds": {row.query: round(row.base_s * 1e3, 1) for row in compared.rows},
+        "regressions": len(compared.regressions),
     }
 
 
-def summary(told: list[dict[str, object]], runs: int) -> dict[str, object]:
+def summary(runs_judged: list[dict[str, object]], runs: int) -> dict[str, object]:
     """False alarms and slowdowns found, of the geometric mean and of single queries."""
-    equal, slowed = ([one for one in told if one["slowed"] is side] for side in (False, True))
+    equal, slowed = ([one for one in runs_judged if one["slowed"] is side] for side in (False, True))
     alarms = sum(one["verdict"] in {"slower", "faster"} for one in equal)
-    found = sum(one["verdict"] == "slower" for one in slowed)
+    slower = sum(one["verdict"] == "slower" for one in slowed)
     return {
         "runs": runs,
         "false alarms": alarms,
-        "slowdowns found": found,
-        "holds": alarms <= FALSE_ALARMS * runs and found >= FOUND * runs,
+        "slowdowns found": slower,
+        "holds": alarms <= FALSE_ALARMS * runs and slower >= FOUND * runs,
         "single queries, both sides equal": _counted(equal),
         "single queries, candidate slowed": _counted(slowed),
     }
 
 
-def _counted(told: list[dict[str, object]]) -> dict[str, int]:
-    return dict(Counter(one for run_ in told for one in run_["query_verdicts"]))  # type: ignore[attr-defined]
+def _counted(runs_judged: list[dict[str, object]]) -> dict[str, int]:
+    return dict(Counter(one for run_ in runs_judged for one in run_["query_verdicts"]))  # type: ignore[attr-defined]
 
 
 def main() -> None:
@@ -180,21 +182,21 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=40, help="of each kind")
     arguments.add_argument("--queries", default=QUERIES)
     arguments.add_argument("--seed", type=int, default=1)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [str(Path(__file__).resolve().parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     )  # the worker imports slowed_duckdb by its name
-    workload = tpch.workload(tpch.generate(given.sf, Terminal(Console(stderr=True))))
-    wanted = given.queries.split(",")
+    workload = tpch.workload(tpch.generate(options.sf, Terminal(Console(stderr=True))))
+    wanted = options.queries.split(",")
     questions = [one for one in workload.questions if one.name in wanted]
-    told = []
-    for number in range(given.runs):
+    runs_judged = []
+    for number in range(options.runs):
         for slowed in (False, True):
-            seed = given.seed * 1_000_000 + number
+            seed = options.seed * 1_000_000 + number
             name = f"{'slowed' if slowed else 'equal'}-{number:02}"
-            told.append(judged(run(workload, questions, name, seed, slowed=slowed), slowed=slowed))
-            print(json.dumps(told[-1]), flush=True)  # noqa: T201 - the result
-    result = summary(told, given.runs)
+            runs_judged.append(judged(run(workload, questions, name, seed, slowed=slowed), slowed=slowed))
+            print(json.dumps(runs_judged[-1]), flush=True)  # noqa: T201 - the result
+    result = summary(runs_judged, options.runs)
     print(json.dumps(result))  # noqa: T201 - the result
     sys.exit(0 if result["holds"] else 1)
 

@@ -104,16 +104,16 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--sf", type=Decimal, default=Decimal(1))
     arguments.add_argument("--pairs", type=int, default=250)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     progress = Terminal(Console(stderr=True))
     settings = Settings()
     with Guard("cost") as guard:
         services = Services(settings, guard, progress)
         services.start(["object-store", "nessie"])
-        profile = replace(PROFILES["standard"], scale_factor=given.sf)
+        profile = replace(PROFILES["standard"], scale_factor=options.sf)
         request = Request((), (DUCKDB,), "pyiceberg", profile, seed=1, settings=settings, command="harness_cost")
         with run_context(request, guard, services, progress, ("object-store", "nessie")) as context:
-            compare(context, guard, given.pairs)
+            compare(context, guard, options.pairs)
 
 
 def compare(context: RunContext, guard: Guard, number: int) -> None:
@@ -125,7 +125,7 @@ def compare(context: RunContext, guard: Guard, number: int) -> None:
     for name, sql in QUERIES.items():
         harness, script = pairs(number, partial(through, context, lake, sql), partial(plain.time, sql))
         ratio = paired_ratio(script, harness, seed=1)
-        told = {
+        result = {
             "query": name,
             "pairs": number,
             "harness_ms": median(harness) / 1e6,
@@ -134,7 +134,7 @@ def compare(context: RunContext, guard: Guard, number: int) -> None:
             "ratio": ratio.ratio,
             "interval": [ratio.interval.low, ratio.interval.high] if ratio.interval else None,
         }
-        print(json.dumps(told), flush=True)  # noqa: T201 - the result
+        print(json.dumps(result), flush=True)  # noqa: T201 - the result
 
 
 if __name__ == "__main__":

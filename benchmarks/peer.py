@@ -115,9 +115,11 @@ def _verified(run: Run) -> list[Record]:
     """
     measured = [one for one in run.cases if one.samples and one.evidence.get("checked_against")]
     if not run.complete or len(measured) != QUERIES or any(one.outcome is not Outcome.PASS for one in measured):
-        told = "; ".join(f"{one.case}: {one.outcome} {one.reason}" for one in run.cases if one.outcome != Outcome.PASS)
+        failures = "; ".join(
+            f"{one.case}: {one.outcome} {one.reason}" for one in run.cases if one.outcome != Outcome.PASS
+        )
         raise RunFailed(
-            f"ours verified {len(measured)} of {QUERIES} queries: {told[:500] or 'the run is not complete'}"
+            f"ours verified {len(measured)} of {QUERIES} queries: {failures[:500] or 'the run is not complete'}"
         )
     return measured
 
@@ -160,15 +162,15 @@ def theirs(guard: Guard, python: Path, sf: str, limits: EngineLimits) -> Taken:
     """
     with tempfile.TemporaryDirectory(dir=guard.folder) as folder:
         command = [str(python), "-P", str(THEIRS), "--folder", folder, "--sf", sf]
-        given = ["--threads", str(limits.threads), "--memory-limit", f"{limits.memory // 2**20}MiB"]
-        process = _process(guard, [*command, *given], HOME=str(_home(python)))
-        told = json.loads(process.output)
-    failed = [f"{one['item']}: {one['error']}" for one in told["items"] if one["error"]]
-    if failed or len(told["items"]) != TABLES + QUERIES:
-        raise RunFailed(f"theirs did {len(told['items'])} of {TABLES + QUERIES} items: {'; '.join(failed)[:500]}")
-    stamps = [process.monotonic[0], *told["stamps"].values()]
-    phases = {name: stamps[at + 1] - stamps[at] for at, name in enumerate(told["stamps"])}
-    return Taken(process, _complete(phases, process), told["settings"], told["versions"])
+        limit_options = ["--threads", str(limits.threads), "--memory-limit", f"{limits.memory // 2**20}MiB"]
+        process = _process(guard, [*command, *limit_options], HOME=str(_home(python)))
+        reply = json.loads(process.output)
+    failed = [f"{one['item']}: {one['error']}" for one in reply["items"] if one["error"]]
+    if failed or len(reply["items"]) != TABLES + QUERIES:
+        raise RunFailed(f"theirs did {len(reply['items'])} of {TABLES + QUERIES} items: {'; '.join(failed)[:500]}")
+    stamps = [process.monotonic[0], *reply["stamps"].values()]
+    phases = {name: stamps[at + 1] - stamps[at] for at, name in enumerate(reply["stamps"])}
+    return Taken(process, _complete(phases, process), reply["settings"], reply["versions"])
 
 
 def _complete(phases: Mapping[str, float], process: Process) -> dict[str, float]:
@@ -209,8 +211,8 @@ def _process(guard: Guard, command: Sequence[str], **variables: str) -> Process:
         ended = time.monotonic()
     guard.stop(process)
     if process.returncode:
-        said = " ".join(log.read_text("utf-8", "replace").split())[-500:]
-        raise RunFailed(f"{' '.join(command)} ended with code {process.returncode}: {said}")
+        log_end = " ".join(log.read_text("utf-8", "replace").split())[-500:]
+        raise RunFailed(f"{' '.join(command)} ended with code {process.returncode}: {log_end}")
     return Process((monotonic, ended), (wall, wall + ended - monotonic), out.read_text("utf-8"), load)
 
 
@@ -228,7 +230,7 @@ def rounds(
     return ones, others
 
 
-def _told(runs: Sequence[Taken]) -> dict[str, object]:
+def _side(runs: Sequence[Taken]) -> dict[str, object]:
     """One side for the result: seconds, rounded."""
     return {
         "seconds": [round(one.process.seconds, 2) for one in runs],
@@ -264,7 +266,7 @@ def compare(guard: Guard, progress: Progress, sf: str, count: int, seed: int) ->
 
     us, them = rounds(count, seed, our_turn, their_turn)
     ratio = paired_ratio([one.process.seconds for one in them], [one.process.seconds for one in us], seed=seed)
-    told = {
+    result = {
         "scale_factor": sf,
         "rounds": count,
         "seed": seed,
@@ -272,10 +274,10 @@ def compare(guard: Guard, progress: Progress, sf: str, count: int, seed: int) ->
         "ratio": round(ratio.ratio, 3),
         "interval": [round(ratio.interval.low, 3), round(ratio.interval.high, 3)] if ratio.interval else None,
         "at_most": MOST,
-        "ours": _told(us),
-        "theirs": _told(them),
+        "ours": _side(us),
+        "theirs": _side(them),
     }
-    print(json.dumps(told, indent=1))  # noqa: T201 - the result
+    print(json.dumps(result, indent=1))  # noqa: T201 - the result
     return ratio.ratio
 
 
@@ -285,11 +287,11 @@ def main() -> int:
     arguments.add_argument("--sf", default="1")
     arguments.add_argument("--rounds", type=int, default=3)
     arguments.add_argument("--seed", type=int, default=1)
-    given = arguments.parse_args()
+    options = arguments.parse_args()
     console = Console(stderr=True)
     with Guard("peer") as guard:
         try:
-            ratio = compare(guard, Terminal(console), given.sf, given.rounds, given.seed)
+            ratio = compare(guard, Terminal(console), options.sf, options.rounds, options.seed)
         except LakebenchError as error:
             console.print(str(error), markup=False)
             return ExitCode.USAGE

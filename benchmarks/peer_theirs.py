@@ -69,12 +69,12 @@ def main() -> None:
     arguments.add_argument("--sf", type=float, default=1)
     arguments.add_argument("--threads", type=int, default=2)
     arguments.add_argument("--memory-limit", default="4GiB", help="as DuckDB writes it")
-    given = arguments.parse_args()
-    if given.install:
+    options = arguments.parse_args()
+    if options.install:
         install_delta()
         return
     logging.basicConfig(level=logging.INFO, stream=sys.stderr)
-    sys.stdout.write(json.dumps(run(given.folder, given.sf, given.threads, given.memory_limit)) + "\n")
+    sys.stdout.write(json.dumps(run(options.folder, options.sf, options.threads, options.memory_limit)) + "\n")
 
 
 if __name__ == "__main__":

@@ -260,7 +260,7 @@ def _grounded(foundation: Foundation) -> Iterator[None]:
 
     Raises:
         UsageError: a disk is full.
-        ServiceLost: a service that the run stands on is gone.
+        ServiceLost: a service that the run needs is gone.
     """
     try:
         yield

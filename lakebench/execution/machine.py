@@ -23,7 +23,7 @@ class _NotHad(LakebenchError):
 
 
 def facts(folder: Path) -> dict[str, Any]:
-    """The machine's facts; ``folder`` (which exists) tells which disk is meant. Bytes, seconds and counts are numbers.
+    """The machine's facts; ``folder`` (which exists) says which disk is meant. Bytes, seconds and counts are numbers.
 
     A fact that cannot be had is ``None``, with its reason under ``not_had``.
     """

@@ -37,7 +37,7 @@ class Way:
 
     ``holder`` is the attribute that holds the engine's object (connection, session, catalog) once the adapter is open;
     ``fails`` is a function of it, or of an object that it gives, that is called when the adapter is ``asked`` for SQL
-    or a scan. ``own`` is a function of the adapter's own that is called on the same way: ``module:name`` or
+    or a scan. ``adapter_function`` is a function of the adapter that is called on the same way: ``module:name`` or
     ``module:Class.name``. ``gives`` are attributes of the engine's objects that the adapter looks at, ``state`` those
     of an open adapter, and ``instead`` functions (``module:name``) with what they give here, where they need more.
     """
@@ -45,7 +45,7 @@ class Way:
     holder: str
     fails: str
     asked: str | Scan
-    own: str
+    adapter_function: str
     gives: Mapping[str, Any] = field(default_factory=dict)
     state: Mapping[str, Any] = field(default_factory=dict)
     instead: Mapping[str, Any] = field(default_factory=dict)
@@ -69,17 +69,17 @@ class AdapterTests:
     def test_its_module_imports_no_engine(self) -> None:
         """The parent process reads the class: packages of the engine are imported inside methods."""
         file = Path(inspect.getfile(self.engine))
-        own = self.engine.__module__.partition(".")[0]
+        package = self.engine.__module__.partition(".")[0]
         imported = set(_imports(ast.parse(file.read_text("utf-8"))))
-        assert imported <= {"lakebench", own, *sys.stdlib_module_names}
+        assert imported <= {"lakebench", package, *sys.stdlib_module_names}
 
     def test_its_claims_are_about_features_and_have_a_source(self) -> None:
         """``claims.toml`` lies beside the adapter and can be read; each claim is about a feature or a topic."""
         file = Path(inspect.getfile(self.engine)).with_name(FILE)
-        told = tomllib.loads(file.read_text("utf-8"))
+        content = tomllib.loads(file.read_text("utf-8"))
         claim_of(self.engine.name, "", "", "0")  # reads the whole file
         topics = {one.id for one in all_features()} | {one.claim for one in all_features()}
-        claims = {name: value for name, value in told.items() if isinstance(value, dict)}
+        claims = {name: value for name, value in content.items() if isinstance(value, dict)}
         for topic, listed in [pair for value in claims.values() for pair in value.items() if pair[0] != "read_only"]:
             assert topic in topics
             for claim in listed if isinstance(listed, list) else [listed]:
@@ -101,9 +101,9 @@ class WayTests:
     @pytest.mark.parametrize("error", PLANTED, ids=lambda one: type(one).__name__)
     def test_what_the_engine_raises_is_refused(self, error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
         """The engine's own function fails."""
-        told = self._asked(_Gives(self.way, fails=self.way.fails, error=error), monkeypatch)
-        assert told["kind"] == "Refused"
-        assert "planted" in told["message"]
+        reply = self._asked(_Gives(self.way, fails=self.way.fails, error=error), monkeypatch)
+        assert reply["kind"] == "Refused"
+        assert "planted" in reply["message"]
 
     @pytest.mark.parametrize("error", PLANTED, ids=lambda one: type(one).__name__)
     def test_what_is_raised_beside_it_is_a_fault_of_the_adapter(
@@ -114,17 +114,17 @@ class WayTests:
         def broken(*_: Any, **__: Any) -> Any:
             raise error
 
-        _replace(self.way.own, broken, monkeypatch)
-        told = self._asked(_Gives(self.way), monkeypatch)
+        _replace(self.way.adapter_function, broken, monkeypatch)
+        reply = self._asked(_Gives(self.way), monkeypatch)
         adapter = f"{self.engine.__module__}:{self.engine.__name__}"
-        assert told["kind"] == "HarnessFault"
-        assert told["message"].startswith(f"the adapter {adapter} raised ")
-        assert "in broken" in told["traceback"]
+        assert reply["kind"] == "HarnessFault"
+        assert reply["message"].startswith(f"the adapter {adapter} raised ")
+        assert "in broken" in reply["traceback"]
 
     def _asked(self, objects: _Gives, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         """What the worker says went wrong."""
-        for where, given in self.way.instead.items():
-            _replace(where, lambda *_, given=given: given, monkeypatch)
+        for where, replacement in self.way.instead.items():
+            _replace(where, lambda *_, replacement=replacement: replacement, monkeypatch)
         made = self.engine(SETTINGS)
         for name, value in {"_lake": NOWHERE, **self.way.state, self.way.holder: objects}.items():
             setattr(made, name, value)

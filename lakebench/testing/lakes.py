@@ -89,18 +89,18 @@ class LakeTests:
 
     def test_each_ability_is_tested(self) -> None:
         """It inherits the tests of what the engine can do, and of nothing else."""
-        known = {name: globals()[f"{name.title()}Tests"] for name in engines.ABILITIES}
-        mine = {name for name, tests in known.items() if issubclass(type(self), tests)}
+        tests_of = {name: globals()[f"{name.title()}Tests"] for name in engines.ABILITIES}
+        mine = {name for name, tests in tests_of.items() if issubclass(type(self), tests)}
         assert mine == set(engines.abilities(self.engine))
 
     def test_versions_and_settings_tell_no_secret(self, adapter: Any, lake: Lake, lakebench_services: Services) -> None:
         """The engine reports versions; neither they nor its settings hold a credential, of whatever runs."""
-        told = str(adapter.versions()) + str(adapter.settings_used())
+        text = str(adapter.versions()) + str(adapter.settings_used())
         assert adapter.versions()
         assert all(adapter.versions().values())
         secrets = [lakebench_services.endpoint(name).password for name in lakebench_services.names()]
         secrets += [lake.store.access_key, lake.store.secret_key] if lake.store else []
-        assert not [one for one in secrets if one and one in told]
+        assert not [one for one in secrets if one and one in text]
 
     @classmethod
     def _named(cls, lake: Lake) -> Lake:
@@ -138,8 +138,8 @@ def read(answer: Any) -> pa.Table:
 
 def assert_rows(answer: Any, *expected: pa.Table) -> None:
     """Stop where ``answer`` has not the rows of ``expected``, in any order."""
-    found = answers.same_rows(read(answer), pa.concat_tables(expected))
-    assert found.diff is None, found.diff.text()
+    checked = answers.same_rows(read(answer), pa.concat_tables(expected))
+    assert checked.diff is None, checked.diff.text()
 
 
 class ScanTests(LakeTests):
@@ -153,9 +153,9 @@ class ScanTests(LakeTests):
 
     def test_chosen_columns_keep_their_types(self, adapter: Any, table: str) -> None:
         """Columns in the order asked for; no decimal becomes a float."""
-        found = read(adapter.scan(Scan(table, TYPES)))
-        assert found.column_names == list(TYPES)
-        assert found.schema.types == [rows.schema().field(name).type for name in TYPES]
+        answer = read(adapter.scan(Scan(table, TYPES)))
+        assert answer.column_names == list(TYPES)
+        assert answer.schema.types == [rows.schema().field(name).type for name in TYPES]
 
     def test_conditions_and_count(self, adapter: Any, library: PyIceberg, table: str) -> None:
         """Rows that conditions hold for, and their number, where only some partitions can have them."""
@@ -209,15 +209,15 @@ class QueryTests(LakeTests):
     def test_it_counts_what_others_append_too(self, adapter: Any, library: PyIceberg, table: str) -> None:
         """An aggregate over all rows, in a session that lasts."""
         for rows_there in (ONE.num_rows, ONE.num_rows + TWO.num_rows):
-            found = read(adapter.query(f"SELECT count(*) AS n FROM {table}"))
-            assert [list(one.values()) for one in found.to_pylist()] == [[rows_there]]
+            answer = read(adapter.query(f"SELECT count(*) AS n FROM {table}"))
+            assert [list(one.values()) for one in answer.to_pylist()] == [[rows_there]]
             library.append(table, TWO)
 
     def test_an_answer_without_rows_has_its_columns(self, adapter: Any, table: str) -> None:
         """With their types."""
-        found = read(adapter.query(f"SELECT id, a_date FROM {table} WHERE id < 0"))
-        assert (found.num_rows, found.column_names) == (0, ["id", "a_date"])
-        assert found.schema.types == [pa.int64(), pa.date32()]
+        answer = read(adapter.query(f"SELECT id, a_date FROM {table} WHERE id < 0"))
+        assert (answer.num_rows, answer.column_names) == (0, ["id", "a_date"])
+        assert answer.schema.types == [pa.int64(), pa.date32()]
 
     def test_what_it_refuses_is_in_its_own_words(self, adapter: Any, table: str) -> None:
         """Of a table and of a column that are not there."""
@@ -307,7 +307,7 @@ class OperateTests(LakeTests):
 
     def test_others_read_what_its_operations_made(self, adapter: Any, library: PyIceberg) -> None:
         """A partitioned table, an append, and two at once of which one may lose."""
-        told: list[str] = []
+        statements: list[str] = []
         done = None
         append = ops.Append(table="operated", fields=FIELDS, rows=SMALL)
         more = ops.Append(table="operated", fields=FIELDS, rows=((4, "four"),))
@@ -316,8 +316,8 @@ class OperateTests(LakeTests):
             append,
             ops.Concurrent(table="operated", operations=(more, more)),
         ):
-            done = adapter.operate(one, told.append)
-        assert told
+            done = adapter.operate(one, statements.append)
+        assert statements
         assert done is not None
         assert any(done)
         expected = arrow_table(FIELDS, (*SMALL, *((4, "four"),) * done.count(True)))

@@ -123,8 +123,8 @@ def read(answer: Any) -> pa.Table:
 
 
 def assert_rows(answer: Any, expected: pa.Table) -> None:
-    found = answers.same_rows(read(answer), expected)
-    assert found.diff is None, found.diff and found.diff.message
+    checked = answers.same_rows(read(answer), expected)
+    assert checked.diff is None, checked.diff and checked.diff.message
 
 
 def assert_all_read(kept: Kept, lake: Lake, table: str, expected: pa.Table) -> None:
@@ -170,30 +170,30 @@ def test_what_it_loads_onto_local_files(engine: type[Any], lake: Lake, kept: Kep
     assert "staging_" not in str(kept.at(PyIceberg, lake)._catalog.list_tables(lake.namespace))
 
 
-@pytest.mark.parametrize("place", ["local", "s3"])
+@pytest.mark.parametrize("storage", ["local", "s3"])
 @pytest.mark.parametrize("engine", PARQUET)
 def test_plain_parquet_has_the_rows_and_types_of_iceberg(
-    engine: type[Any], place: str, running: Services, lake: Lake, files: tuple[str, ...], kept: Kept
+    engine: type[Any], storage: str, running: Services, lake: Lake, files: tuple[str, ...], kept: Kept
 ) -> None:
     objects = store(running.endpoint("object-store"))
     plain = dataclasses.replace(
         lake, name="plain", format=TableFormat.PARQUET, files={"plain": files, "one": files[:1]}
     )
-    if place == "s3":
+    if storage == "s3":
         plain = dataclasses.replace(
             plain, store=objects, files={name: moved(of, objects) for name, of in plain.files.items()}
         )
     reader = kept.at(engine, plain)
-    found = read(reader.query("SELECT * FROM plain"))
-    assert_rows(found, ALL)
+    answer = read(reader.query("SELECT * FROM plain"))
+    assert_rows(answer, ALL)
     assert {
-        name: kind for name, kind in zip(found.column_names, found.schema.types, strict=True) if name in TYPES
+        name: kind for name, kind in zip(answer.column_names, answer.schema.types, strict=True) if name in TYPES
     } == TYPES
     (count,) = read(reader.query("SELECT count(*) AS n FROM one AS a JOIN plain AS b ON a.id = b.id"))["n"].to_pylist()
     assert count == PARTS[0].num_rows
-    told = str(reader.settings_used()) + str(reader.versions())
-    assert objects.secret_key not in told
-    assert objects.access_key not in told
+    text = str(reader.settings_used()) + str(reader.versions())
+    assert objects.secret_key not in text
+    assert objects.access_key not in text
 
 
 def moved(addresses: tuple[str, ...], objects: Any) -> tuple[str, ...]:
@@ -209,8 +209,8 @@ def moved(addresses: tuple[str, ...], objects: Any) -> tuple[str, ...]:
 def test_duckdbs_own_tables_lie_in_a_file(lake: Lake, kept: Kept, tmp_path: Path) -> None:
     database, source = tmp_path / "own" / "tables.duckdb", tmp_path / "rows.parquet"
     pq.write_table(ALL, source)
-    own = dataclasses.replace(lake, store=None, format=TableFormat.DUCKDB, database=str(database))
-    engine = kept.at(DuckDB, own)
+    file_lake = dataclasses.replace(lake, store=None, format=TableFormat.DUCKDB, database=str(database))
+    engine = kept.at(DuckDB, file_lake)
     engine.create("t", rows.schema())
     empty = database.stat().st_size
     engine.load("t", [str(source)])
@@ -221,7 +221,7 @@ def test_duckdbs_own_tables_lie_in_a_file(lake: Lake, kept: Kept, tmp_path: Path
     assert opens(database) is False
     engine.close()
     assert opens(database) is True
-    engine.open(own)
+    engine.open(file_lake)
     assert_rows(engine.scan(Scan("t")), LEFT)
     engine.drop("t")
     engine.create("t", rows.schema())
@@ -253,9 +253,9 @@ def test_memory_that_is_not_there_is_out_of_memory(engine: type[Any], sql: str, 
 
 
 @pytest.mark.parametrize("engine", [Polars, Daft])
-def test_the_memory_that_it_is_told_of(engine: type[Any], lake: Lake, kept: Kept) -> None:
-    told = kept.at(engine, lake).settings_used()
-    assert told.get("POLARS_OVERRIDE_TOTAL_MEMORY_MB") == "1024" or told.get("DAFT_MEMORY_LIMIT") == str(
+def test_the_memory_that_its_settings_give(engine: type[Any], lake: Lake, kept: Kept) -> None:
+    used = kept.at(engine, lake).settings_used()
+    assert used.get("POLARS_OVERRIDE_TOTAL_MEMORY_MB") == "1024" or used.get("DAFT_MEMORY_LIMIT") == str(
         2**30 * 8 // 10
     )
 

@@ -77,9 +77,14 @@ class RoundTrip(Phase):
         lake = lakes.storage_lake(context.services, context.request.settings, _STORAGE)
         batches = self.option(context.request.selection, "batches")
         context.prepared.once(_TABLE, lambda: _write(context, lake, batches))
-        found = context.client.scan(ref, lake, Scan(_TABLE))
-        told = same(context.checker.call(answer_files.compare_rows, found, _rows(context, *range(batches))))
-        return {**told, "commits": batches, "rows": told["answer"]["rows"], "checked_against": ["the rows written"]}
+        answer = context.client.scan(ref, lake, Scan(_TABLE))
+        comparison = same(context.checker.call(answer_files.compare_rows, answer, _rows(context, *range(batches))))
+        return {
+            **comparison,
+            "commits": batches,
+            "rows": comparison["answer"]["rows"],
+            "checked_against": ["the rows written"],
+        }
 
 
 def _write(context: RunContext, lake: Lake, batches: int) -> None:

@@ -8,9 +8,9 @@ from lakebench.results.records import Run
 
 def sections(run: Run) -> list[Section]:
     """How many rows of how many commits each engine read; ``run`` has the cases of this phase only."""
-    told = tuple(
+    rows = tuple(
         cells(one.engine, one.outcome, *(one.evidence.get(name, "not had") for name in ("commits", "rows")))
         for one in run.cases
     )
-    table = Table("Rows of a table of several commits", ("engine", "outcome", "commits", "rows"), told)
+    table = Table("Rows of a table of several commits", ("engine", "outcome", "commits", "rows"), rows)
     return [Section("Round trip", "round-trip", (table,))]

@@ -227,7 +227,7 @@ class Written(Block):
         return any(one.by for one in steps)
 
     def _watch(self, context: RunContext, operation: Operation, progress: _WriteProgress) -> None:
-        """Note who answers for it where the table breaks the specification after ``operation``.
+        """Note which engine is at fault where the table breaks the specification after ``operation``.
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
@@ -291,7 +291,7 @@ class Written(Block):
         return next((ref for ref in able if self._claims_to_write(context, ref)), able[0])
 
     def _claims_to_write(self, context: RunContext, ref: EngineRef) -> bool:
-        # A claim may be of one version, which the running engine tells.
+        # A claim may be of one version, which the running engine reports.
         context.workers.open(ref, lake_of(context.request, context.services, ref))
         claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.past.versions(ref))
         return claim is not None and claim.covers("write")
