@@ -103,40 +103,41 @@ def _versions(runs: Sequence[Run]) -> dict[str, str]:
     Raises:
         UsageError: two runs have not the same: then it is no race that made their outcomes differ.
     """
-    found: dict[str, str] = {}
+    by_engine: dict[str, str] = {}
     for run in runs:
         for one in run.engines:
-            told = ", ".join(f"{name} {version}" for name, version in one.versions.items())
-            if told and found.setdefault(one.engine, told) != told:
+            versions = ", ".join(f"{name} {version}" for name, version in one.versions.items())
+            if versions and by_engine.setdefault(one.engine, versions) != versions:
                 raise UsageError(
-                    f"{one.engine} is {found[one.engine]} in one run and {told} in another: accept them one by one"
+                    f"{one.engine} is {by_engine[one.engine]} in one run and {versions} in another: "
+                    "accept them one by one"
                 )
-    return found
+    return by_engine
 
 
 def _entries(runs: Sequence[Run], by: Acceptance) -> Entries:
     """What became of each case, in one run or in several."""
-    found: Entries = {}
+    entries: Entries = {}
     for run in runs:
         for case in run.cases:
             if case.outcome in ACCEPTABLE:
                 key = case.case, _needs(case, run.header.settings)
-                outcomes = {**(found[key].outcomes if key in found else {}), case.outcome: verdict(case)}
-                found[key] = Entry(case.phase, case.engine, outcomes, by, case.coordinates, key[1])
-    return found
+                outcomes = {**(entries[key].outcomes if key in entries else {}), case.outcome: verdict(case)}
+                entries[key] = Entry(case.phase, case.engine, outcomes, by, case.coordinates, key[1])
+    return entries
 
 
 def _lost(runs: Sequence[Run]) -> Lost:
     """Whether one of ``runs`` was to have a case that none of them has."""
-    known = {case.case for run in runs for case in run.cases}
+    present = {case.case for run in runs for case in run.cases}
     scopes = [
         (needs.named(run.header.settings), phases.covers(run.header.phases, scope))
         for run in runs
         if (scope := Scope.of(run.header.settings))
     ]
     return lambda case, entry: (
-        case not in known
-        and any(entry.needs <= given and covers(entry.phase, entry.coordinates) for given, covers in scopes)
+        case not in present
+        and any(entry.needs <= named and covers(entry.phase, entry.coordinates) for named, covers in scopes)
     )
 
 
@@ -149,10 +150,10 @@ def _by_phase(now: Entries) -> dict[str, Entries]:
 
 def _shipped(now: Entries, files: Mapping[str, Path]) -> Entries:
     """What ships of the phases of ``now``."""
-    found: Entries = {}
+    entries: Entries = {}
     for phase in _by_phase(now).keys() & files.keys():
-        found |= baseline.read(files[phase])
-    return found
+        entries |= baseline.read(files[phase])
+    return entries
 
 
 def _merge(path: Path, now: Entries, lost: Lost, shipped: Entries) -> Counter[str]:
@@ -206,9 +207,9 @@ def _needed(case: Record, settings: Mapping[str, Any]) -> Iterator[str]:
 
 def _services(case: Coordinates, phase: Phase, settings: Mapping[str, Any]) -> Iterator[str]:
     """Those that every case of the phase stands on, and those of the case's engines."""
-    told = {"storage": settings.get("storages", {}), "catalog": settings.get("catalogs", {})}
-    own = Settings.model_validate(told)
-    yield from phase.services(selection_of(settings), own)
+    fields = {"storage": settings.get("storages", {}), "catalog": settings.get("catalogs", {})}
+    run_settings = Settings.model_validate(fields)
+    yield from phase.services(selection_of(settings), run_settings)
     for name in case.participants:
         engine = engines.engines().get(name.partition("@")[0])
         if engine is not None:

@@ -47,11 +47,11 @@ def write_apart(run_dir: Path) -> None:
     """
     command = [sys.executable, "-P", "-m", "lakebench.reports", str(run_dir.resolve())]
     done = guard.run(command, with_source())
-    said = done.stderr.strip() or f"exit code {done.returncode}"
+    message = done.stderr.strip() or f"exit code {done.returncode}"
     if done.returncode == ExitCode.USAGE:
-        raise UsageError(said)
+        raise UsageError(message)
     if done.returncode:
-        fault = HarnessFault(f"the report was not written: {said.splitlines()[-1]}", traceback=said)
+        fault = HarnessFault(f"the report was not written: {message.splitlines()[-1]}", traceback=message)
         raise FaultLog(run_dir).fault(fault)
 
 

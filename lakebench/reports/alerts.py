@@ -27,12 +27,12 @@ def _interrupted(run: Run) -> str:
 
 
 def _faults(run: Run) -> str:
-    found = [record for record in run.cases if record.outcome is Outcome.HARNESS_FAULT]
-    if not found:
+    faults = [record for record in run.cases if record.outcome is Outcome.HARNESS_FAULT]
+    if not faults:
         return ""
-    more = f" and {len(found) - 1} more" if len(found) > 1 else ""
-    file = next((f", please report it with {one.evidence['file']}" for one in found if one.evidence.get("file")), "")
-    where = f"{counted(len(found), 'case')}, which says nothing of an engine: {found[0].case}{more}"
+    more = f" and {len(faults) - 1} more" if len(faults) > 1 else ""
+    file = next((f", please report it with {one.evidence['file']}" for one in faults if one.evidence.get("file")), "")
+    where = f"{counted(len(faults), 'case')}, which says nothing of an engine: {faults[0].case}{more}"
     return f"FAULT OF LAKEBENCH in {where}{file}"
 
 
@@ -45,25 +45,25 @@ def _gone(run: Run) -> str:
     return f"GONE: {counted(len(lines), 'case')} that ran before did not run" if lines else ""
 
 
-def gone(found: Sequence[Gone]) -> str:
+def gone(absences: Sequence[Gone]) -> str:
     """What was to run and did not, in one line: services, engines, then cases by engine; each reason once."""
-    first = {one.reason: one for one in reversed(found)}
-    shown = [one if first[one.reason] is one else replace(one, reason="") for one in found]
+    first = {one.reason: one for one in reversed(absences)}
+    shown = [one if first[one.reason] is one else replace(one, reason="") for one in absences]
     asked = [_asked(one) for one in shown if one.what != "cases"]
     cases = [one for one in shown if one.what == "cases"]
     number = counted(sum(one.cases for one in cases), "case")
-    told = [f"{number} that ran before did not run: {cases_of(cases)}"] if cases else []
-    return f"GONE: {'; '.join([*asked, *told])}"
+    lost = [f"{number} that ran before did not run: {cases_of(cases)}"] if cases else []
+    return f"GONE: {'; '.join([*asked, *lost])}"
 
 
 def _asked(one: Gone) -> str:
-    told = {"service": f"the service {one.name}, which was asked for, did not come up"}
-    return f"{told.get(one.what, f'{one.name}, which was asked for, did not run')}{_because(one)}"
+    texts = {"service": f"the service {one.name}, which was asked for, did not come up"}
+    return f"{texts.get(one.what, f'{one.name}, which was asked for, did not run')}{_because(one)}"
 
 
-def cases_of(found: Iterable[Gone]) -> str:
+def cases_of(absences: Iterable[Gone]) -> str:
     """Such as ``24 of trino (no Java), 16 of spark (no Python)``."""
-    return ", ".join(f"{one.cases} of {one.name}{_because(one)}" for one in found)
+    return ", ".join(f"{one.cases} of {one.name}{_because(one)}" for one in absences)
 
 
 def _because(one: Gone) -> str:

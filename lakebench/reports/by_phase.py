@@ -59,9 +59,9 @@ def others(run: Run) -> Run:
 
 def _modules(run: Run) -> dict[str, ModuleType]:
     """Phase → its module ``report``, of those that have cases in ``run`` and such a module."""
-    known = phases.phases()
-    names = (name for name in dict.fromkeys(case.phase for case in run.cases) if name in known)
-    folders = {name: type(known[name]).__module__.rpartition(".")[0] for name in names}
+    registered = phases.phases()
+    names = (name for name in dict.fromkeys(case.phase for case in run.cases) if name in registered)
+    folders = {name: type(registered[name]).__module__.rpartition(".")[0] for name in names}
     return {
         name: importlib.import_module(f"{folder}.report")
         for name, folder in folders.items()

@@ -60,13 +60,13 @@ _RULE = (
 )
 
 
-def write(told: Comparison, folder: Path) -> tuple[Path, Path]:
+def write(result: Comparison, folder: Path) -> tuple[Path, Path]:
     """Write ``compare.md`` and ``compare.html`` into ``folder``; their paths.
 
     Raises:
         OSError: they cannot be written.
     """
-    contents = document(told)
+    contents = document(result)
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{NAME}.md", folder / f"{NAME}.html"
     made[0].write_text(markdown.render(contents), encoding="utf-8")
@@ -78,95 +78,95 @@ def sections(run: Run) -> list[Section]:
     """What a run that was made with ``--against`` says of its candidate and base, in one section; none for others."""
     if not comparison.interleaved(run):
         return []
-    told = comparison.within(run)
-    parts = [part for section in _sections(told) for part in section.parts]
-    lines = (*_alerts(told), verdict(told))
-    head: list[Part] = [*(Paragraph(f"{line}.") for line in lines), _overview(told), *_drawings(told)]
+    result = comparison.within(run)
+    parts = [part for section in _sections(result) for part in section.parts]
+    lines = (*_alerts(result), verdict(result))
+    head: list[Part] = [*(Paragraph(f"{line}.") for line in lines), _overview(result), *_drawings(result)]
     return [Section("Candidate against base", "against", (*head, *parts))]
 
 
-def document(told: Comparison) -> Document:
+def document(result: Comparison) -> Document:
     """The comparison as a page."""
-    drawings = _drawings(told)
+    drawings = _drawings(result)
     return Document(
         title="lakebench compare",
-        subtitle=_subtitle(told),
-        verdict=verdict(told),
-        good=not told.worse,
-        alerts=_alerts(told),
-        overview=_overview(told),
+        subtitle=_subtitle(result),
+        verdict=verdict(result),
+        good=not result.worse,
+        alerts=_alerts(result),
+        overview=_overview(result),
         plot=drawings[0] if drawings else None,
         sections=(
             *([Section("Ratios, drawn", "drawn", tuple(drawings))] if len(drawings) > 1 else []),
-            *_sections(told),
+            *_sections(result),
         ),
     )
 
 
-def verdict(told: Comparison) -> str:
+def verdict(result: Comparison) -> str:
     """The comparison in one sentence."""
     counts = ", ".join(
-        f"{told.counted(one)} {one}"
+        f"{result.counted(one)} {one}"
         for one in (comparison.REGRESSION, "slower", "faster", NO_DIFFERENCE, TOO_SMALL)
-        if told.counted(one)
+        if result.counted(one)
     )
-    compared = f"{len(told.rows)} queries compared" + (f": {counts}" if counts else "")
-    slower = bool(told.regressions or told.broken)
+    compared = f"{len(result.rows)} queries compared" + (f": {counts}" if counts else "")
+    slower = bool(result.regressions or result.broken)
     head = (
         "REGRESSION"
         if slower
         else "WORSE"
-        if told.worse
+        if result.worse
         else "NO REGRESSION"
-        if told.rows or told.mended
+        if result.rows or result.mended
         else "NOTHING COMPARED"
     )
-    said = [compared]
-    if told.broken:
-        said.append(f"{len(told.broken)} cases that passed fail")
-    if told.mended:
-        said.append(f"{len(told.mended)} that failed pass")
-    if told.means:
-        said.append(f"geometric mean {_summed(told.means[-1].ratio)}")
-    if told.left:
-        said.append(f"{len(told.left)} cases not compared")
-    return f"{head}: {'; '.join(said)}"
+    sentences = [compared]
+    if result.broken:
+        sentences.append(f"{len(result.broken)} cases that passed fail")
+    if result.mended:
+        sentences.append(f"{len(result.mended)} that failed pass")
+    if result.means:
+        sentences.append(f"geometric mean {_summed(result.means[-1].ratio)}")
+    if result.left:
+        sentences.append(f"{len(result.left)} cases not compared")
+    return f"{head}: {'; '.join(sentences)}"
 
 
-def _alerts(told: Comparison) -> tuple[str, ...]:
+def _alerts(result: Comparison) -> tuple[str, ...]:
     """What is gone, by engine, before all."""
-    if not told.gone:
+    if not result.gone:
         return ()
-    ran = sum(record.outcome.ran for record in told.base.cases)
-    base, other = ("the base", "the candidate") if told.interleaved else ("BASE", "RUN")
-    who = cases_of(by_engine((one.engine, one.reason) for one in told.gone))
-    return (f"GONE: {len(told.gone):,} of {ran:,} cases that ran in {base} did not run in {other}: {who}",)
+    ran = sum(record.outcome.ran for record in result.base.cases)
+    base, other = ("the base", "the candidate") if result.interleaved else ("BASE", "RUN")
+    who = cases_of(by_engine((one.engine, one.reason) for one in result.gone))
+    return (f"GONE: {len(result.gone):,} of {ran:,} cases that ran in {base} did not run in {other}: {who}",)
 
 
-def _subtitle(told: Comparison) -> str:
-    if told.interleaved:
-        who = f"Candidate against base within run {told.run.header.run}, {told.run.header.started}"
+def _subtitle(result: Comparison) -> str:
+    if result.interleaved:
+        who = f"Candidate against base within run {result.run.header.run}, {result.run.header.started}"
     else:
-        base, run = told.base.header, told.run.header
+        base, run = result.base.header, result.run.header
         who = f"RUN {run.run}, {run.started}, against BASE {base.run}, {base.started}"
-    return ". ".join([who, *identity.derived(told.run)])
+    return ". ".join([who, *identity.derived(result.run)])
 
 
-def _sections(told: Comparison) -> list[Section]:
+def _sections(result: Comparison) -> list[Section]:
     made = [
-        Section("Gone", "gone", (_gone(told),) if told.gone else ()),
-        Section("Regressions", "regressions", tuple(_regressions(told))),
-        Section("Query by query", "ratios", tuple(_ratios(told.rows))),
-        Section("Over the queries", "means", (_means(told.means),) if told.means else ()),
-        Section("Cold, for information", "cold-ratios", tuple(_ratios(told.cold))),
-        Section("What differs between the two", "differences", (_differences(told),)),
-        Section("Not compared", "left", (_left(told),) if told.left else ()),
-        Section("How it was compared", "compared", (*map(Paragraph, _method(told)), _floors(told))),
+        Section("Gone", "gone", (_gone(result),) if result.gone else ()),
+        Section("Regressions", "regressions", tuple(_regressions(result))),
+        Section("Query by query", "ratios", tuple(_ratios(result.rows))),
+        Section("Over the queries", "means", (_means(result.means),) if result.means else ()),
+        Section("Cold, for information", "cold-ratios", tuple(_ratios(result.cold))),
+        Section("What differs between the two", "differences", (_differences(result),)),
+        Section("Not compared", "left", (_left(result),) if result.left else ()),
+        Section("How it was compared", "compared", (*map(Paragraph, _method(result)), _floors(result))),
     ]
     return [one for one in made if one.parts]
 
 
-def _overview(told: Comparison) -> Table:
+def _overview(result: Comparison) -> Table:
     head = (
         "engine",
         "compared",
@@ -178,36 +178,36 @@ def _overview(told: Comparison) -> Table:
         "geometric mean",
         "noise floor",
     )
-    engines = dict.fromkeys(row.engine for row in told.rows)
+    engines = dict.fromkeys(row.engine for row in result.rows)
     rows = []
     for engine in engines:
-        own = [row for row in told.rows if row.engine == engine]
-        counts = Counter(row.verdict for row in own)
-        mean = [one for one in told.means if one.engine == engine][-1]
+        rows_of_engine = [row for row in result.rows if row.engine == engine]
+        counts = Counter(row.verdict for row in rows_of_engine)
+        mean = [one for one in result.means if one.engine == engine][-1]
         rows.append(
             (
                 Cell(engine),
-                Cell(str(len(own))),
+                Cell(str(len(rows_of_engine))),
                 *(Cell(str(counts[one])) for one in head[2:7]),
                 _ratio_cell(mean.ratio),
-                Cell(f"{told.floors[engine].value:.1%}"),
+                Cell(f"{result.floors[engine].value:.1%}"),
             )
         )
     return Table("Engine by engine, warm", head, tuple(rows), layout="figures")
 
 
-def _regressions(told: Comparison) -> list[Part]:
+def _regressions(result: Comparison) -> list[Part]:
     made: list[Part] = []
-    if told.broken:
-        made.append(_changes("Passed, and fails", told.broken))
-    if told.regressions:
-        made.append(_table("Slower by more than 10 % and 50 ms", told.regressions, named=True))
+    if result.broken:
+        made.append(_changes("Passed, and fails", result.broken))
+    if result.regressions:
+        made.append(_table("Slower by more than 10 % and 50 ms", result.regressions, named=True))
     made = made or [Paragraph("None.")]
-    return [*made, _changes("Failed, and passes", told.mended)] if told.mended else made
+    return [*made, _changes("Failed, and passes", result.mended)] if result.mended else made
 
 
-def _gone(told: Comparison) -> Table:
-    rows = tuple(cells(one.case, one.engine, one.base.value, one.reason) for one in told.gone)
+def _gone(result: Comparison) -> Table:
+    rows = tuple(cells(one.case, one.engine, one.base.value, one.reason) for one in result.gone)
     return Table("Ran, and did not run", ("case", "engine", "was", "reason"), rows)
 
 
@@ -217,18 +217,21 @@ def _changes(caption: str, changes: Sequence[comparison.OneSided]) -> Table:
 
 
 def _ratios(rows: Sequence[Row]) -> list[Part]:
-    return [_table(f"{engine}, {group}" if group else engine, own) for (engine, group), own in _grouped(rows).items()]
+    return [
+        _table(f"{engine}, {group}" if group else engine, engine_rows)
+        for (engine, group), engine_rows in _grouped(rows).items()
+    ]
 
 
 def _grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
     """By engine and group, the queries in their order."""
-    found: dict[tuple[str, str], list[Row]] = {}
+    groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        found.setdefault((row.engine, row.group), []).append(row)
-    for own in found.values():
-        order = ordered(row.query for row in own)
-        own.sort(key=lambda row: order.index(row.query))
-    return found
+        groups.setdefault((row.engine, row.group), []).append(row)
+    for group in groups.values():
+        order = ordered(row.query for row in group)
+        group.sort(key=lambda row: order.index(row.query))
+    return groups
 
 
 def _table(caption: str, rows: Sequence[Row], *, named: bool = False) -> Table:
@@ -287,47 +290,47 @@ def _means(means: Sequence[Mean]) -> Table:
     return Table("Geometric means of the warm ratios", head, rows, layout="figures")
 
 
-def _differences(told: Comparison) -> Table:
+def _differences(result: Comparison) -> Table:
     notes = (
         ("These may explain a ratio, or be what was to be compared.",)
-        if told.differences
+        if result.differences
         else ("Nothing that the records tell of.",)
     )
     return Table(
-        "What is not the same", ("what", "base", "this"), tuple(cells(*one) for one in told.differences), notes
+        "What is not the same", ("what", "base", "this"), tuple(cells(*one) for one in result.differences), notes
     )
 
 
-def _left(told: Comparison) -> Table:
-    found: dict[str, list[comparison.Left]] = {}
-    for one in told.left:
-        found.setdefault(one.why, []).append(one)
-    rows = tuple(cells(why, len(cases), _examples(cases)) for why, cases in found.items())
+def _left(result: Comparison) -> Table:
+    reasons: dict[str, list[comparison.Left]] = {}
+    for one in result.left:
+        reasons.setdefault(one.why, []).append(one)
+    rows = tuple(cells(why, len(cases), _examples(cases)) for why, cases in reasons.items())
     return Table("Cases without a comparison", ("why", "cases", "which"), rows)
 
 
 def _examples(cases: Sequence[comparison.Left]) -> str:
-    said = [f"{one.case} ({one.detail})" if one.detail else one.case for one in cases[:_EXAMPLES]]
-    return "; ".join([*said, *([f"and {len(cases) - _EXAMPLES} more"] if len(cases) > _EXAMPLES else [])])
+    examples = [f"{one.case} ({one.detail})" if one.detail else one.case for one in cases[:_EXAMPLES]]
+    return "; ".join([*examples, *([f"and {len(cases) - _EXAMPLES} more"] if len(cases) > _EXAMPLES else [])])
 
 
-def _method(told: Comparison) -> tuple[str, ...]:
-    sides = {"base": "base", "other": "candidate"} if told.interleaved else {"base": "BASE", "other": "RUN"}
-    what = "the pairs" if told.interleaved else "each run for itself"
+def _method(result: Comparison) -> tuple[str, ...]:
+    sides = {"base": "base", "other": "candidate"} if result.interleaved else {"base": "BASE", "other": "RUN"}
+    what = "the pairs" if result.interleaved else "each run for itself"
     return (
-        _TURNS if told.interleaved else _APART,
+        _TURNS if result.interleaved else _APART,
         _RATIO.format(**sides, what=what, resamples=statistics.RESAMPLES, none=NO_DIFFERENCE),
         _RULE.format(least=statistics.MIN_INTERVAL),
     )
 
 
-def _floors(told: Comparison) -> Table:
-    rows = tuple(cells(engine, f"{one.value:.1%}", one.cases, one.how) for engine, one in told.floors.items())
+def _floors(result: Comparison) -> Table:
+    rows = tuple(cells(engine, f"{one.value:.1%}", one.cases, one.how) for engine, one in result.floors.items())
     return Table("Noise floors", ("engine", "floor", "queries", "how it was made"), rows)
 
 
-def _drawings(told: Comparison) -> list[Plot]:
-    return [_drawing(engine, group, rows) for (engine, group), rows in _grouped(told.rows).items()]
+def _drawings(result: Comparison) -> list[Plot]:
+    return [_drawing(engine, group, rows) for (engine, group), rows in _grouped(result.rows).items()]
 
 
 def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
@@ -340,36 +343,36 @@ def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
         )
         for row in rows
     ]
-    said = "; ".join(f"{row.query} {row.ratio.ratio:.2f}, {row.verdict}" for row in rows)
+    alt = "; ".join(f"{row.query} {row.ratio.ratio:.2f}, {row.verdict}" for row in rows)
     name = f"{engine}, {group}" if group else engine
     return Plot(
         f"Ratios of {name}, warm: 95 % intervals, lines at 1 and 1.10",
-        said,
+        alt,
         partial(plots.ratios, lines, comparison.THRESHOLD),
     )
 
 
-def show(told: Comparison, console: Console, made: Sequence[Path]) -> None:
+def show(result: Comparison, console: Console, made: Sequence[Path]) -> None:
     """Print the comparison on ``console``, within 100 columns; ``made`` are the files to read on."""
     width = min(console.width, _WIDTH)
-    for line in _alerts(told):
+    for line in _alerts(result):
         console.print(Text(line, style="bold red"), width=width)
-    console.print(Text(verdict(told), style="bold red" if told.worse else "bold green"), width=width)
-    if not told.interleaved:
+    console.print(Text(verdict(result), style="bold red" if result.worse else "bold green"), width=width)
+    if not result.interleaved:
         console.print(Text(_APART, style="yellow"), width=width)
-    shown = [row for row in (*told.rows, *told.cold) if row.ratio.differs]
-    tables = [_overview(told)] if told.rows else []
-    if told.broken:
-        tables.append(_changes("Passed, and fails", told.broken))
+    shown = [row for row in (*result.rows, *result.cold) if row.ratio.differs]
+    tables = [_overview(result)] if result.rows else []
+    if result.broken:
+        tables.append(_changes("Passed, and fails", result.broken))
     if shown:
         tables.append(_table("Where a difference is shown", shown, named=True))
-    if told.differences:
-        tables.append(_differences(told))
+    if result.differences:
+        tables.append(_differences(result))
     for table in tables:
         console.print(_grid(table), width=width)
         if len(table.rows) > _SHOWN:
             console.print(Text(f"… and {len(table.rows) - _SHOWN} more: see the report"))
-    for why, count in Counter(one.why for one in told.left).items():
+    for why, count in Counter(one.why for one in result.left).items():
         console.print(Text(f"not compared: {count} cases {why}", style="dim"), width=width)
     for path in made:
         console.print(Text(str(path)), soft_wrap=True)
@@ -387,25 +390,25 @@ def _grid(content: Table) -> Grid:
     return table
 
 
-def to_json(told: Comparison) -> dict[str, Any]:
+def to_json(result: Comparison) -> dict[str, Any]:
     """The comparison as JSON values; times are in seconds, ratios are this divided by base."""
     return {
-        "base": told.base.header.run,
-        "run": told.run.header.run,
-        "interleaved": told.interleaved,
-        "worse": told.worse,
-        "verdict": verdict(told),
-        "rows": [_row_json(row) for row in (*told.rows, *told.cold)],
+        "base": result.base.header.run,
+        "run": result.run.header.run,
+        "interleaved": result.interleaved,
+        "worse": result.worse,
+        "verdict": verdict(result),
+        "rows": [_row_json(row) for row in (*result.rows, *result.cold)],
         "means": [
             {"engine": one.engine, "group": one.group, "queries": one.queries, **_ratio_json(one.ratio)}
-            for one in told.means
+            for one in result.means
         ],
-        "floors": {engine: asdict(one) for engine, one in told.floors.items()},
-        "gone": [asdict(one) for one in told.gone],
-        "broken": [asdict(one) for one in told.broken],
-        "mended": [asdict(one) for one in told.mended],
-        "left": [asdict(one) for one in told.left],
-        "differences": [{"what": what, "base": base, "run": run} for what, base, run in told.differences],
+        "floors": {engine: asdict(one) for engine, one in result.floors.items()},
+        "gone": [asdict(one) for one in result.gone],
+        "broken": [asdict(one) for one in result.broken],
+        "mended": [asdict(one) for one in result.mended],
+        "left": [asdict(one) for one in result.left],
+        "differences": [{"what": what, "base": base, "run": run} for what, base, run in result.differences],
     }
 
 

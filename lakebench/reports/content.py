@@ -130,12 +130,12 @@ def worst_first(run: Run) -> list[Record]:
     """
     better = {one.case for one in (run.end.changes.get("better", ()) if run.end else ())}
 
-    def place(record: Record) -> tuple[bool, bool, int]:
+    def gravity(record: Record) -> tuple[bool, bool, int]:
         grave = FROM_BEST.index(record.outcome) if record.outcome.ran else len(FROM_BEST)
         return "known" in record.evidence, record.case in better, -grave
 
-    found = [one for one in run.cases if failed(one) or one.outcome is Outcome.HARNESS_FAULT]
-    return sorted(found, key=place)
+    failures = [one for one in run.cases if failed(one) or one.outcome is Outcome.HARNESS_FAULT]
+    return sorted(failures, key=gravity)
 
 
 def not_had(reason: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lakebench.outcomes import ExitCode
-from lakebench.reports import by_phase, compare, identity, latency, matrix, memory, places
+from lakebench.reports import by_phase, compare, identity, latency, matrix, memory, storage_formats
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 from lakebench.results import comparison
@@ -30,25 +30,25 @@ def build(run: Run) -> Document:
 
 def overview(run: Run) -> Table:
     """One line an engine; where all cases have pages of their own, as the first of these tells it."""
-    return matrix.overview(by_phase.others(run)) if _told_apart(run) else by_phase.pages(run)[0].overview(run)
+    return matrix.overview(by_phase.others(run)) if _has_other_cases(run) else by_phase.pages(run)[0].overview(run)
 
 
-def _told_apart(run: Run) -> bool:
+def _has_other_cases(run: Run) -> bool:
     """Whether the run has cases besides those that have a page of their own, or no case at all."""
     return bool(by_phase.others(run).cases) or not by_phase.pages(run)
 
 
 def verdict(run: Run) -> tuple[str, bool]:
     """The run in one sentence, and whether it is as it should be."""
-    told = [identity.verdict(by_phase.others(run))] if _told_apart(run) else []
+    verdicts = [identity.verdict(by_phase.others(run))] if _has_other_cases(run) else []
     for page in by_phase.pages(run):
         text, level = page.verdict(run)
-        told.append((text, level == "good"))
+        verdicts.append((text, level == "good"))
     if comparison.interleaved(run):
         against = comparison.within(run)
-        told.append((compare.verdict(against), not against.worse))
+        verdicts.append((compare.verdict(against), not against.worse))
     ended_well = run.end is not None and run.end.exit_code == ExitCode.OK
-    return ". ".join(text for text, _ in told), all(good for _, good in told) and ended_well and not alerts(run)
+    return ". ".join(text for text, _ in verdicts), all(good for _, good in verdicts) and ended_well and not alerts(run)
 
 
 def _subtitle(run: Run) -> str:
@@ -66,11 +66,11 @@ def _sections(run: Run) -> list[Section]:
     others = by_phase.others(run)
     return [
         *(section for page in by_phase.pages(run) for section in page.sections(run)),
-        Section("What failed, what did not run", "failures", tuple(_failures(others)) if _told_apart(run) else ()),
+        Section("What failed, what did not run", "failures", tuple(_failures(others)) if _has_other_cases(run) else ()),
         Section("Matrices", "matrices", tuple(matrix.matrices(others, latency.gridded(others)))),
         *compare.sections(run),
         Section("Latency", "latency", tuple(latency.parts(others))),
-        Section("What storage and table format cost", "places", tuple(places.parts(others))),
+        Section("What storage and table format cost", "places", tuple(storage_formats.parts(others))),
         *by_phase.sections(others),
         Section("Field reports: theirs beside ours", "field-reports", tuple(_field_reports(run.field_reports))),
         Section("Memory over time", "memory", tuple(memory.parts(run))),

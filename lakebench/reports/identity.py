@@ -138,10 +138,10 @@ def _services(services: Sequence[ServiceFacts]) -> Table:
 
 
 def _machine(run: Run) -> Table:
-    given = dict(run.header.machine)
-    missing = given.pop("not_had", {})
-    given["load_after"] = None if run.end is None else run.end.load_after
-    table = facts("Machine", given, missing if isinstance(missing, Mapping) else {})
+    machine = dict(run.header.machine)
+    missing = machine.pop("not_had", {})
+    machine["load_after"] = None if run.end is None else run.end.load_after
+    table = facts("Machine", machine, missing if isinstance(missing, Mapping) else {})
     return Table(table.caption, table.head, tuple((Cell(_words(a.text)), b) for a, b in table.rows))
 
 

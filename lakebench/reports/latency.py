@@ -28,7 +28,7 @@ from lakebench.reports.content import (
 from lakebench.reports.matrix import anchors, engine_order, group_anchors
 from lakebench.results import statistics
 from lakebench.results.comparison import turns
-from lakebench.results.placement import place_of
+from lakebench.results.placement import storage_format_of
 from lakebench.results.records import Run
 
 _NS = 1e9
@@ -129,7 +129,7 @@ def gridded(run: Run) -> frozenset[str]:
     """Groups of phases of queries with a table of seconds for all their cases, which says who failed as well."""
     asked = questions(run)
     apart = {one.group for one in asked if one.repeated} - grids(asked)
-    of_queries = {group_of(record) for record in run.cases if place_of(record)}
+    of_queries = {group_of(record) for record in run.cases if storage_format_of(record)}
     return frozenset(one.group for one in asked if one.group in of_queries) - apart
 
 
@@ -179,8 +179,8 @@ def _table_notes(question: QueryRow, base: Timed | None) -> tuple[str, ...]:
              "The clock stands around the engine's own call, up to the last row fetched as Arrow.")]  # fmt: skip
     caches = {sample.cache for one in question.engines for sample in of_kind(one.record, "cold")}
     if caches:
-        said = "; ".join(sorted(cache or "what was dropped is not recorded" for cache in caches))
-        notes.append(f"Cold is: {said}.")
+        cache_names = "; ".join(sorted(cache or "what was dropped is not recorded" for cache in caches))
+        notes.append(f"Cold is: {cache_names}.")
     else:
         notes.append("Cold was not measured in this protocol.")
     if base:
@@ -198,8 +198,8 @@ def _engine(one: Timed, links: dict[str, str]) -> Cell:
 
 
 def _failed_cells(one: Timed, width: int) -> list[Cell]:
-    said = label(one.record.outcome) if one.record.outcome.mark != "PASS" else "PASS, not timed"
-    return [Cell(said, mark(one.record.outcome)), *[_NONE] * (width - 2), Cell(one.record.reason)]
+    outcome = label(one.record.outcome) if one.record.outcome.mark != "PASS" else "PASS, not timed"
+    return [Cell(outcome, mark(one.record.outcome)), *[_NONE] * (width - 2), Cell(one.record.reason)]
 
 
 def _warm_cells(one: Timed, base: Timed | None) -> list[Cell]:
@@ -221,14 +221,14 @@ def _warm_cells(one: Timed, base: Timed | None) -> list[Cell]:
 
 
 def _tail(warm: statistics.Summary) -> str:
-    told = [f"{name} {seconds(value)}" for name, value in warm.quantiles.items() if value is not None]
-    return ", ".join(told) or statistics.TOO_SMALL
+    quantiles = [f"{name} {seconds(value)}" for name, value in warm.quantiles.items() if value is not None]
+    return ", ".join(quantiles) or statistics.TOO_SMALL
 
 
-def interval(given: statistics.Interval | None, n: int) -> str:
+def interval(bounds: statistics.Interval | None, n: int) -> str:
     """Low and high in seconds, or why there is none."""
-    if given is not None:
-        return f"{seconds(given.low)} {DASH} {seconds(given.high)}"
+    if bounds is not None:
+        return f"{seconds(bounds.low)} {DASH} {seconds(bounds.high)}"
     return "one run, no interval" if n == 1 else statistics.TOO_SMALL
 
 
@@ -239,18 +239,18 @@ def _cold(one: Timed) -> str:
 
 
 def _marks(one: Timed, warm: statistics.Summary) -> str:
-    said = [] if one.warm else ["cold only"]
+    marks = [] if one.warm else ["cold only"]
     if warm.unstable:
-        said.append(f"unstable (spread {warm.spread:.0%})")
+        marks.append(f"unstable (spread {warm.spread:.0%})")
     if warm.drift is None:
-        said.append(f"drift: {statistics.TOO_SMALL}")
+        marks.append(f"drift: {statistics.TOO_SMALL}")
     elif warm.drifting:
-        said.append(f"drifts (second half {TIMES} {warm.drift.ratio:.2f})")
+        marks.append(f"drifts (second half {TIMES} {warm.drift.ratio:.2f})")
     if warm.outliers:
-        said.append(f"{len(warm.outliers)} outlier{'s' * (len(warm.outliers) > 1)}, kept")
+        marks.append(f"{len(warm.outliers)} outlier{'s' * (len(warm.outliers) > 1)}, kept")
     if warmups := len(of_kind(one.record, "warm-up")):
-        said.append(f"{warmups} warm-up apart")
-    return ", ".join(said) or "stable"
+        marks.append(f"{warmups} warm-up apart")
+    return ", ".join(marks) or "stable"
 
 
 def fastest(question: QueryRow) -> Timed | None:
@@ -269,8 +269,8 @@ def _against(one: Timed, base: Timed | None) -> str:
         return "no common round"
     if ratio.interval is None:
         return f"{TIMES} {ratio.ratio:.2f} ({statistics.TOO_SMALL})"
-    said = f"{TIMES} {ratio.ratio:.2f} ({ratio.interval.low:.2f} {DASH} {ratio.interval.high:.2f})"
-    return said if ratio.differs else f"{said}, {statistics.NO_DIFFERENCE}"
+    text = f"{TIMES} {ratio.ratio:.2f} ({ratio.interval.low:.2f} {DASH} {ratio.interval.high:.2f})"
+    return text if ratio.differs else f"{text}, {statistics.NO_DIFFERENCE}"
 
 
 def asked_of_store(one: Timed) -> str:
@@ -280,8 +280,8 @@ def asked_of_store(one: Timed) -> str:
         return "not had"
     taken = of_kind(one.record, "warm") or of_kind(one.record, "cold")
     sent = [sample.store_bytes for sample in taken if sample.store_bytes is not None]
-    told = f", {size(statistics.median(sent))}" if sent and asked else ""
-    return f"{asked:g} request{'s' * (asked != 1)}{told}"
+    received = f", {size(statistics.median(sent))}" if sent and asked else ""
+    return f"{asked:g} request{'s' * (asked != 1)}{received}"
 
 
 def _asked(one: Timed) -> float | None:
@@ -293,8 +293,8 @@ def _asked(one: Timed) -> float | None:
 
 def requests_a_query(engine: str, single: Sequence[QueryRow]) -> str:
     """The mean over the queries that ``engine`` has times for, of the requests of one execution."""
-    own = [one for question in single for one in question.engines if one.record.engine == engine and one.best]
-    had = [asked for one in own if (asked := _asked(one)) is not None]
+    timed = [one for question in single for one in question.engines if one.record.engine == engine and one.best]
+    had = [asked for one in timed if (asked := _asked(one)) is not None]
     return f"{sum(had) / len(had):.3g}" if had else "not had"
 
 
@@ -345,8 +345,8 @@ def _requests(samples: Sequence[Sample]) -> str:
     operations = sorted({name for one in had for name in one})
     middle = {name: f"{statistics.median([one.get(name, 0) for one in had]):g}" for name in operations}
     sent = [one.store_bytes for one in samples if one.store_bytes is not None]
-    told = f"; {size(statistics.median(sent))}" if sent and middle else ""
-    return f"{show('requests', middle)}{told}"
+    received = f"; {size(statistics.median(sent))}" if sent and middle else ""
+    return f"{show('requests', middle)}{received}"
 
 
 def _grid(single: Sequence[QueryRow], links: dict[str, str], kind: str, anchor: str = "") -> Table:
@@ -360,14 +360,14 @@ def _grid(single: Sequence[QueryRow], links: dict[str, str], kind: str, anchor: 
         rows.append((Cell(question.query), *row))
     runs = [had.n for question in single for one in question.engines if (had := _chosen(one, kind))]
     if max(runs, default=1) == 1:
-        caption, said = "seconds, one run each", "One run each, no interval: for information."
+        caption, note = "seconds, one run each", "One run each, no interval: for information."
     else:
-        caption, said = f"{kind} medians, seconds", f"Medians of {min(runs)} to {max(runs)} {kind} samples."
+        caption, note = f"{kind} medians, seconds", f"Medians of {min(runs)} to {max(runs)} {kind} samples."
     if kind == "cold":
         caches = {sample.cache for one in single for timed in one.engines for sample in of_kind(timed.record, "cold")}
-        caption, said = f"cold, {caption}", f"{said} Cold is: {'; '.join(sorted(caches))}."
-    said = f"{said} A shade marks slower than the fastest of the row by over 1.25, 2, 5 and 20 times."
-    notes = (f"{said} A failed answer has no time.",)
+        caption, note = f"cold, {caption}", f"{note} Cold is: {'; '.join(sorted(caches))}."
+    note = f"{note} A shade marks slower than the fastest of the row by over 1.25, 2, 5 and 20 times."
+    notes = (f"{note} A failed answer has no time.",)
     return Table(f"{single[0].group}: {caption}", ("", *engines), tuple(rows), notes, "figures", anchor)
 
 
@@ -451,10 +451,10 @@ def plot(question: QueryRow) -> Plot | None:
     rows = [_strip(one) for one in question.engines]
     if not any(one.samples for one in rows):
         return None
-    said = [f"{one.name} {seconds(one.median)} s" if one.samples else f"{one.name} {one.note}" for one in rows]
+    texts = [f"{one.name} {seconds(one.median)} s" if one.samples else f"{one.name} {one.note}" for one in rows]
     return Plot(
         f"Latency of {question.name}: samples, median, 95 % interval",
-        "; ".join(said),
+        "; ".join(texts),
         partial(plots.strips, rows),
     )
 

@@ -34,9 +34,9 @@ def timed(run: Run) -> bool:
 def _machine(run: Run) -> str:
     ours = [one for one in run.services if one.runtime != "external"]
     shared = "clients and servers share its cores and its page cache" if ours else "the engines share its cores"
-    given = run.header.machine
+    machine = run.header.machine
     return (
-        f"one node, {show('', given.get('cores'))} cores, virtualised: {show('', given.get('virtualised'))}. "
+        f"one node, {show('', machine.get('cores'))} cores, virtualised: {show('', machine.get('virtualised'))}. "
         f"Others may use the same hardware; {shared}, so nothing here tells how an engine scales out."
     )
 
@@ -45,8 +45,8 @@ def _size(run: Run) -> str:
     scales = sorted({one.scale_factor for one in run.datasets} - {"none"})
     if not scales or not timed(run):
         return ""
-    told = "at small ones the costs of planning, metadata and start-up outweigh the scan."
-    return f"scale factor {', '.join(scales)}: {told}"
+    caution = "at small ones the costs of planning, metadata and start-up outweigh the scan."
+    return f"scale factor {', '.join(scales)}: {caution}"
 
 
 def _storage(run: Run) -> Iterator[str]:
@@ -75,8 +75,8 @@ def _load(run: Run) -> Iterator[str]:
         yield "Latencies are of one query at a time."
     if streams := _numbers(run, "streams"):
         yield f"Throughput is of {_listed(streams)} streams at once, with what they share of this machine."
-    told = [one.evidence["concurrency"] for one in run.cases if one.evidence.get("concurrency")]
-    if writers := sorted({one["writers"] for one in told if isinstance(one.get("writers"), int)}):
+    concurrencies = [one.evidence["concurrency"] for one in run.cases if one.evidence.get("concurrency")]
+    if writers := sorted({one["writers"] for one in concurrencies if isinstance(one.get("writers"), int)}):
         yield f"Writers at once: {_listed(writers)}; nothing is told of more."
 
 

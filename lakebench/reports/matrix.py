@@ -63,8 +63,10 @@ def overview(run: Run) -> Table:
     groups = group_anchors(run)
     rows = []
     for engine in engine_order(run):
-        own = [record for record in run.cases if record.engine == engine]
-        row = [tally([one for one in own if group_of(one) == group], f"#{anchor}") for group, anchor in groups.items()]
+        records = [record for record in run.cases if record.engine == engine]
+        row = [
+            tally([one for one in records if group_of(one) == group], f"#{anchor}") for group, anchor in groups.items()
+        ]
         rows.append((Cell(engine), Cell(version(run, engine)), *row))
     head = ("engine", "version", *(group.partition(":")[0] for group in groups))
     return Table("Outcomes by engine", head, tuple(rows), layout="matrix")
@@ -72,16 +74,16 @@ def overview(run: Run) -> Table:
 
 def version(run: Run, engine: str) -> str:
     """The engine's own version, as it reports it."""
-    told = [one.versions for one in run.engines if one.engine == engine and one.versions]
-    return next(iter(told[0].values())) if told else DASH
+    versions = [one.versions for one in run.engines if one.engine == engine and one.versions]
+    return next(iter(versions[0].values())) if versions else DASH
 
 
-def tally(found: Sequence[Record], link: str = "") -> Cell:
-    """What became of ``found``, in one cell."""
-    if not found:
+def tally(records: Sequence[Record], link: str = "") -> Cell:
+    """What became of ``records``, in one cell."""
+    if not records:
         return _ABSENT
-    counts = Counter(record.outcome for record in found)
-    ran = sum(record.outcome.ran for record in found)
+    counts = Counter(record.outcome for record in records)
+    ran = sum(record.outcome.ran for record in records)
     if not ran:  # a fault of ours is told before what is not offered here
         return Cell(max(counts, key=lambda one: one is Outcome.HARNESS_FAULT).value, "none", link)
     failures = [f"{counts[kind]} {kind.value}" for kind in Outcome if kind.mark == "FAIL" and counts[kind]]
@@ -97,11 +99,11 @@ def matrices(run: Run, without: frozenset[str] = frozenset()) -> list[Table]:
 
 
 def _matrix(run: Run, group: str, anchor: str) -> Table:
-    own = [record for record in run.cases if group_of(record) == group]
+    records = [record for record in run.cases if group_of(record) == group]
     links = anchors(run)
     where: dict[tuple[str, str], list[Record]] = {}
-    for record in own:
-        where.setdefault(_place(record), []).append(record)
+    for record in records:
+        where.setdefault(_row_and_column(record), []).append(record)
     columns = _columns(run, [column for _, column in where])
     rows = tuple(
         (Cell(row), *(_cell(where.get((row, column), []), links) for column in columns))
@@ -110,7 +112,7 @@ def _matrix(run: Run, group: str, anchor: str) -> Table:
     return Table(group, ("", *columns), rows, layout="matrix", anchor=anchor)
 
 
-def _place(record: Record) -> tuple[str, str]:
+def _row_and_column(record: Record) -> tuple[str, str]:
     return record.row or record.title or record.case, record.column or record.engine
 
 
@@ -123,11 +125,11 @@ def _columns(run: Run, names: Sequence[str]) -> list[str]:
     return unique
 
 
-def _cell(found: Sequence[Record], links: Mapping[str, str]) -> Cell:
-    if not found:
+def _cell(records: Sequence[Record], links: Mapping[str, str]) -> Cell:
+    if not records:
         return _ABSENT
-    worst = max(found, key=lambda record: (failed(record), not record.outcome.ran))
-    more = f" ({len(found)} cases)" if len(found) > 1 else ""
+    worst = max(records, key=lambda record: (failed(record), not record.outcome.ran))
+    more = f" ({len(records)} cases)" if len(records) > 1 else ""
     return Cell(label(worst.outcome) + more, mark(worst.outcome), f"#{links[worst.case]}")
 
 
@@ -150,7 +152,7 @@ def failures(run: Run) -> Table:
             Cell(one.case, link=f"#{links[one.case]}"),
             Cell(label(one.outcome), mark(one.outcome)),
             Cell(one.reason),
-            Cell(_known(one)),
+            Cell(_acceptance(one)),
         )
         for one in worst_first(run)
         if failed(one)
@@ -158,14 +160,14 @@ def failures(run: Run) -> Table:
     return Table("What failed, unaccepted and gravest first", ("case", "outcome", "reason", "known"), rows)
 
 
-def _known(record: Record) -> str:
+def _acceptance(record: Record) -> str:
     """What an accepted outcome says of ``record``: versions, reason and link."""
-    told = record.evidence.get("known")
-    if not told:
+    acceptance = record.evidence.get("known")
+    if not acceptance:
         return "no"
     several = record.evidence.get(ONE_OF)
     also = f" Accepted is any of {', '.join(several)}." if several else ""
-    return f"{told['reason']} ({told['versions']}) {told['link']}{also}"
+    return f"{acceptance['reason']} ({acceptance['versions']}) {acceptance['link']}{also}"
 
 
 def unavailable(run: Run) -> Table:
@@ -176,8 +178,8 @@ def unavailable(run: Run) -> Table:
             reasons.setdefault((record.engine, record.reason), []).append(record)
     links = anchors(run)
     rows = tuple(
-        (Cell(engine), Cell(str(len(found)), link=f"#{links[found[0].case]}"), Cell(reason))
-        for (engine, reason), found in reasons.items()
+        (Cell(engine), Cell(str(len(records)), link=f"#{links[records[0].case]}"), Cell(reason))
+        for (engine, reason), records in reasons.items()
     )
     return Table("What did not run here", ("engine", "cases", "reason and what to do"), rows)
 
@@ -193,16 +195,16 @@ def evidence(run: Run) -> list[Evidence]:
 
 
 def _parts(run: Run, record: Record) -> tuple[Table | Verbatim, ...]:
-    given = record.evidence
+    fields = record.evidence
     parts: list[Table | Verbatim] = [_what(run, record)]
-    parts += [Verbatim(title, str(given[key]), key) for key, title in _BLOCKS.items() if given.get(key)]
-    if steps := given.get("steps"):
+    parts += [Verbatim(title, str(fields[key]), key) for key, title in _BLOCKS.items() if fields.get(key)]
+    if steps := fields.get("steps"):
         text = "\n".join(map(str, steps)) if isinstance(steps, list | tuple) else str(steps)
         parts.insert(1, Verbatim("Steps", text))
-    if given.get("diff"):
-        parts.insert(1, Verbatim("Expected (-) against actual (+)", diff_text(given["diff"]), "diff"))
-    known = {*_BLOCKS, *_LINES, "steps", "diff"}
-    if other := {key: value for key, value in given.items() if key not in known}:
+    if fields.get("diff"):
+        parts.insert(1, Verbatim("Expected (-) against actual (+)", diff_text(fields["diff"]), "diff"))
+    shown = {*_BLOCKS, *_LINES, "steps", "diff"}
+    if other := {key: value for key, value in fields.items() if key not in shown}:
         parts.append(Verbatim("More", json.dumps(other, indent=1, ensure_ascii=False, default=str), "json"))
     if record.samples:
         parts.append(_samples(record))

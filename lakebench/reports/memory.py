@@ -22,7 +22,7 @@ def parts(run: Run) -> list[Part]:
     order = sorted(peaks, key=lambda name: peaks[name][1], reverse=True)
     drawn = {name: [(at, held / 2**30) for at, held in series[name]] for name in order[:_DRAWN]}
     rows = tuple((Cell(name), Cell(memory(peaks[name][1])), Cell(f"{peaks[name][0]:.0f}")) for name in order)
-    said = (
+    caption = (
         f"Resident memory of each process tree, sampled every {memory_trace.EVERY_S:g} s: a shorter peak may be "
         "missing here, and stands with the samples. Pages that processes share count in each. The harness is the "
         "parent alone."
@@ -31,5 +31,5 @@ def parts(run: Run) -> list[Part]:
     draw = partial(plots.lines, drawn, "seconds since the start", "GiB resident")
     return [
         Plot("Resident memory over time", alt, draw),
-        Table("Peak of each process", ("process", "peak", "at second"), rows, (said,), "figures"),
+        Table("Peak of each process", ("process", "peak", "at second"), rows, (caption,), "figures"),
     ]

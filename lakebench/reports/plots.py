@@ -150,12 +150,14 @@ def lines(
     ``log`` is about the vertical axis.
     """
     figure, axes = _figure(6.8, 3.0)
-    for number, (name, given) in enumerate(series.items()):
+    for number, (name, points_of_name) in enumerate(series.items()):
         marker = _MARKERS[number % len(_MARKERS)] if points else None
         colour = _COLOURS[number % len(_COLOURS)]
-        axes.plot(*zip(*given, strict=True), color=colour, linewidth=1.2, label=name, marker=marker, markersize=5)
+        axes.plot(
+            *zip(*points_of_name, strict=True), color=colour, linewidth=1.2, label=name, marker=marker, markersize=5
+        )
     if points:
-        axes.set_xticks(sorted({x for given in series.values() for x, _ in given}))
+        axes.set_xticks(sorted({x for points_of_name in series.values() for x, _ in points_of_name}))
     if log:
         from matplotlib.ticker import FuncFormatter
 

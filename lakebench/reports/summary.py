@@ -94,8 +94,8 @@ def _figures(one: latency.Timed) -> list[Text]:
     mark = " unstable" if one.best.unstable else ""
     cold = seconds(one.cold.median) if one.cold else DASH
     interval = latency.interval(one.best.interval, one.best.n) + mark
-    told = (seconds(one.best.median), interval, str(one.best.n), latency.asked_of_store(one), cold)
-    return [Text(text) for text in told]
+    texts = (seconds(one.best.median), interval, str(one.best.n), latency.asked_of_store(one), cold)
+    return [Text(text) for text in texts]
 
 
 def _worth_a_line(record: Record) -> bool:
@@ -109,8 +109,8 @@ def _worth_a_line(record: Record) -> bool:
 
 
 def _verdict(record: Record) -> tuple[str, str]:
-    known = "known" in record.evidence
-    return (f"known {label(record.outcome)}", "yellow") if known else (label(record.outcome), "bold red")
+    accepted = "known" in record.evidence
+    return (f"known {label(record.outcome)}", "yellow") if accepted else (label(record.outcome), "bold red")
 
 
 def _failures(records: list[Record]) -> list[Text]:

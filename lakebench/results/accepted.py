@@ -52,7 +52,7 @@ class Changes:
     def lines(self) -> dict[str, tuple[ChangedCase, ...]]:
         """``better``, ``worse``, ``new`` and ``gone`` → the cases, as the last line of the records has them."""
         kinds = {"better": self.better, "worse": self.worse, "new": self.new, "gone": self.gone}
-        return {kind: tuple(one.line() for one in found) for kind, found in kinds.items()}
+        return {kind: tuple(one.line() for one in changes) for kind, changes in kinds.items()}
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,8 @@ def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | N
     entry = baseline.of(case)
     if entry is None or outcome not in entry.outcomes:
         return None
-    told = ", ".join(f"{engine} {versions}" for engine, versions in entry.versions.items())
-    return {"reason": entry.by.reason, "versions": told, "link": ""}
+    components = ", ".join(f"{engine} {versions}" for engine, versions in entry.versions.items())
+    return {"reason": entry.by.reason, "versions": components, "link": ""}
 
 
 def with_acceptance(case: Record, baseline: Baseline) -> Record:
@@ -102,13 +102,13 @@ def is_accepted(case: Record, baseline: Baseline) -> bool:
 
 def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
     """Acceptances of failures whose case passes."""
-    found = []
+    acceptances = []
     for case in [case.case for case in cases if case.outcome is Outcome.PASS]:
         if by_glob := claims.accepted_for(case):
-            found.append(Stale(case, by_glob.outcome, claims.FILE, by_glob.reason))
+            acceptances.append(Stale(case, by_glob.outcome, claims.FILE, by_glob.reason))
         elif (entry := _ran(baseline.of(case))) and Outcome.PASS not in entry.outcomes:
-            found.append(Stale(case, _outcomes(entry)[0], f"{entry.by.run} of {entry.by.date}", entry.by.reason))
-    return found
+            acceptances.append(Stale(case, _outcomes(entry)[0], f"{entry.by.run} of {entry.by.date}", entry.by.reason))
+    return acceptances
 
 
 def exit_code(cases: Iterable[Record], baseline: Baseline, gone: Sequence[Gone] = ()) -> ExitCode:
@@ -210,5 +210,5 @@ def gone(
 
 
 def _why(engine: str, cases: Sequence[Record]) -> str:
-    own = [case for case in cases if case.engine == engine]
-    return next((case.reason for case in own if case.reason), "no case of this run asks it")
+    cases_of_engine = [case for case in cases if case.engine == engine]
+    return next((case.reason for case in cases_of_engine if case.reason), "no case of this run asks it")

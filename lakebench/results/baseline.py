@@ -66,7 +66,7 @@ class Entry:
     def versions(self) -> dict[str, str]:
         """The versions of the engines that take part in the case, when it was accepted."""
         names = self.coordinates.participants
-        return {engine: told for engine, told in self.by.versions.items() if engine in names}
+        return {engine: components for engine, components in self.by.versions.items() if engine in names}
 
     def says(self, other: Entry) -> bool:
         """Whether ``other`` accepts nothing else, whoever accepted it."""
@@ -91,20 +91,20 @@ class Baseline:
         return self.entries.get(case)
 
 
-def load(settings: Mapping[str, Any], shipped: Iterable[Path], own: Path = Path(FILE)) -> Baseline:
+def load(settings: Mapping[str, Any], shipped: Iterable[Path], user_file: Path = Path(FILE)) -> Baseline:
     """What is accepted here for a run whose header has ``settings``.
 
-    What the files ``shipped`` say counts, and what ``own`` says instead; of several entries of one case that which
-    needs most of what the settings name.
+    ``user_file`` goes before the files ``shipped``. Of several entries of one case, the one that needs most of what the
+    settings name counts.
 
     Raises:
         UsageError: one of the files is damaged.
     """
-    found: Entries = {}
-    for file in (*shipped, own):
-        found |= read(file)
-    given = needs.named(settings)
-    fitting = [(case, entry) for (case, wanted), entry in found.items() if wanted <= given]
+    entries: Entries = {}
+    for file in (*shipped, user_file):
+        entries |= read(file)
+    named = needs.named(settings)
+    fitting = [(case, entry) for (case, wanted), entry in entries.items() if wanted <= named]
     return Baseline(dict(sorted(fitting, key=lambda one: len(one[1].needs))))
 
 
@@ -137,8 +137,8 @@ def write(path: Path, entries: Entries) -> None:
 
 
 def _line(case: str, wanted: Sequence[str], entry: Entry) -> str:
-    told = {outcome.value: entry.outcomes[outcome] for outcome in Outcome if outcome in entry.outcomes}
-    what = [case, entry.phase, entry.engine, told, entry.by.number, entry.coordinates.given()]
+    outcomes = {outcome.value: entry.outcomes[outcome] for outcome in Outcome if outcome in entry.outcomes}
+    what = [case, entry.phase, entry.engine, outcomes, entry.by.number, entry.coordinates.given()]
     return _text([*what, *([wanted] if wanted else [])])
 
 
@@ -155,7 +155,7 @@ def read(path: Path) -> Entries:
         return {}
     try:
         text = local_files.text(path, _LARGEST)
-        told = untrusted.plain(json.loads(text))
+        document = untrusted.plain(json.loads(text))
     except FileNotFoundError:
         raise UsageError(f"{path} is a link to nothing: remove it, or put the file there") from None
     except json.JSONDecodeError as error:
@@ -165,16 +165,16 @@ def read(path: Path) -> Entries:
     except untrusted.NotBelieved as error:
         raise _damaged(path, 1, str(error)) from None
     damaged = functools.partial(_damaged_at, path, text)
-    if not isinstance(told, dict) or not isinstance(told.get("acceptances"), dict) or "cases" not in told:
+    if not isinstance(document, dict) or not isinstance(document.get("acceptances"), dict) or "cases" not in document:
         raise damaged("", "it has no acceptances and cases")
-    by = {number: _acceptance(number, one, damaged) for number, one in told["acceptances"].items()}
-    return dict(_parsed(path, told, by, damaged))
+    by = {number: _acceptance(number, one, damaged) for number, one in document["acceptances"].items()}
+    return dict(_parsed(path, document, by, damaged))
 
 
 def _parsed(
-    path: Path, told: Mapping[str, Any], by: Mapping[str, Acceptance], damaged: Damaged
+    path: Path, document: Mapping[str, Any], by: Mapping[str, Acceptance], damaged: Damaged
 ) -> Iterable[tuple[Key, Entry]]:
-    schema, cases = told.get("schema"), told["cases"]
+    schema, cases = document.get("schema"), document["cases"]
     if schema == SCHEMA and isinstance(cases, list):
         return [_entry(one, by, damaged) for one in cases]
     if schema == _WITHOUT_COORDINATES and isinstance(cases, list):
@@ -186,21 +186,21 @@ def _parsed(
     raise UsageError(f"{path} has schema {schema} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness")
 
 
-def _acceptance(number: str, told: Any, damaged: Damaged) -> Acceptance:
+def _acceptance(number: str, fields: Any, damaged: Damaged) -> Acceptance:
     from pydantic import TypeAdapter
 
     try:
-        return TypeAdapter(Acceptance).validate_python({**told, "number": int(number)})
+        return TypeAdapter(Acceptance).validate_python({**fields, "number": int(number)})
     except (TypeError, ValueError):
         raise damaged(f'"{number}"', "it is not an acceptance") from None
 
 
-def _entry(told: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[Key, Entry]:
-    first = told[0] if isinstance(told, list) and told and isinstance(told[0], str) else ""
+def _entry(fields: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[Key, Entry]:
+    first = fields[0] if isinstance(fields, list) and fields and isinstance(fields[0], str) else ""
     line = f"[{_text(first)}"
-    match told:
+    match fields:
         case [str(case), str(phase), str(engine), {**accepted}, number, {**about}, *rest] if case and accepted:
-            outcomes = {_outcome(name, line, damaged): str(said) for name, said in accepted.items()}
+            outcomes = {_outcome(name, line, damaged): str(claimed) for name, claimed in accepted.items()}
             wanted = frozenset(map(str, rest[0])) if rest and isinstance(rest[0], list) else frozenset()
             if str(number) not in by:
                 raise damaged(line, f"there is no acceptance {number!r}")
@@ -209,11 +209,11 @@ def _entry(told: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[K
     raise damaged(line, "it is not [case, phase, engine, {outcome: verdict}, number of an acceptance, {coordinates}]")
 
 
-def _coordinates(told: dict[Any, Any], line: str, damaged: Damaged) -> Coordinates:
-    if unknown := told.keys() - _COORDINATES:
+def _coordinates(fields: dict[Any, Any], line: str, damaged: Damaged) -> Coordinates:
+    if unknown := fields.keys() - _COORDINATES:
         raise damaged(line, f"{min(unknown)!r} is no coordinate")
     try:
-        return _adapter().validate_python(told)
+        return _adapter().validate_python(fields)
     except ValueError:
         raise damaged(line, "a coordinate is no text") from None
 
@@ -225,15 +225,15 @@ def _adapter() -> TypeAdapter[Coordinates]:
     return TypeAdapter(Coordinates)
 
 
-def _earlier(case: str, told: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[Key, Entry]:
+def _earlier(case: str, fields: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple[Key, Entry]:
     """The entry of a file of the first schema: ``[outcome, verdict, number]``."""
     line = f"{_text(case)}:"
-    if not isinstance(told, list) or len(told) != 3 or str(told[2]) not in by:  # noqa: PLR2004 - its three parts
+    if not isinstance(fields, list) or len(fields) != 3 or str(fields[2]) not in by:  # noqa: PLR2004 - its three parts
         raise damaged(line, "it is not [outcome, verdict, number of an acceptance]")
     wanted, about = schema1.needs_of(case), schema1.coordinates(case)
-    outcomes = {_outcome(told[0], line, damaged): str(told[1])}
+    outcomes = {_outcome(fields[0], line, damaged): str(fields[1])}
     engine = about.participants[-1] if about.participants else ""
-    return (case, wanted), Entry(schema1.phase_of(case), engine, outcomes, by[str(told[2])], about, wanted)
+    return (case, wanted), Entry(schema1.phase_of(case), engine, outcomes, by[str(fields[2])], about, wanted)
 
 
 def _outcome(name: object, line: str, damaged: Damaged) -> Outcome:

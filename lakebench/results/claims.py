@@ -105,7 +105,7 @@ class _File:
     """
 
     claims: Mapping[str, tuple[ClaimOf, ...]]
-    own: Mapping[str, Mapping[str, tuple[ClaimOf, ...]]]
+    by_engine: Mapping[str, Mapping[str, tuple[ClaimOf, ...]]]
     readers: Mapping[str, str]
     accepted: tuple[Accepted, ...]
 
@@ -121,7 +121,7 @@ def claim_of(engine: str, feature: str, topic: str, versions: Mapping[str, str] 
     running = {engine: versions} if isinstance(versions, str) else versions
     file = _file(_folder(engine) / FILE)
     for name in (feature, topic):
-        for claim in file.own.get(engine, {}).get(name, ()):
+        for claim in file.by_engine.get(engine, {}).get(name, ()):
             if claim.speaks_of(running):
                 return claim
         for claim in file.claims.get(name, ()):
@@ -177,46 +177,48 @@ def _folder(engine: str) -> Path:
 def _file(path: Path) -> _File:
     """What stands in the file at ``path``; nothing where there is none."""
     try:
-        told = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        own = {name: dict(value) for name, value in told.items() if isinstance(value, dict) and name != "claims"}
-        readers = {name: str(value.pop("read_only")) for name, value in own.items() if "read_only" in value}
+        document = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        by_engine = {
+            name: dict(value) for name, value in document.items() if isinstance(value, dict) and name != "claims"
+        }
+        readers = {name: str(value.pop("read_only")) for name, value in by_engine.items() if "read_only" in value}
         return _File(
-            claims=_claims(told.get("claims", {})),
-            own={name: _claims(value) for name, value in own.items()},
+            claims=_claims(document.get("claims", {})),
+            by_engine={name: _claims(value) for name, value in by_engine.items()},
             readers=readers,
-            accepted=tuple(_accepted(one) for one in told.get("accepted", [])),
+            accepted=tuple(_accepted(one) for one in document.get("accepted", [])),
         )
     except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
         raise HarnessFault(f"{path}: {error}") from None
 
 
-def _accepted(told: Mapping[str, Any]) -> Accepted:
-    outcome = Outcome(told["outcome"])
+def _accepted(fields: Mapping[str, Any]) -> Accepted:
+    outcome = Outcome(fields["outcome"])
     if not outcome.is_failure:
         raise ValueError(f"{outcome} is no failure that can be accepted")
-    return Accepted(**{**told, "outcome": outcome})
+    return Accepted(**{**fields, "outcome": outcome})
 
 
-def _claims(told: Mapping[str, Any]) -> dict[str, tuple[ClaimOf, ...]]:
+def _claims(topics: Mapping[str, Any]) -> dict[str, tuple[ClaimOf, ...]]:
     """Topic → its claims; several of one topic are told apart by their ``versions``."""
-    listed = {topic: value if isinstance(value, list) else [value] for topic, value in told.items()}
+    listed = {topic: value if isinstance(value, list) else [value] for topic, value in topics.items()}
     return {topic: tuple(_claim(topic, one) for one in values) for topic, values in listed.items()}
 
 
-def _claim(topic: str, told: Mapping[str, Any]) -> ClaimOf:
+def _claim(topic: str, fields: Mapping[str, Any]) -> ClaimOf:
     try:
-        date = _date(told["date"])
-        claim = ClaimOf(**{**told, "topic": topic, "support": Support(told["support"]), "date": date})
+        date = _date(fields["date"])
+        claim = ClaimOf(**{**fields, "topic": topic, "support": Support(fields["support"]), "date": date})
         _specifier(claim.versions)
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"the claim {topic}: {error}") from None
     return claim
 
 
-def _date(told: Any) -> str:
-    if not isinstance(told, dt.date):
-        raise TypeError(f"date = {told!r} is not a date: write 2026-11-21 without quotes")
-    return told.isoformat()
+def _date(value: Any) -> str:
+    if not isinstance(value, dt.date):
+        raise TypeError(f"date = {value!r} is not a date: write 2026-11-21 without quotes")
+    return value.isoformat()
 
 
 @functools.cache
@@ -226,10 +228,10 @@ def _specifier(text: str) -> tuple[str, SpecifierSet]:
     Raises:
         ValueError: it is neither.
     """
-    found = _VERSIONS.fullmatch(text.strip())
-    if text and not found:
+    match = _VERSIONS.fullmatch(text.strip())
+    if text and not match:
         raise ValueError(f"versions = {text!r} is neither '>=1.5' nor 'iceberg>=1.12'")
     try:
-        return (found[1] or "", SpecifierSet(found[2])) if found else ("", SpecifierSet())
+        return (match[1] or "", SpecifierSet(match[2])) if match else ("", SpecifierSet())
     except InvalidSpecifier as error:
         raise ValueError(f"versions: {error}") from None

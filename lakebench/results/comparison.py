@@ -183,10 +183,10 @@ def within(run: Run, noise: Run | None = None) -> Comparison:
             f"{run.header.run} has no base of its own, so it needs another run to compare with: "
             f"lakebench compare BASE {run.header.run}; or interleave both: lakebench run … --against BASE"
         )
-    known = {record.case: record for record in run.cases}
+    by_case = {record.case: record for record in run.cases}
     bases = {str(one.evidence[BASE_OF]): one for one in run.cases if BASE_OF in one.evidence}
-    pairs = [(bases.get(case), one) for case, one in known.items() if BASE_OF not in one.evidence]
-    alone = [(one, None) for case, one in bases.items() if case not in known]
+    pairs = [(bases.get(case), one) for case, one in by_case.items() if BASE_OF not in one.evidence]
+    alone = [(one, None) for case, one in bases.items() if case not in by_case]
     return _compared(run, run, [*pairs, *alone], differences.of_one_run(run, pairs), noise, _all)
 
 
@@ -251,7 +251,7 @@ def _compared(
         if one and other and _ran(one) and _ran(other) and _passed(one) != _passed(other)
     ]
     missed = tuple(_gone(pairs, covers))
-    told = {*(one.case for one in (*rows, *cold)), *(one.case for one in missed)}
+    compared_cases = {*(one.case for one in (*rows, *cold)), *(one.case for one in missed)}
     return Comparison(
         base,
         run,
@@ -263,7 +263,7 @@ def _compared(
         tuple(one for one in changes if one.base is Outcome.PASS),
         tuple(one for one in changes if one.other is Outcome.PASS),
         missed,
-        tuple(one for one in _left(pairs, told, paired=paired) if one.case not in told),
+        tuple(one for one in _left(pairs, compared_cases, paired=paired) if one.case not in compared_cases),
         tuple(differences),
     )
 
@@ -308,12 +308,12 @@ def _means(rows: Sequence[Row], floors: Mapping[str, Floor], *, paired: bool) ->
     """Each engine's in each group, each engine's over its groups, and that of all engines."""
     engines = list(dict.fromkeys(row.engine for row in rows))
     for engine in engines:
-        own = [row for row in rows if row.engine == engine]
-        groups = list(dict.fromkeys(row.group for row in own))
+        rows_of_engine = [row for row in rows if row.engine == engine]
+        groups = list(dict.fromkeys(row.group for row in rows_of_engine))
         for group in groups:
-            yield _mean(engine, group, [row for row in own if row.group == group], floors, paired=paired)
+            yield _mean(engine, group, [row for row in rows_of_engine if row.group == group], floors, paired=paired)
         if len(groups) > 1:
-            yield _mean(engine, "", own, floors, paired=paired)
+            yield _mean(engine, "", rows_of_engine, floors, paired=paired)
     if len(engines) > 1:
         yield _mean("", "", rows, floors, paired=paired)
 
@@ -328,12 +328,12 @@ def _mean(engine: str, group: str, rows: Sequence[Row], floors: Mapping[str, Flo
 
 def _floors(both: Sequence[tuple[Record, Record]]) -> dict[str, Floor]:
     """An A/A within the data: every other warm sample of the base against those between them."""
-    found: dict[str, list[float]] = {}
+    changes: dict[str, list[float]] = {}
     for base, other in both:
         samples = [one.ns for one in _of_kind(base, WARM)]
-        known = found.setdefault(other.engine, [])
+        values_of_engine = changes.setdefault(other.engine, [])
         if len(samples) >= 2 * statistics.MIN_HALF:
-            known.append(abs(statistics.median(samples[::2]) / statistics.median(samples[1::2]) - 1))
+            values_of_engine.append(abs(statistics.median(samples[::2]) / statistics.median(samples[1::2]) - 1))
     return {
         engine: Floor(
             max(LEAST_FLOOR, statistics.median(values) if values else 0),
@@ -343,7 +343,7 @@ def _floors(both: Sequence[tuple[Record, Record]]) -> dict[str, Floor]:
             if values
             else f"1 %, the least: no query of the base has {2 * statistics.MIN_HALF} warm samples",
         )
-        for engine, values in found.items()
+        for engine, values in changes.items()
     }
 
 
@@ -357,19 +357,20 @@ def _measured_floors(noise: Run) -> dict[str, Floor]:
         raise UsageError(
             f"{noise.header.run} is no A/A run: make one with lakebench run … --against, both sides the same"
         )
-    known = {record.case: record for record in noise.cases}
-    found: dict[str, list[float]] = {}
+    by_case = {record.case: record for record in noise.cases}
+    changes: dict[str, list[float]] = {}
     for base in noise.cases:
-        other = known.get(str(base.evidence.get(BASE_OF)))
+        other = by_case.get(str(base.evidence.get(BASE_OF)))
         if other is None or not _passed(base) or not _passed(other):
             continue
         if (base.engine, base.versions) != (other.engine, other.versions):
             raise UsageError(f"{noise.header.run} is no A/A run: {base.case} and {other.case} are not of one version")
         if row := _row(base, other, WARM, {}, paired=True):
-            found.setdefault(other.engine, []).append(abs(row.ratio.ratio - 1))
+            changes.setdefault(other.engine, []).append(abs(row.ratio.ratio - 1))
     how = f"the A/A run {noise.header.run}: the median over its queries of how far the ratio lies from 1, at least 1 %"
     return {
-        engine: Floor(max(LEAST_FLOOR, statistics.median(values)), len(values), how) for engine, values in found.items()
+        engine: Floor(max(LEAST_FLOOR, statistics.median(values)), len(values), how)
+        for engine, values in changes.items()
     }
 
 

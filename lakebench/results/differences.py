@@ -25,17 +25,17 @@ def of_runs(base: Run, run: Run) -> Iterator[tuple[str, str, str]]:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    found = _flat("machine", {**run.header.machine, "not_had": {}})
-    found |= _flat("settings", run.header.settings) | _flat("harness", run.header.harness)
+    facts = _flat("machine", {**run.header.machine, "not_had": {}})
+    facts |= _flat("settings", run.header.settings) | _flat("harness", run.header.harness)
     for dataset in run.datasets:
-        found |= {
+        facts |= {
             f"{dataset.dataset} on {dataset.storage or 'its storage'} as {dataset.format}, written by": dataset.writer
         }
     for engine in run.engines:
-        found |= _flat(engine.engine, _engine_facts(engine))
+        facts |= _flat(engine.engine, _engine_facts(engine))
     for service in run.services:
-        found |= _flat(service.service, _service_facts(service))
-    return {what: value for what, value in found.items() if what not in _VOLATILE}
+        facts |= _flat(service.service, _service_facts(service))
+    return {what: value for what, value in facts.items() if what not in _VOLATILE}
 
 
 def _engine_facts(engine: EngineFacts) -> dict[str, Any]:
@@ -60,23 +60,23 @@ def _flat(name: str, value: Any) -> dict[str, Any]:
 
 def of_one_run(run: Run, pairs: Sequence[tuple[Record | None, Record | None]]) -> list[tuple[str, str, str]]:
     """What differs between base and candidate of one run: their records', and the settings that it was made against."""
-    found = [
+    differences = [
         (f"{other.engine}: {what}", before, after)
         for base, other in pairs
         if base and other
-        for what, before, after in _told_apart(base, other)
+        for what, before, after in _between(base, other)
     ]
     against = run.header.settings.get("against")
-    own = _flat("settings", run.header.settings)
+    settings = _flat("settings", run.header.settings)
     for what, value in _flat("settings", against).items() if isinstance(against, Mapping) else ():
-        if shown(value) != shown(own.get(what)):
-            found.append((what, shown(value), shown(own.get(what))))
+        if shown(value) != shown(settings.get(what)):
+            differences.append((what, shown(value), shown(settings.get(what))))
     if against and not isinstance(against, Mapping):
-        found.append(("settings", shown(against), "the run's own"))
-    return list(dict.fromkeys(found))
+        differences.append(("settings", shown(against), "the run's own"))
+    return list(dict.fromkeys(differences))
 
 
-def _told_apart(base: Record, other: Record) -> Iterator[tuple[str, str, str]]:
+def _between(base: Record, other: Record) -> Iterator[tuple[str, str, str]]:
     ours, theirs = (
         {
             "engine": one.engine,
@@ -93,11 +93,11 @@ def _told_apart(base: Record, other: Record) -> Iterator[tuple[str, str, str]]:
 
 
 def _own_evidence(record: Record) -> dict[str, Any]:
-    found: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     for name, value in record.evidence.items():
         if name not in _OF_ONE_CASE:
-            found |= _flat(name.replace("_", " "), value)
-    return found
+            fields |= _flat(name.replace("_", " "), value)
+    return fields
 
 
 def shown(value: Any) -> str:

@@ -19,16 +19,16 @@ _PG_CONFIG = "pg_config"
 def named(settings: Mapping[str, Any]) -> frozenset[str]:
     """What the ``settings`` of a run's header name."""
     selection = settings.get("selection", {})
-    found = {f"catalog={selection.get('catalog') or Selection().catalog}"}
-    found |= {ref for ref in settings.get("engines", ()) if "@" in ref}
-    found |= {f"storage.{name}.uri" for name, one in settings.get("storages", {}).items() if one.get("uri")}
-    found |= {f"services.{name}.uri" for name in external(settings)}
+    needs = {f"catalog={selection.get('catalog') or Selection().catalog}"}
+    needs |= {ref for ref in settings.get("engines", ()) if "@" in ref}
+    needs |= {f"storage.{name}.uri" for name, one in settings.get("storages", {}).items() if one.get("uri")}
+    needs |= {f"services.{name}.uri" for name in external(settings)}
     if selection.get("data"):
-        found.add(f"data={PurePath(selection['data']).name}")
-    found |= {pg_config_of(name) for name, one in settings.get("services", {}).items() if one.get(_PG_CONFIG)}
+        needs.add(f"data={PurePath(selection['data']).name}")
+    needs |= {pg_config_of(name) for name, one in settings.get("services", {}).items() if one.get(_PG_CONFIG)}
     if settings.get(_PG_CONFIG):
-        found.add(_PG_CONFIG)
-    return frozenset(found)
+        needs.add(_PG_CONFIG)
+    return frozenset(needs)
 
 
 def pg_config_of(service: str) -> str:

@@ -1,4 +1,4 @@
-"""Cases of phases of queries by where they ran, and the same queries at two places of one run, pair by pair."""
+"""Query cases by storage and table format, and the same queries on two of them in one run, pair by pair."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lakebench.results import statistics
 from lakebench.results.comparison import turns
 
 Asked = Mapping[tuple[str, str], Record]
-"""Engine and query → the record of a verified answer, at one place."""
+"""Engine and query → the record of a verified answer, on one storage and in one format."""
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,8 @@ class StorageFormat:
     format: str
 
 
-def place_of(record: Record) -> StorageFormat | None:
-    """Where the case ran, ``None`` where it is not a query of such a phase, or the base of a comparison."""
+def storage_format_of(record: Record) -> StorageFormat | None:
+    """Storage and format of the case; ``None`` where it is no query, or is the base of a comparison."""
     case = record.coordinates
     if case.base or not (case.query and case.storage and case.format):
         return None
@@ -31,13 +31,13 @@ def place_of(record: Record) -> StorageFormat | None:
 
 
 def verified(cases: Iterable[Record]) -> dict[StorageFormat, Asked]:
-    """What was answered right at each place, in the order of the records."""
-    found: dict[StorageFormat, dict[tuple[str, str], Record]] = {}
+    """The right answers on each storage and in each format, in the order of the records."""
+    answers: dict[StorageFormat, dict[tuple[str, str], Record]] = {}
     for record in cases:
-        place = place_of(record)
-        if place and record.outcome is Outcome.PASS:
-            found.setdefault(place, {})[record.engine, record.coordinates.query or ""] = record
-    return dict(found)
+        storage_format = storage_format_of(record)
+        if storage_format and record.outcome is Outcome.PASS:
+            answers.setdefault(storage_format, {})[record.engine, record.coordinates.query or ""] = record
+    return dict(answers)
 
 
 def ratio(base: Asked, other: Asked, engine: str, kind: str) -> tuple[statistics.Ratio, int] | None:

@@ -43,12 +43,12 @@ def generated() -> dict[str, Any]:
 
 def _strict(name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
     """``definition`` as lines are written: with every field and no other; of coordinates with those that are given."""
-    told = {key: value for key, value in definition.items() if key in {"type", "enum", "properties"}}
-    if "properties" not in told:
-        return told
-    properties = {field: _bounded(field, one) for field, one in told["properties"].items()}
+    schema = {key: value for key, value in definition.items() if key in {"type", "enum", "properties"}}
+    if "properties" not in schema:
+        return schema
+    properties = {field: _bounded(field, one) for field, one in schema["properties"].items()}
     required = [] if name == Coordinates.__name__ else list(properties)
-    return {**told, "additionalProperties": False, "properties": properties, "required": required}
+    return {**schema, "additionalProperties": False, "properties": properties, "required": required}
 
 
 def _bounded(field: str, value: Any) -> Any:
@@ -57,12 +57,12 @@ def _bounded(field: str, value: Any) -> Any:
         return [_bounded(field, one) for one in value]
     if not isinstance(value, dict):
         return value
-    told = {key: _bounded(field, one) for key, one in value.items() if key not in {"title", "default"}}
-    if "anyOf" in told and all(one.keys() <= {"type", "minimum"} for one in told["anyOf"]):
-        return _one_of_types(told["anyOf"])
-    if told.get("type") in ("integer", "number") and (least := untrusted.least(field)) >= 0:
-        told["minimum"] = least
-    return told
+    schema = {key: _bounded(field, one) for key, one in value.items() if key not in {"title", "default"}}
+    if "anyOf" in schema and all(one.keys() <= {"type", "minimum"} for one in schema["anyOf"]):
+        return _one_of_types(schema["anyOf"])
+    if schema.get("type") in ("integer", "number") and (least := untrusted.least(field)) >= 0:
+        schema["minimum"] = least
+    return schema
 
 
 def _one_of_types(options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -413,13 +413,17 @@ def _unbelievable(line: Line) -> str:
 
 
 def _check_schema(file: Path, kind: type[Any], value: dict[str, Any]) -> None:
-    told = value.get("schema")
-    if kind is not Header or not isinstance(told, int):
+    schema = value.get("schema")
+    if kind is not Header or not isinstance(schema, int):
         return
-    if told > SCHEMA:
-        raise UsageError(f"{file} has schema {told} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness")
-    if told < 1:
-        raise UsageError(f"{file} has schema {told}, which there never was: it is no run of lakebench, start a new run")
+    if schema > SCHEMA:
+        raise UsageError(
+            f"{file} has schema {schema} and this lakebench reads up to {SCHEMA}: upgrade lakebench-harness"
+        )
+    if schema < 1:
+        raise UsageError(
+            f"{file} has schema {schema}, which there never was: it is no run of lakebench, start a new run"
+        )
 
 
 @functools.cache
@@ -465,11 +469,11 @@ def _assemble(file: Path, lines: list[Line]) -> Run:
 
 
 def _latest(lines: list[Line], kind: type[_T], *key: str) -> tuple[_T, ...]:
-    found: dict[tuple[Any, ...], _T] = {}
+    latest: dict[tuple[Any, ...], _T] = {}
     for line in lines:
         if isinstance(line, kind):
-            found[tuple(getattr(line, name) for name in key)] = line
-    return tuple(found.values())
+            latest[tuple(getattr(line, name) for name in key)] = line
+    return tuple(latest.values())
 
 
 def _as_asked(engines: tuple[EngineFacts, ...], header: Header) -> tuple[EngineFacts, ...]:

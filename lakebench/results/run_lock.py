@@ -44,7 +44,7 @@ def _lock(descriptor: int, folder: Path) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not left:
-                raise at_it(folder, _told(descriptor)) from None
+                raise at_it(folder, _process_id(descriptor)) from None
             time.sleep(_PAUSE_S)
         except OSError as error:
             raise UsageError(
@@ -71,7 +71,7 @@ def process(folder: Path) -> int | None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
-        return _told(descriptor)
+        return _process_id(descriptor)
     except OSError:
         return None
     finally:
@@ -79,7 +79,7 @@ def process(folder: Path) -> int | None:
     return None
 
 
-def _told(descriptor: int) -> int:
+def _process_id(descriptor: int) -> int:
     """The process id that stands in the lock file, 0 where there is none."""
     text = os.pread(descriptor, _PID_BYTES, 0)
     return int(text) if text.isdigit() else 0

@@ -31,7 +31,7 @@ def as_now(line: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
     if kind == "case" and isinstance(case, str) and "coordinates" not in line:
         return {**line, "coordinates": coordinates(case, _catalog(settings)).given()}
     if kind == "end" and isinstance(changes, dict):
-        return {**line, "changes": {kind: _changed(told) for kind, told in changes.items()}}
+        return {**line, "changes": {kind: _changed(lines) for kind, lines in changes.items()}}
     return line
 
 
@@ -77,7 +77,7 @@ def coordinates(case: str, catalog: str = Selection().catalog) -> Coordinates:
         return Coordinates()
     if what[-1].startswith(_LOAD):
         return _made(who, storage=what[0] if len(what) > 1 else None, check="load", more=_table(what[-1]))
-    known: dict[str, Callable[[Sequence[str], str], Coordinates]] = {
+    parsers: dict[str, Callable[[Sequence[str], str], Coordinates]] = {
         "phase1": _of_ducklake,
         "phase2": _of_jdbc,
         "phase4": _of_nessie,
@@ -85,18 +85,18 @@ def coordinates(case: str, catalog: str = Selection().catalog) -> Coordinates:
     }
     if phase == "interop":
         return _made(who, writes=True, feature="/".join(what), catalog=catalog)
-    return known.get(phase, _of_queries)(what, who)
+    return parsers.get(phase, _of_queries)(what, who)
 
 
-def _made(who: str, *, writes: bool = False, **told: Any) -> Coordinates:
+def _made(who: str, *, writes: bool = False, **fields: Any) -> Coordinates:
     """``who`` is ``trino``, ``spark→trino`` or ``duckdb+spark``; ``writes`` says that one alone is a writer."""
     writer, arrow, reader = who.partition("→")
     if arrow or writes:
-        return Coordinates(writer=writer, reader=reader or None, **told)
+        return Coordinates(writer=writer, reader=reader or None, **fields)
     if "+" in who:
-        return Coordinates(engines=tuple(who.split("+")), **told)
+        return Coordinates(engines=tuple(who.split("+")), **fields)
     name, _, version = who.partition("@")
-    return Coordinates(engine=name, version=version or None, **told)
+    return Coordinates(engine=name, version=version or None, **fields)
 
 
 def _table(part: str) -> dict[str, str]:

@@ -30,12 +30,14 @@ def _all_right(cases: Sequence[Record], scale_factor: str) -> FieldReport:
     ours: dict[str, str] = {}
     verdicts: list[ReportVerdict] = []
     for case in cases:
-        storage_format = placement.place_of(case)
+        storage_format = placement.storage_format_of(case)
         if storage_format and storage_format.format == TableFormat.ICEBERG and storage_format.storage != "local":
             name = f"{case.engine} on {storage_format.storage}"
             if name in ours:
                 continue
-            records = [one for one in cases if placement.place_of(one) == storage_format and one.engine == case.engine]
+            records = [
+                one for one in cases if placement.storage_format_of(one) == storage_format and one.engine == case.engine
+            ]
             right = sum(one.outcome is Outcome.PASS for one in records)
             ours[name] = f"{right} of {len(records)} right"
             verdicts.append(_all_of(records))

@@ -119,9 +119,9 @@ def test_a_way_in_that_only_reads_claims_reading_alone() -> None:
     assert claim.covers("read")
     assert not claim.covers("write")
     assert claim.source == "a document; a third document"
-    own = claims.claim_of("iceberg_scan", "overwrite", "overwrite", "1.5.5")
-    assert own is not None
-    assert own.support is Support.UNKNOWN
+    claim_of_scan = claims.claim_of("iceberg_scan", "overwrite", "overwrite", "1.5.5")
+    assert claim_of_scan is not None
+    assert claim_of_scan.support is Support.UNKNOWN
     assert claims.claim_of("duckdb", "overwrite", "overwrite", "1.5.5") is None
 
 
@@ -147,11 +147,11 @@ def test_a_damaged_claim_is_a_fault_that_names_file_and_claim(told: Path, old: s
 
 @pytest.mark.parametrize("engine", sorted(engines()))
 def test_every_claim_has_a_source_and_is_about_something_that_is_tested(engine: str) -> None:
-    known = {one.claim for one in FEATURES} | {one.id for one in FEATURES}
+    tested = {one.claim for one in FEATURES} | {one.id for one in FEATURES}
     file = claims._file(claims._folder(engine) / claims.FILE)
-    assert set(file.own) <= set(engines())
-    for listed in (file.claims, *file.own.values()):
-        assert set(listed) <= known
+    assert set(file.by_engine) <= set(engines())
+    for listed in (file.claims, *file.by_engine.values()):
+        assert set(listed) <= tested
         for several in listed.values():
             assert all(one.source and one.date for one in several)
             assert len(several) == 1 or all(one.versions for one in several)
