@@ -16,6 +16,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+from lakebench.commands.arguments import (
+    Engines,
+    Json,
+    Output,
+    Phases,
+    ProfileName,
+    Require,
+    Resume,
+    RuntimeOfServices,
+    ScaleFactor,
+    TimeLimit,
+    UseUp,
+)
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of
 from lakebench.commands.terminal import ERRORS, plain, table
@@ -62,11 +75,6 @@ several apply: 130, 5, 4, 3, 1.
 )
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs instead of text for people.")]
-ScaleFactor = Annotated[
-    str | None, typer.Option("--sf", metavar="N", help="TPC-H scale factor: 1 is about 1 GB of raw data.")
-]
 
 
 def main() -> None:
@@ -155,55 +163,19 @@ def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Set
 @app.command(cls=PhaseCommand)
 def run(
     context: typer.Context,
-    phase: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="PHASE…",
-            help="Phases by name or subject: phase3 or tpch, interop …; clickbench and workload take a path after "
-            "their name. all: every phase that needs no path.",
-        ),
-    ] = None,
+    phase: Phases = None,
     sf: ScaleFactor = None,
-    engines: Annotated[
-        str,
-        typer.Option(
-            help="Engines, separated by commas; engine@version runs that version, engine@latest the "
-            "newest release. Default: all."
-        ),
-    ] = "",
-    require: Annotated[
-        str,
-        typer.Option(
-            metavar="ENGINES",
-            help="Engines that must run, separated by commas: exit code 1 if one does not. Those that --engines "
-            "names must run anyway.",
-        ),
-    ] = "",
+    engines: Engines = "",
+    require: Require = "",
     writer: Annotated[str, typer.Option(help="The engine that writes the dataset.")] = "pyiceberg",
-    runtime: Annotated[
-        Runtime | None, typer.Option(help="How services are started. Default: what lakebench.toml says, or local.")
-    ] = None,
-    profile: Annotated[
-        str,
-        typer.Option(
-            help="quick (SF 0.01, 5 samples), standard (SF 1, cold and 10 warm samples), once (1 sample, for large "
-            "scale factors) or regression (10 to 30 samples in turns). Default: standard, and regression with "
-            "--against."
-        ),
-    ] = "",
+    runtime: RuntimeOfServices = None,
+    profile: ProfileName = "",
     repeat: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples instead of the profile's.")] = None,
     seed: Annotated[int, typer.Option(help="Decides orders and small rows.")] = 1,
-    output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
-    resume: Annotated[
-        str | None, typer.Option(metavar="ID", help="Continue this run: finished cases are kept, and none runs twice.")
-    ] = None,
-    time_limit: Annotated[
-        float | None,
-        typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one execution instead of the profile's."),
-    ] = None,
-    use_up: Annotated[
-        bool, typer.Option("--use-up", help="Use the services that lakebench up started; start those that are not up.")
-    ] = False,
+    output: Output = None,
+    resume: Resume = None,
+    time_limit: TimeLimit = None,
+    use_up: UseUp = False,
     json_: Json = False,
 ) -> int:
     """Run the cases of phases, and write the report. With a phase, --help shows only the options of that phase.
@@ -258,7 +230,7 @@ def _only_resume(phase: list[str] | None, options: Mapping[str, str]) -> None:
 @app.command()
 def report(
     run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
-    output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
+    output: Output = None,
     json_: Json = False,
 ) -> None:
     """Write the report of a run again from its records, and print the summary."""
@@ -334,7 +306,7 @@ def accept(
     interrupted: Annotated[
         bool, typer.Option("--interrupted", help="Accept the finished cases of a run that was interrupted.")
     ] = False,
-    output: Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")] = None,
+    output: Output = None,
     file: Annotated[
         Path | None,
         typer.Option(help="The file of accepted outcomes. Default: lakebench-accepted.json here.", show_default=False),
