@@ -21,7 +21,8 @@ from lakebench.execution.context import RunContext, run_context
 from lakebench.iceberg.files import file_system
 from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
-from lakebench.phases.interop.written import Written, _WriteProgress, lake_of
+from lakebench.phases.interop.table_lakes import lake_of
+from lakebench.phases.interop.written import Written, _WriteProgress
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services

@@ -20,7 +20,8 @@ from lakebench.iceberg.catalogs import rest_base
 from lakebench.model import Coordinates, EngineRef, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.interop.blame import REFERENCE
-from lakebench.phases.interop.written import Written, observed
+from lakebench.phases.interop.table_lakes import observed
+from lakebench.phases.interop.written import Written
 from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed
 from lakebench.results.records import FeatureFacts
 from lakebench.services import lakes

@@ -12,7 +12,7 @@ from typing import Any
 
 from lakebench import engines
 from lakebench.datasets.interop import expected as oracles
-from lakebench.datasets.interop import inspector, same
+from lakebench.datasets.interop import inspector
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.datasets.interop.inspector import Inspected
@@ -25,26 +25,22 @@ from lakebench.errors import (
     EngineUnavailable,
     HarnessFault,
     Refused,
-    WrongAnswer,
-    from_outcome,
 )
 from lakebench.execution.cases import Block, Case, failure, now, record
 from lakebench.execution.context import RunContext
-from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.foundation import Foundation
 from lakebench.execution.past import Past
 from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
 from lakebench.iceberg.scan import Scan
-from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection
+from lakebench.model import Coordinates, EngineRef, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
+from lakebench.phases.interop.read_check import compared
+from lakebench.phases.interop.table_lakes import lake_of, observed
 from lakebench.phases.table_loading import snapshot
-from lakebench.processes.replies import error_from
 from lakebench.results import claims
-from lakebench.services import Services, lakes
-from lakebench.verification.checker import Checker
 
 _NOT_WRITTEN = "not written: "
 _WORST = (
@@ -355,7 +351,7 @@ class Written(Block):
         except CaseError as error:
             return [], error
         checked = [
-            _checked(context.client, context.checker, read, reply, path, expected)
+            compared(context.client, context.checker, read, reply, path, expected)
             for read, reply, path, expected in zip(reads, replies, into, made.expected, strict=True)
         ]
         evidence = [one for one, _ in checked]
@@ -480,50 +476,3 @@ def _physical(made: _Made | None) -> dict[str, Any]:
         "missing": list(made.inspected.missing),
         "files": list(made.inspected.files)[:_FILES_SHOWN],
     }
-
-
-def _checked(
-    client: EngineClient, checker: Checker, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
-) -> tuple[dict[str, Any], CaseEnd | None]:
-    """The evidence of one read, and the error where it did not pass."""
-    if not reply["ok"]:
-        error = client.case_end(error_from(reply["error"]))
-        return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _named_read(read, error)
-    checked = checker.call(same.compare, actual, expected)
-    evidence = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
-    if checked.type_differences:
-        evidence["type_differences"] = list(checked.type_differences)
-    if checked.diff is None:
-        return evidence, None
-    return {**evidence, "outcome": Outcome.WRONG, "reason": checked.message, "diff": dict(checked.diff)}, WrongAnswer(
-        f"{read.name}: {checked.message}"
-    )
-
-
-def _named_read(read: Read, error: CaseEnd) -> CaseEnd:
-    if isinstance(error, HarnessFault):
-        return error
-    return from_outcome(error.outcome, f"{read.name}: {error}")
-
-
-def lake_of(request: Request, services: Services, ref: EngineRef) -> Lake:
-    """The lake of the run's catalog as ``ref`` reaches it.
-
-    Raises:
-        EngineUnavailable: the engine does not speak to such a catalog.
-    """
-    chosen = lakes.catalog_choice(request.settings, request.selection.catalog)
-    engine = engines.find(ref.name)
-    if ref.name == REFERENCE:  # no engine, whose way to the catalog is in question
-        return observed(request, services)
-    lake = chosen.lake(services)
-    if lake.catalog.kind not in engine.catalogs:
-        raise EngineUnavailable(f"{ref} has no way to a {lake.catalog.kind} catalog here")
-    return replace(lake, namespace="interop")
-
-
-def observed(request: Request, services: Services) -> Lake:
-    """The same tables through a REST catalog, for the inspector."""
-    return replace(
-        lakes.catalog_choice(request.settings, request.selection.catalog).observer(services), namespace="interop"
-    )

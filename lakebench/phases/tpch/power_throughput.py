@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ from lakebench.iceberg.types import Field
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record
 from lakebench.outcomes import Outcome
 from lakebench.phases.table_loading import snapshot, tpch_data, word, write
+from lakebench.phases.tpch.refresh_state import KEYS, RefreshState, RefreshStep, apply, state_after
 from lakebench.services import Services, lakes
 
 _NS = 1e9
@@ -40,8 +41,7 @@ _BEFORE = "a test of {ref} that comes before this one did not pass, so nobody kn
 _GROUP = "TPC-H tests"
 _AGREE = "After each refresh: who wrote (row), who read (column)"
 _WITNESS = "DuckDB over the generator's files in the same state"
-_KEYS = {"orders": "o_orderkey", "lineitem": "l_orderkey"}
-_FIELDS = {table: (Field(key, "long"),) for table, key in _KEYS.items()}
+_FIELDS = {table: (Field(key, "long"),) for table, key in KEYS.items()}
 _EXACT = Rules()
 # What every engine must see alike after a refresh: one row, of sums that any missing or doubled row changes.
 _SEEN = (
@@ -49,24 +49,6 @@ _SEEN = (
     "(SELECT count(*) FROM lineitem) AS items, (SELECT sum(l_extendedprice) FROM lineitem) AS price, "
     "(SELECT sum(l_quantity) FROM lineitem) AS quantity FROM orders"
 )
-
-
-@dataclass
-class RefreshState:
-    """What the refreshes have done to orders and line items: files inserted, and ranges of keys deleted."""
-
-    inserted: dict[str, list[Path]] = field(default_factory=lambda: {table: [] for table in _KEYS})
-    deleted: dict[str, list[tuple[int, int]]] = field(default_factory=lambda: {table: [] for table in _KEYS})
-
-
-@dataclass(frozen=True)
-class RefreshStep:
-    """One commit of a refresh: rows of ``file`` inserted, or those with a key in ``keys`` deleted."""
-
-    function: str
-    table: str
-    file: Path | None = None
-    keys: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -223,7 +205,7 @@ class PerformanceTests(Block):
 
     def _agreed(self, context: RunContext, state: RefreshState, point: str) -> Iterator[Record]:
         """What each reader sees of orders and line items now."""
-        into = self._witness_answer(context, _SEEN, frozenset(_KEYS), state, f"seen-{point}")
+        into = self._witness_answer(context, _SEEN, frozenset(KEYS), state, f"seen-{point}")
         for reader in self.readers:
             case, began = self._reads(point, reader), now()
             try:
@@ -316,7 +298,7 @@ class PerformanceTests(Block):
     ) -> str:
         difference = ""
         for orders, items in _possible(question, one, steps, done):
-            after = _after(state, steps, orders, items)
+            after = state_after(state, steps, orders, items)
             into = self._witnessed(context, question, after, f"{name}-{orders}-{items}")
             checked = context.checker.call(answer_files.compare, one.answer or into, {_WITNESS: into}, question.rules)
             if checked.diff is None:
@@ -352,7 +334,7 @@ class PerformanceTests(Block):
         """Commit ``steps``; their seconds by the worker's clock."""
         done = [self._step(context, one, "tests") for one in steps]
         for one in steps:
-            _apply(state, one)
+            apply(state, one)
         return sum(one.ns for one in done) / _NS
 
     def _step(self, context: RunContext, step: RefreshStep, session: str) -> Done:
@@ -364,7 +346,7 @@ class PerformanceTests(Block):
             )
         else:
             low, high = step.keys or (0, 0)
-            key = _KEYS[step.table]
+            key = KEYS[step.table]
             where = (Condition(key, ">=", low), Condition(key, "<=", high))
             reply = context.client.call(
                 self.ref,
@@ -473,25 +455,6 @@ def _cannot(ref: EngineRef) -> list[str]:
     missing = [] if issubclass(engine, CanCreate) and issubclass(engine, CanLoad) else ["load files (RF1)"]
     deletes = issubclass(engine, CanOperate) and Delete in engine.operations
     return [*missing, *([] if deletes else ["delete rows (RF2)"])]
-
-
-def _apply(state: RefreshState, step: RefreshStep) -> None:
-    if step.file is not None:
-        state.inserted[step.table].append(step.file)
-    elif step.keys is not None:
-        state.deleted[step.table].append(step.keys)
-
-
-def _after(state: RefreshState, steps: Sequence[RefreshStep], orders: int, items: int) -> RefreshState:
-    """``state`` after the first commits of ``steps`` on each table."""
-    after = RefreshState(
-        {table: list(files) for table, files in state.inserted.items()},
-        {table: list(keys) for table, keys in state.deleted.items()},
-    )
-    for table, count in (("orders", orders), ("lineitem", items)):
-        for step in [one for one in steps if one.table == table][:count]:
-            _apply(after, step)
-    return after
 
 
 def _possible(
