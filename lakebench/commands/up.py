@@ -27,7 +27,8 @@ from lakebench.processes.guard import Guard
 from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress, Quiet
 from lakebench.provisioning.artifacts import cannot_write
-from lakebench.services import Services, lakes, with_needs
+from lakebench.services import SERVICES, Services, lakes, with_needs
+from lakebench.services.catalog import CatalogService
 
 _ENDS_WITHIN_S = 30.0
 _LOOK_S = 0.2
@@ -131,12 +132,9 @@ def _read_state_file() -> Mapping[str, Any]:
 
 
 def lake(endpoints: Mapping[str, Endpoint]) -> Lake | None:
-    """The lake that ``endpoints`` make: Nessie's, or the reference catalog's; ``None`` where there is no catalog."""
-    if "nessie" in endpoints:
-        return lakes.nessie_lake(endpoints.__getitem__)
-    if "rest-catalog" in endpoints:
-        return lakes.rest_lake(endpoints.__getitem__)
-    return None
+    """The lake of the first catalog among ``endpoints``, in the order of ``list services``; ``None`` without one."""
+    catalogs = [one for name, one in SERVICES.items() if name in endpoints and issubclass(one, CatalogService)]
+    return lakes.catalog_lake(endpoints.__getitem__, catalogs[0]) if catalogs else None
 
 
 def settings(base: config.Settings) -> config.Settings:

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from lakebench.config import FILE, Settings, StorageKind
 from lakebench.errors import ServiceUnavailable, UsageError, unknown
-from lakebench.model import Catalog, CatalogKind, Delegation, Endpoint, Lake, ObjectStore, TableFormat, bearer_token
-from lakebench.services import Services, with_needs
+from lakebench.model import Catalog, CatalogKind, Delegation, Endpoint, Lake, ObjectStore, TableFormat
+from lakebench.services import SERVICES, Services, with_needs
+from lakebench.services.catalog import CatalogService
+from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import store
+from lakebench.services.rest_catalog import RestBridge, RestCatalogService
 
 Lookup = Services | Callable[[str], Endpoint]
 """Where endpoints come from: the services of a run, or any function from name to endpoint."""
+
+
+def catalog_lake(services: Lookup, service: type[CatalogService]) -> Lake:
+    """The object store with the catalog that ``service`` is.
+
+    Raises:
+        ServiceUnavailable: one of the two does not run.
+    """
+    look = _look(services)
+    return Lake(_identifier(service.choice), store(look("object-store")), service.catalog(look(service.name)))
 
 
 def nessie_lake(services: Lookup) -> Lake:
@@ -23,11 +37,7 @@ def nessie_lake(services: Lookup) -> Lake:
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    look = _look(services)
-    nessie = look("nessie")
-    warehouse = nessie.properties["warehouse"]
-    catalog = Catalog(CatalogKind.REST, nessie.uri, warehouse, "main", authentication=bearer_token(nessie.password))
-    return Lake("nessie", store(look("object-store")), catalog)
+    return catalog_lake(services, NessieService)
 
 
 def rest_lake(services: Lookup) -> Lake:
@@ -36,10 +46,7 @@ def rest_lake(services: Lookup) -> Lake:
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    look = _look(services)
-    rest = look("rest-catalog")
-    catalog = Catalog(CatalogKind.REST, rest.uri, rest.properties["warehouse"])
-    return Lake("rest", store(look("object-store")), catalog)
+    return catalog_lake(services, RestCatalogService)
 
 
 def jdbc_lake(services: Lookup) -> Lake:
@@ -61,10 +68,7 @@ def bridge_lake(services: Lookup) -> Lake:
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    look = _look(services)
-    bridge = look("rest-bridge")
-    catalog = Catalog(CatalogKind.REST, bridge.uri, bridge.properties["warehouse"])
-    return Lake("bridge", store(look("object-store")), catalog)
+    return catalog_lake(services, RestBridge)
 
 
 def storage_services(settings: Settings, name: str) -> tuple[str, ...]:
@@ -148,11 +152,15 @@ class CatalogChoice:
     observer: Callable[[Lookup], Lake]
 
 
+def _choice(service: type[CatalogService]) -> CatalogChoice:
+    lake = functools.partial(catalog_lake, service=service)
+    return CatalogChoice(tuple(with_needs([service.name])), lake, lake)
+
+
 CATALOGS: Mapping[str, CatalogChoice] = {
-    "rest": CatalogChoice(("object-store", "rest-catalog"), rest_lake, rest_lake),
-    "nessie": CatalogChoice(("object-store", "nessie"), nessie_lake, nessie_lake),
-    "jdbc": CatalogChoice(("object-store", "postgres", "rest-bridge"), jdbc_lake, bridge_lake),
-    "rest-bridge": CatalogChoice(("object-store", "postgres", "rest-bridge"), bridge_lake, bridge_lake),
+    **{one.choice: _choice(one) for one in SERVICES.values() if issubclass(one, CatalogService)},
+    # The same tables as those of the bridge, which engines reach in the database.
+    "jdbc": CatalogChoice(tuple(with_needs([RestBridge.name])), jdbc_lake, bridge_lake),
 }
 
 

@@ -9,16 +9,17 @@ import time
 from collections.abc import Mapping
 
 from lakebench.http import HOST, bearer, http
-from lakebench.model import Endpoint
+from lakebench.model import Catalog, CatalogKind, Endpoint, bearer_token
 from lakebench.provisioning import artifacts
 from lakebench.services.base import JavaService
+from lakebench.services.catalog import CatalogService
 from lakebench.services.quoting import java_properties
 
 WAREHOUSE = "lake"
 _YEAR_S = 365 * 24 * 3600
 
 
-class NessieService(JavaService):
+class NessieService(JavaService, CatalogService):
     """Nessie's server, its commits in RocksDB below the service's folder, so that a restart keeps them.
 
     It answers only requests with a bearer token: a JSON Web Token signed here; the server gets the public key.
@@ -27,6 +28,7 @@ class NessieService(JavaService):
     """
 
     name = "nessie"
+    choice = "nessie"
     title = "Nessie"
     version = "0.99.0"
     needs = ("object-store",)
@@ -83,6 +85,12 @@ class NessieService(JavaService):
         uri, port = f"{base}/iceberg", ports["http"]
         endpoint = Endpoint(self.name, self.runtime, uri, HOST, port, self.version, properties=properties)
         return dataclasses.replace(endpoint, password=self.password)
+
+    @staticmethod
+    def catalog(endpoint: Endpoint) -> Catalog:
+        """Nessie at its branch ``main``."""
+        warehouse, token = endpoint.properties["warehouse"], bearer_token(endpoint.password)
+        return Catalog(CatalogKind.REST, endpoint.uri, warehouse, "main", authentication=token)
 
     def external_endpoint(self) -> Endpoint:
         """The user's Nessie: ``uri`` ends in ``/iceberg``; ``api`` and ``warehouse`` have the usual values."""

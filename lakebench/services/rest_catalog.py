@@ -14,9 +14,10 @@ from xml.sax.saxutils import escape, quoteattr
 from lakebench.config import StorageKind
 from lakebench.errors import UsageError
 from lakebench.http import HOST, http
-from lakebench.model import Endpoint, Runtime
+from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.provisioning import artifacts
 from lakebench.services.base import Context, JavaService
+from lakebench.services.catalog import CatalogService
 from lakebench.services.quoting import class_path
 from lakebench.services.storages import storage_facts
 
@@ -27,7 +28,7 @@ _SERVLET = "org.eclipse.jetty.ee10.servlet"
 _ICEBERG = "org.apache.iceberg"
 
 
-class RestCatalogService(JavaService):
+class RestCatalogService(JavaService, CatalogService):
     """The servlet that Iceberg tests its REST clients against, on a Jetty that listens on 127.0.0.1 only.
 
     Its own main class listens on every address, so Jetty's XML builds the same objects behind another connector. The
@@ -37,6 +38,7 @@ class RestCatalogService(JavaService):
     """
 
     name = "rest-catalog"
+    choice: ClassVar[str] = "rest"
     title = "the Iceberg REST catalog"
     version = "1.11.0"
     needs: ClassVar[tuple[str, ...]] = ("object-store",)
@@ -148,6 +150,11 @@ class RestCatalogService(JavaService):
         endpoint = Endpoint(self.full_name, self.runtime, uri, HOST, ports["main"], self.version, properties=properties)
         return dataclasses.replace(endpoint, password=self.password)
 
+    @staticmethod
+    def catalog(endpoint: Endpoint) -> Catalog:
+        """The REST catalog; the secret in its address is all that it asks for."""
+        return Catalog(CatalogKind.REST, endpoint.uri, endpoint.properties["warehouse"])
+
     def external_endpoint(self) -> Endpoint:
         """The user's catalog; ``warehouse`` is empty where none is given."""
         endpoint = super().external_endpoint()
@@ -164,6 +171,7 @@ class RestBridge(RestCatalogService):
     """The same servlet over the JDBC catalog in PostgreSQL: its tables for engines that speak REST only."""
 
     name = "rest-bridge"
+    choice: ClassVar[str] = "rest-bridge"
     title = "the REST catalog bridge to PostgreSQL"
     needs: ClassVar[tuple[str, ...]] = ("object-store", "postgres")
     catalog_name: ClassVar[str] = "jdbc"  # as the clients of the JDBC catalog call it: the tables' key begins with it

@@ -24,7 +24,10 @@ from lakebench.model import (
     Selection,
     SigV4,
 )
-from lakebench.services.lakes import catalog_choice, check_catalog
+from lakebench.services import SERVICES
+from lakebench.services.base import JavaService
+from lakebench.services.catalog import CatalogService
+from lakebench.services.lakes import CATALOGS, catalog_choice, catalog_lake, check_catalog
 
 REST = 'kind = "rest"\nuri = "https://polaris/api/catalog/"\nwarehouse = "mine"\n'
 LOGIN = (
@@ -150,7 +153,7 @@ def test_a_key_that_a_catalog_lacks_is_an_error_before_a_run(tmp_path: Path, tex
 def test_a_wrong_name_has_the_nearest(tmp_path: Path) -> None:
     loaded = settings(tmp_path, f"[catalog.polaris]\n{REST}")
     with pytest.raises(
-        UsageError, match=r"unknown catalog 'polari': did you mean polaris\? valid names are rest, nessie"
+        UsageError, match=r"unknown catalog 'polari': did you mean polaris\? valid names are nessie, rest"
     ):
         check_catalog(loaded, "polari")
 
@@ -199,3 +202,33 @@ def test_a_server_that_is_no_postgresql_has_none(tmp_path: Path) -> None:
     file.write_text('[services.trino]\npg_config = "/b/pg_config"\n')
     with pytest.raises(UsageError, match=r"services.trino.pg_config: trino is no PostgreSQL server, as postgres is"):
         load(file)
+
+
+class NewCatalog(JavaService, CatalogService):
+    """A catalog with a login of its own: all that its file says of it."""
+
+    name = "new-catalog"
+    title = "a new catalog"
+    version = "1"
+    choice = "new"
+
+    @staticmethod
+    def catalog(endpoint: Endpoint) -> Catalog:
+        login = OAuth2(f"{endpoint.uri}/token", endpoint.user, endpoint.password, "all")
+        return Catalog(CatalogKind.REST, endpoint.uri, "w", authentication=login)
+
+
+def test_a_catalog_service_is_a_lake_by_its_own_file() -> None:
+    endpoint = Endpoint("new-catalog", Runtime.LOCAL, "http://c", "c", 1, "1", "id", "a-secret")
+    lake = catalog_lake({**STORES, "new-catalog": endpoint}.__getitem__, NewCatalog)
+    assert (lake.name, lake.objects.bucket, lake.catalog.uri) == ("new", "b", "http://c")
+    assert lake.catalog.authentication == OAuth2("http://c/token", "id", "a-secret", "all")
+
+
+def test_every_catalog_service_is_a_choice() -> None:
+    services = {one.choice: name for name, one in SERVICES.items() if issubclass(one, CatalogService)}
+    assert services == {"nessie": "nessie", "rest": "rest-catalog", "rest-bridge": "rest-bridge"}
+    assert CATALOGS.keys() == {*services, "jdbc"}
+    for choice, service in services.items():
+        assert CATALOGS[choice].services[0] == "object-store"
+        assert CATALOGS[choice].services[-1] == service
