@@ -171,7 +171,16 @@ def drained(answer: Any) -> pa.Table:
     return pa.Table.from_batches(batches, getattr(answer, "schema", None) or batches[0].schema)
 
 
-@pytest.mark.parametrize("query", queries(SF), ids=lambda one: one.name)
+# Another catalog changes where Spark finds the tables, and not how it computes: a few queries show that.
+ASKED = [
+    (engine, query)
+    for engine in ENGINES
+    for query in queries(SF)
+    if engine is not SparkJdbc or query.name in {"q01", "q06", "q15"}
+]
+
+
+@pytest.mark.parametrize(("loaded", "query"), ASKED, indirect=["loaded"], ids=lambda one: one.name)
 def test_each_tpch_query_has_the_reference_answer(loaded: Any, query: Query) -> None:
     answer = result(loaded, sql_for(query, type(loaded)))
     expected = references.reference(SF, query.number)

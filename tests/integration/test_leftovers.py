@@ -21,6 +21,8 @@ GONE_WITHIN_S = 5.0
 PARENT_BYTES = 200 * 10**6
 STARTS_WITHIN_S = 120.0
 RUN = ["run", "phase4", "--profile", "quick", "--engines", "duckdb,pyiceberg"]
+MATRIX = ["run", "interop", "--features", "type-*", "--writers", "reference", "--readers", "duckdb,pyiceberg"]
+"""A run that is soon at its cases, and has many of them."""
 BROKEN = """
 import sys
 from lakebench import cli
@@ -135,7 +137,7 @@ def test_after_an_exception_in_a_phase(folder: Path) -> None:
 
 @pytest.mark.parametrize("times", [1, 2])
 def test_after_ctrl_c(folder: Path, times: int) -> None:
-    started = Started(folder, ["-m", "lakebench", *RUN])
+    started = Started(folder, ["-m", "lakebench", *MATRIX])
     started.wait_for_cases(3)
     ports = started.ports()
     for _ in range(times):
@@ -147,7 +149,7 @@ def test_after_ctrl_c(folder: Path, times: int) -> None:
 
 
 def test_after_kill_9_and_every_finished_case_is_kept(folder: Path) -> None:
-    started = Started(folder, ["-m", "lakebench", *RUN])
+    started = Started(folder, ["-m", "lakebench", *MATRIX])
     started.wait_for_cases(12)
     ports = started.ports()
     started.process.kill()
