@@ -5,7 +5,7 @@ the same samples always give the same interval. Inputs may be in any one unit; r
 
 For ratios of medians that interval was held against simulations (lognormal noise of 3 and 5 %, with and without one
 outlier of 30 % in 20, with and without noise that a pair shares; n = 5, 10, 20, 30; pairs and independent samples): it
-holds the true ratio in 94.4 to 98 % of cases. ``tests/unit/test_comparison.py`` repeats a part of them.
+holds the true ratio in 94.4 to 98 % of cases. ``tests/unit/results/test_comparison.py`` repeats a part of them.
 """
 
 from __future__ import annotations
