@@ -1,14 +1,10 @@
-"""The matrix on real services, on fewer engines than the nightly run, and what a user does around it.
-
-Every feature by the reference writer and two readers; a part of the features by two writers and three readers more.
-"""
+"""The matrix on real services: all features by two writers and three readers, and what a user does around it."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 
 import interop_sums
@@ -32,82 +28,53 @@ from lakebench.results.records import FILE, Run, read
 
 pytestmark = pytest.mark.integration
 
-IDS = tuple(one.id for one in features.FEATURES)
-SHOWN = ("default-values", "deletion-vectors", "type-time")
-
-
-@dataclass(frozen=True)
-class Subset:
-    """A part of the matrix as the command ran it; engines with servers take a part of the features, as each costs."""
-
-    writers: tuple[str, ...]
-    readers: tuple[str, ...]
-    features: tuple[str, ...]
-    done: subprocess.CompletedProcess[str]
-    run: Run
-
-
-ASKED = {
-    "every feature": (("reference",), ("duckdb", "pyiceberg"), IDS),
-    "engines with servers": (
-        ("reference", "spark"),
-        ("duckdb", "trino", "pyiceberg"),
-        tuple(one for at, one in enumerate(IDS) if at % 5 == 0 or one in SHOWN),
-    ),
-}
+WRITERS = ("reference", "spark")
+READERS = ("duckdb", "trino", "pyiceberg")
 
 
 @pytest.fixture(scope="module")
-def subsets(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Subset]:
-    """What the nightly run does, on fewer engines or features."""
-    subsets = {}
-    for name, (writers, readers, ids) in ASKED.items():
-        folder = tmp_path_factory.mktemp("interop")
-        arguments = ["--writers", ",".join(writers), "--readers", ",".join(readers), "--features", ",".join(ids)]
-        done = lakebench("run", "interop", *arguments, "--json", cwd=folder, timeout_s=2400)
-        run = read(folder / json.loads(done.stdout)["folder"])
-        subsets[name] = Subset(writers, readers, ids, done, run)
-    return subsets
-
-
-@pytest.fixture(params=list(ASKED))
-def subset(request: pytest.FixtureRequest, subsets: dict[str, Subset]) -> Subset:
-    return subsets[request.param]
+def subset(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Run]:
+    """What the nightly run does, on fewer engines."""
+    folder = tmp_path_factory.mktemp("interop")
+    arguments = ["run", "interop", "--writers", ",".join(WRITERS), "--readers", ",".join(READERS), "--json"]
+    done = lakebench(*arguments, "--output", str(folder / "runs"), cwd=folder, timeout_s=2400)
+    return done, read(Path(json.loads(done.stdout)["folder"]))
 
 
 def cells(run: Run) -> dict[str, Record]:
     return {one.case: one for one in run.cases}
 
 
-def test_every_feature_writer_and_reader_has_its_cell(subset: Subset) -> None:
-    pairs = [*subset.writers, *(f"{writer}→{reader}" for writer in subset.writers for reader in subset.readers)]
-    assert set(cells(subset.run)) == {f"interop/{one}/{pair}" for one in subset.features for pair in pairs}
-    assert {one.feature for one in subset.run.features} == set(subset.features)
-    record_schema.check(subset.run.path)
+def test_every_feature_writer_and_reader_has_its_cell(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    _, run = subset
+    pairs = [*WRITERS, *(f"{writer}→{reader}" for writer in WRITERS for reader in READERS)]
+    assert set(cells(run)) == {f"interop/{one.id}/{pair}" for one in features.FEATURES for pair in pairs}
+    assert {one.feature for one in run.features} == {one.id for one in features.FEATURES}
+    record_schema.check(run.path)
 
 
-def test_it_is_as_accepted(subset: Subset) -> None:
-    summary = json.loads(subset.done.stdout)
+def test_it_is_as_accepted(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    done, run = subset
+    summary = json.loads(done.stdout)
     assert not summary["changes"].get("worse")
     assert not summary["changes"].get("gone")
     assert not summary["changes"].get("new")
-    assert subset.done.returncode == ExitCode.OK, subset.done.stderr
-    assert subset.run.complete
+    assert done.returncode == ExitCode.OK, done.stderr
+    assert run.complete
 
 
-def test_the_reference_writes_every_feature_that_needs_no_engine(subsets: dict[str, Subset]) -> None:
-    records = {one.row: one for one in subsets["every feature"].run.cases if one.column == "reference"}
-    assert len(records) == len(IDS)
+def test_the_reference_writes_every_feature_that_needs_no_engine(
+    subset: tuple[subprocess.CompletedProcess[str], Run],
+) -> None:
+    records = {one.row: one for one in subset[1].cases if one.column == "reference"}
     assert {row for row, one in records.items() if one.outcome is not Outcome.PASS} == {"statistics"}
 
 
-def test_most_cells_pass(subset: Subset) -> None:
-    outcomes = Counter(one.outcome for one in subset.run.cases)
-    assert outcomes[Outcome.PASS] > outcomes.total() * 0.7
-
-
-def test_known_wrong_answers_are_seen(subsets: dict[str, Subset]) -> None:
-    records = cells(subsets["engines with servers"].run)
+def test_most_cells_pass_and_known_wrong_answers_are_seen(
+    subset: tuple[subprocess.CompletedProcess[str], Run],
+) -> None:
+    records = cells(subset[1])
+    assert Counter(one.outcome for one in records.values())[Outcome.PASS] > len(records) * 0.7
     wrong = records["interop/default-values/reference→trino"]
     assert wrong.outcome is Outcome.WRONG
     (all_rows, *_) = wrong.evidence["reads"]
@@ -117,16 +84,16 @@ def test_known_wrong_answers_are_seen(subsets: dict[str, Subset]) -> None:
     assert "PUFFIN" in records["interop/deletion-vectors/spark→trino"].reason
 
 
-def test_the_numbers_of_its_reports_add_up(subset: Subset) -> None:
-    sums = interop_sums.adds_up(subset.run)
+def test_the_numbers_of_its_reports_add_up(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    sums = interop_sums.adds_up(subset[1])
     assert sums["judged"] > sums["passed"] > 0
 
 
-def test_the_page_holds_every_cell(subset: Subset) -> None:
-    page = (subset.run.path.parent / "interop.html").read_text(encoding="utf-8")
+def test_the_page_holds_every_cell(subset: tuple[subprocess.CompletedProcess[str], Run]) -> None:
+    page = (subset[1].path.parent / "interop.html").read_text(encoding="utf-8")
     assert len(page) < 6_000_000
-    for one in subset.features:
-        assert one in page
+    for one in features.FEATURES:
+        assert one.id in page
 
 
 def request(selection: Selection) -> Request:
