@@ -270,6 +270,15 @@ def _same(
     return {**comparison, "checked_against": ["the rows written"], "tolerance": "exact, in any order"}
 
 
+def _reads(context: RunContext, reader: EngineRef, lake: Lake, scan: Scan, *batches: int) -> dict[str, Any]:
+    """The evidence that ``reader`` reads exactly the rows of these batches.
+
+    Raises:
+        WrongAnswer: it reads others.
+    """
+    return _same(context.client, context.checker, reader, lake, scan, _batch(context, *batches))
+
+
 # (c) what Nessie adds: branches, tags, merges
 
 
@@ -385,65 +394,42 @@ def _commits(context: RunContext, scenario: _Scenario, _: EngineRef) -> Evidence
 
 
 def _unseen_on_main(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
-    return _same(
-        context.client,
-        context.checker,
-        reader,
-        lakes.nessie_lake(context.services),
-        Scan(scenario.table),
-        _batch(context, 0),
-    )
+    return _reads(context, reader, lakes.nessie_lake(context.services), Scan(scenario.table), 0)
 
 
 def _seen_on_branch(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     branch = lakes.nessie_lake(context.services).at(scenario.branch)
-    return _same(context.client, context.checker, reader, branch, Scan(scenario.table), _batch(context, 0, 1))
+    return _reads(context, reader, branch, Scan(scenario.table), 0, 1)
 
 
 def _seen_after_merge(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     _merged(context, scenario)
-    return _same(
-        context.client,
-        context.checker,
-        reader,
-        lakes.nessie_lake(context.services),
-        Scan(scenario.table),
-        _batch(context, 0, 1),
-    )
+    return _reads(context, reader, lakes.nessie_lake(context.services), Scan(scenario.table), 0, 1)
 
 
 def _tag_keeps(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     _merged(context, scenario)
     tagged = lakes.nessie_lake(context.services).at(scenario.tag)
-    return _same(context.client, context.checker, reader, tagged, Scan(scenario.table), _batch(context, 0))
+    return _reads(context, reader, tagged, Scan(scenario.table), 0)
 
 
 def _time_travel(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     main = _merged(context, scenario).main
     then = lakes.nessie_lake(context.services).at(f"main@{main.hash}")
-    return _same(context.client, context.checker, reader, then, Scan(scenario.table), _batch(context, 0))
+    return _reads(context, reader, then, Scan(scenario.table), 0)
 
 
 def _old_snapshot(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     before = _merged(context, scenario).snapshot
     scan = Scan(scenario.table, snapshot_id=before.snapshot_id)
-    comparison = _same(
-        context.client, context.checker, reader, lakes.nessie_lake(context.services), scan, _batch(context, 0)
-    )
+    comparison = _reads(context, reader, lakes.nessie_lake(context.services), scan, 0)
     return {**comparison, "snapshot_id": before.snapshot_id}
 
 
 def _conflict(context: RunContext, scenario: _Scenario, reader: EngineRef) -> Evidence:
     _merged(context, scenario)
     refusal = context.prepared.once(f"conflict/{scenario.writer}", lambda: _two_branches(context, scenario))
-    comparison = _same(
-        context.client,
-        context.checker,
-        reader,
-        lakes.nessie_lake(context.services),
-        Scan(scenario.table),
-        _batch(context, 0, 1, 2),
-    )
+    comparison = _reads(context, reader, lakes.nessie_lake(context.services), Scan(scenario.table), 0, 1, 2)
     return {**comparison, "steps": [f"the second merge was refused: {refusal}"]}
 
 
