@@ -38,12 +38,14 @@ lint: $(READY)
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 
-# What uv's cache has is installed without asking the index, which would fail where there is no network.
+# What uv's cache has is installed without asking the index, which would fail where there is no network. All is compiled
+# once: where PYTHONDONTWRITEBYTECODE is set, as in many containers, each of a run's processes would do it again.
 $(READY): requirements.lock pyproject.toml
 	@$(UV) venv --quiet --allow-existing --python '$(PYTHON)' .venv
-	@$(UV) pip sync --offline --python .venv --require-hashes requirements.lock 2>/dev/null || \
-		{ $(UV) pip sync --python .venv --require-hashes requirements.lock; }
+	@$(UV) pip sync --offline --compile-bytecode --python .venv --require-hashes requirements.lock 2>/dev/null || \
+		{ $(UV) pip sync --compile-bytecode --python .venv --require-hashes requirements.lock; }
 	@$(UV) pip install --quiet --offline --python .venv --no-deps --editable .
+	@.venv/bin/python -m compileall -q lakebench tests
 	touch $@
 
 # For maintainers: make the lock files, the reference answers and the schema of the records again.

@@ -219,7 +219,8 @@ def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None
         listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
         _uv("venv", "--python", sys.executable, "--no-project", str(environment))
         hashed = ["--require-hashes"] if any("--hash=" in one for one in requirements) else []
-        _uv("pip", "install", "--python", str(environment / "bin" / "python"), *hashed, "--requirements", str(listed))
+        target = ["--compile-bytecode", "--python", str(environment / "bin" / "python")]
+        _uv("pip", "install", *target, *hashed, "--requirements", str(listed))
         _write_sizes(environment)
         shutil.rmtree(folder, ignore_errors=True)
         environment.rename(folder)
