@@ -20,8 +20,10 @@ SHARING = {
     f"tests/integration/{name}.py"
     for name in (
         "test_adapters",
+        "test_damage",
         "test_engines_inprocess",
         "test_engines_server",
+        "test_lake_formats",
         "test_operations_inprocess",
         "test_operations_server",
     )

@@ -138,7 +138,7 @@ def test_down_ends_a_lake_that_is_being_started(tmp_path: Path, keep: dict[str, 
 @pytest.mark.integration
 @pytest.mark.parametrize(("liar", "code"), [("liar-drops-a-row", 4), ("liar-exits", 1)])
 def test_a_failure_that_nobody_accepted_fails_the_run(tmp_path: Path, liar: str, code: int) -> None:
-    argv = ["run", "phase4", "--profile", "quick", "--repeat", "1", "--engines", liar, "--json"]
+    argv = ["run", "phase4", "--profile", "once", "--sf", "0.01", "--engines", liar, "--json"]
     completed = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
     assert completed.returncode == code, completed.stderr
     assert json.loads(completed.stdout)["exit_code"] == code

@@ -14,7 +14,6 @@ import pytest
 from pyarrow.fs import S3FileSystem
 from run_requests import request
 
-from lakebench.config import Settings
 from lakebench.datasets.interop import features
 from lakebench.errors import LakebenchError
 from lakebench.execution.context import RunContext, run_context
@@ -68,14 +67,14 @@ class Table:
 
 
 @pytest.fixture(scope="module")
-def context() -> Iterator[RunContext]:
-    settings = Settings()
-    with Guard("damage") as guard:
-        services = Services(settings, guard, Quiet())
-        services.start(["object-store", "rest-catalog", "trino", "spark"])
-        foundation = ("object-store", "rest-catalog")
-        with run_context(request(WRITER, *READERS), guard, services, Quiet(), foundation) as made:
-            yield made
+def context(lakebench_services: Services) -> Iterator[RunContext]:
+    foundation = ("object-store", "rest-catalog")
+    lakebench_services.start([*foundation, "trino", "spark"])
+    with (
+        Guard("damage") as guard,
+        run_context(request(WRITER, *READERS), guard, lakebench_services, Quiet(), foundation) as made,
+    ):
+        yield made
 
 
 def make(context: RunContext, feature: str, name: str) -> Table:

@@ -55,9 +55,7 @@ def workload_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[st
         "--engines",
         ",".join((*ENGINES, SMALL)),
         "--profile",
-        "quick",
-        "--repeat",
-        "1",
+        "once",
     ]
     done = lakebench(*argv, cwd=folder)
     (run,) = (folder / "runs").iterdir()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,13 +27,23 @@ BROKEN = {
 
 def _run(cwd: Path, *arguments: str, **variables: str) -> tuple[int, str]:
     """The exit code and the run's name."""
-    done = lakebench("run", *ASKED, *arguments, "--json", cwd=cwd, **variables)
+    done = lakebench("run", *ASKED, *arguments, "--use-up", "--json", cwd=cwd, **variables)
     return done.returncode, json.loads(done.stdout)["run"]
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("gone")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder to run in; a catalog and its store are up meanwhile, for all runs."""
+    folder = tmp_path_factory.mktemp("gone")
+    cache = folder / "cache"
+    cache.mkdir()
+    link_cache(cache)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEBENCH_CACHE", str(cache))
+        up = lakebench("up", "rest-catalog", cwd=folder)
+        assert up.returncode == 0, up.stderr
+        yield folder
+        assert lakebench("down", cwd=folder).returncode == 0
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow.fs import LocalFileSystem, copy_files
 
-from lakebench.config import EngineLimits, Settings
+from lakebench.config import Settings
 from lakebench.datasets import answers, rows
 from lakebench.engines import CanCreate, CanLoad
 from lakebench.engines.daft.engine import Daft
@@ -31,8 +31,6 @@ from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
 from lakebench.model import EngineSettings, Lake, TableFormat
 from lakebench.processes import worker
-from lakebench.processes.guard import Guard
-from lakebench.progress import Quiet
 from lakebench.services import Services, lakes
 from lakebench.services.object_store import store
 
@@ -78,25 +76,17 @@ class Kept:
 
 
 @pytest.fixture(scope="module")
-def settings() -> Settings:
-    limits = EngineLimits(threads=2)
-    return Settings(engines={"trino": limits, "spark": limits})
+def running(lakebench_services: Services) -> Services:
+    local = lakes.storage_services(Settings(), "local")
+    lakebench_services.start([*local, "object-store", "trino", "spark"])
+    assert lakebench_services.failures() == {}
+    return lakebench_services
 
 
 @pytest.fixture(scope="module")
-def running(settings: Settings) -> Iterator[Services]:
-    with Guard("formats") as guard:
-        services = Services(settings, guard, Quiet())
-        services.start([*lakes.storage_services(settings, "local"), "object-store", "trino", "spark"])
-        assert services.failures() == {}
-        yield services
-        services.stop()
-
-
-@pytest.fixture(scope="module")
-def lake(running: Services, settings: Settings) -> Lake:
+def lake(running: Services) -> Lake:
     """Tables on the file system, behind a REST catalog."""
-    return lakes.storage_lake(running, settings, "local")
+    return lakes.storage_lake(running, Settings(), "local")
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 GONE_WITHIN_S = 5.0
 PARENT_BYTES = 200 * 10**6
 STARTS_WITHIN_S = 120.0
-RUN = ["run", "phase4", "--profile", "quick", "--engines", "duckdb,pyiceberg"]
+RUN = ["run", "phase4", "--profile", "once", "--sf", "0.01", "--engines", "duckdb,pyiceberg"]
 MATRIX = ["run", "interop", "--features", "type-*", "--writers", "reference", "--readers", "duckdb,pyiceberg"]
 """A run that is soon at its cases, and has many of them."""
 BROKEN = """

@@ -21,6 +21,7 @@ from lakebench.results import record_schema, records
 from lakebench.results.records import Run
 
 QUICK = ("--profile", "quick")
+ONCE = ("--profile", "once", "--sf", "0.01")
 LIARS = Path(__file__).parent.parent / "liar"
 
 
@@ -37,9 +38,9 @@ def targets_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     (folder / "mine").mkdir()
     pq.write_table(pa.table({"n": [1, 2, 3]}), folder / "mine" / "things.parquet")
     (folder / "mine" / "q01.sql").write_text("SELECT sum(n) AS total FROM things")
-    argv = ["--engines", "duckdb,polars", "--storage", "local,simulated-gcs", "--repeat", "1"]
+    argv = ["--engines", "duckdb,polars", "--storage", "local,simulated-gcs"]
     argv += ["--formats", "iceberg,parquet,duckdb,ducklake"]
-    completed = lakebench("run", "phase3", "workload", "./mine", *QUICK, *argv, cwd=folder)
+    completed = lakebench("run", "phase3", "workload", "./mine", *ONCE, *argv, cwd=folder)
     assert completed.returncode == 0, completed.stderr + completed.stdout
     return only_run(folder)
 
@@ -145,7 +146,7 @@ def test_a_wrong_answer_in_the_power_test_has_no_power(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_a_killed_load_goes_on_where_it_stopped(tmp_path: Path) -> None:
-    argv = ["run", "phase3", *QUICK, "--engines", "duckdb", "--repeat", "1", "--formats", "iceberg"]
+    argv = ["run", "phase3", *ONCE, "--engines", "duckdb", "--formats", "iceberg"]
     run = subprocess.Popen([sys.executable, "-m", "lakebench", *argv], cwd=tmp_path, start_new_session=True)
     deadline = time.monotonic() + 120
     while not list(tmp_path.glob("runs/*/lake/**/partsupp/**/*.parquet")):
