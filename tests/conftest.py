@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from started import lakebench, link_cache
 from xdist.scheduler import LoadFileScheduling
+
+from lakebench.commands import up
+from lakebench.config import Settings
 
 pytest_plugins = ["lakebench.testing.fixtures"]
 
@@ -28,6 +33,28 @@ SHARING = {
         "test_operations_server",
     )
 }
+
+
+@pytest.fixture(scope="session")
+def lake_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A store and a catalog that ``lakebench up`` started; the variables with which ``--use-up`` finds them."""
+    folder = tmp_path_factory.mktemp("up")
+    cache = folder / "cache"
+    cache.mkdir()
+    link_cache(cache)
+    variables = {"LAKEBENCH_CACHE": str(cache)}
+    started = lakebench("up", "rest-catalog", cwd=folder, **variables)
+    assert started.returncode == 0, started.stderr
+    yield variables
+    assert lakebench("down", cwd=folder, **variables).returncode == 0
+
+
+@pytest.fixture(scope="session")
+def settings_up(lake_up: dict[str, str]) -> Settings:
+    """The settings of a run in this process that uses what is up."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LAKEBENCH_CACHE", lake_up["LAKEBENCH_CACHE"])
+        return up.settings(Settings())
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -32,18 +32,11 @@ def _run(cwd: Path, *arguments: str, **variables: str) -> tuple[int, str]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder to run in; a catalog and its store are up meanwhile, for all runs."""
-    folder = tmp_path_factory.mktemp("gone")
-    cache = folder / "cache"
-    cache.mkdir()
-    link_cache(cache)
+def folder(tmp_path_factory: pytest.TempPathFactory, lake_up: dict[str, str]) -> Iterator[Path]:
+    """A folder to run in; all runs but one use what is up."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LAKEBENCH_CACHE", str(cache))
-        up = lakebench("up", "rest-catalog", cwd=folder)
-        assert up.returncode == 0, up.stderr
-        yield folder
-        assert lakebench("down", cwd=folder).returncode == 0
+        patch.setenv("LAKEBENCH_CACHE", lake_up["LAKEBENCH_CACHE"])
+        yield tmp_path_factory.mktemp("gone")
 
 
 @pytest.fixture(scope="module")

@@ -100,12 +100,14 @@ def test_the_page_holds_every_cell(subset: tuple[subprocess.CompletedProcess[str
         assert one.id in page
 
 
-def request(selection: Selection) -> Request:
+def request(selection: Selection, settings: Settings) -> Request:
     refs = tuple(engines.parse(name) for name in dict.fromkeys((*selection.writers, *selection.readers)))
-    return Request(("interop",), refs, "", PROFILES["quick"], 1, Settings(), "test", selection)
+    return Request(("interop",), refs, "", PROFILES["quick"], 1, settings, "test", selection)
 
 
-def test_a_feature_added_as_data_is_everywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_feature_added_as_data_is_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings_up: Settings
+) -> None:
     added = Feature(
         "a-new-feature",
         "New things",
@@ -117,7 +119,7 @@ def test_a_feature_added_as_data_is_everywhere(tmp_path: Path, monkeypatch: pyte
     )
     monkeypatch.setattr(features, "FEATURES", (*features.FEATURES, added))
     selection = Selection(("a-new-*",), ("reference", "duckdb"), ("duckdb", "pyiceberg"))
-    result = harness.run(request(selection), tmp_path / "run", Quiet())
+    result = harness.run(request(selection, settings_up), tmp_path / "run", Quiet())
     reports.write(tmp_path / "run")
     assert result.code is ExitCode.OK
     records = cells(read(tmp_path / "run"))
@@ -127,27 +129,27 @@ def test_a_feature_added_as_data_is_everywhere(tmp_path: Path, monkeypatch: pyte
         assert added.title in (tmp_path / "run" / name).read_text(encoding="utf-8")
 
 
-def test_a_run_that_was_stopped_goes_on_where_it_stood(tmp_path: Path) -> None:
+def test_a_run_that_was_stopped_goes_on_where_it_stood(tmp_path: Path, settings_up: Settings) -> None:
     selection = Selection(("tag", "merge"), ("reference", "duckdb"), ("duckdb", "pyiceberg"))
-    harness.run(request(selection), tmp_path / "run", Quiet())
+    harness.run(request(selection, settings_up), tmp_path / "run", Quiet())
     file = tmp_path / "run" / FILE
     lines = file.read_text(encoding="utf-8").splitlines()
     case_lines = [line for line in lines if json.loads(line)["kind"] == "case"]
     assert len(case_lines) == 12
     kept = lines[: lines.index(case_lines[4]) + 1]  # in the middle of a table's readers
     file.write_text("\n".join(kept) + "\n", encoding="utf-8")
-    harness.run(harness.again(tmp_path / "run", Settings()), tmp_path / "run", Quiet(), resumed=True)
+    harness.run(harness.again(tmp_path / "run", settings_up), tmp_path / "run", Quiet(), resumed=True)
     again = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
     cases = [line["case"] for line in again if line["kind"] == "case"]
     assert len(cases) == len(set(cases)) == 12
     assert read(file).complete
 
 
-def test_a_database_that_was_invalidated_reads_the_next_table(tmp_path: Path) -> None:
+def test_a_database_that_was_invalidated_reads_the_next_table(tmp_path: Path, settings_up: Settings) -> None:
     reader = "duckdb@1.5.0"  # it raises an INTERNAL error at the first feature, and refuses whatever comes after it
     chosen = ("nested-drop-and-add-again", "append")
     selection = Selection(chosen, ("reference",), (reader,))
-    harness.run(request(selection), tmp_path / "run", Quiet())
+    harness.run(request(selection, settings_up), tmp_path / "run", Quiet())
     first, second = (
         cells(read(tmp_path / "run"))[f"interop/{feature}/reference→{reader}"]
         for feature in ("nested-drop-and-add-again", "append")

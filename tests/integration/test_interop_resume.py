@@ -25,7 +25,7 @@ LIARS = Path(__file__).parent.parent / "liar"
 WRITER, READER = "liar-writes-less", "liar-reads-less"
 FEATURES = ("type-int", "delete-by-another")
 ASKED = (
-    "run", "interop", "--json", "--features", ",".join(FEATURES),
+    "run", "interop", "--json", "--use-up", "--features", ",".join(FEATURES),
     "--writers", f"reference,duckdb,{WRITER}", "--readers", f"duckdb,pyiceberg,{READER}",
 )  # fmt: skip
 KILLS = (2, 6, 3)
@@ -48,29 +48,29 @@ _OF_THE_TRY = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|\d{9,}|s3:/
 _DRAWN_FROM = 10**9
 
 
-def start(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "PYTHONPATH": str(LIARS)}
+def start(folder: Path, variables: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **variables, "PYTHONPATH": str(LIARS)}
     return subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=env, capture_output=True, text=True, timeout=1200, check=False
     )
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    done = start(folder := tmp_path_factory.mktemp("whole"), "-m", "lakebench", *ASKED)
+def whole(tmp_path_factory: pytest.TempPathFactory, lake_up: dict[str, str]) -> Run:
+    done = start(folder := tmp_path_factory.mktemp("whole"), lake_up, "-m", "lakebench", *ASKED)
     assert done.stdout, done.stderr
     return read(folder / json.loads(done.stdout)["folder"])
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory: pytest.TempPathFactory) -> Run:
+def killed(tmp_path_factory: pytest.TempPathFactory, lake_up: dict[str, str]) -> Run:
     folder, asked = tmp_path_factory.mktemp("killed"), ASKED
     for number, after in enumerate(KILLS, 1):
-        assert start(folder, "-c", DIES, str(after), *asked).returncode == -signal.SIGKILL
+        assert start(folder, lake_up, "-c", DIES, str(after), *asked).returncode == -signal.SIGKILL
         (path,) = (folder / "runs").iterdir()
         assert len(read(path).cases) == sum(KILLS[:number])
-        asked = ("run", "--json", "--resume", path.name)
-    assert start(folder, "-m", "lakebench", *asked).stdout
+        asked = ("run", "--json", "--use-up", "--resume", path.name)
+    assert start(folder, lake_up, "-m", "lakebench", *asked).stdout
     return read(path)
 
 

@@ -105,12 +105,12 @@ def outcomes(folder: Path) -> dict[str, str]:
     return {one.case: one.outcome.value for one in read(folder).cases}
 
 
-def test_a_fault_of_ours_blames_no_engine_and_resume_goes_on(tmp_path: Path) -> None:
+def test_a_fault_of_ours_blames_no_engine_and_resume_goes_on(tmp_path: Path, settings_up: Settings) -> None:
     folder = tmp_path / "run"
     for number, (plant, left) in enumerate(LAYERS, 1):
         with pytest.MonkeyPatch.context() as patch:
             plant(patch, tmp_path / plant.__name__)
-            asked = harness.again(folder, Settings()) if number > 1 else request("duckdb")
+            asked = harness.again(folder, settings_up) if number > 1 else request("duckdb")
             result = harness.run(asked, folder, Quiet(), resumed=number > 1)
         run, file = read(folder), f"faults/{number:03}.txt"
         assert (result.code, plant.__name__) == (ExitCode.HARNESS_FAULT, plant.__name__)
@@ -119,7 +119,7 @@ def test_a_fault_of_ours_blames_no_engine_and_resume_goes_on(tmp_path: Path) -> 
         assert file in run.end.reason
         assert {one.evidence["file"] for one in run.cases if one.outcome == "HARNESS_FAULT"} <= {file}
         assert "KeyError: 'planted'" in (folder / file).read_text()
-    again = harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True)
+    again = harness.run(harness.again(folder, settings_up), folder, Quiet(), resumed=True)
     assert again.code is ExitCode.OK
     assert outcomes(folder) == {WRITES: "PASS", READS: "PASS"}
     assert read(folder).complete

@@ -26,10 +26,10 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory, lake_up: dict[str, str]) -> Run:
     folder = tmp_path_factory.mktemp("runs")
     arguments = ["run", "interop", "--features", FEATURES, "--writers", "reference", "--readers", "template", "--json"]
-    done = lakebench(*arguments, "--output", str(folder), cwd=folder, **environment)
+    done = lakebench(*arguments, "--use-up", "--output", str(folder), cwd=folder, **{**environment, **lake_up})
     return read(Path(json.loads(done.stdout)["folder"]))
 
 
