@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from started import lakebench, link_cache
+from started import QUICK_JAVA, lakebench, link_cache, quick_servers
 from xdist.scheduler import LoadFileScheduling
 
 from lakebench.commands import up
-from lakebench.config import Settings
+from lakebench.config import ServiceSettings, Settings
+from lakebench.processes.guard import Guard
+from lakebench.progress import Quiet
+from lakebench.services import Services
 
 pytest_plugins = ["lakebench.testing.fixtures"]
 
@@ -36,12 +39,23 @@ SHARING = {
 
 
 @pytest.fixture(scope="session")
+def lakebench_services() -> Iterator[Services]:
+    """As ``lakebench.testing`` has it, with servers that start fast."""
+    quick = ServiceSettings(java_options=QUICK_JAVA)
+    with Guard("testing") as guard:
+        services = Services(Settings(services={"trino": quick, "spark": quick}), guard, Quiet())
+        yield services
+        services.stop()
+
+
+@pytest.fixture(scope="session")
 def lake_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     """A store and a catalog that ``lakebench up`` started; the variables with which ``--use-up`` finds them."""
     folder = tmp_path_factory.mktemp("up")
     cache = folder / "cache"
     cache.mkdir()
     link_cache(cache)
+    quick_servers(folder)
     variables = {"LAKEBENCH_CACHE": str(cache)}
     started = lakebench("up", "rest-catalog", cwd=folder, **variables)
     assert started.returncode == 0, started.stderr

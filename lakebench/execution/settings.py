@@ -38,3 +38,6 @@ def _check_names(file: Path, settings: Settings) -> None:
         if one.pg_config and not find(name).is_postgresql:
             servers = ", ".join(server for server, service in SERVICES.items() if service.is_postgresql)
             raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server, as {servers} is")
+        if one.java_options and not find(name).is_java:
+            servers = ", ".join(server for server, service in SERVICES.items() if service.is_java)
+            raise UsageError(f"{file}: services.{name}.java_options: {name} does not run on Java, as {servers} do")

@@ -129,6 +129,7 @@ class Service(ABC):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_s: ClassVar[float] = 3
     is_postgresql: ClassVar[bool] = False
+    is_java: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -457,6 +458,7 @@ class JavaService(Service):
     :meth:`command`. Its container runs the same pinned jars from the local Maven repository.
     """
 
+    is_java = True
     java: Path
 
     def find_java(self, major_min: int, major_max: int | None = None, fallback: str = "21.0.8.2") -> Path:
@@ -482,6 +484,7 @@ class JavaService(Service):
             f"-XX:ErrorFile={str(self.folder).replace('%', '%%')}/crash.log",  # %p is the process's number
             f"-Djava.io.tmpdir={self.folder}",
             f"-Duser.home={self.folder}",
+            *self.context.settings.java_options,
         ]
         file = self.private("java.args", java_arguments([*common, *self.arguments(ports)]))
         return Command([str(self.java), f"@{file}"])

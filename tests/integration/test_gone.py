@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from started import lakebench, link_cache
+from started import lakebench, link_cache, quick_servers
 
 from lakebench.outcomes import ExitCode
 from lakebench.progress import Quiet
@@ -81,8 +81,9 @@ def test_a_service_that_was_named_and_an_engine_that_needs_it_are_missed(folder:
     assert output.startswith("GONE: the service spark, which was asked for, did not come up (")
 
 
-def test_a_server_whose_files_are_damaged_ends_the_run(folder: Path, tmp_path: Path) -> None:
+def test_a_server_whose_files_are_damaged_ends_the_run(tmp_path: Path) -> None:
     """A file in the cache is not what the archive holds: no run goes on with it, and none counts as whole."""
+    quick_servers(tmp_path)
     cache = tmp_path / "cache"
     cache.mkdir()
     home = artifacts.trino_home(Quiet())
@@ -93,15 +94,15 @@ def test_a_server_whose_files_are_damaged_ends_the_run(folder: Path, tmp_path: P
     script = cache / home.name / "README.txt"
     script.unlink()
     script.write_text("damaged", encoding="utf-8")
-    done = lakebench("run", *ASKED, "--readers", "duckdb,trino", cwd=folder, LAKEBENCH_CACHE=str(cache))
+    done = lakebench("run", *ASKED, "--readers", "duckdb,trino", cwd=tmp_path, LAKEBENCH_CACHE=str(cache))
     assert done.returncode == ExitCode.USAGE
     assert f"{script} is not what was unpacked" in done.stderr
     assert f"rm -r {cache / home.name}" in done.stderr
-    name = max((folder / "runs").iterdir()).name
-    assert not read(folder / "runs" / name).complete
-    report = lakebench("report", name, cwd=folder)
+    name = max((tmp_path / "runs").iterdir()).name
+    assert not read(tmp_path / "runs" / name).complete
+    report = lakebench("report", name, cwd=tmp_path)
     assert "interrupted" in report.stdout.splitlines()[0].lower()
     assert not any(word in report.stdout for word in ("PASS: ", "AS ACCEPTED"))
     shutil.rmtree(cache / home.name)
-    again = lakebench("run", "--resume", name, cwd=folder, LAKEBENCH_CACHE=str(cache))
+    again = lakebench("run", "--resume", name, cwd=tmp_path, LAKEBENCH_CACHE=str(cache))
     assert again.returncode == ExitCode.OK, again.stderr

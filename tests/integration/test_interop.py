@@ -9,7 +9,7 @@ from pathlib import Path
 
 import interop_sums
 import pytest
-from started import lakebench
+from started import lakebench, quick_servers
 
 from lakebench import engines, harness, reports
 from lakebench.config import Settings
@@ -39,6 +39,7 @@ FEATURES = [one for place, one in enumerate(features.FEATURES) if place % 2 == 0
 def subset(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Run]:
     """What the nightly run does, on fewer engines and features."""
     folder = tmp_path_factory.mktemp("interop")
+    quick_servers(folder)
     arguments = ["run", "interop", "--writers", ",".join(WRITERS), "--readers", ",".join(READERS), "--json"]
     arguments += ["--features", ",".join(one.id for one in FEATURES)]
     done = lakebench(*arguments, "--output", str(folder / "runs"), cwd=folder, timeout_s=2400)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from started import lakebench, link_cache
+from started import lakebench, link_cache, quick_servers
 
 from lakebench.provisioning import artifacts
 
@@ -73,6 +73,7 @@ def test_servers_and_engines_run_in_folders_with_any_name(odd: dict[str, str]) -
     def told_by(*argv: str) -> subprocess.CompletedProcess[str]:
         return lakebench(*argv, "--json", cwd=Path(odd["TMPDIR"]).parent, timeout_s=1200, **odd)
 
+    quick_servers(Path(odd["TMPDIR"]).parent)
     try:
         up = told_by("up", *SERVICES)
         assert up.returncode == 0, up.stderr

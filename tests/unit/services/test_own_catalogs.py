@@ -204,6 +204,14 @@ def test_a_server_that_is_no_postgresql_has_none(tmp_path: Path) -> None:
         load(file)
 
 
+def test_a_server_on_java_takes_options_of_it(tmp_path: Path) -> None:
+    text = '[services.{}]\njava_options = ["-XX:+UseSerialGC"]\n'
+    assert settings(tmp_path, text.format("trino")).service("trino").java_options == ("-XX:+UseSerialGC",)
+    (tmp_path / "lakebench.toml").write_text(text.format("postgres"))
+    with pytest.raises(UsageError, match=r"services.postgres.java_options: postgres does not run on Java, as .*trino"):
+        load(tmp_path / "lakebench.toml")
+
+
 class NewCatalog(JavaService, CatalogService):
     """A catalog with a login of its own: all that its file says of it."""
 
