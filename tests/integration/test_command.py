@@ -136,9 +136,11 @@ def test_down_ends_a_lake_that_is_being_started(tmp_path: Path, keep: dict[str, 
 
 
 @pytest.mark.integration
-@pytest.mark.parametrize(("liar", "code"), [("liar-drops-a-row", 4), ("liar-exits", 1)])
-def test_a_failure_that_nobody_accepted_fails_the_run(tmp_path: Path, liar: str, code: int) -> None:
-    argv = ["run", "phase4", "--profile", "once", "--sf", "0.01", "--engines", liar, "--json"]
-    completed = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
+@pytest.mark.parametrize(("liar", "code"), [("liar-reads-less", 4), ("liar-exits", 1)])
+def test_a_failure_that_nobody_accepted_fails_the_run(
+    tmp_path: Path, lake_up: dict[str, str], liar: str, code: int
+) -> None:
+    argv = ["run", "interop", "--features", "append", "--writers", "reference", "--readers", liar, "--use-up", "--json"]
+    completed = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS), **lake_up)
     assert completed.returncode == code, completed.stderr
     assert json.loads(completed.stdout)["exit_code"] == code

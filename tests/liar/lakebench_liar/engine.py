@@ -105,6 +105,9 @@ class Exits(Liar):
     def lie(self, answer: pa.Table) -> Any:  # noqa: ARG002
         os._exit(0)  # as if all were well
 
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:  # noqa: ARG002
+        os._exit(0)
+
 
 class Segfaults(Liar):
     name: ClassVar[str] = "liar-segfaults"
