@@ -231,6 +231,7 @@ def _uv(*arguments: str) -> str:
     from uv import find_uv_bin
 
     environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    environment.setdefault("UV_COMPILE_BYTECODE_TIMEOUT", "0")  # a busy machine may take longer than its minute
     command = [find_uv_bin(), "--no-progress", *arguments]
     answer = guard.run(command, environment)
     if answer.returncode != 0:
