@@ -22,8 +22,8 @@ from lakebench.execution import machine
 from lakebench.execution.cases import records
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.execution.request import Request, Scope, selection_of
 from lakebench.execution.workers import WorkerPool
@@ -147,8 +147,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
     with alone(folder), Writer(folder / FILE) as writer, Guard("run") as guard:
         writer.hide(*(one for each in (request.settings, request.base) if each for one in each.secrets()))
         earlier = _unfinished(folder) if resumed else None
-        past = Past(earlier)
-        done = [one for one in earlier.cases if past.case(one.case)] if earlier else []
+        history = RunHistory(earlier)
+        done = [one for one in earlier.cases if history.case(one.case)] if earlier else []
         faults = FaultLog(folder, writer.masked)
         writer.write(Resume(_now()) if resumed else _header(request, folder))
         end = End("interrupted", 0.0, ExitCode.INTERRUPTED)
@@ -158,7 +158,9 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
             kept = (folder / LAKE).absolute()
-            with run_context(request, guard, services, progress, _foundation(request), kept, past, faults) as context:
+            with run_context(
+                request, guard, services, progress, _required_services(request), kept, history, faults
+            ) as context:
                 cases = [*done, *_cases(context, writer, done, baseline, folder)]
             changed = _changes(request, cases, baseline)
             gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
@@ -217,7 +219,7 @@ def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
     return {name: why for name, why in failures.items() if settings.runtime is not Runtime.LOCAL or name in asked}
 
 
-def _foundation(request: Request) -> tuple[str, ...]:
+def _required_services(request: Request) -> tuple[str, ...]:
     """The services that every case needs."""
     wanted = (phases.find(name).services(request.selection, request.settings) for name in request.phases)
     return tuple(dict.fromkeys(service for services in wanted for service in services))
@@ -230,14 +232,14 @@ def _cases(
     request, finished = context.request, {case.case for case in done}
     wanted = [phases.find(name) for name in request.phases]
     new: list[Record] = []
-    with MemoryTrace(folder / TRACE, lambda: _processes(context)), _grounded(context.foundation):
+    with MemoryTrace(folder / TRACE, lambda: _processes(context)), _checking(context.prerequisites):
         context.workers.preload(_engines_of(request))
         _start(context, writer)
         for phase in wanted:
             new += _phase(phase, context, writer, finished, baseline)
         for ref in request.refs:
             # An engine that had nothing left to do has its line.
-            if ref in context.workers.opened or not context.past.versions(ref):
+            if ref in context.workers.opened or not context.history.versions(ref):
                 writer.write(_engine(context.workers, context.progress, ref, [*done, *new]))
     for phase in wanted:
         cases = [case for case in (*done, *new) if case.phase == phase.name]
@@ -255,7 +257,7 @@ def _processes(context: RunContext) -> dict[str, list[int]]:
 
 
 @contextlib.contextmanager
-def _grounded(foundation: Foundation) -> Iterator[None]:
+def _checking(prerequisites: Prerequisites) -> Iterator[None]:
     """Turn an error that comes from a full disk or a lost service into that error.
 
     Raises:
@@ -267,7 +269,7 @@ def _grounded(foundation: Foundation) -> Iterator[None]:
     except UsageError:
         raise
     except Exception as error:
-        foundation.check(error)
+        prerequisites.check(error)
         raise
 
 
@@ -295,17 +297,17 @@ def _start(context: RunContext, writer: Writer) -> None:
     Raises:
         ServiceUnavailable: a service that every case needs did not start.
     """
-    request, services, vital = context.request, context.services, context.foundation.names
+    request, services, required = context.request, context.services, context.prerequisites.names
 
     def meanwhile() -> None:
         for name in request.phases:
             phases.find(name).ready(context)
 
-    services.start(_needed(request, vital), meanwhile, vital)
+    services.start(_needed(request, required), meanwhile, required)
     writer.hide(*services.secrets())
     for service in services.facts():
         writer.write(service)
-    for name in vital:
+    for name in required:
         services.endpoint(name)
 
 
@@ -326,7 +328,7 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
             for finished_record in records(block, context, todo) if todo else ():
                 record = accepted.with_acceptance(finished_record, baseline)
                 writer.write(record)
-                context.past.add(record)
+                context.history.add(record)
                 new.append(record)
             for ref in [one for one in context.request.refs if one in opened and one not in seen]:
                 # Now, so that a run that is killed has its engines on record.
@@ -337,10 +339,10 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
     return new
 
 
-def _needed(request: Request, foundation: tuple[str, ...]) -> list[str]:
+def _needed(request: Request, required: tuple[str, ...]) -> list[str]:
     """The services of the phases, of the engines and of the dataset's writer."""
     chosen = [engines.find(ref.name) for ref in _engines_of(request)]
-    services = [*foundation]
+    services = [*required]
     for engine in chosen:
         services += [*([engine.service] if engine.service else []), *engine.needs]
     return list(dict.fromkeys(services))

@@ -319,7 +319,7 @@ class Coordinates:
         """The first participant that is not among those that ``ran``: what it did not write, no other could read."""
         return next((name for name in self.participants if name not in ran), None)
 
-    def given(self) -> dict[str, Any]:
+    def present_fields(self) -> dict[str, Any]:
         """The fields that the case has, by name."""
         return {name: value for name, value in vars(self).items() if value}
 

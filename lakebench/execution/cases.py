@@ -15,8 +15,8 @@ from typing import Any
 from lakebench.datasets.answer_files import Checked
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
 from lakebench.execution.context import RunContext
-from lakebench.execution.foundation import Foundation
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.model import Coordinates, EngineRef, Record, Sample
 from lakebench.outcomes import Outcome
 
@@ -55,23 +55,28 @@ class Block(ABC):
 
 
 def record(
-    past: Past, case: Case, began: tuple[str, float], evidence: Evidence, samples: tuple[Sample, ...] = ()
+    history: RunHistory, case: Case, began: tuple[str, float], evidence: Evidence, samples: tuple[Sample, ...] = ()
 ) -> Record:
     """The record of a case that passed."""
-    return _record(past, case, began, Outcome.PASS, "", evidence, samples)
+    return _record(history, case, began, Outcome.PASS, "", evidence, samples)
 
 
 def failure(
-    foundation: Foundation, past: Past, case: Case, began: tuple[str, float], error: CaseEnd, evidence: Evidence
+    prerequisites: Prerequisites,
+    history: RunHistory,
+    case: Case,
+    began: tuple[str, float],
+    error: CaseEnd,
+    evidence: Evidence,
 ) -> Record:
     """The record of a case that did not pass. It has no latency: only a verified answer has a time.
 
     Raises:
         LakebenchError: a disk is full, or a service is gone that the run needs, so the case says nothing.
     """
-    foundation.check(error)
+    prerequisites.check(error)
     details = {**evidence, "error": str(error), **{key: value for key, value in error.details.items() if value}}
-    return _record(past, case, began, error.outcome, str(error), details, ())
+    return _record(history, case, began, error.outcome, str(error), details, ())
 
 
 def records(block: Block, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
@@ -89,7 +94,7 @@ def records(block: Block, context: RunContext, todo: frozenset[str]) -> Iterator
         fault = context.faults.fault(error)
         for case in block.cases:
             if case.id in todo - finished:
-                yield failure(context.foundation, context.past, case, began, fault, {})
+                yield failure(context.prerequisites, context.history, case, began, fault, {})
 
 
 def now() -> tuple[str, float]:
@@ -98,7 +103,7 @@ def now() -> tuple[str, float]:
 
 
 def _record(
-    past: Past,
+    history: RunHistory,
     case: Case,
     began: tuple[str, float],
     outcome: Outcome,
@@ -115,7 +120,7 @@ def _record(
         reason=reason,
         evidence=evidence,
         samples=samples,
-        versions=past.versions(case.engine),
+        versions=history.versions(case.engine),
         started=began[0],
         seconds=round(time.monotonic() - began[1], 6),
         group=case.group,
@@ -143,9 +148,9 @@ class Check(Block):
             return
         began = now()
         try:
-            yield record(context.past, self.case, began, self.test(context))
+            yield record(context.history, self.case, began, self.test(context))
         except CaseError as error:
-            yield failure(context.foundation, context.past, self.case, began, error, {})
+            yield failure(context.prerequisites, context.history, self.case, began, error, {})
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
 from lakebench.execution.prepared import PreparedData
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.request import Request
 from lakebench.execution.run_files import RunFiles
 from lakebench.execution.workers import WorkerPool
@@ -28,8 +28,8 @@ _WITNESS_BYTES = 4 * 2**30
 class RunContext:
     """The objects of one run. A function that needs one or two of them takes these, and not the context.
 
-    ``request`` is what the user asked for; ``foundation`` what every case needs; ``past`` what the run has on record,
-    from any of its processes: nothing else says what became of another case.
+    ``request`` is what the user asked for; ``prerequisites`` are what every case needs. ``history`` has the finished
+    cases, those of earlier processes of a resumed run too: a verdict that depends on another case uses only these.
     """
 
     request: Request
@@ -40,9 +40,9 @@ class RunContext:
     files: RunFiles
     checker: Checker
     witness: Witness
-    foundation: Foundation
+    prerequisites: Prerequisites
     faults: FaultLog
-    past: Past
+    history: RunHistory
     progress: Progress
 
 
@@ -52,24 +52,24 @@ def run_context(
     guard: Guard,
     services: Services,
     progress: Progress,
-    foundation: tuple[str, ...] = (),
+    required_services: tuple[str, ...] = (),
     kept: Path | None = None,
-    past: Past | None = None,
+    history: RunHistory | None = None,
     faults: FaultLog | None = None,
     *,
     pool: type[WorkerPool] = WorkerPool,
 ) -> Iterator[RunContext]:
     """The context of a run; in the end its workers, its checker and its witness are ended.
 
-    ``foundation`` names the services that every case needs. ``kept`` is a folder that outlives a killed run, for what
-    ``--resume`` goes on with.
+    ``required_services`` names the services that every case needs. ``kept`` is a folder that outlives a killed run: it
+    holds what ``--resume`` continues from.
     """
-    settings, faults, past = request.settings, faults or FaultLog(guard.folder), past or Past()
+    settings, faults, history = request.settings, faults or FaultLog(guard.folder), history or RunHistory()
     files = RunFiles(guard.folder, kept or guard.folder)
     storages = (settings.storages()[name].path for name in request.selection.storages)
     folders = (guard.folder, faults.folder, files.kept, *(path.expanduser() for path in storages if path))
-    stands_on = Foundation(services, foundation, folders)
-    workers = pool(settings, request.base, guard, services, progress, past)
+    prerequisites = Prerequisites(services, required_services, folders)
+    workers = pool(settings, request.base, guard, services, progress, history)
     checker = Checker(guard)
     witness = Witness(guard, guard.folder / "witness", _WITNESS_BYTES, settings.engine("duckdb").threads)
     try:
@@ -77,14 +77,14 @@ def run_context(
             request=request,
             services=services,
             workers=workers,
-            client=EngineClient(workers, services, stands_on, faults, files, request.profile.protocol.limit_s),
-            prepared=PreparedData(stands_on, faults),
+            client=EngineClient(workers, services, prerequisites, faults, files, request.profile.protocol.limit_s),
+            prepared=PreparedData(prerequisites, faults),
             files=files,
             checker=checker,
             witness=witness,
-            foundation=stands_on,
+            prerequisites=prerequisites,
             faults=faults,
-            past=past,
+            history=history,
             progress=progress,
         )
     finally:

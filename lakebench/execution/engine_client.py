@@ -11,7 +11,7 @@ from typing import Any
 from lakebench.errors import CaseEnd, CaseError, HarnessFault
 from lakebench.execution.diagnosis import Remedy, diagnose
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.run_files import RunFiles
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.scan import Scan
@@ -39,12 +39,12 @@ class EngineClient:
         self,
         workers: WorkerPool,
         services: Services,
-        foundation: Foundation,
+        prerequisites: Prerequisites,
         faults: FaultLog,
         files: RunFiles,
         limit_s: float,
     ) -> None:
-        self._workers, self._services, self._foundation, self._faults = workers, services, foundation, faults
+        self._workers, self._services, self._prerequisites, self._faults = workers, services, prerequisites, faults
         self._files, self._limit_s = files, limit_s
         self._diagnosing = threading.Lock()
 
@@ -130,7 +130,7 @@ class EngineClient:
             ServiceLost: one of the services that the run needs is gone.
         """
         with self._diagnosing:
-            self._foundation.check_services(f" while {ref} ran")
+            self._prerequisites.check_services(f" while {ref} ran")
             meaning, remedy = diagnose(self._services, ref, error, lasting=lasting)
             if remedy is Remedy.NEW_SERVER:
                 self._workers.restart(ref)

@@ -50,13 +50,13 @@ class MeasuredEngine:
 
 @dataclass
 class _EngineRun:
-    """The state of one engine in a measurement; ``past`` is its record where an earlier process finished it.
+    """The state of one engine in a measurement; ``earlier`` is its record where an earlier process finished it.
 
     ``expected`` are the verified answers of others that its own are compared with.
     """
 
     entry: MeasuredEngine
-    past: Record | None = None
+    earlier: Record | None = None
     began: tuple[str, float] = field(default_factory=now)
     samples: list[Sample] = field(default_factory=list)
     evidence: dict[str, Any] = field(default_factory=dict)
@@ -100,7 +100,9 @@ class Measurement(Block):
         began = time.perf_counter_ns()
         runs = [_EngineRun(entry) for entry in self.entries if entry.case.id in todo]
         finished = [
-            _EngineRun(entry, context.past.case(entry.case.id)) for entry in self.entries if entry.case.id not in todo
+            _EngineRun(entry, context.history.case(entry.case.id))
+            for entry in self.entries
+            if entry.case.id not in todo
         ]
         for number, (kinds, running) in enumerate(self._rounds(context.request, runs, finished)):
             for run in running:
@@ -121,17 +123,17 @@ class Measurement(Block):
                 "tolerance": self.tolerance,
             }
             if run.error is None:
-                finished_record = record(context.past, run.entry.case, run.began, evidence, tuple(run.samples))
+                finished_record = record(context.history, run.entry.case, run.began, evidence, tuple(run.samples))
             else:
                 finished_record = failure(
-                    context.foundation, context.past, run.entry.case, run.began, run.error, evidence
+                    context.prerequisites, context.history, run.entry.case, run.began, run.error, evidence
                 )
             yield replace(finished_record, seconds=round(run.busy, 6))
 
     def _vote_again(self, context: RunContext, run: _EngineRun) -> None:
         """The answer of an engine whose record says that it gave one when the others were asked."""
         entry, into = run.entry, context.files.new(run.entry.case.id)
-        if run.past is None or not _voted(run.past):
+        if run.earlier is None or not _voted(run.earlier):
             return
         try:
             limit_s = self.protocol.limit_s
@@ -288,16 +290,16 @@ def _undecided(runs: list[_EngineRun], finished: list[_EngineRun]) -> list[tuple
     right = {run.entry.case.id: run for run in (*runs, *finished) if _timed(run)}
     pairs = [(run, right.get(run.entry.against)) for run in right.values()]
     open_ = [(base, other) for base, other in pairs if other and undecided(_warm(base), _warm(other))]
-    left = [tuple(run for run in pair if run.past is None) for pair in open_]
+    left = [tuple(run for run in pair if run.earlier is None) for pair in open_]
     return [pair for pair in left if pair]
 
 
 def _timed(run: _EngineRun) -> bool:
-    return run.error is None if run.past is None else run.past.outcome is Outcome.PASS
+    return run.error is None if run.earlier is None else run.earlier.outcome is Outcome.PASS
 
 
 def _warm(run: _EngineRun) -> list[int]:
-    samples = run.samples if run.past is None else run.past.samples
+    samples = run.samples if run.earlier is None else run.earlier.samples
     return [sample.ns for sample in samples if sample.kind == "warm"]
 
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from lakebench.errors import CaseEnd, CaseError, HarnessFault
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
+from lakebench.execution.prerequisites import Prerequisites
 
 T = TypeVar("T")
 
@@ -21,8 +21,8 @@ class PreparedData:
     :class:`~lakebench.execution.workers.WorkerPool`.
     """
 
-    def __init__(self, foundation: Foundation, faults: FaultLog) -> None:
-        self._foundation, self._faults = foundation, faults
+    def __init__(self, prerequisites: Prerequisites, faults: FaultLog) -> None:
+        self._prerequisites, self._faults = prerequisites, faults
         self._made: dict[str, Any] = {}
         self._making = threading.RLock()
 
@@ -51,5 +51,5 @@ class PreparedData:
             return make()
         except Exception as error:  # noqa: BLE001 - of a server or an engine, or a fault of ours
             end = error if isinstance(error, CaseError) else self._faults.fault(error)
-            self._foundation.check(end)
+            self._prerequisites.check(end)
             return end

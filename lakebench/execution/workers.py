@@ -11,7 +11,7 @@ from pathlib import Path
 from lakebench.config import Settings
 from lakebench.engines import find
 from lakebench.errors import EngineUnavailable
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
 from lakebench.model import EngineRef, EngineSettings, Lake
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
@@ -31,7 +31,7 @@ class WorkerPool:
 
     A session names one worker of an engine, so that an engine can alternate between lakes and stay warm on each. A
     session whose name begins with :data:`BASE` has the settings ``base``. The worker of the session ``""`` may be
-    started ahead. ``opened`` has the worker of each engine that opened a lake last; ``past`` keeps its versions.
+    started ahead. ``opened`` has the worker of each engine that opened a lake last; ``history`` keeps its versions.
 
     A run's locks are taken in this order; a thread that holds one never takes an earlier one:
 
@@ -47,11 +47,11 @@ class WorkerPool:
         guard: Guard,
         services: Services,
         progress: Progress,
-        past: Past,
+        history: RunHistory,
     ) -> None:
         self.opened: dict[EngineRef, Remote] = {}
         self._settings, self._base = settings, base or settings
-        self._guard, self._services, self._progress, self._past = guard, services, progress, past
+        self._guard, self._services, self._progress, self._history = guard, services, progress, history
         self._remotes: dict[tuple[EngineRef, str], Remote] = {}
         self._used: dict[tuple[EngineRef, str], int] = {}
         self._unavailable: dict[EngineRef, EngineUnavailable] = {}
@@ -92,7 +92,7 @@ class WorkerPool:
                 self._unavailable[ref] = error
             raise
         self.opened[ref] = remote
-        self._past.add_versions(ref, remote.versions)
+        self._history.add_versions(ref, remote.versions)
         return remote
 
     def started(self, sessions: Sequence[tuple[EngineRef, str]]) -> list[Remote]:

@@ -267,7 +267,7 @@ class _Load:
         except CaseError as error:
             if not error.outcome.is_failure:
                 raise
-            self.context.foundation.check(error)  # now: what a full disk stopped may have freed space again
+            self.context.prerequisites.check(error)  # now: what a full disk stopped may have freed space again
             failure = from_outcome(error.outcome, f"loading {table.name}: {error}")
             failure.details.update(error.details)
             self.failed[table.name] = failure

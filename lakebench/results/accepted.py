@@ -69,7 +69,7 @@ class Stale:
         return f"{self.case} passes now; {self.where} accepts {self.outcome}: {self.reason}"
 
 
-def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | None:
+def known_failure(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | None:
     """Why the failure ``outcome`` of ``case`` is no news (``reason``, ``versions``, ``link``), or ``None`` if it is."""
     if by_glob := claims.accepted_as(case, outcome):
         return {"reason": by_glob.reason, "versions": by_glob.versions, "link": by_glob.link}
@@ -83,8 +83,8 @@ def known(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | N
 def with_acceptance(case: Record, baseline: Baseline) -> Record:
     """``case`` with its acceptance as evidence: why a failure is no news; the outcomes where several are accepted."""
     evidence = dict(case.evidence)
-    if case.outcome is not Outcome.PASS and (news := known(case.case, case.outcome, baseline)):
-        evidence["known"] = news
+    if case.outcome is not Outcome.PASS and (acceptance := known_failure(case.case, case.outcome, baseline)):
+        evidence["known"] = acceptance
     if (entry := baseline.of(case.case)) and len(entry.outcomes) > 1:
         evidence[ONE_OF] = [one.value for one in Outcome if one in entry.outcomes]
     return replace(case, evidence=evidence)

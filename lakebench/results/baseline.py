@@ -138,7 +138,7 @@ def write(path: Path, entries: Entries) -> None:
 
 def _line(case: str, wanted: Sequence[str], entry: Entry) -> str:
     outcomes = {outcome.value: entry.outcomes[outcome] for outcome in Outcome if outcome in entry.outcomes}
-    what = [case, entry.phase, entry.engine, outcomes, entry.by.number, entry.coordinates.given()]
+    what = [case, entry.phase, entry.engine, outcomes, entry.by.number, entry.coordinates.present_fields()]
     return _text([*what, *([wanted] if wanted else [])])
 
 

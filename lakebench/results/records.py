@@ -320,9 +320,9 @@ def to_json(line: Line, secrets: frozenset[str] | set[str] = frozenset()) -> dic
 
 
 def _fields(value: Any, secrets: frozenset[str] | set[str]) -> dict[str, Any]:
-    """Every field, but of coordinates those that are given."""
-    given = value.given() if isinstance(value, Coordinates) else vars(value)
-    return {name: _plain(one, frozenset() if name in _NAMES else secrets) for name, one in given.items()}
+    """All fields; of coordinates only those that are present."""
+    fields = value.present_fields() if isinstance(value, Coordinates) else vars(value)
+    return {name: _plain(one, frozenset() if name in _NAMES else secrets) for name, one in fields.items()}
 
 
 def _plain(value: Any, secrets: frozenset[str] | set[str]) -> Any:

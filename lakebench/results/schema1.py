@@ -29,7 +29,7 @@ def as_now(line: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
             "kind": "field_report"
         }
     if kind == "case" and isinstance(case, str) and "coordinates" not in line:
-        return {**line, "coordinates": coordinates(case, _catalog(settings)).given()}
+        return {**line, "coordinates": coordinates(case, _catalog(settings)).present_fields()}
     if kind == "end" and isinstance(changes, dict):
         return {**line, "changes": {kind: _changed(lines) for kind, lines in changes.items()}}
     return line
@@ -55,7 +55,7 @@ def accepted_now(entry: Any) -> Any:
         case [str(case), engine, outcomes, number, *needs]:
             named = (need.partition("=") for need in map(str, needs[0] if needs else ()))
             catalog = next((value for key, _, value in named if key == "catalog"), Selection().catalog)
-            return [case, phase_of(case), engine, outcomes, number, coordinates(case, catalog).given(), *needs]
+            return [case, phase_of(case), engine, outcomes, number, coordinates(case, catalog).present_fields(), *needs]
     return entry
 
 

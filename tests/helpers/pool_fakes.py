@@ -9,7 +9,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from lakebench.config import Settings
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
 from lakebench.execution.workers import WorkerPool
 from lakebench.model import EngineRef, Lake
 from lakebench.processes.worker_client import Remote
@@ -73,7 +73,7 @@ class FakePool(WorkerPool):
 
     def __init__(self, services: FakeServices | None = None, *, base: Settings | None = None) -> None:
         given: Any = services or FakeServices()
-        super().__init__(Settings(), base, cast("Any", None), given, cast("Any", None), Past())
+        super().__init__(Settings(), base, cast("Any", None), given, cast("Any", None), RunHistory())
         self.answers: Callable[[str], dict[str, Any]] = lambda _: {}
         self.starts: list[tuple[EngineRef, str]] = []
 

@@ -60,9 +60,9 @@ def honesty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict
                 Header(run=folder.name, phases=("phase4",), command="test", started="2026-01-01T00:00:00+00:00")
             )
             services = Services(settings, guard, Quiet())
-            services.start(foundation := ("object-store", "nessie"))
+            services.start(required := ("object-store", "nessie"))
             asked = request(*refs, settings=settings, writer="pyiceberg", profile=profile)
-            with run_context(asked, guard, services, Quiet(), foundation) as context:
+            with run_context(asked, guard, services, Quiet(), required) as context:
                 block = next(iter(phases.find("nessie").plan(context)))
                 records = {}
                 for record in block.run(context, frozenset(case.id for case in block.cases)):

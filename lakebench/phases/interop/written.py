@@ -28,8 +28,8 @@ from lakebench.errors import (
 )
 from lakebench.execution.cases import Block, Case, failure, now, record
 from lakebench.execution.context import RunContext
-from lakebench.execution.foundation import Foundation
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
@@ -142,10 +142,10 @@ class Written(Block):
         cells = list(self._reads(context, made, error, todo))
         judgement = Judgement(error)
         if made is not None and error is None:
-            judgement = judge(self.writer, self._readings(context.past, cells), made.inspected.violations)
+            judgement = judge(self.writer, self._readings(context.history, cells), made.inspected.violations)
             judgement = replace(judgement, error=judgement.error and ours(progress.culprit, judgement.error))
         for cell in cells:
-            yield self._read_by(context.foundation, context.past, cell, judgement, progress.culprit)
+            yield self._read_by(context.prerequisites, context.history, cell, judgement, progress.culprit)
         if (case := self._case(None)).id in todo:
             evidence = {
                 **self._evidence(context.request, "write", None),
@@ -158,7 +158,7 @@ class Written(Block):
             if subject != self.writer:
                 evidence["fault"] = str(subject)
             written = self._judged_record(
-                context.foundation, context.past, case, began, judgement.error, evidence, subject
+                context.prerequisites, context.history, case, began, judgement.error, evidence, subject
             )
             yield replace(written, seconds=round(wrote, 6))
 
@@ -176,7 +176,9 @@ class Written(Block):
             progress.culprit = self.writer
         return made, None
 
-    def _read_by(self, foundation: Foundation, past: Past, cell: _Cell, write: Judgement, culprit: EngineRef) -> Record:
+    def _read_by(
+        self, prerequisites: Prerequisites, history: RunHistory, cell: _Cell, write: Judgement, culprit: EngineRef
+    ) -> Record:
         """The record of a reading. What misled the reader is the fault of ``culprit``, or ours."""
         error, evidence = cell.error, dict(cell.evidence)
         misled = cell.reader in write.misled
@@ -184,7 +186,9 @@ class Written(Block):
             error = HarnessFault(f"read a wrong table: {write.error}")
         elif misled:
             evidence["fault"] = str(culprit)
-        read = self._judged_record(foundation, past, self._case(cell.reader), cell.began, error, evidence, cell.reader)
+        read = self._judged_record(
+            prerequisites, history, self._case(cell.reader), cell.began, error, evidence, cell.reader
+        )
         return replace(read, seconds=round(cell.seconds, 6))
 
     # Writing.
@@ -289,7 +293,7 @@ class Written(Block):
     def _claims_to_write(self, context: RunContext, ref: EngineRef) -> bool:
         # A claim may be of one version, which the running engine reports.
         context.workers.open(ref, lake_of(context.request, context.services, ref))
-        claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.past.versions(ref))
+        claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.history.versions(ref))
         return claim is not None and claim.covers("write")
 
     def _together(self, context: RunContext, operation: Concurrent, progress: _WriteProgress) -> list[bool]:
@@ -374,17 +378,17 @@ class Written(Block):
 
     # Records.
 
-    def _readings(self, past: Past, cells: Sequence[_Cell]) -> Readings:
+    def _readings(self, history: RunHistory, cells: Sequence[_Cell]) -> Readings:
         """The readings of this table and of the reference's, from this process and from the records."""
-        table = self._on_record(past, self.writer) | {one.reader: one.outcome for one in cells}
-        reference = {} if self.writer.name == REFERENCE else self._on_record(past, EngineRef(REFERENCE))
-        claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, past.versions(self.writer))
+        table = self._on_record(history, self.writer) | {one.reader: one.outcome for one in cells}
+        reference = {} if self.writer.name == REFERENCE else self._on_record(history, EngineRef(REFERENCE))
+        claim = claims.claim_of(self.writer.name, self.feature.id, self.feature.claim, history.versions(self.writer))
         refusing = table.get(self.writer) is Outcome.REFUSED and claim is not None and not claim.covers("read")
         return Readings(table, reference, frozenset({self.writer} if refusing else ()))
 
-    def _on_record(self, past: Past, writer: EngineRef) -> dict[EngineRef, Outcome]:
+    def _on_record(self, history: RunHistory, writer: EngineRef) -> dict[EngineRef, Outcome]:
         """The outcome of the table of ``writer`` at the readers that have finished."""
-        records = {reader: past.case(_id(self.feature, writer, reader)) for reader in self.readers}
+        records = {reader: history.case(_id(self.feature, writer, reader)) for reader in self.readers}
         return {reader: record.outcome for reader, record in records.items() if record is not None}
 
     def _evidence(self, request: Request, side: str, reader: EngineRef | None) -> dict[str, Any]:
@@ -411,8 +415,8 @@ class Written(Block):
 
     def _judged_record(
         self,
-        foundation: Foundation,
-        past: Past,
+        prerequisites: Prerequisites,
+        history: RunHistory,
         case: Case,
         began: tuple[str, float],
         error: CaseEnd | None,
@@ -420,15 +424,15 @@ class Written(Block):
         subject: EngineRef,
     ) -> Record:
         """The record, with the outcome held against what ``subject`` claims."""
-        claim = claims.claim_of(subject.name, self.feature.id, self.feature.claim, past.versions(subject))
+        claim = claims.claim_of(subject.name, self.feature.id, self.feature.claim, history.versions(subject))
         outcome = error.outcome if error else Outcome.PASS
         # A reader that was misled by a wrong table has broken no claim: the verdict is the writer's.
         misled = evidence["side"] == "read" and "fault" in evidence
         verdict = None if misled else claims.verdict(claim, evidence["side"], outcome)
         judged = {**evidence, "claim": claim.to_json() if claim else None, "verdict": verdict}
         if error is None:
-            return record(past, case, began, judged)
-        return failure(foundation, past, case, began, error, judged)
+            return record(history, case, began, judged)
+        return failure(prerequisites, history, case, began, error, judged)
 
 
 def _pair(writer: EngineRef, reader: EngineRef | None) -> str:

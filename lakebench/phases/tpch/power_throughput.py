@@ -22,8 +22,8 @@ from lakebench.engines import CanCreate, CanLoad, CanOperate, CanQuery
 from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Block, Case, Evidence, failure, now, record, same
 from lakebench.execution.context import RunContext
-from lakebench.execution.foundation import Foundation
-from lakebench.execution.past import Past
+from lakebench.execution.history import RunHistory
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import drop
 from lakebench.iceberg.operations import Delete, to_json
@@ -102,32 +102,38 @@ class PerformanceTests(Block):
     def _records(self, context: RunContext) -> Iterator[Record]:
         state = RefreshState()
         loaded = yield from self._attempt(
-            context.foundation, context.past, self._case("load"), lambda: self._load(context)
+            context.prerequisites, context.history, self._case("load"), lambda: self._load(context)
         )
-        loaded = self._both(context.past, "load", loaded)
+        loaded = self._both(context.history, "load", loaded)
         power: float | None = None
         if "power" in self.tests:
             evidence = yield from self._power(context, state, ran=loaded is not None)
-            power = (self._both(context.past, "power", evidence or None) or {}).get("power_at_size")
+            power = (self._both(context.history, "power", evidence or None) or {}).get("power_at_size")
         if "throughput" in self.tests:
             ran_before = loaded is not None and (power is not None or "power" not in self.tests)
             yield from self._attempt(
-                context.foundation,
-                context.past,
+                context.prerequisites,
+                context.history,
                 self._case("throughput"),
                 lambda: self._throughput(context, state, power),
                 ran=ran_before,
             )
 
-    def _both(self, past: Past, test: str, now: Evidence | None) -> Evidence | None:
+    def _both(self, history: RunHistory, test: str, now: Evidence | None) -> Evidence | None:
         """The evidence of a test, ``None`` where it failed now, or in an earlier try, whose record stands."""
-        earlier = past.case(self._case(test).id)
+        earlier = history.case(self._case(test).id)
         if earlier is None or now is None:
             return now
         return earlier.evidence if earlier.outcome is Outcome.PASS else None
 
     def _attempt(
-        self, foundation: Foundation, past: Past, case: Case, test: Callable[[], Evidence], *, ran: bool = True
+        self,
+        prerequisites: Prerequisites,
+        history: RunHistory,
+        case: Case,
+        test: Callable[[], Evidence],
+        *,
+        ran: bool = True,
     ) -> Generator[Record, None, Evidence | None]:
         """The record of one test; gives its evidence, ``None`` where it failed."""
         began = now()
@@ -136,9 +142,9 @@ class PerformanceTests(Block):
                 raise EngineUnavailable(_BEFORE.format(ref=self.ref))
             evidence = test()
         except CaseError as error:
-            yield failure(foundation, past, case, began, error, {})
+            yield failure(prerequisites, history, case, began, error, {})
             return None
-        yield record(past, case, began, evidence)
+        yield record(history, case, began, evidence)
         return evidence
 
     # load
@@ -186,10 +192,10 @@ class PerformanceTests(Block):
                 read.add(one.case)
                 yield one
         except CaseError as error:
-            yield failure(context.foundation, context.past, case, began, error, {})
+            yield failure(context.prerequisites, context.history, case, began, error, {})
             for unread in (one for one in self.cases if one.coordinates.reader and one.id not in read):
                 unavailable = EngineUnavailable(f"the power test of {self.ref} did not come to this: {error}")
-                yield failure(context.foundation, context.past, unread, now(), unavailable, {})
+                yield failure(context.prerequisites, context.history, unread, now(), unavailable, {})
             return {}
         evidence |= {
             "seconds": {name: round(one, 6) for name, one in (refreshes | seconds).items()},
@@ -200,7 +206,7 @@ class PerformanceTests(Block):
             "stream": 0,
             "parameters_seed": context.request.seed,
         }
-        yield record(context.past, case, began, evidence)
+        yield record(context.history, case, began, evidence)
         return evidence
 
     def _agreed(self, context: RunContext, state: RefreshState, point: str) -> Iterator[Record]:
@@ -214,9 +220,9 @@ class PerformanceTests(Block):
                 seen = context.client.query(reader, lake, sql, session="readers")
                 comparison = same(context.checker.call(answer_files.compare, seen.path, {_WITNESS: into}, _EXACT))
             except CaseError as error:
-                yield failure(context.foundation, context.past, case, began, error, {"sql": _SEEN})
+                yield failure(context.prerequisites, context.history, case, began, error, {"sql": _SEEN})
             else:
-                yield record(context.past, case, began, {**comparison, "sql": sql})
+                yield record(context.history, case, began, {**comparison, "sql": sql})
 
     # throughput
 

@@ -17,8 +17,8 @@ from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash, Refused
 from lakebench.execution import measurement
 from lakebench.execution.cases import Case
+from lakebench.execution.history import RunHistory
 from lakebench.execution.measurement import MeasuredEngine, Measurement
-from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
@@ -59,8 +59,8 @@ class Fakes:
     """The objects of a run that a measurement asks, all in one; ``told`` are the cold starts, ``lost`` the workers."""
 
     def __init__(self, folder: Path, **scripts: list[Any]) -> None:
-        self.folder, self.past, self.checker = folder, Past(), Checker()
-        self.request = self.workers = self.client = self.files = self.foundation = self.services = self
+        self.folder, self.history, self.checker = folder, RunHistory(), Checker()
+        self.request = self.workers = self.client = self.files = self.prerequisites = self.services = self
         self.remotes = {name: Remote(script) for name, script in scripts.items()}
         self.told: list[str] = []
         self.lost: list[str] = []

@@ -11,7 +11,7 @@ from pool_fakes import FakePool, FakeServices
 from lakebench.errors import EngineCrash, HarnessFault, Refused, ServiceLost
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.run_files import RunFiles
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
@@ -29,9 +29,9 @@ class Asked:
         self.pool = FakePool(self.services)
         self.error: Exception | None = None
         self.pool.answers = self.answer
-        foundation = Foundation(self.services, ("store",), ())
+        prerequisites = Prerequisites(self.services, ("store",), ())
         self.client = EngineClient(
-            self.pool, self.services, foundation, FaultLog(folder), RunFiles(folder, folder), 1.0
+            self.pool, self.services, prerequisites, FaultLog(folder), RunFiles(folder, folder), 1.0
         )
 
     def answer(self, operation: str) -> dict[str, Any]:

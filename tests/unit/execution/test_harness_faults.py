@@ -117,7 +117,7 @@ class Pair(Block):
 
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         if "one" in todo:
-            yield cases.record(context.past, case("one"), cases.now(), {})
+            yield cases.record(context.history, case("one"), cases.now(), {})
         if self.fails:
             raise self.fails
 
@@ -187,7 +187,7 @@ def test_what_ends_a_run_is_not_remembered_of_what_is_prepared(context: RunConte
 def test_what_a_dead_store_brought_about_is_neither_ours_nor_an_engines(
     context: RunContext, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    context.foundation.names = ("object-store",)
+    context.prerequisites.names = ("object-store",)
     monkeypatch.setattr(context.services, "died", lambda name: name == "object-store")
     with pytest.raises(ServiceLost, match="object-store died"):
         run_block(context, check("a", raising(error)))

@@ -12,8 +12,8 @@ from pool_fakes import FakeServices
 
 from lakebench.errors import HarnessFault, Refused, ServiceLost
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
 from lakebench.execution.prepared import PreparedData
+from lakebench.execution.prerequisites import Prerequisites
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def services() -> FakeServices:
 
 @pytest.fixture
 def prepared(tmp_path: Path, services: Any) -> PreparedData:
-    return PreparedData(Foundation(services, ("store",), ()), FaultLog(tmp_path))
+    return PreparedData(Prerequisites(services, ("store",), ()), FaultLog(tmp_path))
 
 
 def test_threads_that_ask_at_once_have_the_same(prepared: PreparedData) -> None:

@@ -17,8 +17,8 @@ from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash
 from lakebench.execution import measurement
 from lakebench.execution.cases import Case
+from lakebench.execution.history import RunHistory
 from lakebench.execution.measurement import MeasuredEngine, Measurement
-from lakebench.execution.past import Past
 from lakebench.execution.protocol import Protocol
 from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
@@ -47,9 +47,9 @@ class Checker:
 class Fakes:
     """The objects of a run that a measurement asks, all in one; ``asked`` are the engines that were asked, in order."""
 
-    def __init__(self, folder: Path, past: Past) -> None:
-        self.folder, self.past, self.checker = folder, past, Checker()
-        self.request = self.workers = self.client = self.files = self.foundation = self
+    def __init__(self, folder: Path, history: RunHistory) -> None:
+        self.folder, self.history, self.checker = folder, history, Checker()
+        self.request = self.workers = self.client = self.files = self.prerequisites = self
         self.asked: list[str] = []
         self._numbers = itertools.count()
 
@@ -105,10 +105,10 @@ def q1() -> Measurement:
 
 
 def run(folder: Path, earlier: tuple[Record, ...] = ()) -> tuple[dict[str, Record], Fakes]:
-    past = Past()
+    history = RunHistory()
     for one in earlier:
-        past.add(one)
-    fakes, block = Fakes(folder, past), q1()
+        history.add(one)
+    fakes, block = Fakes(folder, history), q1()
     todo = frozenset(case.id for case in block.cases) - {one.case for one in earlier}
     return {one.engine: one for one in block.run(fakes, todo)}, fakes  # type: ignore[arg-type]
 
@@ -146,8 +146,8 @@ def test_a_case_that_ended_in_an_error_of_ours_is_no_vote(tmp_path: Path) -> Non
     fault = Record(
         "p/q/spark", "p", "q", "spark", Outcome.HARNESS_FAULT, "ours", coordinates=Coordinates(engine="spark")
     )
-    past = Past()
-    past.add(fault)
-    assert past.case("p/q/spark") is None
+    history = RunHistory()
+    history.add(fault)
+    assert history.case("p/q/spark") is None
     _, fakes = run(tmp_path, (fault, whole["duckdb"]))
     assert fakes.asked.count("spark") == 0

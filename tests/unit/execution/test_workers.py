@@ -16,8 +16,8 @@ from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused,
 from lakebench.execution import workers
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.fault_log import FaultLog
-from lakebench.execution.foundation import Foundation
 from lakebench.execution.prepared import PreparedData
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.run_files import RunFiles
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
 from lakebench.outcomes import Outcome
@@ -42,7 +42,7 @@ def test_a_session_keeps_its_worker_and_its_lake() -> None:
     assert pool.open(DUCKDB, LAKE, "b") is not first
     assert pool.starts == [(DUCKDB, "a"), (DUCKDB, "b")]
     assert pool.opened[DUCKDB].lake == LAKE
-    assert pool._past.versions(DUCKDB) == {"duckdb": "1"}
+    assert pool._history.versions(DUCKDB) == {"duckdb": "1"}
 
 
 def test_a_worker_that_died_is_started_again() -> None:
@@ -194,12 +194,12 @@ class Run:
 
     def __init__(self, folder: Path, order: Order) -> None:
         services: Any = FakeServices()
-        faults, foundation = FaultLog(folder), Foundation(services, (), ())
+        faults, prerequisites = FaultLog(folder), Prerequisites(services, (), ())
         self.both_hold = threading.Barrier(2, timeout=5)
         self.pool = SlowPool(services, self.both_hold)
         self.pool.answers = answer
-        self.client = EngineClient(self.pool, services, foundation, faults, RunFiles(folder, folder), 1.0)
-        self.prepared = PreparedData(foundation, faults)
+        self.client = EngineClient(self.pool, services, prerequisites, faults, RunFiles(folder, folder), 1.0)
+        self.prepared = PreparedData(prerequisites, faults)
         for owner, name in zip((self.prepared, self.client, self.pool), LOCKS, strict=True):
             order.watch(owner, name)
 

@@ -127,10 +127,10 @@ def test_another_verdict_of_the_same_outcome_is_told_and_does_not_count() -> Non
 
 
 def test_an_accepted_failure_says_who_accepted_it() -> None:
-    told = accepted.known(CASE.case, Outcome.WRONG, _had(Outcome.WRONG))
+    told = accepted.known_failure(CASE.case, Outcome.WRONG, _had(Outcome.WRONG))
     assert told == {"reason": "first look", "versions": "duckdb duckdb 1.5.5", "link": ""}
-    assert accepted.known(CASE.case, Outcome.CRASH, _had(Outcome.WRONG)) is None
-    by_glob = accepted.known(KNOWN, Outcome.REFUSED, NOTHING)
+    assert accepted.known_failure(CASE.case, Outcome.CRASH, _had(Outcome.WRONG)) is None
+    by_glob = accepted.known_failure(KNOWN, Outcome.REFUSED, NOTHING)
     assert by_glob is not None
     assert by_glob["link"].startswith("https://")
 
@@ -191,7 +191,7 @@ def test_of_a_race_any_accepted_outcome_is_fine_and_no_other_between_them(now: O
     evidence = accepted.with_acceptance(_now(now)[0], race).evidence
     assert evidence["accepted_outcomes"] == ["PASS", "CRASH"]
     assert ("known" in evidence) is (now is Outcome.CRASH)
-    assert (accepted.known(CASE.case, now, race) is not None) is (code is ExitCode.OK)
+    assert (accepted.known_failure(CASE.case, now, race) is not None) is (code is ExitCode.OK)
 
 
 def test_a_race_may_end_in_not_running_where_that_was_accepted_too() -> None:

@@ -1,4 +1,4 @@
-"""What a run has on record so far, in this process or in an earlier one: the basis of verdicts on other cases."""
+"""The cases that a run has finished, in this process or in an earlier one; verdicts on other cases use them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lakebench.outcomes import Outcome
 from lakebench.results.records import Run
 
 
-class Past:
+class RunHistory:
     """The finished cases of a run, and the versions that its engines reported.
 
     A case that ended in an error of ours is not finished: it says nothing of an engine, and is run again.

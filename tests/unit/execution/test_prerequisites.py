@@ -9,7 +9,7 @@ import pytest
 from pool_fakes import FakeServices
 
 from lakebench.errors import Refused, ServiceLost, ServiceUnavailable, UsageError
-from lakebench.execution.foundation import Foundation
+from lakebench.execution.prerequisites import Prerequisites
 from lakebench.provisioning import disk_space
 
 GONE: Any = FakeServices("store", "trino", log="x" * 400 + "panic")
@@ -18,22 +18,22 @@ GONE: Any = FakeServices("store", "trino", log="x" * 400 + "panic")
 @pytest.mark.parametrize("error", [ServiceUnavailable("no answer"), KeyError("ours")])
 def test_a_service_that_is_gone_ends_the_run(error: Exception) -> None:
     with pytest.raises(ServiceLost, match=r"store died; the end of its log: x+panic$"):
-        Foundation(GONE, ("store",), ()).check(error)
+        Prerequisites(GONE, ("store",), ()).check(error)
 
 
 def test_other_services_and_failures_of_engines_end_nothing() -> None:
-    Foundation(GONE, ("catalog",), ()).check(KeyError("ours"))
-    Foundation(GONE, ("store",), ()).check(Refused("no"))
+    Prerequisites(GONE, ("catalog",), ()).check(KeyError("ours"))
+    Prerequisites(GONE, ("store",), ()).check(Refused("no"))
 
 
 def test_the_message_says_what_ran() -> None:
     with pytest.raises(ServiceLost, match=r"^store died while duckdb ran; "):
-        Foundation(GONE, ("store",), ()).check_services(" while duckdb ran")
+        Prerequisites(GONE, ("store",), ()).check_services(" while duckdb ran")
 
 
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    foundation = Foundation(GONE, (), (tmp_path,))
-    foundation.check(Refused("no"))
+    prerequisites = Prerequisites(GONE, (), (tmp_path,))
+    prerequisites.check(Refused("no"))
     monkeypatch.setattr(disk_space, "_free", lambda _: 1000)
     with pytest.raises(UsageError, match="the disk is full"):
-        foundation.check(Refused("no"))
+        prerequisites.check(Refused("no"))

@@ -9,7 +9,7 @@ from lakebench.provisioning import disk_space
 from lakebench.services import Services
 
 
-class Foundation:
+class Prerequisites:
     """The services ``names``, and the disks that hold ``folders``."""
 
     def __init__(self, services: Services, names: tuple[str, ...], folders: tuple[Path, ...]) -> None:
