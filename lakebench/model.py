@@ -133,9 +133,9 @@ class Catalog:
 
     ``uri`` is the base address of the Iceberg REST API (for Nessie without the reference), a JDBC URL, the address of a
     Hive Metastore (``thrift://``), or Glue's endpoint (empty: that of its region); of a DuckLake the path of its DuckDB
-    or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is where the data lies, as the catalog is told
-    it: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere. ``authentication`` is of
-    REST and Glue, ``user`` and ``password`` of databases. ``prefix`` is REST's, where the catalog does not tell it.
+    or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is the location of the data in the catalog's
+    own notation: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere. REST and Glue
+    have ``authentication``, databases ``user`` and ``password``. ``prefix`` is REST's, if the catalog does not send it.
     """
 
     kind: CatalogKind
@@ -286,12 +286,12 @@ class Sample:
 
 @dataclass(frozen=True)
 class Coordinates:
-    """What a case is about; each field only where the case has it.
+    """The subject of a case; a field is empty where the case does not have it.
 
     ``writer`` and ``reader`` are engines as the run names them (``duckdb@1.4.4``), and so are ``engines``, which do the
-    same at once. ``engine`` is the name of the only one that is asked, with its ``version`` where the run names that.
-    ``check`` is the kind of check, ``test`` which one of its kind. ``base`` says that the case is on the base's side of
-    a comparison. ``more`` is what a phase adds.
+    same at once. ``engine`` is the name of the engine under test where there is only one, with its ``version`` if the
+    run names it. ``check`` is the kind of check, and ``test`` is one test of this kind. ``base`` says that the case
+    belongs to the base of a comparison. ``more`` has fields that a phase adds.
     """
 
     feature: str | None = None
@@ -311,7 +311,7 @@ class Coordinates:
 
     @property
     def participants(self) -> tuple[str, ...]:
-        """The engines of the case as the run names them; who writes comes before who reads."""
+        """The engines of the case as the run names them; the writer comes before the reader."""
         alone = str(EngineRef(self.engine, self.version)) if self.engine else None
         return tuple(one for one in (self.writer, self.reader, alone, *self.engines) if one)
 

@@ -55,7 +55,7 @@ class ReportVerdict(enum.StrEnum):
 
 
 class ExitCode(enum.IntEnum):
-    """What the command's exit code means; where several apply, :meth:`first` says which is told."""
+    """The exit codes of the command; where several apply, :meth:`first` picks one."""
 
     OK = 0
     WORSE = 1

@@ -1,4 +1,4 @@
-"""``lakebench accept``: the outcomes of runs become what is accepted of their cases."""
+"""``lakebench accept``: writes the outcomes of runs into a baseline."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _versions(runs: Sequence[Run]) -> dict[str, str]:
 
 
 def _entries(runs: Sequence[Run], by: Acceptance) -> Entries:
-    """What became of each case, in one run or in several."""
+    """The outcomes of each case, in one run or in several."""
     entries: Entries = {}
     for run in runs:
         for case in run.cases:

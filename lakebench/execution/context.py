@@ -1,4 +1,4 @@
-"""What a run has at hand: objects with one job each, made together and ended together."""
+"""The context of a run: objects with one job each, made together and ended together."""
 
 from __future__ import annotations
 

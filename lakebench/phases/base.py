@@ -1,4 +1,4 @@
-"""What a phase is: a question put to the engines, which yields blocks of cases."""
+"""The base class of phases: a question put to the engines, which yields blocks of cases."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def write(run_dir: Path) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` into ``run_dir`` from its ``records.jsonl``; their paths.
 
-    Phases with pages of their own have these beside them. Each takes the place of an older one in one step.
+    Pages of phases lie beside them. Each file replaces an older one atomically.
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
@@ -43,7 +43,7 @@ def write_apart(run_dir: Path) -> None:
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
-        HarnessFault: the drawing itself failed; its traceback is in the folder of the run.
+        HarnessFault: the report failed; its traceback is in the folder of the run.
     """
     command = [sys.executable, "-P", "-m", "lakebench.reports", str(run_dir.resolve())]
     done = guard.run(command, with_source())

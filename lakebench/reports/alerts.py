@@ -1,4 +1,4 @@
-"""What stands before everything else in a report: a run that did not end, a fault of ours, and what is gone."""
+"""The first lines of a report: a run that did not end, faults of lakebench, and what is gone."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from lakebench.outcomes import Outcome
 from lakebench.results.records import Gone, Run
 
 _REASON = 200
-"""Characters of a reason in the first line; the case has all of it."""
+"""Length of a reason in the first line, in characters; the case has the whole reason."""
 
 
 def alerts(run: Run) -> tuple[str, ...]:
-    """A line each, the one that matters most first; none where the run is whole."""
+    """One line for each alert, the most important first; none where the run is whole."""
     return tuple(line for line in (_interrupted(run), _faults(run), _gone(run)) if line)
 
 
@@ -41,12 +41,12 @@ def _gone(run: Run) -> str:
         return ""
     if run.end.gone:
         return gone(run.end.gone)
-    lines = run.end.changes.get("gone", ())  # all that earlier records tell
+    lines = run.end.changes.get("gone", ())  # older records have nothing else
     return f"GONE: {counted(len(lines), 'case')} that ran before did not run" if lines else ""
 
 
 def gone(absences: Sequence[Gone]) -> str:
-    """What was to run and did not, in one line: services, engines, then cases by engine; each reason once."""
+    """One line about what should have run and did not: services, engines, cases by engine; each reason once."""
     first = {one.reason: one for one in reversed(absences)}
     shown = [one if first[one.reason] is one else replace(one, reason="") for one in absences]
     asked = [_asked(one) for one in shown if one.what != "cases"]
@@ -62,7 +62,7 @@ def _asked(one: Gone) -> str:
 
 
 def cases_of(absences: Iterable[Gone]) -> str:
-    """Such as ``24 of trino (no Java), 16 of spark (no Python)``."""
+    """A text such as ``24 of trino (no Java), 16 of spark (no Python)``."""
     return ", ".join(f"{one.cases} of {one.name}{_because(one)}" for one in absences)
 
 

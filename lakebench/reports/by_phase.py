@@ -1,6 +1,6 @@
-"""What a phase says in the report: the module ``report`` in its folder.
+"""The part of a phase in the report: the module ``report`` in the phase's folder.
 
-It has a function ``sections``; where it is a whole :class:`Page`, the cases of the phase stand there alone.
+It has a function ``sections``; if it is a whole :class:`Page`, only that page has the cases of the phase.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ class Page(Protocol):
     """The module ``report`` of a phase whose cases have a page of their own. Each ``run`` is the whole run."""
 
     PAGE: str
-    """The name of the page's file, beside the report."""
+    """The name of the page's file, which lies beside the report."""
 
     def sections(self, run: Run) -> Iterable[Section]:
-        """What the report says of the page: its first sections."""
+        """The sections of the report that lead to the page."""
 
     def render(self, run: Run) -> str:
         """The page, as HTML."""
 
     def verdict(self, run: Run) -> tuple[str, str]:
-        """The phase's cases in one sentence, and ``good``, or how bad they are."""
+        """The phase's cases in one sentence, and ``good`` or another mark of the verdict."""
 
     def overview(self, run: Run) -> Table:
-        """The table of the first screen, where no other phase has cases."""
+        """The table of the first screen, for a run of this phase alone."""
 
 
 def sections(run: Run) -> list[Section]:
-    """The sections of each phase that has cases in ``run``, made from these; a phase not known here has none."""
+    """The sections of each phase that has cases in ``run``; none for phases that are not installed."""
     return [
         section
         for name, module in _modules(run).items()
@@ -47,18 +47,18 @@ def sections(run: Run) -> list[Section]:
 
 
 def pages(run: Run) -> list[Page]:
-    """The pages of those phases that have cases in ``run``."""
+    """The pages of the phases that have cases in ``run``."""
     return [module for module in _modules(run).values() if isinstance(module, Page)]
 
 
 def others(run: Run) -> Run:
-    """``run`` without the cases that stand on pages of their own."""
+    """``run`` without the cases that have a page of their own."""
     apart = {name for name, module in _modules(run).items() if isinstance(module, Page)}
     return replace(run, cases=tuple(one for one in run.cases if one.phase not in apart))
 
 
 def _modules(run: Run) -> dict[str, ModuleType]:
-    """Phase → its module ``report``, of those that have cases in ``run`` and such a module."""
+    """Phase → its module ``report``, for the phases that have both cases in ``run`` and this module."""
     registered = phases.phases()
     names = (name for name in dict.fromkeys(case.phase for case in run.cases) if name in registered)
     folders = {name: type(registered[name]).__module__.rpartition(".")[0] for name in names}

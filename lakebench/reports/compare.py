@@ -75,7 +75,7 @@ def write(result: Comparison, folder: Path) -> tuple[Path, Path]:
 
 
 def sections(run: Run) -> list[Section]:
-    """What a run that was made with ``--against`` says of its candidate and base, in one section; none for others."""
+    """The section that compares candidate and base of a run with ``--against``; none for other runs."""
     if not comparison.interleaved(run):
         return []
     result = comparison.within(run)
@@ -134,7 +134,7 @@ def verdict(result: Comparison) -> str:
 
 
 def _alerts(result: Comparison) -> tuple[str, ...]:
-    """What is gone, by engine, before all."""
+    """What is gone, by engine: the first part."""
     if not result.gone:
         return ()
     ran = sum(record.outcome.ran for record in result.base.cases)
@@ -224,7 +224,7 @@ def _ratios(rows: Sequence[Row]) -> list[Part]:
 
 
 def _grouped(rows: Iterable[Row]) -> dict[tuple[str, str], list[Row]]:
-    """By engine and group, the queries in their order."""
+    """The rows by engine and group, with the queries in their order."""
     groups: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.engine, row.group), []).append(row)
@@ -353,7 +353,7 @@ def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
 
 
 def show(result: Comparison, console: Console, made: Sequence[Path]) -> None:
-    """Print the comparison on ``console``, within 100 columns; ``made`` are the files to read on."""
+    """Print the comparison on ``console``, within 100 columns; ``made`` are the files with the details."""
     width = min(console.width, _WIDTH)
     for line in _alerts(result):
         console.print(Text(line, style="bold red"), width=width)

@@ -1,4 +1,4 @@
-"""What a report is made of, whatever it is written in. All text here is raw: each renderer escapes it."""
+"""The parts of a report, for every output format. All text here is raw: each renderer escapes it."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class Plot:
-    """A drawing: ``draw`` makes the SVG; ``alt`` says what is on it for those who cannot see it."""
+    """A plot: ``draw`` makes the SVG; ``alt`` describes it for those who cannot see it."""
 
     title: str
     alt: str
@@ -55,7 +55,7 @@ class Plot:
 
 @dataclass(frozen=True)
 class Verbatim:
-    """Text as it is: SQL, an error, a log, a diff."""
+    """Preformatted text: SQL, an error, a log, a diff."""
 
     title: str
     text: str
@@ -77,7 +77,7 @@ Part = Table | Paragraph | Plot | Evidence
 
 @dataclass(frozen=True)
 class Section:
-    """A heading and what stands below it."""
+    """A heading and the parts below it."""
 
     title: str
     anchor: str
@@ -114,12 +114,12 @@ def label(outcome: Outcome) -> str:
 
 
 def failed(record: Record) -> bool:
-    """Whether the case failed; one that did not run has not."""
+    """Whether the case ran and failed."""
     return record.outcome.mark == "FAIL"
 
 
 def is_misled(record: Record) -> bool:
-    """Whether it is a read that failed because the table is wrong, which is the fault of who wrote it."""
+    """Whether the case is a read that failed because the writer made a wrong table."""
     return failed(record) and {"reader", "fault"} <= record.evidence.keys()
 
 
@@ -139,7 +139,7 @@ def worst_first(run: Run) -> list[Record]:
 
 
 def not_had(reason: str) -> str:
-    """What stands where a fact is missing."""
+    """The text for a missing fact."""
     return f"not had: {reason}"
 
 
@@ -154,7 +154,7 @@ def facts(caption: str, values: Mapping[str, Any], missing: Mapping[str, str] | 
 
 
 def show(name: str, value: Any) -> str:
-    """``value`` for people; a name that ends in ``bytes`` tells its unit."""
+    """``value`` for people, in bytes where ``name`` ends in ``bytes``."""
     if isinstance(value, Mapping):
         return (
             ", ".join(f"{str(key).removesuffix('_bytes')} {show(str(key), one)}" for key, one in value.items())
@@ -186,14 +186,14 @@ def memory(count: float) -> str:
 
 
 def seconds(value: float) -> str:
-    """Seconds with three digits that count."""
+    """Seconds with three significant digits."""
     if value >= 100:  # noqa: PLR2004 - three digits stand before the point
         return f"{value:.0f}"
     return f"{value:.2f}" if value >= 10 else f"{value:.3f}"  # noqa: PLR2004 - likewise
 
 
 def ordered(names: Iterable[str]) -> list[str]:
-    """Names without repeats: by their number where all are a word and a number (Q1 … Q22), else as they come."""
+    """Names without repeats: sorted by number if all are a word and a number (Q1 … Q22), else in their order."""
     unique = list(dict.fromkeys(names))
     numbered = [re.fullmatch(r"(\D*)(\d+)", one) for one in unique]
     if all(numbered):
@@ -202,5 +202,5 @@ def ordered(names: Iterable[str]) -> list[str]:
 
 
 def group_of(record: Record) -> str:
-    """The matrix that the case stands in."""
+    """The matrix that has the case."""
     return record.group or "Other cases"

@@ -29,17 +29,17 @@ def build(run: Run) -> Document:
 
 
 def overview(run: Run) -> Table:
-    """One line an engine; where all cases have pages of their own, as the first of these tells it."""
+    """One line for each engine; if all cases have pages of their own, the table of the first page."""
     return matrix.overview(by_phase.others(run)) if _has_other_cases(run) else by_phase.pages(run)[0].overview(run)
 
 
 def _has_other_cases(run: Run) -> bool:
-    """Whether the run has cases besides those that have a page of their own, or no case at all."""
+    """Whether the run has cases without a page of their own, or no case at all."""
     return bool(by_phase.others(run).cases) or not by_phase.pages(run)
 
 
 def verdict(run: Run) -> tuple[str, bool]:
-    """The run in one sentence, and whether it is as it should be."""
+    """The run in one sentence, and whether everything is as accepted."""
     verdicts = [identity.verdict(by_phase.others(run))] if _has_other_cases(run) else []
     for page in by_phase.pages(run):
         text, level = page.verdict(run)

@@ -1,4 +1,4 @@
-"""The report as one HTML file that asks the network for nothing."""
+"""The report as one HTML file that loads nothing from the network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def render(document: Document) -> str:
 
 
 def template(file: Path) -> Any:
-    """The template in ``file``. Everything that an engine said passes through jinja2's autoescape."""
+    """The template in ``file``. Jinja2's autoescape escapes all text of engines."""
     import jinja2
 
     environment = jinja2.Environment(

@@ -1,4 +1,4 @@
-"""What ran, on what, and how; and what the numbers do not show."""
+"""The section about what ran, on what machine, and how; and the limits of the numbers."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _words(name: str) -> str:
 
 
 def method(run: Run) -> list[Part]:
-    """How outcomes and times come to be, and the limits."""
+    """How outcomes and times are measured, and the limits."""
     return [
         *(Paragraph(one) for one in (_OUTCOMES, *([_TIMES, _SAMPLES, _STATISTICS] if limits.timed(run) else []))),
         *map(Paragraph, derived(run)),
@@ -159,12 +159,12 @@ def method(run: Run) -> list[Part]:
 
 
 def derived(run: Run) -> list[str]:
-    """What its workloads are derived from, in a sentence each."""
+    """The sources of the workloads, one sentence for each."""
     return [text for name, text in _DERIVED.items() if any(one.dataset == name for one in run.datasets)]
 
 
 def verdict(run: Run) -> tuple[str, bool]:
-    """The run in one line, and whether it is whole, and all that ran passed or failed as it is known to."""
+    """The run in one line; and whether it is whole and everything that ran passed or failed as accepted."""
     counts = Counter(record.outcome for record in run.cases)
     failures = {kind: count for kind, count in counts.items() if kind.mark == "FAIL"}
     known = sum("known" in record.evidence for record in run.cases if record.outcome.is_failure)

@@ -1,4 +1,4 @@
-"""How fast, and how sure. Only a case that passed has samples, so only a verified answer has a time."""
+"""Latencies and their uncertainty. Only a case that passed has samples, so only a verified answer has a time."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _ASKED = (
     "“Asked of the store” is what a warm execution fetched, in requests and bytes with headers: who made none answered "
     "from memory that the engine keeps, and its time is held against others that fetched the data anew."
 )
-_APART = 3  # repeated queries of a group that get a table each
+_APART = 3  # a group with more repeated queries has one table for all
 _HEAT = ((1.25, "heat0"), (2.0, "heat1"), (5.0, "heat2"), (20.0, "heat3"))
 
 
@@ -51,13 +51,13 @@ class Timed:
 
     @property
     def best(self) -> statistics.Summary | None:
-        """Warm where there is any, else cold."""
+        """The warm statistics if there are any, else the cold ones."""
         return self.warm or self.cold
 
 
 @dataclass(frozen=True)
 class QueryRow:
-    """One query, on all engines of a group."""
+    """One query on all engines of a group."""
 
     group: str
     query: str
@@ -65,12 +65,12 @@ class QueryRow:
 
     @property
     def name(self) -> str:
-        """For captions."""
+        """The name of the group in captions."""
         return f"{self.query} ({self.group})"
 
     @property
     def repeated(self) -> bool:
-        """Whether any engine ran it more than once."""
+        """Whether any engine ran the query more than once."""
         return any(one.best is not None and one.best.n > 1 for one in self.engines)
 
 
@@ -80,12 +80,12 @@ def of_kind(record: Record, kind: str) -> list[Sample]:
 
 
 def times(samples: Sequence[Sample]) -> list[float]:
-    """Seconds."""
+    """The samples in seconds."""
     return [one.ns / _NS for one in samples]
 
 
 def questions(run: Run) -> list[QueryRow]:
-    """Every query of every group that has a time for it."""
+    """All queries with a time, by group."""
     timed_groups = {group_of(record) for record in run.cases if record.samples}
     order = {engine: number for number, engine in enumerate(engine_order(run))}
     found = []
@@ -126,7 +126,7 @@ def parts(run: Run) -> list[Part]:
 
 
 def gridded(run: Run) -> frozenset[str]:
-    """Groups of phases of queries with a table of seconds for all their cases, which says who failed as well."""
+    """Groups of query phases whose table of seconds has all their cases, failures included."""
     asked = questions(run)
     apart = {one.group for one in asked if one.repeated} - grids(asked)
     of_queries = {group_of(record) for record in run.cases if storage_format_of(record)}
@@ -134,7 +134,7 @@ def gridded(run: Run) -> frozenset[str]:
 
 
 def grids(asked: Sequence[QueryRow]) -> frozenset[str]:
-    """The groups with more repeated queries than anybody reads a table each of: they get one for all."""
+    """The groups with too many repeated queries for a table each: they get one table for all."""
     counts = Counter(one.group for one in asked if one.repeated)
     return frozenset(group for group, count in counts.items() if count > _APART)
 
@@ -204,7 +204,7 @@ def _failed_cells(one: Timed, width: int) -> list[Cell]:
 
 def _warm_cells(one: Timed, base: Timed | None) -> list[Cell]:
     warm = one.best
-    if warm is None:  # the caller looks first
+    if warm is None:  # the caller checks that there are samples
         return []
     return [
         Cell(seconds(warm.median)),
@@ -226,7 +226,7 @@ def _tail(warm: statistics.Summary) -> str:
 
 
 def interval(bounds: statistics.Interval | None, n: int) -> str:
-    """Low and high in seconds, or why there is none."""
+    """The bounds of the interval in seconds, or why there is none."""
     if bounds is not None:
         return f"{seconds(bounds.low)} {DASH} {seconds(bounds.high)}"
     return "one run, no interval" if n == 1 else statistics.TOO_SMALL
@@ -254,7 +254,7 @@ def _marks(one: Timed, warm: statistics.Summary) -> str:
 
 
 def fastest(question: QueryRow) -> Timed | None:
-    """The engine with the least warm median."""
+    """The engine with the lowest warm median."""
     warm = [(one.warm.median, number, one) for number, one in enumerate(question.engines) if one.warm]
     return min(warm)[2] if warm else None
 
@@ -274,7 +274,7 @@ def _against(one: Timed, base: Timed | None) -> str:
 
 
 def asked_of_store(one: Timed) -> str:
-    """The requests that a warm execution made (the median), and the bytes that came; else those of a cold one."""
+    """Median requests and bytes received of a warm execution; of a cold one where there is no warm one."""
     asked = _asked(one)
     if asked is None:
         return "not had"
@@ -285,21 +285,21 @@ def asked_of_store(one: Timed) -> str:
 
 
 def _asked(one: Timed) -> float | None:
-    """The median of the requests of all operations; ``None`` where nobody counted."""
+    """The median number of requests, all operations together; ``None`` where they were not counted."""
     taken = of_kind(one.record, "warm") or of_kind(one.record, "cold")
     had = [sum(sample.requests.values()) for sample in taken if sample.requests is not None]
     return statistics.median(had) if had else None
 
 
 def requests_a_query(engine: str, single: Sequence[QueryRow]) -> str:
-    """The mean over the queries that ``engine`` has times for, of the requests of one execution."""
+    """The mean number of requests of one execution, over the queries for which ``engine`` has times."""
     timed = [one for question in single for one in question.engines if one.record.engine == engine and one.best]
     had = [asked for one in timed if (asked := _asked(one)) is not None]
     return f"{sum(had) / len(had):.3g}" if had else "not had"
 
 
 def _paired(base: Record, other: Record) -> statistics.Ratio | None:
-    """Warm samples of the same round and the same turn within it, against each other."""
+    """Warm samples of the same turn of the same round, compared with each other."""
     ours, theirs = turns(base, "warm"), turns(other, "warm")
     common = [turn for turn in ours if turn in theirs]
     if not common:
@@ -338,7 +338,7 @@ def _middle(values: Sequence[float | None], text: Callable[[float], str]) -> str
 
 
 def _requests(samples: Sequence[Sample]) -> str:
-    """The median sample's requests by operation."""
+    """The requests of the median sample, by operation."""
     had = [dict(one.requests) for one in samples if one.requests is not None]
     if not had:
         return "not had" if samples else DASH
@@ -350,7 +350,7 @@ def _requests(samples: Sequence[Sample]) -> str:
 
 
 def _grid(single: Sequence[QueryRow], links: dict[str, str], kind: str, anchor: str = "") -> Table:
-    """Queries by engines, in seconds: medians of the samples of ``kind``."""
+    """A table of queries by engines with medians of the samples of ``kind``, in seconds."""
     engines = _engines(single)
     rows = []
     for question in single:
@@ -376,7 +376,7 @@ def _chosen(one: Timed, kind: str) -> statistics.Summary | None:
 
 
 def _details(single: Sequence[QueryRow], links: dict[str, str]) -> Table:
-    """Every query on every engine: its statistics and what it used."""
+    """The statistics and the resources of every query on every engine."""
     head = ("query and engine", "median s", "95 % interval", "min s", "MAD s", "p90, p95, p99 s", "n", "cold s",
             "CPU s", "peak memory", "store requests", "cold: store requests", "marks")  # fmt: skip
     rows = []
@@ -409,7 +409,7 @@ def _grid_cell(one: Timed | None, least: float, links: dict[str, str], kind: str
 
 
 def _over_queries(single: Sequence[QueryRow]) -> Table:
-    """Geometric means on the queries that every engine with any right answer answered right."""
+    """Geometric means over the queries that passed on every engine with a right answer to any."""
     timed = {
         engine: {
             question.query: one.best.median

@@ -1,4 +1,4 @@
-"""What a run does not show, as it follows from what the run did."""
+"""The limits of a run: what its results do not show."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STORES = "object-store"
 
 
 def table(run: Run) -> Table:
-    """Subject and limit, a row each."""
+    """Rows of subject and limit."""
     subjects = {
         "Machine": _machine(run),
         "Size": _size(run),
@@ -70,7 +70,7 @@ def _simulated(store: ServiceFacts) -> bool:
 
 
 def _load(run: Run) -> Iterator[str]:
-    """How many were at work at once, for each way of measuring that the run has."""
+    """How many sessions ran at once, for each kind of measurement in the run."""
     if timed(run):
         yield "Latencies are of one query at a time."
     if streams := _numbers(run, "streams"):

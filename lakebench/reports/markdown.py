@@ -1,4 +1,4 @@
-"""The report as Markdown: every number of the HTML page, without its drawings."""
+"""The report as Markdown: all numbers of the HTML page, without its plots."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ def render(document: Document) -> str:
 
 
 def _first(document: Document) -> list[str]:
-    """What matters most stands below the title."""
+    """The alerts, right below the title."""
     return [line for text in (*document.alerts, document.verdict) for line in (f"**{escape(text)}**", "")]
 
 
 def escape(text: str) -> str:
-    """``text`` as one line of Markdown that means nothing but itself."""
+    """``text`` on one line, with Markdown's special characters escaped."""
     one_line = " ".join(text.split())
     safe = one_line.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     return re.sub(r"(https?):", r"\1&#58;", _SPECIAL.sub(r"\\\1", safe))

@@ -1,4 +1,4 @@
-"""Pass or fail: who did what, and the evidence behind each cell."""
+"""The matrix: whether each case passed, and the evidence behind each cell."""
 
 from __future__ import annotations
 
@@ -53,13 +53,13 @@ def group_anchors(run: Run) -> dict[str, str]:
 
 
 def engine_order(run: Run) -> list[str]:
-    """Engines as the run lists them, then those that only cases name."""
+    """Engines in the order of the run, then those that only cases name."""
     named = [one.engine for one in run.engines]
     return list(dict.fromkeys([*named, *(record.engine for record in run.cases)]))
 
 
 def overview(run: Run) -> Table:
-    """One line an engine, one column a group: how many passed, and what failed."""
+    """A line for each engine and a column for each group: how many cases passed, and the failures."""
     groups = group_anchors(run)
     rows = []
     for engine in engine_order(run):
@@ -79,12 +79,12 @@ def version(run: Run, engine: str) -> str:
 
 
 def tally(records: Sequence[Record], link: str = "") -> Cell:
-    """What became of ``records``, in one cell."""
+    """The outcomes of ``records`` in one cell."""
     if not records:
         return _ABSENT
     counts = Counter(record.outcome for record in records)
     ran = sum(record.outcome.ran for record in records)
-    if not ran:  # a fault of ours is told before what is not offered here
+    if not ran:  # a fault of ours takes precedence over an unavailable case
         return Cell(max(counts, key=lambda one: one is Outcome.HARNESS_FAULT).value, "none", link)
     failures = [f"{counts[kind]} {kind.value}" for kind in Outcome if kind.mark == "FAIL" and counts[kind]]
     passed = f"{counts[Outcome.PASS]} of {ran}"
@@ -94,7 +94,7 @@ def tally(records: Sequence[Record], link: str = "") -> Cell:
 
 
 def matrices(run: Run, without: frozenset[str] = frozenset()) -> list[Table]:
-    """One table a group but those in ``without``: its rows and columns as the cases name them."""
+    """A table for each group that is not in ``without``, with the rows and columns that the cases name."""
     return [_matrix(run, group, anchor) for group, anchor in group_anchors(run).items() if group not in without]
 
 
@@ -117,7 +117,7 @@ def _row_and_column(record: Record) -> tuple[str, str]:
 
 
 def _columns(run: Run, names: Sequence[str]) -> list[str]:
-    """Engines in the run's order where columns are engines, else as they come."""
+    """The columns: engines in the order of the run, others in the order of the cases."""
     unique = list(dict.fromkeys(names))
     order = engine_order(run)
     if set(unique) <= set(order):
@@ -134,7 +134,7 @@ def _cell(records: Sequence[Record], links: Mapping[str, str]) -> Cell:
 
 
 def faults(run: Run) -> Table:
-    """The cases that met a fault of ours, apart from what engines did, with the files of the tracebacks."""
+    """The cases with a fault of lakebench, with the files of the tracebacks."""
     links = anchors(run)
     rows = tuple(
         (Cell(one.case, link=f"#{links[one.case]}"), Cell(str(one.evidence.get("file", DASH))), Cell(one.reason))
@@ -145,7 +145,7 @@ def faults(run: Run) -> Table:
 
 
 def failures(run: Run) -> Table:
-    """Every case that failed, with its reason, and what is known of it."""
+    """All cases that failed, with the reason, and the acceptance where the failure is known."""
     links = anchors(run)
     rows = tuple(
         (
@@ -161,7 +161,7 @@ def failures(run: Run) -> Table:
 
 
 def _acceptance(record: Record) -> str:
-    """What an accepted outcome says of ``record``: versions, reason and link."""
+    """The acceptance of the outcome of ``record``: versions, reason and link."""
     acceptance = record.evidence.get("known")
     if not acceptance:
         return "no"
@@ -171,7 +171,7 @@ def _acceptance(record: Record) -> str:
 
 
 def unavailable(run: Run) -> Table:
-    """What did not run here, one line a reason."""
+    """The cases that did not run, one line for each reason."""
     reasons: dict[tuple[str, str], list[Record]] = {}
     for record in run.cases:
         if record.outcome is Outcome.UNAVAILABLE:
@@ -185,7 +185,7 @@ def unavailable(run: Run) -> Table:
 
 
 def evidence(run: Run) -> list[Evidence]:
-    """The evidence of every case: what failed first, gravest first, else in the order of the run."""
+    """The evidence of all cases: failures first, the worst of them first, then the order of the run."""
     links, grave = anchors(run), worst_first(run)
     order = {record.case: number for number, record in enumerate(grave)}
     return [
@@ -257,7 +257,7 @@ def _samples(record: Record) -> Table:
 
 
 def diff_text(diff: object) -> str:
-    """Expected against actual rows as a unified diff, after what the comparison says in words."""
+    """The result of the comparison in words, then expected and actual rows as a unified diff."""
     if not isinstance(diff, Mapping):
         return str(diff)
     words = [str(diff[key]) for key in ("text",) if diff.get(key)]

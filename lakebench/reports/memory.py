@@ -1,4 +1,4 @@
-"""What each process of a run held over time, from the trace beside its records."""
+"""The memory of each process of a run over time, from the trace beside the records."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _LEAST_S = 5.0
 
 
 def parts(run: Run) -> list[Part]:
-    """A plot of those that held most, and the peak of each; nothing where the run was too short to tell."""
+    """A plot of the processes with most memory, and the peak of each; nothing if the run was too short."""
     series = memory_trace.series(run.path.parent / memory_trace.FILE)
     if not series or max(points[-1][0] for points in series.values()) < _LEAST_S:
         return []

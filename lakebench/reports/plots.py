@@ -1,4 +1,4 @@
-"""Drawings as SVG that stands inside a page: same input, same text; colours of text and axes are the page's own."""
+"""Plots as SVG inside a page: the same input gives the same text; colours of text and axes are the page's own."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _INK = "#010203"
-"""Stands for the page's own text colour, which only the page knows."""
+"""A placeholder for the text colour, which the page sets."""
 _FAINT = "#8a8f98"
 _BLUE = "#2f7fc1"
 _COLOURS = (
@@ -28,9 +28,9 @@ _COLOURS = (
     "#8a8f98",
 )
 _MARKERS = "osD^vPX<>*"
-_SHORT = 20  # letters of a name of which three stand beside each other in a legend
+_SHORT = 20  # longest name, in characters, with which three fit side by side in a legend
 _LOG_FROM = 8
-"""Slowest over fastest from which on an axis is logarithmic."""
+"""From this ratio of slowest to fastest on an axis is logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Strip:
 
 
 def strips(rows: Sequence[Strip]) -> str:
-    """Each sample a dot, the median a bar, its interval a line; one row an engine, from the top."""
+    """A dot for each sample, a bar for the median and a line for its interval; a row for each engine, from the top."""
     figure, axes = _figure(5.2, 0.7 + 0.27 * len(rows))
     every = [one for row in rows for one in row.samples]
     log = max(every) > _LOG_FROM * min(every)
@@ -76,7 +76,7 @@ def _strip(axes: Any, y: int, row: Strip) -> None:
 
 
 def dots(queries: Sequence[str], values: Mapping[str, Sequence[float | None]]) -> str:
-    """One row a query, one marker an engine (shape and colour), seconds on a logarithmic axis."""
+    """A row for each query, a marker (shape and colour) for each engine, seconds on a logarithmic axis."""
     figure, axes = _figure(6.8, 1.5 + 0.26 * len(queries))
     for number, (engine, points) in enumerate(values.items()):
         had = [(one, y) for y, one in enumerate(points) if one]
@@ -112,7 +112,7 @@ class RatioLine:
 
 
 def ratios(rows: Sequence[RatioLine], limit: float) -> str:
-    """Each ratio a dot with its interval, one row a query, on a logarithmic axis with lines at 1 and at ``limit``."""
+    """A row for each query: ratio and interval on a logarithmic axis, with lines at 1 and at ``limit``."""
     figure, axes = _figure(6.8, 0.8 + 0.26 * len(rows))
     axes.set_xscale("log")
     axes.axvline(1, color=_INK, linewidth=1)
@@ -133,7 +133,7 @@ def ratios(rows: Sequence[RatioLine], limit: float) -> str:
 
 
 def _near_one(axes: Any) -> None:
-    """Ticks that tell ratios apart where all of them lie near 1."""
+    """Ticks that separate ratios close to 1."""
     from matplotlib.ticker import FixedLocator, NullLocator
 
     low, high = axes.get_xlim()
@@ -202,7 +202,7 @@ def _plain_ticks(axes: Any) -> None:
 
 
 def _svg(figure: Figure, key: str, least: int) -> str:
-    """The drawing, never narrower than ``least`` pixels: below that its text cannot be read."""
+    """The SVG, never narrower than ``least`` pixels: below that its text cannot be read."""
     from matplotlib import rc_context
 
     out = io.StringIO()
@@ -219,7 +219,7 @@ def _key(what: object) -> str:
 
 
 def _inline(svg: str, key: str, least: int) -> str:
-    """Only the ``<svg>`` element, with its own ids, without a fixed size, a font and metadata of its own."""
+    """Only the ``<svg>`` element, with unique ids, and without fixed size, fonts and metadata."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{key}-\1"', svg)

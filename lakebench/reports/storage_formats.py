@@ -1,4 +1,4 @@
-"""What storage and table format cost each engine: pairs of the same query within one run."""
+"""The cost of storage and table format for each engine: pairs of the same query within one run."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def _cases(run: Run, phase: str) -> list[Record]:
 
 
 def _parts(answers: Mapping[StorageFormat, Asked], phase: str) -> Iterator[Part]:
-    """The tables of one phase; ``phase`` is what their captions begin with."""
+    """The tables of one phase; their captions begin with ``phase``."""
     for storage in dict.fromkeys(table.storage for table in answers):
         tables = [table for table in answers if table.storage == storage]
         caption = f"{phase}What Iceberg costs on {storage}: Iceberg divided by"
@@ -53,7 +53,7 @@ def _parts(answers: Mapping[StorageFormat, Asked], phase: str) -> Iterator[Part]
 def _table(
     caption: str, answers: Mapping[StorageFormat, Asked], storage_formats: list[StorageFormat], top: StorageFormat
 ) -> list[Part]:
-    """``top`` divided by each of the other ``storage_formats``, warm, an engine a row."""
+    """``top`` divided by each of the other ``storage_formats``, warm; a row for each engine."""
     others = [one for one in storage_formats if one != top]
     if top not in answers or not others:
         return []
@@ -67,7 +67,7 @@ def _table(
 
 
 def _storages(caption: str, answers: Mapping[StorageFormat, Asked], storage_formats: list[StorageFormat]) -> list[Part]:
-    """Each of the other storages divided by the first, cold and warm, with the requests that explain it."""
+    """The other storages divided by the first, cold and warm, with the requests that explain the ratios."""
     first, *others = storage_formats
     if not others:
         return []

@@ -23,7 +23,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "none": "dim"}
 
 
 def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
-    """Print verdict, overview, times and failures; ``reports`` are the files to read on."""
+    """Print verdict, overview, times and failures; ``reports`` are the files with the details."""
     width = min(console.width, WIDTH)
     text, good = document.verdict(run)
     for alert in alerts(run):
@@ -99,7 +99,7 @@ def _figures(one: latency.Timed) -> list[Text]:
 
 
 def _worth_a_line(record: Record) -> bool:
-    """Whether the case failed by a fault of its engine's own, and is not known to, or not just as the engine says."""
+    """Whether its own engine made the case fail, and the failure is new or breaks a claim."""
     if is_misled(record):
         return False
     if record.outcome in {Outcome.WRONG, Outcome.HARNESS_FAULT}:

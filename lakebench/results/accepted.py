@@ -1,6 +1,6 @@
-"""A run held against the baseline: what is known, what got better or worse, what is new, and what is gone.
+"""Compares a run with the baseline: known failures, better and worse outcomes, new cases, and cases that are gone.
 
-``[[accepted]]`` in ``claims.toml`` accepts by glob, and tells of failures with a link; it goes before the baseline.
+``[[accepted]]`` in ``claims.toml`` accepts cases by glob, with a link; it takes precedence over the baseline.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from lakebench.results.baseline import Baseline, Covers, Entry, verdict
 from lakebench.results.records import ONE_OF, ChangedCase, Gone, by_engine
 
 _BLIND = frozenset({Outcome.TIMEOUT, Outcome.CRASH})
-"""Outcomes that do not tell what is the matter: one in the place of the other is worse, whichever way."""
+"""Outcomes that do not show what is wrong: a change from one to the other counts as worse in both directions."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """A case that is not what was accepted: ``before`` is empty for a new one, ``now`` ``None`` for a gone one."""
+    """A case whose outcome is not accepted: ``before`` is empty for a new case, ``now`` is ``None`` for a gone one."""
 
     case: str
     engine: str
@@ -30,7 +30,7 @@ class Change:
     reason: str = ""
 
     def line(self) -> ChangedCase:
-        """As the last line of the records has it."""
+        """The change in the form of the last line of the records."""
         sides = (" or ".join(one.value for one in self.before), self.now.value if self.now else "")
         reason = " ".join(self.reason.split())
         return ChangedCase(self.case, f"{' → '.join(one for one in sides if one)}{f' ({reason})' if reason else ''}")
@@ -38,9 +38,9 @@ class Change:
 
 @dataclass(frozen=True)
 class Changes:
-    """What a run changes of what is accepted.
+    """The differences between a run and the baseline.
 
-    ``verdicts`` are cases with the same outcome and another verdict, because a claim was changed: case → before, now.
+    ``verdicts`` has cases with the same outcome and another verdict, because a claim was edited: case → before, now.
     """
 
     better: tuple[Change, ...] = ()
@@ -50,14 +50,14 @@ class Changes:
     verdicts: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     def lines(self) -> dict[str, tuple[ChangedCase, ...]]:
-        """``better``, ``worse``, ``new`` and ``gone`` → the cases, as the last line of the records has them."""
+        """``better``, ``worse``, ``new`` and ``gone`` → the cases, in the form of the last line of the records."""
         kinds = {"better": self.better, "worse": self.worse, "new": self.new, "gone": self.gone}
         return {kind: tuple(one.line() for one in changes) for kind, changes in kinds.items()}
 
 
 @dataclass(frozen=True)
 class Stale:
-    """A case that passes although a failure is accepted: ``where`` the acceptance stands that is to be taken back."""
+    """A case that passes although a failure is accepted; ``where`` names the file or run of the acceptance."""
 
     case: str
     outcome: Outcome
@@ -70,7 +70,7 @@ class Stale:
 
 
 def known_failure(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | None:
-    """Why the failure ``outcome`` of ``case`` is no news (``reason``, ``versions``, ``link``), or ``None`` if it is."""
+    """Why ``outcome`` of ``case`` is a known failure (``reason``, ``versions``, ``link``); ``None`` where it is not."""
     if by_glob := claims.accepted_as(case, outcome):
         return {"reason": by_glob.reason, "versions": by_glob.versions, "link": by_glob.link}
     entry = baseline.of(case)
@@ -81,7 +81,7 @@ def known_failure(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, 
 
 
 def with_acceptance(case: Record, baseline: Baseline) -> Record:
-    """``case`` with its acceptance as evidence: why a failure is no news; the outcomes where several are accepted."""
+    """``case`` with evidence of its acceptance: why a failure is known, and the outcomes where several are accepted."""
     evidence = dict(case.evidence)
     if case.outcome is not Outcome.PASS and (acceptance := known_failure(case.case, case.outcome, baseline)):
         evidence["known"] = acceptance
@@ -91,7 +91,7 @@ def with_acceptance(case: Record, baseline: Baseline) -> Record:
 
 
 def is_accepted(case: Record, baseline: Baseline) -> bool:
-    """Whether ``case`` passed, did not run here, or failed no worse than it is known to; never for a fault of ours."""
+    """Whether ``case`` passed, did not run, or failed no worse than the accepted failure; false for a fault of ours."""
     if not case.outcome.is_failure:
         return case.outcome is not Outcome.HARNESS_FAULT
     if claims.accepted_as(case.case, case.outcome):
@@ -112,7 +112,7 @@ def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
 
 
 def exit_code(cases: Iterable[Record], baseline: Baseline, gone: Sequence[Gone] = ()) -> ExitCode:
-    """What a run comes to: of what applies, the first of 5, 4, 3, 1 and 0."""
+    """The exit code of a run: the first of 5, 4, 3, 1 and 0 that applies."""
     every = list(cases)
     unexpected = [case for case in every if not is_accepted(case, baseline)]
     if any(case.outcome is Outcome.HARNESS_FAULT for case in every):
@@ -128,11 +128,10 @@ def exit_code(cases: Iterable[Record], baseline: Baseline, gone: Sequence[Gone] 
 
 
 def changes(cases: Iterable[Record], baseline: Baseline, covers: Covers) -> Changes:
-    """What ``cases`` change of ``baseline``; ``covers`` says of an accepted case whether the run was to have it.
+    """The differences between ``cases`` and ``baseline``; ``covers`` says whether the run should have an accepted case.
 
-    A case that did not run on one of the sides is neither better nor worse: it is gone where it ran before, with the
-    reason, and new where it runs now. A fault of ours is none of them. A failure that ``claims.toml`` accepts is not
-    worse.
+    A case that ran on one side only is neither better nor worse: it is gone (with the reason) if it ran before, and
+    new if it runs now. A fault of ours is neither. A failure that ``claims.toml`` accepts is not worse.
     """
     every = {case.case: case for case in cases}
     ran = [case for case in every.values() if case.outcome.ran]
@@ -181,10 +180,10 @@ def _gone(every: Mapping[str, Record], baseline: Baseline, covers: Covers) -> It
 
 
 def _is_worse(entry: Entry, now: Outcome) -> bool:
-    """Whether ``now`` is worse than one of the accepted outcomes, and not one of them.
+    """Whether ``now`` is not accepted, and worse than one of the accepted outcomes.
 
     From best to worst: passed, refused in the engine's own words, out of memory, timed out, crashed, wrong. A crash
-    that becomes a timeout is worse as well: neither tells what is the matter, and what was known of it is lost.
+    that becomes a timeout is worse as well: neither shows what is wrong, and what was known of the crash is lost.
     """
     if now in entry.outcomes:
         return False
@@ -198,7 +197,7 @@ def _is_worse(entry: Entry, now: Outcome) -> bool:
 def gone(
     changed: Sequence[Change], cases: Iterable[Record], asked: Sequence[str], services: Mapping[str, str]
 ) -> tuple[Gone, ...]:
-    """What was to run and did not: ``services`` that were asked for (with the reason), ``asked`` engines, cases.
+    """Everything that should have run and did not: ``services`` (with the reason), ``asked`` engines, cases.
 
     ``changed`` are the accepted cases that are gone.
     """

@@ -1,7 +1,7 @@
-"""The baseline: what is accepted of each case, since somebody looked at it.
+"""The baseline: the outcomes of each case that somebody reviewed and accepted.
 
-Files of one form: those that phases ship, each in its own folder, and the user's own beside ``lakebench.toml``, which
-wins case by case.
+Each phase ships one file in its folder. The user has one beside ``lakebench.toml``, in the same format; its entries
+replace the shipped ones case by case.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 FILE = "lakebench-accepted.json"
-_LARGEST = 256 * 2**20  # bytes; every cell of the matrix takes one
+_LARGEST = 256 * 2**20  # bytes; each cell of the matrix has a line
 SCHEMA = 3
 _WITHOUT_COORDINATES, _FIRST_SCHEMA = 2, 1
 _COORDINATES = frozenset(one.name for one in dataclasses.fields(Coordinates))
@@ -36,9 +36,10 @@ ACCEPTABLE = tuple(one for one in Outcome if one is not Outcome.HARNESS_FAULT)
 
 @dataclass(frozen=True)
 class Acceptance:
-    """Somebody accepted ``run`` on ``date``, for ``reason``; ``versions`` are engine → its components, in a line.
+    """Somebody accepted ``run`` on ``date`` for ``reason``; ``versions``: engine → its components, in one line.
 
-    Cases refer to it by ``number``, which it keeps. ``run`` are several, by comma, where they were accepted together.
+    Cases refer to it by ``number``, which never changes. ``run`` names several runs, separated by commas, where they
+    were accepted together.
     """
 
     number: int
@@ -50,9 +51,9 @@ class Acceptance:
 
 @dataclass(frozen=True)
 class Entry:
-    """What is accepted of a case: any of ``outcomes``, each with its verdict (empty where nothing is claimed).
+    """The accepted ``outcomes`` of a case, each with its verdict (empty where the engine claims nothing).
 
-    There are several where a race decides. ``engine`` is whose case it is; ``needs`` are those of :mod:`.needs`.
+    A case has several where a race decides. ``engine`` is the engine that is tested; :mod:`.needs` describes ``needs``.
     """
 
     phase: str
@@ -69,33 +70,33 @@ class Entry:
         return {engine: components for engine, components in self.by.versions.items() if engine in names}
 
     def says(self, other: Entry) -> bool:
-        """Whether ``other`` accepts nothing else, whoever accepted it."""
+        """Whether every outcome that ``other`` accepts is accepted here as well, with the same verdict."""
         return other.outcomes.items() <= self.outcomes.items()
 
 
 Key = tuple[str, frozenset[str]]
-"""The id of a case, and what it needs: one case may have several entries."""
+"""The id of a case, and its needs: one case may have several entries."""
 Entries = dict[Key, Entry]
 Covers = Callable[[str, Coordinates], bool]
-"""Whether a run is to have a case, by its phase and what it is about."""
+"""Whether a run should have a case, by its phase and its coordinates."""
 
 
 @dataclass(frozen=True)
 class Baseline:
-    """Case id → what is accepted of it."""
+    """Case id → its accepted outcomes."""
 
     entries: Mapping[str, Entry] = field(default_factory=dict)
 
     def of(self, case: str) -> Entry | None:
-        """What is accepted of the case with this id."""
+        """The entry of the case with this id."""
         return self.entries.get(case)
 
 
 def load(settings: Mapping[str, Any], shipped: Iterable[Path], user_file: Path = Path(FILE)) -> Baseline:
-    """What is accepted here for a run whose header has ``settings``.
+    """The baseline for a run whose header has ``settings``.
 
-    ``user_file`` goes before the files ``shipped``. Of several entries of one case, the one that needs most of what the
-    settings name counts.
+    ``user_file`` takes precedence over the files ``shipped``. An entry counts if the settings name all that it needs;
+    of several such entries of one case, the one with the most needs counts.
 
     Raises:
         UsageError: one of the files is damaged.
@@ -109,12 +110,12 @@ def load(settings: Mapping[str, Any], shipped: Iterable[Path], user_file: Path =
 
 
 def verdict(case: Record) -> str:
-    """The outcome of ``case`` held against what its engine claims; empty where nothing is claimed."""
+    """The verdict on ``case``: its outcome compared with its engine's claim; empty where the engine claims nothing."""
     return str(case.evidence.get("verdict") or "")
 
 
 def write(path: Path, entries: Entries) -> None:
-    """Write the file whole, sorted, one line a case: what changed is what a diff shows."""
+    """Write the whole file, sorted, with one line for each case, so that a diff shows what changed."""
     numbered = {entry.by.number: entry.by for entry in entries.values()}
     acceptances = [
         f'"{number}": {_text({key: value for key, value in vars(by).items() if key != "number"})}'
@@ -243,7 +244,7 @@ def _outcome(name: object, line: str, damaged: Damaged) -> Outcome:
 
 
 def _damaged_at(path: Path, text: str, start: str, why: str) -> UsageError:
-    """The error that names the line which begins with ``start``."""
+    """The error that names the line that begins with ``start``."""
     lines = (number for number, line in enumerate(text.splitlines(), 1) if start and line.lstrip().startswith(start))
     return _damaged(path, next(lines, 1), why)
 

@@ -1,6 +1,6 @@
-"""What engines claim of themselves, and known failures: ``claims.toml`` beside each engine and beside the phases.
+"""Support claims of the engines, and known failures: ``claims.toml`` beside each engine and beside the phases.
 
-``docs/claims.md`` describes the file. What no file speaks of is unknown, which is not the same as not supported.
+``docs/claims.md`` describes the file. A topic that no file mentions is unknown, which does not mean unsupported.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _VERSIONS = re.compile(r"([A-Za-z][\w.-]*)?\s*([<>=!~].*)")
 
 
 class Support(enum.StrEnum):
-    """What is claimed of a topic; ``full`` is reading and writing."""
+    """The support that an engine claims for a topic; ``full`` is reading and writing."""
 
     FULL = "full"
     READ = "read"
@@ -42,7 +42,7 @@ class Support(enum.StrEnum):
 
 
 class Verdict(enum.StrEnum):
-    """An outcome held against what was claimed."""
+    """The result of comparing an outcome with a support claim."""
 
     AS_CLAIMED = "as claimed"
     BETTER = "better than claimed"
@@ -52,10 +52,10 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True)
 class ClaimOf:
-    """What an engine says of ``topic``, where (``source``), and when that was read (``date``, ISO 8601).
+    """The ``support`` that an engine's documents (``source``, read on ``date``, ISO 8601) claim for ``topic``.
 
-    ``versions`` says which versions it speaks of: a specifier (``>=1.5``) of the engine's own version, or of another
-    component that the engine reports (``iceberg>=1.12``); empty means any.
+    ``versions`` says which versions the claim is about: a specifier (``>=1.5``) of the engine's own version, or of
+    another component that the engine reports (``iceberg>=1.12``); empty means any.
     """
 
     topic: str
@@ -70,7 +70,7 @@ class ClaimOf:
         return self.support in {Support.FULL, side}
 
     def speaks_of(self, versions: Mapping[str, str]) -> bool:
-        """Whether it is about an engine that reports ``versions``, its own first."""
+        """Whether the claim is about an engine that reports ``versions``, its own first."""
         component, specifier = _specifier(self.versions)
         if not specifier:
             return True
@@ -87,7 +87,7 @@ class ClaimOf:
 
 @dataclass(frozen=True)
 class Accepted:
-    """An outcome that is known: ``case`` is a glob of case ids; ``versions`` and ``link`` are where it was seen."""
+    """A known failure: ``case`` is a glob of case ids; ``versions`` had it, and ``link`` leads to a report of it."""
 
     case: str
     outcome: Outcome
@@ -98,10 +98,10 @@ class Accepted:
 
 @dataclass(frozen=True)
 class _File:
-    """What a ``claims.toml`` says: claims of all engines of its folder, and those of one of them by its name.
+    """The contents of a ``claims.toml``: the claims of all engines in its folder, and those of single engines by name.
 
-    ``readers`` are engines that only read, with the source of that: what the folder's claims say of writing is not
-    about them.
+    ``readers`` are engines that only read, each with the source of that: the folder's claims about writing do not
+    apply to them.
     """
 
     claims: Mapping[str, tuple[ClaimOf, ...]]
@@ -111,9 +111,9 @@ class _File:
 
 
 def claim_of(engine: str, feature: str, topic: str, versions: Mapping[str, str] | str) -> ClaimOf | None:
-    """What ``engine`` at ``versions`` claims of ``feature``, or else of its ``topic``; ``None`` where nobody says.
+    """The claim of ``engine`` at ``versions`` about ``feature``, or else about its ``topic``; ``None`` without a claim.
 
-    ``versions`` are what the running engine reports, its own first, or that alone.
+    ``versions`` is a mapping that the running engine reports, its own version first, or only its own version.
 
     Raises:
         HarnessFault: the engine's ``claims.toml`` cannot be read.
@@ -131,13 +131,13 @@ def claim_of(engine: str, feature: str, topic: str, versions: Mapping[str, str] 
 
 
 def _as_reader(claim: ClaimOf, source: str) -> ClaimOf:
-    """``claim`` as it holds for an engine that only reads."""
+    """``claim`` without the part about writing, for an engine that only reads."""
     left = {Support.FULL: Support.READ, Support.WRITE: Support.NONE}.get(claim.support, claim.support)
     return dataclasses.replace(claim, support=left, source=f"{claim.source}; {source}")
 
 
 def verdict(claim: ClaimOf | None, side: Side, outcome: Outcome) -> Verdict | None:
-    """``outcome`` of reading or writing, held against ``claim``; ``None`` where it did not run."""
+    """``outcome`` of reading or writing compared with ``claim``; ``None`` where it did not run."""
     if not outcome.ran:
         return None
     if claim is None or claim.support is Support.UNKNOWN:
@@ -149,7 +149,7 @@ def verdict(claim: ClaimOf | None, side: Side, outcome: Outcome) -> Verdict | No
 
 @functools.cache
 def accepted() -> tuple[Accepted, ...]:
-    """Every accepted outcome: of the phases, and of every engine known here.
+    """All accepted outcomes of the phases and of the installed engines.
 
     Raises:
         HarnessFault: a ``claims.toml`` cannot be read.
@@ -159,12 +159,12 @@ def accepted() -> tuple[Accepted, ...]:
 
 
 def accepted_for(case: str) -> Accepted | None:
-    """The accepted outcome that speaks of the case with this id, whatever became of it this time."""
+    """The accepted outcome whose glob matches the case with this id, whatever its outcome is this time."""
     return next((one for one in accepted() if fnmatch.fnmatchcase(case, one.case)), None)
 
 
 def accepted_as(case: str, outcome: Outcome) -> Accepted | None:
-    """The accepted outcome that ``case`` has had, where it is one."""
+    """The accepted outcome of ``case`` if it is ``outcome``, else ``None``."""
     expected = accepted_for(case)
     return expected if expected is not None and expected.outcome is outcome else None
 
@@ -175,7 +175,7 @@ def _folder(engine: str) -> Path:
 
 @functools.cache
 def _file(path: Path) -> _File:
-    """What stands in the file at ``path``; nothing where there is none."""
+    """The contents of the file at ``path``; empty where there is no file."""
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         by_engine = {
@@ -200,7 +200,7 @@ def _accepted(fields: Mapping[str, Any]) -> Accepted:
 
 
 def _claims(topics: Mapping[str, Any]) -> dict[str, tuple[ClaimOf, ...]]:
-    """Topic → its claims; several of one topic are told apart by their ``versions``."""
+    """Topic → its claims; several claims about one topic differ in their ``versions``."""
     listed = {topic: value if isinstance(value, list) else [value] for topic, value in topics.items()}
     return {topic: tuple(_claim(topic, one) for one in values) for topic, values in listed.items()}
 

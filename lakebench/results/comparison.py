@@ -1,8 +1,8 @@
-"""Two sides of one thing: two runs, or the base and the candidate of a run that was made with ``--against``.
+"""Compares two runs, or the base and the candidate of a run that was made with ``--against``.
 
-A regression is a case that passed and fails, or a query that is more than 10 % slower, by an interval that does not
-hold 1, beyond the noise floor, and by more than 50 ms. What ran on the first side only is gone, which is as bad. What
-cannot be compared is told with its reason.
+A case that passed and now fails is a regression. So is a query that is slower by more than 10 % and by more than
+50 ms, where the interval does not hold 1 and the difference exceeds the noise floor. A case that ran on the first
+side only is gone, which is as bad. Cases that cannot be compared are listed with the reason.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from lakebench.results.records import Dataset, Run
 from lakebench.results.statistics import Ratio
 
 THRESHOLD = 1.10
-"""From this ratio on slower is a regression."""
+"""A slowdown by more than this ratio is a regression."""
 LEAST_S = 0.050
-"""A regression is by more than these seconds."""
+"""A regression is slower by more than this, in seconds."""
 LEAST_FLOOR = 0.01
 REGRESSION = "regression"
 WARM, COLD = "warm", "cold"
@@ -50,7 +50,7 @@ class Row:
 
     @property
     def other_s(self) -> float:
-        """The other's median in seconds."""
+        """The median of the other side in seconds."""
         return statistics.median(self.other) / _NS
 
     @property
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Mean:
-    """The geometric mean of the ratios over the queries that both sides got right; empty names mean all of them."""
+    """The geometric mean of the ratios over the queries that passed on both sides; an empty name means all of them."""
 
     engine: str
     group: str
@@ -76,7 +76,7 @@ class Mean:
 
 @dataclass(frozen=True)
 class Floor:
-    """The relative noise floor of an engine, from ``cases`` cases, and how it was made."""
+    """The relative noise floor of an engine, estimated from ``cases`` cases; ``how`` describes the estimate."""
 
     value: float
     cases: int
@@ -95,7 +95,7 @@ class OneSided:
 
 @dataclass(frozen=True)
 class Missed:
-    """A case that ran in the base only, and that the other side was to have: ``reason`` is why it did not run."""
+    """A case that ran in the base only, though the other side should have it; ``reason`` says why it did not run."""
 
     case: str
     engine: str
@@ -105,7 +105,7 @@ class Missed:
 
 @dataclass(frozen=True)
 class Left:
-    """A case without a comparison: ``why`` in general, ``detail`` in the words of its record."""
+    """A case that cannot be compared: ``why`` is the kind of reason, ``detail`` the reason in its record."""
 
     case: str
     why: str
@@ -114,7 +114,7 @@ class Left:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that is told of two sides; ``base`` and ``run`` are one where they were ``interleaved``."""
+    """The comparison of two sides; ``base`` and ``run`` are the same run where the sides were ``interleaved``."""
 
     base: Run
     run: Run
@@ -131,7 +131,7 @@ class Comparison:
 
     @property
     def regressions(self) -> tuple[Row, ...]:
-        """The queries that are a regression."""
+        """The queries with a regression."""
         return tuple(row for row in (*self.rows, *self.cold) if row.regression)
 
     @property
@@ -141,7 +141,7 @@ class Comparison:
 
     @property
     def code(self) -> ExitCode:
-        """1 where it is worse, and 3 where nothing ran that could be worse."""
+        """1 where anything is worse, and 3 where nothing ran."""
         if not any(record.outcome.ran for record in self.run.cases):
             return ExitCode.NOTHING_RAN
         return ExitCode.WORSE if self.worse else ExitCode.OK
@@ -154,11 +154,11 @@ class Comparison:
 def undecided(base_ns: Sequence[int], other_ns: Sequence[int]) -> bool:
     """Whether more pairs are worth taking: the ratio's interval holds the threshold, in either direction.
 
-    It does not ask whether the interval holds 1. To look again until it does not would find differences where there are
-    none: simulated with the noise that :mod:`lakebench.results.statistics` names, with looks at 10, 15, 20, 25 and 30
-    pairs, in up to 6.6 % of A/A comparisons. Under this rule it is 4.7 % at most; a true slowdown of 10 % is found in
-    97.6 % and more, after 28 pairs on average, and A/A ends after 10 to 13. Below five pairs there is no interval, and
-    it is open.
+    The rule does not ask whether the interval holds 1. Repeated tests until it does not would show differences where
+    there are none: in up to 6.6 % of A/A comparisons, simulated with the noise that
+    :mod:`lakebench.results.statistics` names and with tests at 10, 15, 20, 25 and 30 pairs. This rule has at most
+    4.7 %. It finds a true slowdown of 10 % in at least 97.6 % of comparisons, after 28 pairs on average; A/A
+    comparisons end after 10 to 13. Below five pairs there is no interval, and the result is undecided.
 
     Raises:
         ValueError: the two are not of one length, or empty.
@@ -168,7 +168,7 @@ def undecided(base_ns: Sequence[int], other_ns: Sequence[int]) -> bool:
 
 
 def interleaved(run: Run) -> bool:
-    """Whether ``run`` was made with ``--against``, and so has a base of its own."""
+    """Whether ``run`` was made with ``--against``, so that it has a base of its own."""
     return any(BASE_OF in record.evidence for record in run.cases)
 
 
@@ -195,9 +195,9 @@ def _all(_phase: str, _case: Coordinates) -> bool:
 
 
 def between(base: Run, run: Run, noise: Run | None = None, covers: Covers = _all) -> Comparison:
-    """``run`` against ``base``, case by case; they ran at different times, so nothing is paired.
+    """``run`` against ``base``, case by case; they ran at different times, so samples are not paired.
 
-    ``covers`` says of a case whether ``run`` was to have it.
+    ``covers`` says whether ``run`` should have a case.
 
     Raises:
         UsageError: they have other data or another workload, or no case in common; or ``noise`` is no A/A run.
@@ -211,10 +211,10 @@ def between(base: Run, run: Run, noise: Run | None = None, covers: Covers = _all
 
 
 def _must_fit(base: Run, run: Run) -> None:
-    """Stop where results of other data or another workload would be mixed.
+    """Check that both runs have the same data and the same workload.
 
     Raises:
-        UsageError: they would; the message says what is not the same.
+        UsageError: they have not; the message says what differs.
     """
     if base.path.resolve() == run.path.resolve():
         raise UsageError(f"{run.header.run} cannot be compared with itself: name two runs")
@@ -277,7 +277,7 @@ def _ran(record: Record) -> bool:
 
 
 def _row(base: Record, other: Record, kind: str, floors: Mapping[str, Floor], *, paired: bool) -> Row | None:
-    """One query of two records that passed, ``None`` where a side has no samples of ``kind``."""
+    """The query of two records that passed; ``None`` where one side has no samples of ``kind``."""
     ours, theirs = (turns(record, kind) for record in (base, other))
     if paired:
         common = [turn for turn in ours if turn in theirs]
@@ -305,7 +305,7 @@ def _of_kind(record: Record, kind: str) -> list[Sample]:
 
 
 def _means(rows: Sequence[Row], floors: Mapping[str, Floor], *, paired: bool) -> Iterator[Mean]:
-    """Each engine's in each group, each engine's over its groups, and that of all engines."""
+    """The mean of each engine in each group, of each engine over its groups, and of all engines."""
     engines = list(dict.fromkeys(row.engine for row in rows))
     for engine in engines:
         rows_of_engine = [row for row in rows if row.engine == engine]
@@ -327,7 +327,7 @@ def _mean(engine: str, group: str, rows: Sequence[Row], floors: Mapping[str, Flo
 
 
 def _floors(both: Sequence[tuple[Record, Record]]) -> dict[str, Floor]:
-    """An A/A within the data: every other warm sample of the base against those between them."""
+    """The noise floor of each engine from the base alone: its odd warm samples against its even ones."""
     changes: dict[str, list[float]] = {}
     for base, other in both:
         samples = [one.ns for one in _of_kind(base, WARM)]
@@ -348,10 +348,10 @@ def _floors(both: Sequence[tuple[Record, Record]]) -> dict[str, Floor]:
 
 
 def _measured_floors(noise: Run) -> dict[str, Floor]:
-    """By engine, from the A/A run ``noise``.
+    """The noise floor of each engine from the A/A run ``noise``.
 
     Raises:
-        UsageError: it has no base of its own, or not the same versions on both sides.
+        UsageError: the run has no base of its own, or other versions on the two sides.
     """
     if not interleaved(noise):
         raise UsageError(
@@ -375,7 +375,7 @@ def _measured_floors(noise: Run) -> dict[str, Floor]:
 
 
 def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Covers) -> Iterator[Missed]:
-    """What ran in the base, and did not on the other side although it was to."""
+    """The cases that ran in the base and did not run on the other side, though they should have."""
     ran = {other.engine for _, other in pairs if other and _ran(other)}
     for one, other in pairs:
         if one and _ran(one) and (covers(one.phase, one.coordinates) if other is None else not _ran(other)):
@@ -384,7 +384,7 @@ def _gone(pairs: Sequence[tuple[Record | None, Record | None]], covers: Covers) 
 
 
 def _left(pairs: Sequence[tuple[Record | None, Record | None]], compared: set[str], *, paired: bool) -> Iterator[Left]:
-    """Every case that no row and no change tells of."""
+    """The cases that are in no row and in no change."""
     sides = ("the base", "the candidate") if paired else ("BASE", "RUN")
     for one, other in pairs:
         if one is None or other is None:

@@ -1,4 +1,4 @@
-"""What two runs, or the two sides of one, say of themselves that is not the same: what, before, after."""
+"""Facts that differ between two runs, or between the two sides of one run: the fact, before, after."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ABSENT = "not recorded"
 
 
 def of_runs(base: Run, run: Run) -> Iterator[tuple[str, str, str]]:
-    """What the two runs say of themselves, where it is not the same."""
+    """The facts that differ between the two runs."""
     ours, theirs = _facts(base), _facts(run)
     for what in dict.fromkeys((*ours, *theirs)):
         before, after = shown(ours.get(what)), shown(theirs.get(what))
@@ -52,14 +52,14 @@ def _service_facts(service: ServiceFacts) -> dict[str, Any]:
 
 
 def _flat(name: str, value: Any) -> dict[str, Any]:
-    """Path of names → value, for every value that is no mapping."""
+    """Path of names → value, for each value that is not a mapping."""
     if not isinstance(value, Mapping):
         return {name: value}
     return {path: one for key, inner in value.items() for path, one in _flat(f"{name} {key}", inner).items()}
 
 
 def of_one_run(run: Run, pairs: Sequence[tuple[Record | None, Record | None]]) -> list[tuple[str, str, str]]:
-    """What differs between base and candidate of one run: their records', and the settings that it was made against."""
+    """The facts that differ between base and candidate of one run: in their records, and in the settings of each."""
     differences = [
         (f"{other.engine}: {what}", before, after)
         for base, other in pairs
@@ -101,7 +101,7 @@ def _own_evidence(record: Record) -> dict[str, Any]:
 
 
 def shown(value: Any) -> str:
-    """A fact as people read it."""
+    """A fact as text for people."""
     if value is None:
         return _ABSENT
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

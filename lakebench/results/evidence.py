@@ -1,4 +1,4 @@
-"""What reports take out of a case's evidence, and the shape that it must have for that; all else is shown as it is."""
+"""The evidence that reports use, and the types that it must have; reports show all other evidence as it is."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MORE = ConfigDict(extra="allow", strict=True)
 
 
 class _Concurrency(TypedDict, total=False):
-    """What a cell of concurrent writers came to."""
+    """The result of a test of concurrent writers."""
 
     __pydantic_config__ = _MORE  # type: ignore[misc]
     writers: Required[Annotated[int, Field(ge=0)]]
@@ -27,14 +27,14 @@ class _Concurrency(TypedDict, total=False):
 
 
 class _Claim(TypedDict, total=False):
-    """What an engine's documents say."""
+    """The support claim in an engine's documents."""
 
     __pydantic_config__ = _MORE  # type: ignore[misc]
     support: Required[str]
 
 
 class _Known(TypedDict):
-    """Who accepted the outcome, and why."""
+    """Why the failure is known, and with which versions."""
 
     __pydantic_config__ = _MORE  # type: ignore[misc]
     reason: str
@@ -58,7 +58,7 @@ def _adapter() -> TypeAdapter[_Evidence]:
 
 
 def fault_of(evidence: Mapping[str, Any]) -> str:
-    """What is wrong with ``evidence``, in a line; empty where nothing is."""
+    """The first error in ``evidence``, in one line; empty where there is none."""
     try:
         _adapter().validate_python(dict(evidence))
     except ValidationError as error:

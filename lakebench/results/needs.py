@@ -1,4 +1,4 @@
-"""What a run names that not every machine has: an accepted outcome may need it, and counts only where it is named.
+"""Needs: things that a run names and not every machine has. An accepted outcome counts only if the run names its needs.
 
 ``catalog=rest`` (every run has one), ``data=<name>`` (the user's own data), ``duckdb@1.4.4`` (an environment),
 ``services.<name>.uri`` and ``storage.<name>.uri`` (an endpoint of the user's), ``pg_config`` and
@@ -17,7 +17,7 @@ _PG_CONFIG = "pg_config"
 
 
 def named(settings: Mapping[str, Any]) -> frozenset[str]:
-    """What the ``settings`` of a run's header name."""
+    """The needs that the ``settings`` in a run's header name."""
     selection = settings.get("selection", {})
     needs = {f"catalog={selection.get('catalog') or Selection().catalog}"}
     needs |= {ref for ref in settings.get("engines", ()) if "@" in ref}
@@ -32,7 +32,7 @@ def named(settings: Mapping[str, Any]) -> frozenset[str]:
 
 
 def pg_config_of(service: str) -> str:
-    """The PostgreSQL installation of ``service``; that of ``postgres`` has the name of the top-level key."""
+    """The need for a PostgreSQL installation of ``service``; that of ``postgres`` is named like the top-level key."""
     return _PG_CONFIG if service == "postgres" else f"services.{service}.{_PG_CONFIG}"
 
 

@@ -23,7 +23,7 @@ class StorageFormat:
 
 
 def storage_format_of(record: Record) -> StorageFormat | None:
-    """Storage and format of the case; ``None`` where it is no query, or is the base of a comparison."""
+    """Storage and format of the case; ``None`` where it is not a query, or is the base of a comparison."""
     case = record.coordinates
     if case.base or not (case.query and case.storage and case.format):
         return None

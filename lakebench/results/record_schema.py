@@ -42,7 +42,7 @@ def generated() -> dict[str, Any]:
 
 
 def _strict(name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
-    """``definition`` as lines are written: with every field and no other; of coordinates with those that are given."""
+    """``definition`` for lines as they are written: all fields and no others. Absent coordinates are left out."""
     schema = {key: value for key, value in definition.items() if key in {"type", "enum", "properties"}}
     if "properties" not in schema:
         return schema
@@ -52,7 +52,7 @@ def _strict(name: str, definition: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _bounded(field: str, value: Any) -> Any:
-    """``value`` without titles and defaults, and with the least that a number in ``field`` can be."""
+    """``value`` without titles and defaults, and with the minimum of a number in ``field``."""
     if isinstance(value, list):
         return [_bounded(field, one) for one in value]
     if not isinstance(value, dict):
@@ -72,7 +72,7 @@ def _one_of_types(options: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def text() -> str:
-    """What the file holds."""
+    """The text of the schema file."""
     return json.dumps(generated(), indent=1) + "\n"
 
 

@@ -1,7 +1,7 @@
-"""``runs/<id>/records.jsonl``: what a run leaves behind, one JSON object a line, and the way back.
+"""Writes and reads ``runs/<id>/records.jsonl``: the results of a run, one JSON object on each line.
 
-The file is only ever appended to. ``records.schema.json`` beside this module is the same contract for other programs,
-made from the types here by :mod:`.record_schema`.
+A run only appends to the file. ``records.schema.json`` beside this module describes the same format for other
+programs; :mod:`.record_schema` makes it from the types here.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _T = TypeVar("_T")
 FILE = "records.jsonl"
 SCHEMA = 2
 ONE_OF = "accepted_outcomes"
-"""In a case's evidence: the outcomes that are accepted, where there are several; its own is the one that it was."""
+"""In a case's evidence: the accepted outcomes, where there are several."""
 _HIDDEN = "***"
 _LARGEST = 2 * 2**30  # bytes; a run of every interop cell has some 30 MB
 _SHORTEST_SECRET = 4
@@ -42,14 +42,14 @@ _NAMES = frozenset(
     {"kind", "run", "case", "phase", "phases", "engine", "service", "dataset", "group", "row", "column", "feature",
      "coordinates"}
 )  # fmt: skip
-"""Fields that tell records apart: a secret that happens to be part of one must not change it."""
+"""Fields that identify a record: a secret that happens to be part of one must not change it."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """The first line: what was asked for, where, and by which harness.
+    """The first line: the command, the machine and the harness.
 
-    ``settings`` holds every setting in force, without secrets; ``machine`` is
+    ``settings`` has all settings in force, without secrets; ``machine`` is
     :func:`lakebench.execution.machine.facts`; ``harness`` has ``version``, ``commit`` and ``lock`` (SHA-256 of the lock
     file), each where known; ``started`` is ISO 8601.
     """
@@ -82,7 +82,7 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables that the cases ran on, who wrote them, and where they lie: a storage profile and a table format."""
+    """The tables that the cases used, the engine that wrote them, their storage profile and their table format."""
 
     dataset: str
     scale_factor: str
@@ -111,7 +111,7 @@ class ServiceFacts:
 
 @dataclass(frozen=True)
 class EngineFacts:
-    """An engine of the run: versions as it reports them, settings that are not its defaults, why it cannot run."""
+    """An engine of the run: the versions that it reports, settings other than its defaults, and why it cannot run."""
 
     engine: str
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -123,7 +123,7 @@ class EngineFacts:
 
 @dataclass(frozen=True)
 class FieldReport:
-    """What others report, such as ``C8``, with their figures and ours: label → seconds or text."""
+    """A field report such as ``C8``, with its figures (``theirs``) and those of this run: label → seconds or text."""
 
     report: str
     statement: str
@@ -135,9 +135,9 @@ class FieldReport:
 
 @dataclass(frozen=True)
 class FeatureFacts:
-    """An interop feature of the run, in words: its program, the reads that check it, and what the inspector must find.
+    """An interop feature of the run, in words: its program, the reads that check it, and the facts that prove it.
 
-    ``topic`` is that of ``claims.toml``; ``source`` the section of the specification or the thread that it is about.
+    ``topic`` is that of ``claims.toml``; ``source`` is the section of the specification, or the thread, about it.
     """
 
     feature: str
@@ -160,10 +160,10 @@ class Resume:
 
 @dataclass(frozen=True)
 class Gone:
-    """What was to run and did not.
+    """Something that should have run and did not.
 
-    ``what`` is ``engine`` or ``service`` (the user asked for the one called ``name``), or ``cases``: so many of the
-    engine ``name`` that ran when they were accepted, or that ran on the base's side. ``reason`` is that of most.
+    ``what`` is ``engine`` or ``service`` (the user asked for ``name``), or ``cases``: the number of cases of the
+    engine ``name`` that ran when they were accepted, or in the base. ``reason`` is the most frequent one.
     """
 
     what: Literal["engine", "service", "cases"]
@@ -173,7 +173,7 @@ class Gone:
 
 
 def by_engine(cases: Iterable[tuple[str, str]]) -> tuple[Gone, ...]:
-    """What is gone, one for each engine, the most cases first; ``cases`` are engines with reasons."""
+    """One object for each engine, the one with most cases first; ``cases`` has the engine and reason of each case."""
     every = list(cases)
     return tuple(
         Gone("cases", engine, Counter(why for name, why in every if name == engine).most_common(1)[0][0], number)
@@ -183,7 +183,7 @@ def by_engine(cases: Iterable[tuple[str, str]]) -> tuple[Gone, ...]:
 
 @dataclass(frozen=True)
 class ChangedCase:
-    """A case whose outcome is not the accepted one; ``change`` says what it was and is, and why."""
+    """A case whose outcome is not the accepted one; ``change`` has the outcome before and now, and the reason."""
 
     case: str
     change: str
@@ -195,10 +195,10 @@ class ChangedCase:
 
 @dataclass(frozen=True)
 class End:
-    """The run ended, and ``reason`` says why it was interrupted.
+    """The end of the run; ``reason`` says why it was interrupted.
 
-    ``load_after`` is the machine's load then. ``changes`` are the cases whose outcome is not the accepted one, by
-    ``better``, ``worse``, ``new`` and ``gone``; ``gone`` is all that was to run and did not, in short.
+    ``load_after`` is the machine's load at the end. ``changes`` has the cases whose outcome is not the accepted one,
+    by ``better``, ``worse``, ``new`` and ``gone``; ``gone`` sums up what should have run and did not.
     """
 
     status: Literal["complete", "interrupted"]
@@ -227,9 +227,9 @@ _KIND_OF = {made: kind for kind, made in KINDS.items()}
 
 @dataclass(frozen=True)
 class Run:
-    """All that a run's file says. Of two lines about the same thing (a resumed run) the later one stands here.
+    """The contents of a run's file. Where two lines are about the same thing (a resumed run), this has the later one.
 
-    ``running`` is the process that is at the run now, ``None`` where there is none.
+    ``running`` is the id of the process that works on the run now; ``None`` where there is none.
     """
 
     path: Path
@@ -246,7 +246,7 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """Whether the run came to its end."""
+        """Whether the run finished."""
         return self.end is not None and self.end.status == "complete"
 
 
@@ -277,11 +277,11 @@ class Writer:
         self.close()
 
     def hide(self, *secrets: str) -> None:
-        """Write ``***`` for these from now on: an engine's message may repeat the password that it was given."""
+        """Write ``***`` for these from now on: an engine's message may repeat its password."""
         self._secrets.update(one for one in secrets if len(one) >= _SHORTEST_SECRET)
 
     def masked(self, text: str) -> str:
-        """``text`` without what was hidden so far, fit to be shown."""
+        """``text`` without the secrets hidden so far, safe to show on a terminal."""
         return _masked(text, self._secrets)
 
     def write(self, line: Line) -> None:
@@ -309,13 +309,13 @@ class Writer:
 
 
 def _write_all(fd: int, data: bytes) -> None:
-    """One write as a rule; after a short one (the disk is nearly full) the next one raises."""
+    """Write ``data``: one write as a rule. After a short one (the disk is nearly full) the next one raises."""
     while data:
         data = data[os.write(fd, data) :]
 
 
 def to_json(line: Line, secrets: frozenset[str] | set[str] = frozenset()) -> dict[str, Any]:
-    """``line`` as the object that stands in the file, with ``secrets`` masked in all but the names of things."""
+    """``line`` as the JSON object in the file, with ``secrets`` masked except in names."""
     return {"kind": _KIND_OF[type(line)], **_fields(line, secrets)}
 
 
@@ -339,7 +339,7 @@ def _plain(value: Any, secrets: frozenset[str] | set[str]) -> Any:
 
 
 def _masked(text: str, secrets: frozenset[str] | set[str]) -> str:
-    """``text`` without secrets, and fit to be shown: see :func:`~lakebench.inputs.untrusted.printable`."""
+    """``text`` without secrets, and safe to show: see :func:`~lakebench.inputs.untrusted.printable`."""
     for secret in sorted(secrets, key=len, reverse=True):
         text = text.replace(secret, _HIDDEN)
     return untrusted.printable(text)
@@ -348,7 +348,7 @@ def _masked(text: str, secrets: frozenset[str] | set[str]) -> str:
 def read(path: Path) -> Run:
     """The run in the file at ``path``, or in the folder ``path``.
 
-    What others wrote is read, too: numbers that cannot be are refused, and texts are made fit to be shown.
+    The file may come from somebody else: impossible numbers are refused, and texts are made safe to show.
 
     Raises:
         UsageError: there is no such file, a line is cut or not one of ours, or a newer harness wrote it.
@@ -366,7 +366,7 @@ def read(path: Path) -> Run:
 
 
 def _parsed(file: Path, lines: list[bytes]) -> Iterator[Line]:
-    """Each of ``lines``; the first says which schema the others have."""
+    """The parsed ``lines``; the first one names the schema of the others."""
     head: Line | None = None
     for number in range(1, len(lines) + 1):
         parsed = _parse(file, number, lines, head)
@@ -402,7 +402,7 @@ def _parse(file: Path, number: int, lines: list[bytes], head: Line | None) -> Li
 
 
 def _unbelievable(line: Line) -> str:
-    """What ``line`` has that no run writes; empty where there is nothing."""
+    """Why no run can have written ``line``; empty where a run can."""
     if field_ := untrusted.out_of_range(line):
         return f"{field_} is out of range"
     if not isinstance(line, Record):
@@ -434,7 +434,7 @@ def _adapter(kind: str) -> TypeAdapter[Any]:
 
 
 def _damaged(file: Path, lines: list[bytes], number: int, why: str) -> UsageError:
-    """The error that says how to go on: without the line, and without the end of a run that was complete."""
+    """The error that says how to continue: remove the line, and the end line if the run was complete."""
     if number == 1:
         return UsageError(f"{file} line 1 is damaged ({why}): nothing can be resumed from it, start a new run")
     ends = [at for at, line in enumerate(lines, 1) if at != number and b'"kind": "end"' in line]
@@ -477,7 +477,7 @@ def _latest(lines: list[Line], kind: type[_T], *key: str) -> tuple[_T, ...]:
 
 
 def _as_asked(engines: tuple[EngineFacts, ...], header: Header) -> tuple[EngineFacts, ...]:
-    """``engines`` in the order that the run was asked for; each has its line as soon as it is open."""
+    """``engines`` in the order of the command; the file has them in the order in which they opened."""
     named = header.settings.get("engines")
     asked = named if isinstance(named, list) else []
     return tuple(sorted(engines, key=lambda one: asked.index(one.engine) if one.engine in asked else len(asked)))

@@ -1,4 +1,4 @@
-"""Who is at a run: a lock in its folder, which the kernel releases however the process ends."""
+"""A lock in a run's folder: one process works on a run. The kernel releases the lock however the process ends."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from lakebench.errors import UsageError
 from lakebench.paths import run_name
 
 FILE = "run.lock"
-_TRIES, _PAUSE_S = 20, 0.05  # who only looks holds the lock for a moment
+_TRIES, _PAUSE_S = 20, 0.05  # a process that only looks holds the lock for a moment
 _PID_BYTES = 20
 
 
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of the run in ``folder``, which is made where it is not there.
+    """Hold the lock of the run in ``folder``; make the folder if it is missing.
 
     Raises:
-        UsageError: another process is at the run, or the folder cannot be written.
+        UsageError: another process works on the run, or the folder cannot be written.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -55,7 +55,7 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 def at_it(folder: Path, pid: int) -> UsageError:
-    """The error that the process ``pid`` is at the run in ``folder``."""
+    """The error for a run in ``folder`` on which the process ``pid`` works."""
     return UsageError(
         f"{folder.name} is still running in process {pid}: wait for its end; or end it with kill {pid}, then "
         f"lakebench run --resume {run_name(folder)} goes on"
@@ -63,7 +63,7 @@ def at_it(folder: Path, pid: int) -> UsageError:
 
 
 def process(folder: Path) -> int | None:
-    """The process that is at the run in ``folder`` now, ``None`` where there is none."""
+    """The id of the process that works on the run in ``folder`` now; ``None`` where there is none."""
     try:
         descriptor = os.open(folder / FILE, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -80,6 +80,6 @@ def process(folder: Path) -> int | None:
 
 
 def _process_id(descriptor: int) -> int:
-    """The process id that stands in the lock file, 0 where there is none."""
+    """The process id in the lock file; 0 where there is none."""
     text = os.pread(descriptor, _PID_BYTES, 0)
     return int(text) if text.isdigit() else 0

@@ -1,6 +1,6 @@
-"""Records and accepted outcomes of schema 1, which had no coordinates: here they are made from the ids of that time.
+"""Reads records and baselines without coordinates (schema 1): makes the coordinates from the ids of that schema.
 
-No other module takes an id apart.
+No other module parses ids.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from lakebench.model import Coordinates, Selection, TableFormat
 
 _FORMATS = frozenset(one.value for one in TableFormat)
 _LOAD = "load-"
-_KINDS = ("read", "type", "pushed")  # of phase 2, with a test behind the dash
+_KINDS = ("read", "type", "pushed")  # of phase 2, with a test after the dash
 _TESTS = frozenset({"load", "power", "throughput", "rf1", "rf2"})  # of TPC-H
 
 
 def as_now(line: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """``line``, the object of one line in a file whose run has ``settings``, as schema 2 has it.
+    """``line``, one line of a file whose run has ``settings``, in schema 2.
 
-    A line that is of schema 2 already, because the run was resumed, is given back as it is.
+    A line of schema 2 (the run was resumed by a newer lakebench) is returned unchanged.
     """
     kind = line["kind"]
     case, changes = line.get("case"), line.get("changes")
@@ -42,7 +42,7 @@ def _catalog(settings: Mapping[str, Any]) -> str:
 
 
 def _changed(lines: Any) -> Any:
-    """``<case>: <change>`` taken apart."""
+    """``<case>: <change>`` as an object with two fields."""
     if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
         return lines
     parts = (line.partition(": ") for line in lines)
@@ -50,7 +50,7 @@ def _changed(lines: Any) -> Any:
 
 
 def accepted_now(entry: Any) -> Any:
-    """``[case, engine, {outcome: verdict}, number, [needs]]`` of a baseline of schema 2 as one of schema 3 has it."""
+    """``[case, engine, {outcome: verdict}, number, [needs]]`` of a baseline of schema 2, in schema 3."""
     match entry:
         case [str(case), engine, outcomes, number, *needs]:
             named = (need.partition("=") for need in map(str, needs[0] if needs else ()))
@@ -60,7 +60,7 @@ def accepted_now(entry: Any) -> Any:
 
 
 def needs_of(case: str) -> frozenset[str]:
-    """What an accepted outcome needs that was written when files did not say so: they knew the usual catalog only."""
+    """The needs of an accepted outcome from a file without needs; such files are from runs with the default catalog."""
     catalog = {f"catalog={Selection().catalog}"} if phase_of(case) == "interop" else set()
     return frozenset(catalog | {name for name in coordinates(case).participants if "@" in name})
 
@@ -71,7 +71,7 @@ def phase_of(case: str) -> str:
 
 
 def coordinates(case: str, catalog: str = Selection().catalog) -> Coordinates:
-    """What the case with this id is about; ``catalog`` is that of the run, where the case is a cell of the matrix."""
+    """The coordinates of the case with this id; ``catalog`` is that of the run, for cells of the interop matrix."""
     phase, *what, who = ("", *case.split("/")) if "/" not in case else case.split("/")
     if not what:
         return Coordinates()
@@ -89,7 +89,7 @@ def coordinates(case: str, catalog: str = Selection().catalog) -> Coordinates:
 
 
 def _made(who: str, *, writes: bool = False, **fields: Any) -> Coordinates:
-    """``who`` is ``trino``, ``spark→trino`` or ``duckdb+spark``; ``writes`` says that one alone is a writer."""
+    """``who`` is ``trino``, ``spark→trino`` or ``duckdb+spark``; ``writes`` says that a single engine is a writer."""
     writer, arrow, reader = who.partition("→")
     if arrow or writes:
         return Coordinates(writer=writer, reader=reader or None, **fields)
@@ -104,7 +104,7 @@ def _table(part: str) -> dict[str, str]:
 
 
 def _of_queries(what: Sequence[str], who: str) -> Coordinates:
-    """``<storage>/<format>/<query>``, for the base of a comparison behind ``base/``; or ``<storage>/<test>``."""
+    """``<storage>/<format>/<query>``, for the base of a comparison after ``base/``; or ``<storage>/<test>``."""
     base = what[:1] == ["base"]
     storage, *rest = what[base:] or [""]
     if len(rest) > 1 and rest[0] in _FORMATS:

@@ -1,11 +1,11 @@
-"""What a set of samples says, and what it does not.
+"""Statistics of samples: medians, their intervals, ratios, outliers and drift.
 
 All intervals are 95 % percentile bootstrap intervals of the median (Efron and Tibshirani, 1993, chapter 13), seeded, so
 the same samples always give the same interval. Inputs may be in any one unit; results are in that unit.
 
-For ratios of medians that interval was held against simulations (lognormal noise of 3 and 5 %, with and without one
-outlier of 30 % in 20, with and without noise that a pair shares; n = 5, 10, 20, 30; pairs and independent samples): it
-holds the true ratio in 94.4 to 98 % of cases. ``tests/unit/results/test_comparison.py`` repeats a part of them.
+For ratios of medians the interval was tested by simulation (lognormal noise of 3 and 5 %, with and without one outlier
+of 30 % in 20, with and without noise that a pair shares; n = 5, 10, 20, 30; pairs and independent samples): it holds
+the true ratio in 94.4 to 98 % of cases. ``tests/unit/results/test_comparison.py`` repeats a part of the simulations.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ OUTLIER_Z = 3.5
 """Iglewicz and Hoaglin, 1993: modified z-scores above this are outliers."""
 UNSTABLE = 0.10
 MIN_INTERVAL = 5
-"""Below this the bootstrap interval of a median says nothing; at 5 it can at most be minimum to maximum (94 %)."""
+"""Below this number of samples a bootstrap interval of the median is useless; at 5 it can span all samples (94 %)."""
 MIN_HALF = 5
 QUANTILES = {"p90": (0.90, 20), "p95": (0.95, 40), "p99": (0.99, 200)}
-"""Name → the quantile and the least n at which it is told."""
+"""Name → the quantile and the least n at which it is computed."""
 TOO_SMALL = "n too small"
 NO_DIFFERENCE = "no difference shown"
 _SEED = 20_240_229
@@ -42,7 +42,7 @@ class Interval:
     high: float
 
     def __contains__(self, value: float) -> bool:
-        """Whether ``value`` lies in it, bounds included."""
+        """Whether ``value`` lies in the interval, bounds included."""
         return self.low <= value <= self.high
 
 
@@ -174,9 +174,9 @@ def paired_ratio(base: Sequence[float], other: Sequence[float], *, floor: float 
 
 
 def independent_ratio(base: Sequence[float], other: Sequence[float], *, floor: float = 0.0, seed: int = _SEED) -> Ratio:
-    """``other`` against ``base``, measured apart: the ratio of their medians, by resampling each for itself.
+    """``other`` against ``base``, measured apart: the ratio of their medians, by resampling each on its own.
 
-    The interval has only the noise within each; what changed between the two times of measurement is not in it.
+    The interval covers only the noise within each; it does not cover changes between the two times of measurement.
 
     Raises:
         ValueError: one of the two is empty.

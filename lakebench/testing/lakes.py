@@ -324,7 +324,7 @@ class OperateTests(LakeTests):
         assert_rows(library.scan(Scan("operated")), expected)
 
     def test_a_step_on_a_table_that_is_not_there_is_refused(self, adapter: Any) -> None:
-        """Whatever was told before."""
+        """The engine refuses it, whatever it did before."""
         append = ops.Append(table="no_such_table", fields=FIELDS, rows=SMALL)
         with pytest.raises(Refused):
             adapter.operate(append, _unheard)

@@ -121,8 +121,8 @@ def blamed() -> records.Run:
         for outcome, evidence in [changed.get(one.case, (one.outcome, {}))]
         if one.case in changed
     ]
-    told = {one.case: one for one in cases}
-    return replace(plain, cases=tuple(told.get(one.case, one) for one in plain.cases))
+    by_case = {one.case: one for one in cases}
+    return replace(plain, cases=tuple(by_case.get(one.case, one) for one in plain.cases))
 
 
 def lines(features: int = len(FEATURES), writers: int = 4, readers: int = 5) -> list[records.Line]:
@@ -175,10 +175,10 @@ def _plain(number: int) -> str:
     return FEATURES[number % len(FEATURES)][0]
 
 
-def _record(feature: str, writer: str, reader: str, judged: Judged, dice: random.Random, **evidence: Any) -> Record:
+def _record(feature: str, writer: str, reader: str, judged: Judged, dice: random.Random, **more: Any) -> Record:
     outcome, verdict, reason = judged
     engine, place = reader or writer, f"{writer}→{reader}" if reader else writer
-    told: dict[str, Any] = {
+    evidence: dict[str, Any] = {
         "feature": feature,
         "writer": writer,
         "verdict": verdict,
@@ -186,14 +186,14 @@ def _record(feature: str, writer: str, reader: str, judged: Judged, dice: random
         "command": f"lakebench run interop --features {feature} --writers {writer} --readers {reader or writer}",
         "snapshot_id": SNAPSHOT + sum(map(ord, feature + writer)),
         **({"reader": reader} if reader else {}),
-        **evidence,
+        **more,
     }
     if reason:
-        told["error"] = f"{reason}\n  at the {engine} of {feature}\n  and a second line of its trace"
+        evidence["error"] = f"{reason}\n  at the {engine} of {feature}\n  and a second line of its trace"
     if (feature, writer, reader) in ACCEPTED:
-        told["known"] = KNOWN
+        evidence["known"] = KNOWN
     return Record(
-        f"interop/{feature}/{place}", "interop", f"{feature}: {place}", engine, outcome, reason, told,
+        f"interop/{feature}/{place}", "interop", f"{feature}: {place}", engine, outcome, reason, evidence,
         versions={engine.partition("@")[0]: VERSIONS[engine], "iceberg": "1.12.0"}, started="2026-11-21T12:00:01+00:00",
         seconds=dice.uniform(0.01, 2), row=feature, column=place, group=f"Written by {writer}",
         coordinates=Coordinates(feature=feature, writer=writer, reader=reader or None, catalog="rest"),

@@ -25,25 +25,25 @@ def _column(table: Table, head: str) -> list[str]:
 
 def _shares(texts: Iterable[str]) -> tuple[int, int]:
     """The sums of ``k`` and ``n`` in texts such as ``1,234 of 2,345``; what did not run has neither."""
-    found = [re.fullmatch(r"([\d,]+) of ([\d,]+)", one) for one in texts]
-    told = [(_number(one[1]), _number(one[2])) for one in found if one]
-    return sum(k for k, _ in told), sum(n for _, n in told)
+    matches = [re.fullmatch(r"([\d,]+) of ([\d,]+)", one) for one in texts]
+    shares = [(_number(one[1]), _number(one[2])) for one in matches if one]
+    return sum(k for k, _ in shares), sum(n for _, n in shares)
 
 
 def _tiles(page: str) -> dict[str, int]:
-    found = re.findall(r'data-value="([^"]+)".*?<b>([\d,]+)</b>', page)
-    return {name: _number(count) for name, count in found}
+    tiles = re.findall(r'data-value="([^"]+)".*?<b>([\d,]+)</b>', page)
+    return {name: _number(count) for name, count in tiles}
 
 
 def _headline(text: str, pattern: str) -> int:
-    found = re.search(pattern, text)
-    return _number(found[1]) if found else 0
+    match = re.search(pattern, text)
+    return _number(match[1]) if match else 0
 
 
 def _section(page: str, anchor: str) -> int:
     """How many cells the page says that a section of its findings is about."""
-    found = re.search(rf'id="{anchor}".*?class="count">([\d,]+)<', page, re.DOTALL)
-    return _number(found[1]) if found else 0
+    match = re.search(rf'id="{anchor}".*?class="count">([\d,]+)<', page, re.DOTALL)
+    return _number(match[1]) if match else 0
 
 
 def adds_up(run: Run) -> dict[str, int]:

@@ -65,8 +65,8 @@ class OwnCatalog:
         self.tables.pop(name, None)
 
     def load(self, table: str) -> Json:
-        told: Json = json.loads(_text(self.tables[table]))
-        return told
+        document: Json = json.loads(_text(self.tables[table]))
+        return document
 
     def create(self, body: Json) -> Json:
         self.tables[body["name"]] = new_table_metadata(
@@ -80,8 +80,8 @@ class OwnCatalog:
 
     def commit(self, table: str, requirements: Sequence[Json], updates: Sequence[Json]) -> None:
         identifier = {"namespace": ["n"], "name": table}
-        told = {"identifier": identifier, "requirements": requirements, "updates": updates}
-        asked = CommitTableRequest.model_validate(told)
+        body = {"identifier": identifier, "requirements": requirements, "updates": updates}
+        asked = CommitTableRequest.model_validate(body)
         for one in asked.requirements:
             one.validate(self.tables[table])
         changed = update_table_metadata(self.tables[table], asked.updates)

@@ -48,7 +48,7 @@ def types() -> SearchStrategy[Type]:
 def fields(of: SearchStrategy[Type], most: int) -> SearchStrategy[tuple[Field, ...]]:
     """Up to ``most`` fields with names of their own: words, and such as no file format takes as they are."""
     names = st.lists(st.sampled_from(["a", "b b", "1c", "ü", "d.e", "f-g"]), min_size=1, max_size=most, unique=True)
-    return names.flatmap(lambda told: st.tuples(*(st.builds(Field, st.just(name), of) for name in told)))
+    return names.flatmap(lambda chosen: st.tuples(*(st.builds(Field, st.just(name), of) for name in chosen)))
 
 
 def values(of: Type) -> SearchStrategy[Any]:
@@ -64,7 +64,7 @@ def _there(of: Type) -> SearchStrategy[Any]:
     if isinstance(of, ListOf):
         return st.lists(values(of.element), max_size=3)
     pairs = st.lists(st.tuples(_there(of.key), values(of.value)), max_size=3, unique_by=lambda pair: str(pair[0]))
-    return pairs.map(lambda told: {"keys": [key for key, _ in told], "values": [value for _, value in told]})
+    return pairs.map(lambda entries: {"keys": [key for key, _ in entries], "values": [value for _, value in entries]})
 
 
 def rows(columns: tuple[Field, ...], most: int = 4) -> SearchStrategy[list[tuple[Any, ...]]]:

@@ -123,9 +123,9 @@ def load(engine: Any, parquet: Path) -> None:
 @pytest.mark.parametrize("query", queries(SF), ids=lambda query: query.name)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_the_answer_is_the_reference(engine: type[Any], query: Query, tpch: Lake, kept: Kept) -> None:
-    found = read(kept.at(engine, tpch).query(sql_for(query, engine)))
+    answer = read(kept.at(engine, tpch).query(sql_for(query, engine)))
     for path in references.reference(SF, query.number).values():
-        diff = answers.compare(found, table_files.read(path), query.rules)
+        diff = answers.compare(answer, table_files.read(path), query.rules)
         assert diff is None, diff.message
 
 

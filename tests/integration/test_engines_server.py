@@ -190,9 +190,9 @@ def test_each_tpch_query_has_the_reference_answer(loaded: Any, query: Query) -> 
 
 
 def test_types_and_values_survive(engine: Any, table: str) -> None:
-    found = rows_of(engine, Scan(table)).sort_by("i")
-    assert found.schema == SCHEMA
-    assert found.to_pylist() == ROWS.sort_by("i").to_pylist()
+    rows = rows_of(engine, Scan(table)).sort_by("i")
+    assert rows.schema == SCHEMA
+    assert rows.to_pylist() == ROWS.sort_by("i").to_pylist()
 
 
 def test_many_rows_are_one_commit(engine: Any, table: str) -> None:
@@ -205,8 +205,8 @@ def snapshots(engine: Any, table: str) -> list[int]:
     """The table's snapshot ids, oldest first, as the engine's own metadata table has them."""
     namespace = "lakebench"
     source = f'{namespace}."{table}$snapshots"' if engine.name == "trino" else f"{namespace}.{table}.snapshots"
-    found = result(engine, f"SELECT snapshot_id FROM {source} ORDER BY committed_at")
-    return [int(one) for one in found["snapshot_id"].to_pylist() if one is not None][-2:]
+    answer = result(engine, f"SELECT snapshot_id FROM {source} ORDER BY committed_at")
+    return [int(one) for one in answer["snapshot_id"].to_pylist() if one is not None][-2:]
 
 
 def test_a_ref_is_read(engine: Any, table: str) -> None:
@@ -235,9 +235,9 @@ def test_a_table_is_registered_by_its_metadata(running: Services, tmp_path: Path
     spark.create("there", SCHEMA)
     spark.append("there", ROWS)
     lake = lakes.rest_lake(running)
-    found = catalogs.table_metadata(lake.catalog, lake.namespace, "there")
+    loaded = catalogs.table_metadata(lake.catalog, lake.namespace, "there")
     jdbc.drop("here")
-    jdbc.register("here", found["metadata-location"])
+    jdbc.register("here", loaded["metadata-location"])
     assert rows_of(jdbc, Scan("here")).num_rows == 2
     jdbc.drop("here")
     assert rows_of(spark, Scan("there")).num_rows == 2
@@ -279,12 +279,12 @@ def test_spark_asks_for_its_token(running: Services, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["trino", "spark"])
 def test_a_server_listens_on_this_machine_only(running: Services, name: str) -> None:
-    found = set()
+    addresses = set()
     for pid in running.processes(name):
         for one in psutil.Process(pid).net_connections("tcp"):
             if one.status == psutil.CONN_LISTEN:
-                found.add(one.laddr.ip.removeprefix("::ffff:"))
-    assert found == {"127.0.0.1"}
+                addresses.add(one.laddr.ip.removeprefix("::ffff:"))
+    assert addresses == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("name", ["trino", "spark"])
@@ -352,8 +352,8 @@ def test_the_matrix_runs_on_a_catalog_of_the_users(running: Services, tmp_path: 
     named = ["--catalog", "mine", "--features", "type-boolean", "--engines", "duckdb,pyiceberg"]
     with oauth_front(plain.uri) as front:
         for client, code in ((front.login.client_id, 0), ("another", 3)):
-            told = OWN.format(store=store, front=front, warehouse=plain.warehouse, client=client)
-            (tmp_path / "lakebench.toml").write_text(told, encoding="utf-8")
+            settings = OWN.format(store=store, front=front, warehouse=plain.warehouse, client=client)
+            (tmp_path / "lakebench.toml").write_text(settings, encoding="utf-8")
             done = lakebench("run", "interop", *named, cwd=tmp_path)
             assert done.returncode == code, done.stderr
         assert front.passed

@@ -103,7 +103,7 @@ def test_killed_at_three_points_it_comes_to_the_same(whole: Run, killed: Run) ->
 
 
 def of(run: Run, feature: str) -> dict[str, tuple[Outcome, str | None]]:
-    """Writer or writer→reader: outcome, and whose fault it is told to be where not the engine's that is asked."""
+    """Writer or writer→reader: the outcome, and the engine at fault where it is another one."""
     return {one.column: (one.outcome, one.evidence.get("fault")) for one in run.cases if one.row == feature}
 
 

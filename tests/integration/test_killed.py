@@ -62,7 +62,7 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 @contextlib.contextmanager
 def guarded() -> Iterator[tuple[subprocess.Popen[str], Path, int, list[int]]]:
-    """A command with its folder, its reaper, and two processes that it started: one told to the reaper, one not."""
+    """A command with its folder, its reaper, and two processes that it started: one known to the reaper, one not."""
     with subprocess.Popen([sys.executable, "-c", GUARDED], stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         folder, ready, *pids = parent.stdout.readline().split()
@@ -131,12 +131,12 @@ def test_the_process_of_a_report_ends_with_the_command(temporary: Path) -> None:
     environment = {**os.environ, "PYTHONPATH": str(temporary)}
 
     def drawing() -> list[int]:
-        found = []
+        pids = []
         for one in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 if one.cmdline()[-2:] == ["lakebench.reports", str(temporary)]:
-                    found.append(one.pid)
-        return found
+                    pids.append(one.pid)
+        return pids
 
     with subprocess.Popen([sys.executable, "-c", REPORT, str(temporary)], env=environment) as parent:
         assert eventually(lambda: bool(drawing()), 30)

@@ -54,14 +54,14 @@ class Started:
 
     def ours(self) -> list[psutil.Process]:
         """Every process that was started with our temporary folder, the parent itself left out."""
-        found = []
+        processes = []
         for one in psutil.process_iter():
             with contextlib.suppress(psutil.Error):
                 environment = one.environ()
                 marked = environment.get("LAKEBENCH_GUARD", "").startswith(str(self.temporary))
                 if (marked or environment.get("TMPDIR") == str(self.temporary)) and one.pid != self.process.pid:
-                    found.append(one)
-        return found
+                    processes.append(one)
+        return processes
 
     def records(self) -> list[dict[str, object]]:
         """The whole lines of the run's records so far."""
@@ -81,15 +81,15 @@ class Started:
             time.sleep(0.1)
 
     def ports(self) -> list[int]:
-        """What our processes listen on, each on 127.0.0.1 only."""
-        found = []
+        """The ports on which our processes listen, each on 127.0.0.1 only."""
+        numbers = []
         for one in self.ours():
             with contextlib.suppress(psutil.Error):
                 for connection in one.net_connections("tcp"):
                     if connection.status == psutil.CONN_LISTEN:
                         assert connection.laddr.ip in {"127.0.0.1", "::ffff:127.0.0.1"}, one.cmdline()[:2]
-                        found.append(connection.laddr.port)
-        return found
+                        numbers.append(connection.laddr.port)
+        return numbers
 
 
 def assert_all_gone(started: Started, ports: list[int]) -> None:

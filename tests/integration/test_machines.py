@@ -44,10 +44,10 @@ def odd(folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     link_cache(cache)
     temporary = folder / ODD / "temporary"
     temporary.mkdir()
-    told = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": "not/absolute"}
+    changed = {"HOME": str(home), "TMPDIR": str(temporary), "XDG_CACHE_HOME": "not/absolute"}
     monkeypatch.delenv("LAKEBENCH_CACHE", raising=False)
     monkeypatch.delenv("M2_REPO", raising=False)
-    return {**os.environ, **told}
+    return {**os.environ, **changed}
 
 
 def test_make_finds_uv_below_any_home(odd: dict[str, str]) -> None:
@@ -60,28 +60,28 @@ def test_make_finds_uv_below_any_home(odd: dict[str, str]) -> None:
     uv.write_text("#!/bin/sh\necho uv 1\n")
     uv.chmod(0o755)
     command = ["/bin/sh", "-c", script, "uv.sh"]
-    told = subprocess.run(command, cwd=ROOT, env=odd, capture_output=True, text=True, check=True)
-    assert told.stdout == f"{uv}\n"
+    result = subprocess.run(command, cwd=ROOT, env=odd, capture_output=True, text=True, check=True)
+    assert result.stdout == f"{uv}\n"
     uv.write_text("damaged")
-    told = subprocess.run(command, cwd=ROOT, env=odd, capture_output=True, text=True, check=False)
-    assert told.returncode == 2
-    assert "lakebench needs Python 3.11, 3.12 or 3.13" in told.stderr
+    result = subprocess.run(command, cwd=ROOT, env=odd, capture_output=True, text=True, check=False)
+    assert result.returncode == 2
+    assert "lakebench needs Python 3.11, 3.12 or 3.13" in result.stderr
 
 
 @pytest.mark.integration
 def test_servers_and_engines_run_in_folders_with_any_name(odd: dict[str, str]) -> None:
-    def told_by(*argv: str) -> subprocess.CompletedProcess[str]:
+    def run_lakebench(*argv: str) -> subprocess.CompletedProcess[str]:
         return lakebench(*argv, "--json", cwd=Path(odd["TMPDIR"]).parent, timeout_s=1200, **odd)
 
     quick_servers(Path(odd["TMPDIR"]).parent)
     try:
-        up = told_by("up", *SERVICES)
+        up = run_lakebench("up", *SERVICES)
         assert up.returncode == 0, up.stderr
         assert set(SERVICES) <= set(json.loads(up.stdout)["services"])
         engines = ["--writers", ENGINES, "--readers", ENGINES]
-        run = told_by("run", "interop", "--features", "append", *engines, "--use-up")
+        run = run_lakebench("run", "interop", "--features", "append", *engines, "--use-up")
         assert run.returncode == 0, (run.stdout, run.stderr)
     finally:
-        down = told_by("down")
+        down = run_lakebench("down")
     assert json.loads(down.stdout) == {"ended": True}
     assert list(Path(odd["TMPDIR"]).glob("lakebench-*")) == []

@@ -65,11 +65,11 @@ def assert_same(actual: pa.Table, expected: pa.Table) -> None:
 
 
 def carried_out(engine: Any, *operations: ops.Operation) -> tuple[list[str], list[bool] | None]:
-    told: list[str] = []
+    statements: list[str] = []
     done = None
     for one in operations:
-        done = engine.operate(one, told.append)
-    return told, done
+        done = engine.operate(one, statements.append)
+    return statements, done
 
 
 TYPES = {
@@ -122,8 +122,8 @@ def test_duckdb_writes_and_reads_version_3(opened: Opened) -> None:
     )
     for reader in (DuckDB, IcebergScan):
         assert_same(read(opened(reader), Scan("v3", fields=fields)), arrow_table(fields, rows))
-    found = read(opened(DuckDB), Scan("v3", ("_row_id", "id"), fields=fields))
-    assert sorted(found["_row_id"].to_pylist()) == [0, 1]
+    rows_with_ids = read(opened(DuckDB), Scan("v3", ("_row_id", "id"), fields=fields))
+    assert sorted(rows_with_ids["_row_id"].to_pylist()) == [0, 1]
 
 
 def test_pyiceberg_knows_references_times_and_metadata(opened: Opened) -> None:
@@ -138,8 +138,8 @@ def test_pyiceberg_knows_references_times_and_metadata(opened: Opened) -> None:
     assert read(opened(DuckDB), Scan("refs", at_ms=first.timestamp_ms)).num_rows == len(ROWS)
     for reader in (PyIceberg, Daft, Polars):
         assert read(opened(reader), Scan("refs", ref="dev")).num_rows == len(ROWS) + 1
-    told = read(library, Scan("refs", ("name", "type"), metadata="refs")).to_pylist()
-    assert sorted((one["name"], one["type"].lower()) for one in told) == [("dev", "branch"), ("main", "branch")]
+    refs = read(library, Scan("refs", ("name", "type"), metadata="refs")).to_pylist()
+    assert sorted((one["name"], one["type"].lower()) for one in refs) == [("dev", "branch"), ("main", "branch")]
     for reader in (PyIceberg, DuckDB, IcebergScan):
         files = read(opened(reader), Scan("refs", ("record_count", "content"), metadata="files")).to_pylist()
         assert files == [{"record_count": len(ROWS), "content": 0}] * 2

@@ -70,12 +70,12 @@ def writer(request: pytest.FixtureRequest, engines: dict[type[Any], Any]) -> Any
 
 def done(engine: Any, *operations: ops.Operation) -> list[bool] | None:
     """Each operation carried out by ``engine``, which tells what it does; what the last gives back."""
-    told: list[str] = []
-    given = None
+    statements: list[str] = []
+    answer = None
     for one in operations:
-        given = engine.operate(one, told.append)
-    assert told
-    return given
+        answer = engine.operate(one, statements.append)
+    assert statements
+    return answer
 
 
 def table(engine: Any, scan: Scan) -> pa.Table:
@@ -99,9 +99,9 @@ def test_both_read_the_same_values(writer: Any, engines: dict[type[Any], Any]) -
     assert one.num_rows == 2
     assert same_rows(one, other).diff is None
     for field, value in list(zip(FIELDS, ROW, strict=True))[:7]:
-        found = dataclasses.replace(scan, columns=("id",), where=(Condition(field.name, "=", value),))
+        filtered = dataclasses.replace(scan, columns=("id",), where=(Condition(field.name, "=", value),))
         for engine in engines.values():
-            assert column(engine, found) == [1], field
+            assert column(engine, filtered) == [1], field
 
 
 def test_rows_change(writer: Any) -> None:
@@ -144,9 +144,9 @@ def test_columns_change(writer: Any) -> None:
         ops.SetDoc(table="columns", path="id", doc="it's"),
         ops.DropColumn(table="columns", path="first"),
     )
-    found = table(writer, Scan("columns"))
-    assert found.to_pylist() == [{"id": 1, "st": {"c": 2, "b": None}}]
-    assert found.schema.field("st").type.field("c").type == pa.int64()
+    rows = table(writer, Scan("columns"))
+    assert rows.to_pylist() == [{"id": 1, "st": {"c": 2, "b": None}}]
+    assert rows.schema.field("st").type.field("c").type == pa.int64()
 
 
 def test_concurrent_updates_of_one_row(writer: Any) -> None:

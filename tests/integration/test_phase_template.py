@@ -43,17 +43,17 @@ def test_it_runs_is_held_against_its_baseline_and_has_a_section_of_the_report(
     done = lakebench(*given, cwd=tmp_path, **environment)
     folder = tmp_path / json.loads(done.stdout)["folder"]
     run = read(folder)
-    found = {one.case: one for one in run.cases}
+    cases = {one.case: one for one in run.cases}
     assert run.end is not None
     assert {kind: lines for kind, lines in run.end.changes.items() if lines} == {
         "better": (ChangedCase("round-trip/read/pyiceberg", "REFUSED → PASS"),)
     }
     lakebench("accept", str(folder), "--shipped", "--reason", "it passes", cwd=tmp_path, **environment)
     assert case in accepted.read_text(encoding="utf-8")
-    assert {case: one.outcome for case, one in found.items()} == {
+    assert {case: one.outcome for case, one in cases.items()} == {
         "round-trip/read/duckdb": Outcome.PASS,
         "round-trip/read/pyiceberg": Outcome.PASS,
     }
-    assert {one.evidence["commits"] for one in found.values()} == {3}
+    assert {one.evidence["commits"] for one in cases.values()} == {3}
     for name in ("report.md", "report.html"):
         assert "Rows of a table of several commits" in (folder / name).read_text(encoding="utf-8")

@@ -35,9 +35,9 @@ def damaged(context):
     )
 
 checks._make = damaged
-told = dict(checks._PUSHES)
-told["filter"] = dataclasses.replace(told["filter"], sql=told["filter"].sql.replace("o_orderkey = 7", "hash(o_orderkey) = hash(7)"))
-checks._PUSHES = told
+pushes = dict(checks._PUSHES)
+pushes["filter"] = dataclasses.replace(pushes["filter"], sql=pushes["filter"].sql.replace("o_orderkey = 7", "hash(o_orderkey) = hash(7)"))
+checks._PUSHES = pushes
 phase._ASKED = ("q06", "q14")
 cli.main()
 """  # noqa: E501 - a program

@@ -56,11 +56,11 @@ class Written:
         self.writer = Reference(self._settings)
         self.writer.open(lake)
         self._readers: dict[type[Any], Any] = {}
-        self.told: list[str] = []
+        self.statements: list[str] = []
 
     def do(self, *operations: Operation) -> list[list[bool]]:
-        self.told.clear()
-        done = [self.writer.operate(one, self.told.append) for one in operations]
+        self.statements.clear()
+        done = [self.writer.operate(one, self.statements.append) for one in operations]
         return [one for one in done if one is not None]
 
     def metadata(self, table: str) -> dict[str, Any]:
@@ -161,11 +161,11 @@ def test_the_second_of_two_commits_finds_the_first_and_is_tried_again(written: W
     b = (Condition("v", "=", "b"),)
     parts = tuple(Update(table="concurrent", fields=COLUMNS, where=b, add={"id": step}) for step in (1000, 100))
     assert written.do(Concurrent(table="concurrent", operations=parts)) == [[True, True]]
-    commits = [one for one in written.told if one.startswith("POST namespaces/reference/tables/concurrent")]
+    commits = [one for one in written.statements if one.startswith("POST namespaces/reference/tables/concurrent")]
     assert len(commits) == 3
     assert (1102, "b") in written.read(PyIceberg, "concurrent")
-    written_files = {one.split()[1] for one in written.told if one.startswith("PUT")}
-    gone = {one.split()[1] for one in written.told if one.startswith("DELETE")}
+    written_files = {one.split()[1] for one in written.statements if one.startswith("PUT")}
+    gone = {one.split()[1] for one in written.statements if one.startswith("DELETE")}
     assert gone
     assert gone < written_files
 
@@ -173,7 +173,7 @@ def test_the_second_of_two_commits_finds_the_first_and_is_tried_again(written: W
 def test_expired_files_are_gone(written: Written) -> None:
     made(written, "expired", write_delete_mode="copy-on-write")
     written.do(Delete(table="expired", fields=COLUMNS, where=ids(1)), ExpireSnapshots(table="expired"))
-    gone = [one.split()[1] for one in written.told if one.startswith("DELETE")]
+    gone = [one.split()[1] for one in written.statements if one.startswith("DELETE")]
     assert {one.rpartition(".")[2] for one in gone} == {"avro", "parquet"}
     with pytest.raises(Refused):
         written.writer._store.read(gone[0])

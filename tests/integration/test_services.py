@@ -52,12 +52,12 @@ def guard() -> Iterator[Guard]:
 
 def listening(pids: list[int]) -> set[tuple[str, int]]:
     """The TCP addresses on which the processes listen."""
-    found = set()
+    addresses = set()
     for pid in pids:
         for one in psutil.Process(pid).net_connections("tcp"):
             if one.status == psutil.CONN_LISTEN:
-                found.add((one.laddr.ip.removeprefix("::ffff:"), one.laddr.port))
-    return found
+                addresses.add((one.laddr.ip.removeprefix("::ffff:"), one.laddr.port))
+    return addresses
 
 
 def is_taken(port: int) -> bool:

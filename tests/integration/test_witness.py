@@ -192,15 +192,15 @@ class TestErrors:
 
 
 def test_threads_take_turns(witness: Witness, tmp_path: Path) -> None:
-    found: dict[int, object] = {}
+    answers: dict[int, object] = {}
 
     def ask(n: int) -> None:
-        found[n] = witnessed(witness, f"SELECT {n} AS n", {}, tmp_path / str(n)).to_pylist()
+        answers[n] = witnessed(witness, f"SELECT {n} AS n", {}, tmp_path / str(n)).to_pylist()
 
     threads = [threading.Thread(target=ask, args=(n,)) for n in range(8)]
     for one in threads:
         one.start()
     for one in threads:
         one.join()
-    assert found == {n: [{"n": n}] for n in range(8)}
+    assert answers == {n: [{"n": n}] for n in range(8)}
     assert len(witness.processes()) == 1

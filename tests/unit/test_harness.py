@@ -23,7 +23,7 @@ from lakebench.services import Services
 
 
 class Counting(Quiet):
-    """Keeps what it is told of how many cases are done."""
+    """Keeps the numbers of finished cases that the harness reports."""
 
     def __init__(self) -> None:
         self.counts: list[int] = []

@@ -218,8 +218,8 @@ class Catalogs(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         self.asked.add((self.path.partition("?")[0], self.headers.get("Authorization")))
-        told = {"defaults": {}, "overrides": {}} if self.path.endswith("warehouse=w") else {"namespaces": []}
-        body = json.dumps(told).encode()
+        document = {"defaults": {}, "overrides": {}} if self.path.endswith("warehouse=w") else {"namespaces": []}
+        body = json.dumps(document).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))

@@ -63,8 +63,8 @@ def _name(node: ast.AST) -> str:
 def test_our_code_uses_nothing_newer_than_python_3_11_0() -> None:
     files = [one for folder in FOLDERS for one in (ROOT / folder).rglob("*.py")]
     assert len(files) > 100
-    found = {str(one.relative_to(ROOT)): list(newer(one.read_text("utf-8"))) for one in files}
-    assert {name: told for name, told in found.items() if told} == {}
+    used = {str(one.relative_to(ROOT)): list(newer(one.read_text("utf-8"))) for one in files}
+    assert {name: names for name, names in used.items() if names} == {}
 
 
 @pytest.mark.parametrize(

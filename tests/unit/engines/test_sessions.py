@@ -135,9 +135,9 @@ def test_a_memory_limit_that_was_passed_names_engine_and_setting(context: RunCon
 
 def test_memory_that_an_engine_says_it_lacks_names_the_setting(context: RunContext) -> None:
     said = OutOfMemory("Out of Memory Error: failed to allocate", limit_bytes=1)
-    told = context.client.diagnose_failure(SESSION, said)
-    assert str(told).endswith("[engines.poisons-its-session] memory in lakebench.toml raises the limit")
-    assert told.details == {"limit_bytes": 1}
+    error = context.client.diagnose_failure(SESSION, said)
+    assert str(error).endswith("[engines.poisons-its-session] memory in lakebench.toml raises the limit")
+    assert error.details == {"limit_bytes": 1}
     assert "[services.trino] memory" in str(_with_setting(EngineRef("trino"), said))
 
 

@@ -56,13 +56,13 @@ class Remote:
 
 
 class Fakes:
-    """The objects of a run that a measurement asks, all in one; ``told`` are the cold starts, ``lost`` the workers."""
+    """The objects of a run that a measurement asks, all in one; ``cold_starts`` and ``lost`` (workers) are lists."""
 
     def __init__(self, folder: Path, **scripts: list[Any]) -> None:
         self.folder, self.history, self.checker = folder, RunHistory(), Checker()
         self.request = self.workers = self.client = self.files = self.prerequisites = self.services = self
         self.remotes = {name: Remote(script) for name, script in scripts.items()}
-        self.told: list[str] = []
+        self.cold_starts: list[str] = []
         self.lost: list[str] = []
         self._numbers = itertools.count()
 
@@ -88,10 +88,10 @@ class Fakes:
         return []
 
     def restart(self, ref: EngineRef) -> None:
-        self.told.append(f"restart {ref}")
+        self.cold_starts.append(f"restart {ref}")
 
     def retire(self, ref: EngineRef, _session: str) -> None:
-        self.told.append(f"retire {ref}")
+        self.cold_starts.append(f"retire {ref}")
 
 
 @pytest.fixture(autouse=True)
@@ -130,7 +130,7 @@ def test_each_kind_of_sample_stands_in_its_place(tmp_path: Path) -> None:
         assert one.samples[0].cache == "new process, page cache kept"
         assert one.evidence["sql"] == f"ask {one.engine}"
         assert (one.evidence["tolerance"], one.evidence["checked_against"]) == ("exact", ["theirs"])
-    assert sorted(fakes.told) == ["restart duckdb", "restart trino"]
+    assert sorted(fakes.cold_starts) == ["restart duckdb", "restart trino"]
 
 
 def test_what_the_store_saw_is_of_the_sample_alone(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_without_restart_a_server_stays(tmp_path: Path) -> None:
     records = run(fakes, restart=False)
     assert records["trino"].samples[0].cache.startswith("new session and catalog, the server kept, ")
     assert records["duckdb"].samples[0].cache.startswith("new process, ")
-    assert sorted(fakes.told) == ["retire duckdb", "retire trino"]
+    assert sorted(fakes.cold_starts) == ["retire duckdb", "retire trino"]
 
 
 def test_a_protocol_once_is_one_sample_without_a_cold_one(tmp_path: Path) -> None:

@@ -144,7 +144,7 @@ def appends(store: str, writers: int, **concurrency: Any) -> Record:
 
 def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:
     lock = 'Could not set lock on file "x": Conflicting lock is held in python (PID 1)'
-    told = field_reports(
+    reports = field_reports(
         "phase9",
         [
             appends("duckdb-file_kept", 3, errors={lock: 67}),
@@ -156,14 +156,14 @@ def test_c28_to_c30_have_their_words_and_the_ratio_rule() -> None:
             appends("ducklake-postgres_kept", 1, median_ms=1.08),
         ],
     )
-    assert {name: report.verdict for name, report in told.items()} == {
+    assert {name: report.verdict for name, report in reports.items()} == {
         "C28": ReportVerdict.REPRODUCED,
         "C29": ReportVerdict.REPRODUCED,
         "C30": ReportVerdict.DIRECTION_ONLY,
     }
-    assert told["C28"].theirs["duckdb file"] == "Conflicting lock is held"
-    assert told["C29"].theirs == {"duckdb": "440 ms an operation", "ducklake pooled": "280 ms an operation"}
-    assert told["C30"].theirs == {"one worker": "5 to 10 % slower"}
+    assert reports["C28"].theirs["duckdb file"] == "Conflicting lock is held"
+    assert reports["C29"].theirs == {"duckdb": "440 ms an operation", "ducklake pooled": "280 ms an operation"}
+    assert reports["C30"].theirs == {"one worker": "5 to 10 % slower"}
 
 
 def test_the_schema_has_each_verdict() -> None:

@@ -86,15 +86,15 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     return run
 
 
-def _told(base: Path, run: Path) -> comparison.Comparison:
+def _compared(base: Path, run: Path) -> comparison.Comparison:
     return comparison.between(records.read(base), records.read(run))
 
 
 def test_a_regression_is_said_everywhere(base: Path, tmp_path: Path) -> None:
-    told = _told(base, _write(tmp_path, _worse))
-    markdown, html = compare.write(told, tmp_path / "out")
+    result = _compared(base, _write(tmp_path, _worse))
+    markdown, html = compare.write(result, tmp_path / "out")
     shown = io.StringIO()
-    compare.show(told, Console(file=shown, width=100), (markdown, html))
+    compare.show(result, Console(file=shown, width=100), (markdown, html))
     for text in (markdown.read_text(), html.read_text(), shown.getvalue()):
         assert "REGRESSION" in text
         assert "phase4/latency/q01/trino" in text
@@ -105,9 +105,9 @@ def test_a_regression_is_said_everywhere(base: Path, tmp_path: Path) -> None:
 
 
 def test_the_page_draws_every_engine_and_names_each_thing_once(base: Path, tmp_path: Path) -> None:
-    told = _told(base, _write(tmp_path, _worse))
-    page = compare.write(told, tmp_path)[1].read_text()
-    groups = {(row.engine, row.group) for row in told.rows}
+    result = _compared(base, _write(tmp_path, _worse))
+    page = compare.write(result, tmp_path)[1].read_text()
+    groups = {(row.engine, row.group) for row in result.rows}
     assert page.count("<svg") == len(groups)
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
@@ -116,7 +116,7 @@ def test_the_page_draws_every_engine_and_names_each_thing_once(base: Path, tmp_p
 
 def test_the_same_comparison_is_the_same_page(base: Path, tmp_path: Path) -> None:
     run = _write(tmp_path, _worse)
-    pages = [compare.write(_told(base, run), tmp_path / name)[1].read_bytes() for name in "ab"]
+    pages = [compare.write(_compared(base, run), tmp_path / name)[1].read_bytes() for name in "ab"]
     assert pages[0] == pages[1]
 
 
@@ -151,21 +151,21 @@ def test_the_command_fails_on_a_regression(base: Path, tmp_path: Path, command: 
 def test_the_command_speaks_json(base: Path, tmp_path: Path, command: Command) -> None:
     run = _write(tmp_path, lambda record: record)
     code, text = command(base, run, "--json", "--output", tmp_path / "there")
-    told = json.loads(text)
+    document = json.loads(text)
     assert code == ExitCode.OK
-    assert not told["worse"]
-    assert told["html"] == str(tmp_path / "there" / "compare.html")
-    assert {row["verdict"] for row in told["rows"]} <= {"no difference shown", "slower", "faster", "n too small"}
-    rows = [row for row in told["rows"] if row["kind"] == "warm"]
-    assert len(rows) + len(told["left"]) == len(records.read(base).cases)
+    assert not document["worse"]
+    assert document["html"] == str(tmp_path / "there" / "compare.html")
+    assert {row["verdict"] for row in document["rows"]} <= {"no difference shown", "slower", "faster", "n too small"}
+    rows = [row for row in document["rows"] if row["kind"] == "warm"]
+    assert len(rows) + len(document["left"]) == len(records.read(base).cases)
 
 
 def test_the_command_compares_within_a_run(tmp_path: Path, command: Command) -> None:
     code, text = command(_interleaved(tmp_path), "--json")
-    told = json.loads(text)
+    document = json.loads(text)
     assert code == ExitCode.OK
-    assert told["interleaved"]
-    assert {row["verdict"] for row in told["rows"] if row["interval"] and row["kind"] == "warm"} == {"faster"}
+    assert document["interleaved"]
+    assert {row["verdict"] for row in document["rows"] if row["interval"] and row["kind"] == "warm"} == {"faster"}
 
 
 def test_one_run_without_a_base_is_a_mistake(base: Path, command: Command) -> None:

@@ -48,7 +48,7 @@ def test_writers_and_streams_are_told_as_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    ("services", "told", "untold"),
+    ("services", "stated", "absent"),
     [
         ([store("object-store")], "are not S3", "simulation"),
         ([store("object-store@simulated-gcs")], "simulation", "are not S3"),
@@ -56,10 +56,10 @@ def test_writers_and_streams_are_told_as_they_were() -> None:
         ([store("postgres")], "no object store was asked", "S3"),
     ],
 )
-def test_storage_is_what_the_services_were(services: list[ServiceFacts], told: str, untold: str) -> None:
+def test_storage_is_what_the_services_were(services: list[ServiceFacts], stated: str, absent: str) -> None:
     text = said(run(case(), services=tuple(services)))["Storage"]
-    assert told in text
-    assert untold not in text
+    assert stated in text
+    assert absent not in text
 
 
 def test_what_has_no_times_says_nothing_of_them() -> None:
@@ -73,11 +73,11 @@ def test_what_has_no_times_says_nothing_of_them() -> None:
 
 
 def test_what_an_engine_asked_of_the_store_stands_beside_its_time() -> None:
-    def told(*kinds: str, requests: dict[str, int] | None = None) -> str:
+    def requests_shown(*kinds: str, requests: dict[str, int] | None = None) -> str:
         (question,) = latency.questions(run(case(*kinds, requests=requests)))
         return latency.asked_of_store(question.engines[0])
 
-    assert told("cold", "warm", requests={"GetObject": 31, "HeadObject": 7}) == "38 requests, 1.0 MB"
-    assert told("warm", requests={"GetObject": 1}) == "1 request, 1.0 MB"
-    assert told("warm", requests={}) == "0 requests"
-    assert told("warm") == "not had"
+    assert requests_shown("cold", "warm", requests={"GetObject": 31, "HeadObject": 7}) == "38 requests, 1.0 MB"
+    assert requests_shown("warm", requests={"GetObject": 1}) == "1 request, 1.0 MB"
+    assert requests_shown("warm", requests={}) == "0 requests"
+    assert requests_shown("warm") == "not had"

@@ -180,9 +180,9 @@ def test_no_secret_gets_through(tmp_path: Path) -> None:
     leak = f"login as admin:{fixture_run.SECRET}@127.0.0.1 refused"
     with records.Writer(folder / records.FILE) as writer:
         writer.hide(fixture_run.SECRET)
-        told = Record("phase4/leak/trino", "phase4", "leak", "trino", Outcome.REFUSED, leak, {"log": [leak]},
+        record = Record("phase4/leak/trino", "phase4", "leak", "trino", Outcome.REFUSED, leak, {"log": [leak]},
                       coordinates=Coordinates(engine="trino", query="leak"))  # fmt: skip
-        writer.write(told)
+        writer.write(record)
     made = reports.write(folder)
     assert all(fixture_run.SECRET not in path.read_text() for path in (*made, folder / records.FILE))
     assert all("admin:" in path.read_text() for path in made)
@@ -386,9 +386,9 @@ def test_a_fault_of_ours_stands_first_and_is_in_no_engines_count(tmp_path: Path)
     faults = [one.case for one in run.cases if one.outcome is Outcome.HARNESS_FAULT]
     assert faults
     assert not document.verdict(run)[1]
-    told = document.build(run)
-    assert any("please report it with faults/001.txt" in one for one in told.alerts)
-    (failed,) = [one for one in told.sections if one.anchor == "failures"]
+    report = document.build(run)
+    assert any("please report it with faults/001.txt" in one for one in report.alerts)
+    (failed,) = [one for one in report.sections if one.anchor == "failures"]
     assert next(one.caption for one in failed.parts) == "Faults of lakebench itself, please report them"
     assert [row[0].text for row in failed.parts[0].rows] == faults
     assert not {row[0].text for row in failed.parts[1].rows}.intersection(faults)

@@ -23,8 +23,8 @@ def _had(*outcomes: Outcome, case: str = CASE.case, verdict: str = "") -> Baseli
 
 
 def _entry(case: str, engine: str, *outcomes: Outcome, verdict: str = "") -> Entry:
-    told = dict.fromkeys(outcomes, verdict)
-    return Entry(schema1.phase_of(case), engine, told, BY, schema1.coordinates(case))
+    verdicts = dict.fromkeys(outcomes, verdict)
+    return Entry(schema1.phase_of(case), engine, verdicts, BY, schema1.coordinates(case))
 
 
 def _named(case: str, **more: object) -> Record:
@@ -113,9 +113,9 @@ def test_a_run_of_a_part_does_not_miss_what_it_was_not_to_cover() -> None:
 
 @pytest.mark.parametrize(("case", "baseline"), [(KNOWN, NOTHING), (CASE.case, _had(Outcome.WRONG))])
 def test_a_failure_that_is_accepted_and_passes_is_stale(case: str, baseline: Baseline) -> None:
-    found = accepted.stale([CASE, replace(CASE, case=case)], baseline)
-    assert {one.case for one in found} == {case}
-    assert "passes now" in str(found[0])
+    stale = accepted.stale([CASE, replace(CASE, case=case)], baseline)
+    assert {one.case for one in stale} == {case}
+    assert "passes now" in str(stale[0])
     assert accepted.stale([replace(CASE, case=case, outcome=Outcome.REFUSED)], baseline) == []
 
 
@@ -127,8 +127,8 @@ def test_another_verdict_of_the_same_outcome_is_told_and_does_not_count() -> Non
 
 
 def test_an_accepted_failure_says_who_accepted_it() -> None:
-    told = accepted.known_failure(CASE.case, Outcome.WRONG, _had(Outcome.WRONG))
-    assert told == {"reason": "first look", "versions": "duckdb duckdb 1.5.5", "link": ""}
+    acceptance = accepted.known_failure(CASE.case, Outcome.WRONG, _had(Outcome.WRONG))
+    assert acceptance == {"reason": "first look", "versions": "duckdb duckdb 1.5.5", "link": ""}
     assert accepted.known_failure(CASE.case, Outcome.CRASH, _had(Outcome.WRONG)) is None
     by_glob = accepted.known_failure(KNOWN, Outcome.REFUSED, NOTHING)
     assert by_glob is not None
@@ -162,13 +162,13 @@ def test_what_is_gone_fails_the_run_and_is_counted_by_engine() -> None:
 
 def test_an_engine_or_a_service_that_was_asked_for_and_did_not_run_is_gone() -> None:
     cases = [CASE, _named("interop/append/spark", engine="spark", outcome=Outcome.UNAVAILABLE, reason="no")]
-    found = accepted.gone((), cases, ("trino", "spark", "daft"), {"nessie": "refused"})
-    assert found == (
+    missing = accepted.gone((), cases, ("trino", "spark", "daft"), {"nessie": "refused"})
+    assert missing == (
         Gone("service", "nessie", "refused"),
         Gone("engine", "spark", "no"),
         Gone("engine", "daft", "no case of this run asks it"),
     )
-    assert accepted.exit_code(cases, NOTHING, found) is ExitCode.WORSE
+    assert accepted.exit_code(cases, NOTHING, missing) is ExitCode.WORSE
 
 
 @pytest.mark.parametrize(

@@ -40,10 +40,10 @@ def _settings(**more: Any) -> dict[str, Any]:
 
 def _run(cases: Sequence[Record], name: str = "20261121T101500Z-interop-a1b2", **settings: Any) -> Run:
     versions = {"duckdb": "1.5.5", "extension iceberg": "6561bfc"}
-    told = _settings(**settings)
+    in_force = _settings(**settings)
     return Run(
         path=Path("records.jsonl"),
-        header=Header(name, tuple(told["phases"]), "lakebench run", "2026-11-21", told),
+        header=Header(name, tuple(in_force["phases"]), "lakebench run", "2026-11-21", in_force),
         engines=(EngineFacts("duckdb", versions), EngineFacts("trino", {"trino": "476"}), EngineFacts("pg_duckdb")),
         cases=tuple(cases),
         end=End("complete", 1.0, 0),
@@ -113,8 +113,12 @@ def test_the_users_file_wins_over_the_shipped_ones(file: Path, tmp_path: Path) -
     accept([_run([*_now(Outcome.PASS), Q1])], "shipped", shipped)
     assert all(one.exists() for one in shipped.values())
     _accept([replace(CASE, outcome=Outcome.REFUSED), OWN], file, "ours", phases=["interop"])
-    told = {case: entry.by.reason for case, entry in baseline.load(_settings(), shipped.values(), file).entries.items()}
-    assert told == {CASE.case: "ours", OWN.case: "ours", Q1.case: "shipped"}
+    entries = baseline.load(_settings(), shipped.values(), file).entries
+    assert {case: entry.by.reason for case, entry in entries.items()} == {
+        CASE.case: "ours",
+        OWN.case: "ours",
+        Q1.case: "shipped",
+    }
     alone = baseline.load(_settings(phases=["phase4"]), [shipped["phase4"]], file.with_name("no"))
     assert set(alone.entries) == {Q1.case}
 
@@ -129,9 +133,9 @@ def test_what_needs_something_counts_where_the_settings_name_it_and_then_in_full
     for named, gone in ((NAMED[need], 1), ({}, 0)):
         known = _load(file, **named)
         changed = accepted.changes(cases, known, lambda *_: True)
-        found = accepted.gone(changed.gone, cases, (), {})
-        assert sum(one.cases for one in found) == gone
-        assert accepted.exit_code(cases, known, found) is (ExitCode.WORSE if gone else ExitCode.OK)
+        missing = accepted.gone(changed.gone, cases, (), {})
+        assert sum(one.cases for one in missing) == gone
+        assert accepted.exit_code(cases, known, missing) is (ExitCode.WORSE if gone else ExitCode.OK)
 
 
 def test_what_needs_more_goes_before_what_needs_less(file: Path) -> None:
@@ -225,9 +229,9 @@ def test_a_file_of_the_first_schema_is_read_as_it_was_meant(file: Path) -> None:
 def test_what_ships_is_sound() -> None:
     for name, file in baselines(phases()).items():
         beside = {one for one, other in baselines(phases()).items() if other == file}
-        found = baseline.load(_settings(phases=[name]), [file], Path("there is no such file"))
-        assert {case.partition("/")[0] for case in found.entries} <= beside
-        assert found.entries
+        shipped = baseline.load(_settings(phases=[name]), [file], Path("there is no such file"))
+        assert {case.partition("/")[0] for case in shipped.entries} <= beside
+        assert shipped.entries
 
 
 @pytest.mark.parametrize(

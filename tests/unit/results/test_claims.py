@@ -54,7 +54,7 @@ date = 2026-11-21
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def claims_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A claims file for every engine."""
     file = tmp_path / claims.FILE
     file.write_text(FILE, encoding="utf-8")
@@ -76,22 +76,22 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (FULL, "read", Outcome.UNAVAILABLE, None),
     ],
 )
-def test_an_outcome_is_held_against_the_claim(
+def test_an_outcome_is_compared_with_the_claim(
     claim: ClaimOf | None, side: claims.Side, outcome: Outcome, verdict: Verdict | None
 ) -> None:
     assert claims.verdict(claim, side, outcome) is verdict
 
 
-def test_flipping_one_claim_changes_the_verdict(told: Path) -> None:
+def test_flipping_one_claim_changes_the_verdict(claims_file: Path) -> None:
     assert claims.verdict(claims.claim_of("duckdb", "merge", "merge", "1.5.5"), "read", Outcome.PASS) == "as claimed"
-    told.write_text(FILE.replace('support = "full"', 'support = "none"', 1), encoding="utf-8")
+    claims_file.write_text(FILE.replace('support = "full"', 'support = "none"', 1), encoding="utf-8")
     claims._file.cache_clear()
     claim = claims.claim_of("duckdb", "merge", "merge", "1.5.5")
     assert claims.verdict(claim, "read", Outcome.PASS) == "better than claimed"
     assert claims.verdict(claim, "read", Outcome.REFUSED) == "as claimed"
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("claims_file")
 def test_a_claim_speaks_of_its_versions_alone() -> None:
     assert claims.claim_of("duckdb", "merge", "merge", "1.4.4") is None
     assert claims.claim_of("duckdb", "merge", "merge", {}) is None
@@ -105,14 +105,14 @@ def test_a_claim_speaks_of_its_versions_alone() -> None:
     assert claims.claim_of("spark", "", "type-geometry", "4.1.4") is None
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("claims_file")
 def test_the_claim_of_a_feature_wins_over_that_of_its_topic() -> None:
     claim = claims.claim_of("duckdb", "many-appends", "append", "1.5.5")
     assert claim is not None
     assert (claim.support, claim.to_json()["source"]) == ("none", "another document")
 
 
-@pytest.mark.usefixtures("told")
+@pytest.mark.usefixtures("claims_file")
 def test_a_way_in_that_only_reads_claims_reading_alone() -> None:
     claim = claims.claim_of("iceberg_scan", "append", "append", "1.5.5")
     assert claim is not None
@@ -136,12 +136,12 @@ def test_a_way_in_that_only_reads_claims_reading_alone() -> None:
         ("", '[[accepted]]\ncase = "*"\noutcome = "UNAVAILABLE"\nreason = "no"\n', "is no failure that can be"),
     ],
 )
-def test_a_damaged_claim_is_a_fault_that_names_file_and_claim(told: Path, old: str, new: str, why: str) -> None:
-    told.write_text(FILE.replace(old, new, 1), encoding="utf-8")
+def test_a_damaged_claim_is_a_fault_that_names_file_and_claim(claims_file: Path, old: str, new: str, why: str) -> None:
+    claims_file.write_text(FILE.replace(old, new, 1), encoding="utf-8")
     claims._file.cache_clear()
     with pytest.raises(HarnessFault) as error:
         claims.claim_of("duckdb", "merge", "merge", "1.5.5")
-    assert str(told) in str(error.value)
+    assert str(claims_file) in str(error.value)
     assert why in str(error.value)
 
 
@@ -181,8 +181,8 @@ def test_what_an_acceptance_links_to_is_there() -> None:
 def test_every_finding_is_in_the_index_and_has_a_title() -> None:
     folder = Path(claims.__file__).parents[2] / "docs" / "findings"
     index = (folder / "README.md").read_text(encoding="utf-8")
-    found = [one for one in folder.glob("*.md") if one.name != "README.md"]
-    assert found
-    for one in found:
+    findings = [one for one in folder.glob("*.md") if one.name != "README.md"]
+    assert findings
+    for one in findings:
         title = one.read_text(encoding="utf-8").splitlines()[0]
         assert f"[{title.removeprefix('# ')}]({one.name})" in index

@@ -47,7 +47,7 @@ def _run(name: str, cases: Sequence[Record], *lines: object, **header: object) -
 
 
 def _against(*pairs: tuple[Record, Record], name: str = "run") -> Run:
-    """A run with ``--against``: each base is told of the case that it is the base of."""
+    """A run with ``--against``: the evidence of each base names the case that it is the base of."""
     bases = [
         dataclasses.replace(base, case=f"base/{base.case}", evidence={**base.evidence, "base_of": other.case})
         for base, other in pairs
@@ -56,8 +56,8 @@ def _against(*pairs: tuple[Record, Record], name: str = "run") -> Run:
 
 
 def _row(base: Sequence[int], other: Sequence[int]) -> comparison.Row:
-    told = comparison.between(_run("a", [_case("q1", base)]), _run("b", [_case("q1", other)]))
-    return told.rows[0]
+    result = comparison.between(_run("a", [_case("q1", base)]), _run("b", [_case("q1", other)]))
+    return result.rows[0]
 
 
 def test_a_regression_is_over_ten_percent_over_fifty_milliseconds_and_shown() -> None:
@@ -72,34 +72,34 @@ def test_a_regression_is_over_ten_percent_over_fifty_milliseconds_and_shown() ->
 
 def test_a_difference_under_the_noise_floor_is_none() -> None:
     restless = [int(1e9 * (1.0 if at % 2 else 1.3)) + at for at in range(12)]
-    told = comparison.between(_run("a", [_case("q1", restless)]), _run("b", [_case("q1", [1_450_000_000] * 12)]))
-    assert told.floors["duckdb"].value == pytest.approx(0.3, abs=0.01)
-    assert told.rows[0].ratio.ratio > 1.2
-    assert told.rows[0].verdict == statistics.NO_DIFFERENCE
-    assert not told.worse
+    result = comparison.between(_run("a", [_case("q1", restless)]), _run("b", [_case("q1", [1_450_000_000] * 12)]))
+    assert result.floors["duckdb"].value == pytest.approx(0.3, abs=0.01)
+    assert result.rows[0].ratio.ratio > 1.2
+    assert result.rows[0].verdict == statistics.NO_DIFFERENCE
+    assert not result.worse
 
 
 def test_the_floor_is_at_least_one_percent() -> None:
-    told = comparison.between(_run("a", [_case("q1", [10**9] * 12)]), _run("b", [_case("q1", [1_009_000_000] * 12)]))
-    assert told.floors["duckdb"].value == comparison.LEAST_FLOOR
-    assert told.rows[0].verdict == statistics.NO_DIFFERENCE
+    result = comparison.between(_run("a", [_case("q1", [10**9] * 12)]), _run("b", [_case("q1", [1_009_000_000] * 12)]))
+    assert result.floors["duckdb"].value == comparison.LEAST_FLOOR
+    assert result.rows[0].verdict == statistics.NO_DIFFERENCE
 
 
 def test_what_passed_and_fails_is_a_regression_and_the_contrary_is_told() -> None:
     base = _run("a", [_case("q1", _ns(1)), _case("q2", outcome=WRONG), _case("q3", _ns(1))])
     run = _run("b", [_case("q1", outcome=WRONG, reason="a row differs"), _case("q2", _ns(2)), _case("q3", _ns(2))])
-    told = comparison.between(base, run)
-    assert told.broken == (comparison.OneSided("q1", PASS, WRONG, "a row differs"),)
-    assert [one.case for one in told.mended] == ["q2"]
-    assert [one.case for one in told.rows] == ["q3"]
-    assert told.worse
+    result = comparison.between(base, run)
+    assert result.broken == (comparison.OneSided("q1", PASS, WRONG, "a row differs"),)
+    assert [one.case for one in result.mended] == ["q2"]
+    assert [one.case for one in result.rows] == ["q3"]
+    assert result.worse
     assert not comparison.between(run, dataclasses.replace(run, path=Path("c"))).worse
 
 
 @pytest.mark.parametrize("outcome", [one for one in Outcome if one.mark == "FAIL"])
 def test_every_failure_of_what_passed_is_one(outcome: Outcome) -> None:
-    told = comparison.between(_run("a", [_case("q1", _ns(1))]), _run("b", [_case("q1", outcome=outcome)]))
-    assert told.worse
+    result = comparison.between(_run("a", [_case("q1", _ns(1))]), _run("b", [_case("q1", outcome=outcome)]))
+    assert result.worse
 
 
 def test_nothing_is_dropped() -> None:
@@ -127,9 +127,9 @@ def test_nothing_is_dropped() -> None:
             _case("only-b", _ns(1)),
         ],
     )
-    told = comparison.between(base, run)
-    assert {one.case: one.reason for one in told.gone} == {"only-a": "no case is called so", "gone": "no Java"}
-    assert {one.case: (one.why, one.detail) for one in told.left} == {
+    result = comparison.between(base, run)
+    assert {one.case: one.reason for one in result.gone} == {"only-a": "no case is called so", "gone": "no Java"}
+    assert {one.case: (one.why, one.detail) for one in result.left} == {
         "only-b": ("only in RUN", ""),
         "nowhere": ("UNAVAILABLE in BASE and RUN", "no Java"),
         "wrong": ("failed in both", "WRONG, TIMEOUT: 60 s"),
@@ -137,10 +137,10 @@ def test_nothing_is_dropped() -> None:
         "half": ("passed in both, no samples in RUN", ""),
     }
     known = {one.case for one in (*base.cases, *run.cases)}
-    assert known == {*(one.case for one in (*told.left, *told.rows)), *(one.case for one in told.gone)}
-    assert told.worse, "two cases are gone"
-    assert not told.regressions
-    assert not told.broken
+    assert known == {*(one.case for one in (*result.left, *result.rows)), *(one.case for one in result.gone)}
+    assert result.worse, "two cases are gone"
+    assert not result.regressions
+    assert not result.broken
 
 
 def test_cold_samples_are_for_information_below_five() -> None:
@@ -161,11 +161,11 @@ def test_samples_of_one_turn_are_a_pair() -> None:
     noise = _ns(3, n=10, sigma=0.3)
     other = [int(one * 1.05) for one in noise]
     run = _against((_case("q1", noise), _case("q1", other[:9])))
-    told = comparison.within(run)
-    assert told.interleaved
-    assert told.rows[0].base == tuple(noise[:9])
-    assert told.rows[0].case == "q1"
-    interval = told.rows[0].ratio.interval
+    result = comparison.within(run)
+    assert result.interleaved
+    assert result.rows[0].base == tuple(noise[:9])
+    assert result.rows[0].case == "q1"
+    interval = result.rows[0].ratio.interval
     assert interval is not None
     assert interval.low == pytest.approx(1.05)
     apart = comparison.between(_run("a", [_case("q1", noise)]), _run("b", [_case("q1", other)]))
@@ -180,8 +180,8 @@ def test_turns_are_counted_within_the_round_whatever_the_positions() -> None:
 
 
 def test_a_base_whose_candidate_failed_is_a_regression_too() -> None:
-    told = comparison.within(_against((_case("q1", _ns(1)), _case("q1", outcome=WRONG))))
-    assert [one.case for one in told.broken] == ["q1"]
+    result = comparison.within(_against((_case("q1", _ns(1)), _case("q1", outcome=WRONG))))
+    assert [one.case for one in result.broken] == ["q1"]
 
 
 def test_a_candidate_without_a_base_is_told() -> None:
@@ -256,10 +256,10 @@ def test_what_differs_is_told() -> None:
             settings={"limits": {"duckdb": {"threads": 2}}},
         )
 
-    told = comparison.between(made("a", "1.4.4", "3 GiB", 1), made("b", "1.5.5", "3 GiB", 2))
-    assert told.differences == (("duckdb version of duckdb", "1.4.4", "1.5.5"),)
-    told = comparison.between(made("a", "1.5.5", "3 GiB", 1), made("b", "1.5.5", "6 GiB", 2))
-    assert told.differences == (("duckdb setting memory_limit", "3 GiB", "6 GiB"),)
+    result = comparison.between(made("a", "1.4.4", "3 GiB", 1), made("b", "1.5.5", "3 GiB", 2))
+    assert result.differences == (("duckdb version of duckdb", "1.4.4", "1.5.5"),)
+    result = comparison.between(made("a", "1.5.5", "3 GiB", 1), made("b", "1.5.5", "6 GiB", 2))
+    assert result.differences == (("duckdb setting memory_limit", "3 GiB", "6 GiB"),)
 
 
 def test_what_differs_within_a_run_is_told_once() -> None:
@@ -277,10 +277,10 @@ def test_what_differs_within_a_run_is_told_once() -> None:
 def test_the_floor_may_come_from_an_a_a_run() -> None:
     base, other = _case("q1", [10**9] * 10), _case("q1", [1_040_000_000] * 10)
     noise = _against((base, other), name="aa")
-    told = comparison.between(_run("a", [base]), _run("b", [other]), noise)
-    assert told.floors["duckdb"].value == pytest.approx(0.04)
-    assert "aa" in told.floors["duckdb"].how
-    assert told.rows[0].verdict == statistics.NO_DIFFERENCE
+    result = comparison.between(_run("a", [base]), _run("b", [other]), noise)
+    assert result.floors["duckdb"].value == pytest.approx(0.04)
+    assert "aa" in result.floors["duckdb"].how
+    assert result.rows[0].verdict == statistics.NO_DIFFERENCE
     with pytest.raises(UsageError, match="no A/A run"):
         comparison.between(_run("a", [base]), _run("b", [other]), _run("c", [base]))
     newer = dataclasses.replace(other, versions={"duckdb": "2"})
@@ -336,9 +336,9 @@ def test_looking_again_while_undecided_raises_no_false_alarms_and_finds_ten_perc
     monkeypatch.setattr(statistics, "RESAMPLES", 500)
     dice = random.Random(11)  # noqa: S311 - not for secrets
     alarms = sum(_sequential(dice, 1.0).differs for _ in range(300)) / 300
-    found = sum(_sequential(dice, 1.1).verdict == "slower" for _ in range(300)) / 300
+    detected = sum(_sequential(dice, 1.1).verdict == "slower" for _ in range(300)) / 300
     assert alarms <= 0.05 + 3 * 0.0126
-    assert found >= 0.95
+    assert detected >= 0.95
 
 
 def test_the_mean_over_queries_is_on_the_safe_side(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -360,6 +360,6 @@ def test_a_geometric_ratio_needs_queries_with_samples() -> None:
 
 def test_phase_4_against_itself_with_another_seed_is_no_regression(tmp_path: Path) -> None:
     lines = [[one for one in fixture_run.lines(seed) if isinstance(one, Record)] for seed in (7, 8)]
-    told = comparison.between(*(_run(str(tmp_path / name), cases) for name, cases in zip("ab", lines, strict=True)))
-    assert len(told.rows) + len(told.left) == len(lines[0])
-    assert not told.regressions
+    result = comparison.between(*(_run(str(tmp_path / name), cases) for name, cases in zip("ab", lines, strict=True)))
+    assert len(result.rows) + len(result.left) == len(lines[0])
+    assert not result.regressions

@@ -72,10 +72,10 @@ def test_an_engine_whose_cases_all_became_unavailable_is_the_first_line(
     known = {one.case: Entry("phase4", one.engine, {Outcome.PASS: ""}, BY, one.coordinates) for one in cases}
     baseline = Baseline(known)
     changed = accepted.changes(cases, baseline, lambda *_: True)
-    found = accepted.gone(changed.gone, cases, (), {})
-    code = accepted.exit_code(cases, baseline, found)
+    missing = accepted.gone(changed.gone, cases, (), {})
+    code = accepted.exit_code(cases, baseline, missing)
     assert code is ExitCode.WORSE
-    run = _run(tmp_path / "r", cases, End("complete", 1.0, code, changes=changed.lines(), gone=found))
+    run = _run(tmp_path / "r", cases, End("complete", 1.0, code, changes=changed.lines(), gone=missing))
     assert _shown(run)[0] == TRINO
     assert not any(word in "\n".join(_shown(run)) for word in ("PASS: ", "AS ACCEPTED"))
     assert command("report", tmp_path / "r")[1].startswith(TRINO[:90])
@@ -116,10 +116,10 @@ def test_a_comparison_with_a_run_that_lost_cases_is_worse_and_says_so_first(
 def test_of_an_error_of_ours_a_comparison_says_that_the_case_did_not_run(tmp_path: Path) -> None:
     base = _run(tmp_path / "base", _cases(2), None)
     faulty = [_cases(2)[0], dataclasses.replace(_cases(2)[1], outcome=Outcome.HARNESS_FAULT, reason="KeyError")]
-    told = comparison.between(base, _run(tmp_path / "run", faulty, None))
-    assert [one.reason for one in told.gone] == ["KeyError"]
-    assert not told.broken
-    assert told.code is ExitCode.WORSE
+    result = comparison.between(base, _run(tmp_path / "run", faulty, None))
+    assert [one.reason for one in result.gone] == ["KeyError"]
+    assert not result.broken
+    assert result.code is ExitCode.WORSE
 
 
 def test_an_interrupted_run_and_an_error_of_ours_stand_before_all(tmp_path: Path) -> None:

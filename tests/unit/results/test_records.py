@@ -63,10 +63,10 @@ def test_the_schema_refuses(tmp_path: Path, change: dict[str, object]) -> None:
 
 
 def test_the_schema_is_made_from_the_types() -> None:
-    told = record_schema.generated()
+    schema = record_schema.generated()
     assert record_schema.FILE.read_text(encoding="utf-8") == record_schema.text(), "make it again: make schema"
     for kind, made in records.KINDS.items():
-        definition = told["$defs"][made.__name__]
+        definition = schema["$defs"][made.__name__]
         fields = {one.name for one in dataclasses.fields(made)} | {"kind"}
         assert set(definition["properties"]) == set(definition["required"]) == fields
         assert definition["properties"]["kind"] == {"const": kind}

@@ -105,7 +105,7 @@ def test_an_interrupted_run_goes_on_in_the_schema_of_today(tmp_path: Path) -> No
     assert harness.again(made, Settings()).phases == ("clickbench",)
     before = records.read(made).cases
     new = records.Record("clickbench/local/iceberg/q42/duckdb", "clickbench", "", "duckdb", Outcome.PASS,
-                         coordinates=Coordinates(engine="duckdb", query="q42", more={"told": "by itself"}))  # fmt: skip
+                         coordinates=Coordinates(engine="duckdb", query="q42", more={"note": "by itself"}))  # fmt: skip
     changes = {"new": (records.ChangedCase(new.case, "PASS"),)}
     with records.Writer(made / records.FILE) as writer:
         for line in (
