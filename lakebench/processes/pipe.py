@@ -12,6 +12,7 @@ import os
 import select
 import subprocess
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +42,7 @@ class Pipe:
     ) -> None:
         log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._guard, self._log, self._read = guard, log, b""
+        self._descriptor = threading.Lock()  # nobody closes it while another thread reads: its number may be another's
         self._replies, write = os.pipe()
         try:
             with log.open("ab") as out:
@@ -83,20 +85,27 @@ class Pipe:
         """
         deadline = time.monotonic() + wait_s
         while b"\n" not in self._read:
-            if not select.select([self._replies], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            data = self._more(max(0.0, deadline - time.monotonic()))
+            if data is None:
                 return None
-            data = os.read(self._replies, 1 << 16)
-            if not data:
-                raise Closed
             self._read += data
         line, _, self._read = self._read.partition(b"\n")
         return line
 
+    def _more(self, wait_s: float) -> bytes | None:
+        with self._descriptor:
+            if self._replies >= 0 and not select.select([self._replies], [], [], wait_s)[0]:
+                return None
+            if self._replies >= 0 and (data := os.read(self._replies, 1 << 16)):
+                return data
+        raise Closed
+
     def end(self) -> int:
         """End the process where it is still there, and give its exit code; the log stays."""
         self._guard.kill(self.process)
-        if self._replies >= 0:
-            os.close(self._replies)
+        with self._descriptor:
+            if self._replies >= 0:
+                os.close(self._replies)
             self._replies = -1
         return self.process.returncode
 

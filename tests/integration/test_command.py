@@ -85,9 +85,9 @@ def test_up_prints_what_to_paste_and_down_ends_it(tmp_path: Path, keep: dict[str
     assert lakebench("down", cwd=tmp_path, **keep).stdout.strip() == "nothing was up"
 
 
-def starting(cwd: Path, keep: dict[str, str]) -> subprocess.Popen[str]:
+def starting(cwd: Path, keep: dict[str, str], service: str = "object-store") -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "lakebench", "up", "object-store"],
+        [sys.executable, "-m", "lakebench", "up", service],
         cwd=cwd,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -124,7 +124,7 @@ def test_of_two_ups_at_once_one_starts_a_lake_that_down_ends(tmp_path: Path, kee
 
 @pytest.mark.integration
 def test_down_ends_a_lake_that_is_being_started(tmp_path: Path, keep: dict[str, str]) -> None:
-    up = starting(tmp_path, keep)
+    up = starting(tmp_path, keep, "trino")  # it takes longest
     state = Path(keep["LAKEBENCH_CACHE"], "up", "state.json")
     while not state.exists():
         assert up.poll() is None

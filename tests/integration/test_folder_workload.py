@@ -55,7 +55,9 @@ def workload_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[st
         "--engines",
         ",".join((*ENGINES, SMALL)),
         "--profile",
-        "once",
+        "quick",
+        "--repeat",
+        "1",
     ]
     done = lakebench(*argv, cwd=folder)
     (run,) = (folder / "runs").iterdir()

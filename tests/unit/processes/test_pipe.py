@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -61,3 +62,13 @@ def test_a_process_that_has_ended_reads_no_more(started: Callable[[str], Pipe]) 
 def test_its_log_lies_in_a_folder_of_its_owners_alone(started: Callable[[str], Pipe], tmp_path: Path) -> None:
     started("")
     assert (tmp_path / "own").stat().st_mode & 0o777 == 0o700
+
+
+def test_another_thread_ends_it_while_one_reads(started: Callable[[str], Pipe]) -> None:
+    pipe = started(_ECHO)
+    with ThreadPoolExecutor() as pool:
+        reading = pool.submit(pipe.line, 60.0)
+        pipe.end()
+        assert isinstance(reading.exception(10), Closed)
+    with pytest.raises(Closed):
+        pipe.line(60.0)

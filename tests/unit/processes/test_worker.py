@@ -274,9 +274,9 @@ def _dying(tmp_path: Path, code: str) -> LakebenchError:
     python.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{code}'\n")
     python.chmod(0o755)
     with Guard("dying") as guard:
-        remote = Remote(guard, Mine, EngineRef("mine"), python, tmp_path / "worker", 2**40)
-        with pytest.raises(LakebenchError) as raised:
-            remote.make(EngineSettings(1, 2**30, str(tmp_path)))
+        settings = EngineSettings(1, 2**30, str(tmp_path))
+        with pytest.raises(LakebenchError) as raised:  # the start of the process itself may see its end
+            Remote(guard, Mine, EngineRef("mine"), python, tmp_path / "worker", 2**40).make(settings)
     return raised.value
 
 
