@@ -14,9 +14,9 @@ export UV_COMPILE_BYTECODE_TIMEOUT ?= 0
 UV := uv="$$(sh scripts/uv.sh '$(PYTHON)')" && "$$uv"
 READY := .venv/.ready
 ARGS ?=
-# All tests by two processes, a module each (those that share servers together): much of the time they wait for servers.
+# All tests by three processes, a module each (those that share servers together): much of the time they wait for servers.
 # What ARGS names by one.
-ALL := -n 2 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
+ALL := -n 3 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
 
 help:
 	@sed -n 's/^#   //p' Makefile

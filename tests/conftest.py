@@ -21,7 +21,7 @@ pytest_plugins = ["lakebench.testing.fixtures"]
 settings.register_profile("lakebench", derandomize=True, deadline=None, database=None, max_examples=50)
 settings.load_profile("lakebench")
 
-# The modules that take longest begin first: else one of two workers ends long before the other.
+# The modules that take longest begin first: else one worker ends long after the others.
 LONG = ("test_interop", "test_tpch_phase", "test_damage", "test_engines_server", "test_lake_formats", "test_services")
 # The modules that ask for `lakebench_services` are one process's work, which starts the servers once.
 SHARING = {
