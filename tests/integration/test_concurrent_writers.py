@@ -56,7 +56,8 @@ def test_a_file_that_one_process_holds_is_locked_for_the_other(context: RunConte
 def test_a_file_that_is_opened_for_each_task_is_waited_for(context: RunContext) -> None:
     shape = Shape(kept=False, retry=Retry("Conflicting lock", attempts=6, wait_s=0.05))
     counts = concurrency(context, replace(FILE, name="duckdb-file task", shape=shape), "insert")
-    assert counts["succeeded"] == counts["final_rows"] > 50
+    # A slow machine begins fewer tasks; if one writer held the file, no more than half of them would succeed.
+    assert counts["succeeded"] == counts["final_rows"] > counts["asked"] / 2
 
 
 def test_every_row_of_a_ducklake_is_there_and_readers_saw_whole_commits(context: RunContext) -> None:
