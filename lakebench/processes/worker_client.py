@@ -70,6 +70,7 @@ class Remote:
             return
         self.lake = None
         reply = self.call("open", limit_s=limit_s, lake=dataclasses.asdict(lake))
+        self._check_memory("open")  # a quick answer comes before anybody has looked
         self.lake, self.versions, self.settings = lake, reply["versions"], reply["settings"]
 
     def close(self, limit_s: float) -> None:
