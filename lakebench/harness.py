@@ -146,8 +146,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
         progress.say(ended)
     with alone(folder), Writer(folder / FILE) as writer, Guard("run") as guard:
         writer.hide(*(one for each in (request.settings, request.base) if each for one in each.secrets()))
-        earlier = _unfinished(folder) if resumed else None
-        history = RunHistory(earlier)
+        history = RunHistory(earlier := _unfinished(folder) if resumed else None)
         done = [one for one in earlier.cases if history.case(one.case)] if earlier else []
         faults = FaultLog(folder, writer.masked)
         writer.write(Resume(_now()) if resumed else _header(request, folder))
@@ -158,9 +157,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
             services = Services(request.settings, guard, progress, keeps)
             kept = (folder / LAKE).absolute()
-            with run_context(
-                request, guard, services, progress, _required_services(request), kept, history, faults
-            ) as context:
+            required = _required_services(request)
+            with run_context(request, guard, services, progress, required, kept, history, faults) as context:
                 cases = [*done, *_cases(context, writer, done, baseline, folder)]
             changed = _changes(request, cases, baseline)
             gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
