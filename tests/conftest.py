@@ -11,9 +11,6 @@ from xdist.scheduler import LoadFileScheduling
 
 from lakebench.commands import up
 from lakebench.config import ServiceSettings, Settings
-from lakebench.processes.guard import Guard
-from lakebench.progress import Quiet
-from lakebench.services import Services
 
 pytest_plugins = ["lakebench.testing.fixtures"]
 
@@ -39,13 +36,10 @@ SHARING = {
 
 
 @pytest.fixture(scope="session")
-def lakebench_services() -> Iterator[Services]:
-    """As ``lakebench.testing`` has it, with servers that start fast."""
+def lakebench_settings() -> Settings:
+    """Servers that start fast."""
     quick = ServiceSettings(java_options=QUICK_JAVA)
-    with Guard("testing") as guard:
-        services = Services(Settings(services={"trino": quick, "spark": quick}), guard, Quiet())
-        yield services
-        services.stop()
+    return Settings(services={"trino": quick, "spark": quick})
 
 
 @pytest.fixture(scope="session")
