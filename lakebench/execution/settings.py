@@ -9,6 +9,7 @@ from lakebench import config, engines
 from lakebench.config import Settings
 from lakebench.errors import UsageError, suggest
 from lakebench.services import SERVICES, find
+from lakebench.services.base import JavaService
 from lakebench.services.lakes import CATALOGS
 
 
@@ -38,6 +39,6 @@ def _check_names(file: Path, settings: Settings) -> None:
         if one.pg_config and not find(name).is_postgresql:
             servers = ", ".join(server for server, service in SERVICES.items() if service.is_postgresql)
             raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server, as {servers} is")
-        if one.java_options and not find(name).is_java:
-            servers = ", ".join(server for server, service in SERVICES.items() if service.is_java)
+        if one.java_options and not issubclass(find(name), JavaService):
+            servers = ", ".join(server for server, service in SERVICES.items() if issubclass(service, JavaService))
             raise UsageError(f"{file}: services.{name}.java_options: {name} does not run on Java, as {servers} do")

@@ -201,7 +201,7 @@ class Services:
         for name, running in self._running.items():
             if running.endpoint is None:
                 continue
-            properties, options = running.endpoint.properties, running.service.context.settings.java_options
+            properties = running.endpoint.properties
             yield ServiceFacts(
                 service=name,
                 runtime=running.endpoint.runtime,
@@ -210,8 +210,7 @@ class Services:
                 memory_limit=running.service.limit,
                 settings={
                     key.removeprefix("setting."): properties[key] for key in properties if key.startswith("setting.")
-                }
-                | ({"java_options": " ".join(options)} if options else {}),
+                },
             )
 
     def _folder(self, name: str) -> Path:

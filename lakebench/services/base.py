@@ -20,7 +20,7 @@ import urllib.parse
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -129,7 +129,6 @@ class Service(ABC):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_s: ClassVar[float] = 3
     is_postgresql: ClassVar[bool] = False
-    is_java: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         self.context = context
@@ -288,10 +287,9 @@ class Service(ABC):
         if self.runtime is Runtime.EXTERNAL:
             return self._reach()
         self.stop()
-        endpoint = self._launch(self._ports)
-        if endpoint is None:
-            raise ServiceUnavailable(self._failed("its port was taken by another program while it was down"))
-        return endpoint
+        if endpoint := self._launch(self._ports):
+            return endpoint
+        raise ServiceUnavailable(self._failed("its port was taken by another program while it was down"))
 
     def stop(self) -> None:
         """End the server; nothing happens where it does not run."""
@@ -373,9 +371,7 @@ class Service(ABC):
             self._composed.start()
         else:
             self._spawn(command)
-        if not self._wait(endpoint):
-            return None
-        return endpoint
+        return endpoint if self._wait(endpoint) else None
 
     def _spawn(self, command: Command) -> None:
         try:
@@ -458,7 +454,6 @@ class JavaService(Service):
     :meth:`command`. Its container runs the same pinned jars from the local Maven repository.
     """
 
-    is_java = True
     java: Path
 
     def find_java(self, major_min: int, major_max: int | None = None, fallback: str = "21.0.8.2") -> Path:
@@ -488,6 +483,11 @@ class JavaService(Service):
         ]
         file = self.private("java.args", java_arguments([*common, *self.arguments(ports)]))
         return Command([str(self.java), f"@{file}"])
+
+    def _launch(self, ports: Mapping[str, int]) -> Endpoint | None:
+        endpoint, options = super()._launch(ports), " ".join(self.context.settings.java_options)
+        shown = {"setting.java_options": options} if options else {}
+        return endpoint and replace(endpoint, properties={**endpoint.properties, **shown})
 
 
 def free_ports(count: int) -> list[int]:
