@@ -8,9 +8,9 @@
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
-# Paths with blanks and signs are the shell's business: make would take them apart.
-# A busy machine may take longer than uv's limit of a minute to compile a file.
+# A busy machine may take longer than uv's limit of a minute to compile a file; 0 is no limit.
 export UV_COMPILE_BYTECODE_TIMEOUT ?= 0
+# Paths with blanks and signs are the shell's business: make would take them apart.
 UV := uv="$$(sh scripts/uv.sh '$(PYTHON)')" && "$$uv"
 READY := .venv/.ready
 ARGS ?=

@@ -78,9 +78,8 @@ def test_a_reaper_that_is_killed_is_replaced() -> None:
         os.kill(first, signal.SIGKILL)
 
         def second() -> list[int]:
-            below = {one.pid for one in psutil.Process(parent.pid).children()} - {
-                first
-            }  # which is a zombie for a moment
+            # The first is a zombie for a moment, which has no command line.
+            below = {one.pid for one in psutil.Process(parent.pid).children()} - {first}
             return [one for one in below if "lakebench.processes.reaper" in psutil.Process(one).cmdline()]
 
         assert eventually(lambda: bool(second()))

@@ -82,6 +82,16 @@ def test_passing_the_memory_limit_ends_the_process_and_names_the_setting(made: M
     assert not remote.alive
 
 
+def test_a_process_over_its_limit_is_seen_where_all_its_answers_are_quick(
+    made: Made, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote = made()
+    monkeypatch.setattr(worker_client, "_LOOK_S", 30.0)
+    monkeypatch.setattr(remote, "_limit_bytes", 1)
+    with pytest.raises(OutOfMemory, match="at open"):
+        remote.open(LAKE, 30)
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
