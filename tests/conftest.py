@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from started import QUICK_JAVA, lakebench, link_cache, quick_servers
+from started import QUICK, lakebench, link_cache, quick_servers
 from xdist.scheduler import LoadFileScheduling
 
 from lakebench.commands import up
-from lakebench.config import ServiceSettings, Settings
+from lakebench.config import Settings
 
 pytest_plugins = ["lakebench.testing.fixtures"]
 
@@ -38,8 +38,7 @@ SHARING = {
 @pytest.fixture(scope="session")
 def lakebench_settings() -> Settings:
     """Servers that start fast."""
-    quick = ServiceSettings(java_options=QUICK_JAVA)
-    return Settings(services={"trino": quick, "spark": quick})
+    return QUICK
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,7 @@ from lakebench.outcomes import Outcome
 from lakebench.processes import resources
 from lakebench.results.comparison import undecided
 from lakebench.services import Services
-from lakebench.services.object_store import counters, transferred
+from lakebench.services.object_store import settled_counters, transferred
 from lakebench.verification.checker import Checker
 
 _WITNESS = "duckdb"  # the engine that the witness is
@@ -371,4 +371,4 @@ def _store_bytes(services: Services, store: str) -> int | None:
 
 def _store_counters(services: Services, store: str) -> dict[str, int]:
     """Requests at the service ``store`` by operation so far, where the store is ours; else nothing."""
-    return counters(services.endpoint(store)) if store else {}
+    return settled_counters(services.endpoint(store)) if store else {}

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -167,6 +168,20 @@ def counters(endpoint: Endpoint) -> dict[str, int]:
     for match in _REQUESTS.finditer(http(address).decode()):
         total[match["operation"]] += int(float(match["count"]))
     return dict(total)
+
+
+def settled_counters(endpoint: Endpoint) -> dict[str, int]:
+    """:func:`counters`, once two readings 20 ms apart agree, or after a second.
+
+    S3Proxy counts a request after it has sent the answer, so a client can be done before its last request is counted.
+    """
+    read = counters(endpoint)
+    for _ in range(50 if read else 0):
+        time.sleep(0.02)
+        previous, read = read, counters(endpoint)
+        if read == previous:
+            break
+    return read
 
 
 def transferred(processes: Iterable[int]) -> dict[str, int]:

@@ -11,11 +11,15 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
+from lakebench.config import ServiceSettings, Settings
 from lakebench.paths import cache_dir
 
 GONE_S = 10.0
 QUICK_JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
 """Of servers that are asked for correctness only: they start with half of the CPU time."""
+JAVA_SERVERS = ("trino", "spark", "object-store", "nessie", "rest-catalog")
+QUICK = Settings(services={name: ServiceSettings(java_options=QUICK_JAVA) for name in JAVA_SERVERS})
+"""The same, for servers that a test starts itself."""
 
 
 def lakebench(*argv: str, cwd: Path, timeout_s: float = 900, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -31,10 +35,10 @@ def lakebench(*argv: str, cwd: Path, timeout_s: float = 900, **variables: str) -
     )
 
 
-def quick_servers(folder: Path) -> None:
-    """Let commands in ``folder`` start their servers with :data:`QUICK_JAVA`."""
-    tables = (f"[services.{name}]\njava_options = {list(QUICK_JAVA)}\n" for name in ("trino", "spark", "object-store"))
-    (folder / "lakebench.toml").write_text("".join(tables), encoding="utf-8")
+def quick_servers(folder: Path, more: str = "") -> None:
+    """Let commands in ``folder`` start their servers with :data:`QUICK_JAVA`; ``more`` is TOML for the same file."""
+    tables = (f"[services.{name}]\njava_options = {list(QUICK_JAVA)}\n" for name in JAVA_SERVERS)
+    (folder / "lakebench.toml").write_text("".join(tables) + more, encoding="utf-8")
 
 
 def link_cache(cache: Path, without: Collection[str] = ()) -> None:

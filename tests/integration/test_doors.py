@@ -18,7 +18,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from started import lakebench
+from started import QUICK, lakebench
 
 from lakebench.config import Settings
 from lakebench.engines.trino.engine import Trino
@@ -74,7 +74,7 @@ def attack() -> Iterator[Attack]:
     run.chmod(0o755)
     try:
         with Guard("doors") as guard:
-            services = Services(Settings(), guard, Quiet(), run / "lake")
+            services = Services(QUICK, guard, Quiet(), run / "lake")
             services.start(STARTED)
             assert services.failures() == {}
             make_table(services)

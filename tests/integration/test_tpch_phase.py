@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from started import lakebench
+from started import lakebench, quick_servers
 
 from lakebench.outcomes import Outcome
 from lakebench.results import record_schema, records
@@ -22,6 +22,11 @@ from lakebench.results.records import Run
 
 QUICK = ("--profile", "quick")
 ONCE = ("--profile", "once", "--sf", "0.01")
+FAR = """
+[storage.simulated-gcs]
+properties = { "latency.get.latency" = 20, "latency.put.latency" = 20, "latency.list.latency" = 20 }
+"""
+"""A third of the shipped latency, for which the tests would wait."""
 LIARS = Path(__file__).parent.parent / "liar"
 
 
@@ -35,6 +40,7 @@ def only_run(folder: Path) -> Run:
 def targets_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Two storages and every format, by an engine that starts fast; and after it a workload that has a Q1 too."""
     folder = tmp_path_factory.mktemp("targets")
+    quick_servers(folder, FAR)
     (folder / "mine").mkdir()
     pq.write_table(pa.table({"n": [1, 2, 3]}), folder / "mine" / "things.parquet")
     (folder / "mine" / "q01.sql").write_text("SELECT sum(n) AS total FROM things")
@@ -100,7 +106,7 @@ def test_the_report_says_what_storage_and_format_cost(targets_run: Run) -> None:
 def tests_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Load, power and throughput tests, another engine reading along."""
     folder = tmp_path_factory.mktemp("tests")
-    (folder / "lakebench.toml").write_text('[engines.duckdb]\nmemory = "1GiB"\n')  # three of them run side by side
+    quick_servers(folder, '[engines.duckdb]\nmemory = "1GiB"\n')  # three of them run side by side
     argv = ["--engines", "duckdb,polars", "--tests", "power,throughput"]
     completed = lakebench("run", "phase3", *QUICK, *argv, cwd=folder)
     assert completed.returncode == 0, completed.stderr + completed.stdout

@@ -326,8 +326,16 @@ def test_counters_add_up_by_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     assert object_store.counters(endpoint) == {"GetObject": 4, "PutObject": 2}
 
 
+def test_a_request_that_is_counted_late_is_in_the_settled_counters(monkeypatch: pytest.MonkeyPatch) -> None:
+    readings = iter(({"GetObject": 3}, {"GetObject": 4}, {"GetObject": 4}, {"GetObject": 9}))
+    monkeypatch.setattr(object_store, "counters", lambda _: next(readings))
+    endpoint = Endpoint("object-store", Runtime.LOCAL, "", "", 1, "")
+    assert object_store.settled_counters(endpoint) == {"GetObject": 4}
+
+
 def test_a_store_without_metrics_has_no_counters() -> None:
-    assert object_store.counters(Endpoint("object-store", Runtime.EXTERNAL, "", "", 1, "")) == {}
+    endpoint = Endpoint("object-store", Runtime.EXTERNAL, "", "", 1, "")
+    assert object_store.counters(endpoint) == object_store.settled_counters(endpoint) == {}
 
 
 class FakeCatalog:
