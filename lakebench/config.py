@@ -30,9 +30,9 @@ from lakebench.paths import RUNS
 FILE = "lakebench.toml"
 POSTGRES = "postgres"
 """The service whose ``pg_config`` is the top-level one."""
-# Properties of services that name programs to run: Trino's plugins, and PostgreSQL's settings, some of which are
-# libraries and commands.
-_RUN = ("plugin.", "conf.")
+# Properties of services that name programs to run: Trino's plugins, PostgreSQL's settings, some of which are libraries
+# and commands, and options of pg_lake's pgduck_server, which loads DuckDB's extensions.
+_RUN = ("plugin.", "conf.", "pgduck.")
 _GIB = 1024**3
 _GOOGLE = "https://storage.googleapis.com"
 _STORAGE_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,40}")

@@ -13,6 +13,7 @@ from lakebench.provisioning import artifacts
 from lakebench.services import SERVICES
 from lakebench.services.base import Service
 from lakebench.services.compose import Composed
+from lakebench.services.postgres_extension import ExtensionService, toml_key
 
 _MB = 1_000_000
 # Service → its group in the lock file, where that has another name; PostgreSQL comes as a package.
@@ -47,10 +48,8 @@ def _engine(engine: type[Engine], settings: Settings) -> Readiness:
     except PackageNotFoundError:
         mend = "make setup"
         return Readiness("engine", engine.name, "", how, False, f"{engine.distribution} is not installed", mend)
-    if engine.name == "pg_duckdb" and settings.pg_config is None and "postgres" not in settings.services:
-        missing = "no PostgreSQL with pg_duckdb is named in lakebench.toml"
-        mend = "echo 'pg_config = \"/path/to/pg_config\"' >> lakebench.toml"
-        return Readiness("engine", engine.name, "", how, False, missing, mend)
+    if lacking := _lacking(engine.service, settings):
+        return Readiness("engine", engine.name, "", how, False, *lacking)
     return Readiness("engine", engine.name, installed, f"{how}; {', '.join(abilities(engine))}", True)
 
 
@@ -64,7 +63,26 @@ def _service(service: type[Service], settings: Settings) -> Readiness:
         except LakebenchError as error:
             return Readiness("service", service.name, service.version, "compose", False, str(error), "start Docker")
         return Readiness("service", service.name, service.version, "compose", True)
-    return Readiness("service", service.name, service.version, f"local; {_cached(service)}", True)
+    if lacking := _lacking(service.name, settings):
+        return Readiness("service", service.name, "", "local", False, *lacking)
+    how = f"local, {configured.pg_config}" if configured.pg_config else f"local; {_cached(service)}"
+    return Readiness("service", service.name, service.version, how, True)
+
+
+def _lacking(name: str | None, settings: Settings) -> tuple[str, str] | None:
+    """What a local PostgreSQL with an extension lacks and how to get one; ``None`` for any other service."""
+    service = SERVICES.get(name or "")
+    if service is None or not issubclass(service, ExtensionService):
+        return None
+    if settings.service(service.name).runtime is not Runtime.LOCAL:
+        return None
+    try:
+        missing = service.lacking(settings)
+    except LakebenchError as error:
+        missing = str(error)
+    table = f"[services.{toml_key(service.name)}]"
+    mend = f'{table} runtime = "compose" starts {service.image}; or build it, and name its pg_config: {service.build}'
+    return (missing, mend) if missing else None
 
 
 def _cached(service: type[Service]) -> str:

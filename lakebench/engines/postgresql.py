@@ -10,13 +10,19 @@ from urllib.parse import urlsplit
 
 from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import arrow_column
-from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
-from lakebench.model import Catalog
+from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, unknown
+from lakebench.model import Catalog, Endpoint
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 _DIGITS = 38
+PROTOCOLS: Mapping[str, int | None] = {"simple": None, "prepared": 0}
+"""How statements reach the server → psycopg's ``prepare_threshold``.
+
+``simple``: a statement without parameters is one simple query; ``prepared``: each is prepared at its first execution.
+"""
+_PROVIDERS = ("libc", "icu", "builtin")
 
 
 def parameters(catalog: Catalog) -> dict[str, str]:
@@ -33,6 +39,61 @@ def parameters(catalog: Catalog) -> dict[str, str]:
         "password": catalog.password,
     }
     return {key: value for key, value in keywords.items() if value}
+
+
+def login(endpoint: Endpoint, database: str = "") -> dict[str, str]:
+    """The same keywords for the running server ``endpoint``, in its database or in another one."""
+    keywords = {
+        "dbname": database or endpoint.properties["database"],
+        "host": endpoint.host,
+        "port": str(endpoint.port),
+        "user": endpoint.user,
+        "password": endpoint.password,
+    }
+    return {key: value for key, value in keywords.items() if value}
+
+
+def connect(keywords: Mapping[str, str], *, zone: str = "UTC", protocol: str = "simple") -> Any:
+    """A session in autocommit with the time zone ``zone``, by a ``protocol`` of :data:`PROTOCOLS`.
+
+    Raises:
+        EngineUnavailable: the server does not let us in.
+    """
+    import psycopg
+
+    threshold, options = PROTOCOLS[protocol], "-c TimeZone=" + zone.replace("\\", "\\\\").replace(" ", "\\ ")
+    return calls()(psycopg.connect, conninfo(keywords), autocommit=True, prepare_threshold=threshold, options=options)
+
+
+def provider_of(locale: str) -> tuple[str, str]:
+    """The provider and the name of a ``locale``: ``icu:de-DE``, ``builtin:C.UTF-8`` (17 and later), ``de_DE.UTF-8``.
+
+    Raises:
+        UsageError: there is no such provider.
+    """
+    provider, colon, name = locale.partition(":")
+    if not colon:
+        return "libc", provider
+    if provider not in _PROVIDERS:
+        raise unknown("provider of a locale", provider, _PROVIDERS)
+    return provider, name
+
+
+def create_database(name: str, locale: str = "C") -> str:
+    """The statement that makes the database ``name`` with the collation ``locale`` (:func:`provider_of`).
+
+    A server of PostgreSQL 15 or newer, whatever its own locale, obeys it where it has that provider and locale.
+    """
+    provider, locale_name = provider_of(locale)
+    text = "'" + locale_name.replace("'", "''") + "'"
+    collation = {
+        "libc": f"LC_COLLATE {text} LC_CTYPE {text}",
+        "icu": f"ICU_LOCALE {text} LC_COLLATE 'C' LC_CTYPE 'C'",
+        "builtin": f"BUILTIN_LOCALE {text} LC_COLLATE 'C' LC_CTYPE 'C'",
+    }
+    quoted = '"' + name.replace('"', '""') + '"'
+    of_template = "TEMPLATE template0 ENCODING 'UTF8'"
+    return f"CREATE DATABASE {quoted} {of_template} LOCALE_PROVIDER {provider} {collation[provider]}"
 
 
 def conninfo(keywords: Mapping[str, str]) -> str:

@@ -20,9 +20,14 @@ from lakebench.progress import Progress
 from lakebench.provisioning import disk_space
 from lakebench.results.records import ServiceFacts
 from lakebench.services.base import Context, Service
+from lakebench.services.citus import CitusService
 from lakebench.services.compose import Composed
 from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import ObjectStoreService
+from lakebench.services.pg_duckdb import PgDuckDBService
+from lakebench.services.pg_lake import PgLakeService
+from lakebench.services.pg_mooncake import PgMooncake01Service, PgMooncakeService
+from lakebench.services.pgspider import PgSpiderService
 from lakebench.services.postgres import PostgresService
 from lakebench.services.rest_catalog import RestBridge, RestCatalogService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
@@ -36,6 +41,12 @@ SERVICES: dict[str, type[Service]] = {
         RestCatalogService,
         RestBridge,
         PostgresService,
+        CitusService,
+        PgLakeService,
+        PgDuckDBService,
+        PgMooncakeService,
+        PgMooncake01Service,
+        PgSpiderService,
         TrinoService,
         SparkService,
         SparkIceberg111Service,
@@ -157,6 +168,11 @@ class Services:
         running = self._running.get(name)
         return running is not None and running.endpoint is not None and not running.service.alive()
 
+    def exit_code(self, name: str) -> int | None:
+        """What the process of ``name`` ended with, a signal as a negative number; ``None`` where it runs."""
+        running = self._running.get(name)
+        return running.service.exit_code() if running else None
+
     def restart(self, name: str) -> Endpoint:
         """Stop ``name`` and start it again with the same ports, credentials and data.
 
@@ -191,6 +207,11 @@ class Services:
         if running is None:
             return ""
         return running.service.log_tail() if characters is None else running.service.log_tail(characters)
+
+    def redact(self, name: str, text: str) -> str:
+        """``text`` without the secrets of ``name``."""
+        running = self._running.get(name)
+        return running.service.redact(text) if running else text
 
     def secrets(self) -> tuple[str, ...]:
         """What must not be in a record: every credential of the services that run."""

@@ -306,6 +306,10 @@ class Service(ABC):
             return self._answers(self.external_endpoint())
         return bool(self._roots())
 
+    def exit_code(self) -> int | None:
+        """What its process ended with, a signal as a negative number; ``None`` where it runs, or is none of ours."""
+        return self._process.poll() if self._process else None
+
     def processes(self) -> list[int]:
         """The server's process ids, its children included; none for one that is not on this machine."""
         return resources.tree(self._roots())
@@ -338,10 +342,8 @@ class Service(ABC):
         try:
             self.check(endpoint)
         except OSError as error:
-            message = (
-                f"{self.title} at {endpoint.uri} does not answer ({error}): start it, or correct "
-                f"{self.settings_table}.uri in lakebench.toml"
-            )
+            mend = f"start it, or correct {self.settings_table}.uri in lakebench.toml"
+            message = f"{self.title} at {endpoint.uri} does not answer ({error}): {mend}"
             raise ServiceUnavailable(self.redact(message)) from error
         return endpoint
 
@@ -432,8 +434,7 @@ class Service(ABC):
 
     def _ended(self) -> bool:
         tail = self.log_tail(20_000)
-        code = self._process.returncode if self._process else None
-        failed = self._failed(f"it ended at its start with exit code {code}")
+        failed = self._failed(f"it ended at its start with exit code {self.exit_code()}")
         self.stop()
         if any(sign in tail.lower() for sign in _TAKEN):
             return False

@@ -11,8 +11,11 @@ import subprocess
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
-from lakebench.errors import ServiceUnavailable, UsageError
+from lakebench.engines.postgresql import connect, login, provider_of
+from lakebench.errors import EngineUnavailable, ServiceUnavailable, UsageError
 from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import Command, Context, Service
@@ -20,13 +23,16 @@ from lakebench.services.base import Command, Context, Service
 DATABASE = "postgres"
 _ACCOUNT = "nobody"  # PostgreSQL refuses to run as root
 _INIT_S = 120
+_PORT = 5432
+_NOT_LET_IN = ("authentication failed", "no password supplied")
 
 
 class PostgresService(Service):
     """One PostgreSQL server on TCP, password by SCRAM, data below the service's folder.
 
     Endpoint: ``user``, ``password``, property ``database``. A property ``conf.X`` in the settings becomes the server's
-    setting ``X`` (``conf.shared_preload_libraries = "pg_duckdb"``). ``memory`` is its ``shared_buffers``.
+    setting ``X`` (``conf.work_mem = "64MB"``), and ``locale`` the collation of its databases (see
+    :func:`lakebench.engines.postgresql.create_database`; C without it). ``memory`` is its ``shared_buffers``.
     """
 
     name = "postgres"
@@ -80,7 +86,7 @@ class PostgresService(Service):
         password = self.private("password", self.password)
         if self._account:
             shutil.chown(password, self._account)
-        options = ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", "--no-sync", "--no-instructions"]
+        options = [*self._initdb_options(), "--no-sync", "--no-instructions"]
         files = [f"--pgdata={self._data}", f"--username={self.user}", f"--pwfile={password}"]
         with self.log.open("ab") as log:
             process = self.context.guard.spawn(
@@ -100,13 +106,23 @@ class PostgresService(Service):
         if code != 0:
             raise ServiceUnavailable(f"PostgreSQL's initdb failed; the end of its log: {self.log_tail()}")
 
+    def _initdb_options(self) -> list[str]:
+        """How a cluster is made, here and in a container; messages, numbers and dates are those of the locale C."""
+        provider, locale = provider_of(self.context.settings.properties.get("locale", "C"))
+        collation = {
+            "libc": [f"--lc-collate={locale}", f"--lc-ctype={locale}"],
+            "icu": ["--locale-provider=icu", f"--icu-locale={locale}"],
+            "builtin": ["--locale-provider=builtin", f"--builtin-locale={locale}"],
+        }
+        return ["--auth=scram-sha-256", "--encoding=UTF8", "--no-locale", *collation[provider]]
+
     def command(self, ports: Mapping[str, int]) -> Command:
         """``postgres`` in the foreground, its settings in a file beside the data."""
         lines = [f"{key} = '{_quoted(value)}'" for key, value in self._settings(ports["main"]).items()]
         file = self.private("server.conf", "\n".join(lines) + "\n")
         if self.runtime is Runtime.COMPOSE:
             file.chmod(0o644)  # the image's entry point leaves root, and the file holds no secret
-            return Command([])
+            return Command([], {"LAKEBENCH_INITDB_ARGS": " ".join(self._initdb_options())})
         file.replace(self._data / "postgresql.conf")
         if self._account:
             shutil.chown(self._data / "postgresql.conf", self._account)
@@ -124,10 +140,14 @@ class PostgresService(Service):
             "listen_addresses": HOST,
             "port": str(port),
             **sockets,
-            "shared_buffers": f"{self.limit // 2**20}MB",
+            "shared_buffers": f"{self.buffers() // 2**20}MB",
             "timezone": "UTC",
             **conf,
         }
+
+    def buffers(self) -> int:
+        """Its shared buffers in bytes."""
+        return self.limit
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The server's address and its superuser."""
@@ -138,28 +158,43 @@ class PostgresService(Service):
         )
 
     def external_endpoint(self) -> Endpoint:
-        """The user's server: ``postgresql://host:port/database``, with user and password beside it."""
+        """The user's server: ``postgresql://user:password@host:port/database``, with user and password there or beside.
+
+        Raises:
+            UsageError: ``uri`` is no address.
+        """
         endpoint = super().external_endpoint()
-        database = endpoint.properties.get("database") or endpoint.uri.rpartition("/")[2].partition("?")[0]
-        properties = {**endpoint.properties, "database": database or DATABASE}
-        return dataclasses.replace(endpoint, port=endpoint.port or 5432, properties=properties)
+        address = urlsplit(endpoint.uri)
+        password = endpoint.password or unquote(address.password or "")
+        self.hide(password)
+        port, database = endpoint.port or _PORT, endpoint.properties.get("database") or unquote(address.path[1:])
+        return dataclasses.replace(
+            endpoint,
+            uri=f"postgresql://{endpoint.host}:{port}/{database or DATABASE}",
+            port=port,
+            user=endpoint.user or unquote(address.username or ""),
+            password=password,
+            properties={**endpoint.properties, "database": database or DATABASE},
+        )
 
     def check(self, endpoint: Endpoint) -> None:
-        """A query is answered."""
-        import psycopg
-
+        """A session is opened."""
         try:
-            psycopg.connect(
-                host=endpoint.host,
-                port=endpoint.port,
-                user=endpoint.user,
-                password=endpoint.password,
-                dbname=endpoint.properties["database"],
-                connect_timeout=5,
-                sslmode="disable" if endpoint.runtime is not Runtime.EXTERNAL else "prefer",
-            ).close()
-        except psycopg.Error as error:
-            raise OSError(" ".join(str(error).split())) from error
+            self.session(endpoint).close()
+        except EngineUnavailable as error:
+            if any(sign in str(error) for sign in _NOT_LET_IN):
+                mend = f"correct user and password under [{self.settings_table}] in lakebench.toml"
+                raise ServiceUnavailable(self.redact(f"{self.title} at {endpoint.uri}: {error}: {mend}")) from error
+            raise OSError(str(error)) from error
+
+    def session(self, endpoint: Endpoint) -> Any:
+        """A session in the database of ``endpoint``, each statement a transaction.
+
+        Raises:
+            EngineUnavailable: the server does not let us in; the message has no password.
+        """
+        ssl = "prefer" if endpoint.runtime is Runtime.EXTERNAL else "disable"
+        return connect({**login(endpoint), "connect_timeout": "5", "sslmode": ssl})
 
 
 def _bindir(pg_config: Path | None) -> Path:
@@ -171,11 +206,24 @@ def _bindir(pg_config: Path | None) -> Path:
                 "installation with pg_config in lakebench.toml"
             )
         return Path(spec.origin).parent / "pginstall" / "bin"
+    return ask_pg_config(pg_config, "--bindir")
+
+
+def ask_pg_config(pg_config: Path, option: str) -> Path:
+    """The folder that ``pg_config`` answers ``option`` with, such as ``--sharedir``.
+
+    Raises:
+        UsageError: it does not run, or names no folder.
+    """
     try:
-        answer = subprocess.run([str(pg_config), "--bindir"], capture_output=True, text=True, check=True, timeout=30)
+        answer = subprocess.run([str(pg_config), option], capture_output=True, text=True, check=True, timeout=30)
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"pg_config = {pg_config} does not run ({error}): name a pg_config that does") from None
-    return Path(answer.stdout.strip())
+    folder = Path(answer.stdout.strip())
+    if not folder.is_absolute():
+        said = " ".join(answer.stdout.split())[:100] or "nothing"
+        raise UsageError(f"pg_config = {pg_config} answers {option} with {said}: name PostgreSQL's own pg_config")
+    return folder
 
 
 def _version(postgres: Path) -> str:

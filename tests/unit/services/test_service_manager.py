@@ -267,7 +267,7 @@ def test_free_ports_differ() -> None:
 def test_a_compose_file_is_pinned_local_and_has_no_secret(file: Path) -> None:
     parsed = yaml.safe_load(file.read_text())
     assert parsed["name"] == "${LAKEBENCH_PROJECT:?}", "runs must not share containers"
-    assert list(parsed["services"]) == [file.stem]
+    assert file.stem in parsed["services"]
     for service in parsed["services"].values():
         _, _, tag = service["image"].partition(":")
         assert any(character.isdigit() for character in tag), "an exact tag"
