@@ -173,7 +173,8 @@ class Lake:
     its tables are ``files`` (table → addresses, ``s3://`` or ``file://``). Of DuckDB's own tables ``database`` is the
     path of the file. ``options`` of a DuckLake are parameters of ATTACH, in capitals, and settings of the extension; of
     a schema of PostgreSQL options of Spark's JDBC data source, ``<view>.<option>``, each for a view more or one of a
-    table that is there. The catalog of such a schema is JDBC, and its ``warehouse`` empty.
+    table that is there, or, for PostgreSQL's own sessions, their time ``zone`` and ``protocol``. The catalog of such a
+    schema is JDBC, and its ``warehouse`` empty.
     """
 
     name: str

@@ -99,16 +99,20 @@ def storage_lake(services: Lookup, settings: Settings, name: str) -> Lake:
 
 
 def postgresql_lake(
-    services: Lookup, namespace: str, database: str = "", options: Mapping[str, str] | None = None
+    services: Lookup,
+    namespace: str,
+    database: str = "",
+    options: Mapping[str, str] | None = None,
+    service: str = "postgres",
 ) -> Lake:
-    """The schema ``namespace`` in the database of the service postgres, or in another ``database`` of its server.
+    """The schema ``namespace`` in the database of a PostgreSQL ``service``, or in another ``database`` of its server.
 
     ``options`` are those of :class:`~lakebench.model.Lake`.
 
     Raises:
         ServiceUnavailable: it does not run.
     """
-    postgres = _look(services)("postgres")
+    postgres = _look(services)(service)
     uri = f"jdbc:postgresql://{postgres.host}:{postgres.port}/{database or postgres.properties['database']}"
     catalog = Catalog(CatalogKind.JDBC, uri, "", None, postgres.user, postgres.password)
     return Lake("heap", None, catalog, namespace, TableFormat.POSTGRESQL, options=dict(options or {}))

@@ -16,14 +16,16 @@ from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import Context
 from lakebench.services.postgres import PostgresService, ask_pg_config
 
+_OURS = (("SCHEMA", "nspname", "pg_namespace"), ("SERVER", "srvname", "pg_foreign_server"))
+
 
 class ExtensionService(PostgresService):
     """A PostgreSQL server that has ``extensions``, loads ``preload`` at its start, and is configured by ``conf``.
 
     ``local`` needs the installation that the settings name for this very service. ``external`` is a server of the
-    user's, in which we write nothing but the schema of the endpoint, which :meth:`stop` drops, with the foreign servers
-    whose names begin with the schema's. Where the server is ours, the extensions are created in the database of the
-    endpoint; a database that a case makes has none.
+    user's, in which we write nothing but the schema of the endpoint, which :meth:`stop` drops, with all schemas and
+    foreign servers whose names begin with its. Where the server is ours, the extensions are created in the database of
+    the endpoint; a database that a case makes has none.
 
     ``uses`` are functions and procedures without which an extension is too old; ``image`` and ``build`` say how one
     gets such a server. Endpoint: as that of PostgreSQL, with the version that the server says, and the properties
@@ -161,10 +163,10 @@ class ExtensionService(PostgresService):
 
     def _clear(self, endpoint: Endpoint) -> None:
         with contextlib.closing(self.session(endpoint)) as connection:
-            ours = "SELECT quote_ident(srvname) FROM pg_foreign_server WHERE starts_with(srvname, %s)"
-            for (server,) in rows(connection, ours, (self._schema,)):
-                rows(connection, f"DROP SERVER {server} CASCADE")
-            rows(connection, f"DROP SCHEMA IF EXISTS {self._schema} CASCADE")
+            for kind, name, catalog in _OURS:
+                ours = f"SELECT quote_ident({name}) FROM {catalog} WHERE starts_with({name}::text, %s)"
+                for (one,) in rows(connection, ours, (self._schema,)):
+                    rows(connection, f"DROP {kind} {one} CASCADE")
 
 
 def has_extension(pg_config: Path, name: str) -> bool:

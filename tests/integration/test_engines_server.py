@@ -404,9 +404,9 @@ def test_a_server_that_is_gone_is_a_crash(engine_class: type[Any], running: Serv
     made.close()
 
 
-def test_pg_duckdb_without_the_extension_says_what_to_do(running: Services, tmp_path: Path) -> None:
+def test_pg_duckdb_without_the_extension_is_refused(running: Services, tmp_path: Path) -> None:
     made = PgDuckDB(EngineSettings(2, 2**30, str(tmp_path), running.endpoint("postgres")))
-    with pytest.raises(EngineUnavailable, match="pg_config"):
+    with pytest.raises(Refused, match="duckdb"):
         made.open(lakes.rest_lake(running))
     made.close()
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table, calls, fetched
+from lakebench.engines.postgresql import arrow_table, calls, connect, fetched, login
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.model import Lake, TableFormat
 
@@ -21,14 +21,6 @@ if TYPE_CHECKING:
     from lakebench.model import ObjectStore
 
 _EXTENSION = "pg_duckdb"
-_MEND = (
-    'name a PostgreSQL that has it: pg_config = "/path/to/pg_config" in lakebench.toml, or a running one as '
-    '[services.postgres] runtime = "external", uri = "postgresql://host:port/database"'
-)
-_PRELOAD = (
-    "the PostgreSQL here has pg_duckdb, but does not load it: set shared_preload_libraries = 'pg_duckdb' "
-    '(for one that is started here: [services.postgres.properties] "conf.shared_preload_libraries" = "pg_duckdb")'
-)
 _WITH = re.compile(r"\s*with\b", re.IGNORECASE)
 # Iceberg's primitive types as PostgreSQL's.
 _TYPES = {
@@ -60,7 +52,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     title = "pg_duckdb (iceberg_scan)"
     dialect = "postgres"
     distribution = "psycopg"
-    service = "postgres"
+    service = "pg_duckdb"
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.DUCKLAKE)
 
     _connection: Any = None
@@ -68,10 +60,10 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     _lake: Lake | None = None
 
     def open(self, lake: Lake) -> None:
-        """Connect, look for the extension, and make the store's key a secret there.
+        """Connect, and make the store's key a secret there; the service has looked for the extension.
 
         Raises:
-            EngineUnavailable: no server, no extension, or a lake on local files.
+            EngineUnavailable: no server, or a lake on local files.
         """
         if lake.store is None:
             raise EngineUnavailable(
@@ -80,8 +72,6 @@ class PgDuckDB(Engine, CanQuery, CanScan):
             )
         self.close()
         self._connection = self._connect()
-        self._require_extension()
-        self._run(f"CREATE EXTENSION IF NOT EXISTS {_EXTENSION}")
         self._run(f"SET duckdb.threads = {self.settings.threads}")
         self._make_secret(lake.store)
         for statement in attach_ducklake(lake) if lake.format is TableFormat.DUCKLAKE else ():
@@ -128,29 +118,9 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         return self._lake
 
     def _connect(self) -> Any:
-        import psycopg
-
-        server = self.settings.server
-        if server is None:
-            raise EngineUnavailable(f"no PostgreSQL runs: {_MEND}")
-        return calls()(
-            psycopg.connect,
-            host=server.host,
-            port=server.port,
-            user=server.user,
-            password=server.password,
-            dbname=server.properties["database"],
-            autocommit=True,
-            prepare_threshold=None,
-            options="-c TimeZone=UTC",
-        )
-
-    def _require_extension(self) -> None:
-        if not self._run("SELECT 1 FROM pg_available_extensions WHERE name = %s", (_EXTENSION,)):
-            raise EngineUnavailable(f"the PostgreSQL here has no pg_duckdb: {_MEND}")
-        (preloaded,) = self._run("SHOW shared_preload_libraries")[0]
-        if _EXTENSION not in [one.strip().strip('"') for one in str(preloaded).split(",")]:
-            raise EngineUnavailable(_PRELOAD)
+        if self.settings.server is None:
+            raise EngineUnavailable("no PostgreSQL with pg_duckdb runs: lakebench up pg_duckdb says why")
+        return connect(login(self.settings.server))
 
     def _make_secret(self, store: ObjectStore) -> None:
         scheme, _, address = store.endpoint.partition("://")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import EngineCalls
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table, calls, conninfo, fetched, parameters
+from lakebench.engines.postgresql import arrow_table, calls, connect, fetched, parameters
 from lakebench.errors import Refused
 from lakebench.model import CatalogKind, TableFormat
 
@@ -23,7 +23,10 @@ _AS_TEXT = ("json", "jsonb", "inet", "cidr", "macaddr", "interval", "timetz", "b
 
 
 class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad):
-    """One session of PostgreSQL, each statement a transaction of its own unless it begins one."""
+    """One session of PostgreSQL, each statement a transaction of its own unless it begins one.
+
+    A lake's options ``zone`` and ``protocol`` are those of :func:`lakebench.engines.postgresql.connect`.
+    """
 
     name = "postgres"
     title = "PostgreSQL"
@@ -43,14 +46,11 @@ class Postgres(Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanL
         Raises:
             EngineUnavailable: the server does not let us in.
         """
-        import psycopg
         from psycopg.types.string import TextLoader
 
         self.close()
-        connection_string = conninfo(parameters(lake.catalog))
-        self._connection = calls()(
-            psycopg.connect, connection_string, autocommit=True, prepare_threshold=None, options="-c TimeZone=UTC"
-        )
+        session = {key: lake.options[key] for key in ("zone", "protocol") if key in lake.options}
+        self._connection = connect(parameters(lake.catalog), **session)
         for name in _AS_TEXT:
             self._call(self._connection.adapters.register_loader, name, TextLoader)
         self.execute(f"CREATE SCHEMA IF NOT EXISTS {_name(lake.namespace)}")

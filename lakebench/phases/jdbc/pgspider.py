@@ -31,6 +31,8 @@ from lakebench.verification.checker import Checker
 _NODES = ("a", "b")
 _SCHEMA = "nodes"
 _SPIDER = "pgspider_ext"
+_SERVICES = {"union": "postgres", "partitions": "postgres", "pgspider": "pgspider"}
+"""Shape → the PostgreSQL service that it is made in."""
 _NS = 1e9
 _SLEEP_S = 0.4
 _GROUP = "Nodes behind one table"
@@ -116,7 +118,7 @@ def _case(ref: EngineRef, shape: str, wise: str, name: str, row: str) -> Case:
             version=ref.version,
             test=name,
             check="nodes",
-            more={"shape": shape, "partitionwise": wise},
+            more={"shape": shape, "partitionwise": wise, **({"services": "pgspider"} if shape == "pgspider" else {})},
         ),
     )
 
@@ -199,27 +201,44 @@ def _witnessed(context: RunContext, asked: _Asked) -> Path:
 
 
 def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) -> Lake:
-    """The schema with the shapes, made once."""
-    context.prepared.once(f"nodes/{ref}", lambda: _make(context, ref, workload))
-    lake = lakes.postgresql_lake(context.services, _SCHEMA)
+    """The schema with the shape, made once, in the server that can have it."""
+    service = _SERVICES[shape]
+    context.services.start([service])
+    names = _Names(context.services.endpoint(service).properties.get("schema", _SCHEMA))
+    lake = lakes.postgresql_lake(context.services, names.schema, service=service)
+    context.prepared.once(f"nodes/{ref}/{service}", lambda: _make(context, ref, service, names, workload))
     context.prepared.once(
-        f"nodes/{ref}/{shape}", lambda: _make_shape(context.client, context.checker, ref, lake, shape)
+        f"nodes/{ref}/{shape}", lambda: _make_shape(context.client, context.checker, ref, lake, shape, names)
     )
     return lake
 
 
-def _make(context: RunContext, ref: EngineRef, workload: Workload) -> None:
-    """Two databases with half of the orders each, and foreign tables over them."""
-    lake = lakes.postgresql_lake(context.services, _SCHEMA)
+@dataclass(frozen=True)
+class _Names:
+    """The ``schema`` of the shapes, and what is called after it: a schema of each node, and foreign servers."""
+
+    schema: str
+
+    def node(self, node: str) -> str:
+        """The schema of ``node``, and the foreign server that leads to it."""
+        return f"{self.schema}_{node}"
+
+    @property
+    def spider(self) -> str:
+        """The foreign server of PGSpider."""
+        return f"{self.schema}_spider"
+
+
+def _make(context: RunContext, ref: EngineRef, service: str, names: _Names, workload: Workload) -> None:
+    """Two schemas with half of the orders each, and foreign tables over them."""
+    lake = lakes.postgresql_lake(context.services, names.schema, service=service)
     for number, node in enumerate(_NODES):
-        context.client.call(ref, lake, "execute", sql=f"CREATE DATABASE node_{node}")
-        _make_node(
-            context, ref, lakes.postgresql_lake(context.services, "public", f"node_{node}"), number, node, workload
-        )
+        node_lake = lakes.postgresql_lake(context.services, names.node(node), service=service)
+        _make_node(context, ref, node_lake, number, node, workload)
     _require(
         context.client, context.checker, ref, lake, "postgres_fdw", "it is part of PostgreSQL's contrib: install that"
     )
-    for sql in _foreign(lake):
+    for sql in _foreign(lake, names):
         context.client.call(ref, lake, "execute", sql=sql)
 
 
@@ -235,28 +254,26 @@ def _make_node(context: RunContext, ref: EngineRef, lake: Lake, number: int, nod
         context.client.call(ref, lake, "execute", sql=sql)
 
 
-def _foreign(lake: Lake) -> Iterator[str]:
-    """Servers, and plain foreign tables of each node. The nodes are databases of the server itself."""
+def _foreign(lake: Lake, names: _Names) -> Iterator[str]:
+    """Foreign servers, which lead to schemas of the server itself."""
     from lakebench.engines.postgresql import parameters
 
     login = parameters(lake.catalog)
     for node in _NODES:
-        where = f"host {_text(login['host'])}, port {_text(login['port'])}, dbname 'node_{node}'"
+        where = f"host {_text(login['host'])}, port {_text(login['port'])}, dbname {_text(login['dbname'])}"
         who = f"user {_text(login['user'])}, password {_text(login['password'])}"
-        yield f"CREATE SERVER node_{node} FOREIGN DATA WRAPPER postgres_fdw OPTIONS ({where}, async_capable 'true')"
-        yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER node_{node} OPTIONS ({who})"
+        options = f"OPTIONS ({where}, async_capable 'true')"
+        yield f"CREATE SERVER {names.node(node)} FOREIGN DATA WRAPPER postgres_fdw {options}"
+        yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER {names.node(node)} OPTIONS ({who})"
 
 
-def _make_shape(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake, shape: str) -> None:
+def _make_shape(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake, shape: str, names: _Names) -> None:
     if shape == "pgspider":
-        _require(
-            client, checker, ref, lake, _SPIDER,
-            'PGSpider has it for PostgreSQL 13, 15, 16 and 17: name one with pg_config = "…" in lakebench.toml',
-        )  # fmt: skip
-        client.call(ref, lake, "execute", sql=f"CREATE SERVER spider FOREIGN DATA WRAPPER {_SPIDER}")
-        client.call(ref, lake, "execute", sql="CREATE USER MAPPING FOR CURRENT_USER SERVER spider")
+        _require(client, checker, ref, lake, _SPIDER, "name one with pg_config for [services.pgspider]")
+        client.call(ref, lake, "execute", sql=f"CREATE SERVER {names.spider} FOREIGN DATA WRAPPER {_SPIDER}")
+        client.call(ref, lake, "execute", sql=f"CREATE USER MAPPING FOR CURRENT_USER SERVER {names.spider}")
     for table, columns in (("orders", _COLUMNS), ("slow", "n integer")):
-        for sql in _MAKERS[shape](table, columns):
+        for sql in _MAKERS[shape](table, columns, names):
             client.call(ref, lake, "execute", sql=sql)
 
 
@@ -272,8 +289,8 @@ def _require(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake,
     client.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
 
 
-def _union(table: str, columns: str) -> Sequence[str]:
-    children = [_child(f"{table}_union_{node}", f"{columns}, node text", node, table) for node in _NODES]
+def _union(table: str, columns: str, names: _Names) -> Sequence[str]:
+    children = [_child(f"{table}_union_{node}", f"{columns}, node text", names.node(node), table) for node in _NODES]
     parts = " UNION ALL ".join(f"SELECT * FROM {table}_union_{node}" for node in _NODES)
     return [
         *children,
@@ -282,27 +299,26 @@ def _union(table: str, columns: str) -> Sequence[str]:
     ]
 
 
-def _partitions(table: str, columns: str) -> Sequence[str]:
+def _partitions(table: str, columns: str, names: _Names) -> Sequence[str]:
     parts = [
         f"CREATE FOREIGN TABLE {table}_part_{node} PARTITION OF {table}_partitions FOR VALUES IN ('{node}') "
-        f"SERVER node_{node} OPTIONS (schema_name 'public', table_name '{table}')"
+        f"SERVER {names.node(node)} OPTIONS (schema_name '{names.node(node)}', table_name '{table}')"
         for node in _NODES
     ]
-    names = [f"{table}_partitions", *(f"{table}_part_{node}" for node in _NODES)]
-    return [_parent(f"{table}_partitions", columns), *parts, *_analyzed(table, names)]
+    tables = [f"{table}_partitions", *(f"{table}_part_{node}" for node in _NODES)]
+    return [_parent(f"{table}_partitions", columns), *parts, *_analyzed(table, tables)]
 
 
-def _pgspider(table: str, columns: str) -> Sequence[str]:
+def _pgspider(table: str, columns: str, names: _Names) -> Sequence[str]:
     """As PGSpider's documentation has it: the key last, and absent from the children, called ``<partition>_child``."""
-    made, names = [_parent(f"{table}_pgspider", columns)], []
+    made, tables = [_parent(f"{table}_pgspider", columns)], []
     for node in _NODES:
         partition = f"{table}_spider_{node}"
-        names.append(f"{partition}_child")
-        made.append(_child(f"{partition}_child", columns, node, table))
-        made.append(
-            f"CREATE FOREIGN TABLE {partition} PARTITION OF {table}_pgspider FOR VALUES IN ('{node}') SERVER spider"
-        )
-    return [*made, *_analyzed(table, names)]
+        tables.append(f"{partition}_child")
+        made.append(_child(f"{partition}_child", columns, names.node(node), table))
+        of_parent = f"PARTITION OF {table}_pgspider FOR VALUES IN ('{node}')"
+        made.append(f"CREATE FOREIGN TABLE {partition} {of_parent} SERVER {names.spider}")
+    return [*made, *_analyzed(table, tables)]
 
 
 def _parent(name: str, columns: str) -> str:
@@ -310,8 +326,9 @@ def _parent(name: str, columns: str) -> str:
 
 
 def _child(name: str, columns: str, node: str, table: str) -> str:
-    options = f"OPTIONS (schema_name 'public', table_name '{table}')"
-    return f"CREATE FOREIGN TABLE {name} ({columns}) SERVER node_{node} {options}"
+    """A foreign table over ``table`` of ``node``, which is a server and a schema."""
+    options = f"OPTIONS (schema_name '{node}', table_name '{table}')"
+    return f"CREATE FOREIGN TABLE {name} ({columns}) SERVER {node} {options}"
 
 
 def _analyzed(table: str, names: Sequence[str]) -> Sequence[str]:

@@ -130,9 +130,9 @@ def test_it_asks_every_engine_with_a_way_into_postgresql() -> None:
 
 @pytest.mark.parametrize("shape", pgspider._SHAPES)
 def test_every_shape_has_both_nodes(shape: str) -> None:
-    made = "\n".join(pgspider._MAKERS[shape]("orders", pgspider._COLUMNS))
+    made = "\n".join(pgspider._MAKERS[shape]("orders", pgspider._COLUMNS, pgspider._Names("lake")))
     assert f"orders_{shape}" in made
-    assert all(f"SERVER node_{node}" in made for node in "ab")
+    assert all(f"SERVER lake_{node}" in made for node in "ab")
 
 
 def case(name: str, outcome: Outcome = Outcome.PASS, **evidence: Any) -> Record:
