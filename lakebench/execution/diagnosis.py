@@ -8,7 +8,8 @@ from lakebench.engines import find
 from lakebench.errors import CaseError, EngineCrash, OutOfMemory, Timeout
 from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
-from lakebench.services import Services
+from lakebench.services import SERVICES, Services
+from lakebench.services.server_crashes import last_crash
 
 _JAVA_MEMORY = "Terminating due to java.lang.OutOfMemoryError"  # what -XX:+ExitOnOutOfMemoryError prints
 
@@ -34,6 +35,8 @@ def diagnose(
     elif server not in services.failures():
         if died := not services.alive(server):
             error = _death(services, ref, server, error)
+        elif isinstance(error, EngineCrash) and getattr(SERVICES.get(server), "is_postgresql", False):
+            error = _with_crash(services, server, error)
         # A query whose answer nobody waits for would slow the others.
         remedy = Remedy.NEW_SERVER if died or broken else remedy
     return _with_setting(ref, error), remedy
@@ -55,6 +58,12 @@ def _death(services: Services, ref: EngineRef, server: str, error: CaseError) ->
     if _JAVA_MEMORY in log:
         return OutOfMemory(f"{server}, the server of {ref}, ran out of memory", log=log, said=str(error))
     return EngineCrash(f"{server}, the server of {ref}, died", log=log, said=str(error))
+
+
+def _with_crash(services: Services, server: str, error: EngineCrash) -> EngineCrash:
+    """``error`` with signal and lines of the log, where PostgreSQL says that one of its processes died."""
+    crash = last_crash(services, server)
+    return EngineCrash(str(error), **{**error.details, **crash.evidence()}) if crash else error
 
 
 def _with_setting(ref: EngineRef, error: CaseError) -> CaseError:

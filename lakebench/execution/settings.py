@@ -38,7 +38,7 @@ def _check_names(file: Path, settings: Settings) -> None:
     for name, one in settings.services.items():
         if one.pg_config and not find(name).is_postgresql:
             servers = ", ".join(server for server, service in SERVICES.items() if service.is_postgresql)
-            raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server, as {servers} is")
+            raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server: those are {servers}")
         if one.java_options and not issubclass(find(name), JavaService):
             servers = ", ".join(server for server, service in SERVICES.items() if issubclass(service, JavaService))
-            raise UsageError(f"{file}: services.{name}.java_options: {name} does not run on Java, as {servers} do")
+            raise UsageError(f"{file}: services.{name}.java_options: {name} does not run on Java: those are {servers}")

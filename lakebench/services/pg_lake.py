@@ -47,7 +47,7 @@ class PgLakeService(ExtensionService):
     preload = ("pg_extension_base",)
     image = "lakebench/pg_lake:3.5-pg17"
     build = (
-        "git clone --branch v3.5 --recurse-submodules https://github.com/Snowflake-Labs/pg_lake && cd pg_lake && "
+        "git clone --recurse-submodules https://github.com/Snowflake-Labs/pg_lake && cd pg_lake && "
         "PG_CONFIG=/path/to/pg_config make install"
     )
 

@@ -68,6 +68,7 @@ class PostgresService(Service):
     def _open_way(self) -> None:
         """Let the account that the server runs as reach the server's folder."""
         self.context.guard.open_way()
+        self.log.touch(mode=0o600)  # it has statements
         self.folder.chmod(0o711)
 
     def _binaries(self) -> Path:

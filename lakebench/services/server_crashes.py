@@ -15,6 +15,7 @@ _READY = "database system is ready to accept connections"
 _LINES = 8
 _LINE = 500
 _TAIL = 1000
+_READ = 20_000
 _NOTICE_S = 3.0  # the postmaster writes of a dead child at once
 _LOOK_S = 0.05
 
@@ -33,6 +34,19 @@ class ServerCrash:
     def evidence(self) -> dict[str, object]:
         """What a record keeps of it."""
         return {"signal": self.signal, "log": list(self.lines), "started_again_by": self.by}
+
+
+def last_crash(services: Services, name: str) -> ServerCrash | None:
+    """The last crash of a server process since ``name`` was last started; ``None`` where its log knows of none."""
+    deadline = time.monotonic() + _NOTICE_S
+    while True:
+        text = services.log_tail(name, _READ)
+        crashes = list(_DIED.finditer(text))
+        if crashes:
+            return ServerCrash(_signal(crashes[-1]), _lines(text, crashes[-1].start()), "postgresql")
+        if time.monotonic() > deadline:
+            return None
+        time.sleep(_LOOK_S)
 
 
 class CrashWatch:

@@ -30,7 +30,7 @@ class FakeServices:
     def failures(self) -> dict[str, str]:
         return dict.fromkeys(self.failed, "it did not start")
 
-    def log_tail(self, _: str) -> str:
+    def log_tail(self, _: str, characters: int = 0) -> str:  # noqa: ARG002
         return self.log
 
     def endpoint(self, _: str) -> None:

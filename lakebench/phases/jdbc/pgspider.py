@@ -204,7 +204,7 @@ def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) 
     """The schema with the shape, made once, in the server that can have it."""
     service = _SERVICES[shape]
     context.services.start([service])
-    names = _Names(context.services.endpoint(service).properties.get("schema", _SCHEMA))
+    names = _NodeNames(context.services.endpoint(service).properties.get("schema", _SCHEMA))
     lake = lakes.postgresql_lake(context.services, names.schema, service=service)
     context.prepared.once(f"nodes/{ref}/{service}", lambda: _make(context, ref, service, names, workload))
     context.prepared.once(
@@ -214,7 +214,7 @@ def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) 
 
 
 @dataclass(frozen=True)
-class _Names:
+class _NodeNames:
     """The ``schema`` of the shapes, and what is called after it: a schema of each node, and foreign servers."""
 
     schema: str
@@ -229,7 +229,7 @@ class _Names:
         return f"{self.schema}_spider"
 
 
-def _make(context: RunContext, ref: EngineRef, service: str, names: _Names, workload: Workload) -> None:
+def _make(context: RunContext, ref: EngineRef, service: str, names: _NodeNames, workload: Workload) -> None:
     """Two schemas with half of the orders each, and foreign tables over them."""
     lake = lakes.postgresql_lake(context.services, names.schema, service=service)
     for number, node in enumerate(_NODES):
@@ -254,7 +254,7 @@ def _make_node(context: RunContext, ref: EngineRef, lake: Lake, number: int, nod
         context.client.call(ref, lake, "execute", sql=sql)
 
 
-def _foreign(lake: Lake, names: _Names) -> Iterator[str]:
+def _foreign(lake: Lake, names: _NodeNames) -> Iterator[str]:
     """Foreign servers, which lead to schemas of the server itself."""
     from lakebench.engines.postgresql import parameters
 
@@ -267,7 +267,9 @@ def _foreign(lake: Lake, names: _Names) -> Iterator[str]:
         yield f"CREATE USER MAPPING FOR CURRENT_USER SERVER {names.node(node)} OPTIONS ({who})"
 
 
-def _make_shape(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake, shape: str, names: _Names) -> None:
+def _make_shape(
+    client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake, shape: str, names: _NodeNames
+) -> None:
     if shape == "pgspider":
         _require(client, checker, ref, lake, _SPIDER, "name one with pg_config for [services.pgspider]")
         client.call(ref, lake, "execute", sql=f"CREATE SERVER {names.spider} FOREIGN DATA WRAPPER {_SPIDER}")
@@ -289,7 +291,7 @@ def _require(client: EngineClient, checker: Checker, ref: EngineRef, lake: Lake,
     client.call(ref, lake, "execute", sql=f"CREATE EXTENSION IF NOT EXISTS {extension}")
 
 
-def _union(table: str, columns: str, names: _Names) -> Sequence[str]:
+def _union(table: str, columns: str, names: _NodeNames) -> Sequence[str]:
     children = [_child(f"{table}_union_{node}", f"{columns}, node text", names.node(node), table) for node in _NODES]
     parts = " UNION ALL ".join(f"SELECT * FROM {table}_union_{node}" for node in _NODES)
     return [
@@ -299,7 +301,7 @@ def _union(table: str, columns: str, names: _Names) -> Sequence[str]:
     ]
 
 
-def _partitions(table: str, columns: str, names: _Names) -> Sequence[str]:
+def _partitions(table: str, columns: str, names: _NodeNames) -> Sequence[str]:
     parts = [
         f"CREATE FOREIGN TABLE {table}_part_{node} PARTITION OF {table}_partitions FOR VALUES IN ('{node}') "
         f"SERVER {names.node(node)} OPTIONS (schema_name '{names.node(node)}', table_name '{table}')"
@@ -309,7 +311,7 @@ def _partitions(table: str, columns: str, names: _Names) -> Sequence[str]:
     return [_parent(f"{table}_partitions", columns), *parts, *_analyzed(table, tables)]
 
 
-def _pgspider(table: str, columns: str, names: _Names) -> Sequence[str]:
+def _pgspider(table: str, columns: str, names: _NodeNames) -> Sequence[str]:
     """As PGSpider's documentation has it: the key last, and absent from the children, called ``<partition>_child``."""
     made, tables = [_parent(f"{table}_pgspider", columns)], []
     for node in _NODES:

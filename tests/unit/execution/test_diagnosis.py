@@ -53,6 +53,16 @@ def test_the_death_of_a_server_is_a_crash_of_its_engine() -> None:
     assert remedy is Remedy.NEW_SERVER
 
 
+def test_a_process_of_postgresql_that_died_is_named_with_its_signal() -> None:
+    log = (
+        "[7] LOG:  server process (PID 12) was terminated by signal 11: Segmentation fault\n[7] DETAIL:  it was running"
+    )
+    error, remedy = diagnosed(EngineRef("postgres"), EngineCrash("gone", tried=1), FakeServices(log=log))
+    assert (error.details["signal"], error.details["tried"]) == (11, 1)
+    assert error.details["log"] == log.splitlines()
+    assert remedy is Remedy.NEW_SERVER
+
+
 def test_a_java_that_ended_itself_was_out_of_memory_and_the_setting_is_named() -> None:
     log = "Terminating due to java.lang.OutOfMemoryError: Java heap space"
     error, _ = diagnosed(TRINO, Refused("connection refused"), FakeServices("trino", log=log))

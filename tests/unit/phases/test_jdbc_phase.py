@@ -130,7 +130,7 @@ def test_it_asks_every_engine_with_a_way_into_postgresql() -> None:
 
 @pytest.mark.parametrize("shape", pgspider._SHAPES)
 def test_every_shape_has_both_nodes(shape: str) -> None:
-    made = "\n".join(pgspider._MAKERS[shape]("orders", pgspider._COLUMNS, pgspider._Names("lake")))
+    made = "\n".join(pgspider._MAKERS[shape]("orders", pgspider._COLUMNS, pgspider._NodeNames("lake")))
     assert f"orders_{shape}" in made
     assert all(f"SERVER lake_{node}" in made for node in "ab")
 

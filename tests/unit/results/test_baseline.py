@@ -28,8 +28,10 @@ PG = _case("phase4/q01/pg_duckdb", "pg_duckdb")
 Q1 = _case("phase4/q01/duckdb", "duckdb")
 ENGINES = ["duckdb", "trino", "spark", "pg_duckdb"]
 NAMED: dict[str, dict[str, Any]] = {
-    "pg_config": {"pg_config": "/usr/lib/postgresql/17/bin/pg_config"},
-    "services.postgres.uri": {"services": {"postgres": {"runtime": "external", "uri": "postgresql://127.0.0.1:5432"}}},
+    "services.pg_duckdb.pg_config": {"services": {"pg_duckdb": {"pg_config": "/usr/lib/postgresql/17/bin/pg_config"}}},
+    "services.pg_duckdb.uri": {
+        "services": {"pg_duckdb": {"runtime": "external", "uri": "postgresql://127.0.0.1:5432"}}
+    },
     "services.nessie.uri": {"services": {"nessie": {"runtime": "external", "uri": "http://127.0.0.1:19120"}}},
 }
 
@@ -140,8 +142,8 @@ def test_what_needs_something_counts_where_the_settings_name_it_and_then_in_full
 
 def test_what_needs_more_goes_before_what_needs_less(file: Path) -> None:
     _accept([replace(PG, outcome=Outcome.UNAVAILABLE), Q1], file)
-    _accept([PG, Q1], file, "with", **NAMED["pg_config"])
-    with_it, without = _load(file, **NAMED["pg_config"]).of(PG.case), _load(file).of(PG.case)
+    _accept([PG, Q1], file, "with", **NAMED["services.pg_duckdb.pg_config"])
+    with_it, without = _load(file, **NAMED["services.pg_duckdb.pg_config"]).of(PG.case), _load(file).of(PG.case)
     assert with_it is not None
     assert without is not None
     assert (set(with_it.outcomes), set(without.outcomes)) == ({Outcome.PASS}, {Outcome.UNAVAILABLE})

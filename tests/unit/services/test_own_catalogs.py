@@ -200,7 +200,9 @@ def test_a_server_names_its_own_postgresql(tmp_path: Path) -> None:
 def test_a_server_that_is_no_postgresql_has_none(tmp_path: Path) -> None:
     file = tmp_path / "lakebench.toml"
     file.write_text('[services.trino]\npg_config = "/b/pg_config"\n')
-    with pytest.raises(UsageError, match=r"services.trino.pg_config: trino is no PostgreSQL server, as postgres is"):
+    with pytest.raises(
+        UsageError, match=r"services.trino.pg_config: trino is no PostgreSQL server: those are postgres, citus"
+    ):
         load(file)
 
 
@@ -208,7 +210,7 @@ def test_a_server_on_java_takes_options_of_it(tmp_path: Path) -> None:
     text = '[services.{}]\njava_options = ["-XX:+UseSerialGC"]\n'
     assert settings(tmp_path, text.format("trino")).service("trino").java_options == ("-XX:+UseSerialGC",)
     (tmp_path / "lakebench.toml").write_text(text.format("postgres"))
-    with pytest.raises(UsageError, match=r"services.postgres.java_options: postgres does not run on Java, as .*trino"):
+    with pytest.raises(UsageError, match=r"services.postgres.java_options: postgres does not run on Java: those are .*trino"):
         load(tmp_path / "lakebench.toml")
 
 

@@ -1,0 +1,106 @@
+"""The services of PostgreSQL with an extension, each on the installation that ``LAKEBENCH_PG_CONFIG_<NAME>`` names."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from lakebench.config import ServiceSettings, Settings
+from lakebench.engines.postgresql import connect, login
+from lakebench.model import Runtime
+from lakebench.processes.guard import Guard
+from lakebench.progress import Quiet
+from lakebench.services import SERVICES, Services
+from lakebench.services.postgres_extension import ExtensionService
+from lakebench.services.server_crashes import CrashWatch
+
+pytestmark = pytest.mark.integration
+
+
+def variable(name: str) -> str:
+    return f"LAKEBENCH_PG_CONFIG_{name.upper().replace('-', '_').replace('.', '_')}"
+
+
+def schemas(services: Services, name: str) -> list[str]:
+    with contextlib.closing(connect(login(services.endpoint(name)))) as connection:
+        named = connection.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 'lakebench%'").fetchall()
+    return [schema for (schema,) in named]
+
+
+@pytest.mark.parametrize("name", [one.name for one in SERVICES.values() if issubclass(one, ExtensionService)])
+def test_a_server_with_the_extension(name: str) -> None:
+    pg_config = os.environ.get(variable(name))
+    if pg_config is None:
+        pytest.skip(f"no PostgreSQL with {name}: name its pg_config with {variable(name)}")
+    folder = os.environ.get(f"{variable(name)}_EXTENSIONS", "")
+    properties = {"pgduck.extensions_dir": folder, "conf.duckdb.extension_directory": folder} if folder else {}
+    named = ServiceSettings(pg_config=Path(pg_config), properties=properties)
+    with Guard("extension") as guard:
+        services = Services(Settings(services={name: named}), guard, Quiet())
+        services.start([name])
+        endpoint = services.endpoint(name)
+        assert endpoint.properties["schema"] in schemas(services, name)
+        watch = CrashWatch(services, name)
+        session = connect(login(endpoint))
+        os.kill(session.info.backend_pid, signal.SIGSEGV)
+        with pytest.raises(psycopg.OperationalError):
+            session.execute("SELECT pg_sleep(30)")
+        crash = watch.recover()
+        assert crash is not None
+        assert (crash.signal, crash.by) == (signal.SIGSEGV, "postgresql")
+        assert schemas(services, name) == [endpoint.properties["schema"]]
+        services.stop()
+
+
+class AnyPostgres(ExtensionService):
+    """What every PostgreSQL is: one with PL/pgSQL."""
+
+    name = "any"
+    title = "PostgreSQL with PL/pgSQL"
+    extensions = ("plpgsql",)
+    preload = ()
+    image = build = ""
+
+
+@pytest.fixture
+def uri(lakebench_services: Services, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of a server, with its password, as a user's own."""
+    lakebench_services.start(["postgres"])
+    monkeypatch.setitem(SERVICES, "any", AnyPostgres)
+    one = lakebench_services.endpoint("postgres")
+    return f"postgresql://{one.user}:{one.password}@{one.host}:{one.port}/postgres"
+
+
+def external(uri: str, guard: Guard) -> Services:
+    services = Services(Settings(services={"any": ServiceSettings(runtime=Runtime.EXTERNAL, uri=uri)}), guard, Quiet())
+    services.start(["any"])
+    return services
+
+
+def test_a_server_of_the_users_is_left_as_it_was(lakebench_services: Services, uri: str) -> None:
+    with Guard("external") as guard:
+        services = external(uri, guard)
+        endpoint = services.endpoint("any")
+        assert endpoint.version == lakebench_services.endpoint("postgres").version
+        schema = endpoint.properties["schema"]
+        with contextlib.closing(connect(login(endpoint))) as session:
+            session.execute(f"CREATE SCHEMA {schema}_b; CREATE TABLE {schema}.t (a int)")
+        assert {schema, f"{schema}_b"} <= set(schemas(services, "any"))
+        services.stop()
+    assert not {schema, f"{schema}_b"} & set(schemas(lakebench_services, "postgres"))
+
+
+@pytest.mark.parametrize("wrong", ["secret-of-mine", ""])
+def test_a_wrong_password_is_one_line_without_it(uri: str, wrong: str) -> None:
+    user, _, rest = uri.rpartition("@")
+    given = f"{user.rpartition(':')[0]}:{wrong}@{rest}" if wrong else f"{user.rpartition(':')[0]}@{rest}"
+    with Guard("external") as guard:
+        why = external(given, guard).failures()["any"]
+    assert "correct user and password under [services.any] in lakebench.toml" in why
+    assert "\n" not in why
+    assert "secret-of-mine" not in why
