@@ -215,4 +215,4 @@ def _services(case: Coordinates, phase: Phase, settings: Mapping[str, Any]) -> I
         if engine is not None:
             yield from ([engine.service] if engine.service else [])
             yield from engine.needs
-    yield from case.more.get("services", "").split()
+    yield from str(case.more.get("services", "")).split()

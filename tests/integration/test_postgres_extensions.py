@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -67,12 +68,20 @@ class AnyPostgres(ExtensionService):
     image = build = ""
 
 
+@pytest.fixture(scope="module")
+def running() -> Iterator[Services]:
+    with Guard("postgres") as guard:
+        services = Services(Settings(), guard, Quiet())
+        services.start(["postgres"])
+        yield services
+        services.stop()
+
+
 @pytest.fixture
-def uri(lakebench_services: Services, monkeypatch: pytest.MonkeyPatch) -> str:
+def uri(running: Services, monkeypatch: pytest.MonkeyPatch) -> str:
     """The address of a server, with its password, as a user's own."""
-    lakebench_services.start(["postgres"])
     monkeypatch.setitem(SERVICES, "any", AnyPostgres)
-    one = lakebench_services.endpoint("postgres")
+    one = running.endpoint("postgres")
     return f"postgresql://{one.user}:{one.password}@{one.host}:{one.port}/postgres"
 
 
@@ -82,17 +91,17 @@ def external(uri: str, guard: Guard) -> Services:
     return services
 
 
-def test_a_server_of_the_users_is_left_as_it_was(lakebench_services: Services, uri: str) -> None:
+def test_a_server_of_the_users_is_left_as_it_was(running: Services, uri: str) -> None:
     with Guard("external") as guard:
         services = external(uri, guard)
         endpoint = services.endpoint("any")
-        assert endpoint.version == lakebench_services.endpoint("postgres").version
+        assert endpoint.version == running.endpoint("postgres").version
         schema = endpoint.properties["schema"]
         with contextlib.closing(connect(login(endpoint))) as session:
             session.execute(f"CREATE SCHEMA {schema}_b; CREATE TABLE {schema}.t (a int)")
         assert {schema, f"{schema}_b"} <= set(schemas(services, "any"))
         services.stop()
-    assert not {schema, f"{schema}_b"} & set(schemas(lakebench_services, "postgres"))
+    assert not {schema, f"{schema}_b"} & set(schemas(running, "postgres"))
 
 
 @pytest.mark.parametrize("wrong", ["secret-of-mine", ""])
