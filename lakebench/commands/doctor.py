@@ -66,7 +66,7 @@ def _service(service: type[Service], settings: Settings) -> Readiness:
     if lacking := _lacking(service.name, settings):
         return Readiness("service", service.name, "", "local", False, *lacking)
     how = f"local, {configured.pg_config}" if configured.pg_config else f"local; {_cached(service)}"
-    return Readiness("service", service.name, service.version, how, True)
+    return Readiness("service", service.name, "" if configured.pg_config else service.version, how, True)
 
 
 def _lacking(name: str | None, settings: Settings) -> tuple[str, str] | None:

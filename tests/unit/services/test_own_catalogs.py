@@ -210,7 +210,7 @@ def test_a_server_on_java_takes_options_of_it(tmp_path: Path) -> None:
     text = '[services.{}]\njava_options = ["-XX:+UseSerialGC"]\n'
     assert settings(tmp_path, text.format("trino")).service("trino").java_options == ("-XX:+UseSerialGC",)
     (tmp_path / "lakebench.toml").write_text(text.format("postgres"))
-    with pytest.raises(UsageError, match=r"services.postgres.java_options: postgres does not run on Java: those are .*trino"):
+    with pytest.raises(UsageError, match=r"postgres.java_options: postgres does not run on Java: those are .*trino"):
         load(tmp_path / "lakebench.toml")
 
 
