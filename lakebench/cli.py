@@ -171,7 +171,7 @@ def run(
     runtime: RuntimeOfServices = None,
     profile: ProfileName = "",
     repeat: Annotated[int | None, typer.Option(min=1, metavar="N", help="Samples instead of the profile's.")] = None,
-    seed: Annotated[int, typer.Option(help="Decides orders and small rows.")] = 1,
+    seed: Annotated[int, typer.Option(help="Seed of the random orders, and of the rows that lakebench makes.")] = 1,
     output: Output = None,
     resume: Resume = None,
     time_limit: TimeLimit = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from started import lakebench
+from started import lakebench, quick_servers
 
 from lakebench.model import Record
 from lakebench.outcomes import ExitCode, Outcome
@@ -47,7 +47,7 @@ def workload_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[int, dict[st
         pq.write_table(rows, mine / name / f"part 1 of {name}.parquet")
     for name, sql in QUERIES.items():
         (mine / f"{name}.sql").write_text(sql)
-    (folder / "lakebench.toml").write_text(f'[engines.{SMALL}]\nmemory = "32MiB"\n')
+    quick_servers(folder, f'[engines.{SMALL}]\nmemory = "32MiB"\n')
     argv = [
         "run",
         "workload",

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from started import quick_servers
 
 pytestmark = pytest.mark.integration
 
@@ -103,6 +104,7 @@ def assert_all_gone(started: Started, ports: list[int]) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Iterator[Path]:
+    quick_servers(tmp_path)
     yield tmp_path
     for one in psutil.process_iter():  # whatever a failed test leaves must not disturb the next
         with contextlib.suppress(psutil.Error):

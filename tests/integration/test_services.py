@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from started import GONE_S, eventually
+from started import GONE_S, QUICK, eventually
 
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines import Engine
@@ -38,7 +38,7 @@ LOCAL = ("object-store", "postgres", "rest-catalog", "nessie")
 def running() -> Iterator[Services]:
     """All local services of this module's tests."""
     with Guard("services") as guard:
-        services = Services(Settings(), guard, Quiet())
+        services = Services(QUICK, guard, Quiet())
         services.start(LOCAL)
         yield services
         services.stop()
