@@ -341,6 +341,8 @@ def _needed(request: Request, required: tuple[str, ...]) -> list[str]:
     """The services of the phases, of the engines and of the dataset's writer."""
     chosen = [engines.find(ref.name) for ref in _engines_of(request)]
     services = [*required]
+    for name in request.phases:
+        services += phases.find(name).optional_services(request.selection, request.settings)
     for engine in chosen:
         services += [*([engine.service] if engine.service else []), *engine.needs]
     return list(dict.fromkeys(services))

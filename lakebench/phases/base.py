@@ -42,6 +42,10 @@ class Phase(ABC):
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The services that every case of it needs."""
 
+    def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The services that some of its cases need: where one does not start, these cases are UNAVAILABLE."""
+        return ()
+
     @abstractmethod
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """The engines that it asks by default, where the user names none."""

@@ -28,7 +28,7 @@ from lakebench.services.pg_duckdb import PgDuckDBService
 from lakebench.services.pg_lake import PgLakeService
 from lakebench.services.pg_mooncake import PgMooncake01Service, PgMooncakeService
 from lakebench.services.pgspider import PgSpiderService
-from lakebench.services.postgres import PostgresService
+from lakebench.services.postgres import PostgresService, RemotePostgresService
 from lakebench.services.rest_catalog import RestBridge, RestCatalogService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
 from lakebench.services.trino import TrinoService
@@ -41,6 +41,7 @@ SERVICES: dict[str, type[Service]] = {
         RestCatalogService,
         RestBridge,
         PostgresService,
+        RemotePostgresService,
         CitusService,
         PgLakeService,
         PgDuckDBService,

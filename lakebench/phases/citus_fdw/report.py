@@ -1,0 +1,139 @@
+"""Phase 8 in the report: what is pushed down, how long statements take, and what a death leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
+from lakebench.phases.citus_fdw.latency import STATEMENTS
+from lakebench.reports import plots
+from lakebench.reports.content import DASH, Cell, Part, Plot, Section, Table, cells, label, mark
+from lakebench.reports.latency import interval
+from lakebench.results import statistics
+from lakebench.results.records import Run
+
+_NS = 1e9
+_THEIRS_MS = {"select": 102, "insert": 205, "update": 99, "delete": 70}
+_PUSHED = (
+    "Read from EXPLAIN (VERBOSE): “there” is a plan with Relations: Aggregate on, “here” one whose rows are fetched "
+    "and aggregated by the local server. Each answer was compared with that of a heap table, pushed down and not."
+)
+_TIMES = (
+    "Warm is the same session again, cold a new one, in which postgres_fdw connects anew; both servers stay. Each "
+    "execution was verified at both ends, outside the clock. “Theirs” are the figures of field report C25, of Citus "
+    "that asks pg_lake, on a machine of their own."
+)
+_LEFT = (
+    "One transaction writes one row here and one there; the other end dies at the moment named. postgres_fdw has no "
+    "two-phase commit: after its COMMIT there, nothing makes the COMMIT here succeed."
+)
+
+
+def sections(run: Run) -> list[Section]:
+    """The tables, and a plot for each statement."""
+    parts = [*_pushdown(run.cases), *_latencies(run.cases), *_deaths(run.cases)]
+    return [Section("Foreign tables", "foreign-tables", tuple(parts))] if parts else []
+
+
+def _of(cases: Sequence[Record], check: str) -> list[Record]:
+    """The cases of a kind of the pairs that ran."""
+    return [case for case in cases if case.coordinates.check == check and case.outcome.ran]
+
+
+def _pushdown(cases: Sequence[Record]) -> list[Part]:
+    asked = _of(cases, "pushdown")
+    pairs = list(dict.fromkeys(case.column for case in asked))
+    by_place = {(case.row, case.column): case for case in asked}
+    rows = tuple(
+        (Cell(row), *(_place(by_place.get((row, pair))) for pair in pairs))
+        for row in dict.fromkeys(one.row for one in asked)
+    )
+    return [Table("Where aggregates are computed", ("query", *pairs), rows, (_PUSHED,))] if rows else []
+
+
+def _place(case: Record | None) -> Cell:
+    if case is None:
+        return Cell(DASH)
+    if case.outcome is not Outcome.PASS:
+        return Cell(label(case.outcome), mark(case.outcome))
+    return Cell("there" if case.evidence.get("aggregate_pushed") else "here", mark(case.outcome))
+
+
+def _latencies(cases: Sequence[Record]) -> list[Part]:
+    asked = _of(cases, "latency")
+    head = ("statement", "servers", "cold ms", "95 % interval", "warm ms", "95 % interval", "n", "theirs ms")
+    rows = tuple(map(_times, asked))
+    table = [Table("Latency of one statement", head, rows, (_TIMES,), "figures")] if rows else []
+    plots_of = (_plot(name, [one for one in asked if one.coordinates.test == name]) for name in STATEMENTS)
+    return [*table, *(plot for some in plots_of for plot in some)]
+
+
+def _times(case: Record) -> tuple[Cell, ...]:
+    theirs = _THEIRS_MS.get(str(case.coordinates.test), DASH)
+    servers = ", ".join(f"{name} {version}" for name, version in case.versions.items())
+    if not case.samples:
+        failed = Cell(label(case.outcome), mark(case.outcome))
+        return (*cells(case.row, servers), failed, *[Cell(DASH)] * 4, Cell(str(theirs)))
+    cold, warm = (_figures(case, kind) for kind in ("cold", "warm"))
+    return (*cells(case.row, servers), *cold[:2], *warm, Cell(str(theirs)))
+
+
+def _figures(case: Record, kind: str) -> list[Cell]:
+    """Median, interval and number."""
+    samples = _seconds(case, kind)
+    if not samples:
+        return [Cell(DASH)] * 3
+    summary = statistics.summarise([one * 1000 for one in samples])
+    return [Cell(f"{summary.median:.1f}"), Cell(interval(summary.interval, summary.n)), Cell(str(summary.n))]
+
+
+def _seconds(case: Record, kind: str) -> list[float]:
+    return [one.ns / _NS for one in case.samples if one.kind == kind]
+
+
+def _plot(name: str, cases: Sequence[Record]) -> list[Plot]:
+    """Cold and warm executions of one statement, a line for each pair."""
+    strips = [_strip(case, kind) for case in cases for kind in ("cold", "warm") if _seconds(case, kind)]
+    if not strips:
+        return []
+    alt = "; ".join(f"{one.name}: median {one.median * 1000:.1f} ms of {len(one.samples)}" for one in strips)
+    return [Plot(STATEMENTS[name].title, alt, partial(plots.strips, strips))]
+
+
+def _strip(case: Record, kind: str) -> plots.Strip:
+    samples = _seconds(case, kind)
+    bounds = statistics.median_interval(samples)
+    return plots.Strip(
+        f"{case.column}, {kind}",
+        tuple(samples),
+        statistics.median(samples),
+        (bounds.low, bounds.high) if bounds else None,
+    )
+
+
+def _deaths(cases: Sequence[Record]) -> list[Part]:
+    head = (
+        "the other end dies",
+        "pair",
+        "outcome",
+        "rows it left",
+        "after a retry",
+        "next writer s",
+        "the client was told",
+    )
+    rows = tuple(map(_death, _of(cases, "death")))
+    return [Table("What a death leaves", head, rows, (_LEFT,))] if rows else []
+
+
+def _death(case: Record) -> tuple[Cell, ...]:
+    evidence = case.evidence
+    outcome = Cell(label(case.outcome), mark(case.outcome))
+    left = (_counts(evidence.get("rows")), _counts(evidence.get("after_a_retry")), evidence.get("next_writer_s", DASH))
+    return (*cells(case.row, case.column), outcome, *cells(*left, evidence.get("said") or "it was committed"))
+
+
+def _counts(rows: Any) -> str:
+    return ", ".join(f"{name} {count}" for name, count in rows.items()) if isinstance(rows, dict) else DASH

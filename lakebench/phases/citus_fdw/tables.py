@@ -1,0 +1,119 @@
+"""The tables of phase 8: edge values of each type, generated rows beside them, and how both ends get them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice, pairwise
+
+from lakebench.phases.citus_fdw.ends import End, Link, quoted
+
+GENERATED = 5_000
+"""Rows beside those with edge values; their ids begin at :data:`FIRST`."""
+FIRST = 101
+_EDGES = 12
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column, its edge values as PostgreSQL writes them, and the expression of ``n`` that generates others."""
+
+    name: str
+    type: str
+    values: tuple[str, ...]
+    generated: str
+
+    def literal(self, value: str) -> str:
+        """``value`` with its type."""
+        return f"{quoted(value)}::{self.type}"
+
+    def predicates(self) -> Iterator[str]:
+        """Comparisons with each edge value, with two at once, and with NULL."""
+        literals = [self.literal(value) for value in self.values]
+        for literal in literals:
+            yield from (f"{self.name} {operator} {literal}" for operator in ("=", "<>", "<", ">="))
+        yield from (f"{self.name} IN ({one}, {other})" for one, other in islice(pairwise(literals), 1))
+        yield f"{self.name} IS NULL"
+        yield f"{self.name} IS NOT NULL"
+
+
+COLUMNS: Sequence[Column] = (
+    Column("region", "text", ("north", "South", "", "Zürich", "it's", "north "),
+           "CASE n % 5 WHEN 0 THEN 'north' WHEN 1 THEN 'South' WHEN 2 THEN 'east' WHEN 3 THEN 'West' "
+           "ELSE 'Zürich' END"),
+    Column("amount", "numeric(10, 2)", ("0", "-0.01", "99999999.99", "-99999999.99"), "(n * 7919 % 1000000) / 100.0"),
+    Column("score", "double precision", ("NaN", "Infinity", "-Infinity", "-0", "5", "1e-300"), "n * 0.5"),
+    Column("quantity", "bigint", ("9223372036854775807", "-9223372036854775808", "0"), "n % 97"),
+    Column("paid", "boolean", ("true", "false"), "n % 3 = 0"),
+    Column("ordered", "date", ("0001-01-01", "1969-12-31", "2024-02-29", "9999-12-31"), "date '2025-01-01' + n % 500"),
+    Column("shipped", "timestamp", ("1969-12-31 23:59:59.999999", "2026-03-08 02:30:00", "1582-10-15 00:00:00"),
+           "timestamp '2025-01-01' + n % 500 * interval '1 hour'"),
+    Column("seen", "timestamptz", ("2026-03-08 06:59:59+00", "2026-03-08 07:00:00+00", "1969-12-31 23:59:59.999999+00"),
+           "timestamptz '2026-03-07 20:00:00+00' + n % 500 * interval '7 minutes'"),
+)  # fmt: skip
+_TYPES = "id integer, " + ", ".join(f"{one.name} {one.type}" for one in COLUMNS)
+WRITTEN = "id integer, region text, amount numeric(10, 2)"
+_OWN = "id integer, region text"
+REGIONS = ("north", "South", "nowhere", "Zürich", None)
+"""The rows of the local tables that are joined with the foreign one."""
+
+
+def filled(table: str) -> tuple[str, ...]:
+    """The statements that give ``table`` its rows, the same ones wherever they run."""
+    names = ", ".join(("id", *(one.name for one in COLUMNS)))
+    rows = ", ".join(f"({number}, {', '.join(_edge(one, number) for one in COLUMNS)})" for number in range(_EDGES))
+    made = ", ".join(one.generated for one in COLUMNS)
+    last = FIRST + GENERATED - 1
+    return (
+        f"INSERT INTO {table} ({names}) VALUES {rows}",
+        f"INSERT INTO {table} ({names}) SELECT n, {made} FROM generate_series({FIRST}, {last}) n",
+    )
+
+
+def _edge(column: Column, number: int) -> str:
+    """The value of ``column`` in row ``number``: each edge value in turn, then NULL; no two columns go in step."""
+    values = (*column.values, None)
+    value = values[(number + len(column.name)) % len(values)]
+    return "NULL" if value is None else column.literal(value)
+
+
+def ready(link: Link) -> None:
+    """Make the tables of the pair at both ends, once a run.
+
+    Raises:
+        CaseError: a server is not there, or refuses.
+    """
+    link.context.prepared.once(f"citus_fdw/{link.pair.name}", lambda: _make(link))
+
+
+def _make(link: Link) -> None:
+    for end in (link.pair.local, link.pair.remote):
+        link.lake(end)  # both have to be there before either is asked
+    _remote(link, link.pair.remote)
+    link.require_fdw()
+    _local(link, link.pair.local)
+
+
+def _remote(link: Link, end: End) -> None:
+    link.execute(end, *_new_schema(link.schema(end)))
+    link.execute(end, *end.made("orders", _TYPES), *filled("orders"), *end.made("written", WRITTEN))
+    if end.analyzes:
+        link.execute(end, "ANALYZE orders")
+
+
+def _new_schema(schema: str) -> tuple[str, ...]:
+    """A schema without what an earlier run left on a server of the user's."""
+    return (f"DROP SCHEMA IF EXISTS {schema} CASCADE", f"CREATE SCHEMA {schema}")
+
+
+def _local(link: Link, end: End) -> None:
+    """The foreign tables, as the field report has it by IMPORT; heap twins; and a table of the local end's own kind."""
+    link.execute(end, *link.server(), *_new_schema(link.schema(end)), link.imported("orders", "written"))
+    link.execute(end, f"CREATE TABLE twin ({_TYPES})", *filled("twin"), "ANALYZE twin")
+    for table, option in (("orders_plain", ""), ("orders_estimate", ", use_remote_estimate 'true'")):
+        link.execute(end, link.foreign(table, _TYPES, "orders", option))
+    link.execute(end, "ANALYZE orders")
+    rows = ", ".join(f"({at}, {'NULL' if one is None else quoted(one)})" for at, one in enumerate(REGIONS))
+    for made in (end.made("own", _OWN), (f"CREATE TABLE regions ({_OWN})",), (f"CREATE TABLE marks ({WRITTEN})",)):
+        link.execute(end, *made)
+    link.execute(end, *(f"INSERT INTO {table} VALUES {rows}" for table in ("own", "regions")))

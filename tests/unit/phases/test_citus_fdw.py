@@ -1,0 +1,151 @@
+"""Phase 8 without servers: its plan, the statements that it makes, what it reads from plans, and its verdicts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from run_requests import request
+
+from lakebench.execution.cases import Case
+from lakebench.model import Coordinates, EngineRef, Record, Sample
+from lakebench.outcomes import Outcome, ReportVerdict
+from lakebench.phases import find
+from lakebench.phases.citus_fdw import answers, tables
+from lakebench.phases.citus_fdw.ends import CITUS, PAIRS, PG_LAKE, POSTGRES, quoted
+from lakebench.phases.citus_fdw.report import sections
+from lakebench.reports.content import Section, Table
+from lakebench.results.records import FieldReport
+
+PUSHED = """Foreign Scan
+  Output: region, (sum(amount))
+  Relations: Aggregate on (fdw.orders t)
+  Remote SQL: SELECT region, sum(amount) FROM fdw.orders GROUP BY 1"""
+FETCHED = """HashAggregate
+  Output: region, sum(amount)
+  ->  Foreign Scan on fdw.orders t
+        Output: region, amount
+        Remote SQL: SELECT region, amount FROM fdw.orders"""
+
+
+def _case(check: str, test: str, pair: int = 0, outcome: Outcome = Outcome.PASS, **given: Any) -> Record:
+    ends = {"local": PAIRS[pair].local.service, "remote": PAIRS[pair].remote.service}
+    about = Coordinates(engine="postgres", check=check, test=test, more=ends)
+    made = Record(f"phase8/{PAIRS[pair].name}/{check}-{test}", "phase8", "", "postgres", outcome, coordinates=about,
+                  row=test, column=PAIRS[pair].name)  # fmt: skip
+    return replace(made, **given)
+
+
+def _times(*ms: float, kind: str = "warm") -> tuple[Sample, ...]:
+    return tuple(
+        Sample(kind, int(one * 1e6), 0, at, at, 1, 0)  # type: ignore[arg-type]
+        for at, one in enumerate(ms)
+    )
+
+
+def _reports(*cases: Record) -> dict[str, FieldReport]:
+    return {one.report: one for one in find("phase8").judge_field_reports(cases, "1")}
+
+
+def _planned(engine: str) -> list[Case]:
+    context: Any = SimpleNamespace(request=request(EngineRef(engine)))
+    return [case for block in find("citus_fdw").plan(context) for case in block.cases]
+
+
+def _sections(*cases: Record) -> list[Section]:
+    run: Any = SimpleNamespace(cases=cases)
+    return sections(run)
+
+
+def test_every_pair_is_asked_the_same_and_the_ids_are_unique() -> None:
+    cases = _planned("postgres")
+    assert len({case.id for case in cases}) == len(cases)
+    by_pair = [{case.id.rpartition("/")[2] for case in cases if f"/{pair.name}/" in case.id} for pair in PAIRS]
+    assert all(one == by_pair[0] for one in by_pair)
+    assert {(pair.local, pair.remote) for pair in PAIRS} >= {(CITUS, PG_LAKE), (PG_LAKE, CITUS)}
+
+
+def test_without_its_client_the_phase_has_no_cases() -> None:
+    assert not _planned("duckdb")
+
+
+@pytest.mark.parametrize(("plan", "pushed", "remote"), [(PUSHED, True, "GROUP BY 1"), (FETCHED, False, "amount FROM")])
+def test_a_plan_says_who_aggregates(plan: str, pushed: bool, remote: str) -> None:
+    evidence = answers.pushed_by(plan.splitlines())
+    assert evidence["aggregate_pushed"] is pushed
+    assert remote in evidence["remote"][0]
+
+
+def test_every_edge_value_and_null_is_in_a_row_and_in_a_filter() -> None:
+    edges, _ = tables.filled("t")
+    for column in tables.COLUMNS:
+        predicates = list(column.predicates())
+        for value in column.values:
+            assert column.literal(value) in edges
+            assert f"{column.name} <> {column.literal(value)}" in predicates
+        assert f"{column.name} IS NULL" in predicates
+    assert edges.count("NULL") >= len(tables.COLUMNS)
+
+
+def test_a_defeated_question_asks_for_rows_alone() -> None:
+    question = answers.AGGREGATES["grouped"]
+    pushed, rows, twin = answers._texts(question, "orders")
+    assert "FROM orders t GROUP" in pushed
+    assert "FROM (SELECT * FROM orders OFFSET 0) t GROUP" in rows
+    assert "FROM twin t GROUP" in twin
+
+
+def test_tables_are_of_the_kind_of_their_end() -> None:
+    assert POSTGRES.made("t", "id integer") == ("CREATE TABLE t (id integer)",)
+    assert PG_LAKE.made("t", "id integer") == ("CREATE TABLE t (id integer) USING iceberg",)
+    assert CITUS.made("t", "id integer")[1] == "SELECT create_distributed_table('t', 'id', shard_count := 4)"
+    assert quoted("it's") == "'it''s'"
+
+
+def test_pushdown_is_reproduced_by_citus_that_asks_pg_lake_alone() -> None:
+    plain = _case("pushdown", "grouped-analyzed", evidence={"aggregate_pushed": True})
+    report = _reports(plain)["C24"]
+    assert report.verdict is ReportVerdict.COULD_NOT_RUN
+    assert "postgres→postgres-remote" in str(report.ours)
+    theirs = _case("pushdown", "grouped-analyzed", 1, evidence={"aggregate_pushed": True})
+    not_analyzed = _case("pushdown", "grouped-plain", 1, evidence={"aggregate_pushed": False})
+    assert _reports(theirs, not_analyzed)["C24"].verdict is ReportVerdict.REPRODUCED
+    fetched = replace(theirs, evidence={"aggregate_pushed": False})
+    assert _reports(fetched)["C24"].verdict is ReportVerdict.NOT_REPRODUCED
+
+
+def test_latencies_are_judged_by_their_ratios() -> None:
+    ms = {"insert": 205.0, "update": 99.0, "delete": 70.0}
+    cases = [_case("latency", name, 1, samples=_times(one)) for name, one in ms.items()]
+    cases.append(_case("latency", "select", 1, samples=(*_times(102, kind="cold"), *_times(3))))
+    assert _reports(*cases)["C25"].verdict is ReportVerdict.REPRODUCED
+    assert _reports(*cases)["C25"].ours["select, cold"] == "102.0 ms"
+    assert _reports(*cases[1:])["C25"].verdict is ReportVerdict.COULD_NOT_RUN
+
+
+def test_a_reader_that_sees_something_else_contradicts_the_report() -> None:
+    seen = {"readers": {"pg_lake": [], "citus": [], "duckdb, from the metadata file": []}}
+    right = _case("write", "committed", 1, evidence=seen)
+    assert _reports(right)["C26"].verdict is ReportVerdict.REPRODUCED
+    wrong = _case("write", "rolled-back", 1, Outcome.WRONG, evidence=seen)
+    assert _reports(right, wrong)["C26"].verdict is ReportVerdict.NOT_REPRODUCED
+
+
+def test_the_report_shows_where_aggregates_are_computed_and_what_a_death_leaves() -> None:
+    (section,) = _sections(
+        _case("pushdown", "grouped-plain", evidence={"aggregate_pushed": False}),
+        _case("latency", "insert", samples=_times(1, 2, 3, 4, 5), versions={"postgres postgresql": "18.6"}),
+        _case("death", "session-after-commit", outcome=Outcome.WRONG,
+              evidence={"rows": {"postgres": 0, "postgres-remote": 1}, "said": "closed"}),
+    )  # fmt: skip
+
+    texts = [[cell.text for cell in row] for part in section.parts if isinstance(part, Table) for row in part.rows]
+    assert ["grouped-plain", "here"] in texts
+    assert any("3.0" in row and "18.6" in row[1] for row in texts)
+    assert any("postgres 0, postgres-remote 1" in row and "closed" in row for row in texts)
+
+
+def test_a_run_in_which_no_pair_ran_has_no_section() -> None:
+    assert _sections(_case("pushdown", "grouped-plain", outcome=Outcome.UNAVAILABLE)) == []
