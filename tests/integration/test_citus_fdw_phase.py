@@ -28,7 +28,7 @@ make = tables._remote
 
 def damaged(link, end):
     make(link, end)
-    link.execute(end, "UPDATE orders SET amount = amount + 1 WHERE id = 105", "INSERT INTO orders (id) VALUES (3)")
+    link.execute(end, "UPDATE orders SET amount = amount + 1 WHERE id IN (105, 260)")
 
 tables._remote = damaged
 answers.COLUMNS = answers.COLUMNS[:2]
