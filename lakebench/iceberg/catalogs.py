@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +56,34 @@ def drop(catalog: Catalog, namespace: str, table: str) -> None:
     """
     address = f"{_table_address(catalog, namespace, table)}?purgeRequested=true"
     ask(address, "DELETE", timeout=_PURGE_LIMIT_S, authentication=catalog.authentication)
+
+
+def register(catalog: Catalog, namespace: str, table: str, metadata_location: str) -> None:
+    """Make the table at ``metadata_location`` known as ``table``, in a namespace that is made (*registerTable*).
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    base, prefix = rest_base(catalog)
+    namespaces = "/".join([base, "v1", *prefix, "namespaces"])
+    with contextlib.suppress(CommitConflict):  # it is there
+        ask(namespaces, "POST", {"namespace": [namespace]}, authentication=catalog.authentication)
+    body = {"name": table, "metadata-location": metadata_location}
+    address = f"{namespaces}/{quote(namespace, safe='')}/register"
+    ask(address, "POST", body, authentication=catalog.authentication)
+
+
+def unregister(catalog: Catalog, namespace: str, table: str) -> None:
+    """Have the catalog forget ``table`` and its namespace, whose files stay (*dropTable*, *dropNamespace*).
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    address = _table_address(catalog, namespace, table)
+    ask(f"{address}?purgeRequested=false", "DELETE", authentication=catalog.authentication)
+    ask(address.rpartition("/tables/")[0], "DELETE", authentication=catalog.authentication)
 
 
 def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:

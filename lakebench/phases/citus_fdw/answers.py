@@ -9,7 +9,7 @@ from typing import Any
 
 from lakebench.datasets import answer_files
 from lakebench.datasets.rules import Rules
-from lakebench.errors import EngineUnavailable, Refused
+from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Evidence, same
 from lakebench.phases.citus_fdw.case import OfPair, case_of, check_of
 from lakebench.phases.citus_fdw.ends import Link, Pair, quoted
@@ -66,7 +66,8 @@ QUESTIONS: Mapping[str, Question] = {
     "having": Question("HAVING", "SELECT region FROM {t} t GROUP BY region HAVING count(*) > 5 AND max(score) > 10"),
     "nan": Question("NaN and infinity in filter and order",
                     "SELECT id, score, rank() OVER (ORDER BY score DESC NULLS LAST) AS r FROM {t} "
-                    f"WHERE score > 1e300 OR score < 0 OR score IS NULL OR id < {FIRST}"),
+                    f"WHERE score > 1000000 OR score < 0 OR score IS NULL OR id < {FIRST}"),
+    "large": Question("a double that is larger than every decimal", "SELECT id, score FROM {t} t WHERE score > 1e300"),
     "limit": Question("LIMIT and OFFSET behind an order with NULL",
                       "SELECT id, region FROM {t} t ORDER BY region DESC NULLS FIRST, id LIMIT 9 OFFSET 3"),
     "distinct": Question("DISTINCT", "SELECT DISTINCT region, paid FROM {t} t"),
@@ -104,6 +105,10 @@ def blocks(pair: Pair) -> Iterator[OfPair]:
         for mode, (_, known) in MODES.items():
             case = case_of(pair, "pushdown", f"{name}-{mode}", PUSHDOWN, f"{question.title}, {known}")
             yield check_of(pair, case, partial(_pushdown, question=question, mode=mode))
+    for number in _EXECUTIONS:
+        title = f"a prepared statement with parameters, execution {number}"
+        case = case_of(pair, "prepared", str(number), ANSWERS, title)
+        yield check_of(pair, case, partial(_prepared, executions=number))
     for column in COLUMNS:
         case = case_of(pair, "filter", column.name, ANSWERS, f"filters of {column.type}")
         yield check_of(pair, case, partial(_filters, column=column))
@@ -118,17 +123,15 @@ def blocks(pair: Pair) -> Iterator[OfPair]:
         yield check_of(pair, case, partial(_collation, imported=name == "imported"))
 
 
-def _source(table: str, *, pushed: bool = True) -> str:
-    """``table`` in a query; behind OFFSET 0 nothing but its rows is asked of the other end."""
-    return table if pushed else f"(SELECT * FROM {table} OFFSET 0)"
+def _defeated(sql: str, table: str) -> str:
+    """``sql`` of ``{t}`` with nothing pushed down: the rows of ``table`` are fetched, once, and all else is local."""
+    return f"WITH fetched AS MATERIALIZED (SELECT * FROM {table}) {sql.replace('{t}', 'fetched')}"
 
 
 def _texts(question: Question, table: str) -> tuple[str, str, str]:
     """The question of the foreign table, of its rows alone, and of the heap twin."""
-    own = {"own": "own"}
-    sources = (_source(table), _source(table, pushed=False))
-    pushed, rows = (question.sql.format(t=one, **own) for one in sources)
-    return pushed, rows, question.sql.format(t=_TWIN, own="regions")
+    sql = question.sql.replace("{own}", "own")
+    return sql.replace("{t}", table), _defeated(sql, table), question.sql.format(t=_TWIN, own="regions")
 
 
 def _pushdown(link: Link, question: Question, mode: str) -> Evidence:
@@ -164,8 +167,17 @@ def compared(link: Link, question: Question, table: str) -> dict[str, Any]:
 
 
 def _same(link: Link, sql: str, expected: Mapping[str, Any], rules: Rules) -> dict[str, Any]:
+    """The evidence that the answer to ``sql`` is the ``expected`` one.
+
+    Raises:
+        WrongAnswer: it is not; its details have the statement.
+    """
     actual = link.answer(link.pair.local, sql).path
-    return same(link.context.checker.call(answer_files.compare, actual, expected, rules))
+    try:
+        return same(link.context.checker.call(answer_files.compare, actual, expected, rules))
+    except WrongAnswer as error:
+        error.details["sql"] = sql
+        raise
 
 
 def pushed_by(plan: Sequence[str]) -> dict[str, Any]:
@@ -178,6 +190,32 @@ def pushed_by(plan: Sequence[str]) -> dict[str, Any]:
         "remote": list(query_plans.distributed(plan).remote)[:5],
         "plan": "\n".join(plan),
     }
+
+
+# Prepared statements.
+
+_EXECUTIONS = (1, 6)  # from the sixth on a plan may be for all values: PostgreSQL's PREPARE, Notes
+_PARAMETERS = "'it''s', '2024-02-29', 0.5, 'Infinity'"
+_WITH_PARAMETERS = (
+    "SELECT count(*) AS n, sum(amount) AS s, max(seen) AS m FROM {t} "
+    "WHERE region <> $1 AND ordered >= $2 AND amount > $3 AND score < $4"
+)
+
+
+def _prepared(link: Link, executions: int) -> Evidence:
+    """The answer of the last of ``executions`` of a statement that the session prepared, and the plan that it has."""
+    local, types = link.pair.local, "text, date, numeric, double precision"
+    try:
+        for name, table in (("asked", "orders"), ("expected", _TWIN)):
+            link.execute(local, f"PREPARE {name} ({types}) AS {_WITH_PARAMETERS.format(t=table)}")
+        for _ in range(executions - 1):
+            link.cells(local, f"EXECUTE asked ({_PARAMETERS})")
+        expected = {"a heap table": link.answer(local, f"EXECUTE expected ({_PARAMETERS})").path}
+        evidence = _same(link, f"EXECUTE asked ({_PARAMETERS})", expected, Rules())
+        plan = link.plan(f"EXECUTE asked ({_PARAMETERS})")
+        return {"sql": _WITH_PARAMETERS.format(t="orders"), **evidence, **pushed_by(plan)}
+    finally:
+        link.new_session(local)
 
 
 # Filters: each comparison with each edge value, in one statement.
@@ -228,9 +266,9 @@ def _of_twin(link: Link, sql: str, table: str) -> dict[str, Any]:
     expected = {
         "a heap table with the same rows": link.answer(link.pair.local, sql.replace("{t}", f"{table}_twin")).path
     }
-    pushed, rows = (sql.replace("{t}", _source(table, pushed=one)) for one in (True, False))
+    pushed = sql.replace("{t}", table)
     evidence = _same(link, pushed, expected, Rules())
-    _same(link, rows, expected, Rules())
+    _same(link, _defeated(sql, table), expected, Rules())
     return {"sql": pushed, **evidence, **pushed_by(link.plan(pushed))}
 
 

@@ -25,13 +25,14 @@ def case_of(pair: Pair, check: str, test: str, group: str, row: str) -> Case:
         group=group,
         row=row,
         column=pair.name,
-        coordinates=Coordinates(
-            engine=CLIENT.name,
-            test=test,
-            check=check,
-            more={"local": pair.local.service, "remote": pair.remote.service},
-        ),
+        coordinates=replace(coordinates_of(pair, check, test), engine=CLIENT.name),
     )
+
+
+def coordinates_of(pair: Pair, check: str, test: str) -> Coordinates:
+    """Those of a case of ``pair``, but for its engines."""
+    ends = {"local": pair.local.service, "remote": pair.remote.service}
+    return Coordinates(test=test, check=check, more={**ends, "services": " ".join(ends.values())})
 
 
 @dataclass(frozen=True)

@@ -185,6 +185,7 @@ class Link:
         """The statements that name the remote end at the local one; the server has the name of the schema."""
         remote, name = self.context.services.endpoint(self.pair.remote.service), self.schema(self.pair.local)
         where = {"host": remote.host, "port": str(remote.port), "dbname": remote.properties["database"]}
+        where["options"] = "-c synchronous_commit=on"  # the default, which the death after a COMMIT takes from others
         who = {"user": remote.user, "password": remote.password}
         return (
             f"DROP SERVER IF EXISTS {name} CASCADE",

@@ -83,7 +83,7 @@ def _latencies(cases: Sequence[Record]) -> FieldReport:
         theirs={name: f"{ms:g} ms" for name, ms in _C25_MS.items()},
         ours={name: f"{times[name]:.1f} ms" for name in _C25_MS if name in times} or {"times": "not had"},
         verdict=verdict,
-        detail=where + ("" if complete else f"Citus did not ask pg_lake: {_why(cases)}."),
+        detail=(where + ("" if complete else f"Citus did not ask pg_lake: {_why(cases)}.")).strip(),
     )
 
 

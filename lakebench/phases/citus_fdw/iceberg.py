@@ -16,22 +16,25 @@ READER = EngineRef("iceberg_scan")
 """The engine that reads a table by its metadata file alone."""
 
 
-def readers(link: Link, key: int) -> dict[str, Cells]:
-    """The row ``key`` as DuckDB reads it from the metadata file; nothing where the other end keeps no such file."""
+def readers(link: Link, key: int, session: str = "") -> dict[str, Cells]:
+    """The row ``key`` as DuckDB reads it from the metadata file; nothing where the other end keeps no such file.
+
+    ``session`` is the one that pg_lake is asked in for the file.
+    """
     if link.pair.remote != PG_LAKE:
         return {}
-    sql = f"SELECT id, region, amount FROM iceberg_scan('{metadata_file(link)}') WHERE id = {key}"
+    sql = f"SELECT id, region, amount FROM iceberg_scan('{metadata_file(link, session)}') WHERE id = {key}"
     answer = link.context.client.query(READER, _lake(link), sql, session="fdw files")
     return {"duckdb, from the metadata file": link.context.checker.call(answer_files.cells, answer.path)}
 
 
-def metadata_file(link: Link) -> str:
+def metadata_file(link: Link, session: str = "") -> str:
     """Where the metadata of the table ``written`` lies now, as pg_lake's catalog says."""
     asked = (
         "SELECT metadata_location FROM iceberg_tables WHERE table_name = 'written' "
         f"AND table_namespace = '{link.schema(link.pair.remote)}'"
     )
-    ((location,),) = link.cells(link.pair.remote, asked)
+    ((location,),) = link.cells(link.pair.remote, asked, session)
     return str(location)
 
 

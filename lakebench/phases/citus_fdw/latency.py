@@ -30,15 +30,16 @@ _SELECT = "SELECT region, count(*) AS n, sum(amount) AS s FROM {t} WHERE ordered
 
 @dataclass(frozen=True)
 class Statement:
-    """A statement by its number: what is there before it, itself, and what shows that it was right.
+    """A statement by the key of its row, and what shows that it was right.
 
-    ``query`` says that it has an answer, which :attr:`verify` gets as a file.
+    ``needs_row`` says that the row is there before it; ``query`` that it has an answer, which :attr:`verify` gets as a
+    file.
     """
 
     title: str
-    before: Callable[[int], tuple[str, ...]]
     sql: Callable[[int], str]
     verify: Callable[[Link, int, Path], Evidence]
+    needs_row: bool = False
     query: bool = False
 
 
@@ -54,24 +55,17 @@ def _row_is(amount: str | None) -> Callable[[Link, int, Path], Evidence]:
     return checked
 
 
-def _there(key: int) -> tuple[str, ...]:
-    return (f"INSERT INTO written VALUES {row(key)}",)
-
-
-def _nothing(_key: int) -> tuple[str, ...]:
-    return ()
-
-
 STATEMENTS: Mapping[str, Statement] = {
-    "select": Statement(
-        "SELECT with aggregate", _nothing, lambda _: _SELECT.format(t="orders"), _checked_select, query=True
-    ),
-    "insert": Statement("INSERT of one row", _nothing, lambda key: _there(key)[0], _row_is("1.25")),
+    "select": Statement("SELECT with aggregate", lambda _: _SELECT.format(t="orders"), _checked_select, query=True),
+    "insert": Statement("INSERT of one row", lambda key: f"INSERT INTO written VALUES {row(key)}", _row_is("1.25")),
     "update": Statement(
-        "UPDATE of one row", _there, lambda key: f"UPDATE written SET amount = 2.50 WHERE id = {key}", _row_is("2.50")
+        "UPDATE of one row",
+        lambda key: f"UPDATE written SET amount = 2.50 WHERE id = {key}",
+        _row_is("2.50"),
+        needs_row=True,
     ),
     "delete": Statement(
-        "DELETE of one row", _there, lambda key: f"DELETE FROM written WHERE id = {key}", _row_is(None)
+        "DELETE of one row", lambda key: f"DELETE FROM written WHERE id = {key}", _row_is(None), needs_row=True
     ),
 }
 
@@ -114,20 +108,25 @@ class Timed(Block):
             yield failure(context.prerequisites, context.history, self.case, began, error, evidence)
 
     def _take(self, link: Link, samples: list[Sample]) -> Evidence:
-        began, before, protocol = time.perf_counter_ns(), iceberg.snapshots(link), self.protocol
-        evidence: Evidence = {}
+        protocol, evidence = self.protocol, dict[str, Any]()
         kinds = ["cold"] * protocol.cold + ["warm-up"] * protocol.warm_ups + ["warm"] * protocol.samples
+        self._prepare(link, len(kinds))
+        began, before = time.perf_counter_ns(), iceberg.snapshots(link)
         for position, kind in enumerate(kinds):
             key = self.first_key + position
-            link.execute(self.pair.local, *self.statement.before(key))
             cache = self._cool(link) if kind == "cold" else ""
             into = link.file("latency")
             offset = time.perf_counter_ns() - began
             reply = link.timed(self.statement.sql(key), into if self.statement.query else None)
-            evidence = self.statement.verify(link, key, into)
+            evidence.update(self.statement.verify(link, key, into))
             samples.append(_sample(kind, position, offset, reply, cache))
-        writes = 0 if self.statement.query else len(kinds) * (1 + len(self.statement.before(0)))
-        return {**evidence, **iceberg.made(link, before, writes)}
+        return {**evidence, **iceberg.made(link, before, 0 if self.statement.query else len(kinds))}
+
+    def _prepare(self, link: Link, number: int) -> None:
+        """The same table for each statement: none but the rows that it needs, which the other end inserts at once."""
+        rows = ", ".join(row(self.first_key + position) for position in range(number))
+        insert = (f"INSERT INTO written VALUES {rows}",) if self.statement.needs_row else ()
+        link.execute(link.pair.remote, "TRUNCATE written", *insert)
 
     def _cool(self, link: Link) -> str:
         """A new session of the local server, which connects anew; both servers keep what they have in memory."""

@@ -10,10 +10,12 @@ from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
 from lakebench.model import Record, Runtime, Selection
 from lakebench.phases.base import Phase
-from lakebench.phases.citus_fdw import answers, latency, writes
+from lakebench.phases.citus_fdw import answers, latency, scenario, writes
 from lakebench.phases.citus_fdw.ends import CITUS, CLIENT, PAIRS, PG_LAKE, POSTGRES, REMOTE
 from lakebench.phases.citus_fdw.field_reports import judge_field_reports
 from lakebench.results.records import FieldReport
+
+_READERS = ("duckdb", "iceberg_scan", "daft", "spark", "trino")
 
 
 class CitusFdw(Phase):
@@ -31,11 +33,11 @@ class CitusFdw(Phase):
     def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The other ends; pg_lake where the settings say how it is had, as it takes an object store with it."""
         named = settings.runtime is not Runtime.LOCAL or PG_LAKE.service in settings.services
-        return (REMOTE.service, CITUS.service, *([PG_LAKE.service] if named else []))
+        return (REMOTE.service, CITUS.service, *([PG_LAKE.service, scenario.CATALOG] if named else []))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
-        """The client that speaks to every end."""
-        return (CLIENT.name,)
+        """The client that speaks to every end, and the readers of the field reports' last picture."""
+        return (CLIENT.name, *_READERS)
 
     def ready(self, context: RunContext) -> None:
         """The checker."""
@@ -48,6 +50,8 @@ class CitusFdw(Phase):
         for pair in PAIRS:
             yield from answers.blocks(pair)
             yield from latency.blocks(pair, context.request.profile.protocol)
+            if pair == scenario.PAIR:
+                yield from scenario.blocks(context.request)
             yield from writes.blocks(pair)
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002

@@ -8,6 +8,8 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
+from lakebench.phases.citus_fdw import scenario
+from lakebench.phases.citus_fdw.ends import CLIENT
 from lakebench.phases.citus_fdw.latency import STATEMENTS
 from lakebench.reports import plots
 from lakebench.reports.content import DASH, Cell, Part, Plot, Section, Table, cells, label, mark
@@ -26,6 +28,11 @@ _TIMES = (
     "execution was verified at both ends, outside the clock. “Theirs” are the figures of field report C25, of Citus "
     "that asks pg_lake, on a machine of their own."
 )
+_PSQL = "pg_lake itself"
+_PICTURE = (
+    "Field report C27 ends with this row: written once through Citus, then read by every engine of the run. Engines "
+    "other than pg_lake find the table in a REST catalog, in which its metadata file is registered."
+)
 _LEFT = (
     "One transaction writes one row here and one there; the other end dies at the moment named. postgres_fdw has no "
     "two-phase commit: after its COMMIT there, nothing makes the COMMIT here succeed."
@@ -34,7 +41,7 @@ _LEFT = (
 
 def sections(run: Run) -> list[Section]:
     """The tables, and a plot for each statement."""
-    parts = [*_pushdown(run.cases), *_latencies(run.cases), *_deaths(run.cases)]
+    parts = [*_pushdown(run.cases), *_latencies(run.cases), *_scenario(run.cases), *_deaths(run.cases)]
     return [Section("Foreign tables", "foreign-tables", tuple(parts))] if parts else []
 
 
@@ -73,7 +80,7 @@ def _latencies(cases: Sequence[Record]) -> list[Part]:
 
 def _times(case: Record) -> tuple[Cell, ...]:
     theirs = _THEIRS_MS.get(str(case.coordinates.test), DASH)
-    servers = ", ".join(f"{name} {version}" for name, version in case.versions.items())
+    servers = _servers(case)
     if not case.samples:
         failed = Cell(label(case.outcome), mark(case.outcome))
         return (*cells(case.row, servers), failed, *[Cell(DASH)] * 4, Cell(str(theirs)))
@@ -112,6 +119,22 @@ def _strip(case: Record, kind: str) -> plots.Strip:
         statistics.median(samples),
         (bounds.low, bounds.high) if bounds else None,
     )
+
+
+def _scenario(cases: Sequence[Record]) -> list[Part]:
+    head = ("read by", "outcome", "row", "versions")
+    rows = tuple(map(_reader, _of(cases, scenario.CHECK)))
+    return [Table("A row written through Citus into pg_lake", head, rows, (_PICTURE,))] if rows else []
+
+
+def _reader(case: Record) -> tuple[Cell, ...]:
+    outcome = Cell(label(case.outcome), mark(case.outcome))
+    rows = "; ".join(", ".join(map(str, one)) for one in case.evidence.get("rows", ()))
+    return (*cells(_PSQL if case.row == CLIENT.name else case.row), outcome, *cells(rows or DASH, _servers(case)))
+
+
+def _servers(case: Record) -> str:
+    return ", ".join(f"{name} {version}" for name, version in case.versions.items())
 
 
 def _deaths(cases: Sequence[Record]) -> list[Part]:

@@ -19,6 +19,7 @@ _SHOWN = 300
 _WAIT_S = 15.0
 _LOOK_S = 0.1
 _NEXT_WRITER_S = 20.0
+_STANDBY = "lakebench_nobody"
 _OTHER = "second"  # the name of a session beside the usual one
 
 
@@ -88,22 +89,22 @@ def _rolled_back(link: Link, key: int) -> Evidence:
 
 def _savepoint(link: Link, key: int) -> Evidence:
     """What is behind a savepoint goes, and the rest stays."""
+    before = iceberg.snapshots(link)
     statements = ("BEGIN", f"INSERT INTO written VALUES {row(key)}", "SAVEPOINT s",
                   f"INSERT INTO written VALUES {row(key + 1)}", "ROLLBACK TO SAVEPOINT s", "COMMIT")  # fmt: skip
     link.execute(link.pair.local, *statements)
-    return {"statements": statements, "readers": {**seen(link, key, "1.25")}, "gone": seen(link, key + 1, None)}
+    evidence = {"statements": statements, "readers": seen(link, key, "1.25"), "gone": seen(link, key + 1, None)}
+    return {**evidence, **iceberg.made(link, before, 1)}
 
 
 def _both(link: Link, key: int) -> Evidence:
     """One transaction over a table here and one there."""
-    local = link.pair.local
-    for offset, end in ((0, "ROLLBACK"), (1, "COMMIT")):
-        link.execute(local, *_over_both(key + offset), end)
-        _all_or_nothing(link, key + offset)
-    return {
-        "statements": [*_over_both(key), "ROLLBACK", *_over_both(key + 1), "COMMIT"],
-        "both": _counts(link, key + 1),
-    }
+    before = iceberg.snapshots(link)
+    statements = [*_over_both(key), "ROLLBACK", *_over_both(key + 1), "COMMIT"]
+    link.execute(link.pair.local, *statements)
+    evidence = {"statements": statements, "gone": seen(link, key, None), "readers": seen(link, key + 1, "1.25")}
+    both = [_all_or_nothing(link, key + offset) for offset in (0, 1)]
+    return {**evidence, "both": both, **iceberg.made(link, before, 1)}
 
 
 def _by_row(link: Link, key: int) -> Evidence:
@@ -137,24 +138,23 @@ def _over_both(key: int) -> tuple[str, ...]:
 
 
 def _counts(link: Link, key: int) -> dict[str, int]:
-    """How many rows ``key`` each end has in its own table, asked of that end."""
+    """How many rows ``key`` each end has in its own table, asked of that end; and the files that pg_lake keeps."""
     asked = {link.pair.local: "marks", link.pair.remote: "written"}
     rows = {
-        end: link.cells(end, f"SELECT count(*) AS n FROM {table} WHERE id = {key}", _OTHER)
-        for end, table in asked.items()
+        end.service: link.cells(end, f"SELECT id FROM {table} WHERE id = {key}", _OTHER) for end, table in asked.items()
     }
-    return {end.service: int(str(count)) for end, ((count,),) in rows.items()}
+    return {name: len(found) for name, found in {**rows, **iceberg.readers(link, key, _OTHER)}.items()}
 
 
 def _all_or_nothing(link: Link, key: int, said: str = "") -> dict[str, int]:
-    """How many rows each end has: all of them one, or all of them none.
+    """How many rows everybody sees: all of them one, or all of them none.
 
     Raises:
-        WrongAnswer: the ends differ, or one has the row twice.
+        WrongAnswer: they differ, or one has the row twice.
     """
     counts = _counts(link, key)
     if set(counts.values()) not in ({0}, {1}):
-        here, there = counts.values()
+        here, there, *_ = counts.values()
         raise WrongAnswer(
             f"the transaction over both ends left {here} rows here and {there} there", rows=counts, said=said
         )
@@ -192,7 +192,7 @@ def _next_writer(link: Link, key: int) -> float:
     began = time.monotonic()
     link.execute(link.pair.local, f"SET statement_timeout = '{_NEXT_WRITER_S:g}s'", *_over_both(key), "COMMIT")
     took = time.monotonic() - began
-    if _all_or_nothing(link, key) != dict.fromkeys((link.pair.local.service, link.pair.remote.service), 1):
+    if set(_all_or_nothing(link, key).values()) != {1}:
         raise WrongAnswer("the next transaction was committed, and is not at both ends")
     return round(took, 3)
 
@@ -232,14 +232,14 @@ def _session_committed(link: Link) -> str:
     A COMMIT that waits for a standby is on the disk already; a standby of that name does not exist.
     """
     _must_be_ours(link)
-    try:
-        _wait_for_standby(link, "lakebench_nobody")
-        with ThreadPoolExecutor(1) as pool:
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            _have_commits_wait(link)
             said = pool.submit(_commit, link)
             _end_waiting(link)
-            return said.result()
-    finally:
-        _wait_for_standby(link, "")
+        finally:
+            _set(link, "RESET synchronous_commit", "RESET synchronous_standby_names")
+        return said.result()
 
 
 def _must_be_ours(link: Link) -> None:
@@ -254,10 +254,23 @@ def _must_be_ours(link: Link) -> None:
         )
 
 
-def _wait_for_standby(link: Link, name: str) -> None:
-    """Have each COMMIT at the other end wait for the standby ``name``; with ``""`` none does."""
-    setting = f"ALTER SYSTEM SET synchronous_standby_names = '{name}'"
-    link.execute(link.pair.remote, setting, "SELECT pg_reload_conf()", "SELECT pg_sleep(0.5)", session=_OTHER)
+def _have_commits_wait(link: Link) -> None:
+    """Have each COMMIT of postgres_fdw at the other end wait for a standby, and no other COMMIT there.
+
+    Those of its own processes, as of pg_lake's workers and of Citus's sessions, would wait before it.
+    """
+    _set(link, f"SET synchronous_standby_names = '{_STANDBY}'", "SET synchronous_commit = 'local'")
+    asked, until = "SELECT current_setting('synchronous_standby_names') AS s", time.monotonic() + _WAIT_S
+    while link.cells(link.pair.remote, asked, _OTHER) != [[_STANDBY]] and time.monotonic() < until:
+        time.sleep(_LOOK_S)
+    # A COMMIT waits once the checkpointer has seen the setting, as it has when it has made a checkpoint.
+    link.execute(link.pair.remote, "CHECKPOINT", session=_OTHER)
+
+
+def _set(link: Link, *settings: str) -> None:
+    """Change settings of the other end's server."""
+    statements = [f"ALTER SYSTEM {one}" for one in settings]
+    link.execute(link.pair.remote, *statements, "SELECT pg_reload_conf()", session=_OTHER)
 
 
 def _end_waiting(link: Link) -> None:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from run_requests import request
 
+from lakebench.engines import parse
 from lakebench.execution.cases import Case
-from lakebench.model import Coordinates, EngineRef, Record, Sample
+from lakebench.model import Coordinates, Record, Sample
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
-from lakebench.phases.citus_fdw import answers, tables
+from lakebench.phases.citus_fdw import answers, scenario, tables
 from lakebench.phases.citus_fdw.ends import CITUS, PAIRS, PG_LAKE, POSTGRES, quoted
 from lakebench.phases.citus_fdw.report import sections
 from lakebench.reports.content import Section, Table
-from lakebench.results.records import FieldReport
+from lakebench.results import records
+from lakebench.results.records import FieldReport, Run
 
 PUSHED = """Foreign Scan
   Output: region, (sum(amount))
@@ -49,8 +52,8 @@ def _reports(*cases: Record) -> dict[str, FieldReport]:
     return {one.report: one for one in find("phase8").judge_field_reports(cases, "1")}
 
 
-def _planned(engine: str) -> list[Case]:
-    context: Any = SimpleNamespace(request=request(EngineRef(engine)))
+def _planned(*engines: str) -> list[Case]:
+    context: Any = SimpleNamespace(request=request(*map(parse, engines)))
     return [case for block in find("citus_fdw").plan(context) for case in block.cases]
 
 
@@ -63,8 +66,17 @@ def test_every_pair_is_asked_the_same_and_the_ids_are_unique() -> None:
     cases = _planned("postgres")
     assert len({case.id for case in cases}) == len(cases)
     by_pair = [{case.id.rpartition("/")[2] for case in cases if f"/{pair.name}/" in case.id} for pair in PAIRS]
+    by_pair[PAIRS.index(scenario.PAIR)] -= {"scenario-postgres"}
     assert all(one == by_pair[0] for one in by_pair)
     assert {(pair.local, pair.remote) for pair in PAIRS} >= {(CITUS, PG_LAKE), (PG_LAKE, CITUS)}
+
+
+def test_every_engine_of_the_run_that_reads_iceberg_reads_the_row_of_the_scenario() -> None:
+    cases = _planned("postgres", "duckdb", "spark-jdbc", "duckdb@1.4.4", "trino")
+    read = {case.coordinates.reader: case for case in cases if case.coordinates.check == "scenario"}
+    assert set(read) == {"postgres", "duckdb", "duckdb@1.4.4", "trino"}
+    assert {case.column for case in read.values()} == {"citus→pg_lake"}
+    assert read["duckdb@1.4.4"].coordinates.participants == ("postgres", "duckdb@1.4.4")
 
 
 def test_without_its_client_the_phase_has_no_cases() -> None:
@@ -90,11 +102,12 @@ def test_every_edge_value_and_null_is_in_a_row_and_in_a_filter() -> None:
 
 
 def test_a_defeated_question_asks_for_rows_alone() -> None:
-    question = answers.AGGREGATES["grouped"]
+    question = answers.QUESTIONS["left-join"]
     pushed, rows, twin = answers._texts(question, "orders")
-    assert "FROM orders t GROUP" in pushed
-    assert "FROM (SELECT * FROM orders OFFSET 0) t GROUP" in rows
-    assert "FROM twin t GROUP" in twin
+    assert "FROM own r LEFT JOIN orders o" in pushed
+    assert rows.startswith("WITH fetched AS MATERIALIZED (SELECT * FROM orders) SELECT")
+    assert "FROM own r LEFT JOIN fetched o" in rows
+    assert "FROM regions r LEFT JOIN twin o" in twin
 
 
 def test_tables_are_of_the_kind_of_their_end() -> None:
@@ -126,7 +139,7 @@ def test_latencies_are_judged_by_their_ratios() -> None:
 
 
 def test_a_reader_that_sees_something_else_contradicts_the_report() -> None:
-    seen = {"readers": {"pg_lake": [], "citus": [], "duckdb, from the metadata file": []}}
+    seen: dict[str, Any] = {"readers": {"pg_lake": [], "citus": [], "duckdb, from the metadata file": []}}
     right = _case("write", "committed", 1, evidence=seen)
     assert _reports(right)["C26"].verdict is ReportVerdict.REPRODUCED
     wrong = _case("write", "rolled-back", 1, Outcome.WRONG, evidence=seen)
@@ -149,3 +162,40 @@ def test_the_report_shows_where_aggregates_are_computed_and_what_a_death_leaves(
 
 def test_a_run_in_which_no_pair_ran_has_no_section() -> None:
     assert _sections(_case("pushdown", "grouped-plain", outcome=Outcome.UNAVAILABLE)) == []
+
+
+# A recorded run on real servers: Citus 14.0.1 that asks pg_lake 3.5, both on PostgreSQL 17.2.
+
+(RECORDED,) = (Path(__file__).parents[2] / "fixtures" / "phase8").iterdir()
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Run:
+    return records.read(RECORDED)
+
+
+def test_the_verdicts_of_a_recorded_run_are_those_that_it_wrote(recorded: Run) -> None:
+    judged = _reports(*recorded.cases)
+    assert {name: one.ours for name, one in judged.items()} == {one.report: one.ours for one in recorded.field_reports}
+    assert {name: one.verdict for name, one in judged.items()} == {
+        "C24": ReportVerdict.REPRODUCED,
+        "C25": ReportVerdict.NOT_REPRODUCED,
+        "C26": ReportVerdict.REPRODUCED,
+    }
+
+
+def test_a_reader_that_had_another_row_would_change_the_verdict_of_the_recorded_run(recorded: Run) -> None:
+    cases = [
+        replace(one, outcome=Outcome.WRONG) if one.coordinates.check == "write" and one.outcome is Outcome.PASS else one
+        for one in recorded.cases
+    ]
+    assert _reports(*cases)["C26"].verdict is ReportVerdict.NOT_REPRODUCED
+
+
+def test_the_report_of_a_recorded_run_has_every_reader_of_the_row_and_every_death(recorded: Run) -> None:
+    (section,) = sections(recorded)
+    tables = {part.caption: part for part in section.parts if isinstance(part, Table)}
+    readers = [row[0].text for row in tables["A row written through Citus into pg_lake"].rows]
+    assert readers[0] == "pg_lake itself"
+    assert {"duckdb", "iceberg_scan", "daft"} <= set(readers)
+    assert len(tables["What a death leaves"].rows) == 3
