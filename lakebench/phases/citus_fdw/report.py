@@ -41,13 +41,25 @@ _LEFT = (
 
 def sections(run: Run) -> list[Section]:
     """The tables, and a plot for each statement."""
-    parts = [*_pushdown(run.cases), *_latencies(run.cases), *_scenario(run.cases), *_deaths(run.cases)]
+    parts = [
+        *_servers_of_pairs(run.cases),
+        *_pushdown(run.cases),
+        *_latencies(run.cases),
+        *_scenario(run.cases),
+        *_deaths(run.cases),
+    ]
     return [Section("Foreign tables", "foreign-tables", tuple(parts))] if parts else []
 
 
 def _of(cases: Sequence[Record], check: str) -> list[Record]:
     """The cases of a kind of the pairs that ran."""
     return [case for case in cases if case.coordinates.check == check and case.outcome.ran]
+
+
+def _servers_of_pairs(cases: Sequence[Record]) -> list[Part]:
+    versions = {case.column: _servers(case) for case in _of(cases, "latency")}
+    rows = tuple(cells(*one) for one in versions.items())
+    return [Table("Servers", ("pair", "versions"), rows)] if rows else []
 
 
 def _pushdown(cases: Sequence[Record]) -> list[Part]:
@@ -71,7 +83,7 @@ def _place(case: Record | None) -> Cell:
 
 def _latencies(cases: Sequence[Record]) -> list[Part]:
     asked = _of(cases, "latency")
-    head = ("statement", "servers", "cold ms", "95 % interval", "warm ms", "95 % interval", "n", "theirs ms")
+    head = ("statement", "cold ms", "95 % interval", "warm ms", "95 % interval", "n", "theirs ms")
     rows = tuple(map(_times, asked))
     table = [Table("Latency of one statement", head, rows, (_TIMES,), "figures")] if rows else []
     plots_of = (_plot(name, [one for one in asked if one.coordinates.test == name]) for name in STATEMENTS)
@@ -80,12 +92,11 @@ def _latencies(cases: Sequence[Record]) -> list[Part]:
 
 def _times(case: Record) -> tuple[Cell, ...]:
     theirs = _THEIRS_MS.get(str(case.coordinates.test), DASH)
-    servers = _servers(case)
     if not case.samples:
         failed = Cell(label(case.outcome), mark(case.outcome))
-        return (*cells(case.row, servers), failed, *[Cell(DASH)] * 4, Cell(str(theirs)))
+        return (Cell(case.row), failed, *[Cell(DASH)] * 4, Cell(str(theirs)))
     cold, warm = (_figures(case, kind) for kind in ("cold", "warm"))
-    return (*cells(case.row, servers), *cold[:2], *warm, Cell(str(theirs)))
+    return (Cell(case.row), *cold[:2], *warm, Cell(str(theirs)))
 
 
 def _figures(case: Record, kind: str) -> list[Cell]:
