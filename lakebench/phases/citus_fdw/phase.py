@@ -15,7 +15,7 @@ from lakebench.phases.citus_fdw.ends import CITUS, CLIENT, PAIRS, PG_LAKE, POSTG
 from lakebench.phases.citus_fdw.field_reports import judge_field_reports
 from lakebench.results.records import FieldReport
 
-_READERS = ("duckdb", "iceberg_scan", "daft", "spark", "trino")
+_READERS = ("duckdb", "iceberg_scan", "daft")
 
 
 class CitusFdw(Phase):
