@@ -13,7 +13,7 @@ from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Evidence, same
 from lakebench.phases.citus_fdw.case import OfPair, case_of, check_of
 from lakebench.phases.citus_fdw.ends import Link, Pair, quoted
-from lakebench.phases.citus_fdw.tables import COLUMNS, FIRST, Column
+from lakebench.phases.citus_fdw.tables import COLUMNS, FIRST, EdgeColumn
 from lakebench.verification import query_plans
 
 PUSHDOWN, ANSWERS, TYPES = "Aggregates pushed down", "Answers of a foreign table", "Values and order of both ends"
@@ -27,7 +27,7 @@ MODES: Mapping[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Question:
+class TwinQuery:
     """A query of the table ``{t}``; ``{own}`` is a small table of the local end. ``zone`` is the session's time zone.
 
     ``rules`` say how its answer is compared.
@@ -39,61 +39,61 @@ class Question:
     zone: str = "UTC"
 
 
-AGGREGATES: Mapping[str, Question] = {
-    "whole": Question("count and sum", "SELECT count(*) AS n, sum(amount) AS s FROM {t} t"),
-    "grouped": Question("sum by region", "SELECT region, count(*) AS n, sum(amount) AS s FROM {t} t GROUP BY region"),
-    "filtered": Question(
+AGGREGATES: Mapping[str, TwinQuery] = {
+    "whole": TwinQuery("count and sum", "SELECT count(*) AS n, sum(amount) AS s FROM {t} t"),
+    "grouped": TwinQuery("sum by region", "SELECT region, count(*) AS n, sum(amount) AS s FROM {t} t GROUP BY region"),
+    "filtered": TwinQuery(
         "sum by region from a date on",
         "SELECT region, sum(amount) AS s FROM {t} t WHERE ordered >= date '2025-06-01' GROUP BY region",
     ),
 }
 _COUNTED = f"id >= {FIRST}"
-QUESTIONS: Mapping[str, Question] = {
-    "alone": Question(
+QUESTIONS: Mapping[str, TwinQuery] = {
+    "alone": TwinQuery(
         "count, min, max and sum of whole columns",
         "SELECT count(*) AS n, count(score) AS c, min(amount) AS a, max(amount) AS b, sum(quantity) AS s, "
         "min(seen) AS d, max(shipped) AS e, min(region) AS f, max(region) AS g, max(score) AS h, min(score) AS i "
         "FROM {t} t",
     ),
-    "average": Question("avg and count(DISTINCT)",
+    "average": TwinQuery("avg and count(DISTINCT)",
                         f"SELECT avg(amount) AS m, count(DISTINCT region) AS n FROM {{t}} t WHERE {_COUNTED}",
                         Rules(average=(0,))),
-    "filter-clause": Question("aggregates with FILTER",
+    "filter-clause": TwinQuery("aggregates with FILTER",
                               "SELECT count(*) FILTER (WHERE paid) AS n, sum(amount) FILTER (WHERE NOT paid) AS s, "
                               "bool_and(paid) AS a, max(ordered) FILTER (WHERE region = 'north') AS d FROM {t} t"),
-    "nulls": Question("groups of NULL", "SELECT region, paid, count(*) AS n, count(amount) AS c, sum(amount) AS s "
+    "nulls": TwinQuery("groups of NULL", "SELECT region, paid, count(*) AS n, count(amount) AS c, sum(amount) AS s "
                                         "FROM {t} t GROUP BY region, paid"),
-    "having": Question("HAVING", "SELECT region FROM {t} t GROUP BY region HAVING count(*) > 5 AND max(score) > 10"),
-    "nan": Question("NaN and infinity in filter and order",
+    "having": TwinQuery("HAVING", "SELECT region FROM {t} t GROUP BY region HAVING count(*) > 5 AND max(score) > 10"),
+    "nan": TwinQuery("NaN and infinity in filter and order",
                     "SELECT id, score, rank() OVER (ORDER BY score DESC NULLS LAST) AS r FROM {t} "
                     f"WHERE score > 1000000 OR score < 0 OR score IS NULL OR id < {FIRST}"),
-    "large": Question("a double that is larger than every decimal", "SELECT id, score FROM {t} t WHERE score > 1e300"),
-    "limit": Question("LIMIT and OFFSET behind an order with NULL",
+    "large": TwinQuery("a double that is larger than every decimal", "SELECT id, score FROM {t} t WHERE score > 1e300"),
+    "limit": TwinQuery("LIMIT and OFFSET behind an order with NULL",
                       "SELECT id, region FROM {t} t ORDER BY region DESC NULLS FIRST, id LIMIT 9 OFFSET 3"),
-    "distinct": Question("DISTINCT", "SELECT DISTINCT region, paid FROM {t} t"),
-    "distinct-on": Question("DISTINCT ON",
+    "distinct": TwinQuery("DISTINCT", "SELECT DISTINCT region, paid FROM {t} t"),
+    "distinct-on": TwinQuery("DISTINCT ON",
                             "SELECT DISTINCT ON (region) region, id, amount FROM {t} t "
                             "ORDER BY region, amount DESC NULLS LAST, id"),
-    "union": Question("UNION and EXCEPT with a local table",
+    "union": TwinQuery("UNION and EXCEPT with a local table",
                       "(SELECT region FROM {t} t UNION SELECT region FROM {own}) EXCEPT SELECT 'east'"),
-    "left-join": Question("the foreign table on the nullable side",
+    "left-join": TwinQuery("the foreign table on the nullable side",
                           "SELECT r.id, r.region, count(o.id) AS n, sum(o.amount) AS s, "
                           "count(*) FILTER (WHERE o.id IS NULL) AS e FROM {own} r LEFT JOIN {t} o "
                           "ON o.region = r.region AND o.amount > 100 GROUP BY r.id, r.region"),
-    "full-join": Question("FULL JOIN, and a filter above it",
+    "full-join": TwinQuery("FULL JOIN, and a filter above it",
                           "SELECT coalesce(r.region, 'none') AS a, coalesce(o.region, 'none') AS b, count(*) AS n "
                           f"FROM (SELECT * FROM {{t}} t WHERE id < {FIRST}) o "
                           "FULL JOIN {own} r ON o.region = r.region WHERE o.paid IS NOT TRUE GROUP BY 1, 2"),
-    "self-join": Question("the foreign table joined to itself, nullable",
+    "self-join": TwinQuery("the foreign table joined to itself, nullable",
                           "SELECT count(*) AS n, count(b.id) AS c, sum(b.amount) AS s FROM {t} a LEFT JOIN {t} b "
                           "ON b.id = a.id + 1 AND b.paid WHERE a.region = 'north' AND b.amount IS DISTINCT FROM 0"),
-    "not-in": Question("NOT IN and NOT EXISTS with NULL",
+    "not-in": TwinQuery("NOT IN and NOT EXISTS with NULL",
                        "SELECT r.id, r.region NOT IN (SELECT region FROM {t} t WHERE id < 5) AS a, "
                        "NOT EXISTS (SELECT 1 FROM {t} o WHERE o.region = r.region) AS b FROM {own} r"),
-    "like": Question("LIKE, case and blanks",
+    "like": TwinQuery("LIKE, case and blanks",
                      "SELECT id, length(region) AS n, upper(region) AS u FROM {t} t "
                      "WHERE region LIKE 'n%' OR region ILIKE 'Z_RICH'"),
-    "zone": Question("days of a zone that the other end does not have",
+    "zone": TwinQuery("days of a zone that the other end does not have",
                      "SELECT seen::date AS d, count(*) AS n, min(extract(hour FROM seen)) AS h FROM {t} "
                      "WHERE seen >= '2026-03-08 01:30' GROUP BY 1", zone="America/New_York"),
 }  # fmt: skip
@@ -128,18 +128,18 @@ def _defeated(sql: str, table: str) -> str:
     return f"WITH fetched AS MATERIALIZED (SELECT * FROM {table}) {sql.replace('{t}', 'fetched')}"
 
 
-def _texts(question: Question, table: str) -> tuple[str, str, str]:
+def _texts(question: TwinQuery, table: str) -> tuple[str, str, str]:
     """The question of the foreign table, of its rows alone, and of the heap twin."""
     sql = question.sql.replace("{own}", "own")
     return sql.replace("{t}", table), _defeated(sql, table), question.sql.format(t=_TWIN, own="regions")
 
 
-def _pushdown(link: Link, question: Question, mode: str) -> Evidence:
+def _pushdown(link: Link, question: TwinQuery, mode: str) -> Evidence:
     """The answer is right; the evidence is whether the other end computed it."""
     return compared(link, question, MODES[mode][0])
 
 
-def _answer(link: Link, question: Question) -> Evidence:
+def _answer(link: Link, question: TwinQuery) -> Evidence:
     local = link.pair.local
     try:
         link.execute(local, f"SET TimeZone = {quoted(question.zone)}")
@@ -148,7 +148,7 @@ def _answer(link: Link, question: Question) -> Evidence:
         link.new_session(local)
 
 
-def compared(link: Link, question: Question, table: str) -> dict[str, Any]:
+def compared(link: Link, question: TwinQuery, table: str) -> dict[str, Any]:
     """The evidence that both ways to ask ``table`` give what the heap twin gives, and what the other end was asked.
 
     Raises:
@@ -221,13 +221,13 @@ def _prepared(link: Link, executions: int) -> Evidence:
 # Filters: each comparison with each edge value, in one statement.
 
 
-def _filters(link: Link, column: Column) -> Evidence:
+def _filters(link: Link, column: EdgeColumn) -> Evidence:
     """The rows behind every comparison with every edge value, and the aggregates of those rows."""
     predicates = list(column.predicates())
     found = _each(predicates, "id AS n, 0 AS s, 0 AS low, 0 AS high")
     counted = _each(predicates, "count(*) AS n, sum(id) AS s, min(id) AS low, max(id) AS high")
-    rows = compared(link, Question(column.name, found), "orders")
-    aggregates = compared(link, Question(column.name, counted), "orders")
+    rows = compared(link, TwinQuery(column.name, found), "orders")
+    aggregates = compared(link, TwinQuery(column.name, counted), "orders")
     return {**rows, "predicates": predicates, "aggregates": aggregates["answer"]}
 
 

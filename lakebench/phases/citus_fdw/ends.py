@@ -22,7 +22,7 @@ Cells = list[list[str | None]]
 
 
 @dataclass(frozen=True)
-class End:
+class ForeignEnd:
     """A server that may be either side: the service it is, and how a table of its own kind is made there.
 
     ``after`` are statements for each new table ``{table}``. ``analyzes`` says whether the server has statistics of its
@@ -41,14 +41,14 @@ class End:
         return (create, *(one.format(table=table) for one in self.after))
 
 
-POSTGRES = End("postgres", "PostgreSQL")
-REMOTE = End("postgres-remote", "PostgreSQL, the second server")
-CITUS = End(
+POSTGRES = ForeignEnd("postgres", "PostgreSQL")
+REMOTE = ForeignEnd("postgres-remote", "PostgreSQL, the second server")
+CITUS = ForeignEnd(
     "citus",
     "Citus",
     after=("SELECT create_distributed_table('{table}', 'id', shard_count := 4)",),
 )
-PG_LAKE = End(
+PG_LAKE = ForeignEnd(
     "pg_lake",
     "pg_lake",
     using="USING iceberg",
@@ -60,8 +60,8 @@ PG_LAKE = End(
 class Pair:
     """``local`` has the foreign tables, and ``remote`` the rows."""
 
-    local: End
-    remote: End
+    local: ForeignEnd
+    remote: ForeignEnd
 
     @property
     def name(self) -> str:
@@ -98,7 +98,7 @@ class Link:
     context: RunContext
     pair: Pair
 
-    def schema(self, end: End) -> str:
+    def schema(self, end: ForeignEnd) -> str:
         """The schema of the pair's tables at ``end``; its name begins with that of the run's own schema there.
 
         Raises:
@@ -107,11 +107,11 @@ class Link:
         runs_own = self.context.services.endpoint(end.service).properties.get("schema", "")
         return f"{runs_own}_{self.pair.schema}" if runs_own else self.pair.schema
 
-    def is_users(self, end: End) -> bool:
+    def is_users(self, end: ForeignEnd) -> bool:
         """Whether ``end`` is a server of the user's, which is not stopped, set or extended."""
         return self.context.services.endpoint(end.service).runtime is Runtime.EXTERNAL
 
-    def lake(self, end: End) -> Lake:
+    def lake(self, end: ForeignEnd) -> Lake:
         """The pair's schema at ``end``.
 
         Raises:
@@ -119,14 +119,14 @@ class Link:
         """
         return lakes.postgresql_lake(self.context.services, self.schema(end), service=end.service)
 
-    def execute(self, end: End, *statements: str, session: str = "") -> None:
+    def execute(self, end: ForeignEnd, *statements: str, session: str = "") -> None:
         """Run ``statements`` at ``end``, one after the other."""
         for sql in statements:
             self.context.client.call(
                 CLIENT, self.lake(end), "execute", session=_session(end, session), lasting=True, sql=sql
             )
 
-    def answer(self, end: End, sql: str, session: str = "") -> AnswerFile:
+    def answer(self, end: ForeignEnd, sql: str, session: str = "") -> AnswerFile:
         """The rows of ``sql`` at ``end``, in a file."""
         return self.context.client.query(CLIENT, self.lake(end), sql, session=_session(end, session))
 
@@ -137,7 +137,7 @@ class Link:
         session, lake = _session(local, ""), self.lake(local)
         return self.context.client.call(CLIENT, lake, operation, None, session=session, lasting=False, sql=sql, **more)
 
-    def cells(self, end: End, sql: str, session: str = "") -> Cells:
+    def cells(self, end: ForeignEnd, sql: str, session: str = "") -> Cells:
         """The rows of a small answer, as text."""
         return self.context.checker.call(answer_files.cells, self.answer(end, sql, session).path)
 
@@ -149,7 +149,7 @@ class Link:
         """A new file for an answer."""
         return self.context.files.new(name)
 
-    def new_session(self, end: End, session: str = "") -> None:
+    def new_session(self, end: ForeignEnd, session: str = "") -> None:
         """Have the next statement at ``end`` begin a session of the server."""
         self.context.workers.disconnect(CLIENT, _session(end, session))
 
@@ -158,7 +158,7 @@ class Link:
         ends = (self.pair.local, self.pair.remote)
         return {f"{end.service} {name}": version for end in ends for name, version in self._versions(end).items()}
 
-    def _versions(self, end: End) -> Mapping[str, str]:
+    def _versions(self, end: ForeignEnd) -> Mapping[str, str]:
         sql = (
             "SELECT 'postgresql' AS name, current_setting('server_version') AS version UNION ALL "
             "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'"
@@ -213,7 +213,7 @@ class Link:
             self.execute(remote, f"DROP SCHEMA IF EXISTS {self.schema(remote)} CASCADE")
 
 
-def _session(end: End, name: str) -> str:
+def _session(end: ForeignEnd, name: str) -> str:
     """The worker of ``end``; the name must not begin with that of a base."""
     return f"fdw {end.service} {name}".strip()
 

@@ -75,11 +75,11 @@ def blocks(pair: Pair, protocol: Protocol) -> Iterator[OfPair]:
     cold = replace(protocol, cold=max(protocol.cold, _COLD) if protocol.samples > 1 else 0)
     for number, (name, statement) in enumerate(STATEMENTS.items()):
         case = case_of(pair, "latency", name, GROUP, f"{statement.title}, {pair.name}")
-        yield OfPair(pair, Timed(case, pair, statement, cold, _FIRST_KEY * (number + 1)))
+        yield OfPair(pair, TimedStatement(case, pair, statement, cold, _FIRST_KEY * (number + 1)))
 
 
 @dataclass(frozen=True)
-class Timed(Block):
+class TimedStatement(Block):
     """One statement, executed by ``protocol`` with a row of its own each time, from ``first_key`` on."""
 
     case: Case

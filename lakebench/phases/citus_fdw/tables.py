@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from lakebench.phases.citus_fdw.ends import End, Link, quoted
+from lakebench.phases.citus_fdw.ends import ForeignEnd, Link, quoted
 
 GENERATED = 5_000
 """Rows beside those with edge values; their ids begin at :data:`FIRST`."""
@@ -15,7 +15,7 @@ _EDGES = 12
 
 
 @dataclass(frozen=True)
-class Column:
+class EdgeColumn:
     """A column, its edge values as PostgreSQL writes them, and the expression of ``n`` that generates others."""
 
     name: str
@@ -37,20 +37,35 @@ class Column:
         yield f"{self.name} IS NOT NULL"
 
 
-COLUMNS: Sequence[Column] = (
-    Column("region", "text", ("north", "South", "", "Zürich", "it's", "north "),
-           "CASE n % 5 WHEN 0 THEN 'north' WHEN 1 THEN 'South' WHEN 2 THEN 'east' WHEN 3 THEN 'West' "
-           "ELSE 'Zürich' END"),
-    Column("amount", "numeric(10, 2)", ("0", "-0.01", "99999999.99", "-99999999.99"), "(n * 7919 % 1000000) / 100.0"),
-    Column("score", "double precision", ("NaN", "Infinity", "-Infinity", "-0", "5", "1e-300"), "n * 0.5"),
-    Column("quantity", "bigint", ("9223372036854775807", "-9223372036854775808", "0"), "n % 97"),
-    Column("paid", "boolean", ("true", "false"), "n % 3 = 0"),
-    Column("ordered", "date", ("0001-01-01", "1969-12-31", "2024-02-29", "9999-12-31"), "date '2025-01-01' + n % 500"),
-    Column("shipped", "timestamp", ("1969-12-31 23:59:59.999999", "2026-03-08 02:30:00", "1582-10-15 00:00:00"),
-           "timestamp '2025-01-01' + n % 500 * interval '1 hour'"),
-    Column("seen", "timestamptz", ("2026-03-08 06:59:59+00", "2026-03-08 07:00:00+00", "1969-12-31 23:59:59.999999+00"),
-           "timestamptz '2026-03-07 20:00:00+00' + n % 500 * interval '7 minutes'"),
-)  # fmt: skip
+COLUMNS: Sequence[EdgeColumn] = (
+    EdgeColumn(
+        "region",
+        "text",
+        ("north", "South", "", "Zürich", "it's", "north "),
+        "CASE n % 5 WHEN 0 THEN 'north' WHEN 1 THEN 'South' WHEN 2 THEN 'east' WHEN 3 THEN 'West' ELSE 'Zürich' END",
+    ),
+    EdgeColumn(
+        "amount", "numeric(10, 2)", ("0", "-0.01", "99999999.99", "-99999999.99"), "(n * 7919 % 1000000) / 100.0"
+    ),
+    EdgeColumn("score", "double precision", ("NaN", "Infinity", "-Infinity", "-0", "5", "1e-300"), "n * 0.5"),
+    EdgeColumn("quantity", "bigint", ("9223372036854775807", "-9223372036854775808", "0"), "n % 97"),
+    EdgeColumn("paid", "boolean", ("true", "false"), "n % 3 = 0"),
+    EdgeColumn(
+        "ordered", "date", ("0001-01-01", "1969-12-31", "2024-02-29", "9999-12-31"), "date '2025-01-01' + n % 500"
+    ),
+    EdgeColumn(
+        "shipped",
+        "timestamp",
+        ("1969-12-31 23:59:59.999999", "2026-03-08 02:30:00", "1582-10-15 00:00:00"),
+        "timestamp '2025-01-01' + n % 500 * interval '1 hour'",
+    ),
+    EdgeColumn(
+        "seen",
+        "timestamptz",
+        ("2026-03-08 06:59:59+00", "2026-03-08 07:00:00+00", "1969-12-31 23:59:59.999999+00"),
+        "timestamptz '2026-03-07 20:00:00+00' + n % 500 * interval '7 minutes'",
+    ),
+)
 _TYPES = "id integer, " + ", ".join(f"{one.name} {one.type}" for one in COLUMNS)
 WRITTEN = "id integer, region text, amount numeric(10, 2)"
 _OWN = "id integer, region text"
@@ -70,7 +85,7 @@ def filled(table: str) -> tuple[str, ...]:
     )
 
 
-def _edge(column: Column, number: int) -> str:
+def _edge(column: EdgeColumn, number: int) -> str:
     """The value of ``column`` in row ``number``: each edge value in turn, then NULL; no two columns go in step."""
     values = (*column.values, None)
     value = values[(number + len(column.name)) % len(values)]
@@ -94,7 +109,7 @@ def _make(link: Link) -> None:
     _local(link, link.pair.local)
 
 
-def _remote(link: Link, end: End) -> None:
+def _remote(link: Link, end: ForeignEnd) -> None:
     link.execute(end, *_new_schema(link.schema(end)))
     link.execute(end, *end.made("orders", _TYPES), *filled("orders"), *end.made("written", WRITTEN))
     if end.analyzes:
@@ -106,7 +121,7 @@ def _new_schema(schema: str) -> tuple[str, ...]:
     return (f"DROP SCHEMA IF EXISTS {schema} CASCADE", f"CREATE SCHEMA {schema}")
 
 
-def _local(link: Link, end: End) -> None:
+def _local(link: Link, end: ForeignEnd) -> None:
     """The foreign tables, as the field report has it by IMPORT; heap twins; and a table of the local end's own kind."""
     link.execute(end, *link.server(), *_new_schema(link.schema(end)), link.imported("orders", "written"))
     link.execute(end, f"CREATE TABLE twin ({_TYPES})", *filled("twin"), "ANALYZE twin")

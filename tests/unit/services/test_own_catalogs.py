@@ -201,7 +201,7 @@ def test_a_server_that_is_no_postgresql_has_none(tmp_path: Path) -> None:
     file = tmp_path / "lakebench.toml"
     file.write_text('[services.trino]\npg_config = "/b/pg_config"\n')
     with pytest.raises(
-        UsageError, match=r"services.trino.pg_config: trino is no PostgreSQL server: those are postgres, citus"
+        UsageError, match=r"services.trino.pg_config: trino is no PostgreSQL server: those are postgres, .*citus"
     ):
         load(file)
 
