@@ -15,7 +15,12 @@ from lakebench.config import ServiceSettings, Settings
 from lakebench.paths import cache_dir
 
 GONE_S = 10.0
-QUICK_JAVA = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")
+QUICK_JAVA = (
+    "-XX:TieredStopAtLevel=1",
+    "-XX:+UseSerialGC",
+    "-XX:+UnlockDiagnosticVMOptions",  # the next one needs it, before it
+    "-XX:-BytecodeVerificationRemote",
+)
 """Of servers that are asked for correctness only: they start with half of the CPU time."""
 JAVA_SERVERS = ("trino", "spark", "object-store", "nessie", "rest-catalog")
 QUICK = Settings(services={name: ServiceSettings(java_options=QUICK_JAVA) for name in JAVA_SERVERS})

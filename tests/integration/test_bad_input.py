@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from started import lakebench
+from started import lakebench, quick_servers
 
 QUICK = ["run", "phase4", "--profile", "quick", "--engines", "duckdb"]
 
@@ -117,6 +117,7 @@ def test_an_unknown_version(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_a_full_disk(tmp_path: Path) -> None:
+    quick_servers(tmp_path)
     full = tmp_path / "full"
     full.mkdir()
     mounted = subprocess.run(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 from run_requests import request
+from started import QUICK
 
-from lakebench.config import Settings
 from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.errors import WrongAnswer
 from lakebench.execution.context import RunContext, run_context
@@ -33,7 +33,7 @@ ICEBERG = SharedStore("iceberg-rest kept", TableFormat.ICEBERG, "rest")
 
 @pytest.fixture(scope="module")
 def context() -> Iterator[RunContext]:
-    settings, names = Settings(), ("object-store", "rest-catalog", "postgres")
+    settings, names = QUICK, ("object-store", "rest-catalog", "postgres")
     with Guard("writers") as guard:
         services = Services(settings, guard, Quiet())
         services.start(names)

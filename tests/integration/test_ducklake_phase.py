@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from started import quick_servers
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
@@ -42,6 +43,7 @@ cli.main()
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Run:
     folder = tmp_path_factory.mktemp("phase1")
+    quick_servers(folder)
     command = [sys.executable, "-c", PROGRAM, "run", "phase1", "--engines", "duckdb,polars,pg_duckdb"]
     completed = subprocess.run(
         command, cwd=folder, capture_output=True, text=True, timeout=900, check=False, env={**os.environ}

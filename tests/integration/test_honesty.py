@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from run_requests import request
+from started import QUICK
 
 from lakebench import engines, phases
 from lakebench.config import EngineLimits, Settings
@@ -45,7 +46,8 @@ def honesty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict
     """Query 1 on an honest engine and on all the liars; the records, and the folder of the run."""
     folder = tmp_path_factory.mktemp("liars")
     refs = tuple(EngineRef(name) for name in ("duckdb", *LIES, "slow-reader"))
-    settings = Settings(engines={ref.name: EngineLimits(memory=MEMORY) for ref in refs})
+    limits = {ref.name: EngineLimits(memory=MEMORY) for ref in refs}
+    settings = Settings(engines=limits, services=QUICK.services)
     profile = replace(
         PROFILES["quick"],
         scale_factor=Decimal("0.01"),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from started import QUICK
 
 from lakebench import engines, harness
 from lakebench.config import Settings
@@ -37,7 +38,7 @@ def request(*readers: str) -> Request:
         writer="",
         profile=PROFILES["quick"],
         seed=1,
-        settings=Settings(),
+        settings=QUICK,
         command="lakebench run",
         selection=Selection(features=("append",), writers=("reference",), readers=readers),
     )
@@ -178,5 +179,5 @@ def test_a_full_disk_stops_the_run_and_resume_goes_on(
     assert (run.end.status, run.end.exit_code) == ("interrupted", ExitCode.USAGE)
     assert not [one for one in run.cases if one.outcome != "PASS"]
     filler.unlink()
-    assert harness.run(harness.again(folder, Settings()), folder, Quiet(), resumed=True).code is ExitCode.OK
+    assert harness.run(harness.again(folder, QUICK), folder, Quiet(), resumed=True).code is ExitCode.OK
     assert {one.outcome.value for one in read(folder).cases} == {"PASS"}

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from started import quick_servers
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
@@ -46,6 +47,7 @@ cli.main()
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Record]:
     folder = tmp_path_factory.mktemp("phase2")
+    quick_servers(folder)
     asked = ["run", "phase2", "--engines", "duckdb,postgres", "--profile", "quick"]
     completed = subprocess.run(
         [sys.executable, "-c", PROGRAM, *asked],

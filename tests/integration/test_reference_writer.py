@@ -8,8 +8,8 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
+from started import QUICK
 
-from lakebench.config import Settings
 from lakebench.datasets.interop import inspector
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.pyiceberg.engine import PyIceberg
@@ -92,7 +92,7 @@ class Written:
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Written]:
     with Guard("reference") as guard:
-        services = Services(Settings(), guard, Quiet())
+        services = Services(QUICK, guard, Quiet())
         services.start(["object-store", "rest-catalog"])
         assert services.failures() == {}
         lake = dataclasses.replace(lakes.rest_lake(services), namespace="reference")

@@ -146,6 +146,7 @@ def test_after_each_refresh_another_engine_agrees(tests_run: Run) -> None:
 
 @pytest.mark.integration
 def test_a_wrong_answer_in_the_power_test_has_no_power(tmp_path: Path) -> None:
+    quick_servers(tmp_path)
     argv = ["run", "phase3", *QUICK, "--engines", "liar-drops-a-row", "--tests", "power"]
     completed = lakebench(*argv, cwd=tmp_path, PYTHONPATH=str(LIARS))
     assert completed.returncode == 4, completed.stderr + completed.stdout
@@ -157,6 +158,7 @@ def test_a_wrong_answer_in_the_power_test_has_no_power(tmp_path: Path) -> None:
 
 @pytest.mark.integration
 def test_a_killed_load_goes_on_where_it_stopped(tmp_path: Path) -> None:
+    quick_servers(tmp_path)
     argv = ["run", "phase3", *ONCE, "--engines", "duckdb", "--formats", "iceberg"]
     run = subprocess.Popen([sys.executable, "-m", "lakebench", *argv], cwd=tmp_path, start_new_session=True)
     deadline = time.monotonic() + 120
