@@ -312,9 +312,9 @@ def _sample(
     cache = ""
     if kind == "cold":
         cache = _made_cold(context.workers, entry, restart=restart)
-    remote = context.workers.open(ref, lake, entry.session)
-    if kind == "cold":
+        run.evidence["start_s"] = _start(context, entry, lake, restart=restart)
         cache = f"{cache}, {resources.drop_page_cache()}"
+    remote = context.workers.open(ref, lake, entry.session)
     requests = _store_counters(context.services, entry.store)
     sent = _store_bytes(context.services, entry.store)
     meter = Meter(remote.process.pid, _server_processes(context.services, ref))
@@ -335,6 +335,18 @@ def _sample(
         "store_bytes": None if sent is None or sent_after is None or sent_after < sent else sent_after - sent,
         "cache": cache,
     }
+
+
+def _start(context: RunContext, entry: MeasuredEngine, lake: Lake, *, restart: bool) -> float:
+    """Start the engine's process and open ``lake``; seconds that this took, with those of its server where it has one.
+
+    ``restart`` says that this server was started anew, too.
+    """
+    server = engines.find(entry.case.engine.name).service
+    launched_s = context.services.launched_s(server) if server and restart else 0.0
+    began = time.monotonic()
+    context.workers.open(entry.case.engine, lake, entry.session)
+    return round(launched_s + time.monotonic() - began, 3)
 
 
 def _requests(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:

@@ -21,6 +21,8 @@ from lakebench.provisioning import disk_space
 from lakebench.results.records import ServiceFacts
 from lakebench.services.base import Context, Service
 from lakebench.services.citus import CitusService
+from lakebench.services.citus_pg_duckdb import CitusPgDuckDBService
+from lakebench.services.citus_pg_lake import CitusPgLakeService
 from lakebench.services.compose import Composed
 from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import ObjectStoreService
@@ -48,6 +50,8 @@ SERVICES: dict[str, type[Service]] = {
         PgMooncakeService,
         PgMooncake01Service,
         PgSpiderService,
+        CitusPgDuckDBService,
+        CitusPgLakeService,
         TrinoService,
         SparkService,
         SparkIceberg111Service,
@@ -168,6 +172,11 @@ class Services:
         """Whether ``name`` was started, and is gone though nobody stopped it."""
         running = self._running.get(name)
         return running is not None and running.endpoint is not None and not running.service.alive()
+
+    def launched_s(self, name: str) -> float:
+        """Seconds from the last start of the server's process until it was ready; 0 where we do not start it."""
+        running = self._running.get(name)
+        return running.service.launched_s if running else 0.0
 
     def exit_code(self, name: str) -> int | None:
         """What the process of ``name`` ended with, a signal as a negative number; ``None`` where it runs."""

@@ -141,9 +141,8 @@ class Service(ABC):
         self._process: subprocess.Popen[bytes] | None = None
         self._composed: Containers | None = None
         self._ports: dict[str, int] = {}
+        self.launched_s = 0.0
         self._log_start = 0  # where the log of the present start begins
-
-    # What a subclass writes.
 
     @abstractmethod
     def prepare(self) -> None:
@@ -363,7 +362,7 @@ class Service(ABC):
 
     def _launch(self, ports: Mapping[str, int]) -> Endpoint | None:
         """Start on ``ports`` and wait; ``None`` where another program has taken one of them meanwhile."""
-        self._ports = dict(ports)
+        began, self._ports = time.monotonic(), dict(ports)
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
         command, endpoint = self.command(ports), self.local_endpoint(ports)
         if self.context.stopping.is_set():
@@ -373,7 +372,8 @@ class Service(ABC):
             self._composed.start()
         else:
             self._spawn(command)
-        return endpoint if self._wait(endpoint) else None
+        ready, self.launched_s = self._wait(endpoint), time.monotonic() - began
+        return endpoint if ready else None
 
     def _spawn(self, command: Command) -> None:
         try:

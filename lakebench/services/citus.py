@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Mapping
+from typing import ClassVar
 
 from lakebench.http import HOST
 from lakebench.services.base import Command
@@ -20,10 +21,13 @@ class CitusService(ExtensionService):
 
     name = "citus"
     title = "PostgreSQL with Citus"
-    extensions = ("citus",)
-    preload = ("citus",)  # Citus insists on being the first
+    extensions: ClassVar[tuple[str, ...]] = ("citus",)
+    preload: ClassVar[tuple[str, ...]] = ("citus",)  # Citus insists on being the first
     conf = {"citus.local_hostname": HOST, "citus.node_conninfo": "sslmode=disable"}  # noqa: RUF012 - a mapping
-    uses = ("pg_catalog.create_distributed_table", "pg_catalog.citus_add_local_table_to_metadata")
+    uses: ClassVar[tuple[str, ...]] = (
+        "pg_catalog.create_distributed_table",
+        "pg_catalog.citus_add_local_table_to_metadata",
+    )
     image = "citusdata/citus:14.0.0-pg17"
     build = (
         "git clone --branch v14.0.1 https://github.com/citusdata/citus && cd citus && "

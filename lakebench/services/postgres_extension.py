@@ -28,14 +28,16 @@ class ExtensionService(PostgresService):
     the endpoint; a database that a case makes has none.
 
     ``uses`` are functions and procedures without which an extension is too old; ``image`` and ``build`` say how one
-    gets such a server. Endpoint: as that of PostgreSQL, with the version that the server says, and the properties
-    ``schema`` and ``extension.NAME``, the version of each extension.
+    gets such a server. ``creates`` is false where creating the extensions is itself a test. Endpoint: as that of
+    PostgreSQL, with the version that the server says, and the properties ``schema`` and ``extension.NAME``, the version
+    of each extension.
     """
 
     extensions: ClassVar[tuple[str, ...]]
     preload: ClassVar[tuple[str, ...]]
     conf: ClassVar[Mapping[str, str]] = {}
     uses: ClassVar[tuple[str, ...]] = ()
+    creates: ClassVar[bool] = True
     image: ClassVar[str]
     build: ClassVar[str]
     version = "17"
@@ -142,9 +144,12 @@ class ExtensionService(PostgresService):
     def _create(self, connection: Any, name: str, endpoint: Endpoint) -> None:
         if not _versions(connection, name):
             raise ServiceUnavailable(f"the PostgreSQL {self.version} there has no extension {name}: {self.mend()}")
-        if self.runtime is not Runtime.EXTERNAL:
+        ours = self.runtime is not Runtime.EXTERNAL
+        if ours and self.creates:
             rows(connection, f"CREATE EXTENSION IF NOT EXISTS {name} CASCADE")
-        ((installed,),) = _versions(connection, name)
+        ((installed, offered),) = _versions(connection, name)
+        if ours and not self.creates:
+            installed = offered
         if installed is None:
             database = endpoint.properties["database"]
             raise ServiceUnavailable(f"the database {database} has no extension {name}: CREATE EXTENSION {name} there")
@@ -184,8 +189,12 @@ def toml_key(name: str) -> str:
 
 
 def _versions(connection: Any, name: str) -> list[tuple[Any, ...]]:
-    """The installed version of the extension ``name``, ``None`` where it is not created; empty where there is none."""
-    return rows(connection, "SELECT installed_version FROM pg_available_extensions WHERE name = %s", (name,))
+    """The version of the extension ``name`` that is created, else ``None``, and the one that CREATE EXTENSION makes.
+
+    Empty where there is none.
+    """
+    asked = "SELECT installed_version, default_version FROM pg_available_extensions WHERE name = %s"
+    return rows(connection, asked, (name,))
 
 
 def rows(connection: Any, sql: str, values: Sequence[Any] | None = None) -> list[tuple[Any, ...]]:

@@ -87,6 +87,9 @@ class Fakes:
     def processes(self, _: str) -> list[int]:
         return []
 
+    def launched_s(self, server: str) -> float:
+        return {"trino": 2.5}[server]
+
     def restart(self, ref: EngineRef) -> None:
         self.cold_starts.append(f"restart {ref}")
 
@@ -128,6 +131,7 @@ def test_each_kind_of_sample_stands_in_its_place(tmp_path: Path) -> None:
         assert [sample.round for sample in one.samples] == [0, 1, 1, 1, 2]
         assert {sample.cache for sample in one.samples if sample.kind != "cold"} == {""}
         assert one.samples[0].cache == "new process, page cache kept"
+        assert (one.evidence["start_s"] >= 2.5) is (one.engine == "trino")
         assert one.evidence["sql"] == f"ask {one.engine}"
         assert (one.evidence["tolerance"], one.evidence["checked_against"]) == ("exact", ["theirs"])
     assert sorted(fakes.cold_starts) == ["restart duckdb", "restart trino"]

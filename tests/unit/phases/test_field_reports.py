@@ -135,6 +135,11 @@ def test_c8_needs_the_ratios_of_all_three() -> None:
     assert asked(0.2, 1.2, 6).verdict == ReportVerdict.REPRODUCED
     assert asked(0.2, 0.3, 0.4).verdict == ReportVerdict.DIRECTION_ONLY
     assert asked(0.4, 0.3, 0.5).verdict == ReportVerdict.NOT_REPRODUCED
+    started = field_reports(
+        "phase4",
+        [case("phase4/q01/trino", samples=(timed("cold", 2.0),), evidence={"start_s": 3.5})],
+    )["C8"]
+    assert (started.ours["trino, cold"], started.ours["trino, cold, with its start"]) == ("2.00 s", "5.50 s")
     assert asked(0.2, 1.2, 6).theirs == {"pg_duckdb": "0.37 s", "trino": "2.36 s", "spark-jdbc": "10.8 s"}
 
 

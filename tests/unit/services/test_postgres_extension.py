@@ -14,6 +14,8 @@ from lakebench.model import Endpoint, ObjectStore, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import SERVICES, Services, base, pg_lake, postgres_extension, server_crashes
 from lakebench.services.citus import CitusService
+from lakebench.services.citus_pg_duckdb import CitusPgDuckDBService
+from lakebench.services.citus_pg_lake import CitusPgLakeService
 from lakebench.services.compose import Composed
 from lakebench.services.pg_mooncake import PgMooncakeService
 from lakebench.services.postgres_extension import ExtensionService
@@ -110,7 +112,7 @@ class Answers:
         self.answers = {
             "SHOW server_version": [("17.2 (Debian)",)],
             "SHOW shared": [("citus, pg_stat_statements",)],
-            "SELECT installed_version": [("14.0-1",)],
+            "SELECT installed_version": [("14.0-1", "14.0-1")],
             "SELECT nspname": [(one,) for one in CitusService.uses],
             **{key.replace("_", " ", 1): value for key, value in answers.items()},
         }
@@ -138,12 +140,30 @@ def test_what_the_server_says_of_itself(tmp_path: Path, monkeypatch: pytest.Monk
     assert "CREATE EXTENSION IF NOT EXISTS citus CASCADE" in answers.asked
 
 
+def test_a_server_of_two_extensions_has_none_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = Answers(SHOW_shared=[("citus, pg_duckdb",)], SELECT_installed_version=[(None, "1.1.0")])
+    service = made(CitusPgDuckDBService, tmp_path, ServiceSettings())
+    monkeypatch.setattr(postgres_extension, "rows", answers)
+    service.look(None, service.local_endpoint({"main": 7}))
+    assert service.seen["extension.pg_duckdb"] == "1.1.0"
+    assert not [sql for sql in answers.asked if sql.startswith("CREATE")]
+
+
+def test_citus_is_loaded_first_and_speaks_to_itself_also_beside_another(tmp_path: Path) -> None:
+    for kind, libraries in ((CitusPgDuckDBService, "citus,pg_duckdb"), (CitusPgLakeService, "citus,pg_extension_base")):
+        assert ",".join(made(kind, tmp_path, ServiceSettings()).libraries()) == libraries
+        assert kind.conf == CitusService.conf
+
+
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
         ({"SHOW_shared": [("citus_columnar",)]}, "does not load citus: set shared_preload_libraries = 'citus'"),
         ({"SELECT_installed_version": []}, "the PostgreSQL 17.2 there has no extension citus: install it there"),
-        ({"SELECT_installed_version": [(None,)]}, "the database lake has no extension citus: CREATE EXTENSION citus"),
+        (
+            {"SELECT_installed_version": [(None, "14.0-1")]},
+            "the database lake has no extension citus: CREATE EXTENSION citus",
+        ),
         ({"SELECT_nspname": []}, "citus 14.0-1 is too old: it has no pg_catalog.create_distributed_table"),
     ],
 )
