@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint, ObjectStore, Runtime
@@ -43,8 +43,8 @@ class PgLakeService(ExtensionService):
     needs = ("object-store",)
     memory = 1024 * 2**20
     start_s = 90
-    extensions = ("pg_lake",)
-    preload = ("pg_extension_base",)
+    extensions: ClassVar[tuple[str, ...]] = ("pg_lake",)
+    preload: ClassVar[tuple[str, ...]] = ("pg_extension_base",)
     image = "lakebench/pg_lake:3.5-pg17"
     build = (
         "git clone --recurse-submodules https://github.com/Snowflake-Labs/pg_lake && cd pg_lake && "

@@ -168,7 +168,14 @@ SHAPES: Mapping[str, Shape] = {
         "SELECT tag, count(*) AS n, sum(id) AS s FROM orders GROUP BY tag",
     ),
     "merge-by-source": Shape(
-        "MERGE with WHEN NOT MATCHED BY SOURCE",
+        "MERGE of few rows, with WHEN NOT MATCHED BY SOURCE",
+        "MERGE INTO orders o USING (SELECT DISTINCT qty FROM items WHERE qty IS NOT NULL AND id > {p}) i ON o.id = i.qty "
+        "WHEN MATCHED THEN UPDATE SET tag = 'matched' WHEN NOT MATCHED THEN INSERT (id, tag) VALUES (i.qty, 'new') "
+        "WHEN NOT MATCHED BY SOURCE THEN UPDATE SET tag = 'lost'",
+        "SELECT tag, count(*) AS n, sum(id) AS s FROM orders GROUP BY tag",
+    ),
+    "merge-by-source-delete": Shape(
+        "MERGE with WHEN NOT MATCHED BY SOURCE THEN DELETE alone",
         "MERGE INTO orders o USING (SELECT DISTINCT order_id FROM items WHERE order_id > {p}) i ON o.id = i.order_id "
         "WHEN MATCHED THEN UPDATE SET tag = 'matched' WHEN NOT MATCHED BY SOURCE THEN DELETE",
         "SELECT tag, count(*) AS n, sum(id) AS s FROM orders GROUP BY tag",
