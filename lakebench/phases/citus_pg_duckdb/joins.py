@@ -170,7 +170,8 @@ SHAPES: Mapping[str, Shape] = {
     "merge-by-source": Shape(
         "MERGE of few rows, with WHEN NOT MATCHED BY SOURCE",
         "MERGE INTO orders o USING (SELECT DISTINCT qty FROM items WHERE qty IS NOT NULL AND id > {p}) i "
-        "ON o.id = i.qty WHEN MATCHED THEN UPDATE SET tag = 'matched' WHEN NOT MATCHED THEN INSERT (id, tag) VALUES (i.qty, 'new') "
+        "ON o.id = i.qty WHEN MATCHED THEN UPDATE SET tag = 'matched' "
+        "WHEN NOT MATCHED THEN INSERT (id, tag) VALUES (i.qty, 'new') "
         "WHEN NOT MATCHED BY SOURCE THEN UPDATE SET tag = 'lost'",
         "SELECT tag, count(*) AS n, sum(id) AS s FROM orders GROUP BY tag",
     ),
