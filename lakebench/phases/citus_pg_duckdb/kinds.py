@@ -22,7 +22,7 @@ BOTH, ONLY_CITUS, ONLY_OTHER = "both", "citus", "other"
 
 
 @dataclass(frozen=True)
-class Kind:
+class KindOfQuery:
     """``sql`` after the statements ``before`` in one session, and ``plain``, the same question of heap tables.
 
     The texts may name ``{file}`` and ``{iceberg}``, which have the rows of the tables, ``{out}``, the address of a file
@@ -58,115 +58,117 @@ def _joined(source: str) -> str:
 
 
 _PARQUET, _ICEBERG = "read_parquet('{file}')", "iceberg_scan('{iceberg}')"
-_OF_CITUS: Mapping[str, Kind] = {
-    "heap": Kind("a heap table", _HEAP, _HEAP),
-    "distributed": Kind("a distributed table", _DIST, _DIST),
-    "distributed-join": Kind(
+_OF_CITUS: Mapping[str, KindOfQuery] = {
+    "heap": KindOfQuery("a heap table", _HEAP, _HEAP),
+    "distributed": KindOfQuery("a distributed table", _DIST, _DIST),
+    "distributed-join": KindOfQuery(
         "a distributed table joined to a reference table",
         "SELECT count(*) AS n, sum(r.a) AS s FROM dist d JOIN ref r ON r.id = d.a",
         "SELECT count(*) AS n, sum(r.a) AS s FROM dist d JOIN ref r ON r.id = d.a",
     ),
-    "broadcast": Kind(
+    "broadcast": KindOfQuery(
         "a reference table with a distributed one on the nullable side",
         "SELECT count(*) AS n, count(d.id) AS c FROM ref r LEFT JOIN dist d ON d.a = r.id",
         "SELECT count(*) AS n, count(d.id) AS c FROM ref r LEFT JOIN dist d ON d.a = r.id",
     ),
-    "broadcast-alone": Kind(
+    "broadcast-alone": KindOfQuery(
         "the same in a database that has Citus alone",
         "SELECT count(*) AS n, count(d.id) AS c FROM ref r LEFT JOIN dist d ON d.a = r.id",
         "SELECT count(*) AS n, count(d.id) AS c FROM ref r LEFT JOIN dist d ON d.a = r.id",
         database=ONLY_CITUS,
     ),
 }
-_WITH_DUCKDB: Mapping[str, Kind] = {
+_WITH_DUCKDB: Mapping[str, KindOfQuery] = {
     **_OF_CITUS,
-    "duckdb-query": Kind("duckdb.query of no table", "SELECT * FROM duckdb.query('SELECT 42 AS a')", "SELECT 42 AS a"),
-    "parquet": Kind("read_parquet", _file(_PARQUET), _HEAP),
-    "parquet-prepared": Kind(
+    "duckdb-query": KindOfQuery(
+        "duckdb.query of no table", "SELECT * FROM duckdb.query('SELECT 42 AS a')", "SELECT 42 AS a"
+    ),
+    "parquet": KindOfQuery("read_parquet", _file(_PARQUET), _HEAP),
+    "parquet-prepared": KindOfQuery(
         "read_parquet, prepared, the sixth time",
         "EXECUTE q(500)",
         _sum("heap WHERE id > 500"),
         (f"PREPARE q(integer) AS {_file(_PARQUET)} WHERE (r['id'])::int > $1", *["EXECUTE q(1)"] * 5),
     ),
-    "parquet-into-heap": Kind(
+    "parquet-into-heap": KindOfQuery(
         "CREATE TABLE AS of read_parquet",
         _sum("made"),
         _HEAP,
         (f"CREATE TABLE made AS SELECT (r['id'])::int AS id, (r['a'])::int AS a FROM {_PARQUET} r",),
     ),
-    "parquet-to-parquet": Kind(
+    "parquet-to-parquet": KindOfQuery(
         "COPY of read_parquet to Parquet",
         _file("read_parquet('{out}')"),
         _HEAP,
         (f"COPY (SELECT * FROM {_PARQUET} r) TO '{{out}}'",),
     ),
-    "iceberg": Kind("iceberg_scan", _file(_ICEBERG), _HEAP),
-    "iceberg-join-parquet": Kind(
+    "iceberg": KindOfQuery("iceberg_scan", _file(_ICEBERG), _HEAP),
+    "iceberg-join-parquet": KindOfQuery(
         "iceberg_scan joined to read_parquet",
         f"SELECT count(*) AS n FROM {_ICEBERG} i JOIN {_PARQUET} r ON i['id'] = r['id']",
         "SELECT count(*) AS n FROM heap",
     ),
-    "temporary": Kind("a TEMP table USING duckdb", _sum("t"), "SELECT 2::bigint AS n, 6::bigint AS s", _TEMP),
-    "forced-explain": Kind(
+    "temporary": KindOfQuery("a TEMP table USING duckdb", _sum("t"), "SELECT 2::bigint AS n, 6::bigint AS s", _TEMP),
+    "forced-explain": KindOfQuery(
         "EXPLAIN of a heap table by DuckDB", "SELECT 1 AS a", "SELECT 1 AS a", (*_FORCED, f"EXPLAIN {_HEAP}")
     ),
-    "forced-catalog": Kind(
+    "forced-catalog": KindOfQuery(
         "a system catalog by DuckDB",
         "SELECT count(*) AS n FROM pg_catalog.pg_namespace WHERE nspname = 'pg_catalog'",
         "SELECT 1::bigint AS n",
         _FORCED,
     ),
-    "forced-update": Kind(
+    "forced-update": KindOfQuery(
         "UPDATE with execution by DuckDB forced",
         "SELECT count(*) AS n FROM heap WHERE a = 3 AND id = 29",
         "SELECT count(*) AS n FROM heap WHERE id = 29",
         (*_FORCED, "UPDATE heap SET a = a WHERE id = 29", "SET duckdb.force_execution = false"),
     ),
-    "forced-heap": Kind("a heap table by DuckDB", _HEAP, _HEAP, _FORCED),
-    "forced-distributed": Kind("a distributed table by DuckDB", _DIST, _DIST, _FORCED),
-    "forced-reference": Kind("a reference table by DuckDB", _sum("ref"), _sum("ref"), _FORCED),
-    "forced-partitioned": Kind("a partitioned table by DuckDB", _sum("part"), _sum("part"), _FORCED),
-    "forced-view": Kind("a view of a heap table by DuckDB", _sum("over"), _HEAP, _FORCED),
-    "forced-join": Kind(
+    "forced-heap": KindOfQuery("a heap table by DuckDB", _HEAP, _HEAP, _FORCED),
+    "forced-distributed": KindOfQuery("a distributed table by DuckDB", _DIST, _DIST, _FORCED),
+    "forced-reference": KindOfQuery("a reference table by DuckDB", _sum("ref"), _sum("ref"), _FORCED),
+    "forced-partitioned": KindOfQuery("a partitioned table by DuckDB", _sum("part"), _sum("part"), _FORCED),
+    "forced-view": KindOfQuery("a view of a heap table by DuckDB", _sum("over"), _HEAP, _FORCED),
+    "forced-join": KindOfQuery(
         "a heap table joined to a distributed one by DuckDB",
         "SELECT count(*) AS n FROM heap h JOIN dist d ON d.id = h.id",
         "SELECT count(*) AS n FROM heap h JOIN dist d ON d.id = h.id",
         _FORCED,
     ),
-    "forced-prepared": Kind(
+    "forced-prepared": KindOfQuery(
         "a heap table by DuckDB, prepared", "EXECUTE q", _HEAP, (*_FORCED, f"PREPARE q AS {_HEAP}")
     ),
-    "forced-function": Kind(
+    "forced-function": KindOfQuery(
         "a heap table by DuckDB, in PL/pgSQL",
         "SELECT 1 AS a",
         "SELECT 1 AS a",
         (*_FORCED, "DO $$ DECLARE n bigint; BEGIN SELECT count(*) INTO n FROM heap; END $$"),
     ),
-    "parquet-join-heap": Kind("read_parquet joined to a heap table", _joined(_PARQUET), _HEAP_JOINED),
-    "iceberg-join-heap": Kind("iceberg_scan joined to a heap table", _joined(_ICEBERG), _HEAP_JOINED),
-    "iceberg-join-distributed": Kind(
+    "parquet-join-heap": KindOfQuery("read_parquet joined to a heap table", _joined(_PARQUET), _HEAP_JOINED),
+    "iceberg-join-heap": KindOfQuery("iceberg_scan joined to a heap table", _joined(_ICEBERG), _HEAP_JOINED),
+    "iceberg-join-distributed": KindOfQuery(
         "iceberg_scan joined to a distributed table",
         _joined(_ICEBERG).replace("heap h", "dist h"),
         _HEAP_JOINED,
     ),
-    "temporary-join-heap": Kind(
+    "temporary-join-heap": KindOfQuery(
         "a TEMP table USING duckdb joined to a heap table",
         "SELECT count(*) AS n FROM t JOIN heap h ON h.id = t.id",
         "SELECT 2::bigint AS n",
         _TEMP,
     ),
-    "copy-heap": Kind(
+    "copy-heap": KindOfQuery(
         "COPY of a heap table to Parquet", _file("read_parquet('{out}')"), _HEAP, ("COPY heap TO '{out}'",)
     ),
-    "copy-distributed": Kind(
+    "copy-distributed": KindOfQuery(
         "COPY of a distributed table to Parquet", _file("read_parquet('{out}')"), _DIST, ("COPY dist TO '{out}'",)
     ),
-    "raw-scan": Kind(
+    "raw-scan": KindOfQuery(
         "duckdb.query of a heap table",
         "SELECT * FROM duckdb.query('SELECT count(*) AS n FROM pgduckdb.{schema}.heap')",
         "SELECT count(*) AS n FROM heap",
     ),
-    "without-citus": Kind(
+    "without-citus": KindOfQuery(
         "a heap table by DuckDB, in a database without Citus", _HEAP, _HEAP, _FORCED, database=ONLY_OTHER
     ),
 }
@@ -175,61 +177,61 @@ _ICE = (
     "TRUNCATE ice",
     "INSERT INTO ice SELECT * FROM heap",
 )
-_WITH_LAKE: Mapping[str, Kind] = {
+_WITH_LAKE: Mapping[str, KindOfQuery] = {
     **_OF_CITUS,
-    "iceberg": Kind("an Iceberg table", _sum("ice"), _HEAP, _ICE),
-    "iceberg-prepared": Kind(
+    "iceberg": KindOfQuery("an Iceberg table", _sum("ice"), _HEAP, _ICE),
+    "iceberg-prepared": KindOfQuery(
         "an Iceberg table, prepared, the sixth time",
         "EXECUTE q(500)",
         _sum("heap WHERE id > 500"),
         (*_ICE, f"PREPARE q(integer) AS {_sum('ice WHERE id > $1')}", *["EXECUTE q(1)"] * 5),
     ),
-    "iceberg-join-heap": Kind(
+    "iceberg-join-heap": KindOfQuery(
         "an Iceberg table joined to a heap table", _BOTH_ROWS.format(t="ice r", c=_IN_FILE), _HEAP_JOINED, _ICE
     ),
-    "iceberg-join-distributed": Kind(
+    "iceberg-join-distributed": KindOfQuery(
         "an Iceberg table joined to a distributed table",
         "SELECT count(*) AS n, sum(d.a) AS s FROM dist d JOIN ice r ON r.id = d.id",
         _HEAP_JOINED,
         _ICE,
     ),
-    "iceberg-left-distributed": Kind(
+    "iceberg-left-distributed": KindOfQuery(
         "an Iceberg table with a distributed one on the nullable side",
         "SELECT count(*) AS n, count(d.id) AS c FROM ice r LEFT JOIN dist d ON d.a = r.id",
         "SELECT count(*) AS n, count(d.id) AS c FROM ref r LEFT JOIN dist d ON d.a = r.id",
         _ICE,
     ),
-    "iceberg-from-distributed": Kind(
+    "iceberg-from-distributed": KindOfQuery(
         "INSERT into an Iceberg table from a distributed one",
         _sum("ice"),
         _DIST,
         (*_ICE[:2], "INSERT INTO ice SELECT id, a FROM dist"),
     ),
-    "distributed-from-iceberg": Kind(
+    "distributed-from-iceberg": KindOfQuery(
         "INSERT into a distributed table from an Iceberg one",
         "SELECT count(*) AS n FROM dist WHERE id > 10000",
         "SELECT 1000::bigint AS n",
         (*_ICE, "BEGIN", "INSERT INTO dist SELECT id + 10000, a FROM ice"),
     ),
-    "update-and-delete": Kind(
+    "update-and-delete": KindOfQuery(
         "UPDATE and DELETE of an Iceberg table",
         _sum("ice"),
         "SELECT count(*) AS n, sum(a + 1) AS s FROM heap WHERE id <= 500",
         (*_ICE, "UPDATE ice SET a = a + 1", "DELETE FROM ice WHERE id > 500"),
     ),
-    "both-rolled-back": Kind(
+    "both-rolled-back": KindOfQuery(
         "one transaction over a distributed and an Iceberg table, rolled back",
         "SELECT (SELECT count(*) FROM ice) AS i, (SELECT count(*) FROM dist) AS d",
         "SELECT count(*) AS i, count(*) AS d FROM heap",
         (*_ICE, "BEGIN", "INSERT INTO dist VALUES (20000, 1)", "INSERT INTO ice VALUES (20000, 1)", "ROLLBACK"),
     ),
-    "both-committed": Kind(
+    "both-committed": KindOfQuery(
         "one transaction over a distributed and an Iceberg table, committed",
         "SELECT (SELECT count(*) FROM ice WHERE id = 30000) AS i, (SELECT count(*) FROM dist WHERE id = 30000) AS d",
         "SELECT 1::bigint AS i, 1::bigint AS d",
         (*_ICE, "BEGIN", "INSERT INTO dist VALUES (30000, 0)", "INSERT INTO ice VALUES (30000, 0)", "COMMIT"),
     ),
-    "copy-distributed": Kind(
+    "copy-distributed": KindOfQuery(
         "COPY of a distributed table to Parquet, read again",
         _sum("back"),
         "SELECT count(*) AS n, sum(a) AS s FROM heap",
@@ -238,7 +240,7 @@ _WITH_LAKE: Mapping[str, Kind] = {
             "CREATE FOREIGN TABLE back () SERVER pg_lake OPTIONS (path '{out}')",
         ),
     ),
-    "spread-iceberg": Kind(
+    "spread-iceberg": KindOfQuery(
         "an Iceberg table that is distributed",
         _sum("spread"),
         _HEAP,
@@ -248,7 +250,7 @@ _WITH_LAKE: Mapping[str, Kind] = {
             "INSERT INTO spread SELECT * FROM heap",
         ),
     ),
-    "reference-iceberg": Kind(
+    "reference-iceberg": KindOfQuery(
         "an Iceberg table that is a reference table",
         _sum("everywhere"),
         _HEAP,
@@ -261,7 +263,7 @@ _WITH_LAKE: Mapping[str, Kind] = {
 }
 
 
-def of(combination: Combination) -> Mapping[str, Kind]:
+def of(combination: Combination) -> Mapping[str, KindOfQuery]:
     """The kinds that are asked of ``combination``."""
     return _WITH_DUCKDB if combination == PG_DUCKDB else _WITH_LAKE
 
@@ -273,7 +275,7 @@ def blocks(combination: Combination) -> Iterator[OfCombination]:
         yield check_of(combination, case, partial(_ask, name=name, kind=kind))
 
 
-def _ask(both: Both, name: str, kind: Kind) -> Evidence:
+def _ask(both: Both, name: str, kind: KindOfQuery) -> Evidence:
     """The answer is that of heap tables in plain PostgreSQL.
 
     A crash has as further evidence whether other sessions were ended by it, and the rows that are there after it.
@@ -300,14 +302,14 @@ def _ask(both: Both, name: str, kind: Kind) -> Evidence:
     }
 
 
-def _database(both: Both, kind: Kind) -> str:
+def _database(both: Both, kind: KindOfQuery) -> str:
     both.server.require_ours()
     if kind.database == BOTH:
         return both.database()
     return both.created(("citus",) if kind.database == ONLY_CITUS else (both.combination.other,))
 
 
-def _texts(both: Both, database: str, name: str, kind: Kind) -> tuple[str, ...]:
+def _texts(both: Both, database: str, name: str, kind: KindOfQuery) -> tuple[str, ...]:
     """The statements with what they name; it is made where one of them names it."""
     whole = "\n".join((*kind.before, kind.sql))
     named = {"{schema}": both.server.schema(KINDS)}

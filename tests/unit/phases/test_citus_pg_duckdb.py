@@ -82,7 +82,7 @@ def test_services_of_files_are_started_where_a_combination_is_named() -> None:
 def test_a_shape_has_its_parameter_simple_and_prepared(name: str) -> None:
     shape = joins.SHAPES[name]
     fake: Any = None
-    steps = list(joins._Asked(fake, "", "", shape).steps())
+    steps = list(joins._ShapeAsked(fake, "", "", shape).steps())
     assert steps[0].sql != shape.sql
     assert "{" not in steps[0].sql
     assert "$1" in steps[1].before[0]
