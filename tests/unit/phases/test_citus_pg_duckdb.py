@@ -21,6 +21,7 @@ from lakebench.phases.citus_pg_duckdb import joins, kinds, rights, server, table
 from lakebench.phases.citus_pg_duckdb.report import sections
 from lakebench.phases.citus_pg_duckdb.server import COMBINATIONS, PG_DUCKDB, PG_LAKE, Both, Server
 from lakebench.reports.content import Section, Table
+from lakebench.results import records
 from lakebench.results.records import FieldReport
 from lakebench.services import lakes
 from lakebench.services.server_crashes import ServerCrash
@@ -205,3 +206,37 @@ def test_the_report_shows_signal_shapes_and_rights() -> None:
     assert tables_of[1].head == ("shape", "4 shards", "1 shard")
     assert texts[1] == [["left-union", "FAIL REFUSED", "PASS"]]
     assert texts[2][0][-1] == "refused: permission denied"
+
+
+@pytest.fixture(scope="module")
+def recorded() -> records.Run:
+    """A run on real servers, without most layouts of the joins."""
+    (run,) = (Path(__file__).parents[2] / "fixtures" / "phase7").iterdir()
+    return records.read(run)
+
+
+def test_of_the_recorded_run_queries_crash_and_not_the_creation(recorded: records.Run) -> None:
+    report = _report(*recorded.cases)
+    assert report.verdict is ReportVerdict.DIRECTION_ONLY
+    assert report.ours["citus, then pg_duckdb"] == report.ours["pg_duckdb, then citus"] == "PASS"
+    assert report.ours["kinds of query"] == "16 CRASH, 14 PASS, 1 REFUSED, 1 WRONG"
+    assert "signal 11" in report.detail
+    (kept,) = recorded.field_reports
+    assert (kept.verdict, kept.ours) == (report.verdict, report.ours)
+
+
+def test_each_recorded_crash_has_its_signal_its_lines_and_what_it_ended(recorded: records.Run) -> None:
+    crashes = [case.evidence for case in recorded.cases if case.outcome is Outcome.CRASH]
+    assert len(crashes) == 16
+    for evidence in crashes:
+        assert (evidence["signal"], evidence["other_sessions"], evidence["rows_after"]) == (11, "ended", "1000")
+        assert "was terminated by signal 11" in evidence["log"][0]
+        assert evidence["known"]["link"] == "https://github.com/duckdb/pg_duckdb/issues/444"
+
+
+def test_the_recorded_run_shows_which_shapes_pg_duckdb_refuses_to_citus(recorded: records.Run) -> None:
+    (section,) = _sections(*recorded.cases)
+    joined = next(part for part in section.parts if isinstance(part, Table) and part.head[0] == "shape")
+    by_column = list(zip(*[[cell.text for cell in row] for row in joined.rows], strict=True))
+    refused = {head: texts.count("FAIL REFUSED") for head, texts in zip(joined.head[1:], by_column[1:], strict=True)}
+    assert refused == {"4 shards, both created": 13, "4 shards, Citus alone created": 2}
