@@ -96,6 +96,7 @@ def test_a_server_of_the_users_is_left_as_it_was(running: Services, uri: str) ->
         services = external(uri, guard)
         endpoint = services.endpoint("any")
         assert endpoint.version == running.endpoint("postgres").version
+        assert running.launched_s("postgres") > 0 == services.launched_s("any")
         schema = endpoint.properties["schema"]
         with contextlib.closing(connect(login(endpoint))) as session:
             session.execute(f"CREATE SCHEMA {schema}_b; CREATE TABLE {schema}.t (a int)")
