@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
@@ -374,9 +375,11 @@ class Settings(_Strict):
         return ours.model_copy(update={"properties": properties})
 
     def secrets(self) -> tuple[str, ...]:
-        """Every password of the settings; an address may hold one, too."""
+        """Every password of the settings; those within addresses as they stand there and decoded."""
         services, storages = self.services.values(), self.storages().values()
-        passwords = [*(one.password for one in services), *(one.password for one in storages)]
+        within = [urlsplit(one.uri).password or "" for one in services]
+        own = [*(one.password for one in services), *(one.password for one in storages)]
+        passwords = [*own, *within, *map(unquote, within)]
         return tuple(filter(None, [*passwords, *(key for one in self.catalogs.values() for key in one.secrets())]))
 
     def engine(self, name: str) -> EngineLimits:

@@ -207,8 +207,10 @@ def test_no_address_with_a_secret_is_in_what_is_said_of_a_catalog(monkeypatch: p
 
 
 def test_the_settings_tell_which_of_them_are_secrets() -> None:
-    given = {"services": {"nessie": {"password": "one"}}, "storage": {"gcs": {"user": "u", "password": "two"}}}
-    assert set(Settings.model_validate(given).secrets()) == {"one", "two"}
+    citus = {"uri": "postgresql://me:thr%2Fee@127.0.0.1:1/db"}
+    services = {"nessie": {"password": "one"}, "citus": citus}
+    given = {"services": services, "storage": {"gcs": {"user": "u", "password": "two"}}}
+    assert set(Settings.model_validate(given).secrets()) == {"one", "two", "thr%2Fee", "thr/ee"}
 
 
 class Catalogs(http.server.BaseHTTPRequestHandler):
