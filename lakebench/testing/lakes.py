@@ -187,8 +187,9 @@ class ScanTests(LakeTests):
             with pytest.raises(Refused):
                 read(adapter.scan(scan))
 
+    @pytest.mark.usefixtures("table")
     def test_a_table_that_is_not_there_is_refused(self, adapter: Any) -> None:
-        """In the engine's own words, which name it."""
+        """In the engine's own words, which name it; without another table its namespace might not be there."""
         with pytest.raises(Refused, match="no_such"):
             read(adapter.scan(Scan("no_such_table")))
 
