@@ -272,6 +272,14 @@ class EngineLimits(_Strict):
     threads: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
 
 
+def _password_within(uri: str) -> str:
+    """The password in an address; empty where it has none, or is no address, which its user says."""
+    try:
+        return urlsplit(uri).password or ""
+    except ValueError:
+        return ""
+
+
 class Settings(_Strict):
     """All that ``lakebench.toml`` may say.
 
@@ -376,11 +384,11 @@ class Settings(_Strict):
 
     def secrets(self) -> tuple[str, ...]:
         """Every password of the settings; those within addresses as they stand there and decoded."""
-        services, storages = self.services.values(), self.storages().values()
-        within = [urlsplit(one.uri).password or "" for one in services]
+        services, storages, catalogs = self.services.values(), self.storages().values(), self.catalogs.values()
         own = [*(one.password for one in services), *(one.password for one in storages)]
-        passwords = [*own, *within, *map(unquote, within)]
-        return tuple(filter(None, [*passwords, *(key for one in self.catalogs.values() for key in one.secrets())]))
+        within = [_password_within(one.uri) for named in (services, storages, catalogs) for one in named]
+        login = (key for one in catalogs for key in one.secrets())
+        return tuple(filter(None, [*own, *within, *map(unquote, within), *login]))
 
     def engine(self, name: str) -> EngineLimits:
         """The limits of engine ``name``."""
