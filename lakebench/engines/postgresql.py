@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import arrow_column
 from lakebench.errors import EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused, unknown
-from lakebench.model import Catalog, Endpoint
+from lakebench.model import Catalog, Endpoint, ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,6 +53,32 @@ def login(endpoint: Endpoint, database: str = "") -> dict[str, str]:
     return {key: value for key, value in keywords.items() if value}
 
 
+VERSIONS = (
+    "SELECT 'postgresql' AS name, current_setting('server_version') AS version UNION ALL "
+    "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'"
+)
+"""Name and version of the server and of each extension of the database."""
+
+
+def literal(text: str) -> str:
+    """``text`` as a literal of SQL (PostgreSQL's documentation, *String Constants*)."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def secret_parameters(store: ObjectStore) -> dict[str, str]:
+    """Those of ``duckdb.create_simple_secret`` (pg_duckdb's documentation, *Secrets*) for ``store``."""
+    scheme, _, address = store.endpoint.partition("://")
+    return {
+        "type": "S3",
+        "key_id": store.access_key,
+        "secret": store.secret_key,
+        "region": store.region,
+        "url_style": "path" if store.path_style else "vhost",
+        "endpoint": address,
+        "use_ssl": str(scheme == "https").lower(),
+    }
+
+
 def connect(keywords: Mapping[str, str], *, zone: str = "UTC", protocol: str = "simple") -> Any:
     """A session in autocommit with the time zone ``zone``, by a ``protocol`` of :data:`PROTOCOLS`.
 
@@ -85,7 +111,7 @@ def create_database(name: str, locale: str = "C") -> str:
     A server of PostgreSQL 15 or newer, whatever its own locale, obeys it where it has that provider and locale.
     """
     provider, locale_name = provider_of(locale)
-    text = "'" + locale_name.replace("'", "''") + "'"
+    text = literal(locale_name)
     collation = {
         "libc": f"LC_COLLATE {text} LC_CTYPE {text}",
         "icu": f"ICU_LOCALE {text} LC_COLLATE 'C' LC_CTYPE 'C'",

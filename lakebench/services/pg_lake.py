@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lakebench.engines.postgresql import literal
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint, ObjectStore, Runtime
 from lakebench.services.base import Command, Context
@@ -155,16 +156,12 @@ def secret(objects: ObjectStore) -> str:
     """The statement by which the DuckDB of ``pgduck_server`` gets the key of the object store."""
     scheme, _, host = objects.endpoint.partition("://")
     options = {
-        "KEY_ID": _text(objects.access_key),
-        "SECRET": _text(objects.secret_key),
-        "REGION": _text(objects.region),
-        "ENDPOINT": _text(host),
-        "URL_STYLE": _text("path" if objects.path_style else "vhost"),
+        "KEY_ID": literal(objects.access_key),
+        "SECRET": literal(objects.secret_key),
+        "REGION": literal(objects.region),
+        "ENDPOINT": literal(host),
+        "URL_STYLE": literal("path" if objects.path_style else "vhost"),
         "USE_SSL": str(scheme == "https").lower(),
-        "SCOPE": _text(f"s3://{objects.bucket}"),
+        "SCOPE": literal(f"s3://{objects.bucket}"),
     }
     return f"CREATE SECRET lakebench_store (TYPE s3, {', '.join(f'{key} {one}' for key, one in options.items())});\n"
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import Answer
-from lakebench.engines.postgresql import arrow_table, calls, connect, fetched, login
+from lakebench.engines.postgresql import arrow_table, calls, connect, fetched, login, secret_parameters
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.model import Lake, TableFormat
 
@@ -123,16 +123,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         return connect(login(self.settings.server))
 
     def _make_secret(self, store: ObjectStore) -> None:
-        scheme, _, address = store.endpoint.partition("://")
-        parameters = {
-            "type": "S3",
-            "key_id": store.access_key,
-            "secret": store.secret_key,
-            "region": store.region,
-            "url_style": "path" if store.path_style else "vhost",
-            "endpoint": address,
-            "use_ssl": str(scheme == "https").lower(),
-        }
+        parameters = secret_parameters(store)
         named = ", ".join(f"{key} := %s" for key in parameters)
         # It answers with the name of the foreign server that holds the secret.
         ((self._secret,),) = self._run(f"SELECT duckdb.create_simple_secret({named})", tuple(parameters.values()))

@@ -9,10 +9,11 @@ from typing import Any
 
 from lakebench.datasets import answer_files
 from lakebench.datasets.rules import Rules
+from lakebench.engines.postgresql import literal
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Evidence, same
 from lakebench.phases.citus_fdw.case import OfPair, case_of, check_of
-from lakebench.phases.citus_fdw.ends import Link, Pair, quoted
+from lakebench.phases.citus_fdw.ends import Link, Pair
 from lakebench.phases.citus_fdw.tables import COLUMNS, FIRST, EdgeColumn
 from lakebench.verification import query_plans
 
@@ -142,7 +143,7 @@ def _pushdown(link: Link, question: TwinQuery, mode: str) -> Evidence:
 def _answer(link: Link, question: TwinQuery) -> Evidence:
     local = link.pair.local
     try:
-        link.execute(local, f"SET TimeZone = {quoted(question.zone)}")
+        link.execute(local, f"SET TimeZone = {literal(question.zone)}")
         return compared(link, question, "orders")
     finally:
         link.new_session(local)
@@ -252,12 +253,12 @@ def _special(link: Link, name: str) -> Evidence:
     """Values read as text through the foreign table, and compared there, against a heap table."""
     type_, values = _SPECIAL[name]
     table = f"special_{name.replace('-', '_')}"
-    filled = [f"({at}, {quoted(value)}::{type_})" for at, value in enumerate(values)]
+    filled = [f"({at}, {literal(value)}::{type_})" for at, value in enumerate(values)]
     insert, columns = f"VALUES {', '.join(filled)}", f"id integer, v {type_}"
     link.execute(link.pair.remote, *link.pair.remote.made(table, columns), f"INSERT INTO {table} {insert}")
     twin = (f"CREATE TABLE {table}_twin ({columns})", f"INSERT INTO {table}_twin {insert}")
     link.execute(link.pair.local, link.foreign(table, columns), *twin)
-    same_value = " ".join(f"WHEN v = {quoted(value)}::{type_} THEN {at}" for at, value in enumerate(values))
+    same_value = " ".join(f"WHEN v = {literal(value)}::{type_} THEN {at}" for at, value in enumerate(values))
     return _of_twin(link, f"SELECT id, v::text AS v, CASE {same_value} END AS same FROM {{t}} t", table)
 
 
@@ -282,7 +283,7 @@ def _collation(link: Link, *, imported: bool) -> Evidence:
     """Order, comparison, min and max of text whose column at the other end has another collation."""
     collation = other_collation(link)
     table, plain = f"words_{'imported' if imported else 'by_hand'}", "id integer, w text"
-    columns, rows = f'{plain} COLLATE "{collation}"', ", ".join(f"({at}, {quoted(w)})" for at, w in enumerate(_WORDS))
+    columns, rows = f'{plain} COLLATE "{collation}"', ", ".join(f"({at}, {literal(w)})" for at, w in enumerate(_WORDS))
     link.execute(link.pair.remote, *link.pair.remote.made(table, columns), f"INSERT INTO {table} VALUES {rows}")
     foreign = link.imported(table) if imported else link.foreign(table, plain)
     heap = f"CREATE TABLE {table}_twin ({columns if imported else plain})"
@@ -299,7 +300,7 @@ def other_collation(link: Link) -> str:
     Raises:
         EngineUnavailable: it has none.
     """
-    named = ", ".join(map(quoted, _COLLATIONS))
+    named = ", ".join(map(literal, _COLLATIONS))
     asked = f"SELECT DISTINCT collname::text AS c FROM pg_collation WHERE collname IN ({named})"
     for (name,) in link.cells(link.pair.remote, asked):
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.datasets import answer_files
+from lakebench.engines.postgresql import VERSIONS, literal
 from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import AnswerFile
@@ -159,11 +160,7 @@ class Link:
         return {f"{end.service} {name}": version for end in ends for name, version in self._versions(end).items()}
 
     def _versions(self, end: ForeignEnd) -> Mapping[str, str]:
-        sql = (
-            "SELECT 'postgresql' AS name, current_setting('server_version') AS version UNION ALL "
-            "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'"
-        )
-        return {str(name): str(version) for name, version in self.cells(end, sql)}
+        return {str(name): str(version) for name, version in self.cells(end, VERSIONS)}
 
     def require_fdw(self) -> None:
         """Create postgres_fdw at the local end.
@@ -219,9 +216,4 @@ def _session(end: ForeignEnd, name: str) -> str:
 
 
 def _options(values: Mapping[str, str]) -> str:
-    return ", ".join(f"{key} {quoted(value)}" for key, value in values.items())
-
-
-def quoted(text: str) -> str:
-    """``text`` as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
+    return ", ".join(f"{key} {literal(value)}" for key, value in values.items())

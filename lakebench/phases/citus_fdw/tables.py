@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
 
-from lakebench.phases.citus_fdw.ends import ForeignEnd, Link, quoted
+from lakebench.engines.postgresql import literal
+from lakebench.phases.citus_fdw.ends import ForeignEnd, Link
 
 GENERATED = 5_000
 """Rows beside those with edge values; their ids begin at :data:`FIRST`."""
@@ -25,13 +26,13 @@ class EdgeColumn:
 
     def literal(self, value: str) -> str:
         """``value`` with its type."""
-        return f"{quoted(value)}::{self.type}"
+        return f"{literal(value)}::{self.type}"
 
     def predicates(self) -> Iterator[str]:
         """Comparisons with each edge value, with two at once, and with NULL."""
         literals = [self.literal(value) for value in self.values]
-        for literal in literals:
-            yield from (f"{self.name} {operator} {literal}" for operator in ("=", "<>", "<", ">="))
+        for edge in literals:
+            yield from (f"{self.name} {operator} {edge}" for operator in ("=", "<>", "<", ">="))
         yield from (f"{self.name} IN ({one}, {other})" for one, other in islice(pairwise(literals), 1))
         yield f"{self.name} IS NULL"
         yield f"{self.name} IS NOT NULL"
@@ -128,7 +129,7 @@ def _local(link: Link, end: ForeignEnd) -> None:
     for table, option in (("orders_plain", ""), ("orders_estimate", ", use_remote_estimate 'true'")):
         link.execute(end, link.foreign(table, _TYPES, "orders", option))
     link.execute(end, "ANALYZE orders")
-    rows = ", ".join(f"({at}, {'NULL' if one is None else quoted(one)})" for at, one in enumerate(REGIONS))
+    rows = ", ".join(f"({at}, {'NULL' if one is None else literal(one)})" for at, one in enumerate(REGIONS))
     for made in (end.made("own", _OWN), (f"CREATE TABLE regions ({_OWN})",), (f"CREATE TABLE marks ({WRITTEN})",)):
         link.execute(end, *made)
     link.execute(end, *(f"INSERT INTO {table} VALUES {rows}" for table in ("own", "regions")))

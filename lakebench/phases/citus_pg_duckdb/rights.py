@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from lakebench.engines.postgresql import literal
 from lakebench.errors import Refused, WrongAnswer
 from lakebench.execution.cases import Evidence
 from lakebench.phases.citus_pg_duckdb import tables
 from lakebench.phases.citus_pg_duckdb.case import OfCombination, case_of, check_of
 from lakebench.phases.citus_pg_duckdb.server import PG_DUCKDB, PLAIN, Both, Cells, Combination, Server
-from lakebench.phases.citus_pg_duckdb.tables import KINDS, quoted
+from lakebench.phases.citus_pg_duckdb.tables import KINDS
 
 GROUP = "A role with few rights"
 _ROLE = "lakebench_reader"
@@ -122,7 +123,7 @@ def _make_role(server: Server, database: str) -> None:
     server.execute(
         database,
         KINDS,
-        f"DO $$ BEGIN CREATE ROLE {_ROLE} LOGIN PASSWORD {quoted(password)}; "
+        f"DO $$ BEGIN CREATE ROLE {_ROLE} LOGIN PASSWORD {literal(password)}; "
         "EXCEPTION WHEN duplicate_object THEN NULL; END $$",
         f"GRANT USAGE ON SCHEMA {schema} TO {_ROLE}",
         "CREATE VIEW over_dist AS SELECT id, a FROM dist",

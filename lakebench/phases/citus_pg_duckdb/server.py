@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.datasets import answer_files
+from lakebench.engines.postgresql import VERSIONS
 from lakebench.errors import EngineCrash, EngineUnavailable
 from lakebench.execution.context import RunContext
 from lakebench.model import EngineRef, Lake, Runtime
@@ -147,11 +148,7 @@ class Server:
 
     def versions(self, database: str, schema: str) -> Mapping[str, str]:
         """The versions of PostgreSQL and of the extensions of ``database``."""
-        sql = (
-            "SELECT 'postgresql' AS name, current_setting('server_version') AS version UNION ALL "
-            "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'"
-        )
-        return {f"{self.service} {name}": str(version) for name, version in self.cells(database, schema, sql)}
+        return {f"{self.service} {name}": str(version) for name, version in self.cells(database, schema, VERSIONS)}
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lakebench.datasets import table_files
+from lakebench.engines.postgresql import literal, secret_parameters
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.model import EngineRef, ObjectStore
 from lakebench.phases.citus_pg_duckdb.server import Both, Server
@@ -117,30 +118,14 @@ def write_rows(into: Path) -> None:
 
 def secret(objects: ObjectStore) -> str:
     """The statement that gives the DuckDB of a server the key of the object store."""
-    scheme, _, address = objects.endpoint.partition("://")
-    parameters = {
-        "type": "S3",
-        "key_id": objects.access_key,
-        "secret": objects.secret_key,
-        "region": objects.region,
-        "url_style": "path" if objects.path_style else "vhost",
-        "endpoint": address,
-        "use_ssl": str(scheme == "https").lower(),
-    }
-    return (
-        f"SELECT duckdb.create_simple_secret({', '.join(f'{key} := {quoted(one)}' for key, one in parameters.items())})"
-    )
+    parameters = (f"{key} := {literal(one)}" for key, one in secret_parameters(objects).items())
+    return f"SELECT duckdb.create_simple_secret({', '.join(parameters)})"
 
 
 def with_key(both: Both, database: str) -> None:
     """Give the DuckDB of ``database`` the key of the object store, once a run."""
     sql = secret(store(both.context.services.endpoint("object-store")))
     both.context.prepared.once(f"both/key/{database}", lambda: both.server.execute(database, KINDS, sql))
-
-
-def quoted(text: str) -> str:
-    """``text`` as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 # Tables that are joined.

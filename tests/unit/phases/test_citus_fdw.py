@@ -11,12 +11,13 @@ import pytest
 from run_requests import request
 
 from lakebench.engines import parse
+from lakebench.engines.postgresql import literal
 from lakebench.execution.cases import Case
 from lakebench.model import Coordinates, Record, Sample
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.citus_fdw import answers, scenario, tables
-from lakebench.phases.citus_fdw.ends import CITUS, PAIRS, PG_LAKE, POSTGRES, quoted
+from lakebench.phases.citus_fdw.ends import CITUS, PAIRS, PG_LAKE, POSTGRES
 from lakebench.phases.citus_fdw.report import sections
 from lakebench.reports.content import Section, Table
 from lakebench.results import records
@@ -114,7 +115,7 @@ def test_tables_are_of_the_kind_of_their_end() -> None:
     assert POSTGRES.made("t", "id integer") == ("CREATE TABLE t (id integer)",)
     assert PG_LAKE.made("t", "id integer") == ("CREATE TABLE t (id integer) USING iceberg",)
     assert CITUS.made("t", "id integer")[1] == "SELECT create_distributed_table('t', 'id', shard_count := 4)"
-    assert quoted("it's") == "'it''s'"
+    assert literal("it's") == "'it''s'"
 
 
 def test_pushdown_is_reproduced_by_citus_that_asks_pg_lake_alone() -> None:
