@@ -31,6 +31,7 @@ SHARING = {
         "test_lake_formats",
         "test_operations_inprocess",
         "test_operations_server",
+        "test_pg_lake_adapter",
     )
 }
 

@@ -33,7 +33,9 @@ class Engine(ABC):
     ``service`` is the server that is the engine (``trino``, ``spark``), and ``needs`` the other services it cannot do
     without. ``dialect`` is sqlglot's name of its SQL. ``variant_of`` names the engine that this is another way into,
     with the same SQL: a phase that asks many questions asks the other one. ``optional`` ones run only where they are
-    named. ``formats`` are the kinds of lake that ``open`` takes; ``partitioned`` says that tables of PostgreSQL are
+    named. One with an ``own_catalog`` keeps the tables that it writes there, and registers their metadata files in the
+    lake's: another engine changes its tables in the lake alone, and it changes no table of another engine.
+    ``formats`` are the kinds of lake that ``open`` takes; ``partitioned`` says that tables of PostgreSQL are
     read in partitions, as the lake's options say. ``preload`` are modules that its worker imports at its start, while
     the services still start. ``fatal`` are words of its errors after which its process is not used again; after any
     other failure there is a new connection.
@@ -50,6 +52,7 @@ class Engine(ABC):
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)
     variant_of: ClassVar[str | None] = None
     optional: ClassVar[bool] = False
+    own_catalog: ClassVar[bool] = False
     partitioned: ClassVar[bool] = False
     preload: ClassVar[tuple[str, ...]] = ()
     fatal: ClassVar[tuple[str, ...]] = ()

@@ -167,7 +167,8 @@ def pyiceberg_catalog(lake: Lake) -> Any:
 def _check_packages(catalog: Catalog) -> None:
     """Check that PyIceberg has the package that it needs for ``catalog`` alone."""
     signed = catalog.kind is CatalogKind.GLUE or isinstance(catalog.authentication, SigV4)
-    needed = "boto3" if signed else "thrift" if catalog.kind is CatalogKind.HIVE else ""
+    others = {CatalogKind.HIVE: "thrift", CatalogKind.JDBC: "sqlalchemy"}
+    needed = "boto3" if signed else others.get(catalog.kind, "")
     if needed and find_spec(needed) is None:
         raise EngineUnavailable(f"PyIceberg needs {needed} for such a catalog: pip install {needed}")
 

@@ -195,19 +195,20 @@ def _arrow_type(column: Any, values: Sequence[Any]) -> pa.DataType:
         while depth == 0 or any(isinstance(value, list) for value in values):
             values = [one for value in values for one in value or ()]
             depth += 1
-    kind = _scalar_type(name, column.scale, values)
+    kind = _scalar_type(name, (column.precision, column.scale), values)
     for _ in range(depth):
         kind = pa.list_(kind)
     return kind
 
 
-def _scalar_type(name: str, scale: int | None, values: Sequence[Any]) -> pa.DataType:
+def _scalar_type(name: str, declared: tuple[int | None, int | None], values: Sequence[Any]) -> pa.DataType:
     import pyarrow as pa
 
     if name == "numeric":
         if any(value is not None and not value.is_finite() for value in values):
             raise Refused("the answer has a numeric NaN or infinity, which Arrow's decimals do not hold")
-        return pa.decimal128(_DIGITS, _scale(scale, values))
+        precision, scale = declared
+        return pa.decimal128(min(precision or _DIGITS, _DIGITS), _scale(scale, values))
     types = {
         "bool": pa.bool_(),
         "int2": pa.int16(),

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from lakebench.errors import EngineUnavailable
 from lakebench.model import Authentication, BearerToken, Catalog, CatalogKind, Delegation, OAuth2, ObjectStore, SigV4
@@ -30,7 +31,7 @@ def java(catalog: Catalog) -> dict[str, str]:
         return {**properties, "uri": catalog.rest_uri, **prefix, **_java_login(catalog.authentication), **delegation}
     if catalog.kind is CatalogKind.JDBC:
         user = {"jdbc.user": catalog.user, "jdbc.password": catalog.password}
-        return {**properties, "uri": catalog.uri, **user, "jdbc.schema-version": "V1"}
+        return {**properties, "uri": catalog.uri, **user, **jdbc_version(catalog)}
     if catalog.kind is CatalogKind.HIVE:
         return {**properties, "uri": catalog.uri}
     login = _glue_login(catalog)
@@ -40,6 +41,11 @@ def java(catalog: Catalog) -> dict[str, str]:
             "secret_key out, and start the server with them"
         )
     return {**properties, **_named("glue.endpoint", catalog.uri), "client.region": login.region}
+
+
+def jdbc_version(catalog: Catalog) -> dict[str, str]:
+    """The version of the tables of Java's JDBC catalog; one that is asked for 1 alters those of version 0."""
+    return {} if catalog.fixed_tables else {"jdbc.schema-version": "V1"}
 
 
 def _java_login(authentication: Authentication | None) -> dict[str, str]:
@@ -79,6 +85,8 @@ def pyiceberg(catalog: Catalog) -> dict[str, Any]:
         return {**properties, "uri": catalog.rest_uri, **prefix, **_pyiceberg_login(catalog.authentication)}
     if catalog.kind is CatalogKind.HIVE:
         return {**properties, "uri": catalog.uri}
+    if catalog.kind is CatalogKind.JDBC:
+        return {**properties, "type": "sql", "uri": _sqlalchemy(catalog), **_init(catalog)}
     if catalog.kind is not CatalogKind.GLUE:
         raise EngineUnavailable(f"PyIceberg has no way to a {catalog.kind} catalog here")
     login = _glue_login(catalog)
@@ -89,6 +97,17 @@ def pyiceberg(catalog: Catalog) -> dict[str, Any]:
         "glue.region": login.region,
         **(keys if login.access_key else {}),
     }
+
+
+def _sqlalchemy(catalog: Catalog) -> str:
+    """The database of a JDBC catalog as SQLAlchemy's address, of PostgreSQL by psycopg."""
+    address = urlsplit(catalog.uri.removeprefix("jdbc:"))
+    login = f"{quote(catalog.user, safe='')}:{quote(catalog.password, safe='')}@"
+    return f"{address.scheme}+psycopg://{login}{address.netloc}{address.path}"
+
+
+def _init(catalog: Catalog) -> dict[str, str]:
+    return {"init_catalog_tables": "false"} if catalog.fixed_tables else {}
 
 
 def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
@@ -184,7 +203,7 @@ def _trino_jdbc(catalog: Catalog, name: str) -> dict[str, str]:
         f"{jdbc}.connection-user": catalog.user,
         f"{jdbc}.connection-password": catalog.password,
         f"{jdbc}.default-warehouse-dir": catalog.warehouse,
-        f"{jdbc}.schema-version": "V1",
+        f"{jdbc}.schema-version": "V0" if catalog.fixed_tables else "V1",
     }
 
 

@@ -15,6 +15,7 @@ from lakebench.iceberg.login import login_headers
 from lakebench.model import Authentication, Catalog, Lake, bearer_token
 
 _CONFLICT = 409
+_MISSING = 404
 _LIMIT_S = 30
 _PURGE_LIMIT_S = 600
 _DUCKLAKE_FILES = """
@@ -58,32 +59,43 @@ def drop(catalog: Catalog, namespace: str, table: str) -> None:
     ask(address, "DELETE", timeout=_PURGE_LIMIT_S, authentication=catalog.authentication)
 
 
-def register(catalog: Catalog, namespace: str, table: str, metadata_location: str) -> None:
-    """Make the table at ``metadata_location`` known as ``table``, in a namespace that is made (*registerTable*).
+def create_namespace(catalog: Catalog, namespace: str) -> None:
+    """Make ``namespace`` where it does not exist (*createNamespace*).
 
     Raises:
         Refused: the catalog says no.
         ServiceUnavailable: it does not answer.
     """
-    base, prefix = rest_base(catalog)
-    namespaces = "/".join([base, "v1", *prefix, "namespaces"])
-    with contextlib.suppress(CommitConflict):  # it is there
-        ask(namespaces, "POST", {"namespace": [namespace]}, authentication=catalog.authentication)
+    with contextlib.suppress(CommitConflict):
+        ask(_address(catalog, "namespaces"), "POST", {"namespace": [namespace]}, authentication=catalog.authentication)
+
+
+def register(catalog: Catalog, namespace: str, table: str, metadata_location: str) -> None:
+    """Make the catalog know a table by its metadata file (*registerTable*).
+
+    Raises:
+        CommitConflict: it has a table of that name.
+        Refused: it says no.
+        ServiceUnavailable: it does not answer.
+    """
     body = {"name": table, "metadata-location": metadata_location}
-    address = f"{namespaces}/{quote(namespace, safe='')}/register"
+    address = _address(catalog, "namespaces", namespace, "register")
     ask(address, "POST", body, authentication=catalog.authentication)
 
 
 def unregister(catalog: Catalog, namespace: str, table: str) -> None:
-    """Have the catalog forget ``table`` and its namespace, whose files stay (*dropTable*, *dropNamespace*).
+    """Make the catalog forget a table, where it knows it, whose files stay (*dropTable* without a purge).
 
     Raises:
         Refused: the catalog says no.
         ServiceUnavailable: it does not answer.
     """
-    address = _table_address(catalog, namespace, table)
-    ask(f"{address}?purgeRequested=false", "DELETE", authentication=catalog.authentication)
-    ask(address.rpartition("/tables/")[0], "DELETE", authentication=catalog.authentication)
+    address = f"{_table_address(catalog, namespace, table)}?purgeRequested=false"
+    try:
+        ask(address, "DELETE", authentication=catalog.authentication)
+    except Refused as error:
+        if error.details.get("status") != _MISSING:
+            raise
 
 
 def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
@@ -108,9 +120,12 @@ def ducklake_files(lake: Lake) -> dict[str, tuple[int, int]]:
 
 
 def _table_address(catalog: Catalog, namespace: str, table: str) -> str:
+    return _address(catalog, "namespaces", namespace, "tables", table)
+
+
+def _address(catalog: Catalog, *path: str) -> str:
     base, prefix = rest_base(catalog)
-    path = "/".join(["v1", *prefix, "namespaces", quote(namespace, safe=""), "tables", quote(table, safe="")])
-    return f"{base}/{path}"
+    return "/".join([base, "v1", *prefix, *(quote(one, safe="") for one in path)])
 
 
 def rest_base(catalog: Catalog) -> tuple[str, list[str]]:

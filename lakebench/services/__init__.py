@@ -31,7 +31,7 @@ from lakebench.services.pg_lake import PgLakeService
 from lakebench.services.pg_mooncake import PgMooncake01Service, PgMooncakeService
 from lakebench.services.pgspider import PgSpiderService
 from lakebench.services.postgres import PostgresService, RemotePostgresService
-from lakebench.services.rest_catalog import RestBridge, RestCatalogService
+from lakebench.services.rest_catalog import PgLakeBridge, RestBridge, RestCatalogService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
 from lakebench.services.trino import TrinoService
 
@@ -46,6 +46,7 @@ SERVICES: dict[str, type[Service]] = {
         RemotePostgresService,
         CitusService,
         PgLakeService,
+        PgLakeBridge,
         PgDuckDBService,
         PgMooncakeService,
         PgMooncake01Service,

@@ -12,7 +12,7 @@ from lakebench.services.base import Service
 class CatalogService(Service):
     """A service that is an Iceberg catalog of tables in the object store.
 
-    ``choice`` is its name for ``--catalog``.
+    ``choice`` is its name for ``--catalog``, empty where its tables are only read.
     """
 
     choice: ClassVar[str]

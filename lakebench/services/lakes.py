@@ -15,7 +15,7 @@ from lakebench.services import SERVICES, Services, with_needs
 from lakebench.services.catalog import CatalogService
 from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import store
-from lakebench.services.rest_catalog import RestBridge, RestCatalogService
+from lakebench.services.rest_catalog import PgLakeBridge, RestBridge, RestCatalogService
 
 Lookup = Services | Callable[[str], Endpoint]
 """Where endpoints come from: the services of a run, or any function from name to endpoint."""
@@ -69,6 +69,34 @@ def bridge_lake(services: Lookup) -> Lake:
         ServiceUnavailable: one of the two does not run.
     """
     return catalog_lake(services, RestBridge)
+
+
+def pg_lake_lake(services: Lookup) -> Lake:
+    """The tables of pg_lake, through its own catalog in the database, as clients of a JDBC catalog read it.
+
+    Raises:
+        ServiceUnavailable: it does not run, or its tables lie in another object store than the run's.
+    """
+    look = _look(services)
+    server, objects = look("pg_lake"), store(look("object-store"))
+    location, database = server.properties["location"], server.properties["database"]
+    if not location.startswith(f"s3://{objects.bucket}/"):
+        raise ServiceUnavailable(
+            f"the tables of pg_lake are at {location}, and the object store of the run is another one: name it with "
+            f"[services.object-store] in {FILE}"
+        )
+    uri = f"jdbc:postgresql://{server.host}:{server.port}/{database}"
+    catalog = Catalog(CatalogKind.JDBC, uri, location, None, server.user, server.password, fixed_tables=True)
+    return Lake(database, objects, catalog)
+
+
+def pg_lake_bridge_lake(services: Lookup) -> Lake:
+    """The tables of :func:`pg_lake_lake`, through the REST catalog bridge.
+
+    Raises:
+        ServiceUnavailable: one of the two does not run.
+    """
+    return dataclasses.replace(catalog_lake(services, PgLakeBridge), name="pg_lake_bridge")
 
 
 def storage_services(settings: Settings, name: str) -> tuple[str, ...]:
@@ -162,7 +190,7 @@ def _choice(service: type[CatalogService]) -> CatalogChoice:
 
 
 CATALOGS: Mapping[str, CatalogChoice] = {
-    **{one.choice: _choice(one) for one in SERVICES.values() if issubclass(one, CatalogService)},
+    **{one.choice: _choice(one) for one in SERVICES.values() if issubclass(one, CatalogService) and one.choice},
     # The same tables as those of the bridge, which engines reach in the database.
     "jdbc": CatalogChoice(tuple(with_needs([RestBridge.name])), jdbc_lake, bridge_lake),
 }

@@ -45,6 +45,7 @@ class RestCatalogService(JavaService, CatalogService):
     memory = 512 * 2**20
     start_s = 60
     catalog_name: ClassVar[str] = "lakebench"
+    jdbc: ClassVar[Mapping[str, str]] = {"jdbc.schema-version": "V1"}
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -58,16 +59,20 @@ class RestCatalogService(JavaService, CatalogService):
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
         """Jetty's XML names the catalog, its store and its connector."""
-        xml = self.private("jetty.xml", _xml(ports["main"], self.password, self.catalog_name, self._catalog()))
+        xml = self.private("jetty.xml", _xml(ports["main"], self.password, self._called(), self._catalog()))
         classpath = class_path(self._classpath)
         plain = "-Dorg.eclipse.jetty.xml.XmlParser.Validating=false"  # the XML is ours and names no DTD
         # Answers of a few kB: optimising for a long life costs the engines more processor time than it saves them.
         light = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC"]
         return [*light, plain, "-cp", classpath, "org.eclipse.jetty.xml.XmlConfiguration", str(xml)]
 
+    def _called(self) -> str:
+        """The catalog's name in its own tables."""
+        return self.catalog_name
+
     def _catalog(self) -> dict[str, str]:
         """The properties of the catalog behind the servlet."""
-        jdbc = {"catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog", "jdbc.schema-version": "V1"}
+        jdbc = {"catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog", **self.jdbc}
         if self._local():
             return {**jdbc, **self._database(""), "io-impl": f"{_ICEBERG}.hadoop.HadoopFileIO"}
         store = self.context.endpoint("object-store")
@@ -174,6 +179,7 @@ class RestBridge(RestCatalogService):
     choice: ClassVar[str] = "rest-bridge"
     title = "the REST catalog bridge to PostgreSQL"
     needs: ClassVar[tuple[str, ...]] = ("object-store", "postgres")
+    database: ClassVar[str] = "postgres"
     catalog_name: ClassVar[str] = "jdbc"  # as the clients of the JDBC catalog call it: the tables' key begins with it
 
     def prepare(self) -> None:
@@ -183,7 +189,7 @@ class RestBridge(RestCatalogService):
 
     def _database(self, bucket: str) -> dict[str, str]:
         """The database, the catalog's name and the warehouse that clients of the JDBC catalog use."""
-        postgres = self.context.endpoint("postgres")
+        postgres = self.context.endpoint(self.database)
         self.hide(postgres.password)
         return {
             "uri": f"jdbc:postgresql://{postgres.host}:{postgres.port}/{postgres.properties['database']}",
@@ -191,6 +197,28 @@ class RestBridge(RestCatalogService):
             "jdbc.password": postgres.password,
             "warehouse": f"s3://{bucket}/jdbc",
         }
+
+
+class PgLakeBridge(RestBridge):
+    """The same servlet over pg_lake's own catalog, whose views are those of a JDBC catalog, of version 0.
+
+    It is to be read: pg_lake refuses what would change its tables.
+    """
+
+    name = "pg_lake-bridge"
+    choice: ClassVar[str] = ""
+    title = "the REST catalog bridge to pg_lake"
+    needs: ClassVar[tuple[str, ...]] = ("object-store", "pg_lake")
+    database: ClassVar[str] = "pg_lake"
+    jdbc: ClassVar[Mapping[str, str]] = {}  # version 1 would have a column more, which a view is not given
+
+    def _called(self) -> str:
+        """The database's, as pg_lake has it."""
+        return self.context.endpoint(self.database).properties["database"]
+
+    def _database(self, bucket: str) -> dict[str, str]:
+        """The database, and where pg_lake has its tables."""
+        return {**super()._database(bucket), "warehouse": self.context.endpoint(self.database).properties["location"]}
 
 
 def _xml(port: int, secret: str, name: str, catalog: Mapping[str, str]) -> str:

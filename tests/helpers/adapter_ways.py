@@ -25,3 +25,8 @@ PG_DUCKDB = Way(
     "_connection", "cursor", SQL, "lakebench.engines.pg_duckdb.engine:_with", {"description": [], "broken": False},
     instead={"lakebench.engines.pg_duckdb.engine:_tables": []},
 )  # fmt: skip
+PG_LAKE = Way(
+    "_connection", "cursor", Scan("t"), "lakebench.engines.pg_lake.engine:selected",
+    {"description": [], "broken": False},
+    instead={"lakebench.iceberg.catalogs:table_metadata": {"metadata-location": "s3://lake/t.metadata.json"}},
+)  # fmt: skip

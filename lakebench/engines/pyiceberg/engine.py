@@ -46,7 +46,7 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
     title: ClassVar[str] = "PyIceberg (scans; DuckDB computes)"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "pyiceberg"
-    catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = (*PYICEBERG_CATALOGS, CatalogKind.JDBC)
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow", "duckdb")
     requirements: ClassVar[tuple[str, ...]] = ("pyiceberg[pyarrow]=={version}", "duckdb==1.5.5")
 

@@ -284,7 +284,9 @@ class Written(Block):
         able = [
             ref
             for ref in context.request.able(CanOperate)
-            if ref.name not in {self.writer.name, REFERENCE} and type(operation) in engines.find(ref.name).operations  # type: ignore[attr-defined]
+            if ref.name not in {self.writer.name, REFERENCE}
+            and not engines.find(ref.name).own_catalog
+            and type(operation) in engines.find(ref.name).operations  # type: ignore[attr-defined]
         ]
         if not able:
             raise EngineUnavailable(f"no second engine of this run can be asked for {type(operation).__name__}")
@@ -297,7 +299,13 @@ class Written(Block):
         return claim is not None and claim.covers("write")
 
     def _together(self, context: RunContext, operation: Concurrent, progress: _WriteProgress) -> list[bool]:
-        """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole."""
+        """Parts of two engines at once; a conflict is an answer, any other failure is one of the whole.
+
+        Raises:
+            EngineUnavailable: the two do not commit to one catalog.
+        """
+        if engines.find(self.writer.name).own_catalog:
+            raise EngineUnavailable(f"{self.writer} commits to a catalog of its own, where no other engine does")
 
         def attempt(part: Operation) -> bool:
             try:

@@ -22,9 +22,10 @@ CATALOG = Catalog(CatalogKind.JDBC, "jdbc:postgresql://127.0.0.1:5433/db", "", N
 LAKE = Lake("heap", None, CATALOG, "tpch", TableFormat.POSTGRESQL)
 
 
-def column(name: str, kind: str, scale: int | None = None, *, array: bool = False) -> Any:
+def column(name: str, kind: str, scale: int | None = None, *, precision: int | None = None, array: bool = False) -> Any:
     info = psycopg.adapters.types[kind]
-    return SimpleNamespace(name=name, type_code=info.array_oid if array else info.oid, scale=scale)
+    oid = info.array_oid if array else info.oid
+    return SimpleNamespace(name=name, type_code=oid, scale=scale, precision=precision)
 
 
 def test_an_address_is_read_with_and_without_jdbc() -> None:
@@ -43,14 +44,16 @@ def test_a_connection_string_says_what_it_was_made_of() -> None:
 def test_rows_have_the_types_that_postgresql_says() -> None:
     description = [
         column("n", "numeric"),
-        column("d", "numeric", 2),
+        column("d", "numeric", 2, precision=9),
+        column("w", "numeric", 2, precision=50),
         column("t", "text"),
         column("a", "int4", array=True),
     ]
-    rows = [(Decimal("1.5"), Decimal("2.00"), "é", [1, None]), (None, None, None, None)]
+    rows = [(Decimal("1.5"), Decimal("2.00"), Decimal("3.00"), "é", [1, None]), (None,) * 5]
     table = arrow_table(description, rows)
-    assert table.schema.types == [pa.decimal128(38, 1), pa.decimal128(38, 2), pa.string(), pa.list_(pa.int32())]
-    assert table.to_pylist()[0] == {"n": Decimal("1.5"), "d": Decimal("2.00"), "t": "é", "a": [1, None]}
+    decimals = [pa.decimal128(38, 1), pa.decimal128(9, 2), pa.decimal128(38, 2)]
+    assert table.schema.types == [*decimals, pa.string(), pa.list_(pa.int32())]
+    assert list(table.to_pylist()[0].values()) == [Decimal("1.5"), Decimal("2.00"), Decimal("3.00"), "é", [1, None]]
 
 
 def test_what_has_no_arrow_type_is_refused() -> None:

@@ -243,8 +243,18 @@ def test_a_jdbc_catalog() -> None:
         "default-warehouse-dir": "s3://lake/jdbc",
         "schema-version": "V1",
     }
-    with pytest.raises(EngineUnavailable, match="no way to a jdbc catalog"):
-        properties.pyiceberg(JDBC)
+    assert properties.pyiceberg(replace(JDBC, password="pass/w")) == {  # noqa: S106 - of nobody
+        "type": "sql",
+        "uri": "postgresql+psycopg://user:pass%2Fw@host/db",
+        "warehouse": "s3://lake/jdbc",
+    }
+
+
+def test_the_tables_of_a_jdbc_catalog_that_another_product_keeps_are_not_altered() -> None:
+    fixed = replace(JDBC, fixed_tables=True)
+    assert "jdbc.schema-version" not in properties.java(fixed)
+    assert trino(fixed)["iceberg.jdbc-catalog.schema-version"] == "V0"
+    assert properties.pyiceberg(fixed)["init_catalog_tables"] == "false"
 
 
 def test_a_hive_metastore() -> None:
@@ -307,7 +317,7 @@ def test_no_secret_is_in_the_text_of_a_lake(authentication: Authentication) -> N
     assert [secret for secret in SECRETS if f"'{secret}'" in text] == []
 
 
-@pytest.mark.parametrize(("catalog", "package"), [(HIVE, "thrift"), (GLUE, "boto3")])
+@pytest.mark.parametrize(("catalog", "package"), [(HIVE, "thrift"), (GLUE, "boto3"), (JDBC, "sqlalchemy")])
 def test_pyiceberg_says_which_package_it_lacks(catalog: Catalog, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lakebench.engines.inprocess.find_spec", lambda _: None)
     with pytest.raises(EngineUnavailable, match=f"needs {package} for such a catalog: pip install {package}"):
