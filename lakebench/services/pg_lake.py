@@ -46,6 +46,7 @@ class PgLakeService(ExtensionService):
     start_s = 90
     extensions: ClassVar[tuple[str, ...]] = ("pg_lake",)
     preload: ClassVar[tuple[str, ...]] = ("pg_extension_base",)
+    uses: ClassVar[tuple[str, ...]] = ("lake_file_cache.remove",)
     image = "lakebench/pg_lake:3.5-pg17"
     build = (
         "git clone --recurse-submodules https://github.com/Snowflake-Labs/pg_lake && cd pg_lake && "

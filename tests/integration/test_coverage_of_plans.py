@@ -35,6 +35,7 @@ NARROWER: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]], str]] = [
     ("phase4", FEW, {}, "quick"),
     ("phase4", ("spark-jdbc", "iceberg_scan"), {}, "quick"),
     ("phase7", ("postgres",), {}, "quick"),
+    ("phase45", ("pg_lake",), {}, "quick"),
     ("phase8", ("postgres",), {}, "quick"),
     ("phase9", FEW, {}, "quick"),
     ("phase9", ("duckdb",), {}, "standard"),
