@@ -20,9 +20,11 @@ from lakebench.phases.pg_lake import (
     told,
     transactions,
     values,
+    ways,
 )
 from lakebench.phases.pg_lake.field_reports import judge_field_reports
 from lakebench.phases.pg_lake.server import CLIENT, SERVICE
+from lakebench.phases.pg_lake.way_field_reports import REPORTS, judge_ways
 from lakebench.results.records import FieldReport
 
 
@@ -32,19 +34,19 @@ class PgLakePhase(Phase):
     name: ClassVar[str] = "phase45"
     subject: ClassVar[str] = "pg_lake"
     title: ClassVar[str] = "pg_lake: Iceberg tables inside PostgreSQL against heap tables; transactions, files, deaths"
-    field_reports: ClassVar[tuple[str, ...]] = ("C10", "C11")
+    field_reports: ClassVar[tuple[str, ...]] = ("C10", "C11", *REPORTS)
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """None that ends the run when it is gone: the server is killed on purpose."""
         return ()
 
     def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The server, and with it the object store."""
-        return (SERVICE,)
+        """The server, and with it the object store; and what the ways to other engines go through."""
+        return (SERVICE, *ways.SERVICES)
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
-        """pg_lake."""
-        return (CLIENT.name,)
+        """pg_lake, and the engines that read its tables, or write what it reads."""
+        return tuple(dict.fromkeys((CLIENT.name, *ways.ENGINES)))
 
     def ready(self, context: RunContext) -> None:
         """The checker."""
@@ -56,6 +58,7 @@ class PgLakePhase(Phase):
             return
         yield from told.blocks()
         yield from latency.blocks(context.request.profile.protocol)
+        yield from ways.blocks(context.request.refs)
         yield from transactions.blocks()
         yield from objects.blocks()
         yield from statements.blocks()
@@ -66,5 +69,6 @@ class PgLakePhase(Phase):
         yield from memory.blocks()
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
-        """Field reports C10 and C11."""
+        """Field reports C10 to C15."""
         yield from judge_field_reports(cases)
+        yield from judge_ways(cases)
