@@ -11,7 +11,7 @@ import pytest
 from started import lakebench
 
 from lakebench.config import ServiceSettings, Settings
-from lakebench.engines.pg_lake.engine import PgLake
+from lakebench.engines.pg_lake.engine import PgLakeEngine
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
@@ -38,7 +38,7 @@ def lakebench_services() -> Iterator[Services]:
 
 
 class TestPgLake(ScanTests, OperateTests):
-    engine, holder, travels = PgLake, "_connection", False
+    engine, holder, travels = PgLakeEngine, "_connection", False
 
 
 def test_without_a_server_all_of_it_is_unavailable(tmp_path: Path, lake_up: dict[str, str]) -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _AS_TEXT = ("json", "jsonb", "uuid", "interval", "timetz")
 
 
-class PgLake(PgLakeOperations, Engine, CanScan):
+class PgLakeEngine(PgLakeOperations, Engine, CanScan):
     """Tables that pg_lake keeps in a catalog of its own, registered in the lake's after each step.
 
     Others' tables are foreign tables of their metadata files, which the lake's catalog is asked for at each read. What
@@ -177,7 +177,7 @@ class PgLake(PgLakeOperations, Engine, CanScan):
         self._run(sql)
 
     @contextlib.contextmanager
-    def _another(self) -> Iterator[PgLake]:
+    def _another(self) -> Iterator[PgLakeEngine]:
         """Another session with the same schema."""
         other = type(self)(self.settings)
         other.sql = self.sql

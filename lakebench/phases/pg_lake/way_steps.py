@@ -12,7 +12,7 @@ SPARK = {"text": "string", "double": "double", "timestamp": "timestamp_ntz", "ti
 
 
 @dataclass(frozen=True)
-class Step:
+class WayStep:
     """What is done to ``{table}``, and its columns then with their types of PostgreSQL.
 
     ``statements`` name types by the keys of :data:`POSTGRESQL`, which are those of :data:`SPARK`.
@@ -56,19 +56,21 @@ _CREATE = (
     "(id integer, region {text}, amount numeric(10,2), paid boolean, score {double}, made {timestamp}, "
     "seen {timestamptz}, day date)"
 )
-CREATE = Step("create", "CREATE TABLE", (f"CREATE TABLE {{table}} {_CREATE}",), _FIRST)
+CREATE = WayStep("create", "CREATE TABLE", (f"CREATE TABLE {{table}} {_CREATE}",), _FIRST)
 STEPS = (
-    Step("insert", "after INSERT", (f"INSERT INTO {{table}} VALUES {_values(1, _ROWS)}",), _FIRST),
-    Step("update", "after UPDATE", ("UPDATE {table} SET amount = 99.99, region = 'moved' WHERE id % 7 = 0",), _FIRST),
-    Step("delete", "after DELETE", ("DELETE FROM {table} WHERE id % 5 = 0",), _FIRST),
-    Step(
+    WayStep("insert", "after INSERT", (f"INSERT INTO {{table}} VALUES {_values(1, _ROWS)}",), _FIRST),
+    WayStep(
+        "update", "after UPDATE", ("UPDATE {table} SET amount = 99.99, region = 'moved' WHERE id % 7 = 0",), _FIRST
+    ),
+    WayStep("delete", "after DELETE", ("DELETE FROM {table} WHERE id % 5 = 0",), _FIRST),
+    WayStep(
         "add-column",
         "after ADD COLUMN",
         ("ALTER TABLE {table} ADD COLUMN note {text}", "UPDATE {table} SET note = 'seen' WHERE id % 4 = 0"),
         _WITH_NOTE,
     ),
-    Step("rename-column", "after RENAME COLUMN", ("ALTER TABLE {table} RENAME COLUMN region TO area",), _RENAMED),
-    Step(
+    WayStep("rename-column", "after RENAME COLUMN", ("ALTER TABLE {table} RENAME COLUMN region TO area",), _RENAMED),
+    WayStep(
         "widen-column",
         "after ALTER COLUMN … TYPE bigint",
         (
@@ -77,5 +79,5 @@ STEPS = (
         ),
         _WIDENED,
     ),
-    Step("drop-column", "after DROP COLUMN", ("ALTER TABLE {table} DROP COLUMN score",), _DROPPED),
+    WayStep("drop-column", "after DROP COLUMN", ("ALTER TABLE {table} DROP COLUMN score",), _DROPPED),
 )

@@ -13,7 +13,7 @@ from lakebench.execution.context import RunContext
 from lakebench.iceberg.catalogs import create_namespace
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, Coordinates, EngineRef, Lake, Record
-from lakebench.phases.pg_lake.way_steps import CREATE, POSTGRESQL, SPARK, STEPS, Step
+from lakebench.phases.pg_lake.way_steps import CREATE, POSTGRESQL, SPARK, STEPS, WayStep
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
 from lakebench.services.object_store import store
@@ -27,15 +27,15 @@ _CLIENT = EngineRef("postgres")
 _SPARK = EngineRef("spark")
 _SESSION = "ways"
 _NOT_WRITTEN = "the table was not written: "
-Read = Callable[["Table", Step], Path]
+Read = Callable[["WayTable", WayStep], Path]
 
 
 @dataclass(frozen=True)
-class Table:
+class WayTable:
     """The table of one way in a run: pg_lake's or Spark's, with a heap table of the same rows in pg_lake's server."""
 
     context: RunContext
-    way: Way
+    way: EngineWay
 
     @property
     def name(self) -> str:
@@ -51,7 +51,7 @@ class Table:
         """
         return f"{self.context.services.endpoint(_SERVER).properties['schema']}_ways"
 
-    def carry_out(self, step: Step) -> None:
+    def carry_out(self, step: WayStep) -> None:
         """Carry out ``step`` on the table and on the heap table.
 
         Raises:
@@ -71,7 +71,7 @@ class Table:
         for sql in statements:
             self.context.client.call(_CLIENT, self.heap, "execute", session=_SESSION, sql=sql)
 
-    def _run_spark(self, step: Step) -> None:
+    def _run_spark(self, step: WayStep) -> None:
         statements = _using(step, step.sql(self.name, SPARK), f"USING iceberg {_MERGE_ON_READ}")
         if step is CREATE:
             create_namespace(self.rest.catalog, self.rest.namespace)
@@ -89,7 +89,7 @@ class Table:
         """The run's REST catalog, for what Spark writes."""
         return replace(lakes.rest_lake(self.context.services), namespace="pg_lake_ways")
 
-    def expected(self, step: Step) -> Path:
+    def expected(self, step: WayStep) -> Path:
         """The rows of the heap table, in a file."""
         sql = f"SELECT {', '.join(step.columns)} FROM heap_{self.name}"
         return self.context.client.query(_CLIENT, self.heap, sql, session=_SESSION).path
@@ -108,12 +108,12 @@ class Table:
 _MERGE_ON_READ = "TBLPROPERTIES ('write.delete.mode' = 'merge-on-read', 'write.update.mode' = 'merge-on-read')"
 
 
-def _using(step: Step, statements: tuple[str, ...], using: str) -> tuple[str, ...]:
+def _using(step: WayStep, statements: tuple[str, ...], using: str) -> tuple[str, ...]:
     return tuple(f"{one} {using}" for one in statements) if step is CREATE else statements
 
 
 @dataclass(frozen=True)
-class Way:
+class EngineWay:
     """A way from the engine that writes to the one that reads, and how that one is asked for the rows."""
 
     name: str
@@ -126,7 +126,7 @@ class Way:
 def _in_catalog(lake: Callable[[RunContext], Lake], reader: str) -> Read:
     """The table by its name in a catalog of pg_lake's tables."""
 
-    def read(table: Table, _: Step) -> Path:
+    def read(table: WayTable, _: WayStep) -> Path:
         here = replace(lake(table.context), namespace=table.schema)
         return table.context.client.scan(EngineRef(reader), here, Scan(table.name))
 
@@ -141,38 +141,56 @@ def _by_bridge(context: RunContext) -> Lake:
     return lakes.pg_lake_bridge_lake(context.services)
 
 
-def _by_duckdb(table: Table, _: Step) -> Path:
+def _by_duckdb(table: WayTable, _: WayStep) -> Path:
     return _by_file(table, "iceberg_scan", f"SELECT * FROM iceberg_scan('{table.metadata_file()}')")
 
 
-def _by_pg_duckdb(table: Table, step: Step) -> Path:
+def _by_pg_duckdb(table: WayTable, step: WayStep) -> Path:
     columns = ", ".join(f"(r['{name}'])::{kind} AS {name}" for name, kind in step.columns.items())
     return _by_file(table, "pg_duckdb", f"SELECT {columns} FROM iceberg_scan('{table.metadata_file()}') r")
 
 
-def _by_file(table: Table, reader: str, sql: str) -> Path:
+def _by_file(table: WayTable, reader: str, sql: str) -> Path:
     """The answer of ``reader``, which is given the object store alone."""
     objects = store(table.context.services.endpoint("object-store"))
     files = Lake("files", objects, Catalog(CatalogKind.REST, "", ""))
     return table.context.client.query(EngineRef(reader), files, sql).path
 
 
-def _foreign_table(table: Table, _: Step) -> Path:
+def _foreign_table(table: WayTable, _: WayStep) -> Path:
     return table.context.client.scan(_PG_LAKE, table.rest, Scan(table.name))
 
 
 WAYS = (
-    Way("foreign-table", "Spark → pg_lake, a foreign table of the metadata file", _PG_LAKE, _foreign_table,
-        writer=_SPARK),
-    Way("jdbc-catalog", "pg_lake → Spark, JdbcCatalog", EngineRef("spark-jdbc"), _in_catalog(_by_jdbc, "spark-jdbc")),
-    Way("metadata-file", "pg_lake → DuckDB, iceberg_scan of the metadata file", EngineRef("iceberg_scan"), _by_duckdb),
-    Way("bridge-trino", "pg_lake → Trino, REST catalog bridge", EngineRef("trino"), _in_catalog(_by_bridge, "trino")),
-    Way("bridge-duckdb", "pg_lake → DuckDB, REST catalog bridge", EngineRef("duckdb"),
-        _in_catalog(_by_bridge, "duckdb")),
-    Way("sql-catalog", "pg_lake → PyIceberg, SqlCatalog", EngineRef("pyiceberg"), _in_catalog(_by_jdbc, "pyiceberg")),
-    Way("metadata-file-pg_duckdb", "pg_lake → pg_duckdb, iceberg_scan of the metadata file", EngineRef("pg_duckdb"),
-        _by_pg_duckdb),
-)  # fmt: skip
+    EngineWay(
+        "foreign-table",
+        "Spark → pg_lake, a foreign table of the metadata file",
+        _PG_LAKE,
+        _foreign_table,
+        writer=_SPARK,
+    ),
+    EngineWay(
+        "jdbc-catalog", "pg_lake → Spark, JdbcCatalog", EngineRef("spark-jdbc"), _in_catalog(_by_jdbc, "spark-jdbc")
+    ),
+    EngineWay(
+        "metadata-file", "pg_lake → DuckDB, iceberg_scan of the metadata file", EngineRef("iceberg_scan"), _by_duckdb
+    ),
+    EngineWay(
+        "bridge-trino", "pg_lake → Trino, REST catalog bridge", EngineRef("trino"), _in_catalog(_by_bridge, "trino")
+    ),
+    EngineWay(
+        "bridge-duckdb", "pg_lake → DuckDB, REST catalog bridge", EngineRef("duckdb"), _in_catalog(_by_bridge, "duckdb")
+    ),
+    EngineWay(
+        "sql-catalog", "pg_lake → PyIceberg, SqlCatalog", EngineRef("pyiceberg"), _in_catalog(_by_jdbc, "pyiceberg")
+    ),
+    EngineWay(
+        "metadata-file-pg_duckdb",
+        "pg_lake → pg_duckdb, iceberg_scan of the metadata file",
+        EngineRef("pg_duckdb"),
+        _by_pg_duckdb,
+    ),
+)
 READERS = tuple(dict.fromkeys(way.reader.name for way in WAYS))
 """The engines that read, by name; Spark, which writes, and the client of PostgreSQL come beside them."""
 ENGINES = (_CLIENT.name, _SPARK.name, *READERS)
@@ -182,7 +200,7 @@ ENGINES = (_CLIENT.name, _SPARK.name, *READERS)
 class Steps(Block):
     """One way: the table is made, and read after each step at once by the same reader."""
 
-    way: Way
+    way: EngineWay
 
     @property
     def cases(self) -> tuple[Case, ...]:
@@ -191,7 +209,7 @@ class Steps(Block):
 
     def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
         """Every step is carried out, also where its case is finished: the next ones need it."""
-        table, stopped = Table(context, self.way), _started(Table(context, self.way))
+        table, stopped = WayTable(context, self.way), _started(WayTable(context, self.way))
         for step, case in zip(STEPS, self.cases, strict=True):
             began = now()
             error = _attempt(table, step) if stopped is None else stopped
@@ -201,7 +219,7 @@ class Steps(Block):
                 stopped = EngineUnavailable(f"{_NOT_WRITTEN}{error}")
 
 
-def _started(table: Table) -> CaseError | None:
+def _started(table: WayTable) -> CaseError | None:
     """Why the table could not be made."""
     try:
         table.dropped()
@@ -211,7 +229,7 @@ def _started(table: Table) -> CaseError | None:
     return None
 
 
-def _attempt(table: Table, step: Step) -> CaseError | None:
+def _attempt(table: WayTable, step: WayStep) -> CaseError | None:
     """Why ``step`` could not be carried out."""
     try:
         table.carry_out(step)
@@ -220,7 +238,7 @@ def _attempt(table: Table, step: Step) -> CaseError | None:
     return None
 
 
-def _reading(table: Table, step: Step) -> Evidence | CaseError:
+def _reading(table: WayTable, step: WayStep) -> Evidence | CaseError:
     """What the reading found, or why it failed."""
     try:
         actual = table.way.read(table, step)
@@ -244,7 +262,7 @@ def _pg_lake(context: RunContext) -> dict[str, str]:
         return {}
 
 
-def _case(way: Way, step: Step) -> Case:
+def _case(way: EngineWay, step: WayStep) -> Case:
     """The case ``phase45/way/<way>-<step>``."""
     return Case(
         id=f"phase45/{CHECK}/{way.name}-{step.name}",
@@ -264,7 +282,7 @@ def _case(way: Way, step: Step) -> Case:
     )
 
 
-def _services(way: Way) -> tuple[str, ...]:
+def _services(way: EngineWay) -> tuple[str, ...]:
     """The services of PostgreSQL that the way needs."""
     return (_SERVER, "pg_duckdb") if way.reader.name == "pg_duckdb" else (_SERVER,)
 

@@ -9,7 +9,7 @@ from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
-from lakebench.engines.pg_lake.engine import PgLake
+from lakebench.engines.pg_lake.engine import PgLakeEngine
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.pyiceberg.engine import PyIceberg
@@ -68,7 +68,7 @@ class TestPgDuckDB(AdapterTests, WayTests):
 
 
 class TestPgLake(AdapterTests, WayTests):
-    engine, way = PgLake, ways.PG_LAKE
+    engine, way = PgLakeEngine, ways.PG_LAKE
 
 
 class TestReference(AdapterTests):

@@ -8,7 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench.engines.pg_lake.engine import PgLake
+from lakebench.engines.pg_lake.engine import PgLakeEngine
 from lakebench.engines.pg_lake.reads import metadata_query, selected, value, with_nested
 from lakebench.engines.pg_lake.statements import PgLakeSql, local_name, tables_of
 from lakebench.errors import EngineUnavailable, Refused
@@ -30,7 +30,7 @@ def server(location: str = "s3://bucket/pg_lake") -> Endpoint:
     return Endpoint("pg_lake", Runtime.LOCAL, "", "127.0.0.1", 1, "17", properties=properties)
 
 
-class Fake(PgLake):
+class Fake(PgLakeEngine):
     """pg_lake without a server: each change of its table makes a new metadata file."""
 
     def __init__(self, location: str = "s3://bucket/pg_lake") -> None:
@@ -93,7 +93,7 @@ def engine(catalog: Catalogs) -> Iterator[Fake]:
     made.close()
 
 
-def statements(engine: PgLake, operation: ops.Operation) -> list[str]:
+def statements(engine: PgLakeEngine, operation: ops.Operation) -> list[str]:
     return list(engine.statements(operation))
 
 

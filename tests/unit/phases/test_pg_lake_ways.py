@@ -15,7 +15,7 @@ from lakebench.model import Coordinates, Endpoint, EngineRef, Record, Runtime
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases.pg_lake import ways
 from lakebench.phases.pg_lake.way_field_reports import REPORTS, judge_ways
-from lakebench.phases.pg_lake.way_steps import CREATE, POSTGRESQL, SPARK, STEPS, Step
+from lakebench.phases.pg_lake.way_steps import CREATE, POSTGRESQL, SPARK, STEPS, WayStep
 from lakebench.results.records import FieldReport
 
 WAY = {way.name: way for way in ways.WAYS}
@@ -197,7 +197,7 @@ def _reports(*cases: Record) -> dict[str, FieldReport]:
     return {one.report: one for one in judge_ways(cases)}
 
 
-def _case(way: str, step: Step, outcome: Outcome = Outcome.PASS, reason: str = "") -> Record:
+def _case(way: str, step: WayStep, outcome: Outcome = Outcome.PASS, reason: str = "") -> Record:
     about = Coordinates(reader=WAY[way].reader.name, check="way", test=step.name, more={"way": way})
     return Record(f"{way}-{step.name}", "phase45", "", WAY[way].reader.name, outcome, reason,
                   versions={"trino": "476"}, evidence={"pg_lake": "3.5"}, coordinates=about)  # fmt: skip
