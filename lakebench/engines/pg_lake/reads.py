@@ -62,19 +62,29 @@ def with_nested(table: pa.Table, fields: Sequence[Field | None]) -> pa.Table:
 
 
 def _column(of: Type, texts: Sequence[str | None]) -> pa.Array:
+    import pyarrow as pa
+
     from lakebench.iceberg.values import arrow_array
 
     parsed = [None if text is None else json.loads(text, parse_float=Decimal) for text in texts]
     try:
         return arrow_array(of, [value(of, one) for one in parsed])
-    except (TypeError, ValueError, KeyError, AttributeError) as error:
+    except (KeyError, pa.ArrowInvalid) as error:
         raise Refused(f"the answer has other values than {kind(of)}: {words(error)}") from error
 
 
 def value(of: Type, shown: Any) -> Any:
-    """A value of :mod:`lakebench.iceberg.types` from what ``to_jsonb`` shows of it."""
+    """A value of :mod:`lakebench.iceberg.types` from what ``to_jsonb`` shows of it.
+
+    Raises:
+        KeyError: an entry of a map has no key or no value.
+        Refused: ``shown`` is not what ``to_jsonb`` shows of that type.
+    """
     if shown is None:
         return None
+    expected = dict if isinstance(of, Struct) else list if isinstance(of, ListOf | MapOf) else None
+    if expected is not None and not isinstance(shown, expected):
+        raise Refused(f"the answer has other values than {kind(of)}: {str(shown)[:100]}")
     if isinstance(of, Struct):
         return {one.name: value(one.type, shown.get(one.name)) for one in of.fields}
     if isinstance(of, ListOf):

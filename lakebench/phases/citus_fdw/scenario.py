@@ -14,7 +14,7 @@ from lakebench.errors import CaseError, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
-from lakebench.iceberg.catalogs import register, unregister
+from lakebench.iceberg.catalogs import create_namespace, register, unregister
 from lakebench.model import CatalogKind, EngineRef, Lake, Record, TableFormat
 from lakebench.phases.citus_fdw import iceberg
 from lakebench.phases.citus_fdw.case import coordinates_of, link_versions
@@ -100,6 +100,7 @@ def _written(link: Link, left: contextlib.ExitStack) -> Lake:
     link.execute(CITUS, f"INSERT INTO {_TABLE} VALUES {row(_KEY)}")
     seen(link, _KEY, "1.25")
     lake = replace(lakes.rest_lake(link.context.services), namespace=link.schema(PG_LAKE))
+    create_namespace(lake.catalog, lake.namespace)
     register(lake.catalog, lake.namespace, _TABLE, iceberg.metadata_file(link))
     left.callback(_forget, lake)
     return lake

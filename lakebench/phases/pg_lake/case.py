@@ -7,9 +7,9 @@ from collections.abc import Callable
 from lakebench.execution.cases import Case, Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.model import Coordinates
-from lakebench.phases.pg_lake.server import CLIENT, Server
+from lakebench.phases.pg_lake.server import CLIENT, TwinServer
 
-Test = Callable[[Server], Evidence]
+Test = Callable[[TwinServer], Evidence]
 
 
 def case_of(check: str, test: str, group: str, row: str, column: str = "pg_lake") -> Case:
@@ -30,7 +30,7 @@ def check_of(case: Case, test: Test) -> Check:
     """The check of one case, once the server is there."""
 
     def tested(context: RunContext) -> Evidence:
-        server = Server(context)
+        server = TwinServer(context)
         server.opened()
         return test(server)
 

@@ -7,7 +7,7 @@ from functools import partial
 
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.twins import twins
 
 GROUP = "Expressions, against a heap table"
@@ -120,14 +120,14 @@ def blocks() -> Iterator[Check]:
         yield check_of(case, partial(_same, queries=queries))
 
 
-def _same(server: Server, queries: tuple[str, ...]) -> Evidence:
+def _same(server: TwinServer, queries: tuple[str, ...]) -> Evidence:
     server.context.prepared.once("pg_lake/expressions", lambda: _make(server))
     with twins(server, "expression") as pair:
         pair.run(queries)
         return pair.evidence()
 
 
-def _make(server: Server) -> None:
+def _make(server: TwinServer) -> None:
     with twins(server, "expression") as pair:
         pair.make("t", _COLUMNS)
         pair.must(f"INSERT INTO t VALUES {_ROWS}")

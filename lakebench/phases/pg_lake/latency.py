@@ -18,7 +18,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.protocol import Protocol
 from lakebench.model import Record, Sample
 from lakebench.phases.pg_lake.case import case_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.session import Reply, Session
 from lakebench.processes import resources
 
@@ -67,7 +67,7 @@ class TimedQ1(Block):
         began, samples = now(), list[Sample]()
         evidence: dict[str, Any] = {"sql": q1()}
         try:
-            server = Server(context)
+            server = TwinServer(context)
             server.opened()
             expected = context.prepared.once("pg_lake/q1", lambda: _load(server))
             evidence |= {"rows": [list(row) for row in expected.rows], "checked_against": [SIDES["heap"]]}
@@ -76,7 +76,7 @@ class TimedQ1(Block):
         except CaseError as error:
             yield failure(context.prerequisites, context.history, self.case, began, error, evidence)
 
-    def _take(self, server: Server, expected: Reply, samples: list[Sample]) -> None:
+    def _take(self, server: TwinServer, expected: Reply, samples: list[Sample]) -> None:
         began, protocol = time.perf_counter_ns(), self.protocol
         for position in range(protocol.cold):
             cache = f"new session, the server's own caches kept, {resources.drop_page_cache()}"
@@ -87,7 +87,7 @@ class TimedQ1(Block):
                 kind = "warm-up" if number < protocol.warm_ups else "warm"
                 samples.append(_sample(session, expected, kind, len(samples), began))
 
-    def _session(self, server: Server) -> Any:
+    def _session(self, server: TwinServer) -> Any:
         return server.session(f"{_SCHEMA}_{self.side}")
 
 
@@ -121,7 +121,7 @@ def _close(one: str | None, other: str | None) -> bool:
         return False
 
 
-def _load(server: Server) -> Reply:
+def _load(server: TwinServer) -> Reply:
     """Put ``lineitem`` into both tables from one Parquet file in the store; the answer of the heap table."""
     context = server.context
     files = data.generate(SCALE, context.progress).tables["lineitem"].files

@@ -8,7 +8,7 @@ from functools import partial
 
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.twins import Twins, twins
 from lakebench.phases.pg_lake.values import ask_each, predicates
 
@@ -46,7 +46,7 @@ _SHORT_CUTS = (
 
 
 @dataclass(frozen=True)
-class Layout:
+class TwinLayout:
     """How the rows come to lie as they do: ``options`` of the table, and the number of INSERTs, ``pieces``.
 
     ``between`` the halves, and as last of all, there are statements for the Iceberg table alone (``lake``); those
@@ -61,8 +61,8 @@ class Layout:
     lake: tuple[str, ...] = ()
 
 
-def _partitioned(by: str) -> Layout:
-    return Layout(f"partitioned by {by}", f"partition_by = '{by}'", 2)
+def _partitioned(by: str) -> TwinLayout:
+    return TwinLayout(f"partitioned by {by}", f"partition_by = '{by}'", 2)
 
 
 _CHANGES = (
@@ -70,11 +70,11 @@ _CHANGES = (
     "UPDATE t SET s = 'changed', n = n + 1 WHERE id IN (2, 6)",
     "DELETE FROM t WHERE id = 2",
 )
-LAYOUTS: Mapping[str, Layout] = {
-    "one-file": Layout("one file"),
-    "pieces": Layout("a file for each row", pieces=_ROWS),
-    "deletes": Layout("with deleted and updated rows", pieces=2, after=_CHANGES),
-    "compacted": Layout("the same, after VACUUM FULL", pieces=3, after=_CHANGES, lake=("VACUUM FULL t",)),
+LAYOUTS: Mapping[str, TwinLayout] = {
+    "one-file": TwinLayout("one file"),
+    "pieces": TwinLayout("a file for each row", pieces=_ROWS),
+    "deletes": TwinLayout("with deleted and updated rows", pieces=2, after=_CHANGES),
+    "compacted": TwinLayout("the same, after VACUUM FULL", pieces=3, after=_CHANGES, lake=("VACUUM FULL t",)),
     "identity": _partitioned("s"),
     "truncate-number": _partitioned("truncate(10, n)"),
     "truncate-text": _partitioned("truncate(3, s)"),
@@ -83,17 +83,17 @@ LAYOUTS: Mapping[str, Layout] = {
     "hour-zone": _partitioned("hour(z)"),
     "month": _partitioned("month(d)"),
     "year-zone": _partitioned("year(z)"),
-    "evolved": Layout(
+    "evolved": TwinLayout(
         "another partitioning for the second half",
         "partition_by = 'day(ts)'",
         2,
         ("ALTER TABLE t OPTIONS (SET partition_by 'bucket(4, s), truncate(10, n)')",),
         _CHANGES,
     ),
-    "partitioned-later": Layout(
+    "partitioned-later": TwinLayout(
         "partitioned after the first half", "", 2, ("ALTER TABLE t OPTIONS (ADD partition_by 'truncate(10, n)')",)
     ),
-    "column-added": Layout(
+    "column-added": TwinLayout(
         "a column added after the rows", "", 2, (), ("ALTER TABLE t ADD COLUMN late integer DEFAULT 3",)
     ),
 }
@@ -107,7 +107,7 @@ def blocks() -> Iterator[Check]:
             yield check_of(case, partial(_same, name=name, question=question))
 
 
-def _same(server: Server, name: str, question: str) -> Evidence:
+def _same(server: TwinServer, name: str, question: str) -> Evidence:
     layout = LAYOUTS[name]
     files = server.context.prepared.once(f"pg_lake/layout/{name}", lambda: _make(server, name, layout))
     with twins(server, f"layout_{name}") as pair:
@@ -123,7 +123,7 @@ def _filters(pair: Twins) -> None:
         ask_each(pair, tuple(predicates(column, kind, values)), "id")
 
 
-def _make(server: Server, name: str, layout: Layout) -> int:
+def _make(server: TwinServer, name: str, layout: TwinLayout) -> int:
     """The tables of the layout; how many data files the Iceberg table has."""
     columns = ", ".join(f"{column} {kind}" for column, (kind, _) in COLUMNS.items())
     with twins(server, f"layout_{name}") as pair:
@@ -134,7 +134,7 @@ def _make(server: Server, name: str, layout: Layout) -> int:
     return sum("/data/" in path for path in server.files(f"layout_{name}_lake", "t"))
 
 
-def _fill(pair: Twins, layout: Layout) -> None:
+def _fill(pair: Twins, layout: TwinLayout) -> None:
     rows = [f"({at}, {', '.join(_value(column, at) for column in COLUMNS)})" for at in range(_ROWS)]
     size = -(-_ROWS // layout.pieces)
     pieces = [rows[start : start + size] for start in range(0, _ROWS, size)]

@@ -11,7 +11,7 @@ from functools import partial
 from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import SERVICE, Server
+from lakebench.phases.pg_lake.server import SERVICE, TwinServer
 from lakebench.phases.pg_lake.session import Session
 
 GROUP = "Another session passes the memory limit"
@@ -63,7 +63,7 @@ def greedy(limit: int) -> str:
     return f"SELECT sum(length(l)) FROM (SELECT string_agg({text}, '') AS l FROM big a, big b GROUP BY a.id % 3) q"
 
 
-def _bystander(server: Server) -> Evidence:
+def _bystander(server: TwinServer) -> Evidence:
     """The one query fails; the other session goes on, and so does the server."""
     server.must_be_ours()
     limit = next(one.memory_limit or 0 for one in server.context.services.facts() if one.service == SERVICE)
@@ -96,7 +96,7 @@ def _refusal(session: Session, sql: str) -> str:
         return str(error)[:_SHOWN]
 
 
-def _judged(server: Server, bystander: _Bystander, said: str, evidence: dict[str, object]) -> Evidence:
+def _judged(server: TwinServer, bystander: _Bystander, said: str, evidence: dict[str, object]) -> Evidence:
     services = server.context.services
     if services.died(SERVICE):
         code = services.exit_code(SERVICE)

@@ -9,7 +9,7 @@ from typing import Any
 from lakebench.errors import WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.session import Session
 
 GROUP = "Objects in the store"
@@ -29,7 +29,7 @@ def blocks() -> Iterator[Check]:
         yield check_of(case_of("objects", name, GROUP, title), partial(_beside, name=f"objects_{name}", test=test))
 
 
-def _beside(server: Server, name: str, test: Callable[..., Evidence]) -> Evidence:
+def _beside(server: TwinServer, name: str, test: Callable[..., Evidence]) -> Evidence:
     """``test`` of a table beside one whose name begins alike, of which no object may go and no row."""
     server.must_be_ours()
     with server.session(name) as session:
@@ -69,7 +69,7 @@ def _empty(stages: Mapping[str, Mapping[str, int]], **more: Any) -> Evidence:
     return {**_counts(stages), **more}
 
 
-def _dropped(server: Server, session: Session, name: str) -> Evidence:
+def _dropped(server: TwinServer, session: Session, name: str) -> Evidence:
     """DROP leaves the objects, and VACUUM (ICEBERG) removes them."""
     stages = {"before": server.files(name, _TABLE)}
     session.must(f"DROP TABLE {_TABLE}")
@@ -79,7 +79,7 @@ def _dropped(server: Server, session: Session, name: str) -> Evidence:
     return _empty(stages)
 
 
-def _retained(server: Server, session: Session, name: str) -> Evidence:
+def _retained(server: TwinServer, session: Session, name: str) -> Evidence:
     """By default VACUUM keeps the files of a dropped table for ten days."""
     session.must("RESET pg_lake_engine.orphaned_file_retention_period")
     stages = {"before": server.files(name, _TABLE)}
@@ -91,7 +91,7 @@ def _retained(server: Server, session: Session, name: str) -> Evidence:
     return {**_counts(stages), "retention": retention}
 
 
-def _not_dropped(server: Server, session: Session, name: str) -> Evidence:
+def _not_dropped(server: TwinServer, session: Session, name: str) -> Evidence:
     """A DROP that is rolled back: VACUUM removes nothing that the table needs."""
     stages = {"before": server.files(name, _TABLE)}
     session.must("BEGIN", f"DROP TABLE {_TABLE}", "ROLLBACK", "VACUUM (ICEBERG)")
@@ -111,7 +111,7 @@ def _read(session: Session, rows: list[tuple[str, str]], table: str = _TABLE) ->
     return {"rows": found}
 
 
-def _vacuumed(server: Server, session: Session, name: str) -> Evidence:
+def _vacuumed(server: TwinServer, session: Session, name: str) -> Evidence:
     """VACUUM removes what no snapshot needs any more; the rows stay, and the data files become fewer."""
     session.must(f"UPDATE {_TABLE} SET v = 'new' WHERE id = 0", f"DELETE FROM {_TABLE} WHERE id = 1")
     stages = {"before": server.files(name, _TABLE)}
@@ -124,7 +124,7 @@ def _vacuumed(server: Server, session: Session, name: str) -> Evidence:
     return {**_counts(stages), "data_files": data, **read}
 
 
-def _truncated(server: Server, session: Session, name: str) -> Evidence:
+def _truncated(server: TwinServer, session: Session, name: str) -> Evidence:
     """TRUNCATE, then VACUUM: no data file is left, and the table can be written."""
     stages = {"before": server.files(name, _TABLE)}
     session.must(f"TRUNCATE {_TABLE}", f"VACUUM {_TABLE}")
@@ -135,7 +135,7 @@ def _truncated(server: Server, session: Session, name: str) -> Evidence:
     return {**_counts(stages), **_read(session, [("9", "new")])}
 
 
-def _renamed(server: Server, session: Session, name: str) -> Evidence:
+def _renamed(server: TwinServer, session: Session, name: str) -> Evidence:
     """Another name and another schema for a table: the objects stay where they are, and the rows can be read."""
     other = server.schema(f"{name}_other")
     before = server.files(name, _TABLE)
@@ -146,7 +146,7 @@ def _renamed(server: Server, session: Session, name: str) -> Evidence:
     return {**_counts(stages), **_read(session, [(str(at), f"row {at}") for at in range(_ROUNDS)], f"{other}.renamed")}
 
 
-def _missing(server: Server, session: Session, name: str, *, deferred: bool) -> Evidence:
+def _missing(server: TwinServer, session: Session, name: str, *, deferred: bool) -> Evidence:
     """Without the manifest list of the current snapshot, the table and its siblings can still be cleaned up."""
     manifest_list = server.metadata(session, _TABLE).manifest_list
     server.remove(manifest_list)
@@ -162,7 +162,7 @@ def _missing(server: Server, session: Session, name: str, *, deferred: bool) -> 
     return _empty(stages, **evidence)
 
 
-def _sibling(server: Server, session: Session, name: str) -> dict[str, Any]:
+def _sibling(server: TwinServer, session: Session, name: str) -> dict[str, Any]:
     """What becomes of another table that is made and dropped meanwhile.
 
     Raises:

@@ -21,7 +21,7 @@ CLIENT = EngineRef("pg_lake")
 
 
 @dataclass(frozen=True)
-class Server:
+class TwinServer:
     """pg_lake's server in a run."""
 
     context: RunContext

@@ -8,7 +8,7 @@ from functools import partial
 
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.twins import twins
 
 GROUP = "Statements, against a heap table"
@@ -271,7 +271,7 @@ def blocks() -> Iterator[Check]:
         yield check_of(case, partial(_same, name=name, script=script))
 
 
-def _same(server: Server, name: str, script: Script) -> Evidence:
+def _same(server: TwinServer, name: str, script: Script) -> Evidence:
     with twins(server, f"statement_{name}", states=script.states) as pair:
         pair.must(*_BEFORE.get(name, ()))
         pair.make("t", script.columns, key=script.key)

@@ -9,7 +9,7 @@ from functools import partial
 from lakebench.errors import CaseError, WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.twins import Twins, twins
 
 GROUP = "The statements of the field report"
@@ -71,7 +71,7 @@ def blocks() -> Iterator[Check]:
         yield check_of(case_of("told", name, GROUP, statement.title), partial(_told, name=name))
 
 
-def _told(server: Server, name: str) -> Evidence:
+def _told(server: TwinServer, name: str) -> Evidence:
     """What became of the statement ``name`` when all of them ran, one after the other."""
     outcome = server.context.prepared.once("pg_lake/told", lambda: _run(server))[name]
     if isinstance(outcome, CaseError):
@@ -79,7 +79,7 @@ def _told(server: Server, name: str) -> Evidence:
     return outcome
 
 
-def _run(server: Server) -> dict[str, Evidence | CaseError]:
+def _run(server: TwinServer) -> dict[str, Evidence | CaseError]:
     outcomes: dict[str, Evidence | CaseError] = {}
     with twins(server, "told") as pair:
         pair.make("orders", _COLUMNS)
@@ -92,7 +92,7 @@ def _run(server: Server) -> dict[str, Evidence | CaseError]:
     return outcomes
 
 
-def _step(server: Server, pair: Twins, statement: ToldStatement) -> Evidence:
+def _step(server: TwinServer, pair: Twins, statement: ToldStatement) -> Evidence:
     before = server.metadata(pair.lake, "orders").snapshots
     pair.run([*statement.sql, statement.after])
     made = server.metadata(pair.lake, "orders").snapshots - before

@@ -14,7 +14,7 @@ from lakebench.errors import CaseError, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
 from lakebench.phases.pg_lake.objects import AT_ONCE
-from lakebench.phases.pg_lake.server import SERVICE, Server
+from lakebench.phases.pg_lake.server import SERVICE, TwinServer
 from lakebench.phases.pg_lake.session import Session
 from lakebench.services.pg_lake import PROGRAM
 from lakebench.services.server_crashes import CrashWatch
@@ -63,7 +63,7 @@ def _shown(rows: Sequence[tuple[str | None, ...]]) -> str:
     return ", ".join(" | ".join(str(one) for one in row) for row in rows) or "no row"
 
 
-def _snapshots(server: Server, session: Session, expected: int, before: int) -> int:
+def _snapshots(server: TwinServer, session: Session, expected: int, before: int) -> int:
     """How many snapshots ``t`` got since it had ``before``.
 
     Raises:
@@ -78,7 +78,7 @@ def _snapshots(server: Server, session: Session, expected: int, before: int) -> 
 # One transaction.
 
 
-def _rolled_back(server: Server, name: str) -> Evidence:
+def _rolled_back(server: TwinServer, name: str) -> Evidence:
     """A rollback leaves rows and snapshots; the files that were written lie in the store until the next VACUUM."""
     statements = ("BEGIN", "INSERT INTO t VALUES (3, 'three')", "UPDATE t SET v = 'x' WHERE id = 1",
                   "DELETE FROM t WHERE id = 2", "ROLLBACK")  # fmt: skip
@@ -94,7 +94,7 @@ def _rolled_back(server: Server, name: str) -> Evidence:
                 **_gone(server, name, "t", files)}  # fmt: skip
 
 
-def _gone(server: Server, name: str, table: str, before: Mapping[str, int]) -> dict[str, object]:
+def _gone(server: TwinServer, name: str, table: str, before: Mapping[str, int]) -> dict[str, object]:
     """The evidence that ``table`` has no objects more than ``before``.
 
     Raises:
@@ -105,7 +105,7 @@ def _gone(server: Server, name: str, table: str, before: Mapping[str, int]) -> d
     return {"files_after_vacuum": []}
 
 
-def _savepoint(server: Server, name: str) -> Evidence:
+def _savepoint(server: TwinServer, name: str) -> Evidence:
     """What is behind a savepoint goes, the rest stays, and the commit is one snapshot."""
     statements = ("BEGIN", "INSERT INTO t VALUES (3, 'three')", "SAVEPOINT s", "INSERT INTO t VALUES (4, 'four')",
                   "UPDATE t SET v = 'x' WHERE id = 1", "ROLLBACK TO SAVEPOINT s", "DELETE FROM t WHERE id = 2",
@@ -118,7 +118,7 @@ def _savepoint(server: Server, name: str) -> Evidence:
         return {"statements": statements, "snapshots_made": _snapshots(server, session, 1, before)}
 
 
-def _failed(server: Server, name: str) -> Evidence:
+def _failed(server: TwinServer, name: str) -> Evidence:
     """After an error the COMMIT is a ROLLBACK."""
     with server.session(name) as session:
         _made(session)
@@ -131,7 +131,7 @@ def _failed(server: Server, name: str) -> Evidence:
         return {"said": error.shown(), "commit": tag}
 
 
-def _over(server: Server, name: str, tables: tuple[str, ...]) -> Evidence:
+def _over(server: TwinServer, name: str, tables: tuple[str, ...]) -> Evidence:
     """One transaction over ``tables``, rolled back and then committed: all of them, or none."""
     inserts = [f"INSERT INTO {table} VALUES (3, 'three')" for table in tables]
     with server.session(name) as session:
@@ -144,7 +144,7 @@ def _over(server: Server, name: str, tables: tuple[str, ...]) -> Evidence:
     return {"statements": ["BEGIN", *inserts, "ROLLBACK", "BEGIN", *inserts, "COMMIT"]}
 
 
-def _reader(server: Server, name: str) -> Evidence:
+def _reader(server: TwinServer, name: str) -> Evidence:
     """Others see both tables as they were up to the COMMIT; a REPEATABLE READ transaction also after it."""
     with server.session(name) as writer, server.session(name) as other, server.session(name) as repeatable:
         _made(writer)
@@ -159,7 +159,7 @@ def _reader(server: Server, name: str) -> Evidence:
     return {"seen": "nothing before the COMMIT, all after it; REPEATABLE READ keeps what it saw"}
 
 
-def _schema_change(server: Server, name: str) -> Evidence:
+def _schema_change(server: TwinServer, name: str) -> Evidence:
     """CREATE TABLE, ADD COLUMN and TRUNCATE are rolled back; the files of the new table go with the next VACUUM."""
     statements = ("BEGIN", "ALTER TABLE t ADD COLUMN more integer DEFAULT 7", "TRUNCATE other",
                   "CREATE TABLE fresh (id integer) USING iceberg", "INSERT INTO fresh VALUES (1)",
@@ -181,7 +181,7 @@ def _schema_change(server: Server, name: str) -> Evidence:
     return {"statements": statements, "files_after_rollback": left, "files_after_vacuum": after}
 
 
-def _two_writers(server: Server, name: str) -> Evidence:
+def _two_writers(server: TwinServer, name: str) -> Evidence:
     """Two sessions count one row up at once: no update is lost, none fails."""
 
     def count(_: int) -> None:
@@ -214,7 +214,7 @@ _TRANSACTIONS: Mapping[str, tuple[str, Callable[..., Evidence]]] = {
 # A death between the write and the commit.
 
 
-def _death(server: Server, name: str, dies: Callable[[Server, Session], None]) -> Evidence:
+def _death(server: TwinServer, name: str, dies: Callable[[TwinServer, Session], None]) -> Evidence:
     """All or nothing over both kinds of table, every file there, and who writes next is not blocked."""
     inserts = [f"INSERT INTO {table} VALUES (3, 'three')" for table in ("t", "other", "heap")]
     with server.session(name) as session:
@@ -240,7 +240,7 @@ def _commit(session: Session) -> str:
     return reply.error[:_SHOWN] if reply.refused else "" if reply.tag == "COMMIT" else reply.tag
 
 
-def _after(server: Server, name: str) -> tuple[tuple[str | None, ...], float]:
+def _after(server: TwinServer, name: str) -> tuple[tuple[str | None, ...], float]:
     """The rows of the tables, every column read; and the seconds that the next writer takes.
 
     Raises:
@@ -254,22 +254,22 @@ def _after(server: Server, name: str) -> tuple[tuple[str | None, ...], float]:
         return counts, round(time.monotonic() - began, 3)
 
 
-def _session_ends(server: Server, session: Session) -> None:
+def _session_ends(server: TwinServer, session: Session) -> None:
     with server.session("other") as other:
         other.must(f"SELECT pg_terminate_backend({session.pid})")
 
 
-def _backend_dies(server: Server, session: Session) -> None:
+def _backend_dies(server: TwinServer, session: Session) -> None:
     server.must_be_ours()
     os.kill(session.pid, signal.SIGKILL)
 
 
-def _engine_dies(server: Server, _session: Session) -> None:
+def _engine_dies(server: TwinServer, _session: Session) -> None:
     server.must_be_ours()
     os.kill(engine_pid(server), signal.SIGKILL)
 
 
-def engine_pid(server: Server) -> int:
+def engine_pid(server: TwinServer) -> int:
     """The process of pgduck_server.
 
     Raises:
@@ -282,7 +282,7 @@ def engine_pid(server: Server) -> int:
     raise EngineUnavailable(f"{PROGRAM} was not found among the processes of the server")
 
 
-def _of(dies: Callable[[Server, Session], None]) -> Callable[..., Evidence]:
+def _of(dies: Callable[[TwinServer, Session], None]) -> Callable[..., Evidence]:
     return partial(_death, dies=dies)
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from lakebench.errors import Refused, WrongAnswer
 from lakebench.execution.cases import Evidence
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.session import Reply, Session
 
 _ORDERED = re.compile(r"\bORDER BY [^()]*$", re.IGNORECASE)
@@ -108,7 +108,7 @@ class Twins:
 
 
 @contextlib.contextmanager
-def twins(server: Server, name: str, *, states: bool = False, **options: Any) -> Iterator[Twins]:
+def twins(server: TwinServer, name: str, *, states: bool = False, **options: Any) -> Iterator[Twins]:
     """Both sides for the tables of ``name``; ``options`` are those of both sessions."""
     with (
         server.session(f"{name}_heap", **options) as heap,

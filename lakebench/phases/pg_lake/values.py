@@ -11,7 +11,7 @@ from itertools import islice
 from lakebench.errors import Refused
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
-from lakebench.phases.pg_lake.server import Server
+from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.twins import Twins, twins
 
 GROUP = "Values of each type, against a heap table"
@@ -161,7 +161,7 @@ def blocks() -> Iterator[Check]:
                 yield check_of(case, partial(_same, kind=kind, name=name))
 
 
-def _same(server: Server, kind: str, name: str) -> Evidence:
+def _same(server: TwinServer, kind: str, name: str) -> Evidence:
     question, schema = QUESTIONS[name], f"type_{name_of(kind)}"
     refused = server.context.prepared.once(f"pg_lake/type/{kind}", lambda: _make(server, schema, kind))
     with twins(server, schema, zone=question.zone, protocol=question.protocol) as pair:
@@ -174,7 +174,7 @@ def _same(server: Server, kind: str, name: str) -> Evidence:
         return pair.evidence(values=list(TYPES[kind]), not_stored=list(refused))
 
 
-def _make(server: Server, schema: str, kind: str) -> tuple[str, ...]:
+def _make(server: TwinServer, schema: str, kind: str) -> tuple[str, ...]:
     """The tables with every value that pg_lake stores, and NULL; what it refuses, in neither table.
 
     Raises:
