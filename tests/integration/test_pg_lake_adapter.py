@@ -45,7 +45,7 @@ def test_without_a_server_all_of_it_is_unavailable(tmp_path: Path, lake_up: dict
     named = ["--writers", "reference,pg_lake", "--readers", "pyiceberg,pg_lake"]
     done = lakebench("run", "interop", "--use-up", "--features", "append", *named, "--json", cwd=tmp_path, **lake_up)
     assert done.returncode == ExitCode.WORSE, done.stderr
-    cases = read(Path(json.loads(done.stdout)["folder"])).cases
+    cases = read(tmp_path / json.loads(done.stdout)["folder"]).cases
     outcomes = {case.case.removeprefix("interop/append/"): case.outcome for case in cases}
     assert outcomes == {
         "reference": Outcome.PASS,

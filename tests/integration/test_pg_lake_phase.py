@@ -73,7 +73,7 @@ def plain() -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("password", "said"), [("", "has no extension pg_lake"), ("not-this-one", "correct user and password")]
+    ("password", "said"), [("", "does not load pg_extension_base"), ("not-this-one", "correct user and password")]
 )
 def test_a_server_that_cannot_be_used_is_one_line_in_each_case(
     plain: str, tmp_path: Path, password: str, said: str
