@@ -158,7 +158,7 @@ def _with(sql: str, sources: Mapping[str, str]) -> str:
 
 
 def _tables(sql: str) -> list[str]:
-    """The tables that ``sql`` names, without those that it defines itself.
+    """The tables that ``sql`` names, without those that it defines itself and without table functions.
 
     Raises:
         EngineUnavailable: it is not clear which they are.
@@ -172,7 +172,8 @@ def _tables(sql: str) -> list[str]:
         message = " ".join(str(error).split())
         raise EngineUnavailable(f"pg_duckdb's adapter cannot tell which tables the query names: {message}") from error
     defined = {one.alias for one in tree.find_all(exp.CTE)}
-    return sorted({table.name for table in tree.find_all(exp.Table)} - defined)
+    named = {table.name for table in tree.find_all(exp.Table) if isinstance(table.this, exp.Identifier)}
+    return sorted(named - defined)
 
 
 def _fields(metadata: Mapping[str, Any]) -> list[Mapping[str, Any]]:
