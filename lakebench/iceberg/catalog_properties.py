@@ -165,8 +165,6 @@ def trino(catalog: Catalog, name: str, store: ObjectStore | None) -> dict[str, s
         **_named(f"{_TRINO}.prefix", catalog.prefix),
         **_trino_login(catalog.authentication, store),
         **({f"{_TRINO}.vended-credentials-enabled": "true"} if vended else {}),
-        # Trino asks for a view before it asks for a table, which such a catalog answers with an error.
-        **({f"{_TRINO}.view-endpoints-enabled": "false"} if catalog.fixed_tables else {}),
     }
 
 

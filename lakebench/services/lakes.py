@@ -96,10 +96,7 @@ def pg_lake_bridge_lake(services: Lookup) -> Lake:
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
-    lake = catalog_lake(services, PgLakeBridge)
-    return dataclasses.replace(
-        lake, name="pg_lake_bridge", catalog=dataclasses.replace(lake.catalog, fixed_tables=True)
-    )
+    return dataclasses.replace(catalog_lake(services, PgLakeBridge), name="pg_lake_bridge")
 
 
 def storage_services(settings: Settings, name: str) -> tuple[str, ...]:

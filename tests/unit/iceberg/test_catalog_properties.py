@@ -255,7 +255,6 @@ def test_the_tables_of_a_jdbc_catalog_that_another_product_keeps_are_not_altered
     assert "jdbc.schema-version" not in properties.java(fixed)
     assert trino(fixed)["iceberg.jdbc-catalog.schema-version"] == "V0"
     assert properties.pyiceberg(fixed)["init_catalog_tables"] == "false"
-    assert trino(replace(REST, fixed_tables=True))["iceberg.rest-catalog.view-endpoints-enabled"] == "false"
 
 
 def test_a_hive_metastore() -> None:

@@ -16,6 +16,7 @@ from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases.pg_lake import ways
 from lakebench.phases.pg_lake.way_field_reports import REPORTS, judge_ways
 from lakebench.phases.pg_lake.way_steps import CREATE, POSTGRESQL, SPARK, STEPS, WayStep
+from lakebench.results import records
 from lakebench.results.records import FieldReport
 
 WAY = {way.name: way for way in ways.WAYS}
@@ -221,3 +222,28 @@ def test_what_could_not_run_says_why() -> None:
     cases = [_case("foreign-table", step, Outcome.UNAVAILABLE, "pg_lake is not named") for step in STEPS]
     report = _reports(*cases)["C12"]
     assert (report.verdict, report.detail) == (ReportVerdict.COULD_NOT_RUN, "pg_lake is not named")
+
+
+def _recorded(name: str) -> dict[str, FieldReport]:
+    recorded = records.read(Path(__file__).parents[2] / "fixtures" / name)
+    ways_of = [case for case in recorded.cases if case.coordinates.check == "way"]
+    assert {case.case for case in ways_of} <= {case.id for way in ways.WAYS for case in ways.Steps(way).cases}
+    return _reports(*ways_of)
+
+
+def test_the_field_reports_of_the_recorded_run() -> None:
+    """Its bridge answered as Apache's adapter does: a question about a view with an error."""
+    reports = _recorded("pg_lake-ways")
+    assert {name: one.verdict for name, one in reports.items()} == {
+        "C12": ReportVerdict.REPRODUCED,
+        "C13": ReportVerdict.REPRODUCED,
+        "C14": ReportVerdict.REPRODUCED,
+        "C15": ReportVerdict.NOT_REPRODUCED,
+    }
+    assert set(reports["C15"].ours.values()) == {"REFUSED"}
+
+
+def test_behind_a_bridge_without_views_trino_reads_every_step() -> None:
+    report = _recorded("pg_lake-ways-without-views")["C15"]
+    assert report.verdict is ReportVerdict.REPRODUCED
+    assert report.detail.startswith("pg_lake 3.5; read by trino 476")
