@@ -53,7 +53,7 @@ def _run(
     folder: Path, settings: str, code: int, program: str = "from lakebench import cli; cli.main()"
 ) -> dict[str, Record]:
     (folder / "lakebench.toml").write_text(settings)
-    command = [sys.executable, "-c", program, "run", "phase45", "--profile", "quick"]
+    command = [sys.executable, "-c", program, "run", "phase45", "--profile", "quick", "--engines", "pg_lake,postgres"]
     completed = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, check=False)
     assert completed.returncode == code, completed.stderr + completed.stdout
     (made,) = (folder / "runs").iterdir()

@@ -8,7 +8,7 @@ from typing import ClassVar
 from lakebench.config import Settings
 from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
-from lakebench.model import Record, Selection
+from lakebench.model import Record, Runtime, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.pg_lake import (
     expressions,
@@ -41,8 +41,9 @@ class PgLakePhase(Phase):
         return ()
 
     def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The server, and with it the object store; and what the ways to other engines go through."""
-        return (SERVICE, *ways.SERVICES)
+        """The server where the settings say how it is had, with the object store and what other engines go through."""
+        named = settings.runtime is not Runtime.LOCAL or SERVICE in settings.services
+        return (SERVICE, *ways.SERVICES) if named else ()
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """pg_lake, and the engines that read its tables, or write what it reads."""
