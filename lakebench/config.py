@@ -9,12 +9,12 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ByteSize, ConfigDict, Field, ValidationError, model_validator
 
 from lakebench.errors import UsageError, suggest, unknown
 from lakebench.inputs import files
+from lakebench.inputs.addresses import check_address, passwords_within
 from lakebench.inputs.ownership import stranger
 from lakebench.model import (
     Authentication,
@@ -72,7 +72,12 @@ class ServiceSettings(_Strict):
     def _external_has_an_address(self) -> Self:
         if self.runtime is Runtime.EXTERNAL and not self.uri:
             raise ValueError('runtime = "external" needs uri = "…", the address of the running service')
+        check_address(self.uri)
         return self
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be in a message or a record."""
+        return tuple(filter(None, [self.password, *passwords_within(self.uri)]))
 
 
 class StorageKind(enum.StrEnum):
@@ -132,8 +137,13 @@ class StorageSettings(_Strict):
             raise ValueError('needs uri = "…", the address of the running endpoint; without any keys it is our own')
         if self.kind is StorageKind.SIMULATED and not self.properties:
             raise ValueError('needs properties = { "latency.get.latency" = 60, … }, in ms')
+        check_address(self.uri)
         _check_properties(self.properties, _LATENCY if self.kind is StorageKind.SIMULATED else ("path-style",))
         return self
+
+    def secrets(self) -> tuple[str, ...]:
+        """What must not be in a message or a record."""
+        return tuple(filter(None, [self.password, *passwords_within(self.uri)]))
 
     @property
     def ours(self) -> bool:
@@ -222,6 +232,8 @@ class CatalogSettings(_Strict):
         for key in sorted(self.model_fields_set - {"kind", *valid}):
             login = f' with authentication = "{self.authentication}"' if self.kind == "rest" else ""
             raise ValueError(f"{key} is no key of kind {self.kind}{login}: it has {', '.join(valid)}")
+        if self.kind == "rest" or (self.kind == "jdbc" and "://" in self.uri):
+            check_address(self.uri.removeprefix("jdbc:"))
         return self
 
     def missing(self) -> tuple[str, ...]:
@@ -231,8 +243,9 @@ class CatalogSettings(_Strict):
         return tuple(key for key in needed if not getattr(self, key))
 
     def secrets(self) -> tuple[str, ...]:
-        """What must not be in a record."""
-        return (self.token, self.client_secret, self.secret_key, self.password)
+        """What must not be in a message or a record."""
+        login = (self.token, self.client_secret, self.secret_key, self.password)
+        return tuple(filter(None, [*login, *passwords_within(self.uri), *passwords_within(self.token_uri)]))
 
     def public(self) -> dict[str, Any]:
         """What the records keep of it."""
@@ -270,14 +283,6 @@ class EngineLimits(_Strict):
 
     memory: ByteSize = ByteSize(4 * _GIB)
     threads: Annotated[int, Field(ge=1)] = Field(default_factory=lambda: os.cpu_count() or 1)
-
-
-def _password_within(uri: str) -> str:
-    """The password in an address; empty where it has none, or is no address, which its user says."""
-    try:
-        return urlsplit(uri).password or ""
-    except ValueError:
-        return ""
 
 
 class Settings(_Strict):
@@ -384,11 +389,8 @@ class Settings(_Strict):
 
     def secrets(self) -> tuple[str, ...]:
         """Every password of the settings; those within addresses as they stand there and decoded."""
-        services, storages, catalogs = self.services.values(), self.storages().values(), self.catalogs.values()
-        own = [*(one.password for one in services), *(one.password for one in storages)]
-        within = [_password_within(one.uri) for named in (services, storages, catalogs) for one in named]
-        login = (key for one in catalogs for key in one.secrets())
-        return tuple(filter(None, [*own, *within, *map(unquote, within), *login]))
+        tables = (*self.services.values(), *self.storages().values(), *self.catalogs.values())
+        return tuple(secret for one in tables for secret in one.secrets())
 
     def engine(self, name: str) -> EngineLimits:
         """The limits of engine ``name``."""

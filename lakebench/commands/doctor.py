@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from lakebench.config import Settings
 from lakebench.engines import Engine, abilities, engines
 from lakebench.errors import LakebenchError
+from lakebench.inputs.addresses import without_passwords
 from lakebench.model import Runtime
 from lakebench.provisioning import artifacts
 from lakebench.services import SERVICES
@@ -56,7 +57,9 @@ def _engine(engine: type[Engine], settings: Settings) -> Readiness:
 def _service(service: type[Service], settings: Settings) -> Readiness:
     configured = settings.service(service.name)
     if configured.runtime is Runtime.EXTERNAL:
-        return Readiness("service", service.name, "the server's own", f"external, {configured.uri}", True)
+        return Readiness(
+            "service", service.name, "the server's own", f"external, {without_passwords(configured.uri)}", True
+        )
     if configured.runtime is Runtime.COMPOSE:
         try:
             Composed.require()

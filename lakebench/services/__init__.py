@@ -14,7 +14,7 @@ from pathlib import Path
 
 from lakebench.config import Settings, StorageKind
 from lakebench.errors import CaseError, HarnessFault, LakebenchError, ServiceUnavailable, UsageError, unknown
-from lakebench.model import Endpoint
+from lakebench.model import Endpoint, Runtime
 from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
 from lakebench.provisioning import disk_space
@@ -156,7 +156,7 @@ class Services:
         return list(self._running)
 
     def failures(self) -> dict[str, str]:
-        """Service → why it did not start."""
+        """Service → why it did not start; once all are stopped also what the user's own do not answer any more."""
         return {name: str(one.error) for name, one in self._running.items() if one.error}
 
     def processes(self, name: str) -> list[int]:
@@ -199,6 +199,7 @@ class Services:
         self._stopping.set()
         for running in reversed(list(self._running.values())):
             running.done.wait(_END_S)  # a download cannot be interrupted: its thread starts no process any more
+            running.look_for_loss()
             running.service.stop()
             running.endpoint = None
 
@@ -315,6 +316,13 @@ class _Running:
             self.error = self._meaning(error)
             raise self.error from error
         return self.endpoint
+
+    def look_for_loss(self) -> None:
+        """Keep as an error that a server of the user's, which was there, does not answer any more."""
+        if self.endpoint and self.endpoint.runtime is Runtime.EXTERNAL and not self.service.alive():
+            self.error = ServiceUnavailable(
+                f"{self.service.title} answered at the start and does not any more: start it"
+            )
 
     def _meaning(self, error: Exception) -> LakebenchError:
         """``error`` where it is one of ours; a full disk is the user's to mend, anything else a fault of ours."""

@@ -137,7 +137,7 @@ class Service(ABC):
         self.user = f"lake{secrets.token_hex(4)}"
         self.password = secrets.token_urlsafe(24)
         self.log = context.folder / "log"
-        self._hidden = {one for one in (self.password, context.settings.password) if one}
+        self._hidden = {self.password, *context.settings.secrets()}
         self._process: subprocess.Popen[bytes] | None = None
         self._composed: Containers | None = None
         self._ports: dict[str, int] = {}
@@ -171,17 +171,10 @@ class Service(ABC):
         """
 
     def external_endpoint(self) -> Endpoint:
-        """The endpoint that ``lakebench.toml`` names, with its user, password and properties.
-
-        Raises:
-            UsageError: ``uri`` is no address.
-        """
+        """The endpoint that ``lakebench.toml`` names, with its user, password and properties."""
         settings = self.context.settings
-        try:
-            uri = urllib.parse.urlsplit(settings.uri)
-            port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
-        except ValueError as error:
-            raise UsageError(f"{self.settings_table}.uri = '{settings.uri}' is no address: {error}") from None
+        uri = urllib.parse.urlsplit(settings.uri)
+        port = uri.port or {"http": 80, "https": 443}.get(uri.scheme, 0)
         return Endpoint(
             self.full_name,
             Runtime.EXTERNAL,

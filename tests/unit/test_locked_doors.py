@@ -213,10 +213,6 @@ def test_the_settings_tell_which_of_them_are_secrets() -> None:
     assert set(Settings.model_validate(given).secrets()) == {"one", "two", "thr%2Fee", "thr/ee"}
 
 
-def test_an_address_that_is_none_has_no_secret() -> None:
-    assert Settings.model_validate({"services": {"citus": {"uri": "postgresql://[::1/x"}}}).secrets() == ()
-
-
 class Catalogs(http.server.BaseHTTPRequestHandler):
     """Answers as an empty REST catalog, and keeps the paths and tokens that it is asked with."""
 

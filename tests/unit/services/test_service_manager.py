@@ -87,6 +87,19 @@ def test_what_is_needed_comes_first() -> None:
     assert ordered == ["object-store", "nessie"]
 
 
+@pytest.mark.parametrize("answers", [True, False])
+def test_a_server_of_the_users_that_dies_meanwhile_is_a_failure(
+    toys: Services, monkeypatch: pytest.MonkeyPatch, answers: bool
+) -> None:
+    monkeypatch.setattr(Toy, "start", lambda _: Endpoint("toy", Runtime.EXTERNAL, "toy://", "h", 1, "1"))
+    monkeypatch.setattr(Toy, "alive", lambda _: answers)
+    toys.start(["toy"])
+    assert toys.failures() == {}
+    toys.stop()
+    why = "a toy answered at the start and does not any more: start it"
+    assert toys.failures() == ({} if answers else {"toy": why})
+
+
 def test_an_unknown_service_has_the_nearest_name() -> None:
     with pytest.raises(UsageError, match=r"unknown service 'nesie': did you mean nessie\? valid names are"):
         services.find("nesie")
@@ -424,9 +437,3 @@ def test_something_else_at_the_users_address_is_no_fault_of_ours(tmp_path: Path,
         server.shutdown()
     with pytest.raises(ServiceUnavailable, match="what answers there is no Trino"):
         manager.endpoint("trino")
-
-
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:99999", "http://[::1"])
-def test_a_uri_that_is_no_address_is_an_error_of_usage(tmp_path: Path, uri: str) -> None:
-    with pytest.raises(UsageError, match="is no address"):
-        external(tmp_path, uri).endpoint("trino")
