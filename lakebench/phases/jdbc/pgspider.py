@@ -206,7 +206,7 @@ def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) 
     context.services.start([service])
     names = _NodeNames(context.services.endpoint(service).properties.get("schema", _SCHEMA))
     lake = lakes.postgresql_lake(context.services, names.schema, service=service)
-    context.prepared.once(f"nodes/{ref}/{service}", lambda: _make(context, ref, service, names, workload))
+    context.prepared.once(f"nodes/{ref}/in {service}", lambda: _make(context, ref, service, names, workload))
     context.prepared.once(
         f"nodes/{ref}/{shape}", lambda: _make_shape(context.client, context.checker, ref, lake, shape, names)
     )

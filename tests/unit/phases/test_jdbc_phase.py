@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow as pa
@@ -11,7 +12,7 @@ import pytest
 from lakebench.datasets import answers
 from lakebench.datasets.postgresql import KINDS, TRAPS, small
 from lakebench.execution.protocol import PROFILES, Profile
-from lakebench.model import Record, Selection
+from lakebench.model import EngineRef, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases import find
 from lakebench.phases.jdbc import pgspider, phase
@@ -133,6 +134,22 @@ def test_every_shape_has_both_nodes(shape: str) -> None:
     made = "\n".join(pgspider._MAKERS[shape]("orders", pgspider._COLUMNS, pgspider._NodeNames("lake")))
     assert f"orders_{shape}" in made
     assert all(f"SERVER lake_{node}" in made for node in "ab")
+
+
+@pytest.mark.parametrize("shape", pgspider._SHAPES)
+def test_the_tables_of_the_server_and_those_of_the_shape_are_made(monkeypatch: pytest.MonkeyPatch, shape: str) -> None:
+    made: list[str] = []
+    monkeypatch.setattr(pgspider, "_make", lambda *_: made.append("server"))
+    monkeypatch.setattr(pgspider, "_make_shape", lambda *_: made.append("shape"))
+    monkeypatch.setattr(pgspider.lakes, "postgresql_lake", lambda *_, **__: None)
+    there: dict[str, Any] = {}
+    services = SimpleNamespace(start=lambda _: None, endpoint=lambda _: SimpleNamespace(properties={}))
+    prepared = SimpleNamespace(once=lambda key, make: key in there or there.setdefault(key, make()))
+    context: Any = SimpleNamespace(services=services, prepared=prepared, client=None, checker=None)
+    workload: Any = None
+    for _ in range(2):
+        pgspider._ready(context, EngineRef("postgres"), shape, workload)
+    assert made == ["server", "shape"]
 
 
 def case(name: str, outcome: Outcome = Outcome.PASS, **evidence: Any) -> Record:
