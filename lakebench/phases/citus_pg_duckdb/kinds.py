@@ -173,13 +173,24 @@ _WITH_DUCKDB: Mapping[str, KindOfQuery] = {
     ),
 }
 _ICE = (
-    "CREATE TABLE IF NOT EXISTS ice (id integer, a integer) USING iceberg",
-    "TRUNCATE ice",
+    "DROP TABLE IF EXISTS ice",
+    "CREATE TABLE ice (id integer, a integer) USING iceberg",
     "INSERT INTO ice SELECT * FROM heap",
+)
+_AGAIN = (
+    "CREATE TABLE again (id integer, a integer) USING iceberg",
+    "INSERT INTO again SELECT * FROM heap",
+    "CREATE TABLE IF NOT EXISTS again (id integer, a integer) USING iceberg",
 )
 _WITH_LAKE: Mapping[str, KindOfQuery] = {
     **_OF_CITUS,
     "iceberg": KindOfQuery("an Iceberg table", _sum("ice"), _HEAP, _ICE),
+    "if-not-exists": KindOfQuery(
+        "CREATE TABLE IF NOT EXISTS of an Iceberg table that is there", _sum("again"), _HEAP, _AGAIN
+    ),
+    "if-not-exists-alone": KindOfQuery(
+        "the same in a database that has pg_lake alone", _sum("again"), _HEAP, _AGAIN, database=ONLY_OTHER
+    ),
     "iceberg-prepared": KindOfQuery(
         "an Iceberg table, prepared, the sixth time",
         "EXECUTE q(500)",

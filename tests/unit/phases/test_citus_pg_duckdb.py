@@ -21,7 +21,7 @@ from lakebench.phases.citus_pg_duckdb import joins, kinds, rights, server, table
 from lakebench.phases.citus_pg_duckdb.report import sections
 from lakebench.phases.citus_pg_duckdb.server import COMBINATIONS, PG_DUCKDB, PG_LAKE, Both, Server
 from lakebench.reports.content import Section, Table
-from lakebench.results import records
+from lakebench.results import claims, records
 from lakebench.results.records import FieldReport
 from lakebench.services import lakes
 from lakebench.services.server_crashes import ServerCrash
@@ -240,3 +240,19 @@ def test_the_recorded_run_shows_which_shapes_pg_duckdb_refuses_to_citus(recorded
     by_column = list(zip(*[[cell.text for cell in row] for row in joined.rows], strict=True))
     refused = {head: texts.count("FAIL REFUSED") for head, texts in zip(joined.head[1:], by_column[1:], strict=True)}
     assert refused == {"4 shards, both created": 13, "4 shards, Citus alone created": 2}
+
+
+def test_beside_pg_lake_nothing_crashes_and_what_is_refused_is_known() -> None:
+    (run,) = (Path(__file__).parents[2] / "fixtures" / "phase7-pg_lake").iterdir()
+    beside = [case for case in records.read(run).cases if case.coordinates.more["services"] == PG_LAKE.service]
+    asked = [case for case in beside if case.coordinates.check == "kind"]
+    assert {case.coordinates.test for case in asked} == set(kinds.of(PG_LAKE))
+    assert {case.outcome for case in beside} == {Outcome.PASS, Outcome.REFUSED}
+    refused = [case for case in asked if case.outcome is Outcome.REFUSED]
+    assert {case.coordinates.test: case.reason.partition('"')[0].strip() for case in refused} == {
+        "if-not-exists": "location",
+        "if-not-exists-alone": "location",
+        "spread-iceberg": "foreign tables cannot be distributed HINT: Can add foreign table",
+        "reference-iceberg": "foreign tables cannot be distributed HINT: Can add foreign table",
+    }
+    assert all(claims.accepted_as(case.case, case.outcome) for case in refused)
