@@ -389,7 +389,8 @@ class Settings(_Strict):
 
     def secrets(self) -> tuple[str, ...]:
         """Every password of the settings; those within addresses as they stand there and decoded."""
-        tables = (*self.services.values(), *self.storages().values(), *self.catalogs.values())
+        tables: list[ServiceSettings | StorageSettings | CatalogSettings] = [*self.services.values()]
+        tables += [*self.storages().values(), *self.catalogs.values()]
         return tuple(secret for one in tables for secret in one.secrets())
 
     def engine(self, name: str) -> EngineLimits:

@@ -74,9 +74,18 @@ class PgDuckDB(Engine, CanQuery, CanScan):
         self._connection = self._connect()
         self._run(f"SET duckdb.threads = {self.settings.threads}")
         self._make_secret(lake.store)
-        for statement in attach_ducklake(lake) if lake.format is TableFormat.DUCKLAKE else ():
-            self._run("SELECT duckdb.raw_query(%s)", (statement,))
+        if lake.format is TableFormat.DUCKLAKE:
+            self._attach(lake)
         self._lake = lake
+
+    def _attach(self, lake: Lake) -> None:
+        """Attach a DuckLake; an error has the versions, which nobody can ask an engine for that did not open."""
+        try:
+            for statement in attach_ducklake(lake):
+                self._run("SELECT duckdb.raw_query(%s)", (statement,))
+        except Refused as error:
+            error.details["versions"] = self.versions()
+            raise
 
     def close(self) -> None:
         """Drop the secret, which would outlive the session, and disconnect."""

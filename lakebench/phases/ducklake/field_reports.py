@@ -79,7 +79,8 @@ def _pg_duckdb(cases: Sequence[Record]) -> FieldReport:
     if ran:
         passed = [one for one in ran if one.outcome is Outcome.PASS]
         verdict = ReportVerdict.OUT_OF_DATE if passed else _by_text(ran)
-        versions = ", ".join(f"{name} {version}" for name, version in ran[0].versions.items())
+        told = ran[0].versions or ran[0].evidence.get("versions", {})
+        versions = ", ".join(f"{name} {version}" for name, version in told.items())
         detail = f"{'attached' if passed else ran[0].reason}, with {versions or 'a version that it did not tell'}"
     return FieldReport(
         report="C2",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -86,6 +86,12 @@ def test_c2_is_reproduced_by_their_error_text_alone(
     assert "undefined symbol: PQconnectdb" in str(report.theirs)
 
 
+def test_c2_has_the_versions_of_a_server_that_refused() -> None:
+    told = {"versions": {"pg_duckdb": "1.1.0", "duckdb": "1.4.3"}}
+    asked = case("phase1/read/inserted/attached/pg_duckdb", Outcome.REFUSED, "no", evidence=told)
+    assert field_reports("phase1", [asked])["C2"].detail == "no, with pg_duckdb 1.1.0, duckdb 1.4.3"
+
+
 def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
     """Q1 by DuckDB in 10 ms on local disk, and at GCS."""
     times = {"local": (10.0, 10.0), "gcs": (cold_ms, warm_ms)}
@@ -140,6 +146,13 @@ def test_c8_needs_the_ratios_of_all_three() -> None:
         [case("phase4/q01/trino", samples=(timed("cold", 2.0),), evidence={"start_s": 3.5})],
     )["C8"]
     assert (started.ours["trino, cold"], started.ours["trino, cold, with its start"]) == ("2.00 s", "5.50 s")
+    beside = {"pg_duckdb": 0.2, "trino": 1.2, "spark-jdbc": 0.4}
+    cases = [case(f"phase4/q01/{name}", samples=(timed("warm", one),), row="Q1") for name, one in beside.items()]
+    cases[2] = replace(cases[2], samples=(timed("cold", 2.0), timed("warm", 0.4)), evidence={"start_s": 4.0})
+    held = field_reports("phase4", cases)["C8"]
+    assert held.verdict == ReportVerdict.REPRODUCED
+    assert "spark-jdbc over trino: theirs 4.6 times, ours 5.0 times" in held.detail
+    assert held.ours["spark-jdbc"] == "0.40 s"
     assert asked(0.2, 1.2, 6).theirs == {"pg_duckdb": "0.37 s", "trino": "2.36 s", "spark-jdbc": "10.8 s"}
 
 
