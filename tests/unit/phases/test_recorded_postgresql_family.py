@@ -48,9 +48,17 @@ def test_pgspider_appends_and_its_nodes_compute() -> None:
     assert [case.outcome for case in asked] == [Outcome.PASS] * 20
 
 
-@pytest.mark.parametrize("phase", ["phase1", "phase2"])
-def test_a_recorded_run_said_the_same(phase: str) -> None:
+def test_three_engines_answer_one_snapshot_alike_and_in_the_order_of_the_report() -> None:
+    run, reports = recorded("phase4")
+    assert {case.engine for case in run.cases if case.outcome is Outcome.PASS} >= {"pg_duckdb", "trino", "spark-jdbc"}
+    assert (reports["C8"].verdict, reports["C9"].verdict) == (ReportVerdict.DIRECTION_ONLY, ReportVerdict.REPRODUCED)
+    assert reports["C8"].ours["trino"] == "2.23 s (2.01 to 2.68)"
+    assert reports["C8"].ours["spark-jdbc, cold, with its start"] == "52.63 s"
+    assert "trino over pg_duckdb: theirs 6.4 times, ours 3.6 times (3.0 to 4.3)" in reports["C8"].detail
+
+
+@pytest.mark.parametrize(("phase", "named"), [("phase1", {"C2"}), ("phase2", {"C5"}), ("phase4", {"C8", "C9"})])
+def test_a_recorded_run_said_the_same(phase: str, named: set[str]) -> None:
     run, reports = recorded(phase)
-    named = {"phase1": {"C2"}, "phase2": {"C5"}}[phase]
     said = {report.report: (report.verdict, report.ours) for report in run.field_reports if report.report in named}
     assert said == {name: (reports[name].verdict, reports[name].ours) for name in named}
