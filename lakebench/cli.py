@@ -28,9 +28,10 @@ from lakebench.commands.arguments import (
     ScaleFactor,
     TimeLimit,
     UseUp,
+    With,
 )
 from lakebench.commands.phase_options import PhaseCommand
-from lakebench.commands.runs import folder_of
+from lakebench.commands.runs import folder_of, folders_of
 from lakebench.commands.terminal import ERRORS, plain, table
 from lakebench.errors import HarnessFault, LakebenchError, UsageError
 from lakebench.model import Runtime
@@ -176,6 +177,7 @@ def run(
     resume: Resume = None,
     time_limit: TimeLimit = None,
     use_up: UseUp = False,
+    with_: With = None,
     json_: Json = False,
 ) -> int:
     """Run the cases of phases, and write the report. With a phase, --help shows only the options of that phase.
@@ -191,6 +193,7 @@ def run(
       lakebench run workload ./mine --engines duckdb,trino,spark
       lakebench run interop --features 'deletion-*' --writers spark,duckdb
       lakebench run interop --engines duckdb@1.4.4,duckdb@1.5.5
+      lakebench run phase45 --with 20261121T101500Z-phase4-a1b2
       lakebench run --resume 20261121T101500Z-phase4-a1b2
     """
     from lakebench import harness, reports
@@ -199,6 +202,7 @@ def run(
 
     progress = _progress(json_)
     settings = _settings(runtime, output)
+    earlier = folders_of(settings, with_ or ())
     if use_up:
         from lakebench.commands import up
 
@@ -215,7 +219,7 @@ def run(
         progress.say(f"run {folder.name}: records in {folder}")
     result = harness.run(asked, folder, progress, resumed=bool(resume))
     with progress.step("writing the report"):
-        reports.write_apart(folder)
+        reports.write_apart(folder, earlier)
     if not json_:
         reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
     show(result, as_json=json_)
@@ -230,14 +234,16 @@ def _only_resume(phase: list[str] | None, options: Mapping[str, str]) -> None:
 @app.command()
 def report(
     run_: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or its folder.")],
+    with_: With = None,
     output: Output = None,
     json_: Json = False,
 ) -> None:
     """Write the report of a run again from its records, and print the summary."""
     from lakebench import reports
 
-    folder = folder_of(_settings(output=output), run_)
-    reports.write_apart(folder)
+    settings = _settings(output=output)
+    folder = folder_of(settings, run_)
+    reports.write_apart(folder, folders_of(settings, with_ or ()))
     if json_:
         print(json.dumps({"markdown": str(folder / "report.md"), "html": str(folder / "report.html")}))  # noqa: T201 - output for programs
     else:

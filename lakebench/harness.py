@@ -30,7 +30,9 @@ from lakebench.execution.workers import WorkerPool
 from lakebench.model import EngineRef, Record, Runtime
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.paths import run_name
+from lakebench.phases import lakes_compared, recommendations
 from lakebench.phases.base import Phase
+from lakebench.phases.case_choice import CasesOfRuns, RunCase
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
 from lakebench.processes.memory_trace import FILE as TRACE
@@ -45,6 +47,7 @@ from lakebench.results.records import (
     ChangedCase,
     End,
     EngineFacts,
+    FieldReport,
     Gone,
     Header,
     Resume,
@@ -243,7 +246,17 @@ def _cases(
         cases = [case for case in (*done, *new) if case.phase == phase.name]
         for report in phase.judge_field_reports(cases, f"{request.profile.scale_factor:f}"):
             writer.write(report)
+    for report in _of_several_phases(context.services, [*done, *new]):
+        writer.write(report)
     return new
+
+
+def _of_several_phases(services: Services, cases: Iterable[Record]) -> Iterator[FieldReport]:
+    """The field reports that cases of several phases bear on."""
+    servers = {one.service: one.version for one in services.facts()}
+    runs = CasesOfRuns(tuple(map(RunCase, cases)), servers)
+    yield from lakes_compared.judged(lakes_compared.compared(runs))
+    yield from recommendations.judged(recommendations.recommended(runs))
 
 
 def _processes(context: RunContext) -> dict[str, list[int]]:

@@ -53,6 +53,15 @@ TimeLimit = Annotated[
     float | None,
     typer.Option(min=0.1, metavar="SECONDS", help="Time limit of one execution instead of the profile's."),
 ]
+With = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--with",
+        metavar="RUN",
+        help="An earlier run whose cases stand in the report's comparison of lakes and in its recommendations; may be "
+        "given several times.",
+    ),
+]
 UseUp = Annotated[
     bool, typer.Option("--use-up", help="Use the services that lakebench up started; start those that are not up.")
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def write(run_dir: Path) -> tuple[Path, Path]:
+def write(run_dir: Path, earlier: Sequence[Path] = ()) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` into ``run_dir`` from its ``records.jsonl``; their paths.
 
-    Pages of phases lie beside them. Each file replaces an older one atomically.
+    The tables that compare lakes have cases of the ``earlier`` runs too. Pages of phases lie beside the report. Each
+    file replaces an older one atomically.
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
@@ -29,7 +31,7 @@ def write(run_dir: Path) -> tuple[Path, Path]:
     from lakebench.reports import by_phase, document, html, markdown
 
     run = records.read(run_dir)
-    contents = document.build(run)
+    contents = document.build(run, [records.read(one) for one in earlier])
     made = run_dir / "report.md", run_dir / "report.html"
     _replace(made[0], markdown.render(contents))
     _replace(made[1], html.render(contents))
@@ -38,14 +40,14 @@ def write(run_dir: Path) -> tuple[Path, Path]:
     return made
 
 
-def write_apart(run_dir: Path) -> None:
+def write_apart(run_dir: Path, earlier: Sequence[Path] = ()) -> None:
     """:func:`write` in a process of its own: drawing takes more memory than all the rest of a run's parent.
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
         HarnessFault: the report failed; its traceback is in the folder of the run.
     """
-    command = [sys.executable, "-P", "-m", "lakebench.reports", str(run_dir.resolve())]
+    command = [sys.executable, "-P", "-m", "lakebench.reports", *(str(one.resolve()) for one in (run_dir, *earlier))]
     done = guard.run(command, with_source())
     message = done.stderr.strip() or f"exit code {done.returncode}"
     if done.returncode == ExitCode.USAGE:

@@ -1,4 +1,4 @@
-"""``python -m lakebench.reports FOLDER`` writes the reports of a run, in a process of its own."""
+"""``python -m lakebench.reports FOLDER EARLIER…`` writes the reports of a run, in a process of its own."""
 
 import sys
 from pathlib import Path
@@ -8,7 +8,8 @@ from lakebench.errors import UsageError
 from lakebench.outcomes import ExitCode
 
 try:
-    reports.write(Path(sys.argv[1]))
+    folder, *earlier = map(Path, sys.argv[1:])
+    reports.write(folder, earlier)
 except UsageError as error:
     print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
     sys.exit(ExitCode.USAGE)

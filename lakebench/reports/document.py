@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from lakebench.outcomes import ExitCode
-from lakebench.reports import by_phase, compare, identity, latency, matrix, memory, storage_formats
+from lakebench.reports import by_phase, compare, identity, lakes, latency, matrix, memory, storage_formats
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, show
 from lakebench.results import comparison
-from lakebench.results.records import Dataset, FieldReport, Run
+from lakebench.results.records import Dataset, Run
 
 _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduced": "fail", "out of date": "fail"}
 
 
-def build(run: Run) -> Document:
-    """The report of ``run``."""
+def build(run: Run, earlier: Sequence[Run] = ()) -> Document:
+    """The report of ``run``; cases of ``earlier`` runs stand in the tables that compare lakes."""
     text, good = verdict(run)
     others = by_phase.others(run)
     return Document(
@@ -24,7 +26,7 @@ def build(run: Run) -> Document:
         alerts=alerts(run),
         overview=overview(run),
         plot=latency.first_plot(others),
-        sections=tuple(one for one in _sections(run) if one.parts),
+        sections=tuple(one for one in _sections(run, earlier) if one.parts),
     )
 
 
@@ -62,7 +64,7 @@ def _written(one: Dataset) -> str:
     return f"{one.dataset}{size} written{where} by {one.writer or 'unknown'}"
 
 
-def _sections(run: Run) -> list[Section]:
+def _sections(run: Run, earlier: Sequence[Run]) -> list[Section]:
     others = by_phase.others(run)
     return [
         *(section for page in by_phase.pages(run) for section in page.sections(run)),
@@ -72,7 +74,8 @@ def _sections(run: Run) -> list[Section]:
         Section("Latency", "latency", tuple(latency.parts(others))),
         Section("What storage and table format cost", "places", tuple(storage_formats.parts(others))),
         *by_phase.sections(others),
-        Section("Field reports: theirs beside ours", "field-reports", tuple(_field_reports(run.field_reports))),
+        *lakes.sections(run, earlier),
+        Section("Field reports: theirs beside ours", "field-reports", tuple(_field_reports(run, earlier))),
         Section("Memory over time", "memory", tuple(memory.parts(run))),
         Section("How it was measured, and what this does not show", "method", tuple(identity.method(run))),
         Section("What ran, on what", "identity", tuple(identity.parts(run))),
@@ -85,7 +88,8 @@ def _failures(run: Run) -> list[Part]:
     return [*tables] if tables else [Paragraph("Nothing failed, and nothing was left out.")]
 
 
-def _field_reports(reports: tuple[FieldReport, ...]) -> list[Part]:
+def _field_reports(run: Run, earlier: Sequence[Run]) -> list[Part]:
+    reports = lakes.field_reports(run, earlier)
     if not reports:
         return []
     rows = tuple(
