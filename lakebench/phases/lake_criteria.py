@@ -118,6 +118,16 @@ _ACID_OF_NESSIE = _acid(
     killed=_fault(NESSIE, "killed"),
     answer_lost=_fault(NESSIE, "answer-lost"),
 )
+_ACID_OF_PG_LAKE = _acid(
+    PG_LAKE,
+    rollback=cases_of(PHASE, check="transaction", test=("rolled-back", "savepoint", "failed", "schema-change")),
+    two_tables=cases_of(PHASE, check="transaction", test=("two-tables", "heap-and-iceberg")),
+    reader=cases_of(PHASE, check="transaction", test="reader-meanwhile"),
+    killed=cases_of(PHASE, check="death"),
+)
+_STATEMENTS = asked(
+    "tables made and changed", _of_lake(PG_LAKE, "evolution"), cases_of(PHASE, check="told", engine="pg_lake")
+)
 POSTGRES, FULL_ACID = "PostgreSQL as catalog", "full ACID"
 ENGINES = ("pg_duckdb", "Trino", "Spark", "DuckDB alone")
 """The criteria that are engines."""
@@ -125,7 +135,7 @@ CRITERIA: Mapping[str, Mapping[str, LakeCell]] = {
     POSTGRES: {
         DUCKLAKE: _works("fails (libpq)", _FAILS, _MADE, _ATTACHED),
         NESSIE: SeparateServer("a separate service", _nessie("*"), "nessie"),
-        PG_LAKE: _works("native", _PASSES, asked("tables made and changed", _of_lake(PG_LAKE, "evolution"))),
+        PG_LAKE: _works("native", _PASSES, _STATEMENTS),
         JDBC: _as_fourth(asked("tables made and changed", _of_lake(JDBC, "evolution"))),
     },
     "pg_duckdb": {
@@ -155,7 +165,7 @@ CRITERIA: Mapping[str, Mapping[str, LakeCell]] = {
     FULL_ACID: {
         DUCKLAKE: _works("limited", _LIMITED, *_ACID_OF_DUCKLAKE),
         NESSIE: _works("limited", _LIMITED, *_ACID_OF_NESSIE),
-        PG_LAKE: _works("full", _PASSES, *_acid(PG_LAKE)),
+        PG_LAKE: _works("full", _PASSES, *_ACID_OF_PG_LAKE),
         JDBC: _as_fourth(*_acid(JDBC, two_tables=_interop(JDBC, "multi-table-transaction"))),
     },
     "schema evolution": {

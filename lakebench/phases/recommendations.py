@@ -37,7 +37,7 @@ class Recommendation:
         """What the cases say."""
         if not self.supported and not self.contradicted:
             return "no evidence"
-        return f"{self.supported} cases support it, {self.contradicted} contradict it"
+        return f"cases that support it: {self.supported}, that contradict it: {self.contradicted}"
 
     @property
     def agrees(self) -> bool | None:
@@ -53,8 +53,16 @@ RECOMMENDATIONS = (
         "PostgreSQL-centred, small to medium",
         "pg_lake + Iceberg",
         (
-            asked("transactions", cases_of(PHASE, check="acid", catalog="pg_lake")),
-            asked("schema evolution", cases_of(PHASE, check="evolution", catalog="pg_lake")),
+            asked(
+                "transactions",
+                cases_of(PHASE, check="acid", catalog="pg_lake"),
+                cases_of(PHASE, check=("transaction", "death")),
+            ),
+            asked(
+                "statements, schema evolution",
+                cases_of(PHASE, check="evolution", catalog="pg_lake"),
+                cases_of(PHASE, check="told", engine="pg_lake"),
+            ),
             asked(
                 "other engines read it",
                 cases_of(PHASE, writer="pg_lake", reader="*"),
@@ -73,7 +81,7 @@ RECOMMENDATIONS = (
         (
             asked("right answers", cases_of("phase4", engine=_SPARK_AND_TRINO)),
             asked("each reads what others wrote", cases_of("phase4", check="append", reader=_SPARK_AND_TRINO)),
-            asked("branches and tags", cases_of("phase4", check="reference", participants=_SPARK_AND_TRINO)),
+            asked("branches and tags", cases_of("phase4", check="reference", reader=_SPARK_AND_TRINO)),
             asked("several writers at once", cases_of("phase9", catalog="nessie", engines=_SPARK_AND_TRINO)),
             asked(
                 "features of Iceberg",
@@ -115,6 +123,10 @@ RECOMMENDATIONS = (
             asked("values that are special", cases_of("phase8", check=("special", "collation"), **_CITUS_ASKS_PG_LAKE)),
             asked("writes", cases_of("phase8", check=("write", "latency"), **_CITUS_ASKS_PG_LAKE)),
             asked("the other end dies", cases_of("phase8", check="death", **_CITUS_ASKS_PG_LAKE)),
+            asked(
+                "their last picture: a row written through Citus, read by other engines",
+                cases_of("phase8", check="scenario", **_CITUS_ASKS_PG_LAKE),
+            ),
         ),
     ),
     Recommendation(

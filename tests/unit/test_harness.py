@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
 from run_requests import request
@@ -13,12 +14,13 @@ from lakebench import harness
 from lakebench.config import Settings
 from lakebench.execution.cases import Block, Case, Check
 from lakebench.execution.context import RunContext, run_context
-from lakebench.model import Coordinates, EngineRef, Selection
+from lakebench.model import Coordinates, EngineRef, Record, Selection
+from lakebench.outcomes import Outcome
 from lakebench.phases.base import Phase
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.results.baseline import Baseline
-from lakebench.results.records import Dataset, Writer
+from lakebench.results.records import Dataset, ServiceFacts, Writer
 from lakebench.services import Services
 
 
@@ -81,3 +83,13 @@ def test_a_phase_loads_then_tells_then_plans_and_counts_what_is_done(tmp_path: P
     assert phase.asked == ["load", "facts", "plan"]
     assert [one.case for one in new] == ["steps/a", "steps/c"]
     assert (progress.totals, progress.counts) == ([4], [3, 3, 4, 4])
+
+
+def test_field_reports_of_several_phases_are_of_all_cases_and_of_the_services() -> None:
+    services: Any = SimpleNamespace(facts=lambda: [ServiceFacts("nessie", "local", "0.99.0")])
+    trino = Coordinates(engine="trino", query="q01")
+    case = Record("phase4/q01/trino", "phase4", "", "trino", Outcome.PASS, coordinates=trino)
+    made = {one.report: one for one in harness._of_several_phases(services, [case])}
+    assert made["C16"].ours["Iceberg + Nessie"] == "1 as theirs, 0 not, 9 open"
+    assert made["C27"].ours["heavy Spark and Trino"] == "cases that support it: 1, that contradict it: 0"
+    assert not list(harness._of_several_phases(services, []))
