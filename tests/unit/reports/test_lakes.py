@@ -89,17 +89,14 @@ def test_cases_of_earlier_runs_stand_with_the_names_of_their_runs() -> None:
     assert any(f"PASS phase4/q01/pg_duckdb in {PHASE4}" in cell.text for cell in cells)
     assert not any(cell.link for cell in cells)
     reports = {one.report: one for one in lakes.field_reports(run, [earlier])}
-    assert reports["C16"].ours["Iceberg + Nessie"].startswith("5 as theirs, 0 not")
+    assert str(reports["C16"].ours["Iceberg + Nessie"]).startswith("5 as theirs, 0 not")
 
 
 def test_the_command_takes_earlier_runs(command: Command, tmp_path: Path) -> None:
-    report = tmp_path / "runs" / PHASE8 / "report.md"
-    assert command("report", PHASE8)[0] == ExitCode.OK
-    assert "Lakes compared" not in report.read_text(encoding="utf-8")
-    code, output = command("report", PHASE8, "--with", f"{PHASE4},{PHASE8}")
+    code, output = command("report", PHASE8, "--with", f"{PHASE4},{PHASE8}", "--with", f"runs/{PHASE4}")
     assert code == ExitCode.OK, output
-    assert f"PASS phase4/q01/duckdb in {PHASE4}" in report.read_text(encoding="utf-8").replace("\\", "")
-    assert command("report", PHASE8, "--with", PHASE4, "--with", "runs/" + PHASE4)[0] == ExitCode.OK
+    report = (tmp_path / "runs" / PHASE8 / "report.md").read_text(encoding="utf-8")
+    assert f"PASS phase4/q01/duckdb in {PHASE4}" in report.replace("\\", "")
 
 
 @pytest.mark.parametrize("words", [("report", PHASE8), ("run", "clickbench")])

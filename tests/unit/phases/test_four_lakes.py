@@ -1,0 +1,163 @@
+"""The questions to four lakes without servers: what is planned, and which ends of a transaction are right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from run_requests import request
+
+from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
+from lakebench.execution.cases import Case
+from lakebench.model import EngineRef, Record
+from lakebench.outcomes import Outcome
+from lakebench.phases import lake_criteria
+from lakebench.phases.case_choice import Grade, RunCase
+from lakebench.phases.lake_criteria import ACID, CATALOGS, CRITERIA, FULL_ACID, JDBC, LAKES, NESSIE, PG_LAKE
+from lakebench.phases.pg_lake import acid
+from lakebench.phases.pg_lake.four_lakes import KINDS
+
+ENGINES = ("duckdb", "duckdb@1.4.4", "postgres", "spark", "spark-jdbc", "trino")
+
+
+def _ref(text: str) -> EngineRef:
+    name, _, version = text.partition("@")
+    return EngineRef(name, version or None)
+
+
+@pytest.fixture(scope="module")
+def cases() -> list[Case]:
+    return [case for block in acid.blocks(request(*map(_ref, ENGINES))) for case in block.cases]
+
+
+def _tests(cases: list[Case], lake: str, engine: str, check: str = "acid") -> list[str | None]:
+    return [
+        one.coordinates.test
+        for one in cases
+        if one.coordinates.check == check and one.coordinates.catalog == CATALOGS[lake] and str(one.engine) == engine
+    ]
+
+
+def test_each_lake_is_asked_by_its_engines_alone(cases: list[Case]) -> None:
+    assert len({one.id for one in cases}) == len(cases)
+    asked = {(one.coordinates.catalog, str(one.engine)) for one in cases}
+    assert asked == {
+        *((catalog, engine) for catalog in ("postgres", "nessie") for engine in ("duckdb", "duckdb@1.4.4")),
+        ("nessie", "spark"), ("pg_lake", "postgres"), ("jdbc", "spark-jdbc"),
+    }  # fmt: skip
+    assert not list(acid.blocks(request(EngineRef("trino"))))
+
+
+def test_an_engine_without_transactions_is_asked_while_its_commit_is_held(cases: list[Case]) -> None:
+    transactions = ["rollback", "two-tables", "conflict"]
+    assert _tests(cases, PG_LAKE, "postgres") == list(ACID)
+    assert _tests(cases, NESSIE, "duckdb") == [*transactions, "reader", "killed"]
+    assert _tests(cases, NESSIE, "spark") == transactions
+    assert _tests(cases, JDBC, "spark-jdbc") == list(ACID)
+    assert len(_tests(cases, JDBC, "spark-jdbc", "evolution")) == 4
+
+
+def test_each_question_of_c16_has_the_cases_of_this_module(cases: list[Case]) -> None:
+    passed = [RunCase(Record(one.id, one.phase, "", str(one.engine), Outcome.PASS, coordinates=one.coordinates))
+              for one in cases]  # fmt: skip
+    for lake in LAKES:
+        questions = CRITERIA[FULL_ACID][lake].asks
+        own = {one.title for one in questions if one.of(passed).grade is Grade.PASSES}
+        by_phase_9 = {ACID["answer-lost"]} if lake not in {PG_LAKE, JDBC} else set()
+        assert own == set(ACID.values()) - by_phase_9
+        for criterion in ("schema evolution", "external services"):
+            assert all(one.of(passed).ran for one in CRITERIA[criterion][lake].asks)
+
+
+def test_the_servers_of_a_case_are_those_of_its_lake() -> None:
+    assert {kind.title: kind.servers for kind in KINDS}[NESSIE] == ("nessie", "object-store")
+    assert set(acid.SERVICES) == {"postgres", "object-store", "nessie", "pg_lake"}
+    assert {kind.title for kind in KINDS} == set(LAKES)
+    assert all(kind.catalog == lake_criteria.CATALOGS[kind.title] for kind in KINDS)
+
+
+class Lake:
+    """Two tables as an engine has them: ``commit`` is what its COMMIT does."""
+
+    a, b = "t_a", "t_b"
+
+    def __init__(self, commit: Callable[[Lake], None]) -> None:
+        self.commit = commit
+        self.of_a, self.of_b = [("1", "10")], [("1", "10")]
+
+    def run(self, *statements: str, session: str = "") -> None:
+        if session:
+            self.of_b = [("1", "11")]
+        if "COMMIT" in statements:
+            self.commit(self)
+
+    def rows(self, sql: str) -> list[tuple[str, str]]:
+        return self.of_a if self.a in sql else self.of_b
+
+    def new_session(self) -> None:
+        pass
+
+
+def _commits(lake: Lake) -> None:
+    lake.of_a, lake.of_b = [*lake.of_a, ("2", "20")], [("1", "111")]
+
+
+def _refuses(_: Lake) -> None:
+    raise Refused("conflict")
+
+
+def _commits_half(lake: Lake) -> None:
+    lake.of_b = [("1", "111")]
+
+
+def _commits_half_and_refuses(lake: Lake) -> None:
+    lake.of_a = [*lake.of_a, ("2", "20")]
+    raise Refused("conflict")
+
+
+def _loses_the_others_update(lake: Lake) -> None:
+    lake.of_a, lake.of_b = [*lake.of_a, ("2", "20")], [("1", "110")]
+
+
+def _commits_nothing(_: Lake) -> None:
+    pass
+
+
+@pytest.mark.parametrize(("commit", "said"), [(_commits, ""), (_refuses, "conflict")])
+def test_a_transaction_in_conflict_is_there_in_full_or_not_at_all(commit: Callable[[Lake], None], said: str) -> None:
+    tables: Any = Lake(commit)
+    assert acid._conflict(tables)["said"] == said
+
+
+@pytest.mark.parametrize(
+    "commit", [_commits_half, _commits_half_and_refuses, _loses_the_others_update, _commits_nothing]
+)
+def test_half_a_transaction_and_a_lost_update_are_wrong(commit: Callable[[Lake], None]) -> None:
+    tables: Any = Lake(commit)
+    with pytest.raises(WrongAnswer, match="and a has"):
+        acid._conflict(tables)
+
+
+def test_an_answer_that_came_was_not_lost() -> None:
+    with pytest.raises(EngineUnavailable, match="no answer was lost"):
+        acid._told(lambda: None)
+
+    def lost() -> None:
+        raise Refused("the connection ended")
+
+    assert acid._told(lost) == "the connection ended"
+
+
+@pytest.mark.parametrize(("found", "right"), [([("1", "10"), ("2", None)], True), ([("1", "10")], False)])
+def test_a_changed_table_has_the_rows_from_before_and_after(found: list[tuple[str | None, ...]], right: bool) -> None:
+    tables: Any = Lake(_commits)
+    tables.of_a = found
+    change = {"change": "DROP COLUMN v", "insert": "VALUES (2)", "query": "SELECT * FROM {t}"}
+    rows = (("1", "10"), ("2", None))
+    if right:
+        evidence = acid._changed(tables, rows=rows, **change)
+        assert evidence["statements"] == ("ALTER TABLE t_a DROP COLUMN v", "INSERT INTO t_a VALUES (2)")
+        return
+    with pytest.raises(WrongAnswer, match="is to have"):
+        acid._changed(tables, rows=rows, **change)
