@@ -193,7 +193,7 @@ def run(
       lakebench run workload ./mine --engines duckdb,trino,spark
       lakebench run interop --features 'deletion-*' --writers spark,duckdb
       lakebench run interop --engines duckdb@1.4.4,duckdb@1.5.5
-      lakebench run phase45 --with 20261121T101500Z-phase4-a1b2
+      lakebench run phase4 --with 20261121T101500Z-phase4-a1b2
       lakebench run --resume 20261121T101500Z-phase4-a1b2
     """
     from lakebench import harness, reports

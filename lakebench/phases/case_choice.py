@@ -103,14 +103,14 @@ def _fits(values: Iterable[str], patterns: Sequence[str]) -> bool:
 
 
 @dataclass(frozen=True)
-class Asked:
+class CaseQuestion:
     """One thing that is asked (``title``): ``choices`` are the cases that ask it, ``cases`` those that runs have."""
 
     title: str
     choices: tuple[CasesOf, ...]
     cases: tuple[RunCase, ...] = ()
 
-    def of(self, cases: Iterable[RunCase]) -> Asked:
+    def of(self, cases: Iterable[RunCase]) -> CaseQuestion:
         """The same with those of ``cases`` that ask it."""
         found = tuple(one for one in cases if any(choice.has(one.record) for choice in self.choices))
         return dataclasses.replace(self, cases=found)
@@ -138,12 +138,12 @@ class Asked:
         return bool(self.passed or self.failed)
 
 
-def asked(title: str, *choices: CasesOf) -> Asked:
+def asked(title: str, *choices: CasesOf) -> CaseQuestion:
     """What ``choices`` ask, without cases yet."""
-    return Asked(title, choices)
+    return CaseQuestion(title, choices)
 
 
-def grade_of(all_asked: Iterable[Asked]) -> Grade:
+def grade_of(all_asked: Iterable[CaseQuestion]) -> Grade:
     """What several questions come to: all pass, all fail, or some."""
     every = list(all_asked)
     grades = {one.grade for one in every if one.ran}

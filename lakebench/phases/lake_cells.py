@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from lakebench.phases.case_choice import Asked, CasesOfRuns, Grade, RunCase, grade_of
+from lakebench.phases.case_choice import CaseQuestion, CasesOfRuns, Grade, RunCase, grade_of
 
 SEVERAL = 2
 """How many engines are several."""
@@ -16,7 +16,7 @@ _OURS = "reference"  # an engine of lakebench's own
 
 
 @dataclass(frozen=True)
-class Answer:
+class FilledCell:
     """A cell that is filled in: ``theirs`` and ``ours`` in words, and what ``ours`` rests on.
 
     ``agrees`` is ``None`` where too few cases ran, or where the report does not have the lake.
@@ -25,7 +25,7 @@ class Answer:
     theirs: str
     ours: str
     agrees: bool | None
-    asked: tuple[Asked, ...] = ()
+    asked: tuple[CaseQuestion, ...] = ()
 
     @property
     def known(self) -> bool:
@@ -38,18 +38,18 @@ class LakeCell(ABC):
     """A criterion for one lake: ``theirs`` is what the report says, empty for a lake that it does not have."""
 
     theirs: str
-    asks: tuple[Asked, ...]
+    asks: tuple[CaseQuestion, ...]
 
-    def answer(self, runs: CasesOfRuns) -> Answer:
+    def answer(self, runs: CasesOfRuns) -> FilledCell:
         """What the cases of ``runs`` say."""
         rest = tuple(one.of(runs.cases) for one in self.asks)
         if not any(one.ran for one in rest):
-            return Answer(self.theirs, str(grade_of(rest)), None, rest)
+            return FilledCell(self.theirs, str(grade_of(rest)), None, rest)
         ours, same = self.judged(rest, runs.servers)
-        return Answer(self.theirs, ours, same if self.theirs else None, rest)
+        return FilledCell(self.theirs, ours, same if self.theirs else None, rest)
 
     @abstractmethod
-    def judged(self, rest: Sequence[Asked], servers: Mapping[str, str]) -> tuple[str, bool | None]:
+    def judged(self, rest: Sequence[CaseQuestion], servers: Mapping[str, str]) -> tuple[str, bool | None]:
         """What the cases of ``rest`` come to, some of which ran, and whether they agree; ``None`` leaves it open."""
 
 
@@ -59,7 +59,7 @@ class Works(LakeCell):
 
     grade: Grade | None = None
 
-    def judged(self, rest: Sequence[Asked], servers: Mapping[str, str]) -> tuple[str, bool | None]:  # noqa: ARG002
+    def judged(self, rest: Sequence[CaseQuestion], servers: Mapping[str, str]) -> tuple[str, bool | None]:  # noqa: ARG002
         """All pass, some or none. Where a question is open, only a failure that theirs does not have says something."""
         grade, ran = grade_of(rest), sum(one.ran for one in rest)
         if ran == len(rest):
@@ -76,7 +76,7 @@ class Servers(LakeCell):
     high: int = 0
     own: str = ""
 
-    def judged(self, rest: Sequence[Asked], servers: Mapping[str, str]) -> tuple[str, bool | None]:
+    def judged(self, rest: Sequence[CaseQuestion], servers: Mapping[str, str]) -> tuple[str, bool | None]:
         """By the services that the cases name and their runs have started."""
         names = dict.fromkeys(name for one in rest for case in one.cases for name in _services(case))
         started = [f"{name} {servers[name]}" for name in names if name in servers and name != self.own]
@@ -89,7 +89,7 @@ class SeparateServer(LakeCell):
 
     named: str = ""
 
-    def judged(self, rest: Sequence[Asked], servers: Mapping[str, str]) -> tuple[str, bool | None]:  # noqa: ARG002
+    def judged(self, rest: Sequence[CaseQuestion], servers: Mapping[str, str]) -> tuple[str, bool | None]:  # noqa: ARG002
         """By the services that the runs have started."""
         version = servers.get(self.named)
         return f"a separate service: {self.named} {version}" if version else "no such server", version is not None
@@ -101,7 +101,7 @@ class Readers(LakeCell):
 
     several: bool = False
 
-    def judged(self, rest: Sequence[Asked], servers: Mapping[str, str]) -> tuple[str, bool | None]:  # noqa: ARG002
+    def judged(self, rest: Sequence[CaseQuestion], servers: Mapping[str, str]) -> tuple[str, bool | None]:  # noqa: ARG002
         """By the engines of the cases that pass; one that passes alone says nothing where no other was asked."""
         passed = sorted({_reader(case) for one in rest for case in one.passed} - {_OURS})
         asked = {_reader(case) for one in rest for case in (*one.passed, *one.failed)} - {_OURS}

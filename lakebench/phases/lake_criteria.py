@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from lakebench.phases.case_choice import Asked, CasesOf, Grade, asked, cases_of
+from lakebench.phases.case_choice import CaseQuestion, CasesOf, Grade, asked, cases_of
 from lakebench.phases.lake_cells import LakeCell, Readers, SeparateServer, Servers, Works
 
 PHASE = "phase45"
@@ -47,7 +47,7 @@ def _interop(lake: str, *feature: str) -> CasesOf:
     return cases_of("interop", feature=feature, writer=_WRITERS, catalog=CATALOGS[lake])
 
 
-def _acid(lake: str, **more: CasesOf) -> tuple[Asked, ...]:
+def _acid(lake: str, **more: CasesOf) -> tuple[CaseQuestion, ...]:
     """The questions of ACID, with cases of other phases that ask the same of ``lake``: test, with ``_``, → those."""
     own = {test: [_of_lake(lake, "acid", test)] for test in ACID}
     for test, choice in more.items():
@@ -59,7 +59,7 @@ def _fault(lake: str, fault: str) -> CasesOf:
     return cases_of("phase9", catalog=CATALOGS[lake], fault=fault)
 
 
-def _evolved(lake: str) -> Asked:
+def _evolved(lake: str) -> CaseQuestion:
     others = (
         cases_of("phase1", feature=_OF_DUCKLAKE, catalog="postgres")
         if lake == DUCKLAKE
@@ -68,33 +68,33 @@ def _evolved(lake: str) -> Asked:
     return asked("columns added, renamed, dropped", _of_lake(lake, "evolution"), others)
 
 
-def _nessie(*engines: str) -> tuple[Asked, ...]:
+def _nessie(*engines: str) -> tuple[CaseQuestion, ...]:
     answers = asked("answers of TPC-H", cases_of("phase4", engine=engines))
     return answers, asked("rows that others wrote", cases_of("phase4", check="append", reader=engines))
 
 
-def _pg_lake(*engines: str) -> tuple[Asked, ...]:
+def _pg_lake(*engines: str) -> tuple[CaseQuestion, ...]:
     features = cases_of("interop", writer="pg_lake", reader=engines)
     return (asked("rows that pg_lake wrote", cases_of(PHASE, writer="pg_lake", reader=engines), features),)
 
 
-def _jdbc(*engines: str) -> tuple[Asked, ...]:
+def _jdbc(*engines: str) -> tuple[CaseQuestion, ...]:
     return (asked("features that others wrote", cases_of("interop", catalog="jdbc", reader=engines)),)
 
 
-def _servers(lake: str) -> tuple[Asked, ...]:
+def _servers(lake: str) -> tuple[CaseQuestion, ...]:
     return (asked("servers of its cases", _of_lake(lake, "*")),)
 
 
-def _connector(*engines: str) -> Asked:
+def _connector(*engines: str) -> CaseQuestion:
     return asked("a connector for DuckLake", cases_of("phase1", check="connector", engine=engines))
 
 
-def _works(theirs: str, grade: Grade | None, *asks: Asked) -> Works:
+def _works(theirs: str, grade: Grade | None, *asks: CaseQuestion) -> Works:
     return Works(theirs, asks, grade)
 
 
-def _as_fourth(*asks: Asked) -> Works:
+def _as_fourth(*asks: CaseQuestion) -> Works:
     """A cell of the lake that the report does not have."""
     return Works("", asks)
 

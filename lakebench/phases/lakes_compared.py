@@ -6,17 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from lakebench.outcomes import ReportVerdict
 from lakebench.phases.case_choice import CasesOfRuns, Grade
-from lakebench.phases.lake_cells import SEVERAL, Answer
+from lakebench.phases.lake_cells import SEVERAL, FilledCell
 from lakebench.phases.lake_criteria import CRITERIA, DUCKLAKE, ENGINES, FULL_ACID, LAKES, PG_LAKE, POSTGRES, THEIRS
 from lakebench.results.records import FieldReport
 
 REPORT = "C16"
 ALL_FOUR = "all four of PostgreSQL as catalog, full ACID, Iceberg, several engines"
-Answers = Mapping[str, Mapping[str, Answer]]
+FilledCells = Mapping[str, Mapping[str, FilledCell]]
 """Criterion → lake → what the cases say."""
 
 
-def compared(runs: CasesOfRuns) -> Answers:
+def compared(runs: CasesOfRuns) -> FilledCells:
     """Each cell by the cases of ``runs``; nothing where none that ran bears on a cell."""
     answers = {
         criterion: {lake: cell.answer(runs) for lake, cell in row.items()} for criterion, row in CRITERIA.items()
@@ -26,7 +26,7 @@ def compared(runs: CasesOfRuns) -> Answers:
     return {**answers, ALL_FOUR: {lake: _all_four(answers, lake) for lake in LAKES}}
 
 
-def judged(answers: Answers) -> Iterator[FieldReport]:
+def judged(answers: FilledCells) -> Iterator[FieldReport]:
     """C16, where there are ``answers``."""
     if not answers:
         return
@@ -48,24 +48,24 @@ def judged(answers: Answers) -> Iterator[FieldReport]:
     )
 
 
-def _counted(answers: Sequence[Answer]) -> str:
+def _counted(answers: Sequence[FilledCell]) -> str:
     same, other = (sum(one.agrees is each for one in answers) for each in (True, False))
     return f"{same} as theirs, {other} not, {len(answers) - same - other} open"
 
 
-def _all_four(answers: Answers, lake: str) -> Answer:
+def _all_four(answers: FilledCells, lake: str) -> FilledCell:
     """Whether ``lake`` has all four, which by the report pg_lake alone has."""
     has = _four(answers, lake)
     missing = [name for name, one in has.items() if one is False]
     unknown = [name for name, one in has.items() if one is None]
     theirs = "" if lake not in THEIRS else "all four" if lake == PG_LAKE else "not all four"
     if unknown and not missing:
-        return Answer(theirs, f"open: {', '.join(unknown)}", None)
+        return FilledCell(theirs, f"open: {', '.join(unknown)}", None)
     ours = f"without {', '.join(missing)}" if missing else "all four"
-    return Answer(theirs, ours, (not missing) is (lake == PG_LAKE) if theirs else None)
+    return FilledCell(theirs, ours, (not missing) is (lake == PG_LAKE) if theirs else None)
 
 
-def _four(answers: Answers, lake: str) -> dict[str, bool | None]:
+def _four(answers: FilledCells, lake: str) -> dict[str, bool | None]:
     """Each of the four; ``None`` where it is open."""
     of_engines = [_passes(answers[name][lake]) for name in ENGINES]
     several = None if None in of_engines else False
@@ -77,7 +77,7 @@ def _four(answers: Answers, lake: str) -> dict[str, bool | None]:
     }
 
 
-def _passes(answer: Answer) -> bool | None:
+def _passes(answer: FilledCell) -> bool | None:
     """Whether all that was asked passed; ``None`` where that is open."""
     if answer.ours == Grade.PASSES:
         return True

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from lakebench.outcomes import ReportVerdict
-from lakebench.phases.case_choice import Asked, CasesOfRuns, asked, cases_of
+from lakebench.phases.case_choice import CaseQuestion, CasesOfRuns, asked, cases_of
 from lakebench.phases.lake_criteria import PHASE
 from lakebench.results.records import FieldReport
 
@@ -20,7 +20,7 @@ class Recommendation:
 
     scenario: str
     theirs: str
-    asked: tuple[Asked, ...]
+    asked: tuple[CaseQuestion, ...]
 
     @property
     def supported(self) -> int:

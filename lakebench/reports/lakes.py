@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from lakebench.outcomes import Outcome
 from lakebench.phases import lakes_compared, recommendations
-from lakebench.phases.case_choice import Asked, CasesOfRuns, Grade, RunCase
-from lakebench.phases.lake_cells import Answer
+from lakebench.phases.case_choice import CaseQuestion, CasesOfRuns, Grade, RunCase
+from lakebench.phases.lake_cells import FilledCell
 from lakebench.phases.lake_criteria import LAKES
-from lakebench.phases.lakes_compared import Answers
+from lakebench.phases.lakes_compared import FilledCells
 from lakebench.phases.recommendations import Recommendation
 from lakebench.reports import by_phase, matrix
 from lakebench.reports.content import DASH, Cell, Section, Table, label
@@ -65,12 +65,12 @@ def _lakes(run: Run, others: Sequence[Run]) -> Iterator[Table]:
     yield Table("The cases of each cell", head, tuple(_cells(answers, _links(run))))
 
 
-def _answer(answer: Answer) -> Cell:
+def _answer(answer: FilledCell) -> Cell:
     theirs = f" [{answer.theirs}]" if answer.theirs else ""
     return Cell(f"{answer.ours}{theirs}", _MARKS[answer.agrees])
 
 
-def _cells(answers: Answers, links: Mapping[str, str]) -> Iterator[tuple[Cell, ...]]:
+def _cells(answers: FilledCells, links: Mapping[str, str]) -> Iterator[tuple[Cell, ...]]:
     for criterion, row in answers.items():
         for lake in LAKES:
             for one in row[lake].asked:
@@ -99,12 +99,12 @@ def _mark(line: Recommendation) -> str:
 # Questions
 
 
-def _question(one: Asked, links: Mapping[str, str]) -> tuple[Cell, ...]:
+def _question(one: CaseQuestion, links: Mapping[str, str]) -> tuple[Cell, ...]:
     """What is asked, the outcomes in one cell, and the cases by name."""
     return Cell(one.title), _outcomes(one, links), Cell(_names(one))
 
 
-def _outcomes(one: Asked, links: Mapping[str, str]) -> Cell:
+def _outcomes(one: CaseQuestion, links: Mapping[str, str]) -> Cell:
     if one.grade is Grade.NOT_IN_RUN:
         return Cell(str(one.grade) if one.choices else DASH, "none")
     here = [case.record for case in (*one.failed, *one.cases) if not case.run]
@@ -112,7 +112,7 @@ def _outcomes(one: Asked, links: Mapping[str, str]) -> Cell:
     return matrix.tally([case.record for case in one.cases], link)
 
 
-def _names(one: Asked) -> str:
+def _names(one: CaseQuestion) -> str:
     """The cases by name, those that failed first; what would be asked where there is none."""
     if not one.choices:
         return "no case asks this"

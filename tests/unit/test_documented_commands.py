@@ -72,6 +72,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(harness, "run", stop)
     monkeypatch.setattr(cli, "folder_of", stop)
+    monkeypatch.setattr(cli, "folders_of", lambda _settings, _names: [])
     monkeypatch.setattr(up, "up", known_services)
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)

@@ -15,9 +15,9 @@ from lakebench.datasets.interop import features
 from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import lakes_compared, recommendations
-from lakebench.phases.case_choice import Asked, CasesOfRuns, Grade, RunCase, asked, cases_of, grade_of
+from lakebench.phases.case_choice import CaseQuestion, CasesOfRuns, Grade, RunCase, asked, cases_of, grade_of
 from lakebench.phases.concurrent_writers.writing import FAULTS
-from lakebench.phases.lake_cells import Answer, Readers, SeparateServer, Servers, Works
+from lakebench.phases.lake_cells import FilledCell, Readers, SeparateServer, Servers, Works
 from lakebench.phases.lake_criteria import (
     CRITERIA,
     DUCKLAKE,
@@ -143,8 +143,8 @@ def test_a_grade_is_of_the_cases_that_ran() -> None:
     assert grade(Outcome.PASS, Outcome.REFUSED) is Grade.LIMITED
 
 
-def _question(*outcomes: Outcome) -> Asked:
-    return Asked("q", (cases_of("phase4"),), tuple(RunCase(case("phase4", one)) for one in outcomes))
+def _question(*outcomes: Outcome) -> CaseQuestion:
+    return CaseQuestion("q", (cases_of("phase4"),), tuple(RunCase(case("phase4", one)) for one in outcomes))
 
 
 def test_several_questions_come_to_one_grade() -> None:
@@ -182,7 +182,9 @@ def test_what_was_not_asked_leaves_a_cell_open(
 
 
 def test_a_lake_that_the_report_does_not_have_agrees_with_nothing() -> None:
-    assert Works("", CHECKED).answer(runs(*(case("phase45", test=one) for one in ("rollback", "killed")))) == Answer(
+    assert Works("", CHECKED).answer(
+        runs(*(case("phase45", test=one) for one in ("rollback", "killed")))
+    ) == FilledCell(
         "",
         "passes",
         None,
@@ -249,7 +251,7 @@ def test_a_cell_that_differs_decides_c16() -> None:
     assert "DuckLake, pg_duckdb: passes" in report.detail
 
 
-def _complete(answers: lakes_compared.Answers) -> lakes_compared.Answers:
+def _complete(answers: lakes_compared.FilledCells) -> lakes_compared.FilledCells:
     return {name: {lake: replace(one, agrees=True) for lake, one in row.items()} for name, row in answers.items()}
 
 
