@@ -120,7 +120,7 @@ _ACID_OF_NESSIE = _acid(
 )
 _ACID_OF_PG_LAKE = _acid(
     PG_LAKE,
-    rollback=cases_of(PHASE, check="transaction", test=("rolled-back", "savepoint", "failed", "schema-change")),
+    rollback=cases_of(PHASE, check="transaction", test=("rolled-back", "savepoint", "failed")),
     two_tables=cases_of(PHASE, check="transaction", test=("two-tables", "heap-and-iceberg")),
     reader=cases_of(PHASE, check="transaction", test="reader-meanwhile"),
     killed=cases_of(PHASE, check="death"),

@@ -64,6 +64,11 @@ RECOMMENDATIONS = (
                 cases_of(PHASE, check="told", engine="pg_lake"),
             ),
             asked(
+                "answers as those of a heap table",
+                cases_of(PHASE, check=("type", "expression", "statement", "layout"), engine="pg_lake"),
+            ),
+            asked("files and memory", cases_of(PHASE, check=("objects", "memory"), engine="pg_lake")),
+            asked(
                 "other engines read it",
                 cases_of(PHASE, writer="pg_lake", reader="*"),
                 cases_of("interop", writer="pg_lake", reader="*"),

@@ -33,8 +33,9 @@ from lakebench.phases.lakes_compared import ALL_FOUR
 from lakebench.results import baseline, records
 
 RUNS = Path(__file__).parents[2] / "fixtures" / "lakes"
-PHASE4, PHASE8 = (
-    records.read(RUNS / name) for name in ("20261129T193437Z-phase4-065f", "20261129T191624Z-phase8-3bf7")
+PHASE4, PHASE45, PHASE8 = (
+    records.read(RUNS / name)
+    for name in ("20261129T193437Z-phase4-065f", "20261129T201329Z-phase45-9205", "20261129T191624Z-phase8-3bf7")
 )
 CHOICES = [
     choice
@@ -278,6 +279,15 @@ def test_who_has_all_four_is_told_by_the_other_rows() -> None:
     assert answers[FULL_ACID][PG_LAKE].ours == "passes"
 
 
+def test_a_recorded_run_of_pg_lake_fills_its_cells() -> None:
+    answers = lakes_compared.compared(CasesOfRuns.of(PHASE45))
+    assert answers[POSTGRES][PG_LAKE].agrees is True
+    acid = answers[FULL_ACID][PG_LAKE]
+    assert (acid.ours, acid.agrees) == ("passes in 4 of 6 questions; the others did not run", None)
+    assert [len(one.passed) for one in acid.asked] == [3, 2, 0, 1, 3, 0]
+    assert answers[ALL_FOUR][PG_LAKE].ours == "open: full ACID, several engines"
+
+
 # C27
 
 
@@ -295,6 +305,15 @@ def test_the_cases_of_recorded_runs_support_or_contradict_a_line() -> None:
     assert report.verdict is ReportVerdict.COULD_NOT_RUN
     assert report.theirs["DuckDB only"] == "DuckLake alone"
     assert report.ours["existing Citus warehouse"] == "cases that support it: 41, that contradict it: 7"
+
+
+def test_what_pg_lake_answers_otherwise_than_a_heap_table_contradicts_its_line() -> None:
+    line, *_ = recommendations.recommended(CasesOfRuns.of(PHASE45))
+    failed = {one.title: sorted({case.record.outcome.value for case in one.failed}) for one in line.asked}
+    assert failed["answers as those of a heap table"] == ["REFUSED", "WRONG"]
+    assert failed["files and memory"] == ["CRASH"]
+    assert failed["statements, schema evolution"] == []
+    assert line.agrees is False
 
 
 @pytest.mark.parametrize(
