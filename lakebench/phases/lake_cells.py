@@ -70,7 +70,7 @@ class Works(LakeCell):
 
 @dataclass(frozen=True)
 class Servers(LakeCell):
-    """How many servers the lake needs beside ``own``, from ``low`` to ``high`` by theirs."""
+    """How many servers the lake needs beside its PostgreSQL, ``own``: from ``low`` to ``high`` by theirs."""
 
     low: int = 0
     high: int = 0

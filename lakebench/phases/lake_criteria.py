@@ -175,10 +175,10 @@ CRITERIA: Mapping[str, Mapping[str, LakeCell]] = {
         JDBC: _as_fourth(_evolved(JDBC)),
     },
     "external services": {
-        DUCKLAKE: Servers("0 to 1", _servers(DUCKLAKE), 0, 1),
+        DUCKLAKE: Servers("0 to 1", _servers(DUCKLAKE), 0, 1, "postgres"),
         NESSIE: Servers("2 (Nessie, storage)", _servers(NESSIE), 2, 2),
         PG_LAKE: Servers("1 (storage)", _servers(PG_LAKE), 1, 1, "pg_lake"),
-        JDBC: Servers("", _servers(JDBC)),
+        JDBC: Servers("", _servers(JDBC), own="postgres"),
     },
     "standard": {
         DUCKLAKE: Readers("DuckDB's own", (_MADE, _connector("*"))),

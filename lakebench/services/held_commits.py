@@ -15,7 +15,9 @@ _WAIT_S = 30.0
 _LOOK_S = 0.05
 _RELOAD_S = 0.5
 _NOBODY = "lakebench_nobody"
+_STANDBYS = "ALTER SYSTEM SET synchronous_standby_names"
 LOCK, STANDBY = "Lock", "SyncRep"
+ASK = "SET synchronous_commit = on"
 
 
 @contextlib.contextmanager
@@ -30,8 +32,10 @@ def row_locked(endpoint: Endpoint, row: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def answers_held(endpoint: Endpoint) -> Iterator[None]:
+def answers_held(endpoint: Endpoint, *, asked: bool = False) -> Iterator[None]:
     """Hold the answer to each COMMIT, which is on the disk by then: it waits for a standby that does not exist.
+
+    With ``asked`` only those of sessions that :data:`ASK` for it: others may have to go on for theirs to come so far.
 
     Raises:
         EngineUnavailable: the server is the user's, whose settings stay as they are.
@@ -39,17 +43,17 @@ def answers_held(endpoint: Endpoint) -> Iterator[None]:
     if endpoint.runtime is Runtime.EXTERNAL:
         raise EngineUnavailable("the server is yours: its settings stay as they are, and no answer of it is lost")
     with _session(endpoint) as connection:
+        _run(connection, "SET synchronous_commit = local")  # it waits for no standby itself
         try:
-            _wait_for_standby(connection, _NOBODY)
+            usual = "ALTER SYSTEM SET synchronous_commit = local"
+            _reload(connection, *([usual] if asked else []), f"{_STANDBYS} = '{_NOBODY}'")
             yield
         finally:
-            _wait_for_standby(connection, "")
+            _reload(connection, f"{_STANDBYS} = ''", "ALTER SYSTEM RESET synchronous_commit")
 
 
-def _wait_for_standby(connection: Any, name: str) -> None:
-    # The session that says so waits for no standby itself.
-    _run(connection, "SET synchronous_commit = local", f"ALTER SYSTEM SET synchronous_standby_names = '{name}'")
-    _run(connection, "SELECT pg_reload_conf()", f"SELECT pg_sleep({_RELOAD_S})")
+def _reload(connection: Any, *settings: str) -> None:
+    _run(connection, *settings, "SELECT pg_reload_conf()", f"SELECT pg_sleep({_RELOAD_S})")
 
 
 def end_held(endpoint: Endpoint, held_by: str) -> None:

@@ -6,6 +6,8 @@ import contextlib
 import os
 import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -13,10 +15,11 @@ import pytest
 
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines.postgresql import connect, login
+from lakebench.errors import EngineUnavailable
 from lakebench.model import Runtime
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
-from lakebench.services import SERVICES, Services
+from lakebench.services import SERVICES, Services, held_commits
 from lakebench.services.postgres_extension import ExtensionService
 from lakebench.services.server_crashes import CrashWatch
 
@@ -114,3 +117,66 @@ def test_a_wrong_password_is_one_line_without_it(uri: str, wrong: str) -> None:
     assert "correct user and password under [services.any] in lakebench.toml" in why
     assert "\n" not in why
     assert "secret-of-mine" not in why
+
+
+@pytest.fixture
+def held(running: Services) -> Iterator[psycopg.Connection]:
+    """A session with a table of one row, whose commits a test holds."""
+    with contextlib.closing(connect(login(running.endpoint("postgres")))) as session:
+        session.execute("DROP TABLE IF EXISTS held")
+        session.execute("CREATE TABLE held AS SELECT 1 AS v")
+        yield session
+
+
+def value(services: Services) -> list[tuple[int]]:
+    with contextlib.closing(connect(login(services.endpoint("postgres")))) as session:
+        return session.execute("SELECT v FROM held").fetchall()
+
+
+def test_a_locked_row_holds_who_changes_it_and_no_reader(running: Services, held: psycopg.Connection) -> None:
+    postgres = running.endpoint("postgres")
+    with ThreadPoolExecutor(1) as pool:
+        with held_commits.row_locked(postgres, "held WHERE v = 1"):
+            changing = pool.submit(held.execute, "UPDATE held SET v = 2")
+            held_commits.wait_held(postgres, held_commits.LOCK)
+            assert value(running) == [(1,)]
+        changing.result()
+    assert value(running) == [(2,)]
+
+
+@pytest.mark.parametrize(("by", "left"), [(held_commits.LOCK, 1), (held_commits.STANDBY, 2)])
+def test_who_is_held_and_ended_is_told_nothing_of_its_commit(
+    running: Services, held: psycopg.Connection, by: str, left: int
+) -> None:
+    postgres = running.endpoint("postgres")
+    holding = (
+        held_commits.answers_held(postgres)
+        if by == held_commits.STANDBY
+        else held_commits.row_locked(postgres, "held WHERE v = 1")
+    )
+    with ThreadPoolExecutor(1) as pool:
+        with holding:
+            changing = pool.submit(held.execute, "UPDATE held SET v = 2")
+            held_commits.end_held(postgres, by)
+        with pytest.raises(psycopg.OperationalError):
+            changing.result()
+    assert value(running) == [(left,)]
+
+
+def test_where_only_those_that_ask_are_held_others_commit(running: Services, held: psycopg.Connection) -> None:
+    postgres = running.endpoint("postgres")
+    with ThreadPoolExecutor(1) as pool:
+        with held_commits.answers_held(postgres, asked=True):
+            held.execute("UPDATE held SET v = 2")
+            held.execute(held_commits.ASK)
+            changing = pool.submit(held.execute, "UPDATE held SET v = 3")
+            held_commits.end_held(postgres, held_commits.STANDBY)
+        with pytest.raises(psycopg.OperationalError):
+            changing.result()
+    assert value(running) == [(3,)]
+
+
+def test_the_settings_of_a_server_of_the_users_stay(running: Services) -> None:
+    external = replace(running.endpoint("postgres"), runtime=Runtime.EXTERNAL)
+    with pytest.raises(EngineUnavailable, match="the server is yours"), held_commits.answers_held(external):
+        pass

@@ -183,15 +183,16 @@ def _as_before(tables: TwoTables) -> dict[str, object]:
 
 
 def _answer_lost(tables: TwoTables) -> Evidence:
-    """pg_lake has committed, and its session ends before it can say so."""
+    """pg_lake has committed, and its session ends before it can say so; its own workers commit meanwhile."""
     pg_lake = tables.context.services.endpoint("pg_lake")
     connection = connect(login(pg_lake))
     call = calls(connection)
-    with contextlib.closing(connection), held_commits.answers_held(pg_lake), ThreadPoolExecutor(1) as pool:
-        for sql in (f"SET search_path = {tables.lake.namespace}", *_inserts(tables)):
+    with contextlib.closing(connection), ThreadPoolExecutor(1) as pool:
+        for sql in (held_commits.ASK, f"SET search_path = {tables.lake.namespace}", *_inserts(tables)):
             call(connection.execute, sql)
-        told = pool.submit(_told, lambda: call(connection.execute, _COMMIT))
-        held_commits.end_held(pg_lake, STANDBY)
+        with held_commits.answers_held(pg_lake, asked=True):
+            told = pool.submit(_told, lambda: call(connection.execute, _COMMIT))
+            held_commits.end_held(pg_lake, STANDBY)
         said = told.result()
     return {"statements": (*_inserts(tables), _COMMIT), "said": said, "rows": tables.seen(a=_BOTH, b=_BOTH)}
 
@@ -253,9 +254,10 @@ def _killed_while_held(tables: TwoTables) -> Evidence:
 def _answer_of_catalog_lost(tables: TwoTables) -> Evidence:
     """The catalog's database has committed, and the connection ends before it can say so."""
     postgres = tables.context.services.endpoint("postgres")
-    with held_commits.answers_held(postgres), ThreadPoolExecutor(1) as pool:
-        writing = pool.submit(_told, lambda: tables.run(_insert(tables)))
-        held_commits.end_held(postgres, STANDBY)
+    with ThreadPoolExecutor(1) as pool:
+        with held_commits.answers_held(postgres):
+            writing = pool.submit(_told, lambda: tables.run(_insert(tables)))
+            held_commits.end_held(postgres, STANDBY)
         said = writing.result()
     tables.new_session()
     return {"statements": [_insert(tables)], "said": said, "rows": tables.seen(a=_BOTH)}

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
@@ -16,7 +18,7 @@ from lakebench.phases import lake_criteria
 from lakebench.phases.case_choice import Grade, RunCase
 from lakebench.phases.lake_criteria import ACID, CATALOGS, CRITERIA, FULL_ACID, JDBC, LAKES, NESSIE, PG_LAKE
 from lakebench.phases.pg_lake import acid
-from lakebench.phases.pg_lake.four_lakes import KINDS
+from lakebench.phases.pg_lake.four_lakes import FIRST, KINDS, WRITER, TwoTables
 
 ENGINES = ("duckdb", "duckdb@1.4.4", "postgres", "spark", "spark-jdbc", "trino")
 
@@ -161,3 +163,50 @@ def test_a_changed_table_has_the_rows_from_before_and_after(found: list[tuple[st
         return
     with pytest.raises(WrongAnswer, match="is to have"):
         acid._changed(tables, rows=rows, **change)
+
+
+@dataclass(frozen=True)
+class InMemory(TwoTables):
+    """Two tables in memory; without ``transactions`` each statement is committed at once."""
+
+    transactions: bool = True
+    tables: dict[str, list[tuple[str | None, ...]]] = field(default_factory=dict)
+    pending: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+
+    def run(self, *statements: str, session: str = WRITER) -> None:  # noqa: ARG002
+        for sql in statements:
+            if insert := re.fullmatch(r"INSERT INTO (\w+) VALUES \((.*)\)", sql):
+                self.pending.append((insert[1], tuple(insert[2].split(", "))))
+            if sql == "COMMIT" or not self.transactions or "(3, " in sql:
+                for table, row in self.pending:
+                    self.tables.setdefault(table, [FIRST]).append(row)
+            if sql in {"COMMIT", "ROLLBACK"} or not self.transactions or "(3, " in sql:
+                self.pending.clear()
+
+    def rows(self, sql: str) -> list[tuple[str | None, ...]]:
+        table = sql.partition(" FROM ")[2].partition(" ")[0]
+        return self.tables.get(table, [FIRST])
+
+    def new_session(self) -> None:
+        self.pending.clear()
+
+    kill_writer = new_session
+
+
+TESTS = {"rollback": acid._rollback, "two-tables": acid._two_tables, "reader": acid._reader, "killed": acid._killed}
+
+
+def _in_memory(transactions: bool) -> InMemory:
+    unused: Any = None
+    return InMemory(unused, KINDS[0], EngineRef("duckdb"), "t", transactions)
+
+
+@pytest.mark.parametrize("test", TESTS)
+def test_a_lake_with_transactions_passes(test: str) -> None:
+    assert TESTS[test](_in_memory(True))
+
+
+@pytest.mark.parametrize("test", ["rollback", "reader", "killed"])
+def test_a_lake_that_commits_each_statement_at_once_is_wrong(test: str) -> None:
+    with pytest.raises(WrongAnswer, match=r"has .*\('2', '20'\).* is to have"):
+        TESTS[test](_in_memory(False))

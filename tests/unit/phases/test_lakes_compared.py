@@ -33,9 +33,14 @@ from lakebench.phases.lakes_compared import ALL_FOUR
 from lakebench.results import baseline, records
 
 RUNS = Path(__file__).parents[2] / "fixtures" / "lakes"
-PHASE4, PHASE45, PHASE8 = (
+PHASE4, FOUR_LAKES, PHASE45, PHASE8 = (
     records.read(RUNS / name)
-    for name in ("20261129T193437Z-phase4-065f", "20261129T201329Z-phase45-9205", "20261129T191624Z-phase8-3bf7")
+    for name in (
+        "20261129T193437Z-phase4-065f",
+        "20261129T203224Z-phase45-b0c4",
+        "20261129T201329Z-phase45-9205",
+        "20261129T191624Z-phase8-3bf7",
+    )
 )
 CHOICES = [
     choice
@@ -286,6 +291,20 @@ def test_a_recorded_run_of_pg_lake_fills_its_cells() -> None:
     assert (acid.ours, acid.agrees) == ("passes in 4 of 6 questions; the others did not run", None)
     assert [len(one.passed) for one in acid.asked] == [3, 2, 0, 1, 3, 0]
     assert answers[ALL_FOUR][PG_LAKE].ours == "open: full ACID, several engines"
+
+
+def test_recorded_questions_to_four_lakes_fill_acid_evolution_and_services() -> None:
+    answers = lakes_compared.compared(CasesOfRuns.of(FOUR_LAKES, [PHASE45]))
+    acid = {lake: [one.grade.value for one in answers[FULL_ACID][lake].asked] for lake in LAKES}
+    assert acid[DUCKLAKE] == acid[NESSIE] == ["passes"] * 5 + ["not in this run"]
+    assert acid[PG_LAKE] == ["passes"] * 5 + ["not in this run"]
+    assert acid[JDBC] == ["not in this run"] * 6
+    assert [answers["schema evolution"][lake].ours for lake in LAKES[:2]] == ["passes"] * 2
+    services = answers["external services"]
+    assert [services[lake].ours for lake in LAKES] == [
+        "1: object-store 4.1.0", "2: nessie 0.99.0, object-store 4.1.0", "1: object-store 4.1.0", "not in this run",
+    ]  # fmt: skip
+    assert [services[lake].agrees for lake in LAKES] == [True, True, True, None]
 
 
 # C27
