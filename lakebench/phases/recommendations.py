@@ -123,7 +123,7 @@ RECOMMENDATIONS = (
         (
             asked(
                 "answers, pushed down or not",
-                cases_of("phase8", check=("pushdown", "filter", "answer"), **_CITUS_ASKS_PG_LAKE),
+                cases_of("phase8", check=("pushdown", "filter", "answer", "prepared"), **_CITUS_ASKS_PG_LAKE),
             ),
             asked("values that are special", cases_of("phase8", check=("special", "collation"), **_CITUS_ASKS_PG_LAKE)),
             asked("writes", cases_of("phase8", check=("write", "latency"), **_CITUS_ASKS_PG_LAKE)),
