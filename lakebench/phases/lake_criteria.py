@@ -60,12 +60,14 @@ def _fault(lake: str, fault: str) -> CasesOf:
 
 
 def _evolved(lake: str) -> CaseQuestion:
-    others = (
-        cases_of("phase1", feature=_OF_DUCKLAKE, catalog="postgres")
-        if lake == DUCKLAKE
-        else _interop(lake, *_EVOLUTION)
-    )
-    return asked("columns added, renamed, dropped", _of_lake(lake, "evolution"), others)
+    others = [_of_lake(lake, "evolution")]
+    if lake == DUCKLAKE:
+        others.append(cases_of("phase1", feature=_OF_DUCKLAKE, catalog="postgres"))
+    else:
+        others.append(_interop(lake, *_EVOLUTION))
+    if lake == PG_LAKE:
+        others.append(cases_of(PHASE, check="told", test="add-column"))
+    return asked("columns added, renamed, dropped", *others)
 
 
 def _nessie(*engines: str) -> tuple[CaseQuestion, ...]:

@@ -53,7 +53,8 @@ def answers_held(endpoint: Endpoint, *, asked: bool = False) -> Iterator[None]:
 
 
 def _reload(connection: Any, *settings: str) -> None:
-    _run(connection, *settings, "SELECT pg_reload_conf()", f"SELECT pg_sleep({_RELOAD_S})")
+    """Change settings of the server. A COMMIT obeys once the checkpointer has seen them, as after a checkpoint."""
+    _run(connection, *settings, "SELECT pg_reload_conf()", f"SELECT pg_sleep({_RELOAD_S})", "CHECKPOINT")
 
 
 def end_held(endpoint: Endpoint, held_by: str) -> None:
