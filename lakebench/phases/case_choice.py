@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import fnmatch
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -45,6 +46,14 @@ class CasesOfRuns:
 
     cases: tuple[RunCase, ...]
     servers: Mapping[str, str]
+
+    @functools.cached_property
+    def by_phase(self) -> Mapping[str, Sequence[RunCase]]:
+        """The cases of each phase."""
+        phases: dict[str, list[RunCase]] = {}
+        for one in self.cases:
+            phases.setdefault(one.record.phase, []).append(one)
+        return phases
 
     @classmethod
     def of(cls, run: Run, earlier: Sequence[Run] = ()) -> CasesOfRuns:
@@ -97,9 +106,11 @@ def _values(about: Coordinates, name: str) -> tuple[str, ...]:
     return tuple(str(one).partition("@")[0] if name in _OF_ENGINES else str(one) for one in values)
 
 
-def _fits(values: Iterable[str], patterns: Sequence[str]) -> bool:
-    fits = [any(fnmatch.fnmatchcase(one, pattern) for pattern in patterns) for one in values]
-    return bool(fits) and all(fits)
+def _fits(values: Sequence[str], patterns: Sequence[str]) -> bool:
+    return bool(values) and all(
+        one in patterns or any("*" in pattern and fnmatch.fnmatchcase(one, pattern) for pattern in patterns)
+        for one in values
+    )
 
 
 @dataclass(frozen=True)
@@ -110,10 +121,15 @@ class CaseQuestion:
     choices: tuple[CasesOf, ...]
     cases: tuple[RunCase, ...] = ()
 
-    def of(self, cases: Iterable[RunCase]) -> CaseQuestion:
-        """The same with those of ``cases`` that ask it."""
-        found = tuple(one for one in cases if any(choice.has(one.record) for choice in self.choices))
-        return dataclasses.replace(self, cases=found)
+    def of(self, runs: CasesOfRuns) -> CaseQuestion:
+        """The same with those cases of ``runs`` that ask it."""
+        found = {
+            id(one): one
+            for choice in self.choices
+            for one in runs.by_phase.get(choice.phase, ())
+            if choice.has(one.record)
+        }
+        return dataclasses.replace(self, cases=tuple(found.values()))
 
     @property
     def passed(self) -> tuple[RunCase, ...]:

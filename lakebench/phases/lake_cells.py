@@ -42,7 +42,7 @@ class LakeCell(ABC):
 
     def answer(self, runs: CasesOfRuns) -> FilledCell:
         """What the cases of ``runs`` say."""
-        rest = tuple(one.of(runs.cases) for one in self.asks)
+        rest = tuple(one.of(runs) for one in self.asks)
         if not any(one.ran for one in rest):
             return FilledCell(self.theirs, str(grade_of(rest)), None, rest)
         ours, same = self.judged(rest, runs.servers)

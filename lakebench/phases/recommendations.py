@@ -150,7 +150,7 @@ RECOMMENDATIONS = (
 
 def recommended(runs: CasesOfRuns) -> tuple[Recommendation, ...]:
     """Each line with the cases of ``runs``; none where no case that ran bears on one."""
-    lines = tuple(replace(one, asked=tuple(each.of(runs.cases) for each in one.asked)) for one in RECOMMENDATIONS)
+    lines = tuple(replace(one, asked=tuple(each.of(runs) for each in one.asked)) for one in RECOMMENDATIONS)
     return lines if any(one.supported or one.contradicted for one in lines) else ()
 
 

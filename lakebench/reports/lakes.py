@@ -28,17 +28,17 @@ _LINES = (
 )
 
 
-def sections(run: Run, others: Sequence[Run] = ()) -> list[Section]:
-    """The sections for which ``run`` or ``others`` have a case that ran."""
+def sections(run: Run, earlier: Sequence[Run] = ()) -> list[Section]:
+    """The sections for which ``run`` or ``earlier`` have a case that ran."""
     return [
-        Section("Lakes compared", "lakes", tuple(_lakes(run, others))),
-        Section("Recommendations", "recommendations", tuple(_recommendations(run, others))),
+        Section("Lakes compared", "lakes", tuple(_lakes(run, earlier))),
+        Section("Recommendations", "recommendations", tuple(_recommendations(run, earlier))),
     ]
 
 
-def field_reports(run: Run, others: Sequence[Run] = ()) -> tuple[FieldReport, ...]:
+def field_reports(run: Run, earlier: Sequence[Run] = ()) -> tuple[FieldReport, ...]:
     """Those of ``run``, and C16 and C27 by the cases of all runs."""
-    runs = CasesOfRuns.of(run, others)
+    runs = CasesOfRuns.of(run, earlier)
     every = [
         *run.field_reports,
         *lakes_compared.judged(lakes_compared.compared(runs)),
@@ -47,20 +47,20 @@ def field_reports(run: Run, others: Sequence[Run] = ()) -> tuple[FieldReport, ..
     return tuple({one.report: one for one in every}.values())
 
 
-def _source(others: Sequence[Run]) -> str:
-    names = ", ".join(one.header.run for one in others)
+def _source(earlier: Sequence[Run]) -> str:
+    names = ", ".join(one.header.run for one in earlier)
     return _FROM.format(others=f" and of {names}" if names else " (--with RUN adds those of others)")
 
 
 # C16
 
 
-def _lakes(run: Run, others: Sequence[Run]) -> Iterator[Table]:
-    answers = lakes_compared.compared(CasesOfRuns.of(run, others))
+def _lakes(run: Run, earlier: Sequence[Run]) -> Iterator[Table]:
+    answers = lakes_compared.compared(CasesOfRuns.of(run, earlier))
     if not answers:
         return
     rows = tuple((Cell(name), *(_answer(row[lake]) for lake in LAKES)) for name, row in answers.items())
-    yield Table("Lakes by criterion (C16), theirs in brackets", ("", *LAKES), rows, (_NOTE, _source(others)))
+    yield Table("Lakes by criterion (C16), theirs in brackets", ("", *LAKES), rows, (_NOTE, _source(earlier)))
     head = ("criterion", "lake", "question", "outcome", "cases")
     yield Table("The cases of each cell", head, tuple(_cells(answers, _links(run))))
 
@@ -80,13 +80,13 @@ def _cells(answers: FilledCells, links: Mapping[str, str]) -> Iterator[tuple[Cel
 # C27
 
 
-def _recommendations(run: Run, others: Sequence[Run]) -> Iterator[Table]:
-    lines = recommendations.recommended(CasesOfRuns.of(run, others))
+def _recommendations(run: Run, earlier: Sequence[Run]) -> Iterator[Table]:
+    lines = recommendations.recommended(CasesOfRuns.of(run, earlier))
     if not lines:
         return
     rows = tuple((Cell(one.scenario), Cell(one.theirs), Cell(one.ours, _mark(one))) for one in lines)
     head = ("scenario", "they recommend", "our cases")
-    yield Table("Recommendations (C27)", head, rows, (_LINES, _source(others)))
+    yield Table("Recommendations (C27)", head, rows, (_LINES, _source(earlier)))
     links = _links(run)
     cases = tuple((Cell(line.scenario), *_question(one, links)) for line in lines for one in line.asked)
     yield Table("The cases of each line", ("scenario", "has to be good for", "outcome", "cases"), cases)

@@ -15,7 +15,7 @@ from lakebench.execution.cases import Case
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import Outcome
 from lakebench.phases import lake_criteria
-from lakebench.phases.case_choice import Grade, RunCase
+from lakebench.phases.case_choice import CasesOfRuns, Grade, RunCase
 from lakebench.phases.lake_criteria import ACID, CATALOGS, CRITERIA, FULL_ACID, JDBC, LAKES, NESSIE, PG_LAKE
 from lakebench.phases.pg_lake import acid
 from lakebench.phases.pg_lake.four_lakes import FIRST, KINDS, WRITER, TwoTables
@@ -61,8 +61,10 @@ def test_an_engine_without_transactions_is_asked_while_its_commit_is_held(cases:
 
 
 def test_each_question_of_c16_has_the_cases_of_this_module(cases: list[Case]) -> None:
-    passed = [RunCase(Record(one.id, one.phase, "", str(one.engine), Outcome.PASS, coordinates=one.coordinates))
-              for one in cases]  # fmt: skip
+    records = [
+        Record(one.id, one.phase, "", str(one.engine), Outcome.PASS, coordinates=one.coordinates) for one in cases
+    ]
+    passed = CasesOfRuns(tuple(map(RunCase, records)), {})
     for lake in LAKES:
         questions = CRITERIA[FULL_ACID][lake].asks
         own = {one.title for one in questions if one.of(passed).grade is Grade.PASSES}

@@ -140,7 +140,7 @@ def test_each_choice_has_cases_among_those_that_are_accepted(phase: str) -> None
 
 def test_a_grade_is_of_the_cases_that_ran() -> None:
     def grade(*outcomes: Outcome) -> Grade:
-        return asked("q", cases_of("phase4")).of([RunCase(case("phase4", one)) for one in outcomes]).grade
+        return asked("q", cases_of("phase4")).of(runs(*(case("phase4", one) for one in outcomes))).grade
 
     assert grade() is Grade.NOT_IN_RUN
     assert grade(Outcome.UNAVAILABLE, Outcome.HARNESS_FAULT) is Grade.COULD_NOT_RUN
@@ -194,7 +194,7 @@ def test_a_lake_that_the_report_does_not_have_agrees_with_nothing() -> None:
         "",
         "passes",
         None,
-        tuple(one.of(runs(*(case("phase45", test=t) for t in ("rollback", "killed"))).cases) for one in CHECKED),
+        tuple(one.of(runs(*(case("phase45", test=t) for t in ("rollback", "killed")))) for one in CHECKED),
     )
 
 
