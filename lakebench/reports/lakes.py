@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from lakebench.outcomes import Outcome
+from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.phases import lakes_compared, recommendations
 from lakebench.phases.case_choice import CaseQuestion, CasesOfRuns, Grade, RunCase
 from lakebench.phases.lake_cells import FilledCell
@@ -113,14 +113,19 @@ def _outcomes(one: CaseQuestion, links: Mapping[str, str]) -> Cell:
 
 
 def _names(one: CaseQuestion) -> str:
-    """The cases by name, those that failed first; what would be asked where there is none."""
+    """The cases by name, the gravest failures first; what would be asked where there is none."""
     if not one.choices:
         return "no case asks this"
     if not one.cases:
         return f"those of {'; '.join(map(str, one.choices))}"
-    order = sorted(one.cases, key=lambda case: (case.record.outcome is Outcome.PASS, not case.record.outcome.ran))
+    order = sorted(one.cases, key=lambda case: _gravity(case.record.outcome))
     shown = [f"{label(case.record.outcome)} {case.name}" for case in order[:_SHOWN]]
     return "; ".join([*shown, *_rest(order[_SHOWN:])])
+
+
+def _gravity(outcome: Outcome) -> int:
+    """The place of ``outcome``: failures, the gravest first, then what passed, then what did not run."""
+    return -FROM_BEST.index(outcome) if outcome.ran else 1
 
 
 def _rest(cases: Sequence[RunCase]) -> Iterable[str]:
