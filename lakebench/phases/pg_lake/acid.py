@@ -90,7 +90,7 @@ def _asked(context: RunContext, kind: LakeKind, ref: EngineRef, name: str, test:
     tables = TwoTables(context, kind, ref, name)
     for server in kind.servers:
         context.services.endpoint(server)
-    with fresh(tables):
+    with context.workers.keeping_all(), fresh(tables):  # the writer's session is in use while the other one opens
         return test(tables)
 
 
