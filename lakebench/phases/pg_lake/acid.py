@@ -252,11 +252,11 @@ def _killed_while_held(tables: TwoTables) -> Evidence:
 
 
 def _answer_of_catalog_lost(tables: TwoTables) -> Evidence:
-    """The catalog's database has committed, and the connection ends before it can say so."""
+    """The catalog's database has committed, and the connection ends before it can say so; the engine may try again."""
     postgres = tables.context.services.endpoint("postgres")
     with ThreadPoolExecutor(1) as pool:
         with held_commits.answers_held(postgres):
-            writing = pool.submit(_told, lambda: tables.run(_insert(tables)))
+            writing = pool.submit(_said, tables, _insert(tables))
             held_commits.end_held(postgres, STANDBY)
         said = writing.result()
     tables.new_session()

@@ -33,11 +33,12 @@ from lakebench.phases.lakes_compared import ALL_FOUR
 from lakebench.results import baseline, records
 
 RUNS = Path(__file__).parents[2] / "fixtures"
-PHASE4, FOUR_LAKES, PHASE45, PHASE8 = (
+PHASE4, BY_DUCKDB, BY_OTHERS, PHASE45, PHASE8 = (
     records.read(RUNS / folder / name)
     for folder, name in (
         ("lakes", "20261129T193437Z-phase4-065f"),
         ("lakes", "20261129T203224Z-phase45-b0c4"),
+        ("lakes", "20261129T210314Z-phase45-d84d"),
         ("lakes", "20261129T201329Z-phase45-9205"),
         ("phase8", "20261129T200733Z-phase8-cdcf"),
     )
@@ -294,16 +295,24 @@ def test_a_recorded_run_of_pg_lake_fills_its_cells() -> None:
 
 
 def test_recorded_questions_to_four_lakes_fill_acid_evolution_and_services() -> None:
-    answers = lakes_compared.compared(CasesOfRuns.of(FOUR_LAKES, [PHASE45]))
+    answers = lakes_compared.compared(CasesOfRuns.of(BY_OTHERS, [BY_DUCKDB, PHASE45]))
     acid = {lake: [one.grade.value for one in answers[FULL_ACID][lake].asked] for lake in LAKES}
-    assert acid[DUCKLAKE] == acid[NESSIE] == ["passes"] * 5 + ["not in this run"]
-    assert acid[PG_LAKE] == ["passes"] * 5 + ["not in this run"]
-    assert acid[JDBC] == ["not in this run"] * 6
-    assert [answers["schema evolution"][lake].ours for lake in LAKES[:2]] == ["passes"] * 2
+    assert acid == {
+        DUCKLAKE: ["passes"] * 5 + ["not in this run"],
+        NESSIE: ["limited"] * 3 + ["passes"] * 2 + ["not in this run"],  # Spark has no transactions
+        PG_LAKE: ["passes"] * 6,
+        JDBC: ["fails"] * 3 + ["passes"] * 2 + ["not in this run"],
+    }
+    assert (answers[FULL_ACID][PG_LAKE].ours, answers[FULL_ACID][PG_LAKE].agrees) == ("passes", True)
+    assert answers[ALL_FOUR][JDBC].ours == "without full ACID"
+    assert [answers["schema evolution"][lake].ours for lake in LAKES] == ["passes"] * 4
     services = answers["external services"]
     assert [services[lake].ours for lake in LAKES] == [
-        "1: object-store 4.1.0", "2: nessie 0.99.0, object-store 4.1.0", "1: object-store 4.1.0", "not in this run",
-    ]  # fmt: skip
+        "1: object-store 4.1.0",
+        "2: nessie 0.99.0, object-store 4.1.0",
+        "1: object-store 4.1.0",
+        "1: object-store 4.1.0",
+    ]
     assert [services[lake].agrees for lake in LAKES] == [True, True, True, None]
 
 
