@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -15,16 +15,14 @@ from lakebench.engines.postgresql import calls, connect, login
 from lakebench.errors import CaseError, EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Block, Case, Check, Evidence
 from lakebench.execution.context import RunContext
-from lakebench.execution.request import Request
 from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.phases import lake_criteria
-from lakebench.phases.pg_lake.four_lakes import FIRST, KINDS, OTHER, WRITER, LakeKind, Row, TwoTables, fresh
+from lakebench.phases.pg_lake.four_lakes import FIRST, OTHER, WRITER, LakeKind, Row, TwoTables, fresh
 from lakebench.services import held_commits
 from lakebench.services.held_commits import LOCK, STANDBY
 
-SERVICES = tuple(dict.fromkeys(name for kind in KINDS for name in kind.servers))
-"""What the cases need; each is UNAVAILABLE where one of its own does not run."""
-_GROUPS = {"acid": "ACID of four lakes", "evolution": "Schema evolution of four lakes"}
+GROUPS = {"acid": "ACID of four lakes", "evolution": "Schema evolution of four lakes"}
+"""Of each check of this module."""
 _BEGIN, _COMMIT = "START TRANSACTION", "COMMIT"
 _SECOND: Row = ("2", "20")
 _BOTH = (FIRST, _SECOND)
@@ -32,16 +30,16 @@ _SHOWN = 300
 Test = Callable[[TwoTables], Evidence]
 
 
-def blocks(request: Request) -> Iterator[Block]:
+def blocks(refs: Sequence[EngineRef], lakes: Sequence[LakeKind]) -> Iterator[Block]:
     """Lake by lake: every test of ACID that its engine can be asked, then schema evolution."""
-    for kind in KINDS:
-        for ref in [one for one in request.refs if one.name == kind.engine]:
+    for kind in lakes:
+        for ref in [one for one in refs if one.name == kind.engine]:
             tests = [("acid", *one) for one in _tests(kind).items()] + [
                 ("evolution", *one) for one in _EVOLUTION.items()
             ]
             for number, (check, name, test) in enumerate(tests, 1):
                 asked = Check(_case(kind, ref, check, name), partial(_asked, kind=kind, ref=ref, name=name, test=test))
-                yield OfLake(asked, ref, last=number == len(tests))
+                yield OfLake(asked, kind.client or ref, last=number == len(tests))
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class OfLake(Block):
     """A check of a lake; after the ``last`` one the processes of its sessions are gone."""
 
     check: Check
-    ref: EngineRef
+    client: EngineRef
     last: bool
 
     @property
@@ -61,7 +59,7 @@ class OfLake(Block):
         """Run the check."""
         yield from self.check.run(context, todo)
         for session in (WRITER, OTHER) if self.last else ():
-            context.workers.retire(self.ref, session)
+            context.workers.retire(self.client, session)
 
 
 def _case(kind: LakeKind, ref: EngineRef, check: str, test: str) -> Case:
@@ -71,7 +69,7 @@ def _case(kind: LakeKind, ref: EngineRef, check: str, test: str) -> Case:
         phase=lake_criteria.PHASE,
         title=f"{row}: {kind.title} by {ref}",
         engine=ref,
-        group=_GROUPS[check],
+        group=GROUPS[check],
         row=row,
         column=f"{kind.title} by {ref}",
         coordinates=Coordinates(
@@ -87,7 +85,7 @@ def _case(kind: LakeKind, ref: EngineRef, check: str, test: str) -> Case:
 
 
 def _asked(context: RunContext, kind: LakeKind, ref: EngineRef, name: str, test: Test) -> Evidence:
-    tables = TwoTables(context, kind, ref, name)
+    tables = TwoTables(context, kind, kind.client or ref, name)
     for server in kind.servers:
         context.services.endpoint(server)
     with context.workers.keeping_all(), fresh(tables):  # the writer's session is in use while the other one opens

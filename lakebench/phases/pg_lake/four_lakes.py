@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -14,6 +14,8 @@ from lakebench.errors import CaseError, WrongAnswer
 from lakebench.execution.context import RunContext
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases import lake_criteria
+from lakebench.phases.options import Asked, Option, some_of
+from lakebench.phases.pg_lake.server import CLIENT, SERVICE, TwinServer
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
 from lakebench.services.object_store import store
@@ -28,17 +30,20 @@ Row = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class LakeKind:
-    """One of the lakes, and the engine that changes it by SQL.
+    """One of the lakes, called ``name`` by the option ``lakes``, and the engine that changes it by SQL.
 
-    ``servers`` are all that it needs; ``using`` follows CREATE TABLE, where the engine makes no tables by itself.
+    ``servers`` are all that it needs; ``using`` follows CREATE TABLE, where the engine makes no tables by itself;
+    ``client`` speaks for an engine that is a server, in place of the engine itself.
     """
 
+    name: str
     title: str
     format: TableFormat
     engine: str
     servers: tuple[str, ...]
     place: Callable[[RunContext, EngineRef], Lake]
     using: str = ""
+    client: EngineRef | None = None
 
     @property
     def catalog(self) -> str:
@@ -64,21 +69,37 @@ def _iceberg(context: RunContext, ref: EngineRef, catalog: str) -> Lake:
 
 def _pg_lake(context: RunContext, _: EngineRef) -> Lake:
     """The run's own schema."""
-    schema = context.services.endpoint("pg_lake").properties["schema"]
-    return lakes.postgresql_lake(context.services, schema, service="pg_lake")
+    server = TwinServer(context)
+    server.opened()
+    return lakes.postgresql_lake(context.services, server.endpoint.properties["schema"], service=SERVICE)
 
 
 _NESSIE = LakeKind(
-    lake_criteria.NESSIE, TableFormat.ICEBERG, "duckdb", ("nessie", "object-store"), partial(_iceberg, catalog="nessie")
+    "nessie",
+    lake_criteria.NESSIE,
+    TableFormat.ICEBERG,
+    "duckdb",
+    ("nessie", "object-store"),
+    partial(_iceberg, catalog="nessie"),
 )
 KINDS: tuple[LakeKind, ...] = (
-    LakeKind(lake_criteria.DUCKLAKE, TableFormat.DUCKLAKE, "duckdb", ("postgres", "object-store"), _ducklake),
+    LakeKind(
+        "ducklake", lake_criteria.DUCKLAKE, TableFormat.DUCKLAKE, "duckdb", ("postgres", "object-store"), _ducklake
+    ),
     _NESSIE,
     replace(_NESSIE, engine="spark"),
     LakeKind(
-        lake_criteria.PG_LAKE, TableFormat.ICEBERG, "postgres", ("pg_lake", "object-store"), _pg_lake, "USING iceberg"
+        SERVICE,
+        lake_criteria.PG_LAKE,
+        TableFormat.ICEBERG,
+        CLIENT.name,
+        (SERVICE, "object-store"),
+        _pg_lake,
+        "USING iceberg",
+        EngineRef("postgres"),
     ),
     LakeKind(
+        "jdbc",
         lake_criteria.JDBC,
         TableFormat.ICEBERG,
         "spark-jdbc",
@@ -87,6 +108,27 @@ KINDS: tuple[LakeKind, ...] = (
     ),
 )
 """Spark comes beside DuckDB at Nessie: whether a lake has transactions is a matter of its engines too."""
+_NAMES = tuple(dict.fromkeys(kind.name for kind in KINDS))
+_ALL = "all"
+
+
+def _read(text: str, asked: Asked) -> tuple[str, ...]:
+    names = some_of("lake", (*_NAMES, _ALL))(text, asked)
+    return _NAMES if _ALL in names else names
+
+
+OPTION = Option(
+    "lakes",
+    f"The lakes that are asked the same questions of ACID and schema evolution: {', '.join(_NAMES)}, or {_ALL}.",
+    metavar="NAMES",
+    default=SERVICE,
+    read=_read,
+)
+
+
+def asked_of(names: Collection[str]) -> tuple[LakeKind, ...]:
+    """The lakes called ``names``, with each engine."""
+    return tuple(kind for kind in KINDS if kind.name in names)
 
 
 @dataclass(frozen=True)

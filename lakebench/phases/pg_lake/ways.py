@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lakebench.datasets import answer_files
+from lakebench.engines import find
 from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.execution.cases import Block, Case, Evidence, failure, now, record, same
 from lakebench.execution.context import RunContext
@@ -193,6 +194,8 @@ WAYS = (
 )
 READERS = tuple(dict.fromkeys(way.reader.name for way in WAYS))
 """The engines that read, by name; Spark, which writes, and the client of PostgreSQL come beside them."""
+EMBEDDED = tuple(name for name in READERS if find(name).service is None)
+"""Those of them that need no server."""
 ENGINES = (_CLIENT.name, _SPARK.name, *READERS)
 
 
