@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from run_requests import request
@@ -25,7 +26,8 @@ from lakebench.services import Services
 pytestmark = pytest.mark.integration
 
 FEW = ("duckdb", "spark", "trino")
-NARROWER: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]], str]] = [
+Chosen = dict[str, Any]
+NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
     ("phase1", FEW, {}, "quick"),
     ("phase1", (), {"features": ("merge*", "sorted")}, "quick"),
     ("phase2", ("spark",), {}, "quick"),
@@ -36,6 +38,7 @@ NARROWER: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]], str]] = [
     ("phase4", ("spark-jdbc", "iceberg_scan"), {}, "quick"),
     ("phase7", ("postgres",), {}, "quick"),
     ("phase45", ("pg_lake",), {}, "quick"),
+    ("phase45", ("duckdb", "pg_lake"), {"options": {"phase45": {"lakes": ("ducklake",)}}}, "quick"),
     ("phase8", ("postgres",), {}, "quick"),
     ("phase9", FEW, {}, "quick"),
     ("phase9", ("duckdb",), {}, "standard"),
@@ -43,6 +46,8 @@ NARROWER: list[tuple[str, tuple[str, ...], dict[str, tuple[str, ...]], str]] = [
     ("interop", (), {"features": ("append",), "writers": ("spark",), "readers": ("duckdb", "trino")}, "quick"),
     ("clickbench", FEW, {"formats": ("parquet",)}, "quick"),
 ]
+WIDEST: dict[str, Chosen] = {"phase45": {"options": {"phase45": {"lakes": ("ducklake", "nessie", "pg_lake", "jdbc")}}}}
+"""Options with which a phase plans all that it can, for what ships."""
 
 
 @pytest.fixture(scope="module")
@@ -73,15 +78,15 @@ def _planned(guard: Guard, scope: Scope, phase: str) -> dict[str, Coordinates]:
         return {case.id: case.coordinates for block in phases.find(phase).plan(context) for case in block.cases}
 
 
-def _scope(phase: str, names: tuple[str, ...], chosen: dict[str, tuple[str, ...]], profile: str) -> Scope:
-    selection = Selection(**chosen)  # type: ignore[arg-type]
+def _scope(phase: str, names: tuple[str, ...], chosen: Chosen, profile: str) -> Scope:
+    selection = Selection(**chosen)
     asked = names or phases.find(phase).engines(selection)
     return Scope(tuple(map(engines.parse, asked)), selection, profile, named=bool(names))
 
 
 @pytest.mark.parametrize(("phase", "names", "chosen", "profile"), NARROWER)
 def test_a_run_misses_what_it_plans_and_nothing_else(
-    guard: Guard, phase: str, names: tuple[str, ...], chosen: dict[str, tuple[str, ...]], profile: str
+    guard: Guard, phase: str, names: tuple[str, ...], chosen: Chosen, profile: str
 ) -> None:
     wide = _scope(phase, (), {}, "standard" if phase != "clickbench" else "quick")
     narrow = _scope(phase, names, chosen, profile)
@@ -94,8 +99,8 @@ def test_a_run_misses_what_it_plans_and_nothing_else(
 
 
 @pytest.mark.parametrize("phase", sorted({*phases.phases()} - {"workload"}))
-def test_what_ships_is_of_cases_that_the_defaults_plan(guard: Guard, phase: str) -> None:
-    scope = _scope(phase, (), {}, "quick" if phase == "clickbench" else "standard")
+def test_what_ships_is_of_cases_that_are_planned(guard: Guard, phase: str) -> None:
+    scope = _scope(phase, (), WIDEST.get(phase, {}), "quick" if phase == "clickbench" else "standard")
     settings = {"phases": [phase], "engines": [str(ref) for ref in scope.refs]}
     shipped = baseline.load(settings, phases.baselines([phase]).values(), guard.folder / "none")
     planned = _planned(guard, scope, phase)

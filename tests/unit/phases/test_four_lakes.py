@@ -5,22 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
-from run_requests import request
 
-from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
+from lakebench.config import ServiceSettings, Settings
+from lakebench.errors import EngineUnavailable, Refused, UsageError, WrongAnswer
 from lakebench.execution.cases import Case
-from lakebench.model import EngineRef, Record
+from lakebench.execution.request import Scope
+from lakebench.model import Coordinates, EngineRef, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases import lake_criteria
 from lakebench.phases.case_choice import CasesOfRuns, Grade, RunCase
 from lakebench.phases.lake_criteria import ACID, CATALOGS, CRITERIA, FULL_ACID, JDBC, LAKES, NESSIE, PG_LAKE
-from lakebench.phases.pg_lake import acid
-from lakebench.phases.pg_lake.four_lakes import FIRST, KINDS, WRITER, TwoTables
+from lakebench.phases.options import Asked
+from lakebench.phases.pg_lake import acid, ways
+from lakebench.phases.pg_lake.four_lakes import FIRST, KINDS, OPTION, WRITER, TwoTables
+from lakebench.phases.pg_lake.phase import PgLakePhase
 
-ENGINES = ("duckdb", "duckdb@1.4.4", "postgres", "spark", "spark-jdbc", "trino")
+ENGINES = ("duckdb", "duckdb@1.4.4", "pg_lake", "spark", "spark-jdbc", "trino")
 
 
 def _ref(text: str) -> EngineRef:
@@ -30,7 +34,7 @@ def _ref(text: str) -> EngineRef:
 
 @pytest.fixture(scope="module")
 def cases() -> list[Case]:
-    return [case for block in acid.blocks(request(*map(_ref, ENGINES))) for case in block.cases]
+    return [case for block in acid.blocks(tuple(map(_ref, ENGINES)), KINDS) for case in block.cases]
 
 
 def _tests(cases: list[Case], lake: str, engine: str, check: str = "acid") -> list[str | None]:
@@ -46,14 +50,14 @@ def test_each_lake_is_asked_by_its_engines_alone(cases: list[Case]) -> None:
     asked = {(one.coordinates.catalog, str(one.engine)) for one in cases}
     assert asked == {
         *((catalog, engine) for catalog in ("postgres", "nessie") for engine in ("duckdb", "duckdb@1.4.4")),
-        ("nessie", "spark"), ("pg_lake", "postgres"), ("jdbc", "spark-jdbc"),
+        ("nessie", "spark"), ("pg_lake", "pg_lake"), ("jdbc", "spark-jdbc"),
     }  # fmt: skip
-    assert not list(acid.blocks(request(EngineRef("trino"))))
+    assert not list(acid.blocks((EngineRef("trino"),), KINDS))
 
 
 def test_an_engine_without_transactions_is_asked_while_its_commit_is_held(cases: list[Case]) -> None:
     transactions = ["rollback", "two-tables", "conflict"]
-    assert _tests(cases, PG_LAKE, "postgres") == list(ACID)
+    assert _tests(cases, PG_LAKE, "pg_lake") == list(ACID)
     assert _tests(cases, NESSIE, "duckdb") == [*transactions, "reader", "killed"]
     assert _tests(cases, NESSIE, "spark") == transactions
     assert _tests(cases, JDBC, "spark-jdbc") == list(ACID)
@@ -76,9 +80,49 @@ def test_each_question_of_c16_has_the_cases_of_this_module(cases: list[Case]) ->
 
 def test_the_servers_of_a_case_are_those_of_its_lake() -> None:
     assert {kind.title: kind.servers for kind in KINDS}[NESSIE] == ("nessie", "object-store")
-    assert set(acid.SERVICES) == {"postgres", "object-store", "nessie", "pg_lake"}
     assert {kind.title for kind in KINDS} == set(LAKES)
     assert all(kind.catalog == lake_criteria.CATALOGS[kind.title] for kind in KINDS)
+
+
+def _chosen(lakes: str) -> Selection:
+    return Selection(options={"phase45": {"lakes": OPTION.read(lakes, Asked())} if lakes else {}})
+
+
+WITH_PG_LAKE = Settings(services={"pg_lake": ServiceSettings(pg_config=Path("/opt/pg_config"))})
+
+
+@pytest.mark.parametrize(
+    ("lakes", "settings", "services", "spark"),
+    [
+        ("", Settings(), set(), False),
+        ("", WITH_PG_LAKE, {"pg_lake", *ways.SERVICES}, False),
+        ("ducklake", Settings(), {"postgres", "object-store"}, True),
+        ("all", Settings(), {"postgres", "object-store", "nessie"}, True),
+        ("pg_lake,nessie", WITH_PG_LAKE, {"nessie", "object-store", "pg_lake", *ways.SERVICES}, True),
+    ],
+)
+def test_servers_and_engines_of_other_lakes_come_where_these_are_asked(
+    lakes: str, settings: Settings, services: set[str], spark: bool
+) -> None:
+    phase = PgLakePhase()
+    assert set(phase.optional_services(_chosen(lakes), settings)) == services
+    assert ("spark" in phase.engines(_chosen(lakes))) is spark
+    assert {kind.engine for kind in phase._lakes(_chosen(lakes))} <= set(phase.engines(_chosen(lakes)))
+
+
+@pytest.mark.parametrize(("lakes", "covered"), [("", {"pg_lake"}), ("all", set(CATALOGS.values()))])
+def test_a_run_is_to_have_the_questions_to_the_lakes_that_it_asks(lakes: str, covered: set[str]) -> None:
+    selection = _chosen(lakes)
+    scope = Scope((EngineRef("duckdb"), EngineRef("pg_lake")), selection, "quick", named=False)
+    of_lakes = [Coordinates(engine="duckdb", catalog=one, check="acid") for one in CATALOGS.values()]
+    assert {one.catalog for one in of_lakes if PgLakePhase().covers(one, scope)} == covered
+    assert PgLakePhase().covers(Coordinates(engine="pg_lake", check="told"), scope)
+
+
+def test_a_lake_that_is_not_there_is_an_error() -> None:
+    with pytest.raises(UsageError, match="hudi"):
+        OPTION.read("pg_lake,hudi", Asked())
+    assert OPTION.read("jdbc", Asked()) == ("jdbc",)
 
 
 class Lake:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 from lakebench import phases
 from lakebench.datasets.ducklake.features import FEATURES
 from lakebench.datasets.interop import features
-from lakebench.model import Coordinates, Record
+from lakebench.execution.cases import Block
+from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import lakes_compared, recommendations
 from lakebench.phases.case_choice import CaseQuestion, CasesOfRuns, Grade, RunCase, asked, cases_of, grade_of
@@ -30,6 +32,8 @@ from lakebench.phases.lake_criteria import (
     THEIRS,
 )
 from lakebench.phases.lakes_compared import ALL_FOUR
+from lakebench.phases.pg_lake import acid, ways
+from lakebench.phases.pg_lake.four_lakes import KINDS
 from lakebench.results import baseline, records
 
 RUNS = Path(__file__).parents[2] / "fixtures"
@@ -39,7 +43,7 @@ PHASE4, BY_DUCKDB, BY_OTHERS, PHASE45, PHASE8 = (
         ("lakes", "20261129T193437Z-phase4-065f"),
         ("lakes", "20261129T203224Z-phase45-b0c4"),
         ("lakes", "20261129T210314Z-phase45-d84d"),
-        ("lakes", "20261129T201329Z-phase45-9205"),
+        ("", "pg_lake"),
         ("phase8", "20261129T200733Z-phase8-cdcf"),
     )
 )
@@ -134,6 +138,23 @@ def test_each_choice_has_cases_among_those_that_are_accepted(phase: str) -> None
     for choice in [one for one in CHOICES if one.phase == phase]:
         asks = {engine for name in ("engine", "reader") for engine in choice.where.get(name, ())} - {"*"}
         assert any(map(choice.has, known)) or (asks and not asks & engines), choice
+
+
+def test_one_command_asks_all_that_the_lakes_of_the_report_are_asked() -> None:
+    names = ["phase1", "phase4", "phase9", "phase45"]
+    shipped = phases.baselines(names)
+    accepted = [(name, vars(one.coordinates)) for name in names for one in baseline.read(shipped[name]).values()]
+    of_lakes = [("phase45", vars(one.coordinates)) for block in _questions_to_lakes() for one in block.cases]
+    known = [case(name, **coordinates) for name, coordinates in (*accepted, *of_lakes)]
+    every = runs(*known)
+    assert [
+        one.title for row in CRITERIA.values() for lake in THEIRS for one in row[lake].asks if not one.of(every).ran
+    ] == []
+
+
+def _questions_to_lakes() -> Iterator[Block]:
+    yield from acid.blocks([EngineRef(name) for name in {kind.engine for kind in KINDS}], KINDS)
+    yield from ways.blocks(tuple(map(EngineRef, ("pg_lake", *ways.ENGINES))))
 
 
 # What cases come to
