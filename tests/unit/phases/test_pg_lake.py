@@ -77,6 +77,7 @@ def test_every_case_has_an_id_and_coordinates_of_its_own() -> None:
     assert len(places) == len(cases)
     assert {check for check, _ in places} == {
         "told", "latency", "statement", "expression", "type", "layout", "transaction", "death", "objects", "memory",
+        "acid", "evolution",
     }  # fmt: skip
 
 
@@ -271,6 +272,15 @@ def test_the_field_reports_of_the_recorded_run(recorded: Run) -> None:
     assert "pg_lake 3.5" in reports["C10"].detail
     kept = {one.report: one.verdict for one in recorded.field_reports}
     assert {name: reports[name].verdict for name in ("C10", "C11")} == {name: kept[name] for name in ("C10", "C11")}
+
+
+def test_why_nothing_ran_is_said_by_cases_of_its_own_kind(recorded: Run) -> None:
+    (create,) = (case for case in recorded.cases if case.case == "phase45/told/create")
+    absent = replace(create, outcome=Outcome.UNAVAILABLE, reason="no pg_lake")
+    other = replace(absent, coordinates=replace(absent.coordinates, check="acid"), reason="no Spark")
+    made = _reports(other, absent)
+    assert made["C10"].detail == "pg_lake did not run: no pg_lake"
+    assert made["C11"].detail == "pg_lake did not run: not asked"
 
 
 def test_one_statement_that_fails_and_a_slow_query_are_other_verdicts(recorded: Run) -> None:
