@@ -55,7 +55,7 @@ class PgLakePhase(Phase):
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """pg_lake, and the engines that read its tables; where other lakes are asked too, every engine of the ways."""
         alone = all(kind.name == SERVICE for kind in self._lakes(selection))
-        return (CLIENT.name, *(ways.EMBEDDED if alone else ways.ENGINES))
+        return tuple(dict.fromkeys((CLIENT.name, *(ways.EMBEDDED if alone else ways.ENGINES))))
 
     def _lakes(self, selection: Selection) -> tuple[LakeKind, ...]:
         return four_lakes.asked_of(self.option(selection, four_lakes.OPTION.name))

@@ -193,10 +193,10 @@ WAYS = (
     ),
 )
 READERS = tuple(dict.fromkeys(way.reader.name for way in WAYS))
-"""The engines that read, by name; Spark, which writes, and the client of PostgreSQL come beside them."""
+"""The engines that read, by name; Spark, which writes, comes beside them."""
 EMBEDDED = tuple(name for name in READERS if find(name).service is None)
 """Those of them that need no server."""
-ENGINES = (_CLIENT.name, _SPARK.name, *READERS)
+ENGINES = (_SPARK.name, *READERS)
 
 
 @dataclass(frozen=True)
