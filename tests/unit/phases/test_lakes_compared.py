@@ -41,7 +41,7 @@ PHASE4, BY_DUCKDB, BY_OTHERS, PHASE45, PHASE8 = (
     records.read(RUNS / folder / name)
     for folder, name in (
         ("lakes", "20261129T193437Z-phase4-065f"),
-        ("lakes", "20261129T203224Z-phase45-b0c4"),
+        ("lakes", "20261129T224922Z-phase45-5447"),
         ("lakes", "20261129T210314Z-phase45-d84d"),
         ("", "pg_lake"),
         ("phase8", "20261129T200733Z-phase8-cdcf"),
