@@ -164,6 +164,7 @@ class TableFormat(enum.StrEnum):
     DUCKDB = "duckdb"
     DUCKLAKE = "ducklake"
     POSTGRESQL = "postgresql"
+    DELTA = "delta"
 
 
 @dataclass(frozen=True)
@@ -172,7 +173,8 @@ class Lake:
 
     ``name`` is the catalog's name inside SQL engines; tables live in ``namespace``. ``store`` is ``None`` where the
     tables lie on the local file system, in files with ``file://`` addresses. A lake of plain Parquet has no catalog:
-    its tables are ``files`` (table → addresses, ``s3://`` or ``file://``). Of DuckDB's own tables ``database`` is the
+    its tables are ``files`` (table → addresses, ``s3://`` or ``file://``), and one of Delta Lake tables neither: there
+    ``files`` have the address of each table's folder. Of DuckDB's own tables ``database`` is the
     path of the file. ``options`` of a DuckLake are parameters of ATTACH, in capitals, and settings of the extension; of
     a schema of PostgreSQL options of Spark's JDBC data source, ``<view>.<option>``, each for a view more or one of a
     table that is there, or, for PostgreSQL's own sessions, their time ``zone`` and ``protocol``. The catalog of such a

@@ -31,7 +31,9 @@ _ENVIRONMENT = {"DAFT_PROGRESS_BAR": "0", "DAFT_ANALYTICS_ENABLED": "0", "DO_NOT
 
 
 class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
-    """A Daft session with the catalog attached, or with ``read_parquet`` frames as its tables, on the native runner.
+    """A Daft session on the native runner, with the catalog attached or with dataframes as its tables.
+
+    The dataframes are those of ``read_parquet`` and ``read_deltalake``.
 
     PyIceberg loads the catalog's tables and plans which files are read; Daft reads and computes.
     """
@@ -43,8 +45,8 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not daft itself: what it sends and shows is decided by variables that open sets before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
-    requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0")
-    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
+    requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0", "deltalake==1.6.6")
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET, TableFormat.DELTA)
 
     _session: Any = None
     _catalog: Any = None
@@ -59,7 +61,7 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         _set_runner(self.settings.threads)
         self._lake = lake
         self._session = engine_call(Session)
-        if lake.format is TableFormat.PARQUET:
+        if lake.format is not TableFormat.ICEBERG:
             for table, frame in _frames(lake).items():
                 engine_call(self._session.create_temp_table, table, frame)
             return
@@ -145,14 +147,14 @@ def _set_runner(threads: int) -> None:
 
 
 def _frames(lake: Lake) -> dict[str, Any]:
-    """A lazy frame over the Parquet files of each table."""
-    from daft import read_parquet
+    """A lazy frame over the Parquet files of each table, or over the Delta Lake table in its folder."""
+    from daft import read_deltalake, read_parquet
 
     config = None if lake.store is None else _io_config(lake.store)
-    return {
-        table: engine_call(read_parquet, [local_path(one) for one in addresses], io_config=config)
-        for table, addresses in lake.files.items()
-    }
+    paths = {table: [local_path(one) for one in addresses] for table, addresses in lake.files.items()}
+    if lake.format is TableFormat.DELTA:
+        return {table: engine_call(read_deltalake, path, io_config=config) for table, (path,) in paths.items()}
+    return {table: engine_call(read_parquet, listed, io_config=config) for table, listed in paths.items()}
 
 
 def _io_config(store: ObjectStore) -> Any:

@@ -8,6 +8,7 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -225,6 +226,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         TableFormat.DUCKDB,
         TableFormat.DUCKLAKE,
         TableFormat.POSTGRESQL,
+        TableFormat.DELTA,
     )
 
     _suffix: str = ""
@@ -293,7 +295,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         self._attach()
 
     def _make_file_views(self) -> None:
-        """A view over the Parquet files of each table.
+        """A view over the Parquet files of each table, or over the Delta Lake table in its folder.
 
         DuckDB reads the files' schemas for that, and keeps what it has read: not here, as it is part of a cold query.
         """
@@ -301,7 +303,9 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
             return
         self._run("SET enable_external_file_cache = false")
         for table, addresses in self._lake.files.items():
-            self._run(f"CREATE VIEW {_name(table)} AS SELECT * FROM {_parquet(map(local_path, addresses))}")
+            paths = map(local_path, addresses)
+            source = _delta(paths) if self._lake.format is TableFormat.DELTA else _parquet(paths)
+            self._run(f"CREATE VIEW {_name(table)} AS SELECT * FROM {source}")
         self._run("RESET enable_external_file_cache")
 
     def _attach(self) -> None:
@@ -431,6 +435,8 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
         return _EXTENSIONS
     if lake.format is TableFormat.POSTGRESQL:
         return ("postgres_scanner",)
+    if lake.format is TableFormat.DELTA:
+        return ("delta",)
     # DuckDB before 1.5 encrypts by what httpfs brings.
     store = () if lake.store is None and "ENCRYPTED" not in lake.options else ("httpfs",)
     return (*store, "ducklake", *_CATALOGS[lake.catalog.kind]) if lake.format is TableFormat.DUCKLAKE else store
@@ -446,7 +452,13 @@ def _secret(store: ObjectStore) -> str:
 
 
 def _extension_file(name: str, version: str) -> str:
-    """The signed extension as its package brings it; loaded from there, it is not copied into the user's home."""
+    """The signed extension as its package brings it; loaded from there, it is not copied into the user's home.
+
+    Raises:
+        EngineUnavailable: the package is not there, as that of ``delta`` is not beside a version that is named.
+    """
+    if find_spec(f"duckdb_extension_{name}") is None:
+        raise EngineUnavailable(f"DuckDB {version} has no package duckdb-extension-{name} beside it here")
     return str(files(f"duckdb_extension_{name}") / "extensions" / f"v{version}" / f"{name}.duckdb_extension")
 
 
@@ -465,6 +477,12 @@ def _default_branch(catalog: Catalog) -> str | None:
 def _parquet(paths: Iterable[str]) -> str:
     """What follows FROM to read Parquet files as one table."""
     return f"read_parquet([{', '.join(map(_text, paths))}])"
+
+
+def _delta(paths: Iterable[str]) -> str:
+    """What follows FROM to read the Delta Lake table in the one folder of ``paths``."""
+    (path,) = paths
+    return f"delta_scan({_text(path)})"
 
 
 def _name(identifier: str) -> str:

@@ -30,7 +30,7 @@ _MEMORY = "POLARS_OVERRIDE_TOTAL_MEMORY_MB"
 
 
 class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
-    """``scan_iceberg`` frames and a SQL context with the catalog registered; or ``scan_parquet`` frames.
+    """``scan_iceberg`` frames and a SQL context with the catalog registered; or ``scan_parquet``, ``scan_delta``.
 
     PyIceberg loads a table's metadata and plans; Polars reads the data files itself and computes.
     """
@@ -42,8 +42,8 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not polars itself: open sets its threads and memory before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
-    requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
-    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
+    requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0", "deltalake==1.6.6")
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET, TableFormat.DELTA)
 
     _catalog: Any = None
     _context: Any = None
@@ -57,7 +57,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         self._lake = lake
         with _unstable():
             self._context = engine_call(SQLContext)
-            if lake.format is TableFormat.PARQUET:
+            if lake.format is not TableFormat.ICEBERG:
                 engine_call(self._context.register_many, _frames(lake))
                 return
             self._catalog = pyiceberg_catalog(lake)
@@ -84,7 +84,8 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         """Threads as Polars reports them, memory, and its way to a table."""
         from polars import thread_pool_size
 
-        how = "register_many(scan_parquet)" if self._lake.format is TableFormat.PARQUET else "register_catalog"
+        scanned = {TableFormat.PARQUET: "register_many(scan_parquet)", TableFormat.DELTA: "register_many(scan_delta)"}
+        how = scanned.get(self._lake.format, "register_catalog")
         return {
             "POLARS_MAX_THREADS": str(engine_call(thread_pool_size)),
             _MEMORY: self._environment()[_MEMORY],
@@ -140,14 +141,14 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
 
 
 def _frames(lake: Lake) -> dict[str, Any]:
-    """A lazy frame over the Parquet files of each table."""
-    from polars import scan_parquet
+    """A lazy frame over the Parquet files of each table, or over the Delta Lake table in its folder."""
+    from polars import scan_delta, scan_parquet
 
     options = None if lake.store is None else _storage_options(lake.store)
-    return {
-        table: engine_call(scan_parquet, [local_path(one) for one in addresses], storage_options=options)
-        for table, addresses in lake.files.items()
-    }
+    paths = {table: [local_path(one) for one in addresses] for table, addresses in lake.files.items()}
+    if lake.format is TableFormat.DELTA:
+        return {table: engine_call(scan_delta, path, storage_options=options) for table, (path,) in paths.items()}
+    return {table: engine_call(scan_parquet, listed, storage_options=options) for table, listed in paths.items()}
 
 
 def _storage_options(store: ObjectStore) -> dict[str, str]:

@@ -116,7 +116,7 @@ def blocks(pair: Pair) -> Iterator[OfPair]:
     for name, question in QUESTIONS.items():
         case = case_of(pair, "answer", name, ANSWERS, question.title)
         yield check_of(pair, case, partial(_answer, question=question))
-    for name, (type_, values) in _SPECIAL.items():
+    for name, (type_, values) in SPECIAL.items():
         case = case_of(pair, "special", name, TYPES, f"{type_}: {', '.join(values)}")
         yield check_of(pair, case, partial(_special, name=name))
     for name, title in (("by-hand", "declared without the collation"), ("imported", "by IMPORT FOREIGN SCHEMA")):
@@ -225,14 +225,14 @@ def _prepared(link: Link, executions: int) -> Evidence:
 def _filters(link: Link, column: EdgeColumn) -> Evidence:
     """The rows behind every comparison with every edge value, and the aggregates of those rows."""
     predicates = list(column.predicates())
-    found = _each(predicates, "id AS n, 0 AS s, 0 AS low, 0 AS high")
-    counted = _each(predicates, "count(*) AS n, sum(id) AS s, min(id) AS low, max(id) AS high")
+    found = each(predicates, "id AS n, 0 AS s, 0 AS low, 0 AS high")
+    counted = each(predicates, "count(*) AS n, sum(id) AS s, min(id) AS low, max(id) AS high")
     rows = compared(link, TwinQuery(column.name, found), "orders")
     aggregates = compared(link, TwinQuery(column.name, counted), "orders")
     return {**rows, "predicates": predicates, "aggregates": aggregates["answer"]}
 
 
-def _each(predicates: Sequence[str], selected: str) -> str:
+def each(predicates: Sequence[str], selected: str) -> str:
     """One query: what is ``selected`` behind each of ``predicates``, with its number, of edge rows and a few more."""
     few = f"id < {FIRST + 20}"
     parts = [f"SELECT {at} AS p, {selected} FROM {{t}} AS t WHERE {one} AND {few}" for at, one in enumerate(predicates)]
@@ -241,7 +241,7 @@ def _each(predicates: Sequence[str], selected: str) -> str:
 
 # Values that not every server has, each in a table of its own.
 
-_SPECIAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
+SPECIAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "numeric-nan": ("numeric", ("NaN", "0.1", "12345678901234567890.123456789")),
     "infinite-time": ("timestamptz", ("infinity", "-infinity", "294276-12-31 23:59:59+00")),
     "before-christ": ("date", ("4713-01-01 BC", "0001-12-31 BC", "5874897-12-31")),
@@ -251,7 +251,7 @@ _SPECIAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
 
 def _special(link: Link, name: str) -> Evidence:
     """Values read as text through the foreign table, and compared there, against a heap table."""
-    type_, values = _SPECIAL[name]
+    type_, values = SPECIAL[name]
     table = f"special_{name.replace('-', '_')}"
     filled = [f"({at}, {literal(value)}::{type_})" for at, value in enumerate(values)]
     insert, columns = f"VALUES {', '.join(filled)}", f"id integer, v {type_}"

@@ -67,7 +67,8 @@ COLUMNS: Sequence[EdgeColumn] = (
         "timestamptz '2026-03-07 20:00:00+00' + n % 500 * interval '7 minutes'",
     ),
 )
-_TYPES = "id integer, " + ", ".join(f"{one.name} {one.type}" for one in COLUMNS)
+TYPES = "id integer, " + ", ".join(f"{one.name} {one.type}" for one in COLUMNS)
+"""The columns of the tables of orders."""
 WRITTEN = "id integer, region text, amount numeric(10, 2)"
 _OWN = "id integer, region text"
 REGIONS = ("north", "South", "nowhere", "Zürich", None)
@@ -112,7 +113,7 @@ def _make(link: Link) -> None:
 
 def _remote(link: Link, end: ForeignEnd) -> None:
     link.execute(end, *_new_schema(link.schema(end)))
-    link.execute(end, *end.made("orders", _TYPES), *filled("orders"), *end.made("written", WRITTEN))
+    link.execute(end, *end.made("orders", TYPES), *filled("orders"), *end.made("written", WRITTEN))
     if end.analyzes:
         link.execute(end, "ANALYZE orders")
 
@@ -125,9 +126,9 @@ def _new_schema(schema: str) -> tuple[str, ...]:
 def _local(link: Link, end: ForeignEnd) -> None:
     """The foreign tables, as the field report has it by IMPORT; heap twins; and a table of the local end's own kind."""
     link.execute(end, *link.server(), *_new_schema(link.schema(end)), link.imported("orders", "written"))
-    link.execute(end, f"CREATE TABLE twin ({_TYPES})", *filled("twin"), "ANALYZE twin")
+    link.execute(end, f"CREATE TABLE twin ({TYPES})", *filled("twin"), "ANALYZE twin")
     for table, option in (("orders_plain", ""), ("orders_estimate", ", use_remote_estimate 'true'")):
-        link.execute(end, link.foreign(table, _TYPES, "orders", option))
+        link.execute(end, link.foreign(table, TYPES, "orders", option))
     link.execute(end, "ANALYZE orders")
     rows = ", ".join(f"({at}, {'NULL' if one is None else literal(one)})" for at, one in enumerate(REGIONS))
     for made in (end.made("own", _OWN), (f"CREATE TABLE regions ({_OWN})",), (f"CREATE TABLE marks ({WRITTEN})",)):

@@ -140,7 +140,7 @@ _OPTIONS = (
         "(its catalog in PostgreSQL).",
         metavar="NAMES",
         default="iceberg,parquet,duckdb",
-        read=some_of("format", [one.value for one in TableFormat if one is not TableFormat.POSTGRESQL]),
+        read=some_of("format", [one.value for one in GROWTH]),
         field="formats",
     ),
     Option(
@@ -388,20 +388,24 @@ class Queries(Phase):
 
     def _witnesses(self, question: Question, context: RunContext) -> Mapping[str, Path]:
         """The answer of DuckDB over the plain files, where it has one."""
-        return context.prepared.once(f"witness/{self.name}/{question.name}", lambda: self._witnessed(question, context))
+        workload = self.prepared(context)
+        return context.prepared.once(
+            f"witness/{self.name}/{question.name}", lambda: witnessed(context, workload, question)
+        )
 
-    def _witnessed(self, question: Question, context: RunContext) -> Mapping[str, Path]:
-        into = context.files.new(f"witness-{question.name}")
-        tables = self.prepared(context).tables
-        views = states.views({name: one.files for name, one in tables.items() if name in question.tables}, {}, {})
-        source, sql = _WITNESS, question.sql(engines.find("duckdb"))
-        if question.rules.is_cut:
-            source, sql = f"{FULL}{_WITNESS}", without_limit(sql)
-        try:
-            context.witness.answer(sql, views, into, context.request.profile.protocol.limit_s)
-        except CaseError:  # then the engines have only each other
-            return {}
-        return {source: into}
+
+def witnessed(context: RunContext, workload: Workload, question: Question) -> Mapping[str, Path]:
+    """The answer of DuckDB over the plain files of ``workload`` by its source; nothing where it has none."""
+    into = context.files.new(f"witness-{question.name}")
+    files = {name: one.files for name, one in workload.tables.items() if name in question.tables}
+    source, sql = _WITNESS, question.sql(engines.find("duckdb"))
+    if question.rules.is_cut:
+        source, sql = f"{FULL}{_WITNESS}", without_limit(sql)
+    try:
+        context.witness.answer(sql, states.views(files, {}, {}), into, context.request.profile.protocol.limit_s)
+    except CaseError:  # then the engines have only each other
+        return {}
+    return {source: into}
 
 
 def tested(what: str, chosen: Selection) -> bool:

@@ -11,6 +11,7 @@ from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
 from lakebench.engines.pg_lake.engine import PgLakeEngine
 from lakebench.engines.polars.engine import Polars
+from lakebench.engines.postgres.columnar import CitusColumnar, PgMooncake, PgMooncake01
 from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.pyiceberg.engine import PyIceberg
 from lakebench.engines.reference.engine import Reference
@@ -61,6 +62,18 @@ class TestTrino(AdapterTests, WayTests):
 
 class TestPostgres(AdapterTests, WayTests):
     engine, way = Postgres, ways.POSTGRES
+
+
+class TestCitusColumnar(AdapterTests):
+    engine = CitusColumnar
+
+
+class TestPgMooncake01(AdapterTests):
+    engine = PgMooncake01
+
+
+class TestPgMooncake(AdapterTests):
+    engine = PgMooncake
 
 
 class TestPgDuckDB(AdapterTests, WayTests):

@@ -74,6 +74,13 @@ def test_the_line_is_toml(tmp_path: Path) -> None:
     assert tomllib.loads(f"{table}\n{key}") == {"services": {"pg_mooncake": {"pg_config": "/path/to/pg_config"}}}
 
 
+def test_pg_mooncake_reaches_itself_by_a_socket_and_others_by_a_password(tmp_path: Path) -> None:
+    service = made(PgMooncakeService, tmp_path, ServiceSettings())
+    assert service._settings(1)["unix_socket_directories"] == str(service._data)
+    authentication = [option for option in service._initdb_options() if option.startswith("--auth")]
+    assert authentication == ["--auth-local=trust", "--auth-host=scram-sha-256"]
+
+
 def test_a_postgresql_without_the_extension(tmp_path: Path) -> None:
     settings = ServiceSettings(pg_config=installation(tmp_path, "pg_lake"))
     with pytest.raises(ServiceUnavailable, match=r"has no extension citus: install it there, or name another"):

@@ -1,0 +1,82 @@
+"""What a table by column answers, against a heap table: comparisons with edge values, and joins with heap tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+from lakebench.datasets import answer_files
+from lakebench.execution.cases import Check, Evidence, same
+from lakebench.execution.context import RunContext
+from lakebench.phases.citus_fdw.answers import QUESTIONS, SPECIAL, TwinQuery, each
+from lakebench.phases.citus_fdw.ends import quoted
+from lakebench.phases.citus_fdw.tables import COLUMNS, REGIONS, TYPES, EdgeColumn, filled
+from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, MIRROR, Side, Twins, at, case_of
+
+SIDES = (COLUMNAR, COLUMNSTORE, MIRROR)
+FILTERS, JOINS, VALUES = "Filters by column", "Joins and aggregates with heap tables", "Values of one type"
+_OWN = "own"
+
+
+def blocks(side: Side) -> Iterator[Check]:
+    """Every check of answers of ``side``."""
+    for column in COLUMNS:
+        case = case_of(side, "filter", column.name, FILTERS, f"filters of {column.type}")
+        yield Check(case, partial(_filters, side=side, column=column))
+    for name, question in QUESTIONS.items():
+        case = case_of(side, "answer", name, JOINS, question.title.replace("foreign table", "table by column"))
+        yield Check(case, partial(_answer, side=side, question=question))
+    for name, (type_, values) in SPECIAL.items():
+        case = case_of(side, "special", name, VALUES, f"{type_}: {', '.join(values)}")
+        yield Check(case, partial(_special, side=side, name=name))
+
+
+def orders(context: RunContext, side: Side) -> Twins:
+    """The table ``orders`` with a column of each type, its heap twin, and the heap table that is joined; once a run."""
+    return context.prepared.once(f"pg_mooncake/orders/{side.name}", lambda: _make(at(side, context, "orders")))
+
+
+def _make(twins: Twins) -> Twins:
+    twins.make(TYPES, *filled("{t}"))
+    own = f"{twins.server.schema()}.{_OWN}"
+    rows = ", ".join(f"({at}, {'NULL' if one is None else quoted(one)})" for at, one in enumerate(REGIONS))
+    twins.server.execute(f"CREATE TABLE {own} (id integer, region text)", f"INSERT INTO {own} VALUES {rows}")
+    return twins
+
+
+def _compared(twins: Twins, question: TwinQuery) -> Evidence:
+    """The evidence that ``question`` has one answer of both tables."""
+    server, own = twins.server, f"{twins.server.schema()}.{_OWN}"
+    sql, expected = (question.sql.format(t=one, own=own) for one in (twins.table, twins.twin))
+    reference = {"a heap table with the same rows": server.answer(expected)}
+    checked = server.context.checker.call(answer_files.compare, server.answer(sql), reference, question.rules)
+    return {"sql": sql, **same(checked)}
+
+
+def _filters(context: RunContext, side: Side, column: EdgeColumn) -> Evidence:
+    """The rows behind every comparison with every edge value, and the aggregates of those rows."""
+    twins, predicates = orders(context, side), list(column.predicates())
+    found, counted = (TwinQuery(column.name, each(predicates, selected)) for selected in (
+        "id AS n, 0 AS s, 0 AS low, 0 AS high", "count(*) AS n, sum(id) AS s, min(id) AS low, max(id) AS high"
+    ))  # fmt: skip
+    aggregates = _compared(twins, counted)
+    return {**_compared(twins, found), "predicates": predicates, "aggregates": aggregates["answer"]}
+
+
+def _answer(context: RunContext, side: Side, question: TwinQuery) -> Evidence:
+    twins = orders(context, side)
+    try:
+        twins.server.execute(f"SET TimeZone = {quoted(question.zone)}")
+        return _compared(twins, question)
+    finally:
+        twins.server.end()
+
+
+def _special(context: RunContext, side: Side, name: str) -> Evidence:
+    """Values as text and compared, each in its place."""
+    type_, values = SPECIAL[name]
+    rows = ", ".join(f"({number}, {quoted(value)}::{type_})" for number, value in enumerate(values))
+    twins = at(side, context, f"special_{name.replace('-', '_')}")
+    twins.make(f"id integer, v {type_}", f"INSERT INTO {{t}} VALUES {rows}")
+    same_value = " ".join(f"WHEN v = {quoted(one)}::{type_} THEN {number}" for number, one in enumerate(values))
+    return _compared(twins, TwinQuery(name, f"SELECT id, v::text AS v, CASE {same_value} END AS same FROM {{t}} AS t"))

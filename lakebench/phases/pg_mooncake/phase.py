@@ -1,0 +1,87 @@
+"""Phase 10: PostgreSQL tables by column against heap, on ClickBench and in transactions; and who reads their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lakebench import engines
+from lakebench.config import Settings
+from lakebench.execution.cases import Block, Case
+from lakebench.execution.context import RunContext
+from lakebench.model import EngineRef, Record, Selection
+from lakebench.phases.base import Phase
+from lakebench.phases.pg_mooncake import answers, clickbench, mirror, readers, writes
+from lakebench.phases.pg_mooncake.field_reports import judge_field_reports
+from lakebench.phases.pg_mooncake.sides import CITUS, MOONCAKE, MOONCAKE_01, POSTGRES, SERVERS, SIDES, Server
+from lakebench.results.records import FieldReport
+
+
+class TablesByColumn(Phase):
+    """How fast queries of ClickBench are on tables by column, whether these are right, and who else reads them."""
+
+    name: ClassVar[str] = "phase10"
+    subject: ClassVar[str] = "pg_mooncake"
+    title: ClassVar[str] = (
+        "PostgreSQL tables by column: pg_mooncake and citus_columnar against heap; who reads the files"
+    )
+    field_reports: ClassVar[tuple[str, ...]] = ("C32", "C33")
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The server that every machine has."""
+        return (engines.find(POSTGRES.name).service or "",)
+
+    def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The servers with tables by column."""
+        return tuple(engines.find(ref.name).service or "" for ref in (CITUS, MOONCAKE_01, MOONCAKE))
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """The four servers, and those that read files of theirs."""
+        return (*(ref.name for ref in SERVERS), *readers.READERS)
+
+    def ready(self, context: RunContext) -> None:
+        """The checker, and the table ``hits``."""
+        context.checker.start()
+        clickbench.workload(context)
+
+    def plan(self, context: RunContext) -> Iterator[Block]:
+        """ClickBench, then the checks of each kind of table."""
+        refs = context.request.refs
+        asked = tuple(side for side in SIDES if side.ref in refs)
+        blocks = [*clickbench.blocks(context, asked), *_checks(refs)]
+        yield from blocks[:-1]
+        yield from (Last(one) for one in blocks[-1:])
+
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
+        """Field reports C32 and C33."""
+        yield from judge_field_reports(cases)
+
+
+def _checks(refs: Sequence[EngineRef]) -> Iterator[Block]:
+    for side in (one for one in answers.SIDES if one.ref in refs):
+        yield from answers.blocks(side)
+    for side in (one for one in writes.SIDES if one.ref in refs):
+        yield from writes.blocks(side)
+    if MOONCAKE in refs:
+        yield from mirror.blocks()
+    yield from readers.blocks(refs)
+
+
+@dataclass(frozen=True)
+class Last(Block):
+    """The last block, after which what the phase has made is gone from every server."""
+
+    block: Block
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Those of the block."""
+        return self.block.cases
+
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
+        """Run the block, and drop the schemas."""
+        yield from self.block.run(context, todo)
+        for ref in SERVERS:
+            if ref in context.request.refs:
+                Server(context, ref).dropped()

@@ -1,0 +1,54 @@
+"""Delta Lake tables on the local file system, as each engine that reads them does."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import deltalake
+import pyarrow as pa
+import pytest
+
+from lakebench.engines import CanQuery, Engine, engines
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, TableFormat
+
+ROWS = pa.table(
+    {
+        "id": pa.array([1, 2, 3], pa.int32()),
+        "region": pa.array(["north", None, "Zürich"]),
+        "seen": pa.array([datetime(2026, 3, 8, tzinfo=UTC)] * 3, pa.timestamp("us", "UTC")),
+    }
+)
+READERS = [name for name, one in engines().items() if TableFormat.DELTA in one.formats]
+
+
+def lake(folder: Path) -> Lake:
+    at = {"orders": (f"file://{folder}",)}
+    return Lake("files", None, Catalog(CatalogKind.REST, "", ""), format=TableFormat.DELTA, files=at)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    at = tmp_path / "orders"
+    deltalake.write_deltalake(str(at), ROWS)
+    return at
+
+
+def opened(name: str, at: Lake, tmp_path: Path) -> Engine:
+    engine = engines()[name](EngineSettings(threads=1, memory=2**30, folder=str(tmp_path)))
+    engine.open(at)
+    return engine
+
+
+def test_three_engines_read_them() -> None:
+    assert READERS == ["daft", "duckdb", "polars"]
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_rows_of_the_last_version(name: str, folder: Path, tmp_path: Path) -> None:
+    deltalake.write_deltalake(str(folder), ROWS.slice(0, 2), mode="overwrite")
+    engine = opened(name, lake(folder), tmp_path)
+    assert isinstance(engine, CanQuery)
+    got = pa.Table.from_batches(list(engine.query("SELECT id, region FROM orders ORDER BY id")))
+    engine.close()
+    assert got.to_pylist() == ROWS.slice(0, 2).select(["id", "region"]).to_pylist()
