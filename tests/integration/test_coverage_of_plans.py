@@ -42,6 +42,7 @@ NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
     ("phase8", ("postgres",), {}, "quick"),
     ("phase9", FEW, {}, "quick"),
     ("phase9", ("duckdb",), {}, "standard"),
+    ("phase10", ("citus_columnar", "duckdb"), {}, "quick"),
     ("interop", FEW, {}, "quick"),
     ("interop", (), {"features": ("append",), "writers": ("spark",), "readers": ("duckdb", "trino")}, "quick"),
     ("clickbench", FEW, {"formats": ("parquet",)}, "quick"),
