@@ -167,12 +167,13 @@ class Server:
         self.context.prepared.once(f"{PHASE}/{self.ref}", self._make)
 
     def _make(self) -> None:
+        if self.ref == CITUS:
+            self._require_columnar()
+            self.end()  # the script of the extension leaves another search_path behind
         for side in SIDES:
             if side.ref == self.ref:
                 schema = self.schema(side.storage)
                 self.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE", f"CREATE SCHEMA {schema}")
-        if self.ref == CITUS:
-            self._require_columnar()
 
     def _require_columnar(self) -> None:
         if not self.is_users:

@@ -8,11 +8,11 @@ from functools import partial
 from typing import Any
 
 from lakebench.datasets import answer_files
-from lakebench.errors import Refused, WrongAnswer
+from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.phases.pg_mooncake import files
-from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, Side, Twins, at, case_of, same_number
+from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, PHASE, Side, Twins, at, case_of, same_number
 
 GROUP, MILLION = "Writes, against a heap table", "One row of a million deleted"
 SIDES = (COLUMNAR, COLUMNSTORE)
@@ -165,7 +165,7 @@ def _versions(twins: Twins, before: files.DeltaFiles | None, commits: int) -> di
 
 
 def _copy(context: RunContext, side: Side) -> Evidence:
-    """COPY of the rows of the table into itself and its twin."""
+    """COPY of rows, from the client, into the table and its twin."""
     twins, _ = _made(context, side, "copy")
     rows = twins.server.answer(f"SELECT * FROM {twins.twin}")
     for storage in (side.storage, "heap"):
@@ -173,6 +173,22 @@ def _copy(context: RunContext, side: Side) -> Evidence:
         twins.server.append(twins.name, rows)
     twins.server.end()
     return compared(twins)
+
+
+def _copy_file(context: RunContext, side: Side) -> Evidence:
+    """COPY of the rows of the twin into a file of the server, and of that file into both tables.
+
+    Raises:
+        EngineUnavailable: the server is the user's, on whose machine no file is written.
+    """
+    twins, _ = _made(context, side, "copy_file")
+    if twins.server.is_users:
+        raise EngineUnavailable("COPY to a file writes on the machine of a server of yours")
+    ((folder,),) = twins.server.cells("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
+    file = f"'{folder}/{PHASE}_{side.storage}.csv'"
+    statements = [f"COPY {twins.twin} TO {file}", f"COPY {twins.table} FROM {file}", f"COPY {twins.twin} FROM {file}"]
+    twins.server.execute(*statements)
+    return {"statements": ["COPY … TO a file", "COPY … FROM the file"], **compared(twins)}
 
 
 def _meanwhile(context: RunContext, side: Side) -> Evidence:
@@ -208,7 +224,8 @@ def _prepared(context: RunContext, side: Side) -> Evidence:
 
 
 _MORE: Mapping[str, tuple[str, Callable[..., Evidence]]] = {
-    "copy": ("COPY of rows", _copy),
+    "copy": ("COPY … FROM STDIN", _copy),
+    "copy-file": ("COPY of a file of the server", _copy_file),
     "meanwhile": ("another session while a transaction is open", _meanwhile),
     "prepared": ("a prepared SELECT, seven times", _prepared),
 }
