@@ -22,7 +22,7 @@ from lakebench.phases.pg_mooncake import clickbench, mirror, phase, sides, write
 
 for engine in (columnar.CitusColumnar, columnar.PgMooncake01, columnar.PgMooncake):
     engine.service = "postgres"
-sides.Server.schema = lambda server, storage="heap": f"{server.ref.name[:4]}_{server.ref.name[-1]}_{storage}"
+sides.Server.schema = lambda server, storage="heap": f"of_{server.ref.name[:4]}_{server.ref.name[-1]}_{storage}"
 sides.Server._require_columnar = lambda server: None
 phase.TablesByColumn.optional_services = lambda *_: ()
 asked, blocks, make = clickbench.queries, clickbench.blocks, sides.Server._make
@@ -48,7 +48,7 @@ sides.Server._make = made
 mirror._FIRST = 9_001
 cli.main()
 """
-ENGINES = "postgres,citus_columnar,pg_mooncake-0.1,pg_mooncake"
+ENGINES = "citus_columnar,pg_mooncake-0.1,pg_mooncake"
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +80,7 @@ def test_each_query_is_timed_on_both_kinds_of_table(cases: dict[str, Record]) ->
 def test_a_mirror_that_lags_is_wrong(cases: dict[str, Record]) -> None:
     case = cases["fresh/1/pg_mooncake-mirror"]
     assert case.outcome is Outcome.WRONG
-    assert case.evidence["delay_s"] is None
+    assert "delay_s" not in case.evidence
     assert case.evidence["first_read"][0] == "1000"
     cost = cases["source/update/pg_mooncake-mirror"].evidence
     assert cost["before"]["replica_identity"] == "d"

@@ -74,7 +74,7 @@ def _witness(asked: Question, context: RunContext) -> Mapping[str, Path]:
 
 
 def _entry(side: Side, asked: Question) -> MeasuredEngine:
-    case = case_of(side, "clickbench", asked.name, GROUP, asked.name.upper(), query=asked.name)
+    case = case_of(side, "clickbench", asked.name, f"{GROUP}, {side.storage}", asked.name.upper(), query=asked.name)
     sql = asked.sql(engines.find(side.ref.name))
     return MeasuredEngine(case, partial(_lake, side=side), sql, session=f"{PHASE} {side.storage}", store="")
 

@@ -175,20 +175,34 @@ def _copy(context: RunContext, side: Side) -> Evidence:
     return compared(twins)
 
 
-def _copy_file(context: RunContext, side: Side) -> Evidence:
-    """COPY of the rows of the twin into a file of the server, and of that file into both tables.
+def _file(twins: Twins) -> str:
+    """A file of the server, as a literal.
 
     Raises:
         EngineUnavailable: the server is the user's, on whose machine no file is written.
     """
-    twins, _ = _made(context, side, "copy_file")
     if twins.server.is_users:
         raise EngineUnavailable("COPY to a file writes on the machine of a server of yours")
     ((folder,),) = twins.server.cells("SELECT setting FROM pg_settings WHERE name = 'data_directory'")
-    file = f"'{folder}/{PHASE}_{side.storage}.csv'"
-    statements = [f"COPY {twins.twin} TO {file}", f"COPY {twins.table} FROM {file}", f"COPY {twins.twin} FROM {file}"]
-    twins.server.execute(*statements)
+    return f"'{folder}/{PHASE}_{twins.side.storage}.csv'"
+
+
+def _copy_file(context: RunContext, side: Side) -> Evidence:
+    """COPY of the rows of the twin into a file of the server, and of that file into the table."""
+    twins, _ = _made(context, side, "copy_file")
+    file = _file(twins)
+    statements = (f"COPY {twins.twin} TO {file}", f"COPY {twins.table} FROM {file}")
+    twins.server.execute(*statements, f"INSERT INTO {twins.twin} SELECT * FROM {twins.twin}")
     return {"statements": ["COPY … TO a file", "COPY … FROM the file"], **compared(twins)}
+
+
+def _copy_heap(context: RunContext, side: Side) -> Evidence:
+    """The same with a heap table, which the extension has nothing to do with."""
+    twins, _ = _made(context, side, "copy_heap")
+    file = _file(twins)
+    twins.server.execute(f"COPY {twins.twin} TO {file}", f"COPY {twins.twin} FROM {file}")
+    same_number(twins.server.number(f"SELECT count(*) AS n FROM {twins.twin}"), 20, "rows of the heap table")
+    return {"statements": ["COPY … TO a file", "COPY … FROM the file"]}
 
 
 def _meanwhile(context: RunContext, side: Side) -> Evidence:
@@ -226,6 +240,7 @@ def _prepared(context: RunContext, side: Side) -> Evidence:
 _MORE: Mapping[str, tuple[str, Callable[..., Evidence]]] = {
     "copy": ("COPY … FROM STDIN", _copy),
     "copy-file": ("COPY of a file of the server", _copy_file),
+    "copy-heap": ("COPY of a file of the server into a heap table", _copy_heap),
     "meanwhile": ("another session while a transaction is open", _meanwhile),
     "prepared": ("a prepared SELECT, seven times", _prepared),
 }

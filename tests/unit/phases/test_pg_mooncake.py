@@ -22,7 +22,8 @@ from lakebench.phases.pg_mooncake import clickbench, files, mirror, readers
 from lakebench.phases.pg_mooncake.report import sections
 from lakebench.phases.pg_mooncake.sides import CITUS, COLUMNAR, COLUMNSTORE, HEAP, MIRROR, POSTGRES, Side, case_of
 from lakebench.reports.content import Table
-from lakebench.results.records import FieldReport
+from lakebench.results import records
+from lakebench.results.records import FieldReport, Run
 
 
 def _planned(*engines: str) -> list[Case]:
@@ -181,3 +182,38 @@ def test_the_report_has_times_writes_and_readers() -> None:
 
 def test_a_run_without_servers_has_no_section() -> None:
     assert _tables(_record(COLUMNSTORE, "write", "insert", Outcome.UNAVAILABLE)) == {}
+
+
+# A recorded run on real servers: Citus 14.0.1 and pg_mooncake 0.1.2, both on PostgreSQL 17.2; five of the queries.
+
+(RECORDED,) = (Path(__file__).parents[2] / "fixtures" / "phase10").iterdir()
+
+
+VERDICTS = {"C32": ReportVerdict.DIRECTION_ONLY, "C33": ReportVerdict.DIRECTION_ONLY}
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Run:
+    return records.read(RECORDED)
+
+
+def test_the_verdicts_of_a_recorded_run_are_those_that_it_wrote(recorded: Run) -> None:
+    judged = _reports(*recorded.cases)
+    assert {name: one.ours for name, one in judged.items()} == {one.report: one.ours for one in recorded.field_reports}
+    assert {name: one.verdict for name, one in judged.items()} == VERDICTS
+
+
+def test_the_report_of_a_recorded_run(recorded: Run) -> None:
+    tables = _tables(*recorded.cases)
+    ours = {row[0]: row for row in tables["ClickBench's queries, heap and by column"]}
+    assert set(ours) == {"Q01", "Q03", "Q13", "Q21", "Q30", "geometric mean"}
+    assert float(ours["geometric mean"][-1]) > 1
+    (citus, mooncake) = tables["One row of a million deleted"]
+    assert "REFUSED" in citus[1]
+    assert "999,999" in mooncake
+
+
+def test_known_failures_of_a_recorded_run_have_their_upstream_issue(recorded: Run) -> None:
+    failed = [one for one in recorded.cases if one.outcome.is_failure]
+    assert failed
+    assert [one.case for one in failed if "known" not in one.evidence] == []
