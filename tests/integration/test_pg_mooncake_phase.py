@@ -74,7 +74,7 @@ def test_each_query_is_timed_on_both_kinds_of_table(cases: dict[str, Record]) ->
         case = cases[f"clickbench/q02/citus_columnar-{storage}"]
         assert [one.kind for one in case.samples].count("warm") == 5
         assert case.evidence["checked_against"]
-        assert cases[f"load/hits/citus_columnar-{storage}"].evidence["rows"] == 100_000
+        assert cases[f"size/hits/citus_columnar-{storage}"].evidence["rows"] == 100_000
 
 
 def test_a_mirror_that_lags_is_wrong(cases: dict[str, Record]) -> None:

@@ -47,7 +47,7 @@ def workload(context: RunContext) -> Workload:
 def blocks(context: RunContext, sides: tuple[Side, ...]) -> Iterator[Check | Measurement]:
     """The table loaded on each side, then each query on all of them in turns."""
     for side in sides:
-        yield Check(case_of(side, "load", HITS, LOADED, f"hits, {_ROWS:,} rows"), partial(_load_case, side))
+        yield Check(case_of(side, "size", HITS, LOADED, f"hits, {_ROWS:,} rows"), partial(_load_case, side))
     for asked in map(question, queries(_ROWS // 1000)):
         yield Measurement(
             name=asked.name,

@@ -102,7 +102,7 @@ def _strip(cases: Sequence[Record], side: Side) -> plots.Strip | None:
 
 
 def _sizes(cases: Sequence[Record]) -> list[Part]:
-    rows = [_size(side, one) for side in SIDES for one in of_side(cases, "load", side)]
+    rows = [_size(side, one) for side in SIDES for one in of_side(cases, "size", side)]
     head = ("table", "outcome", "rows", "load s", "bytes", "files")
     return [Table("The table hits", head, tuple(rows), (_SIZES,), "figures")] if rows else []
 
