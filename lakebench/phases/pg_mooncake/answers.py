@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from functools import partial
 
 from lakebench.datasets import answer_files
+from lakebench.engines.postgresql import literal
 from lakebench.execution.cases import Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.phases.citus_fdw.answers import QUESTIONS, SPECIAL, TwinQuery, each
-from lakebench.phases.citus_fdw.ends import quoted
 from lakebench.phases.citus_fdw.tables import COLUMNS, REGIONS, TYPES, EdgeColumn, filled
 from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, MIRROR, Side, Twins, at, case_of
 
@@ -39,7 +39,7 @@ def orders(context: RunContext, side: Side) -> Twins:
 def _make(twins: Twins) -> Twins:
     twins.make(TYPES, *filled("{t}"))
     own = f"{twins.server.schema()}.{_OWN}"
-    rows = ", ".join(f"({at}, {'NULL' if one is None else quoted(one)})" for at, one in enumerate(REGIONS))
+    rows = ", ".join(f"({at}, {'NULL' if one is None else literal(one)})" for at, one in enumerate(REGIONS))
     twins.server.execute(f"CREATE TABLE {own} (id integer, region text)", f"INSERT INTO {own} VALUES {rows}")
     return twins
 
@@ -67,7 +67,7 @@ def _filters(context: RunContext, side: Side, column: EdgeColumn) -> Evidence:
 def _answer(context: RunContext, side: Side, question: TwinQuery) -> Evidence:
     twins = orders(context, side)
     try:
-        twins.server.execute(f"SET TimeZone = {quoted(question.zone)}")
+        twins.server.execute(f"SET TimeZone = {literal(question.zone)}")
         return _compared(twins, question)
     finally:
         twins.server.end()
@@ -76,8 +76,8 @@ def _answer(context: RunContext, side: Side, question: TwinQuery) -> Evidence:
 def _special(context: RunContext, side: Side, name: str) -> Evidence:
     """Values as text and compared, each in its place."""
     type_, values = SPECIAL[name]
-    rows = ", ".join(f"({number}, {quoted(value)}::{type_})" for number, value in enumerate(values))
+    rows = ", ".join(f"({number}, {literal(value)}::{type_})" for number, value in enumerate(values))
     twins = at(side, context, f"special_{name.replace('-', '_')}")
     twins.make(f"id integer, v {type_}", f"INSERT INTO {{t}} VALUES {rows}")
-    same_value = " ".join(f"WHEN v = {quoted(one)}::{type_} THEN {number}" for number, one in enumerate(values))
+    same_value = " ".join(f"WHEN v = {literal(one)}::{type_} THEN {number}" for number, one in enumerate(values))
     return _compared(twins, TwinQuery(name, f"SELECT id, v::text AS v, CASE {same_value} END AS same FROM {{t}} AS t"))
