@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -58,6 +58,11 @@ VERSIONS = (
     "SELECT extname, extversion FROM pg_extension WHERE extname <> 'plpgsql'"
 )
 """Name and version of the server and of each extension of the database."""
+
+
+def server_versions(service: str, rows: Iterable[Sequence[object]]) -> dict[str, str]:
+    """The answer of :data:`VERSIONS` by ``<service> <name>``, for records of cases that ask several servers."""
+    return {f"{service} {name}": str(version) for name, version in rows}
 
 
 def literal(text: str) -> str:

@@ -8,7 +8,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 
@@ -196,6 +196,54 @@ def _run_sequence(
                 made.put(one)
     finally:
         made.put(None)
+
+
+@dataclass(frozen=True)
+class Versioned(Block):
+    """A block whose records have what ``versions`` says of the ``servers``, asked once a run; nothing if one is gone.
+
+    ``beside`` says that the versions of a record's own engine stay: it is another one than the client of the servers.
+    """
+
+    block: Block
+    servers: str
+    versions: Callable[[RunContext], Mapping[str, str]]
+    beside: bool = False
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Those of the block."""
+        return self.block.cases
+
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
+        """Run the block."""
+        for one in self.block.run(context, todo):
+            own = one.versions if self.beside else {}
+            yield replace(one, versions={**own, **self._asked(context)} if one.outcome.ran else {})
+
+    def _asked(self, context: RunContext) -> Mapping[str, str]:
+        try:
+            return context.prepared.once(f"versions/{self.servers}", lambda: self.versions(context))
+        except CaseError:
+            return {}
+
+
+@dataclass(frozen=True)
+class Followed(Block):
+    """A block after which ``then`` is called."""
+
+    block: Block
+    then: Callable[[RunContext], None]
+
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """Those of the block."""
+        return self.block.cases
+
+    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
+        """Run the block, and what follows it."""
+        yield from self.block.run(context, todo)
+        self.then(context)
 
 
 def same(checked: Checked) -> dict[str, Any]:

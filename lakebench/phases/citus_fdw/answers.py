@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from lakebench.datasets import answer_files
+from lakebench.datasets.postgresql.edges import COLUMNS, EdgeColumn
+from lakebench.datasets.postgresql.twins import QUESTIONS, SPECIAL, TwinQuery, filters
 from lakebench.datasets.rules import Rules
 from lakebench.engines.postgresql import literal
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
-from lakebench.execution.cases import Evidence, same
-from lakebench.phases.citus_fdw.case import OfPair, case_of, check_of
+from lakebench.execution.cases import Block, Evidence, same
+from lakebench.phases.citus_fdw.case import case_of, check_of
 from lakebench.phases.citus_fdw.ends import Link, Pair
-from lakebench.phases.citus_fdw.tables import COLUMNS, FIRST, EdgeColumn
 from lakebench.verification import query_plans
 
 PUSHDOWN, ANSWERS, TYPES = "Aggregates pushed down", "Answers of a foreign table", "Values and order of both ends"
@@ -25,21 +25,6 @@ MODES: Mapping[str, tuple[str, str]] = {
     "estimate": ("orders_estimate", "with use_remote_estimate"),
 }
 """Name → the foreign table, and what the planner knows of it."""
-
-
-@dataclass(frozen=True)
-class TwinQuery:
-    """A query of the table ``{t}``; ``{own}`` is a small table of the local end. ``zone`` is the session's time zone.
-
-    ``rules`` say how its answer is compared.
-    """
-
-    title: str
-    sql: str
-    rules: Rules = field(default_factory=Rules)
-    zone: str = "UTC"
-
-
 AGGREGATES: Mapping[str, TwinQuery] = {
     "whole": TwinQuery("count and sum", "SELECT count(*) AS n, sum(amount) AS s FROM {t} t"),
     "grouped": TwinQuery("sum by region", "SELECT region, count(*) AS n, sum(amount) AS s FROM {t} t GROUP BY region"),
@@ -48,59 +33,9 @@ AGGREGATES: Mapping[str, TwinQuery] = {
         "SELECT region, sum(amount) AS s FROM {t} t WHERE ordered >= date '2025-06-01' GROUP BY region",
     ),
 }
-_COUNTED = f"id >= {FIRST}"
-QUESTIONS: Mapping[str, TwinQuery] = {
-    "alone": TwinQuery(
-        "count, min, max and sum of whole columns",
-        "SELECT count(*) AS n, count(score) AS c, min(amount) AS a, max(amount) AS b, sum(quantity) AS s, "
-        "min(seen) AS d, max(shipped) AS e, min(region) AS f, max(region) AS g, max(score) AS h, min(score) AS i "
-        "FROM {t} t",
-    ),
-    "average": TwinQuery("avg and count(DISTINCT)",
-                        f"SELECT avg(amount) AS m, count(DISTINCT region) AS n FROM {{t}} t WHERE {_COUNTED}",
-                        Rules(average=(0,))),
-    "filter-clause": TwinQuery("aggregates with FILTER",
-                              "SELECT count(*) FILTER (WHERE paid) AS n, sum(amount) FILTER (WHERE NOT paid) AS s, "
-                              "bool_and(paid) AS a, max(ordered) FILTER (WHERE region = 'north') AS d FROM {t} t"),
-    "nulls": TwinQuery("groups of NULL", "SELECT region, paid, count(*) AS n, count(amount) AS c, sum(amount) AS s "
-                                        "FROM {t} t GROUP BY region, paid"),
-    "having": TwinQuery("HAVING", "SELECT region FROM {t} t GROUP BY region HAVING count(*) > 5 AND max(score) > 10"),
-    "nan": TwinQuery("NaN and infinity in filter and order",
-                    "SELECT id, score, rank() OVER (ORDER BY score DESC NULLS LAST) AS r FROM {t} "
-                    f"WHERE score > 1000000 OR score < 0 OR score IS NULL OR id < {FIRST}"),
-    "large": TwinQuery("a double that is larger than every decimal", "SELECT id, score FROM {t} t WHERE score > 1e300"),
-    "limit": TwinQuery("LIMIT and OFFSET behind an order with NULL",
-                      "SELECT id, region FROM {t} t ORDER BY region DESC NULLS FIRST, id LIMIT 9 OFFSET 3"),
-    "distinct": TwinQuery("DISTINCT", "SELECT DISTINCT region, paid FROM {t} t"),
-    "distinct-on": TwinQuery("DISTINCT ON",
-                            "SELECT DISTINCT ON (region) region, id, amount FROM {t} t "
-                            "ORDER BY region, amount DESC NULLS LAST, id"),
-    "union": TwinQuery("UNION and EXCEPT with a local table",
-                      "(SELECT region FROM {t} t UNION SELECT region FROM {own}) EXCEPT SELECT 'east'"),
-    "left-join": TwinQuery("the foreign table on the nullable side",
-                          "SELECT r.id, r.region, count(o.id) AS n, sum(o.amount) AS s, "
-                          "count(*) FILTER (WHERE o.id IS NULL) AS e FROM {own} r LEFT JOIN {t} o "
-                          "ON o.region = r.region AND o.amount > 100 GROUP BY r.id, r.region"),
-    "full-join": TwinQuery("FULL JOIN, and a filter above it",
-                          "SELECT coalesce(r.region, 'none') AS a, coalesce(o.region, 'none') AS b, count(*) AS n "
-                          f"FROM (SELECT * FROM {{t}} t WHERE id < {FIRST}) o "
-                          "FULL JOIN {own} r ON o.region = r.region WHERE o.paid IS NOT TRUE GROUP BY 1, 2"),
-    "self-join": TwinQuery("the foreign table joined to itself, nullable",
-                          "SELECT count(*) AS n, count(b.id) AS c, sum(b.amount) AS s FROM {t} a LEFT JOIN {t} b "
-                          "ON b.id = a.id + 1 AND b.paid WHERE a.region = 'north' AND b.amount IS DISTINCT FROM 0"),
-    "not-in": TwinQuery("NOT IN and NOT EXISTS with NULL",
-                       "SELECT r.id, r.region NOT IN (SELECT region FROM {t} t WHERE id < 5) AS a, "
-                       "NOT EXISTS (SELECT 1 FROM {t} o WHERE o.region = r.region) AS b FROM {own} r"),
-    "like": TwinQuery("LIKE, case and blanks",
-                     "SELECT id, length(region) AS n, upper(region) AS u FROM {t} t "
-                     "WHERE region LIKE 'n%' OR region ILIKE 'Z_RICH'"),
-    "zone": TwinQuery("days of a zone that the other end does not have",
-                     "SELECT seen::date AS d, count(*) AS n, min(extract(hour FROM seen)) AS h FROM {t} "
-                     "WHERE seen >= '2026-03-08 01:30' GROUP BY 1", zone="America/New_York"),
-}  # fmt: skip
 
 
-def blocks(pair: Pair) -> Iterator[OfPair]:
+def blocks(pair: Pair) -> Iterator[Block]:
     """Every check of answers of ``pair``."""
     for name, question in AGGREGATES.items():
         for mode, (_, known) in MODES.items():
@@ -116,8 +51,8 @@ def blocks(pair: Pair) -> Iterator[OfPair]:
     for name, question in QUESTIONS.items():
         case = case_of(pair, "answer", name, ANSWERS, question.title)
         yield check_of(pair, case, partial(_answer, question=question))
-    for name, (type_, values) in SPECIAL.items():
-        case = case_of(pair, "special", name, TYPES, f"{type_}: {', '.join(values)}")
+    for name, special in SPECIAL.items():
+        case = case_of(pair, "special", name, TYPES, special.title)
         yield check_of(pair, case, partial(_special, name=name))
     for name, title in (("by-hand", "declared without the collation"), ("imported", "by IMPORT FOREIGN SCHEMA")):
         case = case_of(pair, "collation", name, TYPES, f"text of another collation at the other end, {title}")
@@ -224,42 +159,22 @@ def _prepared(link: Link, executions: int) -> Evidence:
 
 def _filters(link: Link, column: EdgeColumn) -> Evidence:
     """The rows behind every comparison with every edge value, and the aggregates of those rows."""
-    predicates = list(column.predicates())
-    found = each(predicates, "id AS n, 0 AS s, 0 AS low, 0 AS high")
-    counted = each(predicates, "count(*) AS n, sum(id) AS s, min(id) AS low, max(id) AS high")
-    rows = compared(link, TwinQuery(column.name, found), "orders")
-    aggregates = compared(link, TwinQuery(column.name, counted), "orders")
-    return {**rows, "predicates": predicates, "aggregates": aggregates["answer"]}
-
-
-def each(predicates: Sequence[str], selected: str) -> str:
-    """One query: what is ``selected`` behind each of ``predicates``, with its number, of edge rows and a few more."""
-    few = f"id < {FIRST + 20}"
-    parts = [f"SELECT {at} AS p, {selected} FROM {{t}} AS t WHERE {one} AND {few}" for at, one in enumerate(predicates)]
-    return " UNION ALL ".join(parts)
+    rows, aggregates = (compared(link, one, "orders") for one in filters(column))
+    return {**rows, "predicates": list(column.predicates()), "aggregates": aggregates["answer"]}
 
 
 # Values that not every server has, each in a table of its own.
 
-SPECIAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "numeric-nan": ("numeric", ("NaN", "0.1", "12345678901234567890.123456789")),
-    "infinite-time": ("timestamptz", ("infinity", "-infinity", "294276-12-31 23:59:59+00")),
-    "before-christ": ("date", ("4713-01-01 BC", "0001-12-31 BC", "5874897-12-31")),
-    "json": ("jsonb", ('{"a": [1, null]}', "null", '"\\u00fc"')),
-}
-
 
 def _special(link: Link, name: str) -> Evidence:
     """Values read as text through the foreign table, and compared there, against a heap table."""
-    type_, values = SPECIAL[name]
-    table = f"special_{name.replace('-', '_')}"
-    filled = [f"({at}, {literal(value)}::{type_})" for at, value in enumerate(values)]
-    insert, columns = f"VALUES {', '.join(filled)}", f"id integer, v {type_}"
-    link.execute(link.pair.remote, *link.pair.remote.made(table, columns), f"INSERT INTO {table} {insert}")
-    twin = (f"CREATE TABLE {table}_twin ({columns})", f"INSERT INTO {table}_twin {insert}")
-    link.execute(link.pair.local, link.foreign(table, columns), *twin)
-    same_value = " ".join(f"WHEN v = {literal(value)}::{type_} THEN {at}" for at, value in enumerate(values))
-    return _of_twin(link, f"SELECT id, v::text AS v, CASE {same_value} END AS same FROM {{t}} t", table)
+    special, table = SPECIAL[name], f"special_{name.replace('-', '_')}"
+    columns, twin = special.columns, f"{table}_twin"
+    made = link.pair.remote.made(table, columns)
+    link.execute(link.pair.remote, *made, special.insert.replace("{t}", table))
+    heap = (f"CREATE TABLE {twin} ({columns})", special.insert.replace("{t}", twin))
+    link.execute(link.pair.local, link.foreign(table, columns), *heap)
+    return _of_twin(link, special.query.sql, table)
 
 
 def _of_twin(link: Link, sql: str, table: str) -> dict[str, Any]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
-from lakebench.errors import CaseError
-from lakebench.execution.cases import Block, Case, Check, Evidence
+from lakebench.execution.cases import Block, Case, Check, Evidence, Versioned
 from lakebench.execution.context import RunContext
-from lakebench.model import Coordinates, Record
+from lakebench.model import Coordinates
 from lakebench.phases.citus_fdw.ends import CLIENT, Link, Pair
 from lakebench.phases.citus_fdw.tables import ready
 
@@ -35,37 +34,12 @@ def coordinates_of(pair: Pair, check: str, test: str) -> Coordinates:
     return Coordinates(test=test, check=check, more={**ends, "services": " ".join(ends.values())})
 
 
-@dataclass(frozen=True)
-class OfPair(Block):
-    """A block of ``pair``, whose records have the versions of both servers; after the ``last`` its tables are gone."""
-
-    pair: Pair
-    block: Block
-    last: bool = False
-
-    @property
-    def cases(self) -> tuple[Case, ...]:
-        """Those of the block."""
-        return self.block.cases
-
-    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
-        """Run the block."""
-        link = Link(context, self.pair)
-        for one in self.block.run(context, todo):
-            yield replace(one, versions=link_versions(link) if one.outcome.ran else {})
-        if self.last:
-            link.dropped()
+def with_versions(pair: Pair, block: Block, *, beside: bool = False) -> Versioned:
+    """``block``, whose records have the versions of both servers, :attr:`~Versioned.beside` those of another engine."""
+    return Versioned(block, pair.name, lambda context: Link(context, pair).versions(), beside)
 
 
-def link_versions(link: Link) -> dict[str, str]:
-    """The versions of both servers, asked once a run; none where one is gone."""
-    try:
-        return dict(link.context.prepared.once(f"citus_fdw/versions/{link.pair.name}", link.versions))
-    except CaseError:
-        return {}
-
-
-def check_of(pair: Pair, case: Case, test: Test) -> OfPair:
+def check_of(pair: Pair, case: Case, test: Test) -> Versioned:
     """The check of one case, which finds the tables of its pair made."""
 
     def tested(context: RunContext) -> Evidence:
@@ -73,4 +47,4 @@ def check_of(pair: Pair, case: Case, test: Test) -> OfPair:
         ready(link)
         return test(link)
 
-    return OfPair(pair, Check(case, tested))
+    return with_versions(pair, Check(case, tested))

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.datasets import answer_files
-from lakebench.engines.postgresql import VERSIONS, literal
+from lakebench.engines.postgresql import VERSIONS, literal, server_versions
 from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import AnswerFile
@@ -156,11 +156,10 @@ class Link:
 
     def versions(self) -> Mapping[str, str]:
         """What both servers say of themselves: ``<service> <component>`` → version."""
-        ends = (self.pair.local, self.pair.remote)
-        return {f"{end.service} {name}": version for end in ends for name, version in self._versions(end).items()}
-
-    def _versions(self, end: ForeignEnd) -> Mapping[str, str]:
-        return {str(name): str(version) for name, version in self.cells(end, VERSIONS)}
+        local, remote = (
+            server_versions(end.service, self.cells(end, VERSIONS)) for end in (self.pair.local, self.pair.remote)
+        )
+        return {**local, **remote}
 
     def require_fdw(self) -> None:
         """Create postgres_fdw at the local end.

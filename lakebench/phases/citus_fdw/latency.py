@@ -16,7 +16,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.protocol import Protocol
 from lakebench.model import Record, Sample
 from lakebench.phases.citus_fdw import iceberg
-from lakebench.phases.citus_fdw.case import OfPair, case_of
+from lakebench.phases.citus_fdw.case import case_of, with_versions
 from lakebench.phases.citus_fdw.ends import Link, Pair
 from lakebench.phases.citus_fdw.tables import ready
 from lakebench.phases.citus_fdw.writes import row, seen
@@ -70,12 +70,12 @@ STATEMENTS: Mapping[str, Statement] = {
 }
 
 
-def blocks(pair: Pair, protocol: Protocol) -> Iterator[OfPair]:
+def blocks(pair: Pair, protocol: Protocol) -> Iterator[Block]:
     """The measurement of each statement."""
     cold = replace(protocol, cold=max(protocol.cold, _COLD) if protocol.samples > 1 else 0)
     for number, (name, statement) in enumerate(STATEMENTS.items()):
         case = case_of(pair, "latency", name, GROUP, f"{statement.title}, {pair.name}")
-        yield OfPair(pair, TimedStatement(case, pair, statement, cold, _FIRST_KEY * (number + 1)))
+        yield with_versions(pair, TimedStatement(case, pair, statement, cold, _FIRST_KEY * (number + 1)))
 
 
 @dataclass(frozen=True)

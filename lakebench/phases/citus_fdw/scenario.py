@@ -17,7 +17,7 @@ from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import create_namespace, register, unregister
 from lakebench.model import CatalogKind, EngineRef, Lake, Record, TableFormat
 from lakebench.phases.citus_fdw import iceberg
-from lakebench.phases.citus_fdw.case import coordinates_of, link_versions
+from lakebench.phases.citus_fdw.case import coordinates_of, with_versions
 from lakebench.phases.citus_fdw.ends import CITUS, CLIENT, PG_LAKE, Cells, Link, Pair
 from lakebench.phases.citus_fdw.tables import ready
 from lakebench.phases.citus_fdw.writes import row, seen
@@ -49,8 +49,7 @@ class Scenario(Block):
         with contextlib.ExitStack() as left:
             for case in self.cases:
                 check = Check(case, partial(_read, reader=case.engine, link=link, left=left))
-                for one in check.run(context, todo):
-                    yield replace(one, versions=_versions(one, link))
+                yield from with_versions(PAIR, check, beside=case.engine != CLIENT).run(context, todo)
 
 
 def blocks(request: Request) -> Iterator[Scenario]:
@@ -109,9 +108,3 @@ def _written(link: Link, left: contextlib.ExitStack) -> Lake:
 def _forget(lake: Lake) -> None:
     with contextlib.suppress(CaseError):
         unregister(lake.catalog, lake.namespace, _TABLE)
-
-
-def _versions(record: Record, link: Link) -> dict[str, str]:
-    """Those of both servers, and of the reader beside them; psql's session is one of a server."""
-    of_reader = {} if record.engine == CLIENT.name else record.versions
-    return {**of_reader, **link_versions(link)} if record.outcome.ran else {}

@@ -5,13 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from functools import partial
 
 from lakebench.errors import CaseError, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Evidence
+from lakebench.execution.cases import Block, Evidence, Followed
 from lakebench.phases.citus_fdw import iceberg
-from lakebench.phases.citus_fdw.case import OfPair, Test, case_of, check_of
+from lakebench.phases.citus_fdw.case import Test, case_of, check_of
 from lakebench.phases.citus_fdw.ends import Cells, Link, Pair
 
 GROUP, DEATH = "Writes through a foreign table", "The other end dies in a transaction over both"
@@ -23,7 +22,7 @@ _STANDBY = "lakebench_nobody"
 _OTHER = "second"  # the name of a session beside the usual one
 
 
-def blocks(pair: Pair) -> Iterator[OfPair]:
+def blocks(pair: Pair) -> Iterator[Block]:
     """Every check of writes of ``pair``, each with rows of its own."""
     for number, (name, (title, test)) in enumerate(_WRITES.items()):
         case = case_of(pair, "write", name, GROUP, title)
@@ -31,7 +30,8 @@ def blocks(pair: Pair) -> Iterator[OfPair]:
     for number, (name, (title, dies)) in enumerate(_DEATHS.items()):
         case = case_of(pair, "death", name, DEATH, title)
         test = partial(_alone, test=partial(_death, key=2_000 + 10 * number, dies=dies))
-        yield replace(check_of(pair, case, test), last=number + 1 == len(_DEATHS))
+        check = check_of(pair, case, test)
+        yield check if number + 1 < len(_DEATHS) else Followed(check, lambda context: Link(context, pair).dropped())
 
 
 def _alone(link: Link, test: Test) -> Evidence:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from functools import partial
 
-from lakebench.errors import CaseError
-from lakebench.execution.cases import Block, Case, Check, Evidence
+from lakebench.execution.cases import Case, Check, Evidence, Versioned
 from lakebench.execution.context import RunContext
-from lakebench.model import Coordinates, Record
+from lakebench.model import Coordinates
 from lakebench.phases.citus_pg_duckdb.server import CLIENT, Both, Combination
 
 Test = Callable[[Both], Evidence]
@@ -34,35 +33,17 @@ def case_of(of: Combination, check: str, test: str, group: str, row: str, column
     )
 
 
-@dataclass(frozen=True)
-class OfCombination(Block):
-    """One check of ``combination``; its record has the versions of the server."""
-
-    combination: Combination
-    check: Check
-
-    @property
-    def cases(self) -> tuple[Case, ...]:
-        """The one case."""
-        return self.check.cases
-
-    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
-        """Run the check."""
-        for one in self.check.run(context, todo):
-            yield replace(one, versions=_versions(context, self.combination) if one.outcome.ran else {})
+def check_of(combination: Combination, case: Case, test: Test) -> Versioned:
+    """The check of one case; its record has the versions of the server."""
+    check = Check(case, lambda context: test(Both(context, combination)))
+    return Versioned(check, combination.service, partial(_versions, combination))
 
 
-def check_of(combination: Combination, case: Case, test: Test) -> OfCombination:
-    """The check of one case."""
-    return OfCombination(combination, Check(case, lambda context: test(Both(context, combination))))
+def _versions(combination: Combination, context: RunContext) -> Mapping[str, str]:
+    """What the server says of itself, in a database that has both extensions.
 
-
-def _versions(context: RunContext, combination: Combination) -> Mapping[str, str]:
-    """What the server says of itself, asked once a run; nothing where no database has both extensions."""
+    Raises:
+        CaseError: there is none.
+    """
     both = Both(context, combination)
-    try:
-        return context.prepared.once(
-            f"both/versions/{combination.service}", lambda: both.server.versions(both.database(), "made")
-        )
-    except CaseError:
-        return {}
+    return both.server.versions(both.database(), "made")

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from lakebench.errors import WrongAnswer
-from lakebench.execution.cases import Evidence
-from lakebench.phases.citus_pg_duckdb.case import OfCombination, case_of, check_of
+from lakebench.execution.cases import Block, Evidence
+from lakebench.phases.citus_pg_duckdb.case import case_of, check_of
 from lakebench.phases.citus_pg_duckdb.server import Both, Combination
 
 GROUP = "CREATE EXTENSION"
 
 
-def blocks(of: Combination) -> Iterator[OfCombination]:
+def blocks(of: Combination) -> Iterator[Block]:
     """A check for each order."""
     for order in of.orders:
         case = case_of(of, "create", "-then-".join(order), GROUP, f"{order[0]}, then {order[1]}")

@@ -12,9 +12,9 @@ from typing import Any
 from lakebench.datasets import answer_files
 from lakebench.datasets.rules import Rules
 from lakebench.errors import CaseError
-from lakebench.execution.cases import Evidence, same
+from lakebench.execution.cases import Block, Evidence, same
 from lakebench.phases.citus_pg_duckdb import tables
-from lakebench.phases.citus_pg_duckdb.case import OfCombination, case_of, check_of
+from lakebench.phases.citus_pg_duckdb.case import case_of, check_of
 from lakebench.phases.citus_pg_duckdb.server import PG_DUCKDB, Both, Combination, Server
 from lakebench.phases.citus_pg_duckdb.tables import Layout
 
@@ -206,7 +206,7 @@ def layouts(combination: Combination) -> Sequence[tuple[Layout, str]]:
     return ((_FOUR, "created"), (_IN_ICEBERG, "created"))
 
 
-def blocks(combination: Combination) -> Iterator[OfCombination]:
+def blocks(combination: Combination) -> Iterator[Block]:
     """A check for each shape in each layout."""
     for layout, extensions in layouts(combination):
         column = f"{layout.title}, {TITLES[extensions]}"

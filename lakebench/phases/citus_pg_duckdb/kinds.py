@@ -10,9 +10,9 @@ from typing import Any
 from lakebench.datasets import answer_files
 from lakebench.datasets.rules import Rules
 from lakebench.errors import EngineCrash
-from lakebench.execution.cases import Evidence, same
+from lakebench.execution.cases import Block, Evidence, same
 from lakebench.phases.citus_pg_duckdb import tables
-from lakebench.phases.citus_pg_duckdb.case import OfCombination, case_of, check_of
+from lakebench.phases.citus_pg_duckdb.case import case_of, check_of
 from lakebench.phases.citus_pg_duckdb.server import PG_DUCKDB, Both, Combination
 from lakebench.phases.citus_pg_duckdb.tables import KINDS
 
@@ -279,7 +279,7 @@ def of(combination: Combination) -> Mapping[str, KindOfQuery]:
     return _WITH_DUCKDB if combination == PG_DUCKDB else _WITH_LAKE
 
 
-def blocks(combination: Combination) -> Iterator[OfCombination]:
+def blocks(combination: Combination) -> Iterator[Block]:
     """A check for each kind."""
     for name, kind in of(combination).items():
         case = case_of(combination, "kind", name, GROUP, kind.title)

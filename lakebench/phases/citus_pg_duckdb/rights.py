@@ -8,9 +8,9 @@ from functools import partial
 
 from lakebench.engines.postgresql import literal
 from lakebench.errors import Refused, WrongAnswer
-from lakebench.execution.cases import Evidence
+from lakebench.execution.cases import Block, Evidence
 from lakebench.phases.citus_pg_duckdb import tables
-from lakebench.phases.citus_pg_duckdb.case import OfCombination, case_of, check_of
+from lakebench.phases.citus_pg_duckdb.case import case_of, check_of
 from lakebench.phases.citus_pg_duckdb.server import PG_DUCKDB, PLAIN, Both, Cells, Combination, Server
 from lakebench.phases.citus_pg_duckdb.tables import KINDS
 
@@ -81,7 +81,7 @@ def of(combination: Combination) -> Mapping[str, Right]:
     return {**_OF_CITUS, **_OF_DUCKDB} if combination == PG_DUCKDB else _OF_CITUS
 
 
-def blocks(combination: Combination) -> Iterator[OfCombination]:
+def blocks(combination: Combination) -> Iterator[Block]:
     """A check for each."""
     for name, right in of(combination).items():
         case = case_of(combination, "right", name, GROUP, right.title)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench.datasets import answer_files
-from lakebench.engines.postgresql import VERSIONS
+from lakebench.engines.postgresql import VERSIONS, server_versions
 from lakebench.errors import EngineCrash, EngineUnavailable
 from lakebench.execution.context import RunContext
 from lakebench.model import EngineRef, Lake, Runtime
@@ -148,7 +148,7 @@ class Server:
 
     def versions(self, database: str, schema: str) -> Mapping[str, str]:
         """The versions of PostgreSQL and of the extensions of ``database``."""
-        return {f"{self.service} {name}": str(version) for name, version in self.cells(database, schema, VERSIONS)}
+        return server_versions(self.service, self.cells(database, schema, VERSIONS))
 
 
 @dataclass(frozen=True)

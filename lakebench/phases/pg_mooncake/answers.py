@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from functools import partial
 
 from lakebench.datasets import answer_files
+from lakebench.datasets.postgresql.edges import COLUMNS, JOINED, TYPES, EdgeColumn, filled, joined
+from lakebench.datasets.postgresql.twins import QUESTIONS, SPECIAL, TwinQuery, filters
 from lakebench.engines.postgresql import literal
 from lakebench.execution.cases import Check, Evidence, same
 from lakebench.execution.context import RunContext
-from lakebench.phases.citus_fdw.answers import QUESTIONS, SPECIAL, TwinQuery, each
-from lakebench.phases.citus_fdw.tables import COLUMNS, REGIONS, TYPES, EdgeColumn, filled
 from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, MIRROR, Side, Twins, at, case_of
 
 SIDES = (COLUMNAR, COLUMNSTORE, MIRROR)
@@ -26,8 +26,8 @@ def blocks(side: Side) -> Iterator[Check]:
     for name, question in QUESTIONS.items():
         case = case_of(side, "answer", name, JOINS, question.title.replace("foreign table", "table by column"))
         yield Check(case, partial(_answer, side=side, question=question))
-    for name, (type_, values) in SPECIAL.items():
-        case = case_of(side, "special", name, VALUES, f"{type_}: {', '.join(values)}")
+    for name, special in SPECIAL.items():
+        case = case_of(side, "special", name, VALUES, special.title)
         yield Check(case, partial(_special, side=side, name=name))
 
 
@@ -39,8 +39,7 @@ def orders(context: RunContext, side: Side) -> Twins:
 def _make(twins: Twins) -> Twins:
     twins.make(TYPES, *filled("{t}"))
     own = f"{twins.server.schema()}.{_OWN}"
-    rows = ", ".join(f"({at}, {'NULL' if one is None else literal(one)})" for at, one in enumerate(REGIONS))
-    twins.server.execute(f"CREATE TABLE {own} (id integer, region text)", f"INSERT INTO {own} VALUES {rows}")
+    twins.server.execute(f"CREATE TABLE {own} ({JOINED})", joined(own))
     return twins
 
 
@@ -56,12 +55,9 @@ def _compared(twins: Twins, question: TwinQuery) -> Evidence:
 
 def _filters(context: RunContext, side: Side, column: EdgeColumn) -> Evidence:
     """The rows behind every comparison with every edge value, and the aggregates of those rows."""
-    twins, predicates = orders(context, side), list(column.predicates())
-    found, counted = (TwinQuery(column.name, each(predicates, selected)) for selected in (
-        "id AS n, 0 AS s, 0 AS low, 0 AS high", "count(*) AS n, sum(id) AS s, min(id) AS low, max(id) AS high"
-    ))  # fmt: skip
-    aggregates = _compared(twins, counted)
-    return {**_compared(twins, found), "aggregates": aggregates["answer"]}
+    twins = orders(context, side)
+    rows, aggregates = (_compared(twins, one) for one in filters(column))
+    return {**rows, "aggregates": aggregates["answer"]}
 
 
 def _answer(context: RunContext, side: Side, question: TwinQuery) -> Evidence:
@@ -75,9 +71,7 @@ def _answer(context: RunContext, side: Side, question: TwinQuery) -> Evidence:
 
 def _special(context: RunContext, side: Side, name: str) -> Evidence:
     """Values as text and compared, each in its place."""
-    type_, values = SPECIAL[name]
-    rows = ", ".join(f"({number}, {literal(value)}::{type_})" for number, value in enumerate(values))
+    special = SPECIAL[name]
     twins = at(side, context, f"special_{name.replace('-', '_')}")
-    twins.make(f"id integer, v {type_}", f"INSERT INTO {{t}} VALUES {rows}")
-    same_value = " ".join(f"WHEN v = {literal(one)}::{type_} THEN {number}" for number, one in enumerate(values))
-    return _compared(twins, TwinQuery(name, f"SELECT id, v::text AS v, CASE {same_value} END AS same FROM {{t}} AS t"))
+    twins.make(special.columns, special.insert)
+    return _compared(twins, special.query)

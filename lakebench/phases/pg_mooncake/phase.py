@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import ClassVar
 
 from lakebench import engines
 from lakebench.config import Settings
-from lakebench.execution.cases import Block, Case
+from lakebench.execution.cases import Block, Followed
 from lakebench.execution.context import RunContext
 from lakebench.model import EngineRef, Record, Selection
 from lakebench.phases.base import Phase
@@ -51,7 +50,7 @@ class TablesByColumn(Phase):
         asked = tuple(side for side in SIDES if side.ref in refs)
         blocks = [*clickbench.blocks(context, asked), *_checks(refs)]
         yield from blocks[:-1]
-        yield from (Last(one) for one in blocks[-1:])
+        yield from (Followed(one, _dropped) for one in blocks[-1:])
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
         """Field reports C32 and C33."""
@@ -68,20 +67,8 @@ def _checks(refs: Sequence[EngineRef]) -> Iterator[Block]:
     yield from readers.blocks(refs)
 
 
-@dataclass(frozen=True)
-class Last(Block):
-    """The last block, after which what the phase has made is gone from every server."""
-
-    block: Block
-
-    @property
-    def cases(self) -> tuple[Case, ...]:
-        """Those of the block."""
-        return self.block.cases
-
-    def run(self, context: RunContext, todo: frozenset[str]) -> Iterator[Record]:
-        """Run the block, and drop the schemas."""
-        yield from self.block.run(context, todo)
-        for ref in SERVERS:
-            if ref in context.request.refs:
-                Server(context, ref).dropped()
+def _dropped(context: RunContext) -> None:
+    """Remove what the phase has made, on every server that was asked."""
+    for ref in SERVERS:
+        if ref in context.request.refs:
+            Server(context, ref).dropped()

@@ -9,14 +9,15 @@ from pathlib import Path
 
 from lakebench import engines
 from lakebench.datasets import answer_files
+from lakebench.datasets.postgresql.edges import TYPES, filled
 from lakebench.datasets.rules import Rules
+from lakebench.engines.postgresql import VERSIONS, server_versions
 from lakebench.errors import EngineUnavailable
-from lakebench.execution.cases import Case, Check, Evidence, same
+from lakebench.execution.cases import Block, Case, Check, Evidence, Versioned, same
 from lakebench.execution.context import RunContext
 from lakebench.model import Catalog, CatalogKind, Coordinates, EngineRef, Lake, TableFormat
-from lakebench.phases.citus_fdw.tables import TYPES, filled
 from lakebench.phases.pg_mooncake import files, mirror
-from lakebench.phases.pg_mooncake.sides import COLUMNSTORE, MIRROR, PHASE, SERVERS, Side, Twins, at
+from lakebench.phases.pg_mooncake.sides import COLUMNSTORE, MIRROR, PHASE, SERVERS, Server, Side, Twins, at
 
 GROUP = "Who else reads its files"
 STEPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -34,13 +35,20 @@ READERS = ("duckdb", "polars", "daft", _ICEBERG)
 """The engines that are asked by default: those that read Delta Lake here, and one for the mirror's Iceberg files."""
 
 
-def blocks(refs: Sequence[EngineRef]) -> Iterator[Check]:
+def blocks(refs: Sequence[EngineRef]) -> Iterator[Block]:
     """Every reader of the columnstore table's Delta Lake files, and of the mirror's Iceberg files, step by step."""
     others = [ref for ref in refs if ref not in SERVERS]
     for side in (one for one in (COLUMNSTORE, MIRROR) if one.ref in refs):
         for step in STEPS:
             for ref in (one for one in others if (one.name == _ICEBERG) is (side == MIRROR)):
-                yield Check(_case(side, step, ref), partial(_read, side=side, step=step, ref=ref))
+                check = Check(_case(side, step, ref), partial(_read, side=side, step=step, ref=ref))
+                yield Versioned(check, side.ref.name, partial(_versions, side), beside=True)
+
+
+def _versions(side: Side, context: RunContext) -> Mapping[str, str]:
+    """Those of the server that wrote the files."""
+    server = Server(context, side.ref)
+    return server_versions(side.ref.name, server.cells(VERSIONS))
 
 
 def _case(side: Side, step: str, ref: EngineRef) -> Case:
