@@ -3,8 +3,10 @@
 #   make test    sets up everything and passes the tests
 # and one more:
 #   make interop sets up everything and runs the interoperability matrix
+# and what phase 10 needs beside a server:
+#   make delta   adds the packages that read Delta Lake
 .DEFAULT_GOAL := help
-.PHONY: help run interop test setup bench lint lock answers schema clean
+.PHONY: help run interop test setup delta bench lint lock answers schema clean
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
@@ -27,10 +29,14 @@ run: $(READY)
 interop: $(READY)
 	.venv/bin/lakebench run interop $(ARGS)
 
-test: $(READY) lint
+test: $(READY) delta lint
 	.venv/bin/python -m pytest $(or $(ARGS),$(ALL))
 
 setup: $(READY)
+
+delta: $(READY)
+	@$(UV) pip install --quiet --offline --compile-bytecode --python .venv --require-hashes -r requirements-delta.lock 2>/dev/null || \
+		{ $(UV) pip install --compile-bytecode --python .venv --require-hashes -r requirements-delta.lock; }
 
 bench: $(READY)
 	.venv/bin/python benchmarks/harness_cost.py $(ARGS)
@@ -53,6 +59,7 @@ $(READY): requirements.lock pyproject.toml
 # For maintainers: make the lock files, the reference answers and the schema of the records again.
 lock: $(READY)
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements.lock
+	$(UV) pip compile --group delta --constraints requirements.lock --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements-delta.lock
 	.venv/bin/python scripts/lock_artifacts.py
 
 answers: $(READY)

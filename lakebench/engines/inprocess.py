@@ -173,6 +173,16 @@ def _check_packages(catalog: Catalog) -> None:
         raise EngineUnavailable(f"PyIceberg needs {needed} for such a catalog: pip install {needed}")
 
 
+def require_deltalake(reader: str) -> None:
+    """Check that the package is there by which ``reader`` reads Delta Lake.
+
+    Raises:
+        EngineUnavailable: it is not.
+    """
+    if find_spec("deltalake") is None:
+        raise EngineUnavailable(f"{reader} needs deltalake for Delta Lake: make delta, or pip install deltalake")
+
+
 def file_io(lake: Lake) -> dict[str, str]:
     """The store of ``lake`` in PyIceberg's words; nothing where its files are local, which need none."""
     return {} if lake.store is None else s3_properties(lake.store)

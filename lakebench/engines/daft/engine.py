@@ -18,6 +18,7 @@ from lakebench.engines.inprocess import (
     drop_table,
     local_path,
     pyiceberg_catalog,
+    require_deltalake,
     version_of,
 )
 from lakebench.errors import EngineUnavailable
@@ -45,7 +46,7 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not daft itself: what it sends and shows is decided by variables that open sets before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
-    requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0", "deltalake==1.6.6")
+    requirements: ClassVar[tuple[str, ...]] = ("daft=={version}", "pyiceberg[pyarrow]==0.12.0")
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET, TableFormat.DELTA)
 
     _session: Any = None
@@ -153,6 +154,7 @@ def _frames(lake: Lake) -> dict[str, Any]:
     config = None if lake.store is None else _io_config(lake.store)
     paths = {table: [local_path(one) for one in addresses] for table, addresses in lake.files.items()}
     if lake.format is TableFormat.DELTA:
+        require_deltalake("Daft")
         return {table: engine_call(read_deltalake, path, io_config=config) for table, (path,) in paths.items()}
     return {table: engine_call(read_parquet, listed, io_config=config) for table, listed in paths.items()}
 

@@ -455,10 +455,12 @@ def _extension_file(name: str, version: str) -> str:
     """The signed extension as its package brings it; loaded from there, it is not copied into the user's home.
 
     Raises:
-        EngineUnavailable: the package is not there, as that of ``delta`` is not beside a version that is named.
+        EngineUnavailable: the package is not there: that of ``delta`` is one to choose.
     """
     if find_spec(f"duckdb_extension_{name}") is None:
-        raise EngineUnavailable(f"DuckDB {version} has no package duckdb-extension-{name} beside it here")
+        package = f"duckdb-extension-{name}"
+        how = f"make {name}, or pip install {package}=={version}"
+        raise EngineUnavailable(f"DuckDB {version} has no package {package} beside it here: {how}")
     return str(files(f"duckdb_extension_{name}") / "extensions" / f"v{version}" / f"{name}.duckdb_extension")
 
 

@@ -16,6 +16,7 @@ from lakebench.engines.inprocess import (
     local_path,
     named_snapshot,
     pyiceberg_catalog,
+    require_deltalake,
     version_of,
 )
 from lakebench.engines.polars.calls import PolarsOperations, expression
@@ -42,7 +43,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not polars itself: open sets its threads and memory before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
-    requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0", "deltalake==1.6.6")
+    requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET, TableFormat.DELTA)
 
     _catalog: Any = None
@@ -147,6 +148,7 @@ def _frames(lake: Lake) -> dict[str, Any]:
     options = None if lake.store is None else _storage_options(lake.store)
     paths = {table: [local_path(one) for one in addresses] for table, addresses in lake.files.items()}
     if lake.format is TableFormat.DELTA:
+        require_deltalake("Polars")
         return {table: engine_call(scan_delta, path, storage_options=options) for table, (path,) in paths.items()}
     return {table: engine_call(scan_parquet, listed, storage_options=options) for table, listed in paths.items()}
 

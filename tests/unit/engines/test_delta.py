@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
-import deltalake
 import pyarrow as pa
 import pytest
 
-from lakebench.engines import CanQuery, Engine, engines
+from lakebench.engines import CanQuery, Engine, engines, inprocess
+from lakebench.engines.duckdb import engine as duckdb
+from lakebench.errors import EngineUnavailable
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, TableFormat
 
 ROWS = pa.table(
@@ -29,9 +31,17 @@ def lake(folder: Path) -> Lake:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
+    for package in ("deltalake", "duckdb_extension_delta"):
+        pytest.importorskip(package, reason=f"{package} is not here: make delta")
     at = tmp_path / "orders"
-    deltalake.write_deltalake(str(at), ROWS)
+    write(at, ROWS)
     return at
+
+
+def write(folder: Path, rows: pa.Table, **mode: Any) -> None:
+    import deltalake
+
+    deltalake.write_deltalake(str(folder), rows, **mode)
 
 
 def opened(name: str, at: Lake, tmp_path: Path) -> Engine:
@@ -46,9 +56,19 @@ def test_three_engines_read_them() -> None:
 
 @pytest.mark.parametrize("name", READERS)
 def test_rows_of_the_last_version(name: str, folder: Path, tmp_path: Path) -> None:
-    deltalake.write_deltalake(str(folder), ROWS.slice(0, 2), mode="overwrite")
+    write(folder, ROWS.slice(0, 2), mode="overwrite")
     engine = opened(name, lake(folder), tmp_path)
     assert isinstance(engine, CanQuery)
     got = pa.Table.from_batches(list(engine.query("SELECT id, region FROM orders ORDER BY id")))
     engine.close()
     assert got.to_pylist() == ROWS.slice(0, 2).select(["id", "region"]).to_pylist()
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_without_its_package_a_reader_says_how_it_is_had(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (inprocess, duckdb):
+        monkeypatch.setattr(module, "find_spec", lambda _: None)
+    with pytest.raises(EngineUnavailable, match="make delta"):
+        opened(name, lake(tmp_path), tmp_path)
