@@ -8,7 +8,7 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.phases.pg_mooncake.field_reports import median_s, of_side, ratios_to_heap
+from lakebench.phases.pg_mooncake.field_reports import mean_ratio, median_s, of_side, ratios, times_of, with_interval
 from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, HEAP, MIRROR, SIDES, Side
 from lakebench.reports import plots
 from lakebench.reports.content import DASH, Cell, Part, Plot, Section, Table, cells, label, mark
@@ -18,7 +18,7 @@ from lakebench.results.records import Run
 _BY_COLUMN = (COLUMNAR, COLUMNSTORE, MIRROR)
 _TIMES = (
     "Milliseconds, warm, the median; each answer was verified. A ratio is the time of the same server's heap table "
-    "divided by that of its table by column: above 1 the table by column is faster."
+    "divided by that of its table by column: above 1 the table by column is faster. In parentheses the 95 % interval."
 )
 _SIZES = "hits as each server keeps it: heap by COPY, tables by column from the heap table of their server."
 _WROTE = (
@@ -43,22 +43,23 @@ def _queries(cases: Sequence[Record]) -> list[Part]:
     sides = [side for side in SIDES if timed[side.name]]
     if not sides:
         return []
-    ratios = {side.name: ratios_to_heap(cases, side) for side in _BY_COLUMN}
-    compared = [side for side in _BY_COLUMN if ratios[side.name]]
+    times = {side.name: times_of(cases, side) for side in _BY_COLUMN}
+    compared = [side for side in _BY_COLUMN if times[side.name]]
+    by_query = {side.name: ratios(times[side.name]) for side in compared}
     head = ("query", *(f"{side.title} ms" for side in sides), *(f"heap / {side.storage}" for side in compared))
     queries = list(dict.fromkeys(query for side in sides for query in timed[side.name]))
     rows = [
         (
             Cell(str(query).upper()),
             *(_milliseconds(timed[side.name].get(query)) for side in sides),
-            *(_ratio(ratios[side.name].get(str(query))) for side in compared),
+            *(_ratio(by_query[side.name].get(str(query))) for side in compared),
         )
         for query in queries
     ]
     means = (
         Cell("geometric mean"),
         *[Cell("")] * len(sides),
-        *(_ratio(statistics.geometric_mean(list(ratios[one.name].values()))) for one in compared),
+        *(Cell(with_interval(mean)) for one in compared if (mean := mean_ratio(times[one.name]))),
     )
     return [
         Table(

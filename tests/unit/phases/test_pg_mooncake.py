@@ -135,6 +135,16 @@ def test_c33_is_the_mean_ratio_on_one_server() -> None:
     assert judged(200) is ReportVerdict.NOT_REPRODUCED
 
 
+def test_c33_takes_the_whole_interval() -> None:
+    heap = [_timed(Side(COLUMNSTORE.ref, HEAP, ""), "q01", 100)]
+    noisy = replace(_timed(COLUMNSTORE, "q01", 5), samples=(
+        *_timed(COLUMNSTORE, "q01", 5).samples, *_timed(COLUMNSTORE, "q01", 150).samples[:4]
+    ))  # fmt: skip
+    report = _reports(*heap, noisy)["C33"]
+    assert report.verdict is ReportVerdict.NOT_REPRODUCED
+    assert report.ours["heap / columnstore"].startswith("20.00 (0.67 to 20.00)")
+
+
 def test_without_pg_mooncake_both_reports_say_that_it_could_not_run() -> None:
     why = "no PostgreSQL with pg_mooncake is named"
     absent = _record(COLUMNSTORE, "write", "insert", Outcome.UNAVAILABLE, reason=why)
@@ -142,7 +152,7 @@ def test_without_pg_mooncake_both_reports_say_that_it_could_not_run() -> None:
     reports = _reports(absent, *columnar)
     assert {one.verdict for one in reports.values()} == {ReportVerdict.COULD_NOT_RUN}
     assert why in reports["C33"].detail
-    assert reports["C33"].ours == {"heap / citus_columnar": "2.00 (2.00 to 2.00, 1 queries)"}
+    assert reports["C33"].ours == {"heap / columnar": "2.00 (2.00 to 2.00); 1 queries from 2.00 to 2.00"}
 
 
 def _read(outcome: Outcome = Outcome.PASS) -> Record:
