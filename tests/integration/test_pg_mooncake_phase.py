@@ -18,13 +18,12 @@ pytestmark = pytest.mark.integration
 STAND_INS = """
 from lakebench import cli
 from lakebench.engines.postgres import columnar
-from lakebench.phases.pg_mooncake import clickbench, mirror, phase, sides, writes
+from lakebench.phases.pg_mooncake import clickbench, mirror, sides, writes
 
 for engine in (columnar.CitusColumnar, columnar.PgMooncake01, columnar.PgMooncake):
     engine.service = "postgres"
 sides.Server.schema = lambda server, storage="heap": f"of_{server.ref.name[:4]}_{server.ref.name[-1]}_{storage}"
 sides.Server._require_columnar = lambda server: None
-phase.TablesByColumn.optional_services = lambda *_: ()
 asked, blocks, make = clickbench.queries, clickbench.blocks, sides.Server._make
 clickbench.queries = lambda frequent: asked(frequent)[:2]
 clickbench.blocks = lambda context, all: blocks(context, tuple(one for one in all if one.ref == sides.CITUS))

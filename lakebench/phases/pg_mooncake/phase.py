@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import ClassVar
 
-from lakebench import engines
 from lakebench.config import Settings
 from lakebench.execution.cases import Block, Followed
 from lakebench.execution.context import RunContext
@@ -13,7 +12,7 @@ from lakebench.model import EngineRef, Record, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.pg_mooncake import answers, clickbench, mirror, readers, writes
 from lakebench.phases.pg_mooncake.field_reports import judge_field_reports
-from lakebench.phases.pg_mooncake.sides import CITUS, MOONCAKE, MOONCAKE_01, POSTGRES, SERVERS, SIDES, Server
+from lakebench.phases.pg_mooncake.sides import MOONCAKE, SERVERS, SIDES, Server
 from lakebench.results.records import FieldReport
 
 
@@ -28,12 +27,8 @@ class TablesByColumn(Phase):
     field_reports: ClassVar[tuple[str, ...]] = ("C32", "C33")
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The server that every machine has."""
-        return (engines.find(POSTGRES.name).service or "",)
-
-    def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The servers with tables by column."""
-        return tuple(engines.find(ref.name).service or "" for ref in (CITUS, MOONCAKE_01, MOONCAKE))
+        """None: each engine brings its server, and none needs that of another."""
+        return ()
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """The four servers, and those that read files of theirs."""
