@@ -11,7 +11,7 @@ from lakebench.datasets.postgresql.twins import QUESTIONS, SPECIAL, TwinQuery, f
 from lakebench.engines.postgresql import literal
 from lakebench.execution.cases import Check, Evidence, same
 from lakebench.execution.context import RunContext
-from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, MIRROR, Side, Twins, at, case_of
+from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, MIRROR, ColumnarTwins, Side, at, case_of
 
 SIDES = (COLUMNAR, COLUMNSTORE, MIRROR)
 FILTERS, JOINS, VALUES = "Filters by column", "Joins and aggregates with heap tables", "Values of one type"
@@ -31,19 +31,19 @@ def blocks(side: Side) -> Iterator[Check]:
         yield Check(case, partial(_special, side=side, name=name))
 
 
-def orders(context: RunContext, side: Side) -> Twins:
+def orders(context: RunContext, side: Side) -> ColumnarTwins:
     """The table ``orders`` with a column of each type, its heap twin, and the heap table that is joined; once a run."""
     return context.prepared.once(f"pg_mooncake/orders/{side.name}", lambda: _make(at(side, context, "orders")))
 
 
-def _make(twins: Twins) -> Twins:
+def _make(twins: ColumnarTwins) -> ColumnarTwins:
     twins.make(TYPES, *filled("{t}"))
     own = f"{twins.server.schema()}.{_OWN}"
     twins.server.execute(f"CREATE TABLE {own} ({JOINED})", joined(own))
     return twins
 
 
-def _compared(twins: Twins, question: TwinQuery) -> Evidence:
+def _compared(twins: ColumnarTwins, question: TwinQuery) -> Evidence:
     """The evidence that ``question`` has one answer of both tables."""
     server, own = twins.server, f"{twins.server.schema()}.{_OWN}"
     asked = question.sql.replace("{own}", own)

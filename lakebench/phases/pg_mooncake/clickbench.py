@@ -22,9 +22,9 @@ from lakebench.phases.pg_mooncake.sides import (
     HEAP,
     LONG_S,
     PHASE,
-    Server,
+    ColumnarServer,
+    ColumnarTwins,
     Side,
-    Twins,
     at,
     case_of,
     of_storage,
@@ -96,7 +96,7 @@ def _lake(context: RunContext, *, side: Side) -> Lake:
         CaseError: the table could not be loaded.
     """
     loaded(context, side)
-    server = Server(context, side.ref)
+    server = ColumnarServer(context, side.ref)
     return of_storage(server.lake(), server.schema(side.storage))
 
 
@@ -125,7 +125,7 @@ def _load(context: RunContext, side: Side) -> LoadedHits:
     return LoadedHits(seconds, rows, size)
 
 
-def _copied(context: RunContext, twins: Twins) -> float:
+def _copied(context: RunContext, twins: ColumnarTwins) -> float:
     """Seconds of COPY, a transaction for each of the sample's files."""
     table = workload(context).tables[HITS]
     schema = context.files.new("schema-hits")
@@ -139,7 +139,7 @@ def _copied(context: RunContext, twins: Twins) -> float:
     return round(seconds, 3)
 
 
-def _filled(twins: Twins) -> float:
+def _filled(twins: ColumnarTwins) -> float:
     """Seconds of the statements that make the table by column from the heap table."""
     began = time.monotonic()
     for statement in twins.side.filled:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from lakebench.errors import EngineUnavailable
 from lakebench.model import Runtime
-from lakebench.phases.pg_mooncake.sides import Twins
+from lakebench.phases.pg_mooncake.sides import ColumnarTwins
 
 _LOG = "_delta_log"
 
@@ -65,7 +65,7 @@ def row_counts(folder: Path, names: tuple[str, ...]) -> dict[str, int]:
     return {name: pq.read_metadata(folder / name).num_rows for name in names}
 
 
-def folder_of(twins: Twins) -> Path:
+def folder_of(twins: ColumnarTwins) -> Path:
     """Where the table lies on this machine, as pg_mooncake's view says.
 
     Raises:
@@ -83,7 +83,7 @@ def folder_of(twins: Twins) -> Path:
     return folders[-1]
 
 
-def of_table(twins: Twins) -> DeltaFiles | None:
+def of_table(twins: ColumnarTwins) -> DeltaFiles | None:
     """The files of the table now; ``None`` where they cannot be looked at."""
     try:
         folder = folder_of(twins)

@@ -16,7 +16,7 @@ from lakebench.errors import EngineUnavailable, WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.model import Runtime
-from lakebench.phases.pg_mooncake.sides import MIRROR, Twins, at, case_of
+from lakebench.phases.pg_mooncake.sides import MIRROR, ColumnarTwins, at, case_of
 from lakebench.phases.pg_mooncake.writes import compared
 
 FRESH, SNAPSHOTS, SOURCE = "Freshness of the mirror", "Snapshots of the mirror", "What the mirror costs its source"
@@ -38,7 +38,7 @@ def blocks() -> Iterator[Check]:
         yield Check(case_of(MIRROR, name, "update", group, title), test)
 
 
-def _mirrored(context: RunContext, name: str) -> Twins:
+def _mirrored(context: RunContext, name: str) -> ColumnarTwins:
     """A heap table of 1,000 rows, and its mirror."""
     twins = at(MIRROR, context, name)
     twins.make(_COLUMNS, _FILL)
@@ -74,7 +74,7 @@ def until(read: Callable[[], Any], expected: Any, limit_s: float) -> tuple[list[
             return reads, None
 
 
-def _sums(twins: Twins, table: str) -> list[str | None]:
+def _sums(twins: ColumnarTwins, table: str) -> list[str | None]:
     return twins.server.cells(_SUMS.replace("{t}", table))[0]
 
 
@@ -100,7 +100,7 @@ def _source(context: RunContext) -> Evidence:
     return {"before": before, "with_mirror": _cost(twins), **compared(twins)}
 
 
-def _cost(twins: Twins) -> dict[str, Any]:
+def _cost(twins: ColumnarTwins) -> dict[str, Any]:
     server, name = twins.server, twins.twin
     identity = server.cells(f"SELECT relreplident::text AS i FROM pg_class WHERE oid = '{name}'::regclass")[0][0]
     start = server.cells("SELECT pg_current_wal_insert_lsn()::text AS lsn")[0][0]
@@ -119,7 +119,7 @@ _TESTS: Mapping[str, tuple[str, str, Callable[[RunContext], Evidence]]] = {
 }
 
 
-def metadata_file(twins: Twins) -> Path:
+def metadata_file(twins: ColumnarTwins) -> Path:
     """The newest metadata file of the mirror's Iceberg table, after a snapshot of it.
 
     Raises:

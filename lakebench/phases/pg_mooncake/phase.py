@@ -12,7 +12,7 @@ from lakebench.model import EngineRef, Record, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.pg_mooncake import answers, clickbench, mirror, readers, writes
 from lakebench.phases.pg_mooncake.field_reports import judge_field_reports
-from lakebench.phases.pg_mooncake.sides import MOONCAKE, SERVERS, SIDES, Server
+from lakebench.phases.pg_mooncake.sides import MOONCAKE, SERVERS, SIDES, ColumnarServer
 from lakebench.results.records import FieldReport
 
 
@@ -66,4 +66,4 @@ def _dropped(context: RunContext) -> None:
     """Remove what the phase has made, on every server that was asked."""
     for ref in SERVERS:
         if ref in context.request.refs:
-            Server(context, ref).dropped()
+            ColumnarServer(context, ref).dropped()

@@ -17,7 +17,16 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, Versioned, s
 from lakebench.execution.context import RunContext
 from lakebench.model import Catalog, CatalogKind, Coordinates, EngineRef, Lake, TableFormat
 from lakebench.phases.pg_mooncake import files, mirror
-from lakebench.phases.pg_mooncake.sides import COLUMNSTORE, MIRROR, PHASE, SERVERS, Server, Side, Twins, at
+from lakebench.phases.pg_mooncake.sides import (
+    COLUMNSTORE,
+    MIRROR,
+    PHASE,
+    SERVERS,
+    ColumnarServer,
+    ColumnarTwins,
+    Side,
+    at,
+)
 
 GROUP = "Who else reads its files"
 STEPS: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -47,7 +56,7 @@ def blocks(refs: Sequence[EngineRef]) -> Iterator[Block]:
 
 def _versions(side: Side, context: RunContext) -> Mapping[str, str]:
     """Those of the server that wrote the files."""
-    server = Server(context, side.ref)
+    server = ColumnarServer(context, side.ref)
     return server_versions(side.ref.name, server.cells(VERSIONS))
 
 
@@ -127,6 +136,6 @@ def _done(context: RunContext, side: Side, step: str) -> _Written:
     return _Written(_location(twins), rows, alone)
 
 
-def _location(twins: Twins) -> str:
+def _location(twins: ColumnarTwins) -> str:
     """The folder of the Delta Lake table, or the newest metadata file of the Iceberg table."""
     return str(files.folder_of(twins)) if twins.side == COLUMNSTORE else str(mirror.metadata_file(twins))

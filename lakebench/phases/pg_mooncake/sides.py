@@ -93,7 +93,7 @@ def case_of(side: Side, check: str, test: str, group: str, row: str, *, query: s
 
 
 @dataclass(frozen=True)
-class Server:
+class ColumnarServer:
     """A server of PostgreSQL in a run: its sessions, and the run's own schema there."""
 
     context: RunContext
@@ -190,10 +190,10 @@ class Server:
 
 
 @dataclass(frozen=True)
-class Twins:
+class ColumnarTwins:
     """A table of ``side`` and a heap table with the same rows, both on its server, made by the same statements."""
 
-    server: Server
+    server: ColumnarServer
     side: Side
     name: str
 
@@ -215,9 +215,9 @@ class Twins:
             self.server.execute(statement.format(table=self.table, source=self.twin))
 
 
-def at(side: Side, context: RunContext, name: str) -> Twins:
+def at(side: Side, context: RunContext, name: str) -> ColumnarTwins:
     """The tables ``name`` of ``side``."""
-    return Twins(Server(context, side.ref), side, name)
+    return ColumnarTwins(ColumnarServer(context, side.ref), side, name)
 
 
 def of_storage(lake: Lake, schema: str) -> Lake:

@@ -12,7 +12,16 @@ from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.phases.pg_mooncake import files
-from lakebench.phases.pg_mooncake.sides import COLUMNAR, COLUMNSTORE, PHASE, Side, Twins, at, case_of, same_number
+from lakebench.phases.pg_mooncake.sides import (
+    COLUMNAR,
+    COLUMNSTORE,
+    PHASE,
+    ColumnarTwins,
+    Side,
+    at,
+    case_of,
+    same_number,
+)
 
 GROUP, MILLION = "Writes, against a heap table", "One row of a million deleted"
 SIDES = (COLUMNAR, COLUMNSTORE)
@@ -94,11 +103,11 @@ def blocks(side: Side) -> Iterator[Check]:
     yield Check(case, partial(_million, side=side))
 
 
-def _made(context: RunContext, side: Side, name: str) -> tuple[Twins, Twins]:
+def _made(context: RunContext, side: Side, name: str) -> tuple[ColumnarTwins, ColumnarTwins]:
     """The tables ``name`` of 10 rows, and two heap tables that go with them."""
     twins = at(side, context, f"w_{name.replace('-', '_')}")
     twins.make(_COLUMNS, _ROWS)
-    own = Twins(twins.server, side, f"{twins.name}_own")
+    own = ColumnarTwins(twins.server, side, f"{twins.name}_own")
     for table in (own.twin, f"{own.twin}_twin"):
         few = f"INSERT INTO {table} VALUES (1, 'a'), (3, 'b'), (40, 'c')"
         twins.server.execute(f"CREATE TABLE {table} (id integer, region text)", few)
@@ -119,7 +128,7 @@ def _written(context: RunContext, side: Side, name: str) -> Evidence:
     return {**evidence, **_versions(twins, before, write.commits)}
 
 
-def _run(twins: Twins, write: Write, table: str, own: str) -> None:
+def _run(twins: ColumnarTwins, write: Write, table: str, own: str) -> None:
     for statement in write.statements:
         sql = statement.replace("{t}", table).replace("{own}", own)
         if not sql.startswith(FAILS):
@@ -132,7 +141,7 @@ def _run(twins: Twins, write: Write, table: str, own: str) -> None:
         raise WrongAnswer(f"{sql} was not refused")
 
 
-def compared(twins: Twins, session: str = "") -> dict[str, Any]:
+def compared(twins: ColumnarTwins, session: str = "") -> dict[str, Any]:
     """The evidence that the table has the rows of its twin.
 
     Raises:
@@ -142,13 +151,13 @@ def compared(twins: Twins, session: str = "") -> dict[str, Any]:
     return same(twins.server.context.checker.call(answer_files.compare_rows, *tables))
 
 
-def _own_compared(twins: Twins, own: Twins) -> dict[str, Any]:
+def _own_compared(twins: ColumnarTwins, own: ColumnarTwins) -> dict[str, Any]:
     """The evidence that the heap table of the transaction has the rows that it has with the twin."""
     tables = [twins.server.answer(f"SELECT * FROM {one}") for one in (own.twin, f"{own.twin}_twin")]
     return {"heap_rows": same(twins.server.context.checker.call(answer_files.compare_rows, *tables))["answer"]}
 
 
-def _versions(twins: Twins, before: files.DeltaFiles | None, commits: int) -> dict[str, Any]:
+def _versions(twins: ColumnarTwins, before: files.DeltaFiles | None, commits: int) -> dict[str, Any]:
     """The evidence that each commit made one version of the Delta Lake table, and what lies there unlisted.
 
     Raises:
@@ -175,7 +184,7 @@ def _copy(context: RunContext, side: Side) -> Evidence:
     return compared(twins)
 
 
-def _file(twins: Twins) -> str:
+def _file(twins: ColumnarTwins) -> str:
     """A file of the server, as a literal.
 
     Raises:
@@ -262,7 +271,7 @@ def _million(context: RunContext, side: Side) -> Evidence:
     return evidence
 
 
-def _deleted(twins: Twins, table: str) -> dict[str, Any]:
+def _deleted(twins: ColumnarTwins, table: str) -> dict[str, Any]:
     """Bytes of WAL and files that the DELETE wrote; of a columnstore table files and rows by its log."""
     before = files.of_table(twins) if twins.side == COLUMNSTORE and table == twins.table else None
     start = twins.server.cells("SELECT pg_current_wal_insert_lsn()::text AS lsn")[0][0]
@@ -271,7 +280,7 @@ def _deleted(twins: Twins, table: str) -> dict[str, Any]:
     return {"wal_bytes": wal, **(_rewritten(twins, before) if before else {})}
 
 
-def _rewritten(twins: Twins, before: files.DeltaFiles) -> dict[str, Any]:
+def _rewritten(twins: ColumnarTwins, before: files.DeltaFiles) -> dict[str, Any]:
     """The data files before and after, and the rows of those that the DELETE wrote."""
     context, folder = twins.server.context, files.folder_of(twins)
     after = context.checker.call(files.list_delta, folder)
@@ -287,7 +296,7 @@ def _rewritten(twins: Twins, before: files.DeltaFiles) -> dict[str, Any]:
     }
 
 
-def _same_sums(twins: Twins) -> None:
+def _same_sums(twins: ColumnarTwins) -> None:
     context = twins.server.context
     paths = [twins.server.answer(_SUMS.replace("{t}", one)) for one in (twins.table, twins.twin)]
     same(context.checker.call(answer_files.compare_rows, *paths))
