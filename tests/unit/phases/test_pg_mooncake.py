@@ -142,7 +142,7 @@ def test_c33_takes_the_whole_interval() -> None:
     ))  # fmt: skip
     report = _reports(*heap, noisy)["C33"]
     assert report.verdict is ReportVerdict.NOT_REPRODUCED
-    assert report.ours["heap / columnstore"].startswith("20.00 (0.67 to 20.00)")
+    assert str(report.ours["heap / columnstore"]).startswith("20.00 (0.67 to 20.00)")
 
 
 def test_without_pg_mooncake_both_reports_say_that_it_could_not_run() -> None:
