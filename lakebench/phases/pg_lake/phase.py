@@ -14,6 +14,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.options import Option
 from lakebench.phases.pg_lake import (
     acid,
+    collations,
     expressions,
     four_lakes,
     latency,
@@ -90,6 +91,7 @@ class PgLakePhase(Phase):
         yield from statements.blocks()
         yield from expressions.blocks()
         yield from values.blocks()
+        yield from collations.blocks()
         yield from layouts.blocks()
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002

@@ -20,8 +20,8 @@ from lakebench.services import lakes
 from lakebench.services.object_store import store
 
 CHECK = "way"
-SERVICES = ("pg_lake-bridge", "rest-catalog")
-"""The services that the ways need, beside pg_lake and those of the engines."""
+SERVICES = ("pg_lake-bridge", "rest-catalog", "postgres")
+"""The services that the ways need, beside pg_lake and those of the engines; PostgreSQL's client opens at its own."""
 _SERVER = "pg_lake"
 _PG_LAKE = EngineRef(_SERVER)
 _CLIENT = EngineRef("postgres")

@@ -10,12 +10,22 @@ from typing import Any
 import pytest
 from run_requests import request
 
-from lakebench.errors import EngineCrash, Refused, WrongAnswer
+from lakebench.errors import EngineCrash, EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Case
 from lakebench.model import EngineRef, Record, Sample
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
-from lakebench.phases.pg_lake import expressions, layouts, memory, session, statements, told, transactions, values
+from lakebench.phases.pg_lake import (
+    collations,
+    expressions,
+    layouts,
+    memory,
+    session,
+    statements,
+    told,
+    transactions,
+    values,
+)
 from lakebench.phases.pg_lake.report import sections
 from lakebench.phases.pg_lake.server import CLIENT
 from lakebench.phases.pg_lake.session import Reply
@@ -77,7 +87,7 @@ def test_every_case_has_an_id_and_coordinates_of_its_own() -> None:
     assert len(places) == len(cases)
     assert {check for check, _ in places} == {
         "told", "latency", "statement", "expression", "type", "layout", "transaction", "death", "objects", "memory",
-        "acid", "evolution",
+        "acid", "evolution", "collation",
     }  # fmt: skip
 
 
@@ -331,3 +341,23 @@ def test_the_report_shows_files_by_stage_and_the_marks_of_each_type(recorded: Ru
 
 def test_a_run_in_which_the_server_was_not_there_has_no_section(recorded: Run) -> None:
     assert _sections(*(replace(case, outcome=Outcome.UNAVAILABLE) for case in recorded.cases)) == []
+
+
+@pytest.mark.parametrize(
+    ("state", "error"), [("22023", EngineUnavailable), ("42704", EngineUnavailable), ("42501", Refused)]
+)
+def test_a_locale_that_the_server_lacks_is_unavailable_and_another_refusal_is_not(
+    monkeypatch: pytest.MonkeyPatch, state: str, error: type[Exception]
+) -> None:
+    asked: list[str] = []
+
+    def run(sql: str) -> Reply:
+        asked.append(sql)
+        return Reply(state=state, error="the server's words")
+
+    monkeypatch.setattr(collations, "Session", lambda *_: SimpleNamespace(run=run, close=lambda: None))
+    server: Any = SimpleNamespace(endpoint=SimpleNamespace(properties={"schema": "run"}))
+    with pytest.raises(error, match="the server's words"):
+        collations._made(server, "en_US.UTF-8")
+    (sql,) = asked
+    assert sql.endswith("LOCALE_PROVIDER libc LC_COLLATE 'en_US.UTF-8' LC_CTYPE 'en_US.UTF-8'")
