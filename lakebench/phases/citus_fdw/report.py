@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from lakebench.model import Record
@@ -11,13 +10,10 @@ from lakebench.outcomes import Outcome
 from lakebench.phases.citus_fdw import scenario
 from lakebench.phases.citus_fdw.ends import CLIENT
 from lakebench.phases.citus_fdw.latency import STATEMENTS
-from lakebench.reports import plots
-from lakebench.reports.content import DASH, Cell, Part, Plot, Section, Table, cells, label, mark
-from lakebench.reports.latency import interval
-from lakebench.results import statistics
+from lakebench.reports import statement_times
+from lakebench.reports.content import DASH, Cell, Part, Section, Table, cells, label, mark
 from lakebench.results.records import Run
 
-_NS = 1e9
 _THEIRS_MS = {"select": 102, "insert": 205, "update": 99, "delete": 70}
 _PUSHED = (
     "Read from EXPLAIN (VERBOSE): “there” is a plan with Relations: Aggregate on, “here” one whose rows are fetched "
@@ -86,8 +82,11 @@ def _latencies(cases: Sequence[Record]) -> list[Part]:
     head = ("statement", "cold ms", "95 % interval", "warm ms", "95 % interval", "n", "theirs ms")
     rows = tuple(map(_times, asked))
     table = [Table("Latency of one statement", head, rows, (_TIMES,), "figures")] if rows else []
-    plots_of = (_plot(name, [one for one in asked if one.coordinates.test == name]) for name in STATEMENTS)
-    return [*table, *(plot for some in plots_of for plot in some)]
+    drawn = (
+        statement_times.plot(one.title, {case.column: case for case in asked if case.coordinates.test == name})
+        for name, one in STATEMENTS.items()
+    )
+    return [*table, *(plot for some in drawn for plot in some)]
 
 
 def _times(case: Record) -> tuple[Cell, ...]:
@@ -95,41 +94,7 @@ def _times(case: Record) -> tuple[Cell, ...]:
     if not case.samples:
         failed = Cell(label(case.outcome), mark(case.outcome))
         return (Cell(case.row), failed, *[Cell(DASH)] * 4, Cell(str(theirs)))
-    cold, warm = (_figures(case, kind) for kind in ("cold", "warm"))
-    return (Cell(case.row), *cold[:2], *warm, Cell(str(theirs)))
-
-
-def _figures(case: Record, kind: str) -> list[Cell]:
-    """Median, interval and number."""
-    samples = _seconds(case, kind)
-    if not samples:
-        return [Cell(DASH)] * 3
-    summary = statistics.summarise([one * 1000 for one in samples])
-    return [Cell(f"{summary.median:.1f}"), Cell(interval(summary.interval, summary.n)), Cell(str(summary.n))]
-
-
-def _seconds(case: Record, kind: str) -> list[float]:
-    return [one.ns / _NS for one in case.samples if one.kind == kind]
-
-
-def _plot(name: str, cases: Sequence[Record]) -> list[Plot]:
-    """Cold and warm executions of one statement, a line for each pair."""
-    strips = [_strip(case, kind) for case in cases for kind in ("cold", "warm") if _seconds(case, kind)]
-    if not strips:
-        return []
-    alt = "; ".join(f"{one.name}: median {one.median * 1000:.1f} ms of {len(one.samples)}" for one in strips)
-    return [Plot(STATEMENTS[name].title, alt, partial(plots.strips, strips))]
-
-
-def _strip(case: Record, kind: str) -> plots.Strip:
-    samples = _seconds(case, kind)
-    bounds = statistics.median_interval(samples)
-    return plots.Strip(
-        f"{case.column}, {kind}",
-        tuple(samples),
-        statistics.median(samples),
-        (bounds.low, bounds.high) if bounds else None,
-    )
+    return (Cell(case.row), *statement_times.milliseconds(case), Cell(str(theirs)))
 
 
 def _scenario(cases: Sequence[Record]) -> list[Part]:

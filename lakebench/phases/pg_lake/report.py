@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
 from lakebench.phases.pg_lake.latency import SIDES
-from lakebench.reports import plots
-from lakebench.reports.content import DASH, Cell, Paragraph, Part, Plot, Section, Table, cells, label, mark, size
-from lakebench.reports.latency import interval
-from lakebench.results import statistics
+from lakebench.reports import statement_times
+from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, label, mark, size
 from lakebench.results.records import Run
 
-_NS = 1e9
 _THEIRS_MS = "10 to 12"
 _TWINS = ("told", "statement", "expression", "layout")
 _SILENT = (
@@ -171,35 +167,10 @@ def _times(cases: Sequence[Record]) -> list[Part]:
 
 def _time(case: Record) -> tuple[Cell, ...]:
     theirs = _THEIRS_MS if case.coordinates.test == "lake" else DASH
-    cold, warm = (_figures(case, kind) for kind in ("cold", "warm"))
-    return (Cell(case.row), _outcome(case), *cold[:2], *warm, Cell(theirs))
-
-
-def _seconds(case: Record, kind: str) -> list[float]:
-    return [one.ns / _NS for one in case.samples if one.kind == kind]
-
-
-def _figures(case: Record, kind: str) -> list[Cell]:
-    """Median, interval and number, in milliseconds."""
-    samples = _seconds(case, kind)
-    if not samples:
-        return [Cell(DASH)] * 3
-    summary = statistics.summarise([one * 1000 for one in samples])
-    return [Cell(f"{summary.median:.1f}"), Cell(interval(summary.interval, summary.n)), Cell(str(summary.n))]
+    return (Cell(case.row), _outcome(case), *statement_times.milliseconds(case), Cell(theirs))
 
 
 def _plot(cases: Sequence[Record]) -> list[Part]:
     """Cold and warm executions of both tables."""
-    timed = [(case, kind) for case in _of(cases, "latency") for kind in ("cold", "warm") if _seconds(case, kind)]
-    lines = [_strip(case, kind) for case, kind in timed]
-    if not lines:
-        return []
-    alt = "; ".join(f"{one.name}: median {one.median * 1000:.1f} ms of {len(one.samples)}" for one in lines)
-    return [Plot("Q1 on 60,175 rows", alt, partial(plots.strips, lines))]
-
-
-def _strip(case: Record, kind: str) -> plots.Strip:
-    samples = _seconds(case, kind)
-    bounds = statistics.median_interval(samples)
-    name = f"{'pg_lake' if case.row == SIDES['lake'] else 'heap'}, {kind}"
-    return plots.Strip(name, tuple(samples), statistics.median(samples), (bounds.low, bounds.high) if bounds else None)
+    sides = {"pg_lake" if case.row == SIDES["lake"] else "heap": case for case in _of(cases, "latency")}
+    return [*statement_times.plot("Q1 on 60,175 rows", sides)]
