@@ -22,9 +22,10 @@ from lakebench.results.records import Run
 
 QUICK = ("--profile", "quick")
 ONCE = ("--profile", "once", "--sf", "0.01")
-FAR = """
+FAR_MS = 20
+FAR = f"""
 [storage.simulated-gcs]
-properties = { "latency.get.latency" = 20, "latency.put.latency" = 20, "latency.list.latency" = 20 }
+properties = {{ "latency.get.latency" = {FAR_MS}, "latency.put.latency" = {FAR_MS}, "latency.list.latency" = {FAR_MS} }}
 """
 """A third of the shipped latency, for which the tests would wait."""
 LIARS = Path(__file__).parent.parent / "liar"
@@ -69,10 +70,10 @@ def test_every_target_is_asked_and_right(targets_run: Run) -> None:
 
 
 @pytest.mark.integration
-def test_the_far_store_is_slower_and_its_requests_count(targets_run: Run) -> None:
+def test_no_execution_on_the_far_store_is_faster_than_a_request_and_its_requests_count(targets_run: Run) -> None:
     cases = {case.case: case for case in targets_run.cases}
     near, far = (cases[f"phase3/{storage}/iceberg/q06/duckdb"] for storage in ("local", "simulated-gcs"))
-    assert far.samples[-1].ns > near.samples[-1].ns
+    assert far.samples[-1].ns >= FAR_MS * 1_000_000
     assert not near.samples[-1].requests
     assert sum((far.samples[-1].requests or {}).values()) > 0
     asked = [sample.requests or {} for name, case in cases.items() if "/ducklake/" in name for sample in case.samples]
