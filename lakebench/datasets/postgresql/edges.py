@@ -14,6 +14,21 @@ FIRST = 101
 _EDGES = 12
 
 
+def typed(value: str, kind: str) -> str:
+    """``value`` as a literal of the type ``kind``."""
+    return f"{literal(value)}::{kind}"
+
+
+def predicates(column: str, kind: str, values: Sequence[str]) -> Iterator[str]:
+    """Comparisons of ``column`` with each of ``values``, with two at once, and with NULL."""
+    literals = [typed(value, kind) for value in values]
+    for one in literals:
+        yield from (f"{column} {operator} {one}" for operator in ("=", "<>", "<", ">="))
+    yield from (f"{column} IN ({one}, {other})" for one, other in islice(pairwise(literals), 1))
+    yield f"{column} IS NULL"
+    yield f"{column} IS NOT NULL"
+
+
 @dataclass(frozen=True)
 class EdgeColumn:
     """A column, its edge values as PostgreSQL writes them, and the expression of ``n`` that generates others."""
@@ -25,16 +40,11 @@ class EdgeColumn:
 
     def literal(self, value: str) -> str:
         """``value`` with its type."""
-        return f"{literal(value)}::{self.type}"
+        return typed(value, self.type)
 
     def predicates(self) -> Iterator[str]:
         """Comparisons with each edge value, with two at once, and with NULL."""
-        literals = [self.literal(value) for value in self.values]
-        for edge in literals:
-            yield from (f"{self.name} {operator} {edge}" for operator in ("=", "<>", "<", ">="))
-        yield from (f"{self.name} IN ({one}, {other})" for one, other in islice(pairwise(literals), 1))
-        yield f"{self.name} IS NULL"
-        yield f"{self.name} IS NOT NULL"
+        return predicates(self.name, self.type, self.values)
 
 
 COLUMNS: Sequence[EdgeColumn] = (

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+from lakebench.datasets.postgresql.edges import predicates
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
 from lakebench.phases.pg_lake.server import TwinServer
 from lakebench.phases.pg_lake.twins import Twins, twins
-from lakebench.phases.pg_lake.values import ask_each, predicates
+from lakebench.phases.pg_lake.values import ask_each
 
 GROUP = "Layouts of the same rows, against a heap table"
 COLUMNS: Mapping[str, tuple[str, tuple[str, ...]]] = {

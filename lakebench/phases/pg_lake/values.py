@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 
+from lakebench.datasets.postgresql.edges import predicates, typed
 from lakebench.errors import Refused
 from lakebench.execution.cases import Check, Evidence
 from lakebench.phases.pg_lake.case import case_of, check_of
@@ -71,22 +72,6 @@ class ValueQuestion:
 def name_of(kind: str) -> str:
     """The type ``kind`` in an id: ``numeric(38, 10)`` is ``numeric-38-10``."""
     return re.sub(r"\W+", "-", kind).strip("-") + ("-array" if kind.endswith("[]") else "")
-
-
-def literal(value: str, kind: str) -> str:
-    """``value`` with its type."""
-    text = value.replace("'", "''")
-    return f"'{text}'::{kind}"
-
-
-def predicates(column: str, kind: str, values: Sequence[str]) -> Iterator[str]:
-    """Comparisons of ``column`` with each value, with two at once, and with NULL."""
-    literals = [literal(one, kind) for one in values]
-    for one in literals:
-        yield from (f"{column} {operator} {one}" for operator in ("=", "<>", "<", ">="))
-    yield f"{column} IN ({', '.join(literals[:2])})"
-    yield f"{column} IS NULL"
-    yield f"{column} IS NOT NULL"
 
 
 def each(conditions: Sequence[str], selected: str, table: str = "t") -> str:
@@ -180,7 +165,7 @@ def _make(server: TwinServer, schema: str, kind: str) -> tuple[str, ...]:
     Raises:
         Refused: it has no columns of this type.
     """
-    rows = [f"({at}, {literal(one, kind)})" for at, one in enumerate(TYPES[kind])]
+    rows = [f"({at}, {typed(one, kind)})" for at, one in enumerate(TYPES[kind])]
     with twins(server, schema) as pair:
         pair.make("t", f"id integer, v {kind}")
         pair.must("INSERT INTO t VALUES (-1, NULL)")
