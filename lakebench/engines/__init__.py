@@ -56,6 +56,9 @@ class Engine(ABC):
     partitioned: ClassVar[bool] = False
     preload: ClassVar[tuple[str, ...]] = ()
     fatal: ClassVar[tuple[str, ...]] = ()
+    usual_version: ClassVar[str] = ""
+    environment: ClassVar[str] = ""
+    distributed: ClassVar[bool] = False
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings

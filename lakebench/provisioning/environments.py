@@ -42,22 +42,24 @@ _JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
 
 
 def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path:
-    """The Python whose environment has ``ref``: this one, or one that uv makes for the version of ``ref``.
+    """The Python whose environment has ``ref``: this one, or one that uv makes for its version.
 
     Raises:
         UsageError: the package index has no such version, or the engine's version cannot be chosen.
         EngineUnavailable: the packages are not here and cannot be downloaded.
     """
-    if ref.version is None:
+    version = ref.version or engine.usual_version
+    if not version:
         return Path(sys.executable)
     if not engine.requirements:
-        raise UsageError(f"{ref.name} runs in one version only: write {ref.name} without @{ref.version}")
-    if not _VERSION.fullmatch(ref.version):
-        raise UsageError(f"'{ref.version}' is no version: write {ref.name} for the installed one, or {ref.name}@1.2.3")
-    pinned = [one.format(version=ref.version) for one in engine.requirements]
+        raise UsageError(f"{ref.name} runs in one version only: write {ref.name} without @{version}")
+    if not _VERSION.fullmatch(version):
+        raise UsageError(f"'{version}' is no version: write {ref.name} for the installed one, or {ref.name}@1.2.3")
+    pinned = [one.format(version=version) for one in engine.requirements]
     requirements = [*pinned, *_base(pinned)]
+    shared = engine.environment if ref.version is None else ""
     try:
-        return _environment(f"{ref.name}-{ref.version}", requirements, progress)
+        return _environment(shared or f"{ref.name}-{version}", requirements, progress)
     except _Unresolvable as error:
         raise UsageError(_unknown_version(engine, ref, error)) from error
     except ServiceUnavailable as error:

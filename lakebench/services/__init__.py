@@ -31,6 +31,7 @@ from lakebench.services.pg_lake import PgLakeService
 from lakebench.services.pg_mooncake import PgMooncake01Service, PgMooncakeService
 from lakebench.services.pgspider import PgSpiderService
 from lakebench.services.postgres import PostgresService, RemotePostgresService
+from lakebench.services.ray import RayService
 from lakebench.services.rest_catalog import PgLakeBridge, RestBridge, RestCatalogService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
 from lakebench.services.trino import TrinoService
@@ -56,6 +57,7 @@ SERVICES: dict[str, type[Service]] = {
         TrinoService,
         SparkService,
         SparkIceberg111Service,
+        RayService,
     )
 }
 _OF_A_STORAGE = ("object-store", "rest-catalog")

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
+from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine, ray
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.calls import DaftOperations, filtered
 from lakebench.engines.inprocess import (
@@ -59,7 +59,7 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         from daft.catalog import Catalog
         from daft.session import Session
 
-        _set_runner(self.settings.threads)
+        self._choose_runner()
         self._lake = lake
         self._session = engine_call(Session)
         if lake.format is not TableFormat.ICEBERG:
@@ -125,12 +125,42 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
         engine_call(engine_call(from_arrow, rows).write_iceberg, self._table(table), mode="append")
 
+    def _choose_runner(self) -> None:
+        _set_runner(self.settings.threads)
+
     def _environment(self) -> dict[str, str]:
         """What is switched off, and the bytes that Daft's operators share out, where they ask for some at all."""
         return {**_ENVIRONMENT, "DAFT_MEMORY_LIMIT": str(self.settings.memory * 8 // 10)}
 
     def _table(self, table: str) -> Any:
         return engine_call(self._catalog.load_table, (self._lake.namespace, table))
+
+
+class DaftRay(Daft):
+    """The same on Ray's runner: Daft spreads a query over the workers of the cluster by itself."""
+
+    name: ClassVar[str] = "daft-ray"
+    title: ClassVar[str] = "Daft on Ray"
+    service: ClassVar[str | None] = "ray"
+    needs: ClassVar[tuple[str, ...]] = ("ray",)
+    variant_of: ClassVar[str | None] = "daft"
+    optional: ClassVar[bool] = True
+    distributed: ClassVar[bool] = True
+    usual_version: ClassVar[str] = ray.DAFT
+    environment: ClassVar[str] = ray.ENVIRONMENT
+    requirements: ClassVar[tuple[str, ...]] = (f"ray=={ray.RAY}", "daft=={version}", *ray.PACKAGES)
+
+    def versions(self) -> dict[str, str]:
+        """Daft, what plans for it, and Ray."""
+        return {**super().versions(), "ray": version_of("ray")}
+
+    def settings_used(self) -> dict[str, str]:
+        """The runner, and what is switched off."""
+        return {"runner": "ray", **self._environment()}
+
+    def _choose_runner(self) -> None:
+        ray.connect(self.settings.server, self.settings.folder)
+        _set_runner_ray()
 
 
 def _kind_of(table: Any, ref: str) -> str:
@@ -145,6 +175,14 @@ def _set_runner(threads: int) -> None:
     from daft import set_runner_native
 
     engine_call(set_runner_native, num_threads=threads)
+
+
+@functools.cache
+def _set_runner_ray() -> None:
+    """Choose the runner on the cluster that this process is connected to."""
+    from daft import set_runner_ray
+
+    engine_call(set_runner_ray, noop_if_initialized=True)
 
 
 def _frames(lake: Lake) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Ray with a DuckDB in each task."""

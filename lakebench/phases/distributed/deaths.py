@@ -1,0 +1,214 @@
+"""Workers that die, fewer workers, and what each process holds: the long query of :mod:`work` on a cluster of ours."""
+
+from __future__ import annotations
+
+import os
+import signal
+import statistics
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from lakebench import engines
+from lakebench.datasets import answer_files
+from lakebench.datasets.rules import Rules
+from lakebench.errors import CaseError, EngineUnavailable, OutOfMemory, WrongAnswer
+from lakebench.execution.cases import Evidence, same
+from lakebench.execution.context import RunContext
+from lakebench.execution.engine_client import AnswerFile
+from lakebench.model import EngineRef, Lake, Runtime
+from lakebench.phases.distributed import work
+from lakebench.processes import resources
+from lakebench.services import SERVICES
+from lakebench.services.ray import nodes_among
+
+_LIMIT_S = 300.0
+_REPEAT = 3
+_IN_THE_MIDDLE = 0.4
+_NS = 1e9
+_LOOK_S = 0.05
+_REFERENCE = EngineRef("duckdb")
+
+
+def survives(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
+    """The answer is right though a node with its workers was killed while the query ran.
+
+    Raises:
+        WrongAnswer: the query ended before the node did, or its answer is another one.
+        CaseError: it failed.
+    """
+    service = _cluster(context, ref)
+    usual = _seconds(context, ref, lake)
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(_long, context, ref, lake)
+        killed = _kill_in_the_middle(context, service, running, usual)
+        try:
+            answer = running.result()
+        except CaseError as error:
+            error.details.update(killed=killed, usual_s=usual)
+            _mend(context, service)
+            raise
+    evidence = {"killed": killed, "usual_s": usual, "took_s": round(answer.ns / _NS, 3)}
+    try:
+        return {**evidence, **_right(context, answer, lake)}
+    finally:
+        _mend(context, service)
+
+
+def faster(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
+    """The median with all nodes is smaller than with one; nodes are taken away one after the other.
+
+    Raises:
+        WrongAnswer: it is not.
+    """
+    service = _cluster(context, ref)
+    workers, times = _workers(context, service), {}
+    if len(workers) == 1:
+        raise EngineUnavailable(f"the cluster has one worker: set workers under [services.{service}.properties]")
+    try:
+        while workers:
+            if len(workers) & (len(workers) - 1) == 0:  # 1, 2, 4 …
+                _right(context, _long(context, ref, lake), lake)
+                times[len(workers)] = [_seconds(context, ref, lake) for _ in range(_REPEAT)]
+            if len(workers) == 1:
+                break
+            _kill(workers.pop())
+    finally:
+        _mend(context, service)
+    medians = {number: round(statistics.median(some), 3) for number, some in times.items()}
+    evidence = {"seconds_by_workers": medians, "samples": times, "cores": os.cpu_count()}
+    most = max(medians)
+    if medians[most] >= medians[1]:
+        raise WrongAnswer(f"{medians[most]} s with {most} workers, {medians[1]} s with one", **evidence)
+    return evidence
+
+
+def within_memory(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
+    """Driver and workers stay below their limits together; what each process held, and read, is in the evidence.
+
+    Raises:
+        OutOfMemory: they held more.
+    """
+    engine, limit = engines.find(ref.name), int(context.request.settings.engine(ref.name).memory)
+    _long(context, ref, lake)  # started, connected, and warm
+    driver = context.workers.open(ref, lake).process.pid
+    servers = context.services.processes(engine.service) if engine.service else []
+    pids = resources.tree([driver, *servers])
+    resources.reset_peak(pids)
+    before = {pid: _read_bytes(pid) for pid in pids}
+    answer = _long(context, ref, lake)
+    held = {pid: resources.peak_bytes([pid]) for pid in resources.tree([driver, *servers])}
+    of_service = _service_limit(context, engine.service) if engine.service else 0
+    processes = [
+        {"process": _name(pid), "peak_bytes": size, "read_bytes": _read_bytes(pid) - before.get(pid, 0)}
+        for pid, size in sorted(held.items(), key=lambda one: -one[1])
+        if size
+    ]
+    evidence = {
+        "limit_bytes": limit + of_service,
+        "peak_bytes": sum(held.values()),
+        "processes": processes,
+        "took_s": round(answer.ns / _NS, 3),
+    }
+    if sum(held.values()) > limit + of_service:
+        raise OutOfMemory(
+            f"{ref} held {sum(held.values()) / 2**30:.2f} GiB, and its limits are together less", **evidence
+        )
+    return evidence
+
+
+def _service_limit(context: RunContext, service: str) -> int:
+    """The limits of all processes of the server that is the engine, in bytes: of a cluster those of each node."""
+    limit = int(context.request.settings.service(service).memory or SERVICES[service].memory)
+    return limit * max(1, len(nodes_among(context.services.processes(service))))
+
+
+def _cluster(context: RunContext, ref: EngineRef) -> str:
+    """The service that is the cluster of ``ref``.
+
+    Raises:
+        EngineUnavailable: it has none, or one of the user's, whose nodes we do not end.
+    """
+    service = engines.find(ref.name).service
+    if service is None or not engines.find(ref.name).distributed:
+        raise EngineUnavailable(f"{ref} has no workers that could die: it is one process")
+    if context.services.endpoint(service).runtime is Runtime.EXTERNAL:
+        raise EngineUnavailable("the cluster is yours: its nodes are not ended")
+    return service
+
+
+def _workers(context: RunContext, service: str) -> list[int]:
+    """The nodes of the cluster beside its head."""
+    return nodes_among(context.services.processes(service))[1:]
+
+
+def _kill_in_the_middle(context: RunContext, service: str, running: Future[AnswerFile], usual: float) -> str:
+    """Kill the node that computes most, once the query has run for a part of its usual time."""
+    workers = _workers(context, service)
+    before = {pid: resources.cpu_ns(resources.tree([pid])) for pid in workers}
+    until = time.monotonic() + usual * _IN_THE_MIDDLE
+    while time.monotonic() < until and not running.done():
+        time.sleep(_LOOK_S)
+    if running.done():
+        raise WrongAnswer("the query ended before a worker could be killed: it is too short for this test")
+    busiest = max(workers, key=lambda pid: resources.cpu_ns(resources.tree([pid])) - before[pid])
+    _kill(busiest)
+    return f"node {workers.index(busiest) + 1} of {len(workers)} after {usual * _IN_THE_MIDDLE:.2f} s"
+
+
+def _kill(node: int) -> None:
+    """End a node and its workers at once."""
+    for pid in reversed(resources.tree([node])):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _mend(context: RunContext, service: str) -> None:
+    """A whole cluster for the next case; drivers of the one before are ended."""
+    for ref in context.request.refs:
+        if engines.find(ref.name).service == service:
+            context.workers.retire(ref)
+    context.services.restart(service)
+
+
+def _long(context: RunContext, ref: EngineRef, lake: Lake) -> AnswerFile:
+    sql = work.question(work.LONG).sql(engines.find(ref.name))
+    into = context.files.new(f"{ref}-long")
+    reply = context.client.call(ref, lake, "query", _LIMIT_S, sql=sql, into=str(into))
+    return AnswerFile(into, reply["ns"])
+
+
+def _seconds(context: RunContext, ref: EngineRef, lake: Lake) -> float:
+    return round(_long(context, ref, lake).ns / _NS, 3)
+
+
+def _right(context: RunContext, answer: AnswerFile, lake: Lake) -> dict[str, Any]:
+    """The evidence that ``answer`` is that of the reference engine over the same files."""
+
+    def ask() -> Path:
+        return context.client.query(_REFERENCE, lake, work.question(work.LONG).text, session="reference").path
+
+    expected: Path = context.prepared.once("distributed/long/expected", ask)
+    checked = context.checker.call(answer_files.compare, answer.path, {"DuckDB over the same files": expected}, Rules())
+    return same(checked)
+
+
+def _read_bytes(pid: int) -> int:
+    """Bytes that a process has read by system calls so far (proc(5): rchar), 0 where it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text("ascii").splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("rchar")), 0)
+
+
+def _name(pid: int) -> str:
+    try:
+        return psutil.Process(pid).name()
+    except psutil.Error:
+        return "ended"

@@ -1,0 +1,142 @@
+"""Phase 5: Ray + DuckDB, Daft and others that spread a query, on Parquet, Iceberg and DuckLake in object storage."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, ClassVar
+
+from lakebench import engines
+from lakebench.config import Settings
+from lakebench.datasets import tpch
+from lakebench.datasets.workload import Workload
+from lakebench.engines import CanQuery
+from lakebench.errors import CaseError
+from lakebench.execution.cases import Block
+from lakebench.execution.context import RunContext
+from lakebench.execution.prepared import PreparedData
+from lakebench.execution.protocol import Profile, Protocol
+from lakebench.execution.request import Request, Scope
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
+from lakebench.phases.base import Phase
+from lakebench.phases.distributed import deletes, rubric, work, writes
+from lakebench.phases.distributed.field_reports import judge_field_reports
+from lakebench.phases.distributed.lake_tables import STORAGE, reached, tpch_in_ducklake
+from lakebench.phases.options import Option
+from lakebench.phases.query_workloads.base import GROWTH, Contender, Queries, Target
+from lakebench.phases.table_loading import not_loaded, tpch_data
+from lakebench.provisioning.disk_space import Need
+from lakebench.results.records import Dataset, FieldReport
+from lakebench.services import lakes
+
+_REFERENCES = ("duckdb", "daft", "spark")
+_FORMATS = (TableFormat.PARQUET, TableFormat.ICEBERG, TableFormat.DUCKLAKE)
+_SAMPLES = 3
+
+
+class Distributed(Queries):
+    """What spreading a query over workers costs and gains, whether its answers are right, and what a death leaves."""
+
+    name: ClassVar[str] = "phase5"
+    subject: ClassVar[str] = "distributed"
+    title: ClassVar[str] = "Ray + DuckDB, Daft and others that spread a query: answers, deletes, deaths, errors"
+    keeps: ClassVar[bool] = False
+    field_reports: ClassVar[tuple[str, ...]] = ("C17", "C18", "C19")
+    options: ClassVar[tuple[Option, ...]] = ()  # one storage and three formats are what it is about
+
+    def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
+        """The storage with its catalog, and PostgreSQL for the catalog of DuckLake."""
+        return (*lakes.storage_services(settings, STORAGE), "postgres")
+
+    def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
+        """Every engine that spreads a query, and the references."""
+        return (*_REFERENCES, *(name for name, one in engines.engines().items() if one.distributed))
+
+    def workload(self, context: RunContext) -> Workload:
+        """The tables of TPC-H, and the work."""
+        return work.workload(tpch.workload(tpch_data(context)))
+
+    def load(self, context: RunContext) -> None:
+        """The tables in Iceberg, whose files are the plain Parquet, and in a DuckLake."""
+        super().load(context)
+        with contextlib.suppress(CaseError):  # each of its cases says why
+            tpch_in_ducklake(context, self.prepared(context))
+
+    def facts(self, context: RunContext) -> Iterator[Dataset]:
+        """The tables in Iceberg, and in the DuckLake where they are there."""
+        yield from super().facts(context)
+        with contextlib.suppress(CaseError):
+            yield tpch_in_ducklake(context, self.prepared(context)).facts(self.prepared(context))
+
+    def plan(self, context: RunContext) -> Iterator[Block]:
+        """The work, then deleted rows, then writes, and last the rubric, whose end kills workers."""
+        yield from not_loaded(self.name, self._loaded(context, STORAGE))
+        contenders = self.contenders(context.request, context.prepared)
+        for question in self.prepared(context).questions:
+            asked = self._measurement(context, question, contenders)
+            yield replace(asked, protocol=_protocol(context.request.profile))
+        yield from deletes.blocks(context.request)
+        yield from writes.blocks(context.request)
+        yield from rubric.blocks(context.request, partial(self._work_lake, tables=work.question(work.LONG).tables))
+
+    def data_bytes(self, request: Request) -> int:
+        """By the scale factor."""
+        return tpch.bytes_of(request.profile.scale_factor)
+
+    def disk_space(self, request: Request) -> Sequence[Need]:
+        """The generator's files, and the tables in both formats."""
+        folder, size = tpch.to_make(request.profile.scale_factor)
+        made = [Need("the generator's files", folder, size)] if size else []
+        tables = self.data_bytes(request) * (GROWTH[TableFormat.ICEBERG] + GROWTH[TableFormat.DUCKLAKE])
+        ours = request.settings.storage(STORAGE).ours
+        return [*made, *([Need(f"tables on {STORAGE}", request.settings.output, int(tables))] if ours else [])]
+
+    def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
+        """Field reports C17 to C19."""
+        yield from judge_field_reports(cases)
+
+    def lake(self, context: RunContext, one: Contender, tables: frozenset[str]) -> Lake:
+        """The lake of a contender; of a DuckLake that it has no connector to, the files that the catalog lists."""
+        if one.target.format is not TableFormat.DUCKLAKE:
+            return super().lake(context, one, tables)
+        made = tpch_in_ducklake(context, self.prepared(context))
+        made.require(tables)
+        return reached(context, one.ref, made.lake, tables)
+
+    def covers(self, case: Coordinates, scope: Scope) -> bool:
+        """Whether the engines are asked."""
+        return Phase.covers(self, case, scope)
+
+    def _work_lake(self, context: RunContext, ref: EngineRef, tables: frozenset[str]) -> Lake:
+        return self.lake(context, Contender(ref, Target(STORAGE, TableFormat.PARQUET)), tables)
+
+    def _contenders(self, request: Request) -> list[Contender]:
+        return [
+            Contender(ref, Target(STORAGE, form))
+            for form in _FORMATS
+            for ref in request.able(CanQuery)
+            if _reads(engines.find(ref.name), form)
+        ]
+
+    def _storages(self, request: Request, prepared: PreparedData) -> list[str]:  # noqa: ARG002
+        return [STORAGE]
+
+    def _loaded_own(self, context: RunContext) -> list[Any]:  # noqa: ARG002 - no engine has tables of its own here
+        return []
+
+
+def _reads(engine: type[engines.Engine], form: TableFormat) -> bool:
+    """Whether ``engine`` has a way to tables of ``form``; to a DuckLake's by their files."""
+    if form is TableFormat.ICEBERG:
+        return form in engine.formats and CatalogKind.REST in engine.catalogs
+    return form in engine.formats or (form is TableFormat.DUCKLAKE and TableFormat.PARQUET in engine.formats)
+
+
+def _protocol(profile: Profile) -> Protocol:
+    """No cold execution and a few samples, unless the user says how many: a cluster is not started for each query."""
+    protocol = profile.protocol
+    if "repeat" in profile.chosen:
+        return protocol
+    return replace(protocol, cold=0, samples=min(protocol.samples, _SAMPLES), block=min(protocol.block, _SAMPLES))

@@ -1,0 +1,136 @@
+"""Phase 5 in the report: the rubric, the work by format, and what becomes of deleted rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+from lakebench.model import Record
+from lakebench.outcomes import Outcome
+from lakebench.reports import plots
+from lakebench.reports.content import DASH, Cell, Part, Plot, Section, Table, cells, label, mark
+from lakebench.results import statistics
+from lakebench.results.records import Run
+
+_RUBRIC = (
+    "A line is one case, and the score is how many pass. What an engine has no way to do, and what has no workers that "
+    "could die, is no point. Start time, memory without work and lines of set-up are no part of the score."
+)
+_DELETES = (
+    "By a connector the engine reads the table; by files it reads the data files that DuckLake's catalog lists, "
+    "because it has no connector. Those files still have the deleted rows: the catalog lists their deletes beside them."
+)
+_DEATHS = "A whole node, with its workers, was killed by SIGKILL while the long query ran."
+_MEMORY = "Peaks of all processes of driver and cluster, each for itself, while the long query ran."
+
+
+def sections(run: Run) -> list[Section]:
+    """The tables, and a plot of the score."""
+    parts = [*_rubric(run.cases), *_deletes(run.cases), *_deaths(run.cases), *_workers(run.cases), *_memory(run.cases)]
+    return [Section("Distribution", "distribution", tuple(parts))] if parts else []
+
+
+def _of(cases: Sequence[Record], check: str, test: str = "") -> list[Record]:
+    asked = [one for one in cases if one.coordinates.check == check]
+    return [one for one in asked if one.coordinates.test == test] if test else asked
+
+
+def _rubric(cases: Sequence[Record]) -> list[Part]:
+    lines = _of(cases, "rubric")
+    names = list(dict.fromkeys(one.column for one in lines))
+    at = {(one.row, one.column): one for one in lines}
+    rows = [
+        (Cell(row), *(_outcome(at.get((row, name))) for name in names))
+        for row in dict.fromkeys(one.row for one in lines)
+    ]
+    score = [sum(one.outcome is Outcome.PASS for one in lines if one.column == name) for name in names]
+    of = len(rows)
+    rows.append((Cell("score"), *(Cell(f"{one} of {of}") for one in score)))
+    return [Table("Rubric", ("line", *names), tuple(rows), (_RUBRIC,))] if lines else []
+
+
+def _outcome(case: Record | None) -> Cell:
+    return Cell(DASH) if case is None else Cell(label(case.outcome), mark(case.outcome))
+
+
+def _deletes(cases: Sequence[Record]) -> list[Part]:
+    asked = _of(cases, "deletes")
+    head = ("table", "engine", "way", "outcome", "rows")
+    rows = tuple(
+        (*cells(one.row, one.engine, one.coordinates.more.get("way", DASH)), _outcome(one), Cell(_rows(one)))
+        for one in asked
+    )
+    return [Table("Deleted rows", head, rows, (_DELETES,))] if rows else []
+
+
+def _rows(case: Record) -> str:
+    diff: Any = case.evidence.get("diff") or {}
+    answer: Any = case.evidence.get("answer") or {}
+    if "actual_rows" in diff:
+        return f"{diff['actual_rows']} instead of {diff['expected_rows']}"
+    return str(answer.get("rows", DASH))
+
+
+def _deaths(cases: Sequence[Record]) -> list[Part]:
+    asked = [one for one in _of(cases, "rubric", "survives-death") if one.outcome.ran]
+    head = ("engine", "outcome", "killed", "usual s", "with a death s", "error")
+    rows = tuple(
+        (
+            Cell(one.engine),
+            _outcome(one),
+            *cells(*(one.evidence.get(key, DASH) for key in ("killed", "usual_s", "took_s")), one.reason or DASH),
+        )
+        for one in asked
+    )
+    return [Table("A worker dies in the middle", head, rows, (_DEATHS,))] if rows else []
+
+
+def _workers(cases: Sequence[Record]) -> list[Part]:
+    asked = [one for one in _of(cases, "rubric", "faster-with-workers") if one.evidence.get("samples")]
+    strips = [_strip(one, workers, some) for one in asked for workers, some in one.evidence["samples"].items()]
+    if not strips:
+        return []
+    cores = asked[0].evidence.get("cores", DASH)
+    rows = tuple(
+        cells(one.engine, workers, f"{statistics.median(some):.3f}")
+        for one in asked
+        for workers, some in one.evidence["samples"].items()
+    )
+    alt = "; ".join(f"{one.name}: median {one.median:.3f} s" for one in strips)
+    return [
+        Table("The long query by workers", ("engine", "workers", "median s"), rows, (f"On {cores} cores.",), "figures"),
+        Plot("The long query by number of workers", alt, partial(plots.strips, strips)),
+    ]
+
+
+def _strip(case: Record, workers: Any, some: Sequence[float]) -> plots.Strip:
+    bounds = statistics.median_interval(list(some))
+    return plots.Strip(
+        f"{case.engine}, {workers} worker{'s' if str(workers) != '1' else ''}",
+        tuple(some),
+        statistics.median(list(some)),
+        (bounds.low, bounds.high) if bounds else None,
+    )
+
+
+def _memory(cases: Sequence[Record]) -> list[Part]:
+    asked = [one for one in _of(cases, "rubric", "within-memory") if "processes" in one.evidence]
+    head = ("engine", "outcome", "peak MiB", "limit MiB", "largest processes")
+    rows = tuple(
+        (
+            Cell(one.engine),
+            _outcome(one),
+            *cells(_mib(one.evidence["peak_bytes"]), _mib(one.evidence["limit_bytes"]), _largest(one)),
+        )
+        for one in asked
+    )
+    return [Table("Memory", head, rows, (_MEMORY,), "figures")] if rows else []
+
+
+def _largest(case: Record) -> str:
+    return ", ".join(f"{one['process']} {_mib(one['peak_bytes'])}" for one in case.evidence["processes"][:3])
+
+
+def _mib(size: int) -> str:
+    return f"{size / 2**20:,.0f}"

@@ -1,0 +1,223 @@
+"""The rubric of phase 5: what a framework does, a case a line, each PASS or not; the score is how many pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from lakebench import engines
+from lakebench.datasets import answer_files
+from lakebench.engines import CanAppend, CanCreate, CanQuery
+from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
+from lakebench.execution.cases import Block, Check, Evidence
+from lakebench.execution.context import RunContext
+from lakebench.execution.request import Request
+from lakebench.model import EngineRef, Lake, TableFormat
+from lakebench.phases.distributed import deaths
+from lakebench.phases.distributed.case import case_of
+from lakebench.phases.distributed.deletes import needs, read_rows
+from lakebench.phases.distributed.lake_tables import DELETED, SALES, Row, rows, small
+from lakebench.phases.distributed.writes import written
+
+CHECK = "rubric"
+_GROUP = "Rubric"
+_SHOWN = 300
+_FEW, _AMOUNT, _TWO = 7, 500, 2
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """One engine in one run; ``work`` gives the lake of the long query."""
+
+    context: RunContext
+    ref: EngineRef
+    work: Callable[[RunContext, EngineRef], Lake]
+
+    def lake(self, form: TableFormat) -> Lake:
+        """The small tables in ``form``.
+
+        Raises:
+            EngineUnavailable: the engine has no connector to it.
+        """
+        needs(self.ref, form)
+        return small(self.context, form)
+
+
+Line = Callable[[_Asked], Evidence]
+
+
+def blocks(request: Request, work: Callable[[RunContext, EngineRef], Lake]) -> Iterator[Block]:
+    """Every line by every engine that spreads a query; beside them the engines of the run that do not."""
+    for test, (title, line) in LINES.items():
+        for ref in request.able(CanQuery):
+            case = case_of(ref, CHECK, test, _GROUP, title)
+            yield Check(case, partial(_line, line=line, ref=ref, work=work))
+
+
+def _line(context: RunContext, line: Line, ref: EngineRef, work: Callable[[RunContext, EngineRef], Lake]) -> Evidence:
+    return line(_Asked(context, ref, work))
+
+
+# What it reads and writes
+
+
+def _reads_s3(asked: _Asked) -> Evidence:
+    return read_rows(asked.context, asked.ref, asked.lake(TableFormat.PARQUET), SALES, deleted=False)
+
+
+def _reads_iceberg(asked: _Asked) -> Evidence:
+    return read_rows(asked.context, asked.ref, asked.lake(TableFormat.ICEBERG), SALES, deleted=False)
+
+
+def _respects_deletes(asked: _Asked) -> Evidence:
+    return read_rows(asked.context, asked.ref, asked.lake(TableFormat.ICEBERG), DELETED, deleted=True)
+
+
+def _reads_ducklake(asked: _Asked) -> Evidence:
+    return read_rows(asked.context, asked.ref, asked.lake(TableFormat.DUCKLAKE), DELETED, deleted=True)
+
+
+def _writes_back(asked: _Asked) -> Evidence:
+    return {"data_files": _written(asked)}
+
+
+def _two_tasks(asked: _Asked) -> Evidence:
+    """A file for each of two tasks at least."""
+    files = _written(asked)
+    if len(files) < _TWO:
+        raise WrongAnswer(f"{asked.ref} wrote {len(files)} file: one task did it all", data_files=files)
+    return {"data_files": files}
+
+
+def _written(asked: _Asked) -> tuple[str, ...]:
+    engine = engines.find(asked.ref.name)
+    if not issubclass(engine, CanCreate) or not issubclass(engine, CanAppend):
+        raise EngineUnavailable(f"{asked.ref} has no way to write Iceberg")
+    return written(asked.context, asked.ref)
+
+
+# Whether it counts as it reads
+
+
+def _counts(asked: _Asked) -> Evidence:
+    """Count, distinct and LIMIT alone and behind a filter, of the table with deleted rows."""
+    lake, answers = asked.lake(TableFormat.ICEBERG), {}
+    for name, (sql, count) in _questions().items():
+        given = asked.context.checker.call(answer_files.cells, asked.context.client.query(asked.ref, lake, sql).path)
+        answers[name] = {"sql": sql, "expected": count, "answer": len(given) if name.startswith("LIMIT") else given}
+        if answers[name]["answer"] != (count if name.startswith("LIMIT") else [[str(count)]]):
+            raise WrongAnswer(f"{name} is to be {count}, and is {answers[name]['answer']}", answers=answers)
+    return {"answers": answers}
+
+
+def _questions() -> dict[str, tuple[str, int]]:
+    left = rows(deleted=True)
+    few = [row for row in left if row[2] < _AMOUNT]
+    counted: dict[str, tuple[str, int]] = {}
+    for some, where, when in ((left, "", ""), (few, f" WHERE amount < {_AMOUNT}", " after a filter")):
+        counted[f"count(*){when}"] = (f"SELECT count(*) AS n FROM {DELETED}{where}", len(some))
+        counted[f"count(DISTINCT){when}"] = (
+            f"SELECT count(DISTINCT region) AS n FROM {DELETED}{where}",
+            _distinct(some),
+        )
+        counted[f"LIMIT{when}"] = (f"SELECT id FROM {DELETED}{where} LIMIT {_FEW}", _FEW)
+    return counted
+
+
+def _distinct(some: list[Row]) -> int:
+    return len({row[1] for row in some if row[1] is not None})
+
+
+# What its errors tell
+
+
+@dataclass(frozen=True)
+class _Mistake:
+    """What is wrong: in the lake, or in the SQL; an error that ``tells`` it has one of these words."""
+
+    tells: re.Pattern[str]
+    sql: str = f"SELECT count(*) AS n FROM {SALES}"
+    secret: str = ""
+    file: Callable[[str], str] = str
+
+
+def _words(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE | re.DOTALL)
+
+
+_NOWHERE, _NO_FILE = "lakebench-no-such-bucket", "no-such-file"
+_ABSENT = "404|not found|no such file|does not exist|NoSuchKey"
+_MISTAKES = {
+    "wrong-key": _Mistake(
+        _words("403|Forbidden|Access ?Denied|SignatureDoesNotMatch|InvalidAccessKey|credential"),
+        secret="not-the-secret",  # noqa: S106 - it is wrong on purpose
+    ),
+    "missing-bucket": _Mistake(
+        _words(f"NoSuchBucket|bucket.{{0,40}}not (exist|found)|{_NOWHERE}.*404|404.*{_NOWHERE}"),
+        file=lambda address: re.sub(r"^s3://[^/]+", f"s3://{_NOWHERE}", address),
+    ),
+    "missing-file": _Mistake(
+        _words(f"{_NO_FILE}.*({_ABSENT})|({_ABSENT}).*{_NO_FILE}"),
+        file=lambda address: address.replace(".parquet", f"-{_NO_FILE}.parquet"),
+    ),
+    "bad-sql": _Mistake(_words("no_such_column"), sql=f"SELECT no_such_column FROM {SALES}"),
+}
+
+
+def _tells(asked: _Asked, mistake: _Mistake) -> Evidence:
+    """The message of the error names its cause."""
+    lake = _mistaken(asked.lake(TableFormat.PARQUET), mistake)
+    try:
+        asked.context.client.query(asked.ref, lake, mistake.sql)
+    except EngineUnavailable:
+        raise
+    except CaseError as error:
+        said = str(error)
+        if mistake.tells.search(said):
+            return {"said": said[:_SHOWN]}
+        raise Refused(f"the error does not tell its cause: {said[:_SHOWN]}") from error
+    finally:
+        asked.context.workers.retire(asked.ref)  # it may remember keys, or what it did not find
+    raise WrongAnswer(f"{asked.ref} answered, and there is nothing that it could have read")
+
+
+def _mistaken(lake: Lake, mistake: _Mistake) -> Lake:
+    store = replace(lake.store, secret_key=mistake.secret) if lake.store and mistake.secret else lake.store
+    files = {table: tuple(map(mistake.file, addresses)) for table, addresses in lake.files.items()}
+    return replace(lake, store=store, files=files)
+
+
+# How it stands a death, and what it gains
+
+
+def _survives(asked: _Asked) -> Evidence:
+    return deaths.survives(asked.context, asked.ref, asked.work(asked.context, asked.ref))
+
+
+def _faster(asked: _Asked) -> Evidence:
+    return deaths.faster(asked.context, asked.ref, asked.work(asked.context, asked.ref))
+
+
+def _memory(asked: _Asked) -> Evidence:
+    return deaths.within_memory(asked.context, asked.ref, asked.work(asked.context, asked.ref))
+
+
+LINES: Mapping[str, tuple[str, Line]] = {
+    "reads-s3": ("reads Parquet on S3", _reads_s3),
+    "reads-iceberg": ("reads Iceberg by a catalog", _reads_iceberg),
+    "respects-deletes": ("respects Iceberg's deletes", _respects_deletes),
+    "reads-ducklake": ("reads a DuckLake, deletes too", _reads_ducklake),
+    "writes-back": ("writes back as Iceberg", _writes_back),
+    "writes-with-two-tasks": ("writes with two tasks", _two_tasks),
+    "counts-as-it-reads": ("counts as it reads", _counts),
+    **{
+        f"tells-{name}": (f"its error tells: {name.replace('-', ' ')}", partial(_tells, mistake=mistake))
+        for name, mistake in _MISTAKES.items()
+    },
+    "within-memory": ("stays within its memory", _memory),
+    "survives-death": ("survives a worker that is killed in the middle", _survives),
+    "faster-with-workers": ("is faster with several workers than with one", _faster),
+}
+"""Test → what is asked, and how; the last lines end with fewer workers than they began with."""
