@@ -23,7 +23,7 @@ _USUAL_WORKERS = 2
 _PORT = 6379
 _NODES = Path(__file__).with_name("ray_nodes.py")
 _SOCKET_PATH = 107  # bytes that Linux has for the path of a socket
-_SOCKET_NAME = len("/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.00")
+_SOCKET_NAME = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.00")
 _OBJECT_STORE_SHARE = 4  # of a node's memory, one part of this many is for objects
 
 

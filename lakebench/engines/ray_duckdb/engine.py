@@ -20,7 +20,7 @@ from lakebench.engines.inprocess import (
 from lakebench.engines.postgresql import literal, secret_parameters
 from lakebench.engines.ray import DAFT, ENVIRONMENT, PACKAGES, RAY, connect, cpus
 from lakebench.engines.ray_duckdb import sources, tasks
-from lakebench.engines.ray_duckdb.sources import Table
+from lakebench.engines.ray_duckdb.sources import PlannedTable
 from lakebench.engines.ray_duckdb.stages import PARTS, Stage, stages
 from lakebench.engines.ray_duckdb.tasks import Task
 from lakebench.engines.sql import SqlDialect
@@ -193,7 +193,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         """The tables that the SELECT names, each whole, without the one that comes in parts."""
         return {name: self._table(name).source() for name in _named(stage.sql) if name != stage.table}
 
-    def _table(self, name: str, snapshot_id: int | None = None) -> Table:
+    def _table(self, name: str, snapshot_id: int | None = None) -> PlannedTable:
         lake = self._lake
         if lake.format is TableFormat.PARQUET:
             return sources.of_files(lake.files.get(name, ()))

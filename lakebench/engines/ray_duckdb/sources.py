@@ -30,19 +30,19 @@ class DataFile:
 
 
 @dataclass(frozen=True)
-class Table:
+class PlannedTable:
     """The files of one table; ``columns`` name each column by its field id, where names have changed."""
 
     files: tuple[DataFile, ...]
     columns: Mapping[int, tuple[str, str]] | None = None
     empty: str = ""
 
-    def parts(self, most: int) -> list[Table]:
+    def parts(self, most: int) -> list[PlannedTable]:
         """The table in at most ``most`` parts of about the same size, none of them empty."""
         groups: list[list[DataFile]] = [[] for _ in range(max(1, min(most, len(self.files))))]
         for file in sorted(self.files, key=lambda one: -one.bytes):
             min(groups, key=lambda group: sum(one.bytes for one in group)).append(file)
-        return [Table(tuple(group), self.columns, self.empty) for group in groups]
+        return [PlannedTable(tuple(group), self.columns, self.empty) for group in groups]
 
     def source(self) -> str:
         """What follows FROM to read all rows of it that are not deleted."""
@@ -73,7 +73,7 @@ class Table:
         return f"SELECT * EXCLUDE ({_ROW}) FROM {rows} AS t ANTI JOIN ({deleted}) AS d ON t.{_ROW} = d.pos"
 
 
-def of_iceberg(catalog: Any, namespace: str, table: str, snapshot_id: int | None = None) -> Table:
+def of_iceberg(catalog: Any, namespace: str, table: str, snapshot_id: int | None = None) -> PlannedTable:
     """The plan of PyIceberg: data files and their deletes as of the snapshot.
 
     Raises:
@@ -83,7 +83,7 @@ def of_iceberg(catalog: Any, namespace: str, table: str, snapshot_id: int | None
     planned: list[Any] = engine_call(list, engine_call(engine_call(loaded.scan, snapshot_id=snapshot_id).plan_files))
     vectors: dict[str, dict[str, tuple[int, ...]]] = {}
     files = tuple(_planned(loaded.io, one, vectors) for one in planned)
-    return Table(files, _columns(loaded), f"SELECT {_nothing(loaded)} WHERE false")
+    return PlannedTable(files, _columns(loaded), f"SELECT {_nothing(loaded)} WHERE false")
 
 
 def _planned(io: Any, task: Any, vectors: dict[str, dict[str, tuple[int, ...]]]) -> DataFile:
@@ -134,12 +134,12 @@ def _nothing(table: Any) -> str:
     return ", ".join(f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in kinds)
 
 
-def of_files(addresses: Sequence[str]) -> Table:
+def of_files(addresses: Sequence[str]) -> PlannedTable:
     """Plain Parquet files, each of the same unknown size."""
-    return Table(tuple(DataFile(local_path(one), 1) for one in addresses))
+    return PlannedTable(tuple(DataFile(local_path(one), 1) for one in addresses))
 
 
-def of_ducklake(lake: Lake, table: str, setup: Sequence[str], extensions: tuple[str, ...]) -> Table:
+def of_ducklake(lake: Lake, table: str, setup: Sequence[str], extensions: tuple[str, ...]) -> PlannedTable:
     """The live files of a DuckLake's table and their deletes, as DuckDB's extension lists them to the driver."""
     *attached, _ = attach_ducklake(lake)
     listed = (
@@ -148,7 +148,7 @@ def of_ducklake(lake: Lake, table: str, setup: Sequence[str], extensions: tuple[
     )
     answer = engine_call(run, Task(listed, extensions=extensions, setup=(*setup, *attached)))
     rows = (tuple(one.values()) for one in answer.to_pylist())
-    return Table(tuple(DataFile(path, size or 0, (deletes,) if deletes else ()) for path, size, deletes in rows))
+    return PlannedTable(tuple(DataFile(path, size or 0, (deletes,) if deletes else ()) for path, size, deletes in rows))
 
 
 def _text(value: str) -> str:

@@ -132,9 +132,12 @@ def _cluster(context: RunContext, ref: EngineRef) -> str:
     Raises:
         EngineUnavailable: it has none, or one of the user's, whose nodes we do not end.
     """
-    service = engines.find(ref.name).service
-    if service is None or not engines.find(ref.name).distributed:
+    engine = engines.find(ref.name)
+    service = engine.service
+    if not engine.distributed:
         raise EngineUnavailable(f"{ref} has no workers that could die: it is one process")
+    if service is None:
+        raise EngineUnavailable(f"{ref} starts a cluster of its own, whose nodes are not ours to end")
     if context.services.endpoint(service).runtime is Runtime.EXTERNAL:
         raise EngineUnavailable("the cluster is yours: its nodes are not ended")
     return service

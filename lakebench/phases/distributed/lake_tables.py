@@ -13,10 +13,11 @@ from lakebench import engines
 from lakebench.datasets.ducklake import expected, inspector
 from lakebench.datasets.interop import inspector as iceberg_inspector
 from lakebench.datasets.workload import Workload
+from lakebench.engines import CanExecute, CanLoad
 from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.execution.context import RunContext
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
-from lakebench.phases.table_loading import LoadResult, facts_of, loader, snapshot, write
+from lakebench.phases.table_loading import LoadResult, facts_of, snapshot, write
 from lakebench.results.records import Dataset, TableFacts
 from lakebench.services import lakes
 
@@ -94,15 +95,15 @@ def tpch_in_ducklake(context: RunContext, workload: Workload) -> TpchInDuckLake:
 
 
 def _writer(context: RunContext) -> EngineRef:
-    """The run's writer, which must open a DuckLake.
+    """The first engine of the run that writes a DuckLake.
 
     Raises:
-        EngineUnavailable: it does not.
+        EngineUnavailable: there is none.
     """
-    ref = loader(context.request.writer)
-    if TableFormat.DUCKLAKE not in engines.find(ref.name).formats:
-        raise EngineUnavailable(f"{ref}, the writer of this run, writes no DuckLake: use --writer duckdb")
-    return ref
+    for ref in context.request.able(CanExecute, CanLoad):
+        if TableFormat.DUCKLAKE in engines.find(ref.name).formats:
+            return ref
+    raise EngineUnavailable("no engine of this run writes a DuckLake: add duckdb to --engines")
 
 
 def small(context: RunContext, form: TableFormat) -> Lake:

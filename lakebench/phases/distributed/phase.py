@@ -21,7 +21,7 @@ from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.distributed import deletes, rubric, work, writes
+from lakebench.phases.distributed import deletes, rubric, ways, work, writes
 from lakebench.phases.distributed.field_reports import judge_field_reports
 from lakebench.phases.distributed.lake_tables import STORAGE, reached, tpch_in_ducklake
 from lakebench.phases.options import Option
@@ -36,7 +36,7 @@ _FORMATS = (TableFormat.PARQUET, TableFormat.ICEBERG, TableFormat.DUCKLAKE)
 _SAMPLES = 3
 
 
-class Distributed(Queries):
+class DistributedQueries(Queries):
     """What spreading a query over workers costs and gains, whether its answers are right, and what a death leaves."""
 
     name: ClassVar[str] = "phase5"
@@ -71,7 +71,7 @@ class Distributed(Queries):
             yield tpch_in_ducklake(context, self.prepared(context)).facts(self.prepared(context))
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """The work, then deleted rows, then writes, and last the rubric, whose end kills workers."""
+        """The work, then deleted rows, writes and ways to S3, and last the rubric, whose end kills workers."""
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
         contenders = self.contenders(context.request, context.prepared)
         for question in self.prepared(context).questions:
@@ -79,6 +79,7 @@ class Distributed(Queries):
             yield replace(asked, protocol=_protocol(context.request.profile))
         yield from deletes.blocks(context.request)
         yield from writes.blocks(context.request)
+        yield from ways.blocks(context.request)
         yield from rubric.blocks(context.request, partial(self._work_lake, tables=work.question(work.LONG).tables))
 
     def data_bytes(self, request: Request) -> int:

@@ -28,7 +28,7 @@ _FEW, _AMOUNT, _TWO = 7, 500, 2
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _OfLine:
     """One engine in one run; ``work`` gives the lake of the long query."""
 
     context: RunContext
@@ -45,7 +45,7 @@ class _Asked:
         return small(self.context, form)
 
 
-Line = Callable[[_Asked], Evidence]
+Line = Callable[[_OfLine], Evidence]
 
 
 def blocks(request: Request, work: Callable[[RunContext, EngineRef], Lake]) -> Iterator[Block]:
@@ -57,33 +57,33 @@ def blocks(request: Request, work: Callable[[RunContext, EngineRef], Lake]) -> I
 
 
 def _line(context: RunContext, line: Line, ref: EngineRef, work: Callable[[RunContext, EngineRef], Lake]) -> Evidence:
-    return line(_Asked(context, ref, work))
+    return line(_OfLine(context, ref, work))
 
 
 # What it reads and writes
 
 
-def _reads_s3(asked: _Asked) -> Evidence:
+def _reads_s3(asked: _OfLine) -> Evidence:
     return read_rows(asked.context, asked.ref, asked.lake(TableFormat.PARQUET), SALES, deleted=False)
 
 
-def _reads_iceberg(asked: _Asked) -> Evidence:
+def _reads_iceberg(asked: _OfLine) -> Evidence:
     return read_rows(asked.context, asked.ref, asked.lake(TableFormat.ICEBERG), SALES, deleted=False)
 
 
-def _respects_deletes(asked: _Asked) -> Evidence:
+def _respects_deletes(asked: _OfLine) -> Evidence:
     return read_rows(asked.context, asked.ref, asked.lake(TableFormat.ICEBERG), DELETED, deleted=True)
 
 
-def _reads_ducklake(asked: _Asked) -> Evidence:
+def _reads_ducklake(asked: _OfLine) -> Evidence:
     return read_rows(asked.context, asked.ref, asked.lake(TableFormat.DUCKLAKE), DELETED, deleted=True)
 
 
-def _writes_back(asked: _Asked) -> Evidence:
+def _writes_back(asked: _OfLine) -> Evidence:
     return {"data_files": _written(asked)}
 
 
-def _two_tasks(asked: _Asked) -> Evidence:
+def _two_tasks(asked: _OfLine) -> Evidence:
     """A file for each of two tasks at least."""
     files = _written(asked)
     if len(files) < _TWO:
@@ -91,7 +91,7 @@ def _two_tasks(asked: _Asked) -> Evidence:
     return {"data_files": files}
 
 
-def _written(asked: _Asked) -> tuple[str, ...]:
+def _written(asked: _OfLine) -> tuple[str, ...]:
     engine = engines.find(asked.ref.name)
     if not issubclass(engine, CanCreate) or not issubclass(engine, CanAppend):
         raise EngineUnavailable(f"{asked.ref} has no way to write Iceberg")
@@ -101,7 +101,7 @@ def _written(asked: _Asked) -> tuple[str, ...]:
 # Whether it counts as it reads
 
 
-def _counts(asked: _Asked) -> Evidence:
+def _counts(asked: _OfLine) -> Evidence:
     """Count, distinct and LIMIT alone and behind a filter, of the table with deleted rows."""
     lake, answers = asked.lake(TableFormat.ICEBERG), {}
     for name, (sql, count) in _questions().items():
@@ -166,7 +166,7 @@ _MISTAKES = {
 }
 
 
-def _tells(asked: _Asked, mistake: _Mistake) -> Evidence:
+def _tells(asked: _OfLine, mistake: _Mistake) -> Evidence:
     """The message of the error names its cause."""
     lake = _mistaken(asked.lake(TableFormat.PARQUET), mistake)
     try:
@@ -192,15 +192,15 @@ def _mistaken(lake: Lake, mistake: _Mistake) -> Lake:
 # How it stands a death, and what it gains
 
 
-def _survives(asked: _Asked) -> Evidence:
+def _survives(asked: _OfLine) -> Evidence:
     return deaths.survives(asked.context, asked.ref, asked.work(asked.context, asked.ref))
 
 
-def _faster(asked: _Asked) -> Evidence:
+def _faster(asked: _OfLine) -> Evidence:
     return deaths.faster(asked.context, asked.ref, asked.work(asked.context, asked.ref))
 
 
-def _memory(asked: _Asked) -> Evidence:
+def _memory(asked: _OfLine) -> Evidence:
     return deaths.within_memory(asked.context, asked.ref, asked.work(asked.context, asked.ref))
 
 

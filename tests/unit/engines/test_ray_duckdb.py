@@ -22,7 +22,7 @@ from lakebench.engines import ray
 from lakebench.engines.ray_duckdb import engine as adapter
 from lakebench.engines.ray_duckdb import sources, tasks
 from lakebench.engines.ray_duckdb.engine import RayDuckDB
-from lakebench.engines.ray_duckdb.sources import DataFile, Table
+from lakebench.engines.ray_duckdb.sources import DataFile, PlannedTable
 from lakebench.engines.ray_duckdb.stages import Stage, stages
 from lakebench.errors import Refused
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, TableFormat
@@ -139,10 +139,10 @@ def test_a_script_is_read_by_its_headings() -> None:
 
 
 def test_a_table_is_split_into_parts_of_about_the_same_size() -> None:
-    table = Table(tuple(DataFile(str(number), size) for number, size in enumerate((50, 20, 20, 10))))
+    table = PlannedTable(tuple(DataFile(str(number), size) for number, size in enumerate((50, 20, 20, 10))))
     assert [sum(one.bytes for one in part.files) for part in table.parts(2)] == [50, 50]
     assert len(table.parts(9)) == 4
-    assert len(Table(()).parts(3)) == 1
+    assert len(PlannedTable(()).parts(3)) == 1
 
 
 @pytest.fixture
@@ -152,7 +152,7 @@ def file(tmp_path: Path) -> str:
     return str(path)
 
 
-def _ids(table: Table) -> list[int]:
+def _ids(table: PlannedTable) -> list[int]:
     sql = f"SELECT id FROM {table.source()} ORDER BY id"
     return [row[0] for row in duckdb.connect().execute(sql).fetchall()]
 
@@ -161,9 +161,9 @@ def test_a_row_that_a_delete_names_is_none(tmp_path: Path, file: str) -> None:
     deletes = tmp_path / "deletes.parquet"
     named = {"file_path": [file, file, "another"], "pos": pa.array([2, 5, 7], pa.int64())}
     pq.write_table(pa.table(named), deletes)
-    assert _ids(Table((DataFile(file, 1, deletes=(str(deletes),)),))) == [0, 1, 3, 4, 6, 7, 8, 9]
-    assert _ids(Table((DataFile(file, 1, positions=(0, 9)),))) == [1, 2, 3, 4, 5, 6, 7, 8]
-    both = Table((DataFile(file, 1, (str(deletes),), (0,)), DataFile(file, 1)))
+    assert _ids(PlannedTable((DataFile(file, 1, deletes=(str(deletes),)),))) == [0, 1, 3, 4, 6, 7, 8, 9]
+    assert _ids(PlannedTable((DataFile(file, 1, positions=(0, 9)),))) == [1, 2, 3, 4, 5, 6, 7, 8]
+    both = PlannedTable((DataFile(file, 1, (str(deletes),), (0,)), DataFile(file, 1)))
     assert _ids(both) == sorted([*range(10), 1, 3, 4, 6, 7, 8, 9])
 
 
@@ -171,7 +171,7 @@ def test_the_columns_of_a_table_that_has_changed_are_known_by_their_ids(tmp_path
     path = tmp_path / "old.parquet"
     field = pa.field("old_name", pa.int64(), metadata={b"PARQUET:field_id": b"1"})
     pq.write_table(pa.table([pa.array([1, 2], pa.int64())], pa.schema([field])), path)
-    table = Table((DataFile(str(path), 1),), {1: ("id", "BIGINT"), 2: ("new", "VARCHAR")})
+    table = PlannedTable((DataFile(str(path), 1),), {1: ("id", "BIGINT"), 2: ("new", "VARCHAR")})
     assert duckdb.connect().execute(f"FROM {table.source()}").fetchall() == [(1, None), (2, None)]
 
 

@@ -299,3 +299,19 @@ def test_a_run_and_its_records_have_the_version_that_latest_became(
     assert [str(ref) for ref in requests[0].refs] == ["duckdb", "duckdb@9.8.7"]
     assert requests[0].to_json()["engines"] == ["duckdb", "duckdb@9.8.7"], "this is what --resume goes on with"
     assert requests[0].require == ("duckdb@9.8.7",)
+
+
+def test_an_engine_of_another_environment_has_its_usual_version_there(
+    uv: Uv, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(Toy, "usual_version", "2.0")
+    monkeypatch.setattr(Toy, "environment", "shared")
+    python = environments.python_for(Toy, EngineRef("toy"), Quiet())
+    assert uv.requirements[0] == "toy[all]==2.0"
+    assert python.parents[1].name.startswith("shared-")
+    other = environments.python_for(Toy, EngineRef("toy", "2.1"), Quiet())
+    assert other.parents[1].name.startswith("toy-2.1-")
+    assert {one.name for one in (tmp_path / "environments").iterdir()} == {
+        python.parents[1].name,
+        other.parents[1].name,
+    }

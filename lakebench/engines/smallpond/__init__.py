@@ -1,0 +1,1 @@
+"""Smallpond: DuckDB in tasks of a Ray cluster of its own, in an environment of its own."""

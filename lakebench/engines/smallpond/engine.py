@@ -1,0 +1,170 @@
+"""Smallpond: Parquet files and SQL on each part of them; no catalog of any kind."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from lakebench.engines import CanQuery, Engine
+from lakebench.engines.inprocess import version_of
+from lakebench.engines.smallpond import relay
+from lakebench.errors import EngineUnavailable, Refused
+from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WAY = "way"
+"""The option of a lake that says by which way Smallpond comes to S3; see :data:`USUAL_WAY`."""
+USUAL_WAY = "secret"
+_DUCKDB = "1.2.2"  # newer than 1.2 Smallpond does not run with
+_SESSION = "lakebench.engines.smallpond.session"
+_ROOT = 0
+
+
+class Smallpond(Engine, CanQuery):
+    """A session of Smallpond, which starts a Ray of its own in a network that nobody else reaches.
+
+    Every query is one task: Smallpond splits no SQL, and has no second stage but what the user writes.
+    """
+
+    name: ClassVar[str] = "smallpond"
+    title: ClassVar[str] = "Smallpond"
+    dialect: ClassVar[str] = "duckdb"
+    distribution: ClassVar[str] = "smallpond"
+    catalogs: ClassVar[tuple[CatalogKind, ...]] = ()
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.PARQUET,)
+    optional: ClassVar[bool] = True
+    distributed: ClassVar[bool] = True
+    usual_version: ClassVar[str] = "0.15.0"
+    requirements: ClassVar[tuple[str, ...]] = (
+        "smallpond=={version}",
+        f"duckdb=={_DUCKDB}",
+        f"duckdb-extension-httpfs=={_DUCKDB}",
+        "numpy<2",
+        "pandas<2.3",
+        "pyarrow==16.1.0",
+        "ray[default]<2.45",
+        "s3fs",
+    )
+
+    _session: subprocess.Popen[bytes] | None = None
+    _of_session: tuple[ObjectStore | None, str] = (None, "")
+    _lake: Lake
+
+    def open(self, lake: Lake) -> None:
+        """Start the session, with the variables of the way to the store."""
+        way = lake.options.get(WAY, USUAL_WAY)
+        of_session = (lake.store, way if way in _WITH_KEYS else "")
+        self._lake = lake
+        if self._session is not None and self._session.poll() is None and self._of_session == of_session:
+            return
+        self.close()
+        self._of_session = of_session
+        folder = Path(self.settings.folder) / f"pond-{way}"
+        (folder / "home").mkdir(parents=True, exist_ok=True)
+        socket = folder / "store"
+        socket.unlink(missing_ok=True)
+        host, _, port = lake.objects.endpoint.partition("://")[2].rpartition(":")
+        relay.serve(relay.listen_here(socket), relay.to_address(host, int(port)))
+        self._session = self._started(way, folder)
+        given = {"folder": str(folder), "socket": str(socket), "way": way, "store": dataclasses.asdict(lake.objects)}
+        self._exchange(given)
+
+    def close(self) -> None:
+        """End the session; what it started ends with its network's last process, and with the run."""
+        session, self._session = self._session, None
+        if session is not None:
+            session.terminate()
+            session.wait()
+
+    def versions(self) -> dict[str, str]:
+        """Smallpond, and what it computes with."""
+        return {name: version_of(name) for name in ("smallpond", "duckdb", "ray", "pyarrow")}
+
+    def settings_used(self) -> dict[str, str]:
+        """The way to the store, and the allocator: its own default is not among its packages."""
+        return {WAY: self._lake.options.get(WAY, USUAL_WAY), "SP_MEMORY_ALLOCATOR": "system"}
+
+    def query(self, sql: str) -> Iterable[pa.RecordBatch]:
+        """Run ``sql`` as one ``partial_sql`` over the tables that it names."""
+        import pyarrow as pa
+
+        way, into = self._lake.options.get(WAY, USUAL_WAY), Path(self.settings.folder) / "answer.arrow"
+        tables = {name: files for name, files in self._lake.files.items() if name in sql}
+        self._exchange({"way": way, "sql": sql, "tables": tables, "into": str(into)})
+        with pa.OSFile(str(into), "rb") as source:
+            table: pa.Table = pa.ipc.open_file(source).read_all()
+        return table
+
+    def _started(self, way: str, folder: Path) -> subprocess.Popen[bytes]:
+        """The session in a network of its own.
+
+        Raises:
+            EngineUnavailable: this machine lets us have none.
+        """
+        private = ["unshare", "--net"] if os.geteuid() == _ROOT else ["unshare", "--user", "--map-root-user", "--net"]
+        if subprocess.run([*private, "true"], capture_output=True, check=False).returncode != 0:
+            raise EngineUnavailable(
+                "Smallpond starts a Ray that takes what anybody sends, and a network of its own cannot be had here: "
+                "run as root, or allow user namespaces"
+            )
+        return subprocess.Popen(
+            [*private, sys.executable, "-m", _SESSION],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, **_variables(folder), **(_of_store(self._lake.objects) if way in _WITH_KEYS else {})},
+        )
+
+    def _exchange(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply of the session.
+
+        Raises:
+            Refused: what Smallpond says.
+            EngineUnavailable: it ended.
+        """
+        session = self._session
+        if session is None or session.stdin is None or session.stdout is None:
+            raise EngineUnavailable("Smallpond has no session")
+        session.stdin.write(json.dumps(message).encode() + b"\n")
+        session.stdin.flush()
+        line = session.stdout.readline()
+        if not line:
+            raise EngineUnavailable(f"Smallpond's session ended with exit code {session.wait()}")
+        reply: dict[str, Any] = json.loads(line)
+        if not reply["ok"]:
+            raise Refused(reply["error"])
+        return reply
+
+
+_WITH_KEYS = frozenset({"variables", "secret"})
+
+
+def _variables(folder: Path) -> dict[str, str]:
+    return {
+        "HOME": str(folder / "home"),
+        "RAY_TMPDIR": str(folder),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "SP_MEMORY_ALLOCATOR": "system",
+    }
+
+
+def _of_store(store: ObjectStore) -> dict[str, str]:
+    """The variables that AWS's tools, PyArrow and DuckDB's extension read."""
+    scheme, _, host = store.endpoint.partition("://")
+    return {
+        "AWS_ACCESS_KEY_ID": store.access_key,
+        "AWS_SECRET_ACCESS_KEY": store.secret_key,
+        "AWS_REGION": store.region,
+        "AWS_DEFAULT_REGION": store.region,
+        "AWS_ENDPOINT_URL": store.endpoint,
+        "DUCKDB_S3_ENDPOINT": host,
+        "DUCKDB_S3_USE_SSL": str(scheme == "https").lower(),
+    }

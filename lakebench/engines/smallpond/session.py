@@ -1,0 +1,160 @@
+"""One session of Smallpond as a program of its own, in a network of its own: it answers questions, one a line.
+
+Smallpond starts a Ray of 2.44, whose ports and dashboard take what anybody sends: here nobody else reaches them. The
+store is reached through a socket (:mod:`lakebench.engines.smallpond.relay`).
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import socket
+import struct
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from lakebench.engines.postgresql import literal, secret_parameters
+from lakebench.engines.smallpond import relay
+from lakebench.model import ObjectStore
+
+_SIOCSIFFLAGS, _UP, _RUNNING = 0x8914, 0x1, 0x40  # netdevice(7)
+_HOME = "home"
+
+
+def main(given: Mapping[str, Any]) -> None:
+    """Prepare the network, start Smallpond, and answer."""
+    folder, store = Path(given["folder"]), ObjectStore(**given["store"])
+    _loopback()
+    host, _, port = store.endpoint.partition("://")[2].rpartition(":")
+    relay.serve(relay.listen_at(host, int(port)), relay.to_path(Path(given["socket"])))
+    _install(folder, store, secret=given["way"] == "secret")
+    import smallpond
+
+    pond = smallpond.init(data_root=str(folder / "data"))
+    _say({"ok": True, "version": smallpond.__version__})
+    for line in sys.stdin:
+        _say(_answer(pond, store, json.loads(line)))
+    pond.shutdown()
+
+
+def _answer(pond: Any, store: ObjectStore, question: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        _ask(pond, store, question)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        return {"ok": False, "error": _words(error)}
+    return {"ok": True}
+
+
+def _ask(pond: Any, store: ObjectStore, question: Mapping[str, Any]) -> None:
+    """The tables of the question by its way, each in one part; the SQL names them by their place."""
+    read = _WAYS[question["way"]]
+    frames = [read(pond, store, list(files)).repartition(1) for files in question["tables"].values()]
+    sql = _by_place(question["sql"], list(question["tables"]))
+    _write(pond.partial_sql(sql, *frames).to_arrow(), question["into"])
+
+
+def _by_place(sql: str, tables: list[str]) -> str:
+    for number, table in enumerate(tables):
+        sql = re.sub(rf"\b(FROM|JOIN)\s+{table}\b(?!\s+AS\b)", rf"\1 {{{number}}} AS {table}", sql)
+        sql = re.sub(rf"\b(FROM|JOIN)\s+{table}\b(?=\s+AS\b)", rf"\1 {{{number}}}", sql)
+    return sql
+
+
+def _endpoint_url(pond: Any, store: ObjectStore, files: list[str]) -> Any:
+    return pond.read_parquet(files, endpoint_url=store.endpoint)
+
+
+def _filesystem(pond: Any, store: ObjectStore, files: list[str]) -> Any:
+    return pond.read_parquet(files, filesystem=_s3fs(store))
+
+
+def _plain(pond: Any, store: ObjectStore, files: list[str]) -> Any:  # noqa: ARG001 - the way is in the variables
+    return pond.read_parquet(files)
+
+
+def _arrow(pond: Any, store: ObjectStore, files: list[str]) -> Any:
+    """The driver reads all rows, by PyArrow through s3fs."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    system = _s3fs(store)
+    tables = [pq.read_table(one.removeprefix("s3://"), filesystem=system) for one in files]
+    return pond.from_arrow(pa.concat_tables(tables))
+
+
+_WAYS: Mapping[str, Callable[[Any, ObjectStore, list[str]], Any]] = {
+    "endpoint-url": _endpoint_url,
+    "filesystem": _filesystem,
+    "plain": _plain,
+    "variables": _plain,
+    "secret": _plain,
+    "arrow": _arrow,
+}
+
+
+def _s3fs(store: ObjectStore) -> Any:
+    import s3fs
+
+    client = {"endpoint_url": store.endpoint, "region_name": store.region}
+    return s3fs.S3FileSystem(key=store.access_key, secret=store.secret_key, client_kwargs=client)
+
+
+def _install(folder: Path, store: ObjectStore, *, secret: bool) -> None:
+    """DuckDB's extension for S3 in the home folder, as ``INSTALL httpfs`` puts it there; and a secret that stays."""
+    from importlib.resources import files
+
+    import duckdb
+
+    connection = duckdb.connect()
+    ((version, platform),) = connection.execute(
+        "SELECT library_version, platform FROM pragma_version(), pragma_platform()"
+    ).fetchall()
+    bundled = files("duckdb_extension_httpfs") / "extensions" / version / "httpfs.duckdb_extension"
+    into = folder / _HOME / ".duckdb" / "extensions" / version / platform
+    into.mkdir(parents=True, exist_ok=True)
+    shutil.copy(str(bundled), into / "httpfs.duckdb_extension")
+    if secret:
+        parameters = ", ".join(f"{name} {literal(value)}" for name, value in secret_parameters(store).items())
+        connection.execute("LOAD httpfs")
+        connection.execute(f"CREATE PERSISTENT SECRET store ({parameters})")
+    connection.close()
+
+
+def _loopback() -> None:
+    """Switch on the loopback device of the new network."""
+    with socket.socket() as one:
+        request = struct.pack("16sH14s", b"lo", _UP | _RUNNING, b"")
+        fcntl.ioctl(one, _SIOCSIFFLAGS, request)
+
+
+def _write(table: Any, into: str) -> None:
+    import pyarrow as pa
+
+    with pa.OSFile(into, "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        writer.write_table(table)
+
+
+def _words(error: BaseException) -> str:
+    """What the error says, and what its causes do, the first cause last."""
+    texts = []
+    one: BaseException | None = error
+    while one is not None:
+        lines = [line for line in str(one).splitlines() if line.strip()]
+        texts.append(f"{type(one).__name__}: {' | '.join([*lines[:3], *lines[-2:]])}"[:600])
+        one = one.__cause__
+    return "; caused by ".join(dict.fromkeys(texts))[:2000]
+
+
+def _say(reply: Mapping[str, Any]) -> None:
+    os.write(_REPLIES, json.dumps(reply).encode() + b"\n")
+
+
+if __name__ == "__main__":
+    _REPLIES = os.dup(1)  # Smallpond prints much
+    os.dup2(2, 1)
+    main(json.loads(sys.stdin.readline()))

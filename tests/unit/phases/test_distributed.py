@@ -1,0 +1,183 @@
+"""Phase 5 without servers: its plan, its small tables, what errors must tell, verdicts and report."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from run_requests import request
+
+from lakebench import engines
+from lakebench.engines import parse
+from lakebench.errors import EngineUnavailable
+from lakebench.execution.cases import Case
+from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore, Record, TableFormat
+from lakebench.outcomes import Outcome, ReportVerdict
+from lakebench.phases import find
+from lakebench.phases.distributed import deaths, deletes, lake_tables, rubric, ways, work, writes
+from lakebench.phases.distributed.report import sections
+from lakebench.reports.content import Table
+from lakebench.results.records import FieldReport
+
+STORE = ObjectStore("http://127.0.0.1:1", "bucket", "key", "secret")
+LAKE = Lake("files", STORE, Catalog(CatalogKind.REST, "", ""), format=TableFormat.PARQUET,
+            files={"sales": ("s3://bucket/a/1.parquet",)})  # fmt: skip
+
+
+def _case(engine: str, outcome: Outcome = Outcome.PASS, **about: Any) -> Record:
+    given = {key: about.pop(key) for key in ("reason", "evidence", "row", "column") if key in about}
+    name = f"{engine}/" + "/".join(str(one) for one in about.values())
+    record = Record(name, "phase5", "", engine, outcome, coordinates=Coordinates(engine=engine, **about))
+    return replace(record, **{"row": str(about.get("test")), "column": engine, **given})
+
+
+def _reports(*cases: Record) -> dict[str, FieldReport]:
+    return {one.report: one for one in find("phase5").judge_field_reports(cases, "1")}
+
+
+def _planned(*names: str) -> list[Case]:
+    asked = request(*map(parse, names))
+    blocks = [*deletes.blocks(asked), *writes.blocks(asked), *ways.blocks(asked),
+              *rubric.blocks(asked, lambda *_: LAKE)]  # fmt: skip
+    return [case for block in blocks for case in block.cases]
+
+
+def test_the_engines_are_those_that_spread_a_query_and_the_references() -> None:
+    asked = find("distributed").engines(SimpleNamespace())  # type: ignore[arg-type]
+    assert set(asked) == {"duckdb", "daft", "spark", "daft-ray", "ray_duckdb", "smallpond"}
+
+
+def test_every_case_has_an_id_of_its_own_and_the_rubric_is_the_same_for_all() -> None:
+    cases = _planned("duckdb", "daft", "ray_duckdb", "daft-ray", "smallpond")
+    assert len({case.id for case in cases}) == len(cases)
+    lines = {case.column: [] for case in cases}
+    for case in cases:
+        if case.coordinates.check == rubric.CHECK:
+            lines[case.column].append(case.coordinates.test)
+    assert all(one == list(rubric.LINES) for one in lines.values())
+
+
+def test_a_ducklake_is_read_by_its_connector_or_by_files() -> None:
+    ways_of = {
+        case.column: case.coordinates.more["way"]
+        for case in _planned("duckdb", "daft", "ray_duckdb", "smallpond")
+        if case.coordinates.test == "ducklake-after"
+    }
+    assert ways_of == {"duckdb": "connector", "ray_duckdb": "connector", "daft": "files", "smallpond": "files"}
+    with pytest.raises(EngineUnavailable, match="no connector"):
+        deletes.needs(parse("daft"), TableFormat.DUCKLAKE)
+
+
+def test_of_each_ten_rows_one_is_deleted() -> None:
+    every, left = lake_tables.rows(), lake_tables.rows(deleted=True)
+    assert (len(every), len(left)) == (1000, 900)
+    assert {row[0] % 10 for row in every} - {row[0] % 10 for row in left} == {3}
+
+
+def test_the_counts_are_those_of_the_rows_that_are_left() -> None:
+    counts = {name: count for name, (_, count) in rubric._questions().items()}
+    assert counts["count(*)"] == 900
+    assert counts["count(DISTINCT)"] == 4
+    assert counts["count(*) after a filter"] < 900
+
+
+@pytest.mark.parametrize(
+    ("mistake", "tells", "hides"),
+    [
+        ("wrong-key", "HTTP 403: SignatureDoesNotMatch", "cannot read file"),
+        ("missing-bucket", "NoSuchBucket: the specified bucket does not exist", "cannot read file"),
+        ("missing-file", "File s3://b/1-no-such-file.parquet not found", "404 of something"),
+        ("bad-sql", 'Referenced column "no_such_column" not found', "failed to run query"),
+    ],
+)
+def test_an_error_tells_its_cause_or_not(mistake: str, tells: str, hides: str) -> None:
+    pattern = rubric._MISTAKES[mistake].tells
+    assert pattern.search(tells)
+    assert not pattern.search(hides)
+
+
+def test_a_mistake_is_one_mistake() -> None:
+    wrong = {name: rubric._mistaken(LAKE, mistake) for name, mistake in rubric._MISTAKES.items()}
+    assert wrong["wrong-key"].files == LAKE.files
+    assert wrong["wrong-key"].objects.secret_key != STORE.secret_key
+    assert wrong["missing-bucket"].files["sales"] == ("s3://lakebench-no-such-bucket/a/1.parquet",)
+    assert wrong["missing-file"].files["sales"] == ("s3://bucket/a/1-no-such-file.parquet",)
+    assert wrong["bad-sql"] == LAKE
+
+
+def test_one_process_has_no_workers_that_could_die() -> None:
+    context: Any = SimpleNamespace()
+    for name, why in {"daft": "one process", "smallpond": "a cluster of its own"}.items():
+        with pytest.raises(EngineUnavailable, match=why):
+            deaths._cluster(context, parse(name))
+
+
+def test_the_work_has_its_stages_for_ray_and_a_translation_for_others() -> None:
+    for name in ("regions", "shuffle", work.LONG):
+        question = work.question(name)
+        assert "-- last" in question.sql(engines.find("ray_duckdb"))
+        assert "-- last" not in question.sql(engines.find("spark"))
+
+
+def _work(engine: str, form: str, outcome: Outcome = Outcome.PASS) -> Record:
+    return _case(engine, outcome, query="regions", format=form)
+
+
+def _after(engine: str, way: str, outcome: Outcome = Outcome.PASS) -> Record:
+    return _case(engine, outcome, check="deletes", test="ducklake-after", more={"way": way}, reason="100 rows more")
+
+
+def test_what_works_before_and_after_a_delete_is_reproduced() -> None:
+    both = (_work("ray_duckdb", "parquet"), _work("ray_duckdb", "ducklake"), _after("ray_duckdb", "connector"))
+    assert _reports(*both)["C17"].verdict is ReportVerdict.REPRODUCED
+    assert _reports(*both, _work("ray_duckdb", "ducklake", Outcome.WRONG))["C17"].verdict is (
+        ReportVerdict.NOT_REPRODUCED
+    )
+
+
+def test_rows_that_come_back_leave_the_direction() -> None:
+    cases = (_work("daft", "parquet"), _work("daft", "ducklake"), _after("daft", "files", Outcome.WRONG))
+    report = _reports(*cases)["C18"]
+    assert report.verdict is ReportVerdict.DIRECTION_ONLY
+    assert "100 rows more" in report.detail
+
+
+def _way(test: str, outcome: Outcome, reason: str = "") -> Record:
+    return _case("smallpond", outcome, check="ways", test=test, reason=reason)
+
+
+def test_smallponds_verdict_is_of_the_call_and_of_the_ways_that_work() -> None:
+    theirs = "unsupported S3 endpoint configuration"
+    other = "TypeError: unexpected keyword argument 'endpoint_url'"
+    assert _reports()["C19"].verdict is ReportVerdict.COULD_NOT_RUN
+    fails = _way("endpoint-url", Outcome.REFUSED, theirs)
+    assert _reports(fails)["C19"].verdict is ReportVerdict.REPRODUCED
+    assert _reports(fails, _way("secret", Outcome.PASS))["C19"].verdict is ReportVerdict.DIRECTION_ONLY
+    assert _reports(_way("endpoint-url", Outcome.REFUSED, other))["C19"].verdict is ReportVerdict.DIRECTION_ONLY
+    assert _reports(_way("endpoint-url", Outcome.PASS))["C19"].verdict is ReportVerdict.NOT_REPRODUCED
+
+
+def test_nothing_asked_could_not_run() -> None:
+    assert {one.verdict for one in _reports().values()} == {ReportVerdict.COULD_NOT_RUN}
+
+
+def test_the_report_has_the_rubric_with_its_score_and_the_deaths() -> None:
+    killed = {"killed": "node 1 of 2 after 0.40 s", "usual_s": 1.0, "took_s": 2.5}
+    times = {"samples": {"1": [2.0, 2.1, 2.2], "2": [1.0, 1.1, 1.2]}, "cores": 2}
+    run: Any = SimpleNamespace(
+        cases=[
+            _case("daft", check="rubric", test="reads-s3"),
+            _case("daft", Outcome.WRONG, check="rubric", test="counts-as-it-reads"),
+            _case("daft", check="rubric", test="survives-death", evidence=killed),
+            _case("daft", check="rubric", test="faster-with-workers", evidence=times),
+            _after("daft", "files", Outcome.WRONG),
+        ]
+    )
+    (section,) = sections(run)
+    tables = {one.title: one for one in section.parts if isinstance(one, Table)}
+    assert [cell.text for cell in tables["Rubric"].rows[-1]] == ["score", "3 of 4"]
+    assert "node 1 of 2 after 0.40 s" in [cell.text for cell in tables["A worker dies in the middle"].rows[0]]
+    assert "files" in [cell.text for cell in tables["Deleted rows"].rows[0]]
+    assert not sections(SimpleNamespace(cases=[]))  # type: ignore[arg-type]
