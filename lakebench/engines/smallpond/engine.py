@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, Engine
-from lakebench.engines.inprocess import version_of
+from lakebench.engines.inprocess import Answer, version_of
 from lakebench.engines.smallpond import relay
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
@@ -100,8 +100,8 @@ class Smallpond(Engine, CanQuery):
         tables = {name: files for name, files in self._lake.files.items() if name in sql}
         self._exchange({"way": way, "sql": sql, "tables": tables, "into": str(into)})
         with pa.OSFile(str(into), "rb") as source:
-            table: pa.Table = pa.ipc.open_file(source).read_all()
-        return table
+            table = pa.ipc.open_file(source).read_all()
+        return Answer(table.schema, table.to_batches())
 
     def _started(self, way: str, folder: Path) -> subprocess.Popen[bytes]:
         """The session in a network of its own.
