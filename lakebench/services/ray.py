@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import secrets
 import socket
 from collections.abc import Mapping
@@ -24,6 +25,7 @@ _PORT = 6379
 _NODES = Path(__file__).with_name("ray_nodes.py")
 _SOCKET_PATH = 107  # bytes that Linux has for the path of a socket
 _SOCKET_NAME = len("/ray/session_2026-01-01_00-00-00_000000_0000000/sockets/plasma_store.00")
+_LOG = 20_000  # characters
 _OBJECT_STORE_SHARE = 4  # of a node's memory, one part of this many is for objects
 
 
@@ -73,8 +75,6 @@ class RayService(Service):
 
     def command(self, ports: Mapping[str, int]) -> Command:
         """The nodes as one program; the token is in its environment, which only its owner can read."""
-        import json
-
         settings = {
             "host": HOST,
             "port": ports["gcs"],
@@ -110,7 +110,7 @@ class RayService(Service):
         """
         with socket.create_connection((endpoint.host, endpoint.port), timeout=5):
             pass
-        if endpoint.runtime is not Runtime.EXTERNAL and "ready" not in self.log_tail().splitlines():
+        if endpoint.runtime is not Runtime.EXTERNAL and "ready" not in self.log_tail(_LOG).splitlines():
             raise OSError("not all of its nodes have joined")
 
     def nodes(self) -> list[int]:

@@ -30,3 +30,7 @@ PG_LAKE = Way(
     {"description": [], "broken": False},
     instead={"lakebench.iceberg.catalogs:table_metadata": {"metadata-location": "s3://lake/t.metadata.json"}},
 )  # fmt: skip
+RAY_DUCKDB = Way(
+    "_run", "options", SQL, "lakebench.engines.ray_duckdb.engine:stages",
+    instead={"lakebench.engines.ray_duckdb.engine:_named": []},
+)  # fmt: skip

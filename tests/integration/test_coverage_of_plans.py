@@ -15,6 +15,7 @@ from lakebench.execution.context import run_context
 from lakebench.execution.protocol import PROFILES
 from lakebench.execution.request import Scope
 from lakebench.model import Coordinates, Selection
+from lakebench.phases.distributed import phase as distributed
 from lakebench.phases.jdbc import phase as jdbc
 from lakebench.phases.nessie import phase as nessie
 from lakebench.phases.query_workloads import base
@@ -36,6 +37,8 @@ NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
     ("phase3", (), {"tests": ("power",)}, "quick"),
     ("phase4", FEW, {}, "quick"),
     ("phase4", ("spark-jdbc", "iceberg_scan"), {}, "quick"),
+    ("phase5", FEW, {}, "quick"),
+    ("phase5", ("duckdb", "ray_duckdb", "smallpond"), {}, "quick"),
     ("phase7", ("postgres",), {}, "quick"),
     ("phase45", ("pg_lake",), {}, "quick"),
     ("phase45", ("duckdb", "pg_lake"), {"options": {"phase45": {"lakes": ("ducklake",)}}}, "quick"),
@@ -60,7 +63,7 @@ def guard() -> Iterator[Guard]:
 @pytest.fixture(autouse=True)
 def nothing_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Which tables a run could not load is not to be planned: no service runs here."""
-    for module in (nessie, base, jdbc):
+    for module in (nessie, base, jdbc, distributed):
         monkeypatch.setattr(module, "not_loaded", lambda *_: ())
     monkeypatch.setattr(nessie, "_tpch", lambda _: None)
     for phase in (base.Queries, jdbc.Jdbc):

@@ -116,7 +116,7 @@ class Smallpond(Engine, CanQuery):
                 "run as root, or allow user namespaces"
             )
         return subprocess.Popen(
-            [*private, sys.executable, "-m", _SESSION],
+            [*private, sys.executable, "-P", "-m", _SESSION],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**os.environ, **_variables(folder), **(_of_store(self._lake.objects) if way in _WITH_KEYS else {})},

@@ -145,7 +145,8 @@ def _words(error: BaseException) -> str:
     one: BaseException | None = error
     while one is not None:
         lines = [line for line in str(one).splitlines() if line.strip()]
-        texts.append(f"{type(one).__name__}: {' | '.join([*lines[:3], *lines[-2:]])}"[:600])
+        shown = dict.fromkeys([*lines[:3], *lines[-2:]])
+        texts.append(f"{type(one).__name__}: {' | '.join(shown)}"[:600])
         one = one.__cause__
     return "; caused by ".join(dict.fromkeys(texts))[:2000]
 

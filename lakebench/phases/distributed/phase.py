@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets import tpch
-from lakebench.datasets.workload import Workload
+from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError
 from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
+from lakebench.execution.measurement import MeasuredEngine
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
@@ -105,6 +106,11 @@ class DistributedQueries(Queries):
         made = tpch_in_ducklake(context, self.prepared(context))
         made.require(tables)
         return reached(context, one.ref, made.lake, tables)
+
+    def _entry(self, context: RunContext, question: Question, one: Contender) -> MeasuredEngine:
+        """An engine that spreads a query has one driver for all formats: each has workers of its own in the cluster."""
+        entry = super()._entry(context, question, one)
+        return replace(entry, session="") if engines.find(one.ref.name).distributed else entry
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether the engines are asked."""

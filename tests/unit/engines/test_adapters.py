@@ -5,7 +5,7 @@ from __future__ import annotations
 import adapter_ways as ways
 
 from lakebench import engines
-from lakebench.engines.daft.engine import Daft
+from lakebench.engines.daft.engine import Daft, DaftRay
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
@@ -14,7 +14,9 @@ from lakebench.engines.polars.engine import Polars
 from lakebench.engines.postgres.columnar import CitusColumnar, PgMooncake, PgMooncake01
 from lakebench.engines.postgres.engine import Postgres
 from lakebench.engines.pyiceberg.engine import PyIceberg
+from lakebench.engines.ray_duckdb.engine import RayDuckDB
 from lakebench.engines.reference.engine import Reference
+from lakebench.engines.smallpond.engine import Smallpond
 from lakebench.engines.spark.engine import Spark, SparkIceberg111, SparkJdbc
 from lakebench.engines.trino.engine import Trino
 from lakebench.testing import AdapterTests, WayTests
@@ -34,6 +36,18 @@ class TestPyIceberg(AdapterTests, WayTests):
 
 class TestDaft(AdapterTests, WayTests):
     engine, way = Daft, ways.DAFT
+
+
+class TestDaftRay(AdapterTests, WayTests):
+    engine, way = DaftRay, ways.DAFT
+
+
+class TestRayDuckDB(AdapterTests, WayTests):
+    engine, way = RayDuckDB, ways.RAY_DUCKDB
+
+
+class TestSmallpond(AdapterTests):  # what it raises comes as text from a program of its own
+    engine = Smallpond
 
 
 class TestPolars(AdapterTests, WayTests):

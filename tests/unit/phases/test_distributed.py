@@ -176,7 +176,7 @@ def test_the_report_has_the_rubric_with_its_score_and_the_deaths() -> None:
         ]
     )
     (section,) = sections(run)
-    tables = {one.title: one for one in section.parts if isinstance(one, Table)}
+    tables = {one.caption: one for one in section.parts if isinstance(one, Table)}
     assert [cell.text for cell in tables["Rubric"].rows[-1]] == ["score", "3 of 4"]
     assert "node 1 of 2 after 0.40 s" in [cell.text for cell in tables["A worker dies in the middle"].rows[0]]
     assert "files" in [cell.text for cell in tables["Deleted rows"].rows[0]]
