@@ -30,7 +30,11 @@ def to_path(path: Path) -> Connect:
 
     def connect() -> socket.socket:
         connection = socket.socket(socket.AF_UNIX)
-        connection.connect(str(path))
+        try:
+            connection.connect(str(path))
+        except OSError:
+            connection.close()
+            raise
         return connection
 
     return connect

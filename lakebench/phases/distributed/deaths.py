@@ -15,7 +15,7 @@ import psutil
 from lakebench import engines
 from lakebench.datasets import answer_files
 from lakebench.datasets.rules import Rules
-from lakebench.errors import CaseError, EngineUnavailable, OutOfMemory, WrongAnswer
+from lakebench.errors import CaseError, EngineUnavailable, OutOfMemory, Refused
 from lakebench.execution.cases import Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import AnswerFile
@@ -37,7 +37,8 @@ def survives(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
     """The answer is right though a node with its workers was killed while the query ran.
 
     Raises:
-        WrongAnswer: the query ended before the node did, or its answer is another one.
+        EngineUnavailable: the query ended before a node could be killed.
+        WrongAnswer: its answer is another one.
         CaseError: it failed.
     """
     service = _cluster(context, ref)
@@ -62,7 +63,7 @@ def faster(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
     """The median with all nodes is smaller than with one; nodes are taken away one after the other.
 
     Raises:
-        WrongAnswer: it is not.
+        Refused: it is not.
     """
     service = _cluster(context, ref)
     workers, times = _workers(context, service), {}
@@ -82,7 +83,7 @@ def faster(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
     evidence = {"seconds_by_workers": medians, "samples": times, "cores": os.cpu_count()}
     most = max(medians)
     if medians[most] >= medians[1]:
-        raise WrongAnswer(f"{medians[most]} s with {most} workers, {medians[1]} s with one", **evidence)
+        raise Refused(f"{medians[most]} s with {most} workers, {medians[1]} s with one", **evidence)
     return evidence
 
 
@@ -156,7 +157,7 @@ def _kill_in_the_middle(context: RunContext, service: str, running: Future[Answe
     while time.monotonic() < until and not running.done():
         time.sleep(_LOOK_S)
     if running.done():
-        raise WrongAnswer("the query ended before a worker could be killed: it is too short for this test")
+        raise EngineUnavailable("the query ended before a worker could be killed: it is too short for this test")
     busiest = max(workers, key=lambda pid: resources.cpu_ns(resources.tree([pid])) - before[pid])
     _kill(busiest)
     return f"node {workers.index(busiest) + 1} of {len(workers)} after {usual * _IN_THE_MIDDLE:.2f} s"

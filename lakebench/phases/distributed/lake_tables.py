@@ -107,7 +107,7 @@ def _writer(context: RunContext) -> EngineRef:
 
 
 def small(context: RunContext, form: TableFormat) -> Lake:
-    """The lake of the small tables in ``form``, made once a run; of plain Parquet there is only the one without deletes.
+    """The lake of the small tables in ``form``, made once a run; of plain Parquet only that without deletes.
 
     Raises:
         EngineUnavailable: they could not be made, which says nothing of who was to read them.

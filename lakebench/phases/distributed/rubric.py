@@ -87,7 +87,7 @@ def _two_tasks(asked: _OfLine) -> Evidence:
     """A file for each of two tasks at least."""
     files = _written(asked)
     if len(files) < _TWO:
-        raise WrongAnswer(f"{asked.ref} wrote {len(files)} file: one task did it all", data_files=files)
+        raise Refused(f"{asked.ref} wrote {len(files)} file: one task did it all", data_files=files)
     return {"data_files": files}
 
 
