@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -59,7 +60,11 @@ class Smallpond(Engine, CanQuery):
     _lake: Lake
 
     def open(self, lake: Lake) -> None:
-        """Start the session, with the variables of the way to the store."""
+        """Start the session, with the variables of the way to the store.
+
+        Raises:
+            EngineUnavailable: it does not start.
+        """
         way = lake.options.get(WAY, USUAL_WAY)
         of_session = (lake.store, way if way in _WITH_KEYS else "")
         self._lake = lake
@@ -67,15 +72,18 @@ class Smallpond(Engine, CanQuery):
             return
         self.close()
         self._of_session = of_session
-        folder = Path(self.settings.folder) / f"pond-{way}"
-        (folder / "home").mkdir(parents=True, exist_ok=True)
+        # Beside the worker's folder, and with a short name: Ray's sockets lie in it, and their paths have a limit.
+        folder = Path(tempfile.mkdtemp(prefix="p", dir=Path(self.settings.folder).parent))
+        (folder / "home").mkdir()
         socket = folder / "store"
-        socket.unlink(missing_ok=True)
         host, _, port = lake.objects.endpoint.partition("://")[2].rpartition(":")
         relay.serve(relay.listen_here(socket), relay.to_address(host, int(port)))
         self._session = self._started(way, folder)
         given = {"folder": str(folder), "socket": str(socket), "way": way, "store": dataclasses.asdict(lake.objects)}
-        self._exchange(given)
+        try:
+            self._exchange(given)
+        except Refused as error:
+            raise EngineUnavailable(f"Smallpond does not start here: {error}") from error
 
     def close(self) -> None:
         """End the session; what it started ends with its network's last process, and with the run."""

@@ -33,13 +33,21 @@ def main(given: Mapping[str, Any]) -> None:
     host, _, port = store.endpoint.partition("://")[2].rpartition(":")
     relay.serve(relay.listen_at(host, int(port)), relay.to_path(Path(given["socket"])))
     _install(folder, store, secret=given["way"] == "secret")
-    import smallpond
-
-    pond = smallpond.init(data_root=str(folder / "data"))
-    _say({"ok": True, "version": smallpond.__version__})
+    try:
+        pond = _started(folder)
+    except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
+        _say({"ok": False, "error": _words(error)})
+        return
+    _say({"ok": True})
     for line in sys.stdin:
         _say(_answer(pond, store, json.loads(line)))
     pond.shutdown()
+
+
+def _started(folder: Path) -> Any:
+    import smallpond
+
+    return smallpond.init(data_root=str(folder / "data"))
 
 
 def _answer(pond: Any, store: ObjectStore, question: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import signal
 import statistics
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -60,10 +61,12 @@ def survives(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
 
 
 def faster(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
-    """The median with all nodes is smaller than with one; nodes are taken away one after the other.
+    """Each execution with all nodes is faster than each with one; nodes are taken away one after the other.
+
+    Of three and three that differ by chance alone, one in twenty is so.
 
     Raises:
-        Refused: it is not.
+        Refused: they overlap.
     """
     service = _cluster(context, ref)
     workers, times = _workers(context, service), {}
@@ -82,9 +85,13 @@ def faster(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
     medians = {number: round(statistics.median(some), 3) for number, some in times.items()}
     evidence = {"seconds_by_workers": medians, "samples": times, "cores": os.cpu_count()}
     most = max(medians)
-    if medians[most] >= medians[1]:
-        raise Refused(f"{medians[most]} s with {most} workers, {medians[1]} s with one", **evidence)
+    if max(times[most]) >= min(times[1]):
+        raise Refused(f"{_span(times[most])} with {most} workers, {_span(times[1])} with one", **evidence)
     return evidence
+
+
+def _span(seconds: Sequence[float]) -> str:
+    return f"{min(seconds):.2f} to {max(seconds):.2f} s"
 
 
 def within_memory(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
