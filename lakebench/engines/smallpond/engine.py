@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 
 WAY = "way"
 """The option of a lake that says by which way Smallpond comes to S3; see :data:`USUAL_WAY`."""
-USUAL_WAY = "secret"
+USUAL_WAY = "arrow"
 _DUCKDB = "1.2.2"  # newer than 1.2 Smallpond does not run with
+# Way → what its session has that others have not: variables with the store's keys, or these and a secret of DuckDB.
+_VARIABLES, _SECRET = "variables", "secret"
+_KINDS: Mapping[str, str] = {"variables": _VARIABLES, "secret": _SECRET, "dataset": _SECRET}
 _SESSION = "lakebench.engines.smallpond.session"
 _ROOT = 0
 
@@ -66,7 +69,8 @@ class Smallpond(Engine, CanQuery):
             EngineUnavailable: it does not start.
         """
         way = lake.options.get(WAY, USUAL_WAY)
-        of_session = (lake.store, way if way in _WITH_KEYS else "")
+        kind = _KINDS.get(way, "")
+        of_session = (lake.store, kind)
         self._lake = lake
         if self._session is not None and self._session.poll() is None and self._of_session == of_session:
             return
@@ -78,8 +82,9 @@ class Smallpond(Engine, CanQuery):
         socket = folder / "store"
         host, _, port = lake.objects.endpoint.partition("://")[2].rpartition(":")
         relay.serve(relay.listen_here(socket), relay.to_address(host, int(port)))
-        self._session = self._started(way, folder)
-        given = {"folder": str(folder), "socket": str(socket), "way": way, "store": dataclasses.asdict(lake.objects)}
+        self._session = self._started(kind, folder)
+        store = dataclasses.asdict(lake.objects)
+        given = {"folder": str(folder), "socket": str(socket), "secret": kind == _SECRET, "store": store}
         try:
             self._exchange(given)
         except Refused as error:
@@ -111,7 +116,7 @@ class Smallpond(Engine, CanQuery):
             table = pa.ipc.open_file(source).read_all()
         return Answer(table.schema, table.to_batches())
 
-    def _started(self, way: str, folder: Path) -> subprocess.Popen[bytes]:
+    def _started(self, kind: str, folder: Path) -> subprocess.Popen[bytes]:
         """The session in a network of its own.
 
         Raises:
@@ -127,7 +132,7 @@ class Smallpond(Engine, CanQuery):
             [*private, sys.executable, "-P", "-m", _SESSION],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_variables(folder), **(_of_store(self._lake.objects) if way in _WITH_KEYS else {})},
+            env={**os.environ, **_variables(folder), **(_of_store(self._lake.objects) if kind else {})},
         )
 
     def _exchange(self, message: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,9 +154,6 @@ class Smallpond(Engine, CanQuery):
         if not reply["ok"]:
             raise Refused(reply["error"])
         return reply
-
-
-_WITH_KEYS = frozenset({"variables", "secret"})
 
 
 def _variables(folder: Path) -> dict[str, str]:

@@ -32,7 +32,7 @@ def main(given: Mapping[str, Any]) -> None:
     _loopback()
     host, _, port = store.endpoint.partition("://")[2].rpartition(":")
     relay.serve(relay.listen_at(host, int(port)), relay.to_path(Path(given["socket"])))
-    _install(folder, store, secret=given["way"] == "secret")
+    _install(folder, store, secret=given["secret"])
     try:
         pond = _started(folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
@@ -85,6 +85,15 @@ def _plain(pond: Any, store: ObjectStore, files: list[str]) -> Any:  # noqa: ARG
     return pond.read_parquet(files)
 
 
+def _dataset(pond: Any, store: ObjectStore, files: list[str]) -> Any:  # noqa: ARG001 - likewise
+    """Below the session's own call, which takes every path for one of this machine (``root_dir``)."""
+    from smallpond.dataframe import DataFrame
+    from smallpond.logical.dataset import ParquetDataSet
+    from smallpond.logical.node import DataSourceNode
+
+    return DataFrame(pond, DataSourceNode(pond._ctx, ParquetDataSet(files, root_dir=None)))  # noqa: SLF001 - no other way
+
+
 def _arrow(pond: Any, store: ObjectStore, files: list[str]) -> Any:
     """The driver reads all rows, by PyArrow through s3fs."""
     import pyarrow as pa
@@ -101,6 +110,7 @@ _WAYS: Mapping[str, Callable[[Any, ObjectStore, list[str]], Any]] = {
     "plain": _plain,
     "variables": _plain,
     "secret": _plain,
+    "dataset": _dataset,
     "arrow": _arrow,
 }
 

@@ -25,6 +25,7 @@ _WAYS: Mapping[str, str] = {
     "arrow": "the driver reads through s3fs, then from_arrow",
     "variables": "the variables AWS_* and DUCKDB_S3_*",
     "secret": "the same variables, and a persistent secret of DuckDB",
+    "dataset": "the same, and ParquetDataSet(…, root_dir=None) in place of read_parquet",
 }
 
 

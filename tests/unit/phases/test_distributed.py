@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,8 +12,9 @@ from run_requests import request
 
 from lakebench import engines
 from lakebench.engines import parse
-from lakebench.errors import EngineUnavailable
+from lakebench.errors import EngineUnavailable, Refused
 from lakebench.execution.cases import Case
+from lakebench.execution.engine_client import AnswerFile
 from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore, Record, TableFormat
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
@@ -112,6 +114,53 @@ def test_one_process_has_no_workers_that_could_die() -> None:
     for name, why in {"daft": "one process", "smallpond": "a cluster of its own"}.items():
         with pytest.raises(EngineUnavailable, match=why):
             deaths._cluster(context, parse(name))
+
+
+def _cluster_of(monkeypatch: pytest.MonkeyPatch, nodes: list[int], seconds: dict[int, list[float]]) -> list[int]:
+    """A cluster of fakes, on which the long query takes ``seconds`` with so many nodes; the nodes that were killed."""
+    killed: list[int] = []
+    alive = list(nodes)
+
+    def kill(node: int) -> None:
+        killed.append(node)
+        alive.remove(node)
+
+    monkeypatch.setattr(deaths, "_cluster", lambda *_: "ray")
+    monkeypatch.setattr(deaths, "_workers", lambda *_: list(alive))
+    monkeypatch.setattr(deaths, "_kill", kill)
+    monkeypatch.setattr(deaths, "_mend", lambda *_: alive.extend(set(nodes) - set(alive)))
+    monkeypatch.setattr(deaths, "_right", lambda *_: {"answer": {"rows": 1}})
+    monkeypatch.setattr(deaths, "_long", lambda *_: AnswerFile(Path("answer"), 0))
+    monkeypatch.setattr(deaths, "_seconds", lambda *_: seconds[len(alive)].pop())
+    return killed
+
+
+def test_fewer_workers_are_measured_one_two_and_four(monkeypatch: pytest.MonkeyPatch) -> None:
+    times = {4: [1.0, 1.1, 1.2], 2: [2.0, 2.1, 2.2], 1: [4.0, 4.1, 4.2]}
+    killed = _cluster_of(monkeypatch, [11, 12, 13, 14], times)
+    evidence = deaths.faster(SimpleNamespace(), parse("daft-ray"), LAKE)  # type: ignore[arg-type]
+    assert evidence["seconds_by_workers"] == {4: 1.1, 2: 2.1, 1: 4.1}
+    assert killed == [14, 13, 12]
+
+
+def test_times_that_overlap_are_not_faster(monkeypatch: pytest.MonkeyPatch) -> None:
+    _cluster_of(monkeypatch, [11, 12], {2: [8.1, 11.2, 8.7], 1: [8.7, 8.8, 11.3]})
+    with pytest.raises(Refused, match=r"8\.10 to 11\.20 s with 2 workers, 8\.70 to 11\.30 s with one") as caught:
+        deaths.faster(SimpleNamespace(), parse("daft-ray"), LAKE)  # type: ignore[arg-type]
+    assert caught.value.details["seconds_by_workers"] == {2: 8.7, 1: 8.8}
+
+
+def test_one_worker_cannot_be_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    _cluster_of(monkeypatch, [11], {})
+    with pytest.raises(EngineUnavailable, match="has one worker"):
+        deaths.faster(SimpleNamespace(), parse("daft-ray"), LAKE)  # type: ignore[arg-type]
+
+
+def test_a_query_that_ends_before_the_death_shows_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    killed = _cluster_of(monkeypatch, [11, 12], {2: [0.5]})
+    with pytest.raises(EngineUnavailable, match="too short"):
+        deaths.survives(SimpleNamespace(), parse("daft-ray"), LAKE)  # type: ignore[arg-type]
+    assert not killed
 
 
 def test_the_work_has_its_stages_for_ray_and_a_translation_for_others() -> None:
