@@ -44,6 +44,9 @@ def examine(settings: Settings) -> list[Readiness]:
 
 def _engine(engine: type[Engine], settings: Settings) -> Readiness:
     how = f"needs the {engine.service} server" if engine.service else "inside its worker process"
+    if engine.usual_version:
+        own = f"{how}; in an environment of its own, which the first use makes; {', '.join(abilities(engine))}"
+        return Readiness("engine", engine.name, engine.usual_version, own, True)
     try:
         installed = version(engine.distribution)
     except PackageNotFoundError:

@@ -31,7 +31,7 @@ def engines() -> list[dict[str, str]]:
         {
             "engine": name,
             "title": engine.title,
-            "version": _installed(engine.distribution),
+            "version": engine.usual_version or _installed(engine.distribution),
             "abilities": ", ".join(engine_registry.abilities(engine)),
             "server": engine.service or "",
             "catalogs": ", ".join(engine.catalogs),

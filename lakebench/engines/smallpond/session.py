@@ -24,6 +24,7 @@ from lakebench.model import ObjectStore
 
 _SIOCSIFFLAGS, _UP, _RUNNING = 0x8914, 0x1, 0x40  # netdevice(7)
 _HOME = "home"
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 def main(given: Mapping[str, Any]) -> None:
@@ -162,7 +163,7 @@ def _words(error: BaseException) -> str:
     texts = []
     one: BaseException | None = error
     while one is not None:
-        lines = [line for line in str(one).splitlines() if line.strip()]
+        lines = [line for line in _COLOUR.sub("", str(one)).splitlines() if line.strip()]
         shown = dict.fromkeys([*lines[:3], *lines[-2:]])
         texts.append(f"{type(one).__name__}: {' | '.join(shown)}"[:600])
         one = one.__cause__

@@ -121,9 +121,7 @@ def small(context: RunContext, form: TableFormat) -> Lake:
 def _small(context: RunContext, form: TableFormat) -> Lake:
     if form is TableFormat.PARQUET:
         lake = small(context, TableFormat.ICEBERG)
-        return replace(
-            lake, name="files", format=form, files={one: data_files(context, lake, one) for one in (SALES, DELETED)}
-        )
+        return replace(lake, name="files", format=form, files={SALES: data_files(context, lake, SALES)})
     lake = iceberg(context) if form is TableFormat.ICEBERG else ducklake(context, "small")
     for table in (SALES, DELETED):
         _fill(context, lake, table)
