@@ -166,7 +166,13 @@ def meaning(error: Exception, adapter: str = "") -> LakebenchError:
 
 
 def words(error: BaseException) -> str:
-    """The first lines of what ``error`` says, without a stack; an error without words has those of its cause."""
+    """The first lines of what ``error`` says, without a stack; an error without words has those of its cause.
+
+    What Ray passes on from a task begins with the stack of the task: its words are those of the task's own error.
+    """
+    passed_on = getattr(error, "cause", None)
+    if isinstance(passed_on, BaseException) and type(error).__module__.startswith("ray."):
+        return words(passed_on)
     lines = [line for line in str(error).partition(_STACK)[0].splitlines() if line.strip()]
     if not lines and error.__cause__ is not None:
         return words(error.__cause__)

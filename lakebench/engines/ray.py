@@ -7,7 +7,7 @@ import sys
 from typing import Any
 
 from lakebench.engines.boundary import engine_call
-from lakebench.errors import EngineUnavailable
+from lakebench.errors import EngineUnavailable, Refused
 from lakebench.http import HOST
 from lakebench.model import Endpoint
 
@@ -57,8 +57,8 @@ def connect(server: Endpoint | None, folder: str) -> Any:
         return ray
     node = {"_node_ip_address": HOST} if server.host == HOST and "://" not in server.uri else {}
     try:
-        ray.init(address=server.uri, log_to_driver=False, logging_level="ERROR", **node)
-    except Exception as error:
+        engine_call(ray.init, address=server.uri, log_to_driver=False, logging_level="ERROR", **node)
+    except Refused as error:
         raise EngineUnavailable(_why(server, error)) from error
     return ray
 
@@ -72,7 +72,7 @@ def _why(server: Endpoint, error: Exception) -> str:
             f"the Ray cluster at {server.uri} has another version of Ray or Python than this driver (Python {python}): "
             f"name the engine with the cluster's, as ray_duckdb@{RAY} ({text[-300:]})"
         )
-    return f"the Ray cluster at {server.uri} cannot be used: {type(error).__name__}: {text[-300:]}"
+    return f"the Ray cluster at {server.uri} cannot be used: {text[-300:]}"
 
 
 def cpus(ray: Any) -> int:

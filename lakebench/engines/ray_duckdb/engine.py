@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
-from lakebench.engines.boundary import EngineCalls, read_error, words
+from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
     Answer,
@@ -24,7 +24,7 @@ from lakebench.engines.ray_duckdb.sources import PlannedTable
 from lakebench.engines.ray_duckdb.stages import PARTS, Stage, stages
 from lakebench.engines.ray_duckdb.tasks import Task
 from lakebench.engines.sql import SqlDialect
-from lakebench.errors import EngineUnavailable, LakebenchError
+from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
 
@@ -38,15 +38,6 @@ _EXTENSIONS: Mapping[TableFormat, tuple[str, ...]] = {
 }
 _ROWS = "lakebench_rows"
 _TASKS_A_CPU = 2  # the second begins while the first one's answer is on its way
-
-
-def _reading(error: Exception) -> LakebenchError:
-    """The meaning of what ``ray.get`` raises: the error of the task itself, where it is one."""
-    cause = getattr(error, "cause", None)
-    return read_error(cause if isinstance(cause, Exception) and words(cause) else error)
-
-
-_call = EngineCalls(_reading)
 
 
 class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
@@ -82,9 +73,9 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         """Connect to the cluster, and open the catalog."""
         self._lake = lake
         self._ray = connect(self.settings.server, self.settings.folder)
-        _call(self._ray.cloudpickle.register_pickle_by_value, tasks)
+        engine_call(self._ray.cloudpickle.register_pickle_by_value, tasks)
         # A task whose worker dies runs again, as Ray does by itself.
-        self._run = _call(self._ray.remote, tasks.run)
+        self._run = engine_call(self._ray.remote, tasks.run)
         self._catalog = pyiceberg_catalog(lake) if lake.format is TableFormat.ICEBERG else None
 
     def close(self) -> None:
@@ -125,7 +116,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the table by PyIceberg."""
         create_namespace(self._catalog, self._lake.namespace)
-        _call(self._catalog.create_table, (self._lake.namespace, table), schema)
+        engine_call(self._catalog.create_table, (self._lake.namespace, table), schema)
 
     def drop(self, table: str) -> None:
         """Drop the table where it exists."""
@@ -133,12 +124,12 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Write the rows by two tasks at least, and commit their files once."""
-        target = _call(self._catalog.load_table, (self._lake.namespace, table))
-        location = f"{target.location().rstrip('/')}/data/{uuid.uuid4().hex}"
+        target = engine_call(self._catalog.load_table, (self._lake.namespace, table))
+        location = f"{str(engine_call(target.location)).rstrip('/')}/data/{uuid.uuid4().hex}"
         half = max(1, -(-rows.num_rows // max(2, cpus(self._ray))))
         written = {f"{location}-{at}.parquet": rows.slice(at, half) for at in range(0, max(1, rows.num_rows), half)}
         self._gather([self._written(address, part) for address, part in written.items()])
-        _call(target.add_files, list(written))
+        engine_call(target.add_files, list(written))
 
     def _written(self, address: str, rows: pa.Table) -> Any:
         task = replace(self._task(f"SELECT * FROM {_ROWS}", {}), inputs=((_ROWS, 1),), copy_to=address)
@@ -209,7 +200,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
 
     def _submit(self, task: Task, tables: Sequence[Any] = ()) -> Any:
         """Send ``task`` to the cluster; a reference to its answer, or one for each bucket."""
-        return _call(_call(self._run.options, num_returns=task.buckets).remote, task, *tables)
+        return engine_call(engine_call(self._run.options, num_returns=task.buckets).remote, task, *tables)
 
     def _setup(self) -> tuple[str, ...]:
         return () if self._lake.store is None else (_secret(self._lake.store),)
@@ -219,7 +210,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         return names if self._lake.store else tuple(one for one in names if one != "httpfs")
 
     def _gather(self, references: Sequence[Any]) -> list[Any]:
-        tables: list[Any] = _call(self._ray.get, list(references))
+        tables: list[Any] = engine_call(self._ray.get, list(references))
         return tables
 
     def _answer(self, references: Sequence[Any]) -> Answer:
@@ -232,11 +223,8 @@ def _named(sql: str) -> list[str]:
     """The tables that ``sql`` names, as DuckDB reads it."""
     import duckdb
 
-    connection = duckdb.connect()
-    try:
-        return sorted(_call(connection.get_table_names, sql) - {PARTS})
-    finally:
-        connection.close()
+    with engine_call.entered(duckdb.connect) as connection:
+        return sorted(engine_call(connection.get_table_names, sql) - {PARTS})
 
 
 def _secret(store: ObjectStore) -> str:

@@ -147,7 +147,7 @@ def of_ducklake(lake: Lake, table: str, setup: Sequence[str], extensions: tuple[
         f"ducklake_list_files({_text(lake.name)}, {_text(table)}, schema => {_text(lake.namespace)})"
     )
     answer = engine_call(run, Task(listed, extensions=extensions, setup=(*setup, *attached)))
-    rows = (tuple(one.values()) for one in answer.to_pylist())
+    rows = (tuple(one.values()) for batch in answer.to_batches() for one in batch.to_pylist())
     return PlannedTable(tuple(DataFile(path, size or 0, (deletes,) if deletes else ()) for path, size, deletes in rows))
 
 

@@ -58,7 +58,7 @@ class Smallpond(Engine, CanQuery):
         "s3fs",
     )
 
-    _session: subprocess.Popen[bytes] | None = None
+    _program: subprocess.Popen[bytes] | None = None
     _of_session: tuple[ObjectStore | None, str] = (None, "")
     _lake: Lake
 
@@ -72,7 +72,7 @@ class Smallpond(Engine, CanQuery):
         kind = _KINDS.get(way, "")
         of_session = (lake.store, kind)
         self._lake = lake
-        if self._session is not None and self._session.poll() is None and self._of_session == of_session:
+        if self._program is not None and self._program.poll() is None and self._of_session == of_session:
             return
         self.close()
         self._of_session = of_session
@@ -82,7 +82,7 @@ class Smallpond(Engine, CanQuery):
         socket = folder / "store"
         host, _, port = lake.objects.endpoint.partition("://")[2].rpartition(":")
         relay.serve(relay.listen_here(socket), relay.to_address(host, int(port)))
-        self._session = self._started(kind, folder)
+        self._program = self._started(kind, folder)
         store = dataclasses.asdict(lake.objects)
         given = {"folder": str(folder), "socket": str(socket), "secret": kind == _SECRET, "store": store}
         try:
@@ -92,7 +92,7 @@ class Smallpond(Engine, CanQuery):
 
     def close(self) -> None:
         """End the session; what it started ends with its network's last process, and with the run."""
-        session, self._session = self._session, None
+        session, self._program = self._program, None
         if session is not None:
             session.terminate()
             session.wait()
@@ -142,7 +142,7 @@ class Smallpond(Engine, CanQuery):
             Refused: what Smallpond says.
             EngineUnavailable: it ended.
         """
-        session = self._session
+        session = self._program
         if session is None or session.stdin is None or session.stdout is None:
             raise EngineUnavailable("Smallpond has no session")
         session.stdin.write(json.dumps(message).encode() + b"\n")

@@ -68,10 +68,11 @@ def _ask(pond: Any, store: ObjectStore, question: Mapping[str, Any]) -> None:
 
 
 def _by_place(sql: str, tables: list[str]) -> str:
-    for number, table in enumerate(tables):
-        sql = re.sub(rf"\b(FROM|JOIN)\s+{table}\b(?!\s+AS\b)", rf"\1 {{{number}}} AS {table}", sql)
-        sql = re.sub(rf"\b(FROM|JOIN)\s+{table}\b(?=\s+AS\b)", rf"\1 {{{number}}}", sql)
-    return sql
+    """``sql`` over common table expressions, as Smallpond knows tables by their place alone."""
+    named = ", ".join(f"{table} AS (SELECT * FROM {{{number}}})" for number, table in enumerate(tables))
+    rest = sql.lstrip()
+    own = rest[:4].upper() == "WITH"
+    return f"WITH {named}{',' if own else ''} {rest[4:].lstrip() if own else rest}"
 
 
 def _endpoint_url(pond: Any, store: ObjectStore, files: list[str]) -> Any:

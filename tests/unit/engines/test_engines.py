@@ -82,6 +82,16 @@ def test_an_error_without_words_has_those_of_its_cause() -> None:
     assert words(KeyError()) == "KeyError()"
 
 
+def test_an_error_that_ray_passes_on_has_the_words_of_the_task() -> None:
+    class RayTaskError(Exception):
+        cause = ValueError("the file is not there")
+
+    error = RayTaskError("ray::run() (pid=1)\n  File task.py, line 1")
+    assert words(error) == "ray::run() (pid=1)\n  File task.py, line 1"
+    RayTaskError.__module__ = "ray.exceptions"
+    assert words(error) == "the file is not there"
+
+
 def test_an_answer_has_a_schema_without_rows_and_errors_on_the_way() -> None:
     schema = pa.schema([("a", pa.int64())])
     assert list(Answer(schema, [])) == []

@@ -46,13 +46,12 @@ def test_an_address_that_nobody_serves_closes_the_connection(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("sql", "by_place"),
     [
-        ("SELECT 1 FROM sales", "SELECT 1 FROM {0} AS sales"),
-        ("SELECT 1 FROM sales AS s JOIN orders ON true", "SELECT 1 FROM {0} AS s JOIN {1} AS orders ON true"),
-        ("SELECT 1 FROM sales_deleted", "SELECT 1 FROM sales_deleted"),
+        ("SELECT 1 FROM a, b", "WITH a AS (SELECT * FROM {0}), b AS (SELECT * FROM {1}) SELECT 1 FROM a, b"),
+        ("WITH c AS (FROM a) FROM c", "WITH a AS (SELECT * FROM {0}), b AS (SELECT * FROM {1}), c AS (FROM a) FROM c"),
     ],
 )
 def test_tables_are_named_by_their_place(sql: str, by_place: str) -> None:
-    assert session._by_place(sql, ["sales", "orders"]) == by_place
+    assert session._by_place(sql, ["a", "b"]) == by_place
 
 
 def test_an_error_has_the_words_of_its_causes() -> None:

@@ -21,6 +21,7 @@ from lakebench.phases import find
 from lakebench.phases.distributed import deaths, deletes, lake_tables, rubric, ways, work, writes
 from lakebench.phases.distributed.report import sections
 from lakebench.reports.content import Table
+from lakebench.results import records
 from lakebench.results.records import FieldReport
 
 STORE = ObjectStore("http://127.0.0.1:1", "bucket", "key", "secret")
@@ -230,3 +231,30 @@ def test_the_report_has_the_rubric_with_its_score_and_the_deaths() -> None:
     assert "node 1 of 2 after 0.40 s" in [cell.text for cell in tables["A worker dies in the middle"].rows[0]]
     assert "files" in [cell.text for cell in tables["Deleted rows"].rows[0]]
     assert not sections(SimpleNamespace(cases=[]))  # type: ignore[arg-type]
+
+
+# Recorded runs: Ray 2.60 + DuckDB 1.5.5 and Daft 0.7.26 on a cluster of two nodes; and Smallpond 0.15.0.
+
+RECORDED = {
+    path.name.rpartition("-")[2]: path for path in (Path(__file__).parents[2] / "fixtures" / "phase5").iterdir()
+}
+
+
+@pytest.mark.parametrize("run", RECORDED)
+def test_the_verdicts_of_a_recorded_run_are_those_that_it_wrote(run: str) -> None:
+    recorded = records.read(RECORDED[run])
+    judged = _reports(*recorded.cases)
+    assert {name: one.ours for name, one in judged.items()} == {one.report: one.ours for one in recorded.field_reports}
+    ran = {name: one.verdict for name, one in judged.items() if one.verdict is not ReportVerdict.COULD_NOT_RUN}
+    assert ran in (
+        {"C17": ReportVerdict.REPRODUCED, "C18": ReportVerdict.DIRECTION_ONLY},
+        {"C19": ReportVerdict.DIRECTION_ONLY},
+    )
+
+
+@pytest.mark.parametrize("run", RECORDED)
+def test_the_report_of_a_recorded_run_has_its_rubric(run: str) -> None:
+    (section,) = sections(records.read(RECORDED[run]))
+    tables = {one.caption: one for one in section.parts if isinstance(one, Table)}
+    assert len(tables["Rubric"].rows) == len(rubric.LINES) + 1
+    assert "1000 instead of 900" in [row[-1].text for row in tables["Deleted rows"].rows]

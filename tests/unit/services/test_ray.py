@@ -13,7 +13,7 @@ import pytest
 from lakebench import engines
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines import ray as driver
-from lakebench.errors import EngineUnavailable, ServiceUnavailable, UsageError
+from lakebench.errors import EngineUnavailable, Refused, ServiceUnavailable, UsageError
 from lakebench.model import Endpoint, Runtime
 from lakebench.provisioning import environments
 from lakebench.services import compose, ray
@@ -99,7 +99,7 @@ def test_another_version_is_one_line_that_says_what_to_do() -> None:
     assert "ray_duckdb@" in line
     assert "Ray: 2.52.1" in line
     assert "\n" not in line
-    other = driver._why(server, ConnectionError("cannot reach the GCS"))
+    other = driver._why(server, Refused("ConnectionError: cannot reach the GCS"))
     assert other == "the Ray cluster at head:6379 cannot be used: ConnectionError: cannot reach the GCS"
     with pytest.raises(EngineUnavailable, match="no Ray cluster"):
         driver.connect(None, "/nowhere")
