@@ -148,7 +148,7 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 
 _NOWHERE, _NO_FILE = "lakebench-no-such-bucket", "no-such-file"
-_ABSENT = "404|not found|no such file|does not exist|NoSuchKey"
+_ABSENT = "404|not ?found|no such file|does not exist|NoSuchKey"
 _MISTAKES = {
     "wrong-key": _Mistake(
         _words("403|Forbidden|Access ?Denied|SignatureDoesNotMatch|InvalidAccessKey|credential"),

@@ -92,6 +92,7 @@ def test_the_counts_are_those_of_the_rows_that_are_left() -> None:
         ("wrong-key", "HTTP 403: SignatureDoesNotMatch", "cannot read file"),
         ("missing-bucket", "NoSuchBucket: the specified bucket does not exist", "cannot read file"),
         ("missing-file", "File s3://b/1-no-such-file.parquet not found", "404 of something"),
+        ("missing-file", "FileNotFoundError: bucket/1-no-such-file.parquet", "bucket/1-no-such-file.parquet"),
         ("bad-sql", 'Referenced column "no_such_column" not found', "failed to run query"),
     ],
 )
