@@ -15,7 +15,7 @@ from lakebench.results.records import Run
 
 _RUBRIC = (
     "A line is one case, and the score is how many pass. What an engine has no way to do, and what has no workers that "
-    "could die, is no point. Start time, memory without work and lines of set-up are no part of the score."
+    "could die, is no point. How long a cluster takes to start is with the services, and no part of the score."
 )
 _DELETES = (
     "By a connector the engine reads the table; by files it reads the data files that DuckLake's catalog lists, "
