@@ -60,6 +60,8 @@ $(READY): requirements.lock pyproject.toml
 lock: $(READY)
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements.lock
 	$(UV) pip compile --group delta --constraints requirements.lock --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements-delta.lock
+	@grep -vE '^ +--hash|^protobuf' requirements.lock | sed 's/ \\$$//' > .venv/constraints.txt
+	$(UV) pip compile lakebench/provisioning/file-formats.in --constraints .venv/constraints.txt --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o lakebench/provisioning/file-formats.lock
 	.venv/bin/python scripts/lock_artifacts.py
 
 answers: $(READY)

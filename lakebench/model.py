@@ -165,6 +165,13 @@ class TableFormat(enum.StrEnum):
     DUCKLAKE = "ducklake"
     POSTGRESQL = "postgresql"
     DELTA = "delta"
+    VORTEX = "vortex"
+    LANCE = "lance"
+
+    @property
+    def is_files(self) -> bool:
+        """Whether the tables of a lake are files or folders that it names, without a catalog."""
+        return self in {TableFormat.PARQUET, TableFormat.DELTA, TableFormat.VORTEX, TableFormat.LANCE}
 
 
 @dataclass(frozen=True)
@@ -172,13 +179,13 @@ class Lake:
     """One storage plus one catalog: the neutral description that every adapter turns into its engine's settings.
 
     ``name`` is the catalog's name inside SQL engines; tables live in ``namespace``. ``store`` is ``None`` where the
-    tables lie on the local file system, in files with ``file://`` addresses. A lake of plain Parquet has no catalog:
-    its tables are ``files`` (table → addresses, ``s3://`` or ``file://``), and one of Delta Lake tables neither: there
-    ``files`` have the address of each table's folder. Of DuckDB's own tables ``database`` is the
-    path of the file. ``options`` of a DuckLake are parameters of ATTACH, in capitals, and settings of the extension; of
-    a schema of PostgreSQL options of Spark's JDBC data source, ``<view>.<option>``, each for a view more or one of a
-    table that is there, or, for PostgreSQL's own sessions, their time ``zone`` and ``protocol``. The catalog of such a
-    schema is JDBC, and its ``warehouse`` empty.
+    tables lie on the local file system, in files with ``file://`` addresses. A lake of plain Parquet, Vortex, Lance or
+    Delta Lake has no catalog: its tables are ``files`` (table → addresses, ``s3://`` or ``file://``), of Delta Lake the
+    address of the table's folder; where it ``writes`` them they are yet to be there, and ``options`` are those of the
+    engine's writer. Of DuckDB's own tables ``database`` is the path of the file. ``options`` of a DuckLake are
+    parameters of ATTACH, in capitals, and settings of the extension; of a schema of PostgreSQL options of Spark's JDBC
+    data source, ``<view>.<option>``, each for a view more or one of a table that is there, or, for PostgreSQL's own
+    sessions, their time ``zone`` and ``protocol``. The catalog of such a schema is JDBC, and its ``warehouse`` empty.
     """
 
     name: str
@@ -189,6 +196,7 @@ class Lake:
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     database: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    writes: bool = False
 
     @property
     def objects(self) -> ObjectStore:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -38,7 +38,8 @@ class Engine(ABC):
     ``formats`` are the kinds of lake that ``open`` takes; ``partitioned`` says that tables of PostgreSQL are
     read in partitions, as the lake's options say. ``preload`` are modules that its worker imports at its start, while
     the services still start. ``fatal`` are words of its errors after which its process is not used again; after any
-    other failure there is a new connection.
+    other failure there is a new connection. ``environments`` are the locked environments of those formats whose
+    packages cannot be beside ours.
     """
 
     name: ClassVar[str]
@@ -59,6 +60,7 @@ class Engine(ABC):
     usual_version: ClassVar[str] = ""
     environment: ClassVar[str] = ""
     distributed: ClassVar[bool] = False
+    environments: ClassVar[Mapping[TableFormat, str]] = {}
 
     def __init__(self, settings: EngineSettings) -> None:
         self.settings = settings

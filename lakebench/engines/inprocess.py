@@ -193,6 +193,47 @@ def local_path(address: str) -> str:
     return _FILE.sub("", address)
 
 
+def object_store_options(store: ObjectStore) -> dict[str, str]:
+    """``store`` in the words of Rust's object_store."""
+    return {
+        "aws_endpoint_url": store.endpoint,
+        "aws_access_key_id": store.access_key,
+        "aws_secret_access_key": store.secret_key,
+        "aws_region": store.region,
+        "aws_virtual_hosted_style_request": str(not store.path_style).lower(),
+        "aws_allow_http": str(store.endpoint.startswith("http://")).lower(),
+    }
+
+
+def vortex_file(lake: Lake, address: str) -> Any:
+    """The Vortex file at ``address``, opened by vortex-data."""
+    import vortex
+
+    return engine_call(vortex.open, vortex_path(lake, address), store=vortex_store(lake))
+
+
+def vortex_path(lake: Lake, address: str) -> str:
+    """What vortex-data takes for ``address``: the key of an object, or a path."""
+    return local_path(address) if lake.store is None else address.removeprefix(f"s3://{lake.store.bucket}/")
+
+
+def vortex_store(lake: Lake) -> Any:
+    """The object store of ``lake`` for vortex-data; none where its files are local."""
+    if lake.store is None:
+        return None
+    from vortex.store import S3Store
+
+    return engine_call(S3Store, lake.store.bucket, config=object_store_options(lake.store))
+
+
+def lance_dataset(lake: Lake, address: str) -> Any:
+    """The Lance dataset at ``address``, opened by pylance."""
+    import lance
+
+    options = None if lake.store is None else object_store_options(lake.store)
+    return engine_call(lance.dataset, local_path(address), storage_options=options)
+
+
 def s3_properties(store: ObjectStore) -> dict[str, str]:
     """``store`` in PyIceberg's words (its documentation, *FileIO*), which Polars and iceberg-rust understand too."""
     return {

@@ -188,8 +188,17 @@ class SqlDialect:
 
     def select(self, scan: Scan, source: str) -> str:
         """The SELECT that ``scan`` asks for, from ``source``, which has the table and its time travel."""
-        listed = "count(*) AS n" if scan.count else self._select_list(scan)
+        listed = "count(*) AS n" if scan.count else self.summaries(scan) or self._select_list(scan)
         return f"SELECT {listed} FROM {source}{self.where(scan.fields, scan.where)}"
+
+    def summaries(self, scan: Scan) -> str:
+        """The aggregates that ``scan`` asks for; empty where it asks for none."""
+        pairs = enumerate(scan.summary)
+        return ", ".join(f"{self.summary(function, path)} AS s{at}" for at, (function, path) in pairs)
+
+    def summary(self, function: str, path: str) -> str:
+        """One of :data:`lakebench.iceberg.scan.SUMMARIES` of the column at ``path``."""
+        return f"sum(len({self.path(path)}))" if function == "length" else f"{function}({self.path(path)})"
 
     def _select_list(self, scan: Scan) -> str:
         if scan.metadata or not scan.fields:

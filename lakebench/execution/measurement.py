@@ -19,6 +19,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.protocol import Meter, Protocol
 from lakebench.execution.request import Request
 from lakebench.execution.workers import WorkerPool
+from lakebench.iceberg.scan import Scan
 from lakebench.model import EngineRef, Lake, Record, Sample
 from lakebench.outcomes import Outcome
 from lakebench.processes import resources
@@ -37,7 +38,8 @@ class MeasuredEngine:
     """An engine in a measurement: its case, its lake, and the query in its own SQL.
 
     ``session`` names the worker that it has for itself, ``store`` the service whose requests count, empty where the
-    lake has none. ``against`` is the id of the case that this one is the base of.
+    lake has none. ``against`` is the id of the case that this one is the base of. With ``scan`` the engine is asked for
+    that, and ``sql`` is its text for people.
     """
 
     case: Case
@@ -46,6 +48,12 @@ class MeasuredEngine:
     session: str = ""
     store: str = "object-store"
     against: str = ""
+    scan: Scan | None = None
+
+    @property
+    def operation(self) -> tuple[str, dict[str, Any]]:
+        """The operation of the worker, and its arguments."""
+        return ("query", {"sql": self.sql}) if self.scan is None else ("scan", {"scan": self.scan.to_json()})
 
 
 @dataclass
@@ -136,15 +144,15 @@ class Measurement(Block):
         if run.earlier is None or not _voted(run.earlier):
             return
         try:
-            limit_s = self.protocol.limit_s
+            limit_s, (operation, asked) = self.protocol.limit_s, entry.operation
             context.client.call(
                 entry.case.engine,
                 entry.lake(context),
-                "query",
+                operation,
                 limit_s,
                 session=entry.session,
-                sql=entry.sql,
                 into=str(into),
+                **asked,
             )
             run.answer = into
         except Exception as error:  # noqa: BLE001 - its record stays: only its vote is not to be had
@@ -319,7 +327,8 @@ def _sample(
     sent = _store_bytes(context.services, entry.store)
     meter = Meter(remote.process.pid, _server_processes(context.services, ref))
     meter.start()
-    reply = remote.call("query", limit_s=limit_s, raised_by="--time-limit", sql=run.entry.sql, into=str(into))
+    operation, asked = run.entry.operation
+    reply = remote.call(operation, limit_s=limit_s, raised_by="--time-limit", into=str(into), **asked)
     cpu_ns, peak = meter.stop(reply["cpu_ns"])
     sent_after = _store_bytes(context.services, entry.store)  # before the counters, whose text the store puts out, too
     after = _store_counters(context.services, entry.store)

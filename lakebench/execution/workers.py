@@ -12,7 +12,7 @@ from lakebench.config import Settings
 from lakebench.engines import find
 from lakebench.errors import EngineUnavailable
 from lakebench.execution.history import RunHistory
-from lakebench.model import EngineRef, EngineSettings, Lake
+from lakebench.model import EngineRef, EngineSettings, Lake, TableFormat
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
 from lakebench.processes.worker_client import Remote
@@ -81,9 +81,10 @@ class WorkerPool:
             raise self._unavailable[ref]
         try:
             self._free_memory(ref, session)
-            remote = self._started(ref, session)
+            remote = self._started(ref, session, lake.format)
         except EngineUnavailable as error:
-            self._unavailable[ref] = error
+            if lake.format not in find(ref.name).environments:  # on other lakes the engine may run
+                self._unavailable[ref] = error
             raise
         try:
             remote.open(lake, _OPEN_LIMIT_S)
@@ -191,27 +192,32 @@ class WorkerPool:
                 return
             self.retire(*other)
 
-    def _started(self, ref: EngineRef, session: str) -> Remote:
+    def _started(self, ref: EngineRef, session: str, form: TableFormat) -> Remote:
         with self._starting:
-            remote = self._remotes.get((ref, session)) or self._idle(ref, session)
+            python = self._python(ref, form)
+            remote = self._remotes.get((ref, session)) or self._idle(ref, session, python)
+            if remote is not None and remote.python != python:
+                remote.kill()
             if remote is None or not remote.alive:
-                remote = self._start(ref, session)
+                remote = self._start(ref, session, python)
             self._remotes[ref, session] = remote
         remote.make(self._engine_settings(ref, session, remote.folder))
         return remote
 
-    def _idle(self, ref: EngineRef, session: str) -> Remote | None:
-        """The worker started ahead, where nothing was asked of it yet and its limits are those of ``session``."""
+    def _idle(self, ref: EngineRef, session: str, python: Path) -> Remote | None:
+        """The worker started ahead, where nothing was asked of it yet, and environment and limits are those wanted."""
         ahead = self._remotes.get((ref, ""))
-        if ahead is None or ahead.made or self._settings_of(session) is not self._settings:
+        if ahead is None or ahead.made or ahead.python != python or self._settings_of(session) is not self._settings:
             return None
         return self._remotes.pop((ref, ""))
 
-    def _start(self, ref: EngineRef, session: str) -> Remote:
-        engine = find(ref.name)
-        python = environments.python_for(engine, ref, self._progress)
+    def _start(self, ref: EngineRef, session: str, python: Path | None = None) -> Remote:
         folder = self._guard.folder / f"worker-{next(self._numbers)}-{ref}"
-        return Remote(self._guard, engine, ref, python, folder, self._limit(ref, session))
+        found = python or self._python(ref)
+        return Remote(self._guard, find(ref.name), ref, found, folder, self._limit(ref, session))
+
+    def _python(self, ref: EngineRef, form: TableFormat | None = None) -> Path:
+        return environments.python_for(find(ref.name), ref, self._progress, form)
 
     def _settings_of(self, session: str) -> Settings:
         return self._base if session.startswith(BASE) else self._settings

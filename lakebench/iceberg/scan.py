@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lakebench.iceberg.types import Field, field_from_json, field_to_json
@@ -30,6 +30,10 @@ def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition,
     )
 
 
+SUMMARIES = ("count", "sum", "max", "length")
+"""How :attr:`Scan.summary` sums a column up: values that are not null, their sum, the greatest, the lengths' sum."""
+
+
 @dataclass(frozen=True)
 class Scan:
     """What a reader has to read.
@@ -40,6 +44,10 @@ class Scan:
     ``metadata`` names a metadata table (``snapshots``, ``refs``, ``history``, ``files``) to read ``columns`` of.
     ``fields`` are the table's columns with their Iceberg types, where they are known: a reader needs them to
     write values of ``where``, and to show variants (as JSON text) and geometries (as WKB).
+
+    ``positions`` asks for the rows at these positions, ascending and from 0, in the order of the table's one file.
+    ``summary`` asks for one row instead of the rows: pairs of a function (:data:`SUMMARIES`) and the path of a column.
+    With ``fetched`` the engine gives the rows of these columns, and its worker sums them up as they come.
     """
 
     table: str
@@ -51,6 +59,19 @@ class Scan:
     count: bool = False
     metadata: str = ""
     fields: tuple[Field, ...] = ()
+    positions: tuple[int, ...] = ()
+    summary: tuple[tuple[str, str], ...] = ()
+    fetched: bool = False
+
+    @property
+    def read_columns(self) -> tuple[str, ...] | None:
+        """The columns of the table that have to be read."""
+        return tuple(dict.fromkeys(path.partition(".")[0] for _, path in self.summary)) or self.columns
+
+    @property
+    def rows_to_fetch(self) -> Scan:
+        """What the engine is asked for, where its worker sums up what it gives."""
+        return replace(self, columns=self.read_columns, summary=(), fetched=False)
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Scan:
@@ -62,6 +83,8 @@ class Scan:
                 "columns": None if columns is None else tuple(columns),
                 "where": conditions_from_json(value.get("where", ())),
                 "fields": tuple(field_from_json(one) for one in value.get("fields", ())),
+                "positions": tuple(value.get("positions", ())),
+                "summary": tuple((function, path) for function, path in value.get("summary", ())),
             }
         )
 

@@ -14,13 +14,14 @@ from __future__ import annotations
 import contextlib
 import importlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from lakebench import engines
 from lakebench.engines import boundary
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
 from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
 from lakebench.iceberg.scan import Scan
@@ -70,21 +71,30 @@ def drain(result: Any) -> tuple[list[Any], Any]:
     """
     import pyarrow as pa
 
-    schema = getattr(result, "schema", None)
+    schema, batches = getattr(result, "schema", None), list(_batches(result))
+    if schema is None:
+        schema = batches[0].schema if batches else pa.schema([])
+    return batches, schema
+
+
+def _batches(result: Any) -> Iterator[Any]:
+    """The record batches of an engine's answer, as they come.
+
+    Raises:
+        WrongAnswer: the answer is not Arrow batches.
+    """
+    import pyarrow as pa
+
     if isinstance(result, pa.Table):
         result = result.to_batches()
     if isinstance(result, pa.RecordBatchReader):
         result = engine_call.rows(result)
     if not isinstance(result, Iterable) or isinstance(result, str | bytes | Mapping):
         raise WrongAnswer(f"the engine returned {_kind(result)}, not rows")
-    batches = []
     for batch in result:
         if not isinstance(batch, pa.RecordBatch):
             raise WrongAnswer(f"the engine returned {_kind(batch)} among its rows, not an Arrow record batch")
-        batches.append(batch)
-    if schema is None:
-        schema = batches[0].schema if batches else pa.schema([])
-    return batches, schema
+        yield batch
 
 
 def _kind(value: Any) -> str:
@@ -158,8 +168,10 @@ class Worker:
 
     def scan(self, scan: Mapping[str, Any], into: str) -> dict[str, Any]:
         """Read what ``scan`` asks for into the Arrow IPC file ``into``."""
-        wanted = Scan.from_json(scan)
-        return self._timed(lambda: self._able(engines.CanScan).scan(wanted), into)
+        wanted, engine = Scan.from_json(scan), self._able(engines.CanScan)
+        if wanted.fetched:
+            return self._timed(lambda: summarised(_batches(engine.scan(wanted.rows_to_fetch)), wanted.summary), into)
+        return self._timed(lambda: engine.scan(wanted), into)
 
     def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
         """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.

@@ -28,7 +28,7 @@ _TRACEBACK = "Traceback (most recent call last)"
 class Remote:
     """A worker process with one engine.
 
-    ``limit_bytes`` is what the worker's whole process tree may hold in memory. After
+    ``python`` is what it runs in. ``limit_bytes`` is what the worker's whole process tree may hold in memory. After
     :class:`~lakebench.errors.Timeout`, :class:`~lakebench.errors.OutOfMemory` or
     :class:`~lakebench.errors.EngineCrash` the process is gone.
 
@@ -38,7 +38,7 @@ class Remote:
     def __init__(
         self, guard: Guard, engine: type[Engine], ref: EngineRef, python: Path, folder: Path, limit_bytes: int
     ) -> None:
-        self.ref = ref
+        self.ref, self.python = ref, python
         self.lake: Lake | None = None
         self.versions: dict[str, str] = {}
         self.settings: dict[str, str] = {}

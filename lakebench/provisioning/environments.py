@@ -24,7 +24,7 @@ from packaging.version import Version
 
 from lakebench.engines import Engine, find
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
-from lakebench.model import EngineRef
+from lakebench.model import EngineRef, TableFormat
 from lakebench.paths import cache_dir
 from lakebench.processes import guard
 from lakebench.progress import Progress
@@ -41,13 +41,15 @@ _VERSION = re.compile(r"\d+[0-9A-Za-z.!+]*")  # no more of PEP 440 than a file n
 _JDK_VERSION = re.compile(r"java\.specification\.version = (?:1\.)?(\d+)")
 
 
-def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path:
-    """The Python whose environment has ``ref``: this one, or one that uv makes for its version.
+def python_for(engine: type[Engine], ref: EngineRef, progress: Progress, form: TableFormat | None = None) -> Path:
+    """The Python whose environment has ``ref``: this one, or one that uv makes for its version, or for ``form``.
 
     Raises:
         UsageError: the package index has no such version, or the engine's version cannot be chosen.
         EngineUnavailable: the packages are not here and cannot be downloaded.
     """
+    if ref.version is None and form in engine.environments:
+        return _locked_environment(engine.environments[form], progress)
     version = ref.version or engine.usual_version
     if not version:
         return Path(sys.executable)
@@ -63,6 +65,19 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress) -> Path
     except _Unresolvable as error:
         raise UsageError(_unknown_version(engine, ref, error)) from error
     except ServiceUnavailable as error:
+        raise EngineUnavailable(str(error)) from error
+
+
+def _locked_environment(name: str, progress: Progress) -> Path:
+    """The Python of the environment whose packages, with hashes, are in ``<name>.lock`` beside this module.
+
+    Raises:
+        EngineUnavailable: they are not here and cannot be downloaded.
+    """
+    requirements = Path(__file__).with_name(f"{name}.lock").read_text("utf-8").splitlines()
+    try:
+        return _environment(name, requirements, progress)
+    except (_Unresolvable, ServiceUnavailable) as error:
         raise EngineUnavailable(str(error)) from error
 
 

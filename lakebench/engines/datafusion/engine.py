@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.inprocess import PYICEBERG_CATALOGS, Answer, pyiceberg_catalog, version_of
+from lakebench.engines.inprocess import (
+    PYICEBERG_CATALOGS,
+    Answer,
+    lance_dataset,
+    pyiceberg_catalog,
+    version_of,
+    vortex_file,
+)
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.iceberg.scan import Scan
@@ -47,6 +55,12 @@ class DataFusionSql(SqlDialect):
             return f"arrow_cast({self.text(value)}, 'Time64(Microsecond)')"
         return self.bytes(of, value.replace("-", "")) if of == "uuid" else super().primitive(of, value)
 
+    def summary(self, function: str, path: str) -> str:
+        """As elsewhere; a field of a struct by a function."""
+        name, *inner = path.split(".")
+        column = functools.reduce(lambda outer, one: f"get_field({outer}, {self.text(one)})", inner, self.name(name))
+        return f"sum(array_length({column}))" if function == "length" else f"{function}({column})"
+
     def bytes(self, of: str, value: str) -> str:  # noqa: ARG002 - fixed and binary are both bytes
         """Bytes in hex."""
         return f"X'{value}'"
@@ -70,7 +84,15 @@ class DataFusion(Engine, CanQuery, CanScan):
         "pyiceberg[pyarrow]==0.12.0",
         "pyiceberg-core",
     )
-    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
+    formats: ClassVar[tuple[TableFormat, ...]] = (
+        TableFormat.ICEBERG,
+        TableFormat.PARQUET,
+        TableFormat.VORTEX,
+        TableFormat.LANCE,
+    )
+    environments: ClassVar[Mapping[TableFormat, str]] = dict.fromkeys(
+        (TableFormat.VORTEX, TableFormat.LANCE), "file-formats"
+    )
 
     _context: Any = None
     _lake: Lake
@@ -79,8 +101,6 @@ class DataFusion(Engine, CanQuery, CanScan):
         """Make a session over the catalog; see :meth:`lakebench.engines.Engine.open`."""
         from datafusion import RuntimeEnvBuilder, SessionConfig, SessionContext
 
-        from lakebench.engines.datafusion.provider import IcebergCatalog
-
         self._lake = lake
         config = engine_call(engine_call(SessionConfig).with_target_partitions, self.settings.threads)
         if lake.format is TableFormat.ICEBERG:
@@ -88,9 +108,11 @@ class DataFusion(Engine, CanQuery, CanScan):
         runtime = engine_call(engine_call(RuntimeEnvBuilder).with_fair_spill_pool, self.settings.memory * 8 // 10)
         runtime = engine_call(runtime.with_disk_manager_specified, self.settings.folder)
         self._context = engine_call(SessionContext, config, runtime)
-        if lake.format is TableFormat.PARQUET:
-            _register_files(self._context, lake)
+        if lake.format.is_files:
+            _REGISTER[lake.format](self._context, lake)
         else:
+            from lakebench.engines.datafusion.provider import IcebergCatalog
+
             provider = IcebergCatalog(pyiceberg_catalog(lake), lake.namespace)
             engine_call(self._context.register_catalog_provider, lake.name, provider)
 
@@ -100,17 +122,16 @@ class DataFusion(Engine, CanQuery, CanScan):
 
     def versions(self) -> dict[str, str]:
         """DataFusion, and the libraries that read for it."""
-        parts = ("datafusion", "pyiceberg-core", "pyiceberg", "pyarrow")
-        return {part: version_of(part) for part in parts}
+        reader = {TableFormat.VORTEX: "vortex-data", TableFormat.LANCE: "pylance"}.get(self._lake.format)
+        readers = (reader,) if reader else ("pyiceberg-core", "pyiceberg")
+        return {part: version_of(part) for part in ("datafusion", *readers, "pyarrow")}
 
     def settings_used(self) -> dict[str, str]:
         """Threads, memory, and the way to a table."""
         return {
             "target_partitions": str(self.settings.threads),
             "fair_spill_pool": f"{self.settings.memory * 8 // 10 // 2**20} MiB",
-            "tables": "register_parquet"
-            if self._lake.format is TableFormat.PARQUET
-            else "pyiceberg_core.datafusion.IcebergDataFusionTable",
+            "tables": _PROVIDERS.get(self._lake.format, "pyiceberg_core.datafusion.IcebergDataFusionTable"),
         }
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
@@ -128,6 +149,8 @@ class DataFusion(Engine, CanQuery, CanScan):
             raise Refused("pyiceberg-core's table provider for DataFusion reads the current snapshot only")
         if scan.metadata:
             raise EngineUnavailable(f"DataFusion has no way to read the metadata table {scan.metadata}")
+        if scan.positions:
+            raise EngineUnavailable("DataFusion has no way to read rows by their positions")
         return _answer(engine_call(self._context.sql, _SQL.select(scan, _SQL.name(scan.table))))
 
 
@@ -151,6 +174,33 @@ def _register_files(context: Any, lake: Lake) -> None:
             engine_call(context.register_parquet, _SQL.name(part), address)
         union = " UNION ALL ".join(f"SELECT * FROM {_SQL.name(part)}" for part in parts)
         engine_call(context.sql, f"CREATE VIEW {name} AS {union}")
+
+
+def _register_vortex(context: Any, lake: Lake) -> None:
+    """The dataset of vortex-data, which says that it is one of PyArrow's; there is no other way in Python."""
+    for table, (address,) in lake.files.items():
+        dataset = engine_call(vortex_file(lake, address).to_dataset)
+        engine_call(context.register_dataset, _SQL.name(table), dataset)
+
+
+def _register_lance(context: Any, lake: Lake) -> None:
+    from lance import FFILanceTableProvider
+
+    for table, (address,) in lake.files.items():
+        provider = engine_call(FFILanceTableProvider, lance_dataset(lake, address))
+        engine_call(context.register_table, _SQL.name(table), provider)
+
+
+_REGISTER: Mapping[TableFormat, Callable[[Any, Lake], None]] = {
+    TableFormat.PARQUET: _register_files,
+    TableFormat.VORTEX: _register_vortex,
+    TableFormat.LANCE: _register_lance,
+}
+_PROVIDERS: Mapping[TableFormat, str] = {
+    TableFormat.PARQUET: "register_parquet",
+    TableFormat.VORTEX: "register_dataset(vortex.open().to_dataset)",
+    TableFormat.LANCE: "register_table(FFILanceTableProvider)",
+}
 
 
 def _amazon(store: ObjectStore) -> Any:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.duckdb import files as file_formats
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
 from lakebench.engines.ducklake import AT_START, attach_ducklake
-from lakebench.engines.inprocess import Answer, local_path
+from lakebench.engines.inprocess import Answer
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.iceberg import catalog_properties
@@ -227,6 +228,11 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         TableFormat.DUCKLAKE,
         TableFormat.POSTGRESQL,
         TableFormat.DELTA,
+        TableFormat.VORTEX,
+        TableFormat.LANCE,
+    )
+    environments: ClassVar[Mapping[TableFormat, str]] = dict.fromkeys(
+        (TableFormat.VORTEX, TableFormat.LANCE), "file-formats"
     )
 
     _suffix: str = ""
@@ -262,19 +268,30 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         """Drop the table where it exists."""
         self._run(f"DROP TABLE IF EXISTS {self._target(table)}")
 
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """Read one table; rows by their position through the format's own column for it."""
+        if scan.positions:
+            return self._answer(file_formats.at_positions(self._lake, scan, self._target(scan.table)))
+        return super().scan(scan)
+
     def append(self, table: str, rows: pa.Table) -> None:
-        """Insert in one commit."""
+        """Insert in one commit; a table of plain files gets its file."""
         engine_call(self._connection.register, _ROWS, rows)
         try:
-            self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_ROWS}")
+            self._run(self._inserted(table, f"SELECT * FROM {_ROWS}"))
         finally:
             engine_call(self._connection.unregister, _ROWS)
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """Insert the files' rows in one commit, streamed; a file of DuckDB's own has its size right after."""
-        self._run(f"INSERT INTO {self._target(table)} BY NAME SELECT * FROM {_parquet(files)}")
+        self._run(self._inserted(table, f"SELECT * FROM {file_formats.source(TableFormat.PARQUET, files)}"))
         if self._lake.format is TableFormat.DUCKDB:
             self._run("CHECKPOINT")
+
+    def _inserted(self, table: str, select: str) -> str:
+        if self._lake.format.is_files:
+            return file_formats.copy(self._lake, table, select)
+        return f"INSERT INTO {self._target(table)} BY NAME {select}"
 
     def _reach(self) -> None:
         if self._lake.format is TableFormat.DUCKLAKE:
@@ -295,17 +312,16 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         self._attach()
 
     def _make_file_views(self) -> None:
-        """A view over the Parquet files of each table, or over the Delta Lake table in its folder.
+        """A view over the files or the folder of each table, but for one that is yet to be written.
 
         DuckDB reads the files' schemas for that, and keeps what it has read: not here, as it is part of a cold query.
         """
-        if not self._lake.files:
+        lake = self._lake
+        if not lake.files or lake.writes:
             return
         self._run("SET enable_external_file_cache = false")
-        for table, addresses in self._lake.files.items():
-            paths = map(local_path, addresses)
-            source = _delta(paths) if self._lake.format is TableFormat.DELTA else _parquet(paths)
-            self._run(f"CREATE VIEW {_name(table)} AS SELECT * FROM {source}")
+        for table, addresses in lake.files.items():
+            self._run(f"CREATE VIEW {_name(table)} AS SELECT * FROM {file_formats.source(lake.format, addresses)}")
         self._run("RESET enable_external_file_cache")
 
     def _attach(self) -> None:
@@ -358,7 +374,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
 
     def _target(self, table: str) -> str:
         lake = self._lake
-        if lake.format in {TableFormat.PARQUET, TableFormat.DUCKDB}:
+        if lake.format.is_files or lake.format is TableFormat.DUCKDB:
             return _name(table)
         return ".".join(map(_name, (lake.name, lake.namespace, f"{table}{self._suffix}")))
 
@@ -435,11 +451,11 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
         return _EXTENSIONS
     if lake.format is TableFormat.POSTGRESQL:
         return ("postgres_scanner",)
-    if lake.format is TableFormat.DELTA:
-        return ("delta",)
     # DuckDB before 1.5 encrypts by what httpfs brings.
     store = () if lake.store is None and "ENCRYPTED" not in lake.options else ("httpfs",)
-    return (*store, "ducklake", *_CATALOGS[lake.catalog.kind]) if lake.format is TableFormat.DUCKLAKE else store
+    if lake.format is TableFormat.DUCKLAKE:
+        return (*store, "ducklake", *_CATALOGS[lake.catalog.kind])
+    return (*store, *file_formats.extensions(lake))
 
 
 def _secret(store: ObjectStore) -> str:
@@ -474,17 +490,6 @@ def _default_branch(catalog: Catalog) -> str | None:
     config = rest_config(catalog, catalog.uri)
     merged: dict[str, str] = {**config.get("defaults", {}), **config.get("overrides", {})}
     return merged.get("nessie.default-branch.name")
-
-
-def _parquet(paths: Iterable[str]) -> str:
-    """What follows FROM to read Parquet files as one table."""
-    return f"read_parquet([{', '.join(map(_text, paths))}])"
-
-
-def _delta(paths: Iterable[str]) -> str:
-    """What follows FROM to read the Delta Lake table in the one folder of ``paths``."""
-    (path,) = paths
-    return f"delta_scan({_text(path)})"
 
 
 def _name(identifier: str) -> str:

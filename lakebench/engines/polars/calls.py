@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import operator
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import schemas
@@ -121,10 +121,9 @@ def _described(rows: pa.Table) -> str:
 
 def expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     """``condition`` as a Polars expression."""
-    from polars import col, lit
+    from polars import lit
 
-    name, *inner = condition.column.split(".")
-    column = functools.reduce(lambda outer, part: engine_call(outer.struct.field, part), inner, engine_call(col, name))
+    column = _column(condition.column)
     if condition.test in {"is-null", "not-null"}:
         return engine_call(column.is_null if condition.test == "is-null" else column.is_not_null)
     of = schemas.type_of(fields, condition.column)
@@ -133,3 +132,22 @@ def expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     if condition.test == "in":
         return engine_call(column.is_in, [value(one) for one in condition.value])
     return engine_call(_COMPARISONS[condition.test], column, engine_call(lit, value(condition.value)))
+
+
+def _column(path: str) -> Any:
+    from polars import col
+
+    name, *inner = path.split(".")
+    return functools.reduce(lambda outer, part: engine_call(outer.struct.field, part), inner, engine_call(col, name))
+
+
+def summaries(asked: Iterable[tuple[str, str]]) -> list[Any]:
+    """The aggregates ``asked`` for (:attr:`lakebench.iceberg.scan.Scan.summary`) as Polars expressions."""
+    return [engine_call(_summary(function, path).alias, f"s{at}") for at, (function, path) in enumerate(asked)]
+
+
+def _summary(function: str, path: str) -> Any:
+    column = _column(path)
+    if function == "length":
+        return engine_call(engine_call(column.list.len).sum)
+    return engine_call(getattr(column, function))

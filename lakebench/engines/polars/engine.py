@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
@@ -13,16 +13,15 @@ from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
     Answer,
     file_io,
-    local_path,
     named_snapshot,
     pyiceberg_catalog,
-    require_deltalake,
     version_of,
 )
-from lakebench.engines.polars.calls import PolarsOperations, expression
+from lakebench.engines.polars.calls import PolarsOperations, expression, summaries
+from lakebench.engines.polars.files import READERS, frames
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.scan import Scan
-from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
+from lakebench.model import CatalogKind, Lake, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -44,10 +43,20 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     # Not polars itself: open sets its threads and memory before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
     requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
-    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET, TableFormat.DELTA)
+    formats: ClassVar[tuple[TableFormat, ...]] = (
+        TableFormat.ICEBERG,
+        TableFormat.PARQUET,
+        TableFormat.DELTA,
+        TableFormat.VORTEX,
+        TableFormat.LANCE,
+    )
+    environments: ClassVar[Mapping[TableFormat, str]] = dict.fromkeys(
+        (TableFormat.VORTEX, TableFormat.LANCE), "file-formats"
+    )
 
     _catalog: Any = None
     _context: Any = None
+    _frames: Mapping[str, Any]
     _lake: Lake
 
     def open(self, lake: Lake) -> None:
@@ -58,8 +67,9 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         self._lake = lake
         with _unstable():
             self._context = engine_call(SQLContext)
-            if lake.format is not TableFormat.ICEBERG:
-                engine_call(self._context.register_many, _frames(lake))
+            if lake.format.is_files:
+                self._frames = frames(lake)
+                engine_call(self._context.register_many, self._frames)
                 return
             self._catalog = pyiceberg_catalog(lake)
             engine_call(
@@ -76,17 +86,17 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         self._context = None
 
     def versions(self) -> dict[str, str]:
-        """Polars, and the library that plans for it."""
+        """Polars, and the libraries that plan or read for it."""
         from polars import __version__
 
-        return {"polars": __version__, "pyiceberg": version_of("pyiceberg"), "pyarrow": version_of("pyarrow")}
+        reader = {TableFormat.VORTEX: "vortex-data", TableFormat.LANCE: "pylance"}.get(self._lake.format, "pyiceberg")
+        return {"polars": __version__, **{one: version_of(one) for one in (reader, "pyarrow")}}
 
     def settings_used(self) -> dict[str, str]:
         """Threads as Polars reports them, memory, and its way to a table."""
         from polars import thread_pool_size
 
-        scanned = {TableFormat.PARQUET: "register_many(scan_parquet)", TableFormat.DELTA: "register_many(scan_delta)"}
-        how = scanned.get(self._lake.format, "register_catalog")
+        how = f"register_many({READERS[self._lake.format]})" if self._lake.format.is_files else "register_catalog"
         return {
             "POLARS_MAX_THREADS": str(engine_call(thread_pool_size)),
             _MEMORY: self._environment()[_MEMORY],
@@ -104,21 +114,26 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         Raises:
             EngineUnavailable: metadata is asked for, or a snapshot by its time.
         """
-        target = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
-        if scan.metadata or scan.at_ms is not None:
-            raise EngineUnavailable(f"Polars has no way to read {target}")
+        if scan.metadata or scan.at_ms is not None or scan.positions:
+            raise EngineUnavailable(f"Polars has no way to read {_target(scan)}")
         from polars import len as count
-        from polars import scan_iceberg
 
         with _unstable():
-            table = self._table(scan.table)
-            snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
-            frame = engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
+            frame = self._frames[scan.table] if self._lake.format.is_files else self._iceberg_frame(scan)
             for condition in scan.where:
                 frame = engine_call(frame.filter, expression(scan.fields, condition))
             if scan.count:
                 frame = engine_call(frame.select, engine_call(engine_call(count).alias, "n"))
+            if scan.summary:
+                return _answer(engine_call(frame.select, *summaries(scan.summary)))
             return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)
+
+    def _iceberg_frame(self, scan: Scan) -> Any:
+        from polars import scan_iceberg
+
+        table = self._table(scan.table)
+        snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
+        return engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Sink a frame of the rows in one commit."""
@@ -141,28 +156,10 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         return engine_call(self._catalog.load_table, (self._lake.namespace, table))
 
 
-def _frames(lake: Lake) -> dict[str, Any]:
-    """A lazy frame over the Parquet files of each table, or over the Delta Lake table in its folder."""
-    from polars import scan_delta, scan_parquet
-
-    options = None if lake.store is None else _storage_options(lake.store)
-    paths = {table: [local_path(one) for one in addresses] for table, addresses in lake.files.items()}
-    if lake.format is TableFormat.DELTA:
-        require_deltalake("Polars")
-        return {table: engine_call(scan_delta, path, storage_options=options) for table, (path,) in paths.items()}
-    return {table: engine_call(scan_parquet, listed, storage_options=options) for table, listed in paths.items()}
-
-
-def _storage_options(store: ObjectStore) -> dict[str, str]:
-    """``store`` in the words of Rust's object_store."""
-    return {
-        "aws_endpoint_url": store.endpoint,
-        "aws_access_key_id": store.access_key,
-        "aws_secret_access_key": store.secret_key,
-        "aws_region": store.region,
-        "aws_virtual_hosted_style_request": str(not store.path_style).lower(),
-        "aws_allow_http": str(store.endpoint.startswith("http://")).lower(),
-    }
+def _target(scan: Scan) -> str:
+    if scan.positions:
+        return "rows by their positions"
+    return f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
 
 
 def _answer(frame: Any) -> Answer:

@@ -1,0 +1,1 @@
+"""Libraries that read and write one file format as Arrow: PyArrow, vortex-data, pylance."""

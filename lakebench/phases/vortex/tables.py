@@ -1,0 +1,183 @@
+"""The tables of phase 6 on their storages, each made once a run."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from lakebench.datasets.file_formats import kinds, large
+from lakebench.errors import CaseError, EngineUnavailable
+from lakebench.execution.context import RunContext
+from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.phases.table_loading import tpch_data, word
+from lakebench.phases.vortex.layouts import LOCAL, REMOTE, Layout
+from lakebench.services.object_store import store
+
+LINEITEM, WIDE = "lineitem", "wide"
+STORE = "object-store"
+_LIMIT_S = 1800.0
+
+
+@dataclass(frozen=True)
+class SourceTable:
+    """A table as the Parquet file that every writer reads."""
+
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class Written:
+    """A file that was written: where it lies on this machine, how large it is, and how long it took."""
+
+    path: Path
+    files: int
+    bytes: int
+    ns: int
+
+
+def source(context: RunContext, table: str) -> SourceTable:
+    """The source of lineitem or of the wide table."""
+    return context.prepared.once(f"formats/source/{table}", lambda: _source(context, table))
+
+
+def _source(context: RunContext, table: str) -> SourceTable:
+    into = folder(context) / f"source-{table}.parquet"
+    if table == LINEITEM:
+        files = tpch_data(context).tables[LINEITEM].files
+        return SourceTable(into, context.checker.call(large.make_lineitem, files, into))
+    rows = max(1, source(context, LINEITEM).rows // large.WIDE_SHARE)
+    return SourceTable(into, context.checker.call(large.make_wide, rows, into))
+
+
+def folder(context: RunContext) -> Path:
+    """The folder of the files that are on this machine."""
+    found = context.files.scratch / "formats"
+    found.mkdir(mode=0o700, exist_ok=True)
+    return found
+
+
+def file_lake(layout: Layout, table: str, address: str) -> Lake:
+    """The one table at ``address``, for reading."""
+    lake = Lake("files", None, Catalog(CatalogKind.REST, "", ""), format=layout.format)
+    if layout.format is TableFormat.DUCKDB:
+        return replace(lake, database=address)
+    return replace(lake, files={table: (address,)})
+
+
+def session_of(storage: str, layout: Layout, table: str) -> str:
+    """The session of each engine that is asked for ``table``."""
+    return f"{storage}/{layout.id}/{table}"
+
+
+def written(context: RunContext, layout: Layout, table: str) -> Written:
+    """The file of lineitem or of the wide table on this machine, written once a run.
+
+    Raises:
+        LakebenchError: the writer refused, or is not here.
+    """
+    return context.prepared.once(f"formats/{layout.id}/{table}", lambda: _write(context, layout, table))
+
+
+def _write(context: RunContext, layout: Layout, table: str) -> Written:
+    path = folder(context) / f"{table}-{layout.id}.{layout.suffix}"
+    made, session = source(context, table), f"write/{layout.id}"
+    lake = replace(file_lake(layout, table, str(path)), writes=True, options=dict(layout.options))
+    try:
+        if layout.format is TableFormat.DUCKDB:
+            ns = _fill_database(context, lake, session, table, made.path)
+        else:
+            reply = context.client.call(
+                layout.writer, lake, "load", _LIMIT_S, session=session, table=table, files=[str(made.path)]
+            )
+            ns = int(reply["ns"])
+    finally:
+        context.workers.retire(layout.writer, session)  # it holds much of what it wrote, and the lock of a database
+    return Written(path, *large.size(path), ns)
+
+
+def _fill_database(context: RunContext, lake: Lake, session: str, table: str, path: Path) -> int:
+    ns = 0
+    for sql in (f"CREATE TABLE {table} AS SELECT * FROM read_parquet('{path}')", "CHECKPOINT"):
+        reply = context.client.call(EngineRef("duckdb"), lake, "execute", _LIMIT_S, session=session, sql=sql)
+        ns += int(reply["ns"])
+    return ns
+
+
+def large_lake(context: RunContext, storage: str, layout: Layout, table: str) -> Lake:
+    """``table`` on ``storage``, written and there.
+
+    Raises:
+        EngineUnavailable: it could not be written, which says nothing of its reader.
+    """
+    try:
+        file = written(context, layout, table)
+    except CaseError as error:
+        raise EngineUnavailable(f"not written by {layout.writer}: {error.outcome}: {error}") from error
+    lake = file_lake(layout, table, str(file.path))
+    return lake if storage == LOCAL else _uploaded(context, lake, file.path, table)
+
+
+def _uploaded(context: RunContext, lake: Lake, path: Path, table: str) -> Lake:
+    objects = store(context.services.endpoint(STORE))
+    prefix = context.prepared.once("formats/prefix", lambda: f"formats-{secrets.token_hex(4)}")
+    key = f"{prefix}/{path.name}"
+
+    def upload() -> str:
+        context.checker.call(large.upload, path, objects, key)
+        return key
+
+    context.prepared.once(f"formats/{REMOTE}/{path.name}", upload)
+    return replace(lake, store=objects, files={table: (f"s3://{objects.bucket}/{key}",)})
+
+
+def small_lake(context: RunContext, layout: Layout, name: str, make: Callable[[Path], None]) -> Lake:
+    """A small table, its rows made by ``make`` as an Arrow IPC file and appended by the layout's writer.
+
+    Raises:
+        LakebenchError: the writer refused, or is not here.
+    """
+    lake, _ = context.prepared.once(f"formats/{layout.id}/{name}", lambda: _write_small(context, layout, name, make))
+    return lake
+
+
+def small_rows(context: RunContext, name: str, make: Callable[[Path], None]) -> Path:
+    """The rows of a small table as an Arrow IPC file."""
+
+    def made() -> Path:
+        into = context.files.new(f"rows-{name}")
+        make(into)
+        return into
+
+    return context.prepared.once(f"formats/rows/{name}", made)
+
+
+def _write_small(
+    context: RunContext, layout: Layout, name: str, make: Callable[[Path], None]
+) -> tuple[Lake, dict[str, Any]]:
+    rows = small_rows(context, name, make)
+    path = folder(context) / f"{word(name)}-{layout.id}.{layout.suffix}"
+    lake = file_lake(layout, "t", str(path))
+    options = {key: value for key, value in layout.options.items() if key != "bloom_filter"}
+    to_write = replace(lake, writes=True, options=options)
+    reply = context.client.call(layout.writer, to_write, "append", session="write/small", table="t", rows=str(rows))
+    return lake, reply
+
+
+def kind_lake(context: RunContext, layout: Layout, kind: str) -> Lake:
+    """The small table of a type."""
+    return small_lake(context, layout, f"kind-{kind}", lambda into: context.checker.call(kinds.write_kind, kind, into))
+
+
+def kind_rows(context: RunContext, kind: str) -> Path:
+    """The rows of the small table of a type."""
+    return small_rows(context, f"kind-{kind}", lambda into: context.checker.call(kinds.write_kind, kind, into))
+
+
+def odd_lake(context: RunContext, layout: Layout, *, empty: bool) -> Lake:
+    """The table of odd columns, or the same without rows."""
+    name = "odd-empty" if empty else "odd"
+    return small_lake(context, layout, name, lambda into: context.checker.call(kinds.write_odd, into, empty=empty))
