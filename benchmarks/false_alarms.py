@@ -56,9 +56,9 @@ FOUND = 0.95
 class SlowedPool(WorkerPool):
     """Workers of which the candidate's engine is slowed."""
 
-    def _start(self, ref: EngineRef, session: str) -> Remote:
+    def _start(self, ref: EngineRef, session: str, form: TableFormat | None = None) -> Remote:
         if session != CANDIDATE:
-            return super()._start(ref, session)
+            return super()._start(ref, session, form)
         python = python_for(SlowedDuckDB, ref, self._progress)
         folder = self._guard.folder / f"worker-{CANDIDATE}"
         return Remote(self._guard, SlowedDuckDB, ref, python, folder, self._limit(ref, session))

@@ -54,7 +54,7 @@ class WorkerPool:
         self._guard, self._services, self._progress, self._history = guard, services, progress, history
         self._remotes: dict[tuple[EngineRef, str], Remote] = {}
         self._used: dict[tuple[EngineRef, str], int] = {}
-        self._unavailable: dict[EngineRef, EngineUnavailable] = {}
+        self._unavailable: dict[tuple[EngineRef, str], EngineUnavailable] = {}  # by engine and environment
         self._keeps_all = False
         self._numbers = itertools.count()
         self._starting = threading.Lock()
@@ -69,7 +69,7 @@ class WorkerPool:
             try:
                 self._remotes[ref, ""] = self._start(ref, "")
             except EngineUnavailable as error:
-                self._unavailable[ref] = error
+                self._unavailable[ref, ""] = error
 
     def open(self, ref: EngineRef, lake: Lake, session: str = "") -> Remote:
         """The worker of ``ref`` in ``session`` with ``lake`` open; started where there is none.
@@ -77,20 +77,20 @@ class WorkerPool:
         Raises:
             LakebenchError: the engine cannot run here, or refuses the lake.
         """
-        if ref in self._unavailable:
-            raise self._unavailable[ref]
+        wanted = ref, find(ref.name).environments.get(lake.format, "")
+        if wanted in self._unavailable:
+            raise self._unavailable[wanted]
         try:
             self._free_memory(ref, session)
             remote = self._started(ref, session, lake.format)
         except EngineUnavailable as error:
-            if lake.format not in find(ref.name).environments:  # on other lakes the engine may run
-                self._unavailable[ref] = error
+            self._unavailable[wanted] = error
             raise
         try:
             remote.open(lake, _OPEN_LIMIT_S)
         except EngineUnavailable as error:
             if not session:  # another session may have a lake that the engine can open
-                self._unavailable[ref] = error
+                self._unavailable[wanted] = error
             raise
         self.opened[ref] = remote
         self._history.add_versions(ref, remote.versions)
@@ -193,31 +193,30 @@ class WorkerPool:
             self.retire(*other)
 
     def _started(self, ref: EngineRef, session: str, form: TableFormat) -> Remote:
+        environment = find(ref.name).environments.get(form, "")
         with self._starting:
-            python = self._python(ref, form)
-            remote = self._remotes.get((ref, session)) or self._idle(ref, session, python)
-            if remote is not None and remote.python != python:
+            remote = self._remotes.get((ref, session)) or self._idle(ref, session, environment)
+            if remote is not None and remote.environment != environment:
                 remote.kill()
             if remote is None or not remote.alive:
-                remote = self._start(ref, session, python)
+                remote = self._start(ref, session, form)
+                remote.environment = environment
             self._remotes[ref, session] = remote
         remote.make(self._engine_settings(ref, session, remote.folder))
         return remote
 
-    def _idle(self, ref: EngineRef, session: str, python: Path) -> Remote | None:
+    def _idle(self, ref: EngineRef, session: str, environment: str) -> Remote | None:
         """The worker started ahead, where nothing was asked of it yet, and environment and limits are those wanted."""
         ahead = self._remotes.get((ref, ""))
-        if ahead is None or ahead.made or ahead.python != python or self._settings_of(session) is not self._settings:
+        if ahead is None or ahead.made or environment or self._settings_of(session) is not self._settings:
             return None
         return self._remotes.pop((ref, ""))
 
-    def _start(self, ref: EngineRef, session: str, python: Path | None = None) -> Remote:
+    def _start(self, ref: EngineRef, session: str, form: TableFormat | None = None) -> Remote:
+        engine = find(ref.name)
+        python = environments.python_for(engine, ref, self._progress, form)
         folder = self._guard.folder / f"worker-{next(self._numbers)}-{ref}"
-        found = python or self._python(ref)
-        return Remote(self._guard, find(ref.name), ref, found, folder, self._limit(ref, session))
-
-    def _python(self, ref: EngineRef, form: TableFormat | None = None) -> Path:
-        return environments.python_for(find(ref.name), ref, self._progress, form)
+        return Remote(self._guard, engine, ref, python, folder, self._limit(ref, session))
 
     def _settings_of(self, session: str) -> Settings:
         return self._base if session.startswith(BASE) else self._settings

@@ -28,8 +28,8 @@ _TRACEBACK = "Traceback (most recent call last)"
 class Remote:
     """A worker process with one engine.
 
-    ``python`` is what it runs in. ``limit_bytes`` is what the worker's whole process tree may hold in memory. After
-    :class:`~lakebench.errors.Timeout`, :class:`~lakebench.errors.OutOfMemory` or
+    ``environment`` names the locked one that it runs in, if any. ``limit_bytes`` is what the worker's whole process
+    tree may hold in memory. After :class:`~lakebench.errors.Timeout`, :class:`~lakebench.errors.OutOfMemory` or
     :class:`~lakebench.errors.EngineCrash` the process is gone.
 
     The process begins to import what its engine needs at once; :meth:`make` comes when the servers are there.
@@ -38,7 +38,8 @@ class Remote:
     def __init__(
         self, guard: Guard, engine: type[Engine], ref: EngineRef, python: Path, folder: Path, limit_bytes: int
     ) -> None:
-        self.ref, self.python = ref, python
+        self.ref = ref
+        self.environment = ""
         self.lake: Lake | None = None
         self.versions: dict[str, str] = {}
         self.settings: dict[str, str] = {}

@@ -11,7 +11,7 @@ from typing import Any, cast
 from lakebench.config import Settings
 from lakebench.execution.history import RunHistory
 from lakebench.execution.workers import WorkerPool
-from lakebench.model import EngineRef, Lake
+from lakebench.model import EngineRef, Lake, TableFormat
 from lakebench.processes.worker_client import Remote
 
 
@@ -45,7 +45,7 @@ class FakeRemote:
     """A worker that does what ``answers`` does with each operation."""
 
     def __init__(self, ref: EngineRef, answers: Callable[[str], dict[str, Any]]) -> None:
-        self.ref, self.answers = ref, answers
+        self.ref, self.answers, self.environment = ref, answers, ""
         self.process, self.folder = SimpleNamespace(pid=os.getpid()), Path("nowhere")
         self.lake: Lake | None = None
         self.versions = {ref.name: "1"}
@@ -77,7 +77,7 @@ class FakePool(WorkerPool):
         self.answers: Callable[[str], dict[str, Any]] = lambda _: {}
         self.starts: list[tuple[EngineRef, str]] = []
 
-    def _start(self, ref: EngineRef, session: str) -> Remote:
+    def _start(self, ref: EngineRef, session: str, form: TableFormat | None = None) -> Remote:  # noqa: ARG002
         self.starts.append((ref, session))
         made: Any = FakeRemote(ref, self.answers)
         return cast("Remote", made)

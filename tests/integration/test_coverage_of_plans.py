@@ -39,6 +39,7 @@ NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
     ("phase4", ("spark-jdbc", "iceberg_scan"), {}, "quick"),
     ("phase5", FEW, {}, "quick"),
     ("phase5", ("duckdb", "ray_duckdb", "smallpond"), {}, "quick"),
+    ("phase6", ("duckdb", "vortex"), {}, "quick"),
     ("phase7", ("postgres",), {}, "quick"),
     ("phase45", ("pg_lake",), {}, "quick"),
     ("phase45", ("duckdb", "pg_lake"), {"options": {"phase45": {"lakes": ("ducklake",)}}}, "quick"),

@@ -78,7 +78,7 @@ class _Library(Engine, CanScan, CanAppend, CanLoad):
             return counted(engine_call(dataset.count_rows, filter=where))
         columns = None if scan.read_columns is None else list(scan.read_columns)
         read = self._at if scan.positions else self._read
-        rows = read(dataset, columns, scan.positions or where)
+        rows: Iterable[pa.RecordBatch] = read(dataset, columns, scan.positions or where)
         return summarised(engine_call.rows(rows), scan.summary) if scan.summary else rows
 
     def append(self, table: str, rows: pa.Table) -> None:

@@ -12,7 +12,7 @@ GROUP = "122880"
 
 
 @dataclass(frozen=True)
-class Layout:
+class FileLayout:
     """A format with its writer; ``options`` are the writer's own, each of them in the report."""
 
     id: str
@@ -41,38 +41,38 @@ _INDEXED = {
     "data_page_size": "65536",
     "bloom_filter": "k",
 }
-PLAIN = Layout("parquet-default", "Parquet by DuckDB, its defaults", TableFormat.PARQUET, _DUCKDB)
-ZSTD = Layout(
+PLAIN = FileLayout("parquet-default", "Parquet by DuckDB, its defaults", TableFormat.PARQUET, _DUCKDB)
+ZSTD = FileLayout(
     "parquet-zstd",
     "Parquet by DuckDB, zstd",
     TableFormat.PARQUET,
     _DUCKDB,
     {"COMPRESSION": "zstd", "PARQUET_VERSION": "v2", "ROW_GROUP_SIZE": GROUP},
 )
-INDEXED = Layout(
+INDEXED = FileLayout(
     "parquet-indexed", "Parquet by PyArrow, zstd, page index, bloom filter", TableFormat.PARQUET, _PYARROW, _INDEXED
 )
-SNAPPY = Layout(
+SNAPPY = FileLayout(
     "parquet-snappy",
     "Parquet by PyArrow, snappy, page index, bloom filter",
     TableFormat.PARQUET,
     _PYARROW,
     {**_INDEXED, "compression": "snappy"},
 )
-VORTEX = Layout("vortex", "Vortex by DuckDB", TableFormat.VORTEX, _DUCKDB)
-VORTEX_DATA = Layout("vortex-data", "Vortex by vortex-data", TableFormat.VORTEX, _VORTEX)
-COMPACT = Layout(
+VORTEX = FileLayout("vortex", "Vortex by DuckDB", TableFormat.VORTEX, _DUCKDB)
+VORTEX_DATA = FileLayout("vortex-data", "Vortex by vortex-data", TableFormat.VORTEX, _VORTEX)
+COMPACT = FileLayout(
     "vortex-compact", "Vortex by vortex-data, compact", TableFormat.VORTEX, _VORTEX, {"strategy": "compact"}
 )
-LANCE = Layout("lance", "Lance by pylance", TableFormat.LANCE, _LANCE)
-LANCE_DUCKDB = Layout("lance-duckdb", "Lance by DuckDB", TableFormat.LANCE, _DUCKDB)
-OWN = Layout("duckdb", "DuckDB's own format", TableFormat.DUCKDB, _DUCKDB)
-LAYOUTS: Mapping[str, Layout] = {
+LANCE = FileLayout("lance", "Lance by pylance", TableFormat.LANCE, _LANCE)
+LANCE_DUCKDB = FileLayout("lance-duckdb", "Lance by DuckDB", TableFormat.LANCE, _DUCKDB)
+OWN = FileLayout("duckdb", "DuckDB's own format", TableFormat.DUCKDB, _DUCKDB)
+LAYOUTS: Mapping[str, FileLayout] = {
     one.id: one for one in (PLAIN, ZSTD, INDEXED, SNAPPY, VORTEX, VORTEX_DATA, COMPACT, LANCE, LANCE_DUCKDB, OWN)
 }
 
 LOCAL, REMOTE = "local", "s3"
-MEASURED: Mapping[str, Mapping[str, tuple[Layout, ...]]] = {
+MEASURED: Mapping[str, Mapping[str, tuple[FileLayout, ...]]] = {
     LOCAL: {
         "duckdb": (PLAIN, INDEXED, VORTEX, LANCE, OWN),
         "polars": (INDEXED, VORTEX, LANCE),
@@ -91,7 +91,7 @@ MEASURED: Mapping[str, Mapping[str, tuple[Layout, ...]]] = {
 }
 """Storage → engine → the layouts that it is measured on."""
 
-BASES: Mapping[str, tuple[tuple[str, Layout], ...]] = {
+BASES: Mapping[str, tuple[tuple[str, FileLayout], ...]] = {
     "duckdb": (("duckdb", PLAIN), ("duckdb", INDEXED)),
     "polars": (("polars", INDEXED),),
     "datafusion": (("datafusion", INDEXED),),

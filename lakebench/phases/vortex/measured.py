@@ -17,7 +17,7 @@ from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.model import Coordinates, EngineRef, Record, TableFormat
-from lakebench.phases.vortex.layouts import LAYOUTS, LOCAL, MEASURED, REMOTE, Layout
+from lakebench.phases.vortex.layouts import LAYOUTS, LOCAL, MEASURED, REMOTE, FileLayout
 from lakebench.phases.vortex.questions import QUESTIONS, FormatQuestion
 from lakebench.phases.vortex.tables import (
     LINEITEM,
@@ -55,7 +55,7 @@ def writes(request: Request) -> Iterator[Block]:
                 yield Check(case, partial(_read_back, layout=layout, table=table, reader=reader))
 
 
-def _write_case(layout: Layout, table: str, reader: EngineRef) -> Case:
+def _write_case(layout: FileLayout, table: str, reader: EngineRef) -> Case:
     return Case(
         id=f"phase6/{LOCAL}/{layout.id}/write-{table}/{layout.writer}",
         phase="phase6",
@@ -75,7 +75,7 @@ def _write_case(layout: Layout, table: str, reader: EngineRef) -> Case:
     )
 
 
-def _read_back(context: RunContext, layout: Layout, table: str, reader: EngineRef) -> Evidence:
+def _read_back(context: RunContext, layout: FileLayout, table: str, reader: EngineRef) -> Evidence:
     """Size and seconds of the file, and the comparison of its first rows with the source."""
     file, made = written(context, layout, table), source(context, table)
     facts = {
@@ -158,7 +158,7 @@ def _entries(request: Request, storage: str, question: FormatQuestion) -> Iterat
                 yield _entry(storage, question, ref, layout)
 
 
-def _entry(storage: str, question: FormatQuestion, ref: EngineRef, layout: Layout) -> MeasuredEngine:
+def _entry(storage: str, question: FormatQuestion, ref: EngineRef, layout: FileLayout) -> MeasuredEngine:
     case = Case(
         id=f"phase6/{storage}/{layout.id}/{question.name}/{ref}",
         phase="phase6",

@@ -36,8 +36,8 @@ class FileFormats(Phase):
         return ()
 
     def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
-        """The object store."""
-        return (STORE,)
+        """The object store, and a catalog for the servers that are asked where they are named."""
+        return (STORE, "rest-catalog")
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Engines and libraries that read files in a process of their own; servers are asked where they are named."""

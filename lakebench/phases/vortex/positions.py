@@ -13,7 +13,7 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.model import Coordinates, EngineRef, Lake, TableFormat
-from lakebench.phases.vortex.layouts import LANCE_DUCKDB, PLAIN, VORTEX, Layout
+from lakebench.phases.vortex.layouts import LANCE_DUCKDB, PLAIN, VORTEX, FileLayout
 from lakebench.phases.vortex.tables import file_lake, folder
 
 DUCKDB = EngineRef("duckdb")
@@ -46,7 +46,7 @@ def blocks(request: Request) -> Iterator[Block]:
     yield Check(_case(VORTEX, "ducklake-files", "DuckLake that a Vortex file is added to"), _ducklake_files)
 
 
-def _case(layout: Layout, test: str, row: str) -> Case:
+def _case(layout: FileLayout, test: str, row: str) -> Case:
     return Case(
         id=f"phase6/positions/{layout.id}/{test}/{DUCKDB}",
         phase="phase6",
@@ -61,7 +61,7 @@ def _case(layout: Layout, test: str, row: str) -> Case:
     )
 
 
-def _pairs(context: RunContext, layout: Layout, threads: int, way: str) -> Evidence:
+def _pairs(context: RunContext, layout: FileLayout, threads: int, way: str) -> Evidence:
     """Write, and read pairs of position and key back at once, in the same session."""
     session = f"positions/{layout.id}"
     path = folder(context) / f"pairs-{layout.id}-{way}-{threads}.{layout.suffix}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.phases.vortex.layouts import BASES, LAYOUTS, LOCAL, Layout
+from lakebench.phases.vortex.layouts import BASES, LAYOUTS, LOCAL, FileLayout
 from lakebench.phases.vortex.questions import QUESTIONS
 from lakebench.results import statistics
 from lakebench.results.statistics import Ratio
@@ -20,9 +20,9 @@ class FormatRatio:
     question: str
     storage: str
     engine: str
-    layout: Layout
+    layout: FileLayout
     reader: str
-    base: Layout
+    base: FileLayout
     ratio: Ratio
 
     @property

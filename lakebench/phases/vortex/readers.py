@@ -15,7 +15,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Coordinates, EngineRef, TableFormat
-from lakebench.phases.vortex.layouts import INDEXED, LANCE, VORTEX, VORTEX_DATA, Layout
+from lakebench.phases.vortex.layouts import INDEXED, LANCE, VORTEX, VORTEX_DATA, FileLayout
 from lakebench.phases.vortex.tables import kind_lake, kind_rows
 from lakebench.services import lakes
 
@@ -44,9 +44,8 @@ def types(request: Request) -> Iterator[Block]:
                 yield Check(case, partial(_reads, layout=layout, kind=kind, ref=ref))
 
 
-def _type_case(layout: Layout, kind: str, ref: EngineRef, check: str) -> Case:
+def _type_case(layout: FileLayout, kind: str, ref: EngineRef, check: str) -> Case:
     verb = check.partition("-")[0]
-    ends = {"writer": str(layout.writer), **({"reader": str(ref)} if verb == "read" else {})}
     return Case(
         id=f"phase6/types/{layout.id}/{kind}/{verb}/{ref}",
         phase="phase6",
@@ -55,16 +54,23 @@ def _type_case(layout: Layout, kind: str, ref: EngineRef, check: str) -> Case:
         group=f"Types in {layout.title}",
         row=kind,
         column=f"{verb} by {ref}",
-        coordinates=Coordinates(format=layout.format, feature=kind, check=check, more={"layout": layout.id}, **ends),
+        coordinates=Coordinates(
+            feature=kind,
+            writer=str(layout.writer),
+            reader=str(ref) if verb == "read" else None,
+            format=layout.format,
+            check=check,
+            more={"layout": layout.id},
+        ),
     )
 
 
-def _writes(context: RunContext, layout: Layout, kind: str) -> Evidence:
+def _writes(context: RunContext, layout: FileLayout, kind: str) -> Evidence:
     kind_lake(context, layout, kind)
     return {"settings": layout.settings}
 
 
-def _reads(context: RunContext, layout: Layout, kind: str, ref: EngineRef) -> Evidence:
+def _reads(context: RunContext, layout: FileLayout, kind: str, ref: EngineRef) -> Evidence:
     """All rows, compared value by value with those that were written; types that differ are named."""
     try:
         lake = kind_lake(context, layout, kind)
@@ -81,7 +87,7 @@ def servers(request: Request) -> Iterator[Block]:
             yield Check(_server_case(layout, ref), partial(_asked, layout=layout, ref=ref))
 
 
-def _server_case(layout: Layout, ref: EngineRef) -> Case:
+def _server_case(layout: FileLayout, ref: EngineRef) -> Case:
     return Case(
         id=f"phase6/servers/{layout.format}/{ref}",
         phase="phase6",
@@ -94,7 +100,7 @@ def _server_case(layout: Layout, ref: EngineRef) -> Case:
     )
 
 
-def _asked(context: RunContext, layout: Layout, ref: EngineRef) -> Evidence:
+def _asked(context: RunContext, layout: FileLayout, ref: EngineRef) -> Evidence:
     """Ask the server; what it says is the evidence.
 
     Raises:
@@ -104,10 +110,11 @@ def _asked(context: RunContext, layout: Layout, ref: EngineRef) -> Evidence:
     file = kind_lake(context, layout, _ONE).files["t"][0]
     table = f"{lake.name}.{lake.namespace}.formats_{layout.format}"
     sql = _SERVERS[ref.name].format(table=table, format=layout.format, path=f"file://{file}")
-    operation = "query" if sql.startswith("SELECT") else "execute"
-    into = {"into": str(context.files.new(f"{ref}-{layout.format}"))} if operation == "query" else {}
     try:
-        context.client.call(ref, lake, operation, sql=sql, **into)
+        if sql.startswith("SELECT"):
+            context.client.query(ref, lake, sql)
+        else:
+            context.client.call(ref, lake, "execute", sql=sql)
     except Refused as error:
         error.details["sql"] = sql
         raise

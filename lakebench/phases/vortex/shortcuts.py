@@ -18,7 +18,7 @@ from lakebench.execution.cases import Block, Case, Check, Evidence, diff_evidenc
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.model import Coordinates, EngineRef, Lake
-from lakebench.phases.vortex.layouts import INDEXED, LANCE, VORTEX, Layout
+from lakebench.phases.vortex.layouts import INDEXED, LANCE, VORTEX, FileLayout
 from lakebench.phases.vortex.tables import odd_lake
 
 _LAYOUTS = (VORTEX, LANCE)
@@ -45,13 +45,13 @@ def blocks(request: Request) -> Iterator[Block]:
                     yield Check(_case(layout, ref, column, empty), partial(_same, layout, ref, column, empty))
 
 
-def _able(layout: Layout, ref: EngineRef) -> bool:
+def _able(layout: FileLayout, ref: EngineRef) -> bool:
     """Whether ``ref`` reads the format and Parquet; DataFusion refuses all of Vortex."""
     refuses = ref.name == "datafusion" and layout is VORTEX
     return {layout.format, INDEXED.format} <= set(engines.find(ref.name).formats) and not refuses
 
 
-def _case(layout: Layout, ref: EngineRef, column: str, empty: bool) -> Case:
+def _case(layout: FileLayout, ref: EngineRef, column: str, empty: bool) -> Case:
     rows = "no rows" if empty else "100,000 rows"
     return Case(
         id=f"phase6/shortcuts/{layout.id}/{column}{'-empty' if empty else ''}/{ref}",
@@ -85,7 +85,7 @@ def _statements(column: str) -> Iterator[str]:
         yield f"SELECT count(*) AS n FROM (SELECT {name} FROM t{where} LIMIT 3) AS few"
 
 
-def _same(layout: Layout, ref: EngineRef, column: str, empty: bool, context: RunContext) -> Evidence:
+def _same(layout: FileLayout, ref: EngineRef, column: str, empty: bool, context: RunContext) -> Evidence:
     """Ask the same of both files; an answer that differs is wrong, as the rows are the same.
 
     Raises:
@@ -97,11 +97,14 @@ def _same(layout: Layout, ref: EngineRef, column: str, empty: bool, context: Run
     )
     found = _answers(context, ref, layout, column, empty=empty)
     # What the engine refuses of Parquet, too, says nothing of the format.
-    refused = {
-        sql: str(said) for sql, said in found.items() if isinstance(said, str) and isinstance(expected[sql], Path)
+    refused = {sql: said for sql, said in found.items() if isinstance(said, str) and isinstance(expected[sql], Path)}
+    both = {
+        sql: (one, other)
+        for sql, one in found.items()
+        if isinstance(one, Path) and isinstance(other := expected[sql], Path)
     }
-    both = [sql for sql in found if isinstance(found[sql], Path) and isinstance(expected[sql], Path)]
-    checked = context.checker.call(compare_each, [found[sql] for sql in both], [expected[sql] for sql in both])
+    actual, wanted = [one for one, _ in both.values()], [other for _, other in both.values()]
+    checked = context.checker.call(compare_each, actual, wanted)
     wrong = [{"sql": sql, "diff": diff_evidence(one.diff)} for sql, one in zip(both, checked, strict=True) if one.diff]
     evidence: dict[str, Any] = {"statements": len(found), "equal": len(both) - len(wrong)}
     if wrong:
@@ -113,7 +116,9 @@ def _same(layout: Layout, ref: EngineRef, column: str, empty: bool, context: Run
     return {**evidence, "checked_against": ["the same rows in Parquet, by the same engine"]}
 
 
-def _answers(context: RunContext, ref: EngineRef, layout: Layout, column: str, *, empty: bool) -> dict[str, Path | str]:
+def _answers(
+    context: RunContext, ref: EngineRef, layout: FileLayout, column: str, *, empty: bool
+) -> dict[str, Path | str]:
     """The file of each statement's answer, or what the engine says instead.
 
     Raises:

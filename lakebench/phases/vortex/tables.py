@@ -13,7 +13,7 @@ from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.execution.context import RunContext
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.table_loading import tpch_data, word
-from lakebench.phases.vortex.layouts import LOCAL, REMOTE, Layout
+from lakebench.phases.vortex.layouts import LOCAL, REMOTE, FileLayout
 from lakebench.services.object_store import store
 
 LINEITEM, WIDE = "lineitem", "wide"
@@ -30,7 +30,7 @@ class SourceTable:
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenFile:
     """A file that was written: where it lies on this machine, how large it is, and how long it took."""
 
     path: Path
@@ -60,7 +60,7 @@ def folder(context: RunContext) -> Path:
     return found
 
 
-def file_lake(layout: Layout, table: str, address: str) -> Lake:
+def file_lake(layout: FileLayout, table: str, address: str) -> Lake:
     """The one table at ``address``, for reading."""
     lake = Lake("files", None, Catalog(CatalogKind.REST, "", ""), format=layout.format)
     if layout.format is TableFormat.DUCKDB:
@@ -68,12 +68,12 @@ def file_lake(layout: Layout, table: str, address: str) -> Lake:
     return replace(lake, files={table: (address,)})
 
 
-def session_of(storage: str, layout: Layout, table: str) -> str:
+def session_of(storage: str, layout: FileLayout, table: str) -> str:
     """The session of each engine that is asked for ``table``."""
     return f"{storage}/{layout.id}/{table}"
 
 
-def written(context: RunContext, layout: Layout, table: str) -> Written:
+def written(context: RunContext, layout: FileLayout, table: str) -> WrittenFile:
     """The file of lineitem or of the wide table on this machine, written once a run.
 
     Raises:
@@ -82,7 +82,7 @@ def written(context: RunContext, layout: Layout, table: str) -> Written:
     return context.prepared.once(f"formats/{layout.id}/{table}", lambda: _write(context, layout, table))
 
 
-def _write(context: RunContext, layout: Layout, table: str) -> Written:
+def _write(context: RunContext, layout: FileLayout, table: str) -> WrittenFile:
     path = folder(context) / f"{table}-{layout.id}.{layout.suffix}"
     made, session = source(context, table), f"write/{layout.id}"
     lake = replace(file_lake(layout, table, str(path)), writes=True, options=dict(layout.options))
@@ -96,7 +96,7 @@ def _write(context: RunContext, layout: Layout, table: str) -> Written:
             ns = int(reply["ns"])
     finally:
         context.workers.retire(layout.writer, session)  # it holds much of what it wrote, and the lock of a database
-    return Written(path, *large.size(path), ns)
+    return WrittenFile(path, *large.size(path), ns)
 
 
 def _fill_database(context: RunContext, lake: Lake, session: str, table: str, path: Path) -> int:
@@ -107,7 +107,7 @@ def _fill_database(context: RunContext, lake: Lake, session: str, table: str, pa
     return ns
 
 
-def large_lake(context: RunContext, storage: str, layout: Layout, table: str) -> Lake:
+def large_lake(context: RunContext, storage: str, layout: FileLayout, table: str) -> Lake:
     """``table`` on ``storage``, written and there.
 
     Raises:
@@ -134,7 +134,7 @@ def _uploaded(context: RunContext, lake: Lake, path: Path, table: str) -> Lake:
     return replace(lake, store=objects, files={table: (f"s3://{objects.bucket}/{key}",)})
 
 
-def small_lake(context: RunContext, layout: Layout, name: str, make: Callable[[Path], None]) -> Lake:
+def small_lake(context: RunContext, layout: FileLayout, name: str, make: Callable[[Path], None]) -> Lake:
     """A small table, its rows made by ``make`` as an Arrow IPC file and appended by the layout's writer.
 
     Raises:
@@ -156,7 +156,7 @@ def small_rows(context: RunContext, name: str, make: Callable[[Path], None]) -> 
 
 
 def _write_small(
-    context: RunContext, layout: Layout, name: str, make: Callable[[Path], None]
+    context: RunContext, layout: FileLayout, name: str, make: Callable[[Path], None]
 ) -> tuple[Lake, dict[str, Any]]:
     rows = small_rows(context, name, make)
     path = folder(context) / f"{word(name)}-{layout.id}.{layout.suffix}"
@@ -167,7 +167,7 @@ def _write_small(
     return lake, reply
 
 
-def kind_lake(context: RunContext, layout: Layout, kind: str) -> Lake:
+def kind_lake(context: RunContext, layout: FileLayout, kind: str) -> Lake:
     """The small table of a type."""
     return small_lake(context, layout, f"kind-{kind}", lambda into: context.checker.call(kinds.write_kind, kind, into))
 
@@ -177,7 +177,7 @@ def kind_rows(context: RunContext, kind: str) -> Path:
     return small_rows(context, f"kind-{kind}", lambda into: context.checker.call(kinds.write_kind, kind, into))
 
 
-def odd_lake(context: RunContext, layout: Layout, *, empty: bool) -> Lake:
+def odd_lake(context: RunContext, layout: FileLayout, *, empty: bool) -> Lake:
     """The table of odd columns, or the same without rows."""
     name = "odd-empty" if empty else "odd"
     return small_lake(context, layout, name, lambda into: context.checker.call(kinds.write_odd, into, empty=empty))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import adapter_ways as ways
 
 from lakebench import engines
+from lakebench.engines.arrow_files.engine import Lance, PyArrow, Vortex
 from lakebench.engines.daft.engine import Daft, DaftRay
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
@@ -100,6 +101,18 @@ class TestPgLake(AdapterTests, WayTests):
 
 class TestReference(AdapterTests):
     engine = Reference
+
+
+class TestPyArrow(AdapterTests):
+    engine = PyArrow
+
+
+class TestVortex(AdapterTests):
+    engine = Vortex
+
+
+class TestLance(AdapterTests):
+    engine = Lance
 
 
 def test_every_engine_of_ours_is_tested() -> None:

@@ -19,7 +19,7 @@ from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.run_files import RunFiles
-from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
+from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.outcomes import Outcome
 from lakebench.processes.worker_client import Remote
 
@@ -183,10 +183,10 @@ class SlowPool(FakePool):
         super().__init__(services)
         self.both_hold = both_hold
 
-    def _start(self, ref: EngineRef, session: str) -> Remote:
+    def _start(self, ref: EngineRef, session: str, form: TableFormat | None = None) -> Remote:
         if session == "other":
             self.both_hold.wait()
-        return super()._start(ref, session)
+        return super()._start(ref, session, form)
 
 
 class Run:

@@ -10,7 +10,7 @@ import pytest
 from lakebench import cli, harness
 from lakebench.engines import Engine
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
-from lakebench.model import EngineRef, Lake
+from lakebench.model import EngineRef, Lake, TableFormat
 from lakebench.progress import Quiet
 from lakebench.provisioning import environments
 
@@ -61,6 +61,26 @@ def uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Uv:
 def test_no_version_means_this_environment(uv: Uv) -> None:
     assert environments.python_for(Toy, EngineRef("toy"), Quiet()) == Path(sys.executable)
     assert uv.calls == []
+
+
+class Formatted(Toy):
+    environments: ClassVar[dict[TableFormat, str]] = {TableFormat.VORTEX: "file-formats"}
+
+
+def test_a_format_may_have_a_locked_environment(uv: Uv, tmp_path: Path) -> None:
+    ref = EngineRef("toy")
+    python = environments.python_for(Formatted, ref, Quiet(), TableFormat.VORTEX)
+    assert python.is_relative_to(tmp_path / "environments")
+    assert any(one.startswith("vortex-data==") for one in uv.requirements)
+    assert "--require-hashes" in uv.calls[-1]
+    assert environments.python_for(Formatted, ref, Quiet(), TableFormat.PARQUET) == Path(sys.executable)
+    assert environments.python_for(Formatted, ref, Quiet()) == Path(sys.executable)
+
+
+def test_a_locked_environment_that_cannot_be_had_makes_the_engine_unavailable(uv: Uv) -> None:
+    uv.error = ServiceUnavailable("no network")
+    with pytest.raises(EngineUnavailable, match="no network"):
+        environments.python_for(Formatted, EngineRef("toy"), Quiet(), TableFormat.VORTEX)
 
 
 def test_a_version_gets_an_environment_that_is_made_once(uv: Uv, tmp_path: Path) -> None:
