@@ -11,7 +11,7 @@ from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
 from lakebench.phases.vortex.tables import LINEITEM, WIDE
 
-_FIELDS = (Field("id", "long"), Field("k", "long"), Field("l_shipdate", "date"))
+_FIELDS = (Field("l_shipdate", "date"),)  # not the keys: ten thousand casts would be a part of the time
 _ROW = ("id", "l_extendedprice", "l_comment")
 _NUMBERS = ("id", "k", "l_orderkey", "l_partkey", "l_suppkey", "l_quantity", "l_extendedprice", "l_discount", "l_tax")
 _OTHERS = (
@@ -42,7 +42,7 @@ class FormatQuestion:
         scan = self.scan(rows)
         if scan.positions:
             where = Condition("id", "in", scan.positions)
-            scan = replace(scan, positions=(), where=(where,), fields=_FIELDS)
+            scan = replace(scan, positions=(), where=(where,))
         return SqlDialect().select(replace(scan, fetched=False), self.table)
 
     def text(self, rows: int) -> str:
@@ -64,7 +64,7 @@ def _fetched(table: str, *pairs: tuple[str, str]) -> Callable[[int], Scan]:
 
 
 def _by_key(column: str, count: int, table: str = LINEITEM, columns: tuple[str, ...] = _ROW) -> Callable[[int], Scan]:
-    return lambda rows: Scan(table, columns, where=(Condition(column, "in", _spread(count, rows)),), fields=_FIELDS)
+    return lambda rows: Scan(table, columns, where=(Condition(column, "in", _spread(count, rows)),))
 
 
 def _by_position(count: int) -> Callable[[int], Scan]:
