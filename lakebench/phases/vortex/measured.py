@@ -13,7 +13,7 @@ from lakebench.engines import CanScan
 from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.measurement import MeasuredEngine, Measurement
-from lakebench.execution.protocol import Profile, Protocol
+from lakebench.execution.protocol import PROFILES, Profile, Protocol
 from lakebench.execution.request import Request
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.model import Coordinates, EngineRef, Record, TableFormat
@@ -32,6 +32,8 @@ from lakebench.phases.vortex.tables import (
 
 SAMPLES = 5
 """Samples of each scan, where the user names no number: the least that has an interval."""
+LIMIT_S = 30.0
+"""Seconds of one scan, where the user names no limit: who takes longer is a hundred times slower than the others."""
 READ_BACK = 300_000
 """Rows of each file that are read back and compared value by value."""
 _READERS = {
@@ -106,8 +108,10 @@ def scans(request: Request) -> Iterator[Block]:
 
 
 def protocol(profile: Profile) -> Protocol:
-    """A few samples, unless the user says how many."""
-    given = profile.protocol
+    """A few samples and a short time limit, unless the user says how many and how long."""
+    given, usual = profile.protocol, PROFILES[profile.name].protocol
+    if given.limit_s == usual.limit_s:
+        given = replace(given, limit_s=min(given.limit_s, LIMIT_S))
     few = min(given.samples, SAMPLES)
     return given if "repeat" in profile.chosen else replace(given, samples=few, block=few)
 

@@ -17,7 +17,7 @@ from lakebench.model import Coordinates, Record, Sample, Selection
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.vortex import layouts, shortcuts
-from lakebench.phases.vortex.measured import SAMPLES, protocol
+from lakebench.phases.vortex.measured import LIMIT_S, SAMPLES, protocol
 from lakebench.phases.vortex.questions import QUESTIONS
 from lakebench.phases.vortex.ratios import ratios
 from lakebench.phases.vortex.report import sections
@@ -106,6 +106,13 @@ def test_rows_by_position_are_expected_by_the_key_that_counts_them() -> None:
     assert QUESTIONS["key-1"].scan(60_175).where[0].value == (30_087,)
 
 
+def test_ten_thousand_rows_are_compared_by_their_sums() -> None:
+    many = QUESTIONS["position-10000"]
+    assert many.scan(60_175).rows_to_fetch.columns == ("id", "l_extendedprice", "l_comment")
+    assert len(many.scan(60_175).positions) == 10_000
+    assert many.expected_sql(60_175).startswith('SELECT sum("id") AS s0, sum("l_extendedprice") AS s1,')
+
+
 def test_a_summary_is_the_same_question_whoever_adds_up() -> None:
     full = QUESTIONS["full"].scan(10)
     assert full.fetched
@@ -120,7 +127,10 @@ def test_a_summary_is_the_same_question_whoever_adds_up() -> None:
 def test_samples_are_few_unless_the_user_says_how_many() -> None:
     standard = PROFILES["standard"]
     assert protocol(standard).samples == SAMPLES
-    assert protocol(replace(standard, chosen=("repeat",))) == standard.protocol
+    assert protocol(replace(standard, chosen=("repeat",))).samples == standard.protocol.samples
+    assert protocol(standard).limit_s == LIMIT_S
+    longer = replace(standard, protocol=replace(standard.protocol, limit_s=900))
+    assert protocol(longer).limit_s == 900
 
 
 def test_an_engine_is_held_against_itself_on_parquet_and_a_library_against_pyarrow() -> None:
