@@ -143,11 +143,9 @@ def _head(source: Path, rows: int) -> Any:
 
 def upload(local: Path, store: ObjectStore, key: str) -> None:
     """Copy a file or a folder to ``key`` of ``store``."""
-    from pyarrow.fs import FileSelector, LocalFileSystem, copy_files
+    from pyarrow.fs import LocalFileSystem, copy_files
 
-    remote = _filesystem(store)
-    source = FileSelector(str(local), recursive=True) if local.is_dir() else str(local)
-    copy_files(source, f"{store.bucket}/{key}", LocalFileSystem(), remote)
+    copy_files(str(local), f"{store.bucket}/{key}", LocalFileSystem(), _filesystem(store))
 
 
 def _filesystem(store: ObjectStore) -> FileSystem:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
+import os
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -317,6 +318,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         DuckDB reads the files' schemas for that, and keeps what it has read: not here, as it is part of a cold query.
         """
         lake = self._lake
+        os.environ.update(file_formats.environment(lake))
         if not lake.files or lake.writes:
             return
         self._run("SET enable_external_file_cache = false")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from lakebench.engines.duckdb.statements import DuckDBSql
-from lakebench.engines.inprocess import local_path
+from lakebench.engines.inprocess import local_path, object_store_options
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Lake, TableFormat
 
@@ -24,6 +24,13 @@ _SQL = DuckDBSql()
 def extensions(lake: Lake) -> tuple[str, ...]:
     """The extensions of the format, beside those of its storage, and more that the lake's options name."""
     return (*_EXTENSIONS.get(lake.format, ()), *filter(None, lake.options.get(MORE, "").split(",")))
+
+
+def environment(lake: Lake) -> dict[str, str]:
+    """What the process's environment has to say of the store: the extension for Vortex knows no secret of DuckDB's."""
+    if lake.store is None or lake.format is not TableFormat.VORTEX:
+        return {}
+    return {key.upper(): value for key, value in object_store_options(lake.store).items()}
 
 
 def source(form: TableFormat, addresses: Sequence[str], *, positions: bool = False) -> str:
