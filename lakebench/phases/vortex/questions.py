@@ -61,6 +61,10 @@ def _spread(count: int, rows: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys(at * (rows - 1) // (count - 1) for at in range(count)))
 
 
+def _counted(count: int) -> str:
+    return f"{count:,} row{'' if count == 1 else 's'}"
+
+
 def _fetched(table: str, *pairs: tuple[str, str]) -> Callable[[int], Scan]:
     return lambda _: Scan(table, summary=pairs, fetched=True)
 
@@ -100,12 +104,13 @@ QUESTIONS: Mapping[str, FormatQuestion] = {
         ),
         FormatQuestion("filter", "a filter on a column without order", LINEITEM, "scan", _filtered),
         *(
-            FormatQuestion(f"key-{count}", f"{count:,} rows by a key in order", LINEITEM, "key", _by_key("id", count))
+            FormatQuestion(f"key-{count}", f"{_counted(count)} by a key in order", LINEITEM, "key",
+                           _by_key("id", count))
             for count in COUNTS
         ),
         FormatQuestion("scattered-100", "100 rows by a key without order", LINEITEM, "key", _by_key("k", 100)),
         *(
-            FormatQuestion(f"position-{count}", f"{count:,} rows by position", LINEITEM, "position",
+            FormatQuestion(f"position-{count}", f"{_counted(count)} by position", LINEITEM, "position",
                            _by_position(count))
             for count in COUNTS
         ),

@@ -19,7 +19,7 @@ from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
-from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, TableFormat
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore, TableFormat
 
 ROWS = pa.table(
     {
@@ -114,3 +114,13 @@ def test_vortex_and_lance_run_in_an_environment_of_their_own() -> None:
     assert Vortex.environments == {TableFormat.VORTEX: "file-formats"}
     assert Lance.environments == {TableFormat.LANCE: "file-formats"}
     assert TableFormat.PARQUET not in DuckDB.environments
+
+
+def test_the_store_of_vortex_is_in_the_environment_and_only_there(tmp_path: Path) -> None:
+    store = ObjectStore("http://127.0.0.1:9", "lake", "key", "secret")
+    remote = _lake(tmp_path, store=store)
+    assert files.environment(remote) == {}
+    assert files.environment(_lake(tmp_path, format=TableFormat.VORTEX)) == {}
+    named = files.environment(replace(remote, format=TableFormat.VORTEX))
+    assert (named["AWS_ENDPOINT_URL"], named["AWS_ACCESS_KEY_ID"]) == ("http://127.0.0.1:9", "key")
+    assert named == files.environment(replace(remote, format=TableFormat.LANCE))

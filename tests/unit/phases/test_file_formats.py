@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,7 +23,8 @@ from lakebench.phases.vortex.questions import QUESTIONS
 from lakebench.phases.vortex.ratios import ratios
 from lakebench.phases.vortex.report import sections
 from lakebench.reports.content import Plot, Section, Table
-from lakebench.results.records import FieldReport
+from lakebench.results import records
+from lakebench.results.records import FieldReport, Run
 
 ENGINES = ("duckdb", "polars", "datafusion", "pyarrow", "vortex", "lance")
 
@@ -217,3 +219,41 @@ def test_each_filter_is_asked_for_all_aggregates_the_count_and_a_limit() -> None
     asked = list(shortcuts._statements("some_nan"))
     assert len(asked) == len(set(asked)) == 6 + 3 * len(shortcuts.FILTERS)
     assert not any("sum" in one or "avg" in one for one in shortcuts._statements("text"))
+
+
+(RECORDED,) = (Path(__file__).parents[2] / "fixtures" / "phase6").iterdir()
+
+
+@pytest.fixture(scope="module")
+def recorded() -> Run:
+    """A part of a real run at SF 0.01, on a machine that many others used at once: its times say little."""
+    return records.read(RECORDED)
+
+
+def test_the_verdicts_of_a_recorded_run(recorded: Run) -> None:
+    judged = _reports(*recorded.cases)
+    assert judged["C20"].ours["duckdb, 100 rows by a key in order"] == "0.249 (0.0608 to 3.23)"
+    assert "duckdb, 100 rows by a key in order" in judged["C20"].detail
+    assert judged["C21"].ours["bytes of Vortex, Parquet being 1"] == "0.79"
+    assert judged["C21"].verdict is ReportVerdict.DIRECTION_ONLY
+    assert judged["C22"].verdict is ReportVerdict.COULD_NOT_RUN
+
+
+def test_a_wrong_answer_has_no_time_and_no_ratio(recorded: Run) -> None:
+    (wrong,) = (case for case in recorded.cases if case.outcome is Outcome.WRONG and case.coordinates.query == "totals")
+    assert (wrong.engine, wrong.coordinates.format, wrong.samples) == ("duckdb", "vortex", ())
+    found = {(one.engine, one.layout.id) for one in ratios(recorded.cases) if one.question == "totals"}
+    assert ("vortex", "vortex") in found
+    assert ("duckdb", "vortex") not in found
+
+
+def test_the_report_of_a_recorded_run_has_every_setting_and_the_requests(recorded: Run) -> None:
+    (section,) = sections(recorded)
+    tables = {part.caption: part for part in section.parts if isinstance(part, Table)}
+    settings = {row[0].text: row[3].text for row in tables["Files"].rows}
+    assert len(settings) == len(layouts.LAYOUTS)
+    assert "write_page_index=True" in settings[layouts.INDEXED.title]
+    asked = tables["Requests on object storage"]
+    assert all("Object" in row[4].text or row[4].text == "none" for row in asked.rows)
+    assert any(part.title == "Requests by the number of rows that are asked for" for part in section.parts
+               if isinstance(part, Plot))  # fmt: skip
