@@ -38,8 +38,10 @@ class Engine(ABC):
     ``formats`` are the kinds of lake that ``open`` takes; ``partitioned`` says that tables of PostgreSQL are
     read in partitions, as the lake's options say. ``preload`` are modules that its worker imports at its start, while
     the services still start. ``fatal`` are words of its errors after which its process is not used again; after any
-    other failure there is a new connection. ``environments`` are the locked environments of those formats whose
-    packages cannot be beside ours.
+    other failure there is a new connection. One with a ``usual_version`` never runs in lakebench's own environment:
+    where the user names no version it runs in that one, in an environment that those of the same ``environment``
+    share. ``environments`` are the locked environments of those formats whose packages cannot be beside ours.
+    A ``distributed`` one runs a query on several processes or nodes.
     """
 
     name: ClassVar[str]

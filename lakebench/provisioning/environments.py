@@ -48,7 +48,7 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress, form: T
         UsageError: the package index has no such version, or the engine's version cannot be chosen.
         EngineUnavailable: the packages are not here and cannot be downloaded.
     """
-    if ref.version is None and form in engine.environments:
+    if ref.version is None and form is not None and form in engine.environments:
         return _locked_environment(engine.environments[form], progress)
     version = ref.version or engine.usual_version
     if not version:

@@ -27,8 +27,8 @@ def extensions(lake: Lake) -> tuple[str, ...]:
 
 
 def environment(lake: Lake) -> dict[str, str]:
-    """What the process's environment has to say of the store: the extensions take no secret of DuckDB's for it."""
-    if lake.store is None or lake.format not in _EXTENSIONS:
+    """What the process's environment has to say of the store: these extensions take no secret of DuckDB's for it."""
+    if lake.store is None or lake.format not in {TableFormat.VORTEX, TableFormat.LANCE}:
         return {}
     return {key.upper(): value for key, value in object_store_options(lake.store).items()}
 
