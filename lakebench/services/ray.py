@@ -8,6 +8,7 @@ import secrets
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 
@@ -94,13 +95,20 @@ class RayService(Service):
         return dataclasses.replace(endpoint, password=self.password)
 
     def external_endpoint(self) -> Endpoint:
-        """The user's cluster: ``uri`` is ``host:port`` of its head, or ``ray://host:port``; ``password`` its token."""
-        address = self.context.settings.uri.removeprefix("ray://")
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise UsageError(f"{self.settings_table}.uri = '{self.context.settings.uri}' is no host:port")
+        """The user's cluster: ``uri`` is ``tcp://host:port`` of its head, or ``ray://…``; ``password`` its token.
+
+        Ray itself knows the first without a scheme.
+
+        Raises:
+            UsageError: ``uri`` is another one.
+        """
+        uri = self.context.settings.uri
+        address = urlsplit(uri)
+        if address.scheme not in {"tcp", "ray"} or not address.hostname or not address.port:
+            raise UsageError(f"{self.settings_table}.uri: write tcp://host:port of the head, or ray://host:port")
         endpoint = super().external_endpoint()
-        return dataclasses.replace(endpoint, uri=self.context.settings.uri, host=host, port=int(port))
+        ours = uri.removeprefix("tcp://")
+        return dataclasses.replace(endpoint, uri=ours, host=address.hostname, port=address.port)
 
     def check(self, endpoint: Endpoint) -> None:
         """The head takes connections; of our own cluster, every node has joined.

@@ -148,6 +148,7 @@ class DaftRay(Daft):
     distributed: ClassVar[bool] = True
     usual_version: ClassVar[str] = ray.DAFT
     environment: ClassVar[str] = ray.ENVIRONMENT
+    formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
     requirements: ClassVar[tuple[str, ...]] = (f"ray=={ray.RAY}", "daft=={version}", *ray.PACKAGES)
 
     def versions(self) -> dict[str, str]:

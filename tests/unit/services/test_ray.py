@@ -70,16 +70,20 @@ def test_there_is_no_container(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("uri", "host", "port"), [("10.0.0.5:6379", "10.0.0.5", 6379), ("ray://head:10001", "head", 10001)]
+    ("uri", "of_ray", "host", "port"),
+    [
+        ("tcp://10.0.0.5:6379", "10.0.0.5:6379", "10.0.0.5", 6379),
+        ("ray://head:10001", "ray://head:10001", "head", 10001),
+    ],
 )
-def test_a_cluster_of_the_users(tmp_path: Path, uri: str, host: str, port: int) -> None:
+def test_a_cluster_of_the_users(tmp_path: Path, uri: str, of_ray: str, host: str, port: int) -> None:
     endpoint = _service(tmp_path, runtime=Runtime.EXTERNAL, uri=uri, password="theirs").external_endpoint()  # noqa: S106
-    assert (endpoint.uri, endpoint.host, endpoint.port, endpoint.password) == (uri, host, port, "theirs")
+    assert (endpoint.uri, endpoint.host, endpoint.port, endpoint.password) == (of_ray, host, port, "theirs")
 
 
-@pytest.mark.parametrize("uri", ["nowhere", "head:port", ":6379"])
+@pytest.mark.parametrize("uri", ["http://head:6379", "tcp://head", "ray://head"])
 def test_what_is_no_address_is_an_error_of_usage(tmp_path: Path, uri: str) -> None:
-    with pytest.raises(UsageError, match="is no host:port"):
+    with pytest.raises(UsageError, match=r"services\.ray\.uri: write tcp://"):
         _service(tmp_path, runtime=Runtime.EXTERNAL, uri=uri).external_endpoint()
 
 
