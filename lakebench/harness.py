@@ -341,12 +341,12 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
                 writer.write(record)
                 context.history.add(record)
                 new.append(record)
+                done += 1
+                advance(done)
             for ref in [one for one in context.request.refs if one in opened and one not in seen]:
                 # Now, so that a run that is killed has its engines on record.
                 writer.write(_engine(context.workers, context.progress, ref, new))
                 seen.add(ref)
-            done += len(todo)
-            advance(done)
     return new
 
 

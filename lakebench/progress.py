@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+_LINE_S = 60.0  # between two lines of one thing, where there are no bars
+
 
 class Progress(Protocol):
     """Where long work reports to; safe to call from several threads."""
@@ -53,10 +55,14 @@ class Quiet:
 
 
 class Terminal:
-    """Bars on a terminal; where there is none (CI), one line when something starts and one when it has ended."""
+    """Bars on a terminal; where there is none (CI), one line when something starts and one when it has ended.
 
-    def __init__(self, console: Console) -> None:
+    Between these two, what can be counted has at most a line a minute. ``clock`` gives seconds.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
         self.console = console
+        self._clock = clock
         self._bars = Bars(
             SpinnerColumn(),
             TextColumn("{task.description}"),
@@ -94,14 +100,24 @@ class Terminal:
 
     @contextlib.contextmanager
     def _bar(self, what: str, total: int | None, amount: Callable[[int], str]) -> Iterator[Callable[[int], None]]:
-        began = time.monotonic()
+        began = said = self._clock()
         self._enter(what)
         task = self._bars.add_task(escape(what), total=total, amount="")
+
+        def update(done: int) -> None:
+            nonlocal said
+            self._bars.update(task, completed=done, amount=amount(done))
+            with self._lock:
+                due = not self.console.is_terminal and self._clock() - said >= _LINE_S
+                said = self._clock() if due else said
+            if due:
+                self.say(f"{what}: {amount(done)}")
+
         try:
-            yield lambda done: self._bars.update(task, completed=done, amount=amount(done))
+            yield update
         finally:
             self._bars.remove_task(task)
-            self._leave(what, time.monotonic() - began)
+            self._leave(what, self._clock() - began)
 
     def _enter(self, what: str) -> None:
         with self._lock:
