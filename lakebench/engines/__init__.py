@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -160,6 +160,31 @@ class CanRegister(ABC):
         """Register ``table`` at ``metadata_location`` (REST catalog OpenAPI, *registerTable*)."""
 
 
+class CanAddFiles(ABC):
+    """Makes Parquet files that lie in the lake's storage part of a table."""
+
+    @abstractmethod
+    def add_files(self, table: str, files: Sequence[str]) -> None:
+        """Make ``files`` (their addresses) part of ``table`` in one commit; their field ids are the table's."""
+
+
+class CanDistribute(ABC):
+    """Runs Python on the workers of its cluster."""
+
+    @abstractmethod
+    def distribute(
+        self, function: Callable[[Mapping[str, Any]], Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """What ``function`` returns for each of ``tasks``, in any order, as soon as it is there.
+
+        ``function`` is at the top of a module of the standard library's and PyArrow's alone: the module is sent by
+        value. Tasks and results are JSON values. The cluster may run a task again.
+
+        Raises:
+            Refused: the cluster did not run one of them to its end.
+        """
+
+
 class CanOperate(ABC):
     """Carries out neutral operations in the engine's own idiom; ``operations`` are those that it can be asked for."""
 
@@ -186,6 +211,8 @@ ABILITIES: dict[str, type[Any]] = {
     "append": CanAppend,
     "load": CanLoad,
     "register": CanRegister,
+    "add_files": CanAddFiles,
+    "distribute": CanDistribute,
     "operate": CanOperate,
 }
 

@@ -85,7 +85,7 @@ _PROMISED: Mapping[str, type[_Reply]] = {
     "names": _Names,
     "operate": _Operated,
     "enter": _EnteredReply,
-    **dict.fromkeys(("execute", "create", "drop", "append", "register"), _Done),
+    **dict.fromkeys(("execute", "create", "drop", "append", "register", "add_files"), _Done),
     "load": _Loaded,
 }
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -268,6 +269,19 @@ class Worker:
     def register(self, table: str, metadata_location: str) -> dict[str, Any]:
         """Register ``table`` by its metadata file."""
         return self._done(lambda: self._able(engines.CanRegister).register(table, metadata_location))
+
+    def add_files(self, table: str, files: list[str]) -> dict[str, Any]:
+        """Make ``files``, which lie in the storage, part of ``table``."""
+        return self._done(lambda: self._able(engines.CanAddFiles).add_files(table, files))
+
+    def distribute(self, function: str, tasks: Sequence[Mapping[str, Any]], into: str) -> dict[str, Any]:
+        """Call ``module:name`` for each of ``tasks`` on the cluster; a line of JSON each goes to the file ``into``."""
+        module, _, name = function.partition(":")
+        called = getattr(importlib.import_module(module), name)
+        with open(into, "a", encoding="utf-8", buffering=1) as log:  # noqa: PTH123 - a path in a message
+            results = self._able(engines.CanDistribute).distribute(called, tasks)
+            log.writelines(f"{json.dumps(one)}\n" for one in results)
+        return {}
 
     def _reopen(self) -> None:
         if self._lake is not None:

@@ -72,6 +72,7 @@ def _dataset(dataset: Dataset) -> list[Part]:
         "seed": dataset.seed,
         "content hash": dataset.content_hash,
         "workload hash": dataset.workload_hash,
+        **({"made on the workers of": dataset.generated_on} if dataset.generated_on else {}),
         "written by": dataset.writer,
         "load time": None if dataset.load_seconds is None else f"{dataset.load_seconds:.1f} s",
         "peak memory of the loading process": None

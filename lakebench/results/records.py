@@ -82,7 +82,10 @@ class TableFacts:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The tables that the cases used, the engine that wrote them, their storage profile and their table format."""
+    """The tables that the cases used, the engine that wrote them, their storage profile and their table format.
+
+    ``generated_on`` is the engine whose workers made the files, ``None`` where this machine did.
+    """
 
     dataset: str
     scale_factor: str
@@ -95,6 +98,7 @@ class Dataset:
     load_peak_bytes: int | None = None
     storage: str | None = None
     format: str = "iceberg"
+    generated_on: str | None = None
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import socket
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -13,7 +14,7 @@ from lakebench.errors import ServiceUnavailable
 from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
 from lakebench.provisioning import artifacts
-from lakebench.services.base import JavaService
+from lakebench.services.base import Command, JavaService
 from lakebench.services.quoting import class_path, java_properties
 
 _DEFAULT_PORT = 15002
@@ -83,6 +84,10 @@ class SparkService(JavaService):
             _MAIN,
             "spark-internal",
         ]
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """With the Python that runs what clients send it: this one, which has what they need."""
+        return dataclasses.replace(super().command(ports), env={"PYSPARK_PYTHON": sys.executable})
 
     @property
     def _threads(self) -> int:

@@ -13,8 +13,10 @@ pytest.register_assert_rewrite("lakebench.testing.adapters", "lakebench.testing.
 
 from lakebench.testing.adapters import AdapterTests, Way, WayTests  # noqa: E402 - asserts are rewritten on import
 from lakebench.testing.lakes import (  # noqa: E402 - likewise
+    AddFilesTests,
     AppendTests,
     CreateTests,
+    DistributeTests,
     ExecuteTests,
     LoadTests,
     OperateTests,
@@ -25,8 +27,10 @@ from lakebench.testing.lakes import (  # noqa: E402 - likewise
 
 __all__ = [
     "AdapterTests",
+    "AddFilesTests",
     "AppendTests",
     "CreateTests",
+    "DistributeTests",
     "ExecuteTests",
     "LoadTests",
     "OperateTests",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -89,7 +89,7 @@ class LakeTests:
 
     def test_each_ability_is_tested(self) -> None:
         """It inherits the tests of what the engine can do, and of nothing else."""
-        tests_of = {name: globals()[f"{name.title()}Tests"] for name in engines.ABILITIES}
+        tests_of = {name: globals()[f"{name.title().replace('_', '')}Tests"] for name in engines.ABILITIES}
         mine = {name for name, tests in tests_of.items() if issubclass(type(self), tests)}
         assert mine == set(engines.abilities(self.engine))
 
@@ -301,6 +301,33 @@ class RegisterTests(LakeTests):
         there = table_metadata(library_lake.catalog, library_lake.namespace, table)
         adapter.register(f"{table}_registered", there["metadata-location"])
         assert_rows(library.scan(Scan(f"{table}_registered")), ONE)
+
+
+class AddFilesTests(LakeTests):
+    """For :class:`~lakebench.engines.CanAddFiles`."""
+
+    def test_others_read_the_files_that_it_adds(self, adapter: Any, library: PyIceberg, table: str) -> None:
+        """The data files of a table become those of another one."""
+        files = pa.Table.from_batches(list(library.scan(Scan(table, metadata="files"))))
+        other = f"{table}_added"
+        library.create(other, rows.schema())
+        adapter.add_files(other, files["file_path"].to_pylist())
+        assert_rows(library.scan(Scan(other)), ONE)
+        library.drop(other)
+
+
+class DistributeTests(LakeTests):
+    """For :class:`~lakebench.engines.CanDistribute`."""
+
+    def test_every_task_runs_on_the_cluster(self, adapter: Any) -> None:
+        """Each gives its own result, once."""
+        results = adapter.distribute(doubled, [{"number": number} for number in range(5)])
+        assert sorted(one["number"] for one in results) == [0, 2, 4, 6, 8]
+
+
+def doubled(task: Mapping[str, Any]) -> dict[str, Any]:
+    """Twice the number; sent to a cluster by value."""
+    return {"number": 2 * task["number"]}
 
 
 class OperateTests(LakeTests):

@@ -14,8 +14,10 @@ from lakebench.engines.spark.engine import Spark, SparkJdbc
 from lakebench.engines.trino.engine import Trino
 from lakebench.services import lakes
 from lakebench.testing import (
+    AddFilesTests,
     AppendTests,
     CreateTests,
+    DistributeTests,
     ExecuteTests,
     LoadTests,
     OperateTests,
@@ -35,7 +37,9 @@ class TestIcebergScan(QueryTests, ScanTests):
     engine, holder = IcebergScan, "_connection"
 
 
-class TestPyIceberg(QueryTests, ScanTests, CreateTests, AppendTests, LoadTests, RegisterTests, OperateTests):
+class TestPyIceberg(
+    QueryTests, ScanTests, CreateTests, AppendTests, LoadTests, AddFilesTests, RegisterTests, OperateTests
+):
     engine, holder = PyIceberg, "_catalog"
 
 
@@ -59,12 +63,30 @@ class TestTrino(QueryTests, ExecuteTests, ScanTests, CreateTests, AppendTests, L
     engine, holder = Trino, "_connection"
 
 
-class TestSpark(QueryTests, ExecuteTests, ScanTests, CreateTests, AppendTests, LoadTests, RegisterTests, OperateTests):
+class TestSpark(
+    QueryTests,
+    ExecuteTests,
+    ScanTests,
+    CreateTests,
+    AppendTests,
+    LoadTests,
+    RegisterTests,
+    OperateTests,
+    DistributeTests,
+):
     engine, holder = Spark, "_session"
 
 
 class TestSparkJdbc(
-    QueryTests, ExecuteTests, ScanTests, CreateTests, AppendTests, LoadTests, RegisterTests, OperateTests
+    QueryTests,
+    ExecuteTests,
+    ScanTests,
+    CreateTests,
+    AppendTests,
+    LoadTests,
+    RegisterTests,
+    OperateTests,
+    DistributeTests,
 ):
     engine, holder = SparkJdbc, "_session"
     lake_of, library_lake_of = staticmethod(lakes.jdbc_lake), staticmethod(lakes.bridge_lake)

@@ -1,6 +1,17 @@
 """TPC-H: data, the 22 queries and their reference answers. Derived from TPC-H, not comparable to published results."""
 
-from lakebench.datasets.tpch.data import TpchData, bytes_of, generate, scale_factor, to_make
+from lakebench.datasets.tpch.data import (
+    Part,
+    TpchData,
+    bytes_of,
+    generate,
+    generator_version,
+    made_elsewhere,
+    make_part,
+    parts_of,
+    scale_factor,
+    to_make,
+)
 from lakebench.datasets.tpch.queries import (
     Query,
     is_variant,
@@ -14,11 +25,16 @@ from lakebench.datasets.tpch.streams import stream_count
 from lakebench.datasets.tpch.workload import questions, workload
 
 __all__ = [
+    "Part",
     "Query",
     "TpchData",
     "bytes_of",
     "generate",
+    "generator_version",
     "is_variant",
+    "made_elsewhere",
+    "make_part",
+    "parts_of",
     "queries",
     "questions",
     "reference",

@@ -14,13 +14,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lakebench.datasets import cache
+from lakebench.datasets import cache, tpch_part
 from lakebench.datasets.workload import TableData
 from lakebench.errors import HarnessFault, UsageError
 from lakebench.paths import cache_dir
@@ -34,7 +34,7 @@ SEED = "fixed by the TPC-H specification"
 _UNSPLIT = TABLES[:2]
 _SPLIT = TABLES[2:]
 _LOOK_S = 0.2
-_GENERATOR = "tpchgen-cli"
+_GENERATOR = tpch_part.GENERATOR
 _MANIFEST = "manifest.json"
 # Measured with tpchgen-cli 4.0.0: 361.7 MB at scale factor 1.
 _BYTES_PER_SF = 370_000_000
@@ -79,7 +79,7 @@ def generate(scale_factor: Decimal, progress: Progress) -> TpchData:
     Raises:
         UsageError: not enough disk space, no generator, or damaged files in the cache; the message says what to do.
     """
-    version = _generator_version()
+    version = generator_version()
     folder = _folder(scale_factor, version)
     if not folder.exists():  # existing data needs no lock, and a cache that cannot be written has none
         with cache.locked(folder, progress):
@@ -91,7 +91,7 @@ def generate(scale_factor: Decimal, progress: Progress) -> TpchData:
 
 def to_make(scale_factor: Decimal) -> tuple[Path, int]:
     """The folder that the data of ``scale_factor`` belongs into, and about how many bytes are yet to be made there."""
-    folder = _folder(scale_factor, _generator_version())
+    folder = _folder(scale_factor, generator_version())
     return folder, 0 if folder.exists() else bytes_of(scale_factor)
 
 
@@ -103,7 +103,12 @@ def _text(number: Decimal) -> str:
     return format(number.normalize(), "f")
 
 
-def _generator_version() -> str:
+def generator_version() -> str:
+    """The version of the generator that is installed.
+
+    Raises:
+        UsageError: there is none.
+    """
     try:
         return metadata.version(_GENERATOR)
     except metadata.PackageNotFoundError:
@@ -142,13 +147,46 @@ def _make(folder: Path, scale_factor: Decimal, version: str, progress: Progress)
 
 def _run_generator(guard: Guard, folder: Path, scale_factor: Decimal, progress: Progress) -> None:
     """One process a part: its start takes a second, so all tables share it."""
-    parts = math.ceil(scale_factor)
-    jobs = [(_SPLIT, part, parts) for part in range(1, parts + 1)]
     title = f"making TPC-H data, scale factor {_text(scale_factor)}"
     with progress.download(title, bytes_of(scale_factor)) as made:
-        for tables, part, of in [(_UNSPLIT, 1, 1), *jobs] if parts > 1 else [(TABLES, 1, 1)]:
-            if any(not _part_file(folder, table, part).exists() for table in tables):
-                _run_one(guard, _command(folder, scale_factor, tables, part, of), lambda: made(_size(folder)))
+        for one in parts_of(scale_factor):
+            if any(not _part_file(folder, table, one.number).exists() for table in one.tables):
+                _run_one(guard, _command(folder, scale_factor, one), lambda: made(_size(folder)))
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one run of the generator makes: part ``number`` of ``parts`` of some tables."""
+
+    tables: tuple[str, ...]
+    number: int = 1
+    parts: int = 1
+
+
+def parts_of(scale_factor: Decimal) -> list[Part]:
+    """All of ``scale_factor``: a part for each unit of it, and one for the tables of fixed size."""
+    parts = math.ceil(scale_factor)
+    split = [Part(_SPLIT, number, parts) for number in range(1, parts + 1)]
+    return [Part(_UNSPLIT), *split] if parts > 1 else [Part(TABLES)]
+
+
+def make_part(scale_factor: Decimal, one: Part, folder: Path) -> dict[str, Path]:
+    """Make one part in ``folder``, which is there; its files by table."""
+    with Guard("tpch") as guard:
+        _run_one(guard, _command(folder, scale_factor, one), lambda: None)
+    return {table: _part_file(folder, table, one.number) for table in one.tables}
+
+
+def made_elsewhere(scale_factor: Decimal, facts: Sequence[Mapping[str, Any]]) -> TpchData:
+    """The data of ``scale_factor``, of which no file is on this machine.
+
+    ``facts`` are those of its files (:func:`lakebench.datasets.tpch.tpch_part.facts_of`), each with its ``part``.
+    """
+    ordered = sorted(facts, key=lambda one: (TABLES.index(one["table"]), one["part"]))
+    files = [{**one, "file": f"{one['table']}/{one['table']}.{one['part']}.parquet"} for one in ordered]
+    tables = {table: replace(_table(Path(), table, files), files=()) for table in TABLES}
+    generator = f"{_GENERATOR} {generator_version()}"
+    return TpchData(scale_factor, Path(), generator, tables, _content_hash(files))
 
 
 def _part_file(folder: Path, table: str, part: int) -> Path:
@@ -169,7 +207,7 @@ def _size(folder: Path) -> int:
     return size
 
 
-def _command(folder: Path, scale_factor: Decimal, tables: Sequence[str], part: int, parts: int) -> list[str]:
+def _command(folder: Path, scale_factor: Decimal, one: Part) -> list[str]:
     beside = Path(sys.executable).parent / _GENERATOR
     program = str(beside) if beside.exists() else shutil.which(_GENERATOR)
     if program is None:
@@ -177,10 +215,7 @@ def _command(folder: Path, scale_factor: Decimal, tables: Sequence[str], part: i
             f"{_GENERATOR} is not beside {sys.executable}: run '{sys.executable} -m pip install --force-reinstall "
             f"{_GENERATOR}'"
         )
-    return [
-        *(program, "parquet", "--quiet", "--scale-factor", _text(scale_factor), "--output-dir", str(folder)),
-        *("--tables", ",".join(tables), "--parts", str(parts), "--part", str(part)),
-    ]
+    return tpch_part.command(program, _text(scale_factor), one.tables, one.number, one.parts, folder)
 
 
 def _run_one(guard: Guard, command: Sequence[str], look: Callable[[], None]) -> None:
@@ -231,14 +266,18 @@ def _verified(folder: Path, scale_factor: Decimal, progress: Progress) -> TpchDa
     with progress.step(f"verifying {folder.name}"):
         for one in manifest["files"]:
             cache.verify(folder / one["file"], one["sha256"], folder)
-    hashes = "".join(f"{one['file']} {one['sha256']}\n" for one in manifest["files"])
     return TpchData(
         scale_factor=scale_factor,
         folder=folder,
         generator=manifest["generator"],
         tables={table: _table(folder, table, manifest["files"]) for table in TABLES},
-        content_hash=hashlib.sha256(hashes.encode()).hexdigest(),
+        content_hash=_content_hash(manifest["files"]),
     )
+
+
+def _content_hash(files: Sequence[Mapping[str, Any]]) -> str:
+    hashes = "".join(f"{one['file']} {one['sha256']}\n" for one in files)
+    return hashlib.sha256(hashes.encode()).hexdigest()
 
 
 def _table(folder: Path, table: str, files: Sequence[Mapping[str, Any]]) -> TableData:

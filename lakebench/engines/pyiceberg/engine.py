@@ -7,7 +7,17 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanLoad, CanQuery, CanRegister, CanScan, Engine, schemas
+from lakebench.engines import (
+    CanAddFiles,
+    CanAppend,
+    CanCreate,
+    CanLoad,
+    CanQuery,
+    CanRegister,
+    CanScan,
+    Engine,
+    schemas,
+)
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
@@ -33,7 +43,9 @@ _BATCH_ROWS = 65536
 _SLICE_BYTES = 256 * 2**20
 
 
-class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+class PyIceberg(
+    PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanAddFiles, CanRegister
+):
     """Reads and writes Iceberg tables into and out of Arrow, in this process.
 
     PyIceberg has no SQL. A query takes the route that its documentation names, ``scan().to_duckdb()``: PyIceberg plans
@@ -146,6 +158,10 @@ class PyIceberg(PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAp
             with engine_call.entered(self._table(table).transaction) as transaction:
                 for part in _ahead(slices(file)):
                     engine_call(transaction.append, part)
+
+    def add_files(self, table: str, files: Sequence[str]) -> None:
+        """Read the footers of ``files`` for their statistics, and commit."""
+        engine_call(self._table(table).add_files, list(files))
 
     def register(self, table: str, metadata_location: str) -> None:
         """Register the table at its metadata file."""

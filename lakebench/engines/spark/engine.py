@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanRegister, CanScan, Engine
+from lakebench.engines import (
+    CanAppend,
+    CanCreate,
+    CanDistribute,
+    CanExecute,
+    CanLoad,
+    CanQuery,
+    CanRegister,
+    CanScan,
+    Engine,
+)
 from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import Answer
 from lakebench.engines.spark import jdbc
+from lakebench.engines.spark.distribution import tasks_of
 from lakebench.engines.spark.statements import SparkOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.iceberg import catalog_properties
@@ -40,7 +53,18 @@ _PATTERN = re.compile(r"[\\{}\[\]*?]")
 _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
 
-class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+class Spark(
+    SparkOperations,
+    Engine,
+    CanQuery,
+    CanExecute,
+    CanScan,
+    CanCreate,
+    CanAppend,
+    CanLoad,
+    CanRegister,
+    CanDistribute,
+):
     """Spark over an Iceberg REST catalog, or with a temporary view over each table's Parquet files, or over PostgreSQL.
 
     Each table of a schema of PostgreSQL is a view of the JDBC data source, in partitions where its primary key begins
@@ -189,6 +213,18 @@ class Spark(SparkOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             f"CALL {_name(lake.name)}.system.register_table("
             f"table => {named}, metadata_file => {_text(metadata_location)})"
         )
+
+    def distribute(
+        self, function: Callable[[Mapping[str, Any]], Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """A partition of ``mapInArrow`` a task; a task whose worker dies runs again as often as the server allows."""
+        from pyspark import cloudpickle
+
+        _call(cloudpickle.register_pickle_by_value, sys.modules[function.__module__])
+        ids = _call(self._session.range, 0, len(tasks), 1, len(tasks))
+        results = _call(ids.mapInArrow, tasks_of(function, [json.dumps(one) for one in tasks]), "result string")
+        for row in _call.rows(_call(results.toLocalIterator)):
+            yield json.loads(row["result"])
 
     def catalog_settings(self, lake: Lake) -> dict[str, str]:
         """The session's settings of the catalog, below ``spark.sql.catalog.<name>``."""

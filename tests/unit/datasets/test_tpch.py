@@ -26,7 +26,7 @@ from lakebench.phases.query_workloads.clickbench import ClickBench
 from lakebench.phases.tpch.phase import Tpch
 from lakebench.progress import Quiet
 
-VERSION = data._generator_version()
+VERSION = data.generator_version()
 
 
 @pytest.mark.parametrize("text", ["abc", "-1", "0", "nan", "inf", "", "1,5"])
