@@ -105,7 +105,10 @@ def commit(context: RunContext, lake: Lake, made: ClusterData, workload: Workloa
 
     Raises:
         Refused: a table has rows of something else.
+        WrongAnswer: another storage has other data.
     """
+    if made.data.content_hash != workload.content_hash:
+        raise WrongAnswer(f"the files in {lake.name} are other than those of the first storage")
     began, writer = time.monotonic(), loader(context.request.writer)
     with context.progress.count(f"committing {workload.title} in {lake.name}", len(made.addresses)) as done:
         for number, (name, addresses) in enumerate(made.addresses.items(), start=1):

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from types import SimpleNamespace
@@ -129,8 +130,8 @@ def test_a_table_is_committed_once_and_never_to_rows_of_something_else(
     facts = TableFacts("orders", there)
     monkeypatch.setattr(cluster_data, "snapshot", lambda *_: SimpleNamespace(facts=lambda: facts))
     orders = {"orders": TableData("orders", (), 15_000, 1)}
-    workload = Workload("tpch", "TPC-H", orders, (), "hash", "hash", "seed", "generator")
     made = cluster_data.ClusterData(tpch.made_elsewhere(SIZE, []), {"orders": ("file:///orders.1.parquet",)}, 1.0)
+    workload = Workload("tpch", "TPC-H", orders, (), made.data.content_hash, "hash", "seed", "generator")
     if there == 7:
         with pytest.raises(Refused, match="orders in local has 7 rows of something else: drop it"):
             cluster_data.commit(context, LAKE, made, workload, "local", "spark")
@@ -138,6 +139,8 @@ def test_a_table_is_committed_once_and_never_to_rows_of_something_else(
         loaded = cluster_data.commit(context, LAKE, made, workload, "local", "spark")
         assert (loaded.facts.generated_on, loaded.facts.writer) == ("spark", "pyiceberg")
     assert [one["files"] for one in asked] == ([["file:///orders.1.parquet"]] if added else [])
+    with pytest.raises(WrongAnswer, match="other than those of the first storage"):
+        cluster_data.commit(context, LAKE, made, replace(workload, content_hash="other"), "local", "spark")
 
 
 def test_a_local_storage_of_workers_elsewhere_is_an_error(tmp_path: Path) -> None:
