@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from lakebench.engines.postgresql import conninfo, parameters
-from lakebench.model import Catalog, CatalogKind, EngineRef, Lake
+from lakebench.engines.postgresql import conninfo, parameters, secret_parameters
+from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, ObjectStore
 
 AT_START = frozenset({"allow_unsigned_extensions"})
 """The settings of a lake that DuckDB takes only at its start."""
@@ -18,6 +18,12 @@ def unverified(*refs: EngineRef) -> dict[str, str]:
     (``duckdb@1.4.4``) is installed without hashes: there DuckDB's check is the only one, and stays.
     """
     return {} if any(ref.version for ref in refs) else {"allow_unsigned_extensions": "true"}
+
+
+def store_secret(store: ObjectStore, kind: str = "TEMPORARY") -> str:
+    """The statement that makes the secret ``lakebench_store`` of ``store``; its ``kind`` may be ``PERSISTENT``."""
+    parameters = ", ".join(f"{name.upper()} {_text(value)}" for name, value in secret_parameters(store).items())
+    return f"CREATE OR REPLACE {kind} SECRET lakebench_store ({parameters})"
 
 
 def attach_ducklake(lake: Lake) -> Iterator[str]:

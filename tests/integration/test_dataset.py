@@ -107,7 +107,7 @@ def test_an_interrupted_run_leaves_no_process_and_starts_again(cache: Path, how:
     _, alive = psutil.wait_procs(generators, timeout=5)
     assert not alive
     assert not list(cache.glob("sf0.5*/manifest.json"))
-    (cache / f"sf0.001-{data._generator_version()}.partial").mkdir()
+    (cache / f"sf0.001-{data.generator_version()}.partial").mkdir()
     assert tpch.generate(TINY, Quiet()).tables["region"].rows == 5
     assert not list(cache.glob("sf0.001*.partial"))
 

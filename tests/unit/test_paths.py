@@ -43,7 +43,7 @@ def test_a_relative_maven_repository_is_that_of_the_folder_where_the_command_run
 def test_data_that_is_there_needs_nothing_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path))
     scale = data.scale_factor("0.001")
-    version = data._generator_version()
+    version = data.generator_version()
     data._folder(scale, version).mkdir(parents=True)
     monkeypatch.setattr(cache, "locked", None)
     monkeypatch.setattr(data, "_verified", lambda folder, *_: folder)

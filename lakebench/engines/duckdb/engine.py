@@ -17,14 +17,14 @@ from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuer
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb import files as file_formats
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
-from lakebench.engines.ducklake import AT_START, attach_ducklake
+from lakebench.engines.ducklake import AT_START, attach_ducklake, store_secret
 from lakebench.engines.inprocess import Answer
 from lakebench.engines.postgresql import conninfo, parameters
 from lakebench.errors import EngineUnavailable, LakebenchError, Refused
 from lakebench.iceberg import catalog_properties
 from lakebench.iceberg.catalogs import rest_config, table_metadata
 from lakebench.iceberg.scan import Scan
-from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, TableFormat
+from lakebench.model import Catalog, CatalogKind, Lake, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -94,7 +94,7 @@ class _Connected(Engine, CanQuery, CanScan):
         self._lake = lake
         self._connection = self._connect()
         if lake.store is not None and lake.store.access_key:
-            self._run(_secret(lake.store))
+            self._run(store_secret(lake.store))
         self._reach()
 
     def close(self) -> None:
@@ -458,15 +458,6 @@ def _extensions(lake: Lake) -> tuple[str, ...]:
     if lake.format is TableFormat.DUCKLAKE:
         return (*store, "ducklake", *_CATALOGS[lake.catalog.kind])
     return (*store, *file_formats.extensions(lake))
-
-
-def _secret(store: ObjectStore) -> str:
-    scheme, _, host = store.endpoint.partition("://")
-    return (
-        f"CREATE OR REPLACE TEMPORARY SECRET lakebench_store (TYPE s3, KEY_ID {_text(store.access_key)}, "
-        f"SECRET {_text(store.secret_key)}, REGION {_text(store.region)}, ENDPOINT {_text(host)}, "
-        f"URL_STYLE '{'path' if store.path_style else 'vhost'}', USE_SSL {str(scheme == 'https').lower()})"
-    )
 
 
 def _extension_file(name: str, version: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.ducklake import store_secret
 from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
     Answer,
@@ -17,7 +18,6 @@ from lakebench.engines.inprocess import (
     pyiceberg_catalog,
     version_of,
 )
-from lakebench.engines.postgresql import literal, secret_parameters
 from lakebench.engines.ray import DAFT, ENVIRONMENT, PACKAGES, RAY, connect, cpus
 from lakebench.engines.ray_duckdb import sources, tasks
 from lakebench.engines.ray_duckdb.sources import PlannedTable
@@ -26,7 +26,7 @@ from lakebench.engines.ray_duckdb.tasks import Task
 from lakebench.engines.sql import SqlDialect
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.scan import Scan
-from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
+from lakebench.model import CatalogKind, Lake, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,6 +67,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
     _ray: Any = None
     _run: Any = None
     _catalog: Any = None
+    _planner: Any = None
     _lake: Lake
 
     def open(self, lake: Lake) -> None:
@@ -77,10 +78,14 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         # A task whose worker dies runs again, as Ray does by itself.
         self._run = engine_call(self._ray.remote, tasks.run)
         self._catalog = pyiceberg_catalog(lake) if lake.format is TableFormat.ICEBERG else None
+        ducklake = lake.format is TableFormat.DUCKLAKE
+        self._planner = sources.attached(lake, self._setup(), self._extensions()) if ducklake else None
 
     def close(self) -> None:
         """Let the catalog go; the driver stays connected."""
         self._catalog = None
+        if self._planner is not None:
+            engine_call(self._planner.close)
 
     def versions(self) -> dict[str, str]:
         """Ray, and what plans and computes on it."""
@@ -189,7 +194,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         if lake.format is TableFormat.PARQUET:
             return sources.of_files(lake.files.get(name, ()))
         if lake.format is TableFormat.DUCKLAKE:
-            return sources.of_ducklake(lake, name, self._setup(), self._extensions())
+            return sources.of_ducklake(self._planner, lake, name)
         return sources.of_iceberg(self._catalog, lake.namespace, name, snapshot_id)
 
     # Tasks
@@ -203,7 +208,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         return engine_call(engine_call(self._run.options, num_returns=task.buckets).remote, task, *tables)
 
     def _setup(self) -> tuple[str, ...]:
-        return () if self._lake.store is None else (_secret(self._lake.store),)
+        return () if self._lake.store is None else (store_secret(self._lake.store),)
 
     def _extensions(self) -> tuple[str, ...]:
         names = _EXTENSIONS[self._lake.format]
@@ -225,8 +230,3 @@ def _named(sql: str) -> list[str]:
 
     with engine_call.entered(duckdb.connect) as connection:
         return sorted(engine_call(connection.get_table_names, sql) - {PARTS})
-
-
-def _secret(store: ObjectStore) -> str:
-    parameters = ", ".join(f"{name} {literal(value)}" for name, value in secret_parameters(store).items())
-    return f"CREATE OR REPLACE TEMPORARY SECRET lakebench_store ({parameters})"

@@ -12,7 +12,7 @@ from typing import Any
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import local_path
-from lakebench.engines.ray_duckdb.tasks import Task, run
+from lakebench.engines.ray_duckdb.tasks import Task, connected
 from lakebench.errors import Refused
 from lakebench.model import Lake
 
@@ -139,16 +139,20 @@ def of_files(addresses: Sequence[str]) -> PlannedTable:
     return PlannedTable(tuple(DataFile(local_path(one), 1) for one in addresses))
 
 
-def of_ducklake(lake: Lake, table: str, setup: Sequence[str], extensions: tuple[str, ...]) -> PlannedTable:
-    """The live files of a DuckLake's table and their deletes, as DuckDB's extension lists them to the driver."""
-    *attached, _ = attach_ducklake(lake)
+def of_ducklake(planner: Any, lake: Lake, table: str) -> PlannedTable:
+    """The live files of a DuckLake's table and their deletes, as the connection ``planner`` lists them."""
     listed = (
         f"SELECT data_file, data_file_size_bytes, delete_file FROM "
         f"ducklake_list_files({_text(lake.name)}, {_text(table)}, schema => {_text(lake.namespace)})"
     )
-    answer = engine_call(run, Task(listed, extensions=extensions, setup=(*setup, *attached)))
-    rows = (tuple(one.values()) for batch in answer.to_batches() for one in batch.to_pylist())
+    rows = engine_call(engine_call(planner.execute, listed).fetchall)
     return PlannedTable(tuple(DataFile(path, size or 0, (deletes,) if deletes else ()) for path, size, deletes in rows))
+
+
+def attached(lake: Lake, setup: Sequence[str], extensions: tuple[str, ...]) -> Any:
+    """A DuckDB of the driver with a DuckLake attached, which plans its tables."""
+    *statements, _ = attach_ducklake(lake)
+    return engine_call(connected, Task("", extensions=extensions, setup=(*setup, *statements)))
 
 
 def _text(value: str) -> str:

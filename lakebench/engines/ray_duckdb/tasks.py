@@ -31,7 +31,7 @@ class Task:
 
 def run(task: Task, *tables: Any) -> Any:
     """The answer of ``task`` as an Arrow table, or where it has several buckets a list of them."""
-    connection = _connected(task)
+    connection = connected(task)
     try:
         _register(connection, task.inputs, tables)
         for name, source in task.views.items():
@@ -41,7 +41,8 @@ def run(task: Task, *tables: Any) -> Any:
         connection.close()
 
 
-def _connected(task: Task) -> Any:
+def connected(task: Task) -> Any:
+    """A new DuckDB with the extensions and after the statements of ``task``."""
     import duckdb
 
     connection = duckdb.connect(config={"threads": 1, **task.config})

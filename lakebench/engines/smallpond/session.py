@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from lakebench.engines.postgresql import literal, secret_parameters
+from lakebench.engines.ducklake import store_secret
 from lakebench.engines.smallpond import relay
 from lakebench.model import ObjectStore
 
@@ -139,9 +139,8 @@ def _install(folder: Path, store: ObjectStore, *, secret: bool) -> None:
     into.mkdir(parents=True, exist_ok=True)
     shutil.copy(str(bundled), into / "httpfs.duckdb_extension")
     if secret:
-        parameters = ", ".join(f"{name} {literal(value)}" for name, value in secret_parameters(store).items())
         connection.execute("LOAD httpfs")
-        connection.execute(f"CREATE PERSISTENT SECRET store ({parameters})")
+        connection.execute(store_secret(store, "PERSISTENT"))
     connection.close()
 
 

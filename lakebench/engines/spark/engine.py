@@ -387,8 +387,9 @@ def _file_io(lake: Lake) -> dict[str, str]:
 
 
 def _scheme(store: ObjectStore) -> str:
-    """A scheme of its own for each store: Hadoop keeps a file system by scheme and bucket, whatever its endpoint."""
-    return f"s3a-{hashlib.sha256(f'{store.endpoint} {store.access_key}'.encode()).hexdigest()[:8]}"
+    """A scheme for each store and its keys: Hadoop keeps a file system by scheme and bucket, whoever opened it."""
+    of = f"{store.endpoint} {store.access_key} {store.secret_key}"
+    return f"s3a-{hashlib.sha256(of.encode()).hexdigest()[:8]}"
 
 
 def _s3a(store: ObjectStore) -> dict[str, str]:

@@ -179,7 +179,8 @@ def _tells(asked: _OfLine, mistake: _Mistake) -> Evidence:
             return {"said": said[:_SHOWN]}
         raise Refused(f"the error does not tell its cause: {said[:_SHOWN]}") from error
     finally:
-        asked.context.workers.retire(asked.ref)  # it may remember keys, or what it did not find
+        if mistake.secret:
+            asked.context.workers.retire(asked.ref)  # it may remember keys
     raise WrongAnswer(f"{asked.ref} answered, and there is nothing that it could have read")
 
 

@@ -18,6 +18,7 @@ from lakebench.engines.daft.engine import Daft
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb import engine as duckdb
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
+from lakebench.engines.ducklake import store_secret
 from lakebench.engines.inprocess import Answer, s3_properties
 from lakebench.engines.polars.engine import Polars
 from lakebench.engines.pyiceberg import engine as pyiceberg
@@ -138,8 +139,8 @@ def test_a_file_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_quotes_do_not_end_a_secret_or_a_name() -> None:
-    assert "SECRET 'it''s secret'" in duckdb._secret(LAKE.objects)
-    assert "USE_SSL false" in duckdb._secret(LAKE.objects)
+    assert "SECRET 'it''s secret'" in store_secret(LAKE.objects)
+    assert "USE_SSL 'false'" in store_secret(LAKE.objects)
     assert duckdb._name('a"b') == '"a""b"'
 
 
