@@ -22,7 +22,7 @@ from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.distributed import deletes, rubric, ways, work, writes
+from lakebench.phases.distributed import deletes, layouts, rubric, ways, work, writes
 from lakebench.phases.distributed.field_reports import judge_field_reports
 from lakebench.phases.distributed.lake_tables import STORAGE, reached, tpch_in_ducklake
 from lakebench.phases.options import Option
@@ -35,6 +35,7 @@ from lakebench.services import lakes
 _REFERENCES = ("duckdb", "daft", "spark")
 _FORMATS = (TableFormat.PARQUET, TableFormat.ICEBERG, TableFormat.DUCKLAKE)
 _SAMPLES = 3
+_QUICK = "quick"
 
 
 class DistributedQueries(Queries):
@@ -72,13 +73,14 @@ class DistributedQueries(Queries):
             yield tpch_in_ducklake(context, self.prepared(context)).facts(self.prepared(context))
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """The work, then deleted rows, writes and ways to S3, and last the rubric, whose end kills workers."""
+        """The work, then deleted rows, layouts, writes and ways to S3, and last the rubric, whose end kills workers."""
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
         contenders = self.contenders(context.request, context.prepared)
         for question in self.prepared(context).questions:
             asked = self._measurement(context, question, contenders)
             yield replace(asked, protocol=_protocol(context.request.profile))
         yield from deletes.blocks(context.request)
+        yield from layouts.blocks(context.request)
         yield from writes.blocks(context.request)
         yield from ways.blocks(context.request)
         yield from rubric.blocks(context.request, partial(self._work_lake, tables=work.question(work.LONG).tables))
@@ -142,8 +144,13 @@ def _reads(engine: type[engines.Engine], form: TableFormat) -> bool:
 
 
 def _protocol(profile: Profile) -> Protocol:
-    """No cold execution and a few samples, unless the user says how many: a cluster is not started for each query."""
+    """No cold execution and few samples, unless the user says how many: a cluster is not started for each query.
+
+    Of ``quick`` correctness is the verdict: each question is asked once.
+    """
     protocol = profile.protocol
     if "repeat" in profile.chosen:
         return protocol
+    if profile.name == _QUICK:
+        return protocol.once()
     return replace(protocol, cold=0, samples=min(protocol.samples, _SAMPLES), block=min(protocol.block, _SAMPLES))

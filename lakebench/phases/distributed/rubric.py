@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from lakebench import engines
-from lakebench.datasets import answer_files
 from lakebench.engines import CanAppend, CanCreate, CanQuery
 from lakebench.errors import CaseError, EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Block, Check, Evidence
@@ -18,13 +17,14 @@ from lakebench.model import EngineRef, Lake, TableFormat
 from lakebench.phases.distributed import deaths
 from lakebench.phases.distributed.case import case_of
 from lakebench.phases.distributed.deletes import needs, read_rows
-from lakebench.phases.distributed.lake_tables import DELETED, SALES, Row, rows, small
+from lakebench.phases.distributed.lake_tables import DELETED, SALES, rows, small
+from lakebench.phases.distributed.layouts import answered, questions
 from lakebench.phases.distributed.writes import written
 
 CHECK = "rubric"
 _GROUP = "Rubric"
 _SHOWN = 300
-_FEW, _AMOUNT, _TWO = 7, 500, 2
+_TWO = 2
 
 
 @dataclass(frozen=True)
@@ -102,32 +102,9 @@ def _written(asked: _OfLine) -> tuple[str, ...]:
 
 
 def _counts(asked: _OfLine) -> Evidence:
-    """Count, distinct and LIMIT alone and behind a filter, of the table with deleted rows."""
-    lake, answers = asked.lake(TableFormat.ICEBERG), {}
-    for name, (sql, count) in _questions().items():
-        given = asked.context.checker.call(answer_files.cells, asked.context.client.query(asked.ref, lake, sql).path)
-        answers[name] = {"sql": sql, "expected": count, "answer": len(given) if name.startswith("LIMIT") else given}
-        if answers[name]["answer"] != (count if name.startswith("LIMIT") else [[str(count)]]):
-            raise WrongAnswer(f"{name} is to be {count}, and is {answers[name]['answer']}", answers=answers)
-    return {"answers": answers}
-
-
-def _questions() -> dict[str, tuple[str, int]]:
-    left = rows(deleted=True)
-    few = [row for row in left if row[2] < _AMOUNT]
-    counted: dict[str, tuple[str, int]] = {}
-    for some, where, when in ((left, "", ""), (few, f" WHERE amount < {_AMOUNT}", " after a filter")):
-        counted[f"count(*){when}"] = (f"SELECT count(*) AS n FROM {DELETED}{where}", len(some))
-        counted[f"count(DISTINCT){when}"] = (
-            f"SELECT count(DISTINCT region) AS n FROM {DELETED}{where}",
-            _distinct(some),
-        )
-        counted[f"LIMIT{when}"] = (f"SELECT id FROM {DELETED}{where} LIMIT {_FEW}", _FEW)
-    return counted
-
-
-def _distinct(some: list[Row]) -> int:
-    return len({row[1] for row in some if row[1] is not None})
+    """Count, distinct and LIMIT alone and after a filter, of the table with deleted rows."""
+    of = questions(DELETED, rows(deleted=True))
+    return answered(asked.context, asked.ref, asked.lake(TableFormat.ICEBERG), of)
 
 
 # What its errors tell

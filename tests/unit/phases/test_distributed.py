@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import duckdb
 import pytest
 from run_requests import request
 
 from lakebench import engines
 from lakebench.engines import parse
-from lakebench.errors import EngineUnavailable, Refused
+from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Case
 from lakebench.execution.engine_client import AnswerFile
+from lakebench.iceberg.operations import Append, SetPartition
 from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore, Record, TableFormat
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
-from lakebench.phases.distributed import deaths, deletes, lake_tables, rubric, ways, work, writes
+from lakebench.phases.distributed import deaths, deletes, lake_tables, layouts, rubric, ways, work, writes
 from lakebench.phases.distributed.report import sections
 from lakebench.reports.content import Table
 from lakebench.results import records
@@ -79,11 +82,35 @@ def test_of_each_ten_rows_one_is_deleted() -> None:
     assert {row[0] % 10 for row in every} - {row[0] % 10 for row in left} == {3}
 
 
-def test_the_counts_are_those_of_the_rows_that_are_left() -> None:
-    counts = {name: count for name, (_, count) in rubric._questions().items()}
-    assert counts["count(*)"] == 900
-    assert counts["count(DISTINCT)"] == 4
-    assert counts["count(*) after a filter"] < 900
+@pytest.mark.parametrize("deleted", [False, True])
+def test_the_answers_that_are_asked_for_are_those_of_the_rows(deleted: bool) -> None:
+    some = lake_tables.rows(deleted=deleted)
+    asked = layouts.questions("sales", some, partitions=True)
+    assert asked["count(*)"][1] == len(some)
+    with duckdb.connect() as connection:
+        connection.execute("CREATE TABLE sales (id BIGINT, region VARCHAR, amount BIGINT)")
+        connection.executemany("INSERT INTO sales VALUES (?, ?, ?)", some)
+        for name, (sql, count) in asked.items():
+            answer = connection.execute(sql).fetchall()
+            assert (len(answer) if name.startswith("LIMIT") else answer[0][0]) == count, sql
+
+
+def test_a_wrong_count_is_a_wrong_answer_that_names_it() -> None:
+    context: Any = SimpleNamespace(
+        client=SimpleNamespace(query=lambda *_: AnswerFile(Path("answer"), 0)),
+        checker=SimpleNamespace(call=lambda *_: [["900"]]),
+    )
+    asked = {"count(*)": ("SELECT 1", 900), "count(*) after amount < 5": ("SELECT 2", 4), "LIMIT": ("SELECT 3", 7)}
+    with pytest.raises(WrongAnswer, match=r"amount < 5 is to be 4, and is .*; LIMIT is to be 7, and is 1") as caught:
+        layouts.answered(context, parse("daft"), LAKE, asked)
+    assert caught.value.details["answers"]["count(*)"]["answer"] == [["900"]]
+
+
+def test_layouts_hold_the_same_rows() -> None:
+    for layout in layouts.LAYOUTS:
+        steps = layouts._steps(layout)
+        assert [row for one in steps if isinstance(one, Append) for row in one.rows] == lake_tables.rows()
+    assert sum(isinstance(one, SetPartition) for one in layouts._steps("new-spec")) == 1
 
 
 @pytest.mark.parametrize(
@@ -113,9 +140,35 @@ def test_a_mistake_is_one_mistake() -> None:
 
 def test_one_process_has_no_workers_that_could_die() -> None:
     context: Any = SimpleNamespace()
-    for name, why in {"daft": "one process", "smallpond": "a cluster of its own"}.items():
-        with pytest.raises(EngineUnavailable, match=why):
-            deaths._cluster(context, parse(name))
+    with pytest.raises(EngineUnavailable, match="one process"):
+        deaths.survives(context, parse("daft"), LAKE)
+
+
+def test_nodes_of_an_engines_own_cluster_are_not_ended() -> None:
+    context: Any = SimpleNamespace()
+    with pytest.raises(EngineUnavailable, match="a cluster of its own"):
+        deaths.faster(context, parse("smallpond"), LAKE)
+
+
+def test_the_worker_that_computes_most_is_killed_once_they_have_computed_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    moments = iter([{1: 100, 2: 100}, {1: 200, 2: 110}, {1: 300, 2: 900, 3: 50}])
+    killed: list[int] = []
+    monkeypatch.setattr(deaths, "_computed", lambda _: next(moments))
+    monkeypatch.setattr(deaths, "_kill", killed.append)
+    monkeypatch.setattr(deaths, "_name", lambda pid: f"raylet {pid}")
+    said = deaths._kill_in_the_middle(list, Future(), 800)
+    assert killed == [2]
+    assert said.startswith("raylet 2, one of 3, after ")
+
+
+def test_a_query_that_ends_first_is_too_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(deaths, "_computed", lambda _: {1: 0})
+    done: Future[AnswerFile] = Future()
+    done.set_result(AnswerFile(Path("answer"), 0))
+    with pytest.raises(EngineUnavailable, match="too short"):
+        deaths._kill_in_the_middle(lambda: [1], done, 800)
 
 
 def _cluster_of(monkeypatch: pytest.MonkeyPatch, nodes: list[int], seconds: dict[int, list[float]]) -> list[int]:
