@@ -25,9 +25,8 @@ WAY = "way"
 """The option of a lake that says by which way Smallpond comes to S3; see :data:`USUAL_WAY`."""
 USUAL_WAY = "arrow"
 _DUCKDB = "1.2.2"  # newer than 1.2 Smallpond does not run with
-# Way → what its session has that others have not: variables with the store's keys, or these and a secret of DuckDB.
-_VARIABLES, _SECRET = "variables", "secret"
-_KINDS: Mapping[str, str] = {"variables": _VARIABLES, "secret": _SECRET, "dataset": _SECRET}
+_WITH_VARIABLES = frozenset({"variables", "secret", "dataset"})
+"""The ways whose session has variables with the store's keys."""
 _SESSION = "lakebench.engines.smallpond.session"
 _ROOT = 0
 
@@ -59,7 +58,7 @@ class Smallpond(Engine, CanQuery):
     )
 
     _program: subprocess.Popen[bytes] | None = None
-    _of_session: tuple[ObjectStore | None, str] = (None, "")
+    _of_session: tuple[ObjectStore | None, bool] = (None, False)
     _lake: Lake
 
     def open(self, lake: Lake) -> None:
@@ -68,9 +67,8 @@ class Smallpond(Engine, CanQuery):
         Raises:
             EngineUnavailable: it does not start.
         """
-        way = lake.options.get(WAY, USUAL_WAY)
-        kind = _KINDS.get(way, "")
-        of_session = (lake.store, kind)
+        variables = lake.options.get(WAY, USUAL_WAY) in _WITH_VARIABLES
+        of_session = (lake.store, variables)
         self._lake = lake
         if self._program is not None and self._program.poll() is None and self._of_session == of_session:
             return
@@ -82,9 +80,9 @@ class Smallpond(Engine, CanQuery):
         socket = folder / "store"
         host, _, port = lake.objects.endpoint.partition("://")[2].rpartition(":")
         relay.serve(relay.listen_here(socket), relay.to_address(host, int(port)))
-        self._program = self._started(kind, folder)
+        self._program = self._started(folder, variables=variables)
         store = dataclasses.asdict(lake.objects)
-        given = {"folder": str(folder), "socket": str(socket), "secret": kind == _SECRET, "store": store}
+        given = {"folder": str(folder), "socket": str(socket), "store": store}
         try:
             self._exchange(given)
         except Refused as error:
@@ -116,7 +114,7 @@ class Smallpond(Engine, CanQuery):
             table = pa.ipc.open_file(source).read_all()
         return Answer(table.schema, table.to_batches())
 
-    def _started(self, kind: str, folder: Path) -> subprocess.Popen[bytes]:
+    def _started(self, folder: Path, *, variables: bool) -> subprocess.Popen[bytes]:
         """The session in a network of its own.
 
         Raises:
@@ -132,7 +130,7 @@ class Smallpond(Engine, CanQuery):
             [*private, sys.executable, "-P", "-m", _SESSION],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            env={**os.environ, **_variables(folder), **(_of_store(self._lake.objects) if kind else {})},
+            env={**os.environ, **_variables(folder), **(_of_store(self._lake.objects) if variables else {})},
         )
 
     def _exchange(self, message: Mapping[str, Any]) -> dict[str, Any]:

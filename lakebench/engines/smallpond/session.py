@@ -33,7 +33,7 @@ def main(given: Mapping[str, Any]) -> None:
     _loopback()
     host, _, port = store.endpoint.partition("://")[2].rpartition(":")
     relay.serve(relay.listen_at(host, int(port)), relay.to_path(Path(given["socket"])))
-    _install(folder, store, secret=given["secret"])
+    _install(folder)
     try:
         pond = _started(folder)
     except Exception as error:  # noqa: BLE001 - whatever it is, it is the answer
@@ -87,12 +87,18 @@ def _plain(pond: Any, store: ObjectStore, files: list[str]) -> Any:  # noqa: ARG
     return pond.read_parquet(files)
 
 
-def _dataset(pond: Any, store: ObjectStore, files: list[str]) -> Any:  # noqa: ARG001 - likewise
+def _with_secret(pond: Any, store: ObjectStore, files: list[str]) -> Any:
+    _make_secret(store)
+    return pond.read_parquet(files)
+
+
+def _dataset(pond: Any, store: ObjectStore, files: list[str]) -> Any:
     """Below the session's own call, which takes every path for one of this machine (``root_dir``)."""
     from smallpond.dataframe import DataFrame
     from smallpond.logical.dataset import ParquetDataSet
     from smallpond.logical.node import DataSourceNode
 
+    _make_secret(store)
     return DataFrame(pond, DataSourceNode(pond._ctx, ParquetDataSet(files, root_dir=None)))  # noqa: SLF001 - no other way
 
 
@@ -111,7 +117,7 @@ _WAYS: Mapping[str, Callable[[Any, ObjectStore, list[str]], Any]] = {
     "filesystem": _filesystem,
     "plain": _plain,
     "variables": _plain,
-    "secret": _plain,
+    "secret": _with_secret,
     "dataset": _dataset,
     "arrow": _arrow,
 }
@@ -124,24 +130,29 @@ def _s3fs(store: ObjectStore) -> Any:
     return s3fs.S3FileSystem(key=store.access_key, secret=store.secret_key, client_kwargs=client)
 
 
-def _install(folder: Path, store: ObjectStore, *, secret: bool) -> None:
-    """DuckDB's extension for S3 in the home folder, as ``INSTALL httpfs`` puts it there; and a secret that stays."""
+def _install(folder: Path) -> None:
+    """DuckDB's extension for S3 in the home folder, as ``INSTALL httpfs`` puts it there."""
     from importlib.resources import files
 
     import duckdb
 
-    connection = duckdb.connect()
-    ((version, platform),) = connection.execute(
-        "SELECT library_version, platform FROM pragma_version(), pragma_platform()"
-    ).fetchall()
+    with duckdb.connect() as connection:
+        ((version, platform),) = connection.execute(
+            "SELECT library_version, platform FROM pragma_version(), pragma_platform()"
+        ).fetchall()
     bundled = files("duckdb_extension_httpfs") / "extensions" / version / "httpfs.duckdb_extension"
     into = folder / _HOME / ".duckdb" / "extensions" / version / platform
     into.mkdir(parents=True, exist_ok=True)
     shutil.copy(str(bundled), into / "httpfs.duckdb_extension")
-    if secret:
+
+
+def _make_secret(store: ObjectStore) -> None:
+    """A secret of DuckDB in the home folder, which every later connection of this user has."""
+    import duckdb
+
+    with duckdb.connect() as connection:
         connection.execute("LOAD httpfs")
         connection.execute(store_secret(store, "PERSISTENT"))
-    connection.close()
 
 
 def _loopback() -> None:

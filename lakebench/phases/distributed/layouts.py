@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 from lakebench.datasets import answer_files
@@ -21,7 +21,7 @@ from lakebench.phases.distributed.lake_tables import Row, iceberg, rows
 
 CHECK = "layouts"
 _GROUP = "Layouts of the same rows in Iceberg"
-_FEW, _AMOUNT = 7, 500
+_FEW, _AMOUNT, _REGION = 7, 500, "north"
 _WRITER = EngineRef("pyiceberg")
 _FIELDS = (Field("id", "long"), Field("region", "string"), Field("amount", "long"))
 _BY_REGION = (PartitionField("region"),)
@@ -30,23 +30,21 @@ Question = tuple[str, int]
 """SQL whose answer is one number, or that has LIMIT; and the number, of rows where it has LIMIT."""
 
 
-def questions(table: str, some: Sequence[Row], *, partitions: bool = False) -> dict[str, Question]:
-    """Count, distinct and LIMIT of ``some``, the rows of ``table``, alone and after a filter.
-
-    With ``partitions`` after filters of the column ``region``, too, and a join that keeps the rows without a match.
-    """
+def questions(table: str, some: Sequence[Row]) -> dict[str, Question]:
+    """Count, distinct and LIMIT of ``some``, the rows of ``table``, alone and after a filter."""
     few = [row for row in some if row[2] < _AMOUNT]
-    made = _counts(table, some, "") | _counts(table, few, f"amount < {_AMOUNT}")
-    if partitions:
-        filters: Mapping[str, Callable[[Row], bool]] = {
-            "region = 'north'": lambda row: row[1] == "north",
-            "region <> 'west'": lambda row: row[1] not in {"west", None},
-            "region IS NULL": lambda row: row[1] is None,
-        }
-        for where, holds in filters.items():
-            made |= _counts(table, [row for row in some if holds(row)], where)
-        made["outer join"] = _outer_join(table, some)
-    return made
+    return _counts(table, some, "") | _counts(table, few, f"amount < {_AMOUNT}")
+
+
+def of_partitions(table: str, some: Sequence[Row]) -> dict[str, Question]:
+    """The same after a filter of the column ``region``; its nulls, and a join that keeps the rows without a match."""
+    north = _counts(table, [row for row in some if row[1] == _REGION], f"region = '{_REGION}'")
+    nulls = [row for row in some if row[1] is None]
+    return north | {
+        "count(*)": (f"SELECT count(*) AS n FROM {table}", len(some)),
+        "count(*) of nulls": (f"SELECT count(*) AS n FROM {table} WHERE region IS NULL", len(nulls)),
+        "outer join": _outer_join(table, some),
+    }
 
 
 def _counts(table: str, some: Sequence[Row], where: str) -> dict[str, Question]:
@@ -125,7 +123,7 @@ def blocks(request: Request) -> Iterator[Block]:
 
 def _reads(context: RunContext, ref: EngineRef, layout: str) -> Evidence:
     lake = context.prepared.once(f"distributed/layouts/{layout}", partial(_made, context, layout))
-    return answered(context, ref, lake, questions(_table(layout), rows(), partitions=True))
+    return answered(context, ref, lake, of_partitions(_table(layout), rows()))
 
 
 def _made(context: RunContext, layout: str) -> Lake:

@@ -30,8 +30,8 @@ _TEXTS = {
     """,
     LONG: """
         SELECT count(*) AS n, sum(a.l_linenumber * b.l_linenumber) AS product
-        FROM (SELECT l_quantity, l_linenumber FROM lineitem WHERE l_orderkey <= 60000) AS a
-        JOIN (SELECT l_quantity, l_linenumber FROM lineitem WHERE l_orderkey <= 60000) AS b
+        FROM (SELECT l_quantity, l_linenumber FROM lineitem WHERE l_orderkey <= 30000) AS a
+        JOIN (SELECT l_quantity, l_linenumber FROM lineitem WHERE l_orderkey <= 30000) AS b
         ON a.l_quantity = b.l_quantity
     """,
 }

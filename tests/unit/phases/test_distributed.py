@@ -85,7 +85,7 @@ def test_of_each_ten_rows_one_is_deleted() -> None:
 @pytest.mark.parametrize("deleted", [False, True])
 def test_the_answers_that_are_asked_for_are_those_of_the_rows(deleted: bool) -> None:
     some = lake_tables.rows(deleted=deleted)
-    asked = layouts.questions("sales", some, partitions=True)
+    asked = layouts.questions("sales", some) | layouts.of_partitions("sales", some)
     assert asked["count(*)"][1] == len(some)
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE sales (id BIGINT, region VARCHAR, amount BIGINT)")
