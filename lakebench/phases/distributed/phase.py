@@ -23,6 +23,7 @@ from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.distributed import deletes, layouts, rubric, ways, work, writes
+from lakebench.phases.distributed.case import QUICK
 from lakebench.phases.distributed.field_reports import judge_field_reports
 from lakebench.phases.distributed.lake_tables import STORAGE, reached, tpch_in_ducklake
 from lakebench.phases.options import Option
@@ -32,10 +33,9 @@ from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Dataset, FieldReport
 from lakebench.services import lakes
 
-_REFERENCES = ("duckdb", "daft", "spark")
+_REFERENCES = ("duckdb", "daft")
 _FORMATS = (TableFormat.PARQUET, TableFormat.ICEBERG, TableFormat.DUCKLAKE)
 _SAMPLES = 3
-_QUICK = "quick"
 
 
 class DistributedQueries(Queries):
@@ -53,7 +53,7 @@ class DistributedQueries(Queries):
         return (*lakes.storage_services(settings, STORAGE), "postgres")
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
-        """Every engine that spreads a query, and the references."""
+        """Every engine that spreads a query, and two references; Spark is asked where it is named."""
         return (*_REFERENCES, *(name for name, one in engines.engines().items() if one.distributed))
 
     def workload(self, context: RunContext) -> Workload:
@@ -115,8 +115,9 @@ class DistributedQueries(Queries):
         return replace(entry, session="") if engines.find(one.ref.name).distributed else entry
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
-        """Whether the engines are asked."""
-        return Phase.covers(self, case, scope)
+        """Whether the engines are asked; ``quick`` does not ask who is faster."""
+        times = case.check == rubric.CHECK and case.test == rubric.OF_TIMES
+        return Phase.covers(self, case, scope) and not (times and scope.profile == QUICK)
 
     def _work_lake(self, context: RunContext, ref: EngineRef, tables: frozenset[str]) -> Lake:
         return self.lake(context, Contender(ref, Target(STORAGE, TableFormat.PARQUET)), tables)
@@ -151,6 +152,6 @@ def _protocol(profile: Profile) -> Protocol:
     protocol = profile.protocol
     if "repeat" in profile.chosen:
         return protocol
-    if profile.name == _QUICK:
+    if profile.name == QUICK:
         return protocol.once()
     return replace(protocol, cold=0, samples=min(protocol.samples, _SAMPLES), block=min(protocol.block, _SAMPLES))

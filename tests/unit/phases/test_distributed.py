@@ -17,8 +17,10 @@ from lakebench.engines import parse
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Case
 from lakebench.execution.engine_client import AnswerFile
+from lakebench.execution.protocol import PROFILES
+from lakebench.execution.request import Scope
 from lakebench.iceberg.operations import Append, SetPartition
-from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore, Record, TableFormat
+from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore, Record, Selection, TableFormat
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.distributed import deaths, deletes, lake_tables, layouts, rubric, ways, work, writes
@@ -43,8 +45,8 @@ def _reports(*cases: Record) -> dict[str, FieldReport]:
     return {one.report: one for one in find("phase5").judge_field_reports(cases, "1")}
 
 
-def _planned(*names: str) -> list[Case]:
-    asked = request(*map(parse, names))
+def _planned(*names: str, profile: str = "standard") -> list[Case]:
+    asked = replace(request(*map(parse, names)), profile=PROFILES[profile])
     blocks = [*deletes.blocks(asked), *writes.blocks(asked), *ways.blocks(asked),
               *rubric.blocks(asked, lambda *_: LAKE)]  # fmt: skip
     return [case for block in blocks for case in block.cases]
@@ -52,7 +54,7 @@ def _planned(*names: str) -> list[Case]:
 
 def test_the_engines_are_those_that_spread_a_query_and_the_references() -> None:
     asked = find("distributed").engines(SimpleNamespace())  # type: ignore[arg-type]
-    assert set(asked) == {"duckdb", "daft", "spark", "daft-ray", "ray_duckdb", "smallpond"}
+    assert set(asked) == {"duckdb", "daft", "daft-ray", "ray_duckdb", "smallpond"}
 
 
 def test_every_case_has_an_id_of_its_own_and_the_rubric_is_the_same_for_all() -> None:
@@ -63,6 +65,15 @@ def test_every_case_has_an_id_of_its_own_and_the_rubric_is_the_same_for_all() ->
         if case.coordinates.check == rubric.CHECK:
             lines[case.column].append(case.coordinates.test)
     assert all(one == list(rubric.LINES) for one in lines.values())
+
+
+def test_quick_does_not_ask_who_is_faster_and_misses_no_such_answer() -> None:
+    quick, standard = ({case.id for case in _planned("daft-ray", profile=name)} for name in ("quick", "standard"))
+    assert standard - quick == {"phase5/rubric/faster-with-workers/daft-ray"}
+    faster = Coordinates(engine="daft-ray", check=rubric.CHECK, test="faster-with-workers")
+    scopes = [Scope((parse("daft-ray"),), Selection(), profile) for profile in ("quick", "standard")]
+    assert [find("phase5").covers(faster, scope) for scope in scopes] == [False, True]
+    assert find("phase5").covers(replace(faster, test="reads-s3"), scopes[0])
 
 
 def test_a_ducklake_is_read_by_its_connector_or_by_files() -> None:
