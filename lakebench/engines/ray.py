@@ -29,6 +29,8 @@ _LOCAL = {
     # A node ends itself where its helpers, each a process of Python, have not started in time.
     "RAY_agent_register_timeout_ms": "240000",
     "RAY_worker_register_timeout_seconds": "240",
+    # A node that was killed refuses connections at once: five of them say that it is dead, not 3 seconds apart.
+    "RAY_health_check_period_ms": "1000",
 }
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
