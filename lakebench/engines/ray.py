@@ -17,10 +17,12 @@ ENVIRONMENT = f"ray-{RAY}"
 _DUCKDB = "1.5.5"
 _EXTENSIONS = ("httpfs", "ducklake", "postgres-scanner")
 DAFT = "0.7.26"
+_GENERATOR = "tpchgen-cli==4.0.0"  # with it the cluster makes data of its own (CanDistribute)
 PACKAGES: tuple[str, ...] = (
     f"duckdb=={_DUCKDB}",
     *(f"duckdb-extension-{name}=={_DUCKDB}" for name in _EXTENSIONS),
     "pyiceberg[pyarrow]==0.12.0",
+    _GENERATOR,
 )
 """What the tasks of every engine on Ray need beside Ray and Daft, in the versions that are installed here."""
 _LOCAL = {

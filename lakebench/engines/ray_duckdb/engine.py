@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine
+from lakebench.engines import CanAppend, CanCreate, CanDistribute, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.ducklake import store_secret
 from lakebench.engines.inprocess import (
@@ -40,7 +41,7 @@ _ROWS = "lakebench_rows"
 _TASKS_A_CPU = 2  # the second begins while the first one's answer is on its way
 
 
-class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
+class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanDistribute):
     """A task for each part of a table, with DuckDB's SQL in it; a query is stages of such tasks.
 
     Tables of Iceberg are planned by PyIceberg, those of a DuckLake by its extension; a task reads its files without
@@ -135,6 +136,17 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend):
         written = {f"{location}-{at}.parquet": rows.slice(at, half) for at in range(0, max(1, rows.num_rows), half)}
         self._gather([self._written(address, part) for address, part in written.items()])
         engine_call(target.add_files, list(written))
+
+    def distribute(
+        self, function: Callable[[Mapping[str, Any]], Mapping[str, Any]], tasks: Sequence[Mapping[str, Any]]
+    ) -> Iterator[Mapping[str, Any]]:
+        """A task of Ray, and so a CPU, for each; one whose worker dies runs again on another, three times at most."""
+        engine_call(self._ray.cloudpickle.register_pickle_by_value, sys.modules[function.__module__])
+        remote = engine_call(self._ray.remote, function)
+        waiting = [engine_call(remote.remote, one) for one in tasks]
+        while waiting:
+            done, waiting = engine_call(self._ray.wait, waiting)
+            yield from self._gather(done)
 
     def _written(self, address: str, rows: pa.Table) -> Any:
         task = replace(self._task(f"SELECT * FROM {_ROWS}", {}), inputs=((_ROWS, 1),), copy_to=address)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
+from lakebench.config import Settings
 from lakebench.datasets import tpch, tpch_part
 from lakebench.datasets.workload import Workload, write_schema
 from lakebench.engines import CanAddFiles, CanDistribute
@@ -21,6 +22,7 @@ from lakebench.engines.inprocess import local_path
 from lakebench.errors import Refused, UsageError, WrongAnswer
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
+from lakebench.inputs.addresses import without_passwords
 from lakebench.model import EngineRef, Lake, Selection, TableFormat
 from lakebench.phases.options import Asked, Option
 from lakebench.phases.table_loading import Loaded, LoadResult, Snapshot, facts_of, loader, snapshot
@@ -31,16 +33,41 @@ _LOOK_S = 1.0
 _SCHEMA_OF = Decimal("0.01")  # any scale factor has the same columns
 _ROWS_PER_SF = {"supplier": 10_000, "customer": 150_000, "part": 200_000, "partsupp": 800_000, "orders": 1_500_000}
 _FORMATS = {TableFormat.ICEBERG, TableFormat.PARQUET}
+_ON_WORKERS = "run our code on the workers of a cluster"
 
 
-def _engine(text: str, _: Asked) -> str:
-    return engines.able([text], CanDistribute, "run our code on the workers of a cluster")[0] if text else ""
+def _engine(text: str, asked: Asked) -> str:
+    """The engine whose workers ``text`` means: by its name, its service's, or the address that the service has.
+
+    Raises:
+        UsageError: there is none, or it cannot run our code on workers.
+    """
+    if "://" in text:
+        return _at(text, asked.settings)
+    return engines.able([_clusters().get(text, text)], CanDistribute, _ON_WORKERS)[0] if text else ""
+
+
+def _at(address: str, settings: Settings) -> str:
+    for service, engine in _clusters().items():
+        if settings.service(service).uri.rstrip("/") == address.rstrip("/"):
+            return engine
+    raise UsageError(
+        f"--generate-on {without_passwords(address)}: no cluster of lakebench.toml has this address: write it as uri "
+        f'into {" or ".join(f"[services.{one}]" for one in _clusters())}, with runtime = "external" and its password'
+    )
+
+
+def _clusters() -> dict[str, str]:
+    """Service → the engine that runs our code on its workers."""
+    able = {name: one for name, one in engines.engines().items() if issubclass(one, CanDistribute)}
+    return {one.service: name for name, one in able.items() if one.service and one.variant_of is None}
 
 
 GENERATE_ON = Option(
     "generate-on",
-    "Let the workers of this engine's cluster make the tables and write them to the storage, not this machine: spark.",
-    metavar="ENGINE",
+    "Let the workers of a cluster make the tables and write them to the storage, not this machine: spark or ray, or "
+    "the address that one of them has in lakebench.toml.",
+    metavar="CLUSTER",
     read=_engine,
 )
 
@@ -88,7 +115,7 @@ def make(context: RunContext, lake: Lake, on: str) -> ClusterData:
     tables = _tables(context, lake)
     parts = tpch.parts_of(scale_factor)
     tasks = [_task(lake, scale_factor, one, tables) for one in parts]
-    results = _distributed(context, lake, EngineRef(on), tasks)
+    results = _distributed(context, lake, engines.parse(on), tasks)
     files = [{**one, "part": part["part"]} for part in results for one in part["files"]]
     data = tpch.made_elsewhere(scale_factor, files)
     _require_here(lake, on, files)

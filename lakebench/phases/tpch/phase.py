@@ -56,7 +56,7 @@ class Tpch(Queries):
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """Those of the queries, and the cluster that makes the data."""
         on = self._on(selection)
-        engine = engines.find(on) if on else None
+        engine = engines.find(engines.parse(on).name) if on else None
         cluster = (engine.service, *engine.needs) if engine else ()
         return tuple(dict.fromkeys([*super().services(selection, settings), *(one for one in cluster if one)]))
 

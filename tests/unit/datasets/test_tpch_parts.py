@@ -16,6 +16,7 @@ import pytest
 from pyspark import cloudpickle
 from run_requests import request
 
+from lakebench.config import Settings
 from lakebench.datasets import tpch, tpch_part
 from lakebench.datasets.workload import TableData, Workload
 from lakebench.engines.spark.distribution import tasks_of
@@ -170,11 +171,19 @@ def test_what_needs_the_files_here_is_refused(chosen: Selection, writer: str, me
         cluster_data.require_possible(request(EngineRef("duckdb"), selection=chosen, writer=writer), "spark")
 
 
-def test_the_option_takes_engines_that_have_a_cluster() -> None:
-    assert cluster_data.GENERATE_ON.read("spark", Asked()) == "spark"
-    assert cluster_data.GENERATE_ON.read("", Asked()) == ""
+def test_the_option_takes_engines_that_have_a_cluster_their_services_and_addresses() -> None:
+    external = {"runtime": "external", "uri": "tcp://head.example.org:6379"}
+    asked = Asked(settings=Settings.model_validate({"services": {"ray": external}}))
+    texts = ("", "spark", "ray", "ray_duckdb", "ray_duckdb@2.55.0", "tcp://head.example.org:6379/")
+    assert [cluster_data.GENERATE_ON.read(text, asked) for text in texts] == [
+        *("", "spark", "ray_duckdb", "ray_duckdb", "ray_duckdb@2.55.0", "ray_duckdb")
+    ]
     with pytest.raises(UsageError, match=r"'duckdb' cannot run our code on the workers of a cluster: .*spark"):
         cluster_data.GENERATE_ON.read("duckdb", Asked())
+    with pytest.raises(UsageError, match="unknown engine 'sparc': did you mean spark"):
+        cluster_data.GENERATE_ON.read("sparc", Asked())
+    with pytest.raises(UsageError, match=r"^--generate-on sc://u:\*\*\*@h:1: no cluster of .*\[services.ray\] or "):
+        cluster_data.GENERATE_ON.read("sc://u:secret@h:1", asked)
 
 
 def test_a_cluster_is_a_service_that_the_phase_needs_then() -> None:
@@ -182,6 +191,8 @@ def test_a_cluster_is_a_service_that_the_phase_needs_then() -> None:
     on = Selection(formats=("iceberg",), options={"phase3": {"generate-on": "spark"}})
     assert "spark" not in Tpch().services(Selection(), chosen.settings)
     assert "spark" in Tpch().services(on, chosen.settings)
+    ray = Selection(formats=("iceberg",), options={"phase3": {"generate-on": "ray_duckdb@2.55.0"}})
+    assert "ray" in Tpch().services(ray, chosen.settings)
     with_it = request(EngineRef("duckdb"), selection=on, writer="pyiceberg")
     assert [need.what for need in Tpch().disk_space(with_it)] == ["tables on local"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import sys
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +28,7 @@ from lakebench.engines.ray_duckdb.stages import Stage, stages
 from lakebench.errors import Refused
 from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, TableFormat
 from lakebench.phases.distributed import work
+from lakebench.testing.lakes import doubled
 
 LOCK = Path(__file__).parents[3] / "requirements.lock"
 SCALE = Decimal("0.01")
@@ -46,7 +48,10 @@ class FakeRay:
             self.sent.append((task, tables))
             return function(task, *tables)
 
-        return SimpleNamespace(options=lambda **_options: SimpleNamespace(remote=send))
+        return SimpleNamespace(remote=send, options=lambda **_options: SimpleNamespace(remote=send))
+
+    def wait(self, references: list[Any]) -> tuple[list[Any], list[Any]]:
+        return references[-1:], references[:-1]
 
     def get(self, references: list[Any]) -> list[Any]:
         return references
@@ -119,6 +124,17 @@ def test_a_query_in_stages_is_the_query(
     answer = _answer(engine, question.sql(RayDuckDB))
     assert compare_with("DuckDB alone", answer, expected, question.rules) is None
     assert len(fake.sent) > 1
+
+
+def test_what_a_task_of_the_cluster_gives_is_there_as_soon_as_it_has_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine, fake = _engine(monkeypatch, {}, 2)
+    sent_by_value: list[Any] = []
+    fake.cloudpickle = SimpleNamespace(register_pickle_by_value=sent_by_value.append)
+    given = engine.distribute(doubled, [{"number": number} for number in range(3)])
+    assert next(iter(given)) == {"number": 4}  # the last one ran first
+    assert [one["number"] for one in given] == [2, 0]
+    assert sent_by_value == [sys.modules[doubled.__module__]]
+    assert list(engine.distribute(doubled, [])) == []
 
 
 def test_sql_without_headings_is_one_task(monkeypatch: pytest.MonkeyPatch, tables: dict[str, tuple[str, ...]]) -> None:
