@@ -111,6 +111,25 @@ class RatioLine:
     strong: bool = False
 
 
+def bars(names: Sequence[str], values: Mapping[str, Sequence[float | None]], axis: str) -> str:
+    """A row for each of ``names``, a bar with its value for each series of ``values``; a line at 1."""
+    figure, axes = _figure(6.8, 0.9 + 0.22 * len(names) * len(values))
+    height = 0.8 / len(values)
+    for number, (series, of_names) in enumerate(values.items()):
+        had = [(y - 0.4 + height * (number + 0.5), value) for y, value in enumerate(of_names) if value is not None]
+        drawn = axes.barh([y for y, _ in had], [value for _, value in had], height * 0.85,
+                          color=_COLOURS[number % len(_COLOURS)], label=series)  # fmt: skip
+        axes.bar_label(drawn, fmt="%.2f", padding=3, fontsize=8, color=_INK)
+    axes.axvline(1, color=_INK, linewidth=1, zorder=0)
+    axes.margins(x=0.12)
+    axes.set_yticks(range(len(names)), list(names))
+    axes.set_ylim(len(names) - 0.4, -0.6)
+    axes.set_xlabel(axis)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=5, frameon=False, fontsize=8, labelcolor=_INK,
+                borderaxespad=0)  # fmt: skip
+    return _svg(figure, f"bars{_key((names, values))}", 480)
+
+
 def ratios(rows: Sequence[RatioLine], limit: float) -> str:
     """A row for each query: ratio and interval on a logarithmic axis, with lines at 1 and at ``limit``."""
     figure, axes = _figure(6.8, 0.8 + 0.26 * len(rows))
@@ -143,11 +162,17 @@ def _near_one(axes: Any) -> None:
 
 
 def lines(
-    series: Mapping[str, Sequence[tuple[float, float]]], x: str, y: str, *, log: bool = False, points: bool = False
+    series: Mapping[str, Sequence[tuple[float, float]]],
+    x: str,
+    y: str,
+    *,
+    log: bool = False,
+    log_x: bool = False,
+    points: bool = False,
 ) -> str:
     """One line a name, through points in the order of ``x``; with ``points`` they are shown, and are the ticks.
 
-    ``log`` is about the vertical axis.
+    ``log`` is about the vertical axis, ``log_x`` about the horizontal one.
     """
     figure, axes = _figure(6.8, 3.0)
     for number, (name, points_of_name) in enumerate(series.items()):
@@ -156,8 +181,12 @@ def lines(
         axes.plot(
             *zip(*points_of_name, strict=True), color=colour, linewidth=1.2, label=name, marker=marker, markersize=5
         )
+    if log_x:
+        axes.set_xscale("log")
     if points:
-        axes.set_xticks(sorted({x for points_of_name in series.values() for x, _ in points_of_name}))
+        ticks = sorted({x for points_of_name in series.values() for x, _ in points_of_name})
+        axes.set_xticks(ticks, [f"{one:,g}" for one in ticks])
+        axes.minorticks_off()
     if log:
         from matplotlib.ticker import FuncFormatter
 

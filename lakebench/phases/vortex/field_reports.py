@@ -84,11 +84,12 @@ def _readers(cases: Sequence[Record]) -> FieldReport:
     servers = [case for case in asked if case.coordinates.format == VORTEX.format and case.outcome.ran]
     ours: dict[str, float | str] = {name: _counted(records) for name, records in read.items()}
     ours |= dict.fromkeys(("trino", "spark"), "not asked: name it with --engines")
-    ours |= {str(case.engine): f"{case.outcome}: {case.reason}"[:200] for case in servers}
+    for server in dict.fromkeys(str(case.coordinates.engine) for case in servers):
+        ours[server] = "; ".join(_said(case) for case in servers if case.coordinates.engine == server)
     works = all(any(one.outcome is Outcome.PASS for one in records) for records in read.values())
     refused = all(case.outcome is Outcome.REFUSED for case in servers)
     verdict = ReportVerdict.REPRODUCED if works and refused else ReportVerdict.NOT_REPRODUCED
-    complete = all(read.values()) and {case.engine for case in servers} == {"trino", "spark"}
+    complete = all(read.values()) and {case.coordinates.engine for case in servers} == {"trino", "spark"}
     return FieldReport(
         report="C22",
         statement="DuckDB and Polars read Vortex; Trino and Spark do not",
@@ -100,6 +101,11 @@ def _readers(cases: Sequence[Record]) -> FieldReport:
 
 
 _PARTLY = ReportVerdict.COULD_NOT_RUN
+
+
+def _said(case: Record) -> str:
+    """What a server said when it was asked for Vortex in one of its ways."""
+    return f"as a {case.coordinates.more['way']}: {case.outcome}{case.reason and ': '}{case.reason[:150]}"
 
 
 def _reads(cases: Sequence[Record], engine: str) -> list[Record]:

@@ -17,8 +17,8 @@ from lakebench.execution.protocol import PROFILES, Profile, Protocol
 from lakebench.execution.request import Request
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.model import Coordinates, EngineRef, Record, TableFormat
-from lakebench.phases.vortex.layouts import LAYOUTS, LOCAL, MEASURED, REMOTE, FileLayout
-from lakebench.phases.vortex.questions import QUESTIONS, FormatQuestion
+from lakebench.phases.vortex.layouts import FEW, LANCE, LOCAL, MEASURED, REMOTE, VORTEX, WRITTEN, FileLayout
+from lakebench.phases.vortex.questions import COLD, QUESTIONS, FormatQuestion
 from lakebench.phases.vortex.tables import (
     LINEITEM,
     STORE,
@@ -32,9 +32,9 @@ from lakebench.phases.vortex.tables import (
 
 SAMPLES = 5
 """Samples of each scan, where the user names no number: the least that has an interval."""
-LIMIT_S = 30.0
-"""Seconds of one scan, where the user names no limit: who takes longer is a hundred times slower than the others."""
-READ_BACK = 300_000
+LIMIT_S = 10.0
+"""Seconds of one scan, where the user names no limit: at SF 1 the slowest takes half of it."""
+READ_BACK = 200_000
 """Rows of each file that are read back and compared value by value."""
 _READERS = {
     TableFormat.PARQUET: "pyarrow",
@@ -45,12 +45,18 @@ _READERS = {
 _WITNESS = "DuckDB over the source file"
 WITHOUT_POSITIONS = ("polars", "datafusion")
 """Engines that have no way to ask a file for rows by their positions."""
+_OF_FRAGMENTS = ("duckdb", LANCE)
+"""DuckDB has the ``_rowid`` of Lance, which is a position in a fragment: where there are several, none in the table."""
+ASKED = {"datafusion": ("key-1", "key-100")}
+"""Engine that is asked a few questions only: DataFusion reads no Vortex, and Lance is a reference."""
+_TOO_SLOW = {(REMOTE, "duckdb", VORTEX.id, "key-10000")}
+"""Storage, engine, layout and question that are not asked: what they take on local files says it."""
 
 
 def writes(request: Request) -> Iterator[Block]:
     """Each table in each layout: written, and read back by the library of its format."""
     for table in (LINEITEM, WIDE):
-        for layout in LAYOUTS.values():
+        for layout in WRITTEN:
             reader = EngineRef(_READERS[layout.format])
             if layout.writer in request.refs and reader in request.refs:
                 case = _write_case(layout, table, reader)
@@ -90,7 +96,7 @@ def _read_back(context: RunContext, layout: FileLayout, table: str, reader: Engi
     where = (Condition("id", "<", READ_BACK),)
     scan = Scan(table, where=where)
     into, rows = context.files.new(f"read-back-{layout.id}"), min(READ_BACK, made.rows)
-    session = session_of(LOCAL, layout, table)
+    session = session_of(LOCAL, layout)
     lake = file_lake(layout, table, str(file.path))
     context.client.call(reader, lake, "scan", session=session, scan=scan.to_json(), into=str(into))
     checked = context.checker.call(large.same_as_source, into, made.path, rows, "id")
@@ -107,12 +113,18 @@ def scans(request: Request) -> Iterator[Block]:
                 yield QuestionBlock(storage, question, entries)
 
 
-def protocol(profile: Profile) -> Protocol:
-    """A few samples and a short time limit, unless the user says how many and how long."""
+def protocol(profile: Profile, question: str) -> Protocol:
+    """A few samples and a short time limit, unless the user says how many and how long.
+
+    Where times are for information only, as a profile without a cold execution says, there are two. The first
+    execution is either cold or a warm-up.
+    """
     given, usual = profile.protocol, PROFILES[profile.name].protocol
     if given.limit_s == usual.limit_s:
         given = replace(given, limit_s=min(given.limit_s, LIMIT_S))
-    few = min(given.samples, SAMPLES)
+    few = min(given.samples, SAMPLES if given.cold else 2)
+    cold = given.cold if question in COLD else 0
+    given = replace(given, cold=cold, warm_ups=0 if cold else max(given.warm_ups, given.cold))
     return given if "repeat" in profile.chosen else replace(given, samples=few, block=few)
 
 
@@ -136,7 +148,7 @@ class QuestionBlock(Block):
         measurement = Measurement(
             name=f"{self.storage}/{self.question.name}",
             entries=tuple(replace(one, scan=scan, sql=text) for one in self.entries),
-            protocol=protocol(context.request.profile),
+            protocol=protocol(context.request.profile, self.question.name),
             references={_WITNESS: _expected(context, self.question, rows)},
             rules=Rules(),
             tolerance=f"exact: {RULES_TEXT['exact']}",
@@ -157,9 +169,18 @@ def _expected(context: RunContext, question: FormatQuestion, rows: int) -> Path:
 
 def _entries(request: Request, storage: str, question: FormatQuestion) -> Iterator[MeasuredEngine]:
     for ref in request.able(CanScan):
-        for layout in MEASURED[storage].get(ref.name, ()) if ref.version is None else ():
-            if question.kind != "position" or ref.name not in WITHOUT_POSITIONS:
+        layouts = FEW if question.slow else MEASURED[storage]
+        for layout in layouts.get(ref.name, ()) if ref.version is None else ():
+            if _asks(storage, question, ref, layout):
                 yield _entry(storage, question, ref, layout)
+
+
+def _asks(storage: str, question: FormatQuestion, ref: EngineRef, layout: FileLayout) -> bool:
+    if question.kind == "position" and (ref.name in WITHOUT_POSITIONS or (ref.name, layout) == _OF_FRAGMENTS):
+        return False
+    if ref.name in ASKED and question.name not in ASKED[ref.name]:
+        return False
+    return (storage, ref.name, layout.id, question.name) not in _TOO_SLOW
 
 
 def _entry(storage: str, question: FormatQuestion, ref: EngineRef, layout: FileLayout) -> MeasuredEngine:
@@ -183,6 +204,6 @@ def _entry(storage: str, question: FormatQuestion, ref: EngineRef, layout: FileL
         case,
         partial(large_lake, storage=storage, layout=layout, table=question.table),
         sql="",
-        session=session_of(storage, layout, question.table),
+        session=session_of(storage, layout),
         store=STORE if storage == REMOTE else "",
     )

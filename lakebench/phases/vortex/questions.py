@@ -23,13 +23,15 @@ _TOTALS = (("sum", "l_extendedprice"), ("sum", "k"), ("max", "l_shipdate"), ("ma
 _SUMS = (("sum", "id"), ("sum", "l_extendedprice"), ("count", "l_comment"))
 _COMPARED = 100
 COUNTS = (1, 100, 10_000)
+COLD = ("full", "key-1")
+"""The questions that have a cold execution, where the profile has one."""
 
 
 @dataclass(frozen=True)
 class FormatQuestion:
     """A scan by the number of rows of its table. ``remote`` ones are asked on object storage, too.
 
-    ``kind`` groups them: ``scan``, ``key`` or ``position``.
+    ``kind`` groups them: ``scan``, ``key`` or ``position``; those that are ``slow`` are asked of few.
     """
 
     name: str
@@ -37,7 +39,8 @@ class FormatQuestion:
     table: str
     kind: str
     scan: Callable[[int], Scan]
-    remote: bool = True
+    remote: bool = False
+    slow: bool = False
 
     def expected_sql(self, rows: int) -> str:
         """The same question in SQL, for a table with the name of the question's."""
@@ -92,31 +95,32 @@ def _filtered(_: int) -> Scan:
 QUESTIONS: Mapping[str, FormatQuestion] = {
     one.name: one
     for one in (
-        FormatQuestion("full", "every column of every row, fetched", LINEITEM, "scan",
-                       _fetched(LINEITEM, *_ALL), False),
+        FormatQuestion("full", "every column of every row, fetched", LINEITEM, "scan", _fetched(LINEITEM, *_ALL),
+                       slow=True),
         FormatQuestion(
             "projection", "two of 18 columns, fetched", LINEITEM, "scan",
             _fetched(LINEITEM, ("sum", "l_extendedprice"), ("sum", "l_discount")),
         ),
         FormatQuestion(
             "totals", "five aggregates, computed by the engine", LINEITEM, "scan",
-            lambda _: Scan(LINEITEM, summary=_TOTALS), False,
+            lambda _: Scan(LINEITEM, summary=_TOTALS), slow=True,
         ),
-        FormatQuestion("filter", "a filter on a column without order", LINEITEM, "scan", _filtered),
+        FormatQuestion("filter", "a filter on a column without order", LINEITEM, "scan", _filtered, remote=True),
         *(
             FormatQuestion(f"key-{count}", f"{_counted(count)} by a key in order", LINEITEM, "key",
-                           _by_key("id", count))
+                           _by_key("id", count), remote=True)
             for count in COUNTS
         ),
-        FormatQuestion("scattered-100", "100 rows by a key without order", LINEITEM, "key", _by_key("k", 100)),
+        FormatQuestion("scattered-100", "100 rows by a key without order", LINEITEM, "key",
+                       _by_key("k", 100)),
         *(
             FormatQuestion(f"position-{count}", f"{_counted(count)} by position", LINEITEM, "position",
-                           _by_position(count))
+                           _by_position(count), remote=count == _COMPARED)
             for count in COUNTS
         ),
         FormatQuestion(
             "wide-full", "54 columns with nested ones, fetched", WIDE, "scan",
-            _fetched(WIDE, *large.wide_summary()), False,
+            _fetched(WIDE, *large.wide_summary()), slow=True,
         ),
         FormatQuestion(
             "wide-nested", "one struct of 54 columns, fetched", WIDE, "scan",
@@ -124,7 +128,7 @@ QUESTIONS: Mapping[str, FormatQuestion] = {
         ),
         FormatQuestion(
             "wide-key-100", "100 rows with nested columns by a key in order", WIDE, "key",
-            _by_key("id", 100, WIDE, ("id", "info", "tags", "points")), False,
+            _by_key("id", 100, WIDE, ("id", "info", "tags", "points")),
         ),
     )
 }  # fmt: skip

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 
-from lakebench.model import Record
+from lakebench.model import Record, Sample
 from lakebench.outcomes import Outcome
-from lakebench.phases.vortex.layouts import INDEXED, LAYOUTS, LOCAL, PLAIN, REMOTE
+from lakebench.phases.vortex.layouts import LAYOUTS, LOCAL, PLAIN, REMOTE
 from lakebench.phases.vortex.questions import QUESTIONS
 from lakebench.phases.vortex.ratios import FormatRatio, ratios
 from lakebench.reports import plots
@@ -18,7 +18,7 @@ from lakebench.results.records import Run
 
 _FILES = (
     "Every writer reads the same file, in the order of its rows. Seconds are of one write, and have no interval. The "
-    "first 300,000 rows are read back by the library of the format and compared with the source, types and nulls too."
+    "first 200,000 rows are read back by the library of the format and compared with the source, types and nulls too."
 )
 _RATIOS = (
     "Time on the format divided by the time on Parquet: below 1 the format is faster. Medians of warm executions in "
@@ -36,60 +36,84 @@ def sections(run: Run) -> list[Section]:
 
 def _files(cases: Sequence[Record]) -> list[Part]:
     asked = [case for case in cases if case.coordinates.check == "write" and case.outcome.ran]
-    head = (
-        "layout",
-        "table",
-        "outcome",
-        "settings of the writer",
-        "bytes",
-        "Parquet by DuckDB being 1",
-        "write s",
-        "files",
-    )
+    head = ("layout", "table", "outcome", "bytes", "Parquet by DuckDB being 1", "write s", "files")
     plain = {case.column: int(case.evidence.get("bytes", 0)) for case in asked if case.row == PLAIN.title}
     rows = tuple(_file(case, plain.get(case.column, 0)) for case in asked)
-    return [Table("Files", head, rows, (_FILES,), "figures")] if rows else []
+    titles = {case.row: case.evidence["settings"] for case in asked if "settings" in case.evidence}
+    settings = Table("Settings of the writers", ("layout", "settings"), tuple(map(_setting, titles.items())))
+    return [Table("Files", head, rows, (_FILES,), "figures"), *_size_plot(asked, plain), settings] if rows else []
+
+
+def _setting(of_layout: tuple[str, str]) -> tuple[Cell, ...]:
+    return cells(*of_layout)
 
 
 def _file(case: Record, plain: int) -> tuple[Cell, ...]:
     facts = case.evidence
     outcome = Cell(label(case.outcome), mark(case.outcome))
     if case.outcome is not Outcome.PASS:
-        return (Cell(case.row), Cell(case.column), outcome, *[Cell(DASH)] * 5)
+        return (Cell(case.row), Cell(case.column), outcome, *[Cell(DASH)] * 4)
     share = f"{facts['bytes'] / plain:.2f}" if plain else DASH
-    figures = cells(facts["settings"], size(facts["bytes"]), share, facts["seconds"], facts["files"])
-    return (Cell(case.row), Cell(case.column), outcome, *figures)
+    return (
+        Cell(case.row),
+        Cell(case.column),
+        outcome,
+        *cells(size(facts["bytes"]), share, facts["seconds"], facts["files"]),
+    )
 
 
-def _ratio_parts(cases: Sequence[Record]) -> list[Part]:
-    made: list[Part] = []
+def _size_plot(asked: Sequence[Record], plain: Mapping[str, int]) -> Iterator[Plot]:
+    """Bytes of each layout, those of DuckDB's Parquet being 1."""
+    right = [case for case in asked if case.outcome is Outcome.PASS and plain.get(case.column)]
+    names = list(dict.fromkeys(case.row for case in right if case.row != PLAIN.title))
+    tables = list(dict.fromkeys(case.column for case in right))
+    share = {(case.row, case.column): case.evidence["bytes"] / plain[case.column] for case in right}
+    values = {table: [share.get((name, table)) for name in names] for table in tables}
+    if names:
+        alt = "; ".join(f"{name}, {table}: {value:.2f}" for (name, table), value in share.items())
+        axis = "bytes: 1 is Parquet by DuckDB, its defaults"
+        yield Plot("Size of the files", alt, partial(plots.bars, names, values, axis))
+
+
+def _ratio_parts(cases: Sequence[Record]) -> Iterator[Part]:
+    """A table and a plot for each format by each engine."""
     for storage, name in ((LOCAL, "local disk"), (REMOTE, "object storage")):
         found = list(ratios(cases, storage))
-        if found:
-            rows = tuple(map(_ratio_row, found))
-            head = ("question", "engine and format", "against", "ratio", "95 % interval", "n")
-            made.append(Table(f"Against Parquet, {name}", head, rows, (_RATIOS,), "figures"))
-        made += _plots(found, name)
-    return made
+        for number, who in enumerate(dict.fromkeys(one.who for one in found)):
+            own = [one for one in found if one.who == who]
+            yield _ratio_table(f"{who} against Parquet, {name}", own, () if number else (_RATIOS,))
+            yield _ratio_plot(f"{who} against the faster Parquet, {name}", own)
 
 
-def _ratio_row(one: FormatRatio) -> tuple[Cell, ...]:
+def _ratio_table(caption: str, own: Sequence[FormatRatio], notes: tuple[str, ...]) -> Table:
+    bases = list(dict.fromkeys(one.against for one in own))
+    shown = {(one.question, one.against): _ratio_cell(one) for one in own}
+    rows = tuple(
+        (Cell(QUESTIONS[question].title), *(shown.get((question, base), Cell(DASH)) for base in bases))
+        for question in dict.fromkeys(one.question for one in own)
+    )
+    return Table(caption, ("question", *bases), rows, notes)
+
+
+def _ratio_cell(one: FormatRatio) -> Cell:
     bounds = one.interval
-    shown = f"{bounds[0]:.3g} to {bounds[1]:.3g}" if bounds else DASH
-    return cells(QUESTIONS[one.question].title, one.who, one.against, f"{one.ratio.ratio:.3g}", shown, one.ratio.n)
+    return Cell(
+        f"{one.ratio.ratio:.3g} " + (f"({bounds[0]:.3g} to {bounds[1]:.3g})" if bounds else f"(n {one.ratio.n})")
+    )
 
 
-def _plots(found: Sequence[FormatRatio], name: str) -> Iterator[Plot]:
-    """One plot for each format by each engine, against the best Parquet."""
-    best = [one for one in found if one.base is INDEXED]
-    for who in dict.fromkeys(one.who for one in best):
-        own = [one for one in best if one.who == who]
-        lines = [
-            plots.RatioLine(QUESTIONS[one.question].title, one.ratio.ratio, one.interval, one.ratio.differs)
-            for one in own
-        ]
-        alt = "; ".join(f"{one.name}: {one.ratio:.3g}" for one in lines)
-        yield Plot(f"{who} against {INDEXED.title}, {name}", alt, partial(plots.ratios, lines, 1.0))
+def _ratio_plot(title: str, own: Sequence[FormatRatio]) -> Plot:
+    """Against the Parquet that is the fastest for each question."""
+    hardest: dict[str, FormatRatio] = {}
+    for one in own:
+        if one.ratio.ratio >= hardest.setdefault(one.question, one).ratio.ratio:
+            hardest[one.question] = one
+    lines = [
+        plots.RatioLine(QUESTIONS[one.question].title, one.ratio.ratio, one.interval, one.ratio.differs)
+        for one in hardest.values()
+    ]
+    alt = "; ".join(f"{one.name}: {one.ratio:.3g}" for one in lines)
+    return Plot(title, alt, partial(plots.ratios, lines, 1.0))
 
 
 def _request_parts(cases: Sequence[Record]) -> list[Part]:
@@ -114,21 +138,27 @@ def _requests(case: Record, kind: str) -> tuple[Cell, ...] | None:
 
 
 def _request_plots(asked: Sequence[Record]) -> Iterator[Plot]:
-    """Requests of a warm execution by the rows that are asked for by their key: one line for each engine and layout."""
+    """Requests and bytes of an execution by the rows that are asked for by their key: a line an engine and layout."""
+    by_key = [case for case in asked if case.row.startswith("key-")]
+    yield from _by_rows(by_key, "Requests", "requests", lambda one: sum((one.requests or {}).values()))
+    yield from _by_rows(by_key, "Bytes", "MiB", lambda one: (one.store_bytes or 0) / 2**20)
+
+
+def _by_rows(cases: Sequence[Record], what: str, unit: str, value: Callable[[Sample], float]) -> Iterator[Plot]:
     series: dict[str, list[tuple[float, float]]] = {}
-    for case in asked:
+    for case in cases:
         samples = of_kind(case, "cold") or of_kind(case, "warm")
-        if case.row.startswith("key-") and samples and samples[-1].requests:
+        if samples and (had := value(samples[-1])):
             name = f"{case.engine}, {LAYOUTS[str(case.coordinates.more['layout'])].title}"
-            count = sum(samples[-1].requests.values())
-            series.setdefault(name, []).append((float(case.row.removeprefix("key-")), float(count)))
+            series.setdefault(name, []).append((float(case.row.removeprefix("key-")), had))
     drawn = {name: sorted(points) for name, points in series.items() if len(points) > 1}
     if drawn:
         alt = "; ".join(
-            f"{name}: {', '.join(f'{y:g} for {x:g} rows' for x, y in points)}" for name, points in drawn.items()
+            f"{name}: {', '.join(f'{y:.3g} for {x:g} rows' for x, y in points)}" for name, points in drawn.items()
         )
-        draw = partial(plots.lines, drawn, "rows by key", "requests, logarithmic", log=True, points=True)
-        yield Plot("Requests by the number of rows that are asked for", alt, draw)
+        axis = ("rows by key, logarithmic", f"{unit}, logarithmic")
+        draw = partial(plots.lines, drawn, *axis, log=True, log_x=True, points=True)
+        yield Plot(f"{what} by the number of rows that are asked for", alt, draw)
 
 
 def _readers(cases: Sequence[Record]) -> list[Part]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from lakebench.datasets.file_formats import kinds, large
-from lakebench.errors import CaseError, EngineUnavailable
+from lakebench.datasets.file_formats.kinds import KINDS
+from lakebench.errors import CaseError, EngineUnavailable, HarnessFault
 from lakebench.execution.context import RunContext
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.table_loading import tpch_data, word
@@ -17,6 +17,8 @@ from lakebench.phases.vortex.layouts import LOCAL, REMOTE, FileLayout
 from lakebench.services.object_store import store
 
 LINEITEM, WIDE = "lineitem", "wide"
+ODD, ODD_EMPTY = "odd", "odd-empty"
+"""The small tables that are none of a type: of odd columns, and the same without rows."""
 STORE = "object-store"
 _LIMIT_S = 1800.0
 
@@ -68,9 +70,9 @@ def file_lake(layout: FileLayout, table: str, address: str) -> Lake:
     return replace(lake, files={table: (address,)})
 
 
-def session_of(storage: str, layout: FileLayout, table: str) -> str:
-    """The session of each engine that is asked for ``table``."""
-    return f"{storage}/{layout.id}/{table}"
+def session_of(storage: str, layout: FileLayout) -> str:
+    """The session of each engine that is asked for a table: it stays warm on the one, and then opens the other."""
+    return f"{storage}/{layout.id}"
 
 
 def written(context: RunContext, layout: FileLayout, table: str) -> WrittenFile:
@@ -95,7 +97,8 @@ def _write(context: RunContext, layout: FileLayout, table: str) -> WrittenFile:
             )
             ns = int(reply["ns"])
     finally:
-        context.workers.retire(layout.writer, session)  # it holds much of what it wrote, and the lock of a database
+        if table == WIDE or layout.format is TableFormat.DUCKDB:  # it holds the lock of a database
+            context.workers.retire(layout.writer, session)
     return WrittenFile(path, *large.size(path), ns)
 
 
@@ -134,50 +137,71 @@ def _uploaded(context: RunContext, lake: Lake, path: Path, table: str) -> Lake:
     return replace(lake, store=objects, files={table: (f"s3://{objects.bucket}/{key}",)})
 
 
-def small_lake(context: RunContext, layout: FileLayout, name: str, make: Callable[[Path], None]) -> Lake:
-    """A small table, its rows made by ``make`` as an Arrow IPC file and appended by the layout's writer.
+def kind_file(context: RunContext, layout: FileLayout, kind: str) -> str:
+    """The address of the small table of a type.
+
+    Raises:
+        EngineUnavailable: it could not be written, which says nothing of its reader.
+    """
+    return _readable(context, layout, kind)
+
+
+def kinds_lake(context: RunContext, layout: FileLayout) -> Lake:
+    """The small tables of all types that could be written, by the words of their names: one lake, so opened once."""
+    files = {}
+    for kind in KINDS:
+        with contextlib.suppress(CaseError, HarnessFault):  # it is told by the cases of that type
+            files[word(kind)] = (small_file(context, layout, kind),)
+    return replace(file_lake(layout, "", ""), files=files)
+
+
+def odd_lake(context: RunContext, layout: FileLayout, *, empty: bool) -> Lake:
+    """The table of odd columns as ``t``, or the same without rows.
+
+    Raises:
+        EngineUnavailable: it could not be written, which says nothing of its reader.
+    """
+    return file_lake(layout, "t", _readable(context, layout, ODD_EMPTY if empty else ODD))
+
+
+def _readable(context: RunContext, layout: FileLayout, name: str) -> str:
+    try:
+        return small_file(context, layout, name)
+    except CaseError as error:
+        raise EngineUnavailable(f"not written by {layout.writer}: {error.outcome}: {error}") from error
+
+
+def small_file(context: RunContext, layout: FileLayout, name: str) -> str:
+    """The address of a small table, appended by the layout's writer once a run.
 
     Raises:
         LakebenchError: the writer refused, or is not here.
     """
-    lake, _ = context.prepared.once(f"formats/{layout.id}/{name}", lambda: _write_small(context, layout, name, make))
-    return lake
+
+    def write() -> str:
+        options = {key: value for key, value in layout.options.items() if key != "bloom_filter"}
+        files = {word(one): (str(_small_path(context, layout, one)),) for one in (*KINDS, ODD, ODD_EMPTY)}
+        lake = replace(file_lake(layout, "", ""), files=files, writes=True, options=options)
+        rows = small_rows(context, name)
+        context.client.call(layout.writer, lake, "append", session="write/small", table=word(name), rows=str(rows))
+        return str(_small_path(context, layout, name))
+
+    return context.prepared.once(f"formats/{layout.id}/{name}", write)
 
 
-def small_rows(context: RunContext, name: str, make: Callable[[Path], None]) -> Path:
+def _small_path(context: RunContext, layout: FileLayout, name: str) -> Path:
+    return folder(context) / f"{word(name)}-{layout.id}.{layout.suffix}"
+
+
+def small_rows(context: RunContext, name: str) -> Path:
     """The rows of a small table as an Arrow IPC file."""
 
     def made() -> Path:
         into = context.files.new(f"rows-{name}")
-        make(into)
+        if name in KINDS:
+            context.checker.call(kinds.write_kind, name, into)
+        else:
+            context.checker.call(kinds.write_odd, into, empty=name == ODD_EMPTY)
         return into
 
     return context.prepared.once(f"formats/rows/{name}", made)
-
-
-def _write_small(
-    context: RunContext, layout: FileLayout, name: str, make: Callable[[Path], None]
-) -> tuple[Lake, dict[str, Any]]:
-    rows = small_rows(context, name, make)
-    path = folder(context) / f"{word(name)}-{layout.id}.{layout.suffix}"
-    lake = file_lake(layout, "t", str(path))
-    options = {key: value for key, value in layout.options.items() if key != "bloom_filter"}
-    to_write = replace(lake, writes=True, options=options)
-    reply = context.client.call(layout.writer, to_write, "append", session="write/small", table="t", rows=str(rows))
-    return lake, reply
-
-
-def kind_lake(context: RunContext, layout: FileLayout, kind: str) -> Lake:
-    """The small table of a type."""
-    return small_lake(context, layout, f"kind-{kind}", lambda into: context.checker.call(kinds.write_kind, kind, into))
-
-
-def kind_rows(context: RunContext, kind: str) -> Path:
-    """The rows of the small table of a type."""
-    return small_rows(context, f"kind-{kind}", lambda into: context.checker.call(kinds.write_kind, kind, into))
-
-
-def odd_lake(context: RunContext, layout: FileLayout, *, empty: bool) -> Lake:
-    """The table of odd columns, or the same without rows."""
-    name = "odd-empty" if empty else "odd"
-    return small_lake(context, layout, name, lambda into: context.checker.call(kinds.write_odd, into, empty=empty))
