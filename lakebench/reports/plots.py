@@ -119,7 +119,7 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float | None]], axi
         had = [(y - 0.4 + height * (number + 0.5), value) for y, value in enumerate(of_names) if value is not None]
         drawn = axes.barh([y for y, _ in had], [value for _, value in had], height * 0.85,
                           color=_COLOURS[number % len(_COLOURS)], label=series)  # fmt: skip
-        axes.bar_label(drawn, fmt="%.2f", padding=3, fontsize=8, color=_INK)
+        axes.bar_label(drawn, fmt="%.3g", padding=3, fontsize=8, color=_INK)
     axes.axvline(1, color=_INK, linewidth=1, zorder=0)
     axes.margins(x=0.12)
     axes.set_yticks(range(len(names)), list(names))

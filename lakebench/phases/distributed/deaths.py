@@ -113,6 +113,7 @@ def within_memory(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
     driver = context.workers.open(ref, lake).process.pid
     servers = context.services.processes(engine.service) if engine.service else []
     pids = resources.tree([driver, *servers])
+    idle = resources.resident_bytes(pids)
     resources.reset_peak(pids)
     before = {pid: _read_bytes(pid) for pid in pids}
     answer = _long(context, ref, lake)
@@ -126,6 +127,8 @@ def within_memory(context: RunContext, ref: EngineRef, lake: Lake) -> Evidence:
     evidence = {
         "limit_bytes": limit + of_service,
         "peak_bytes": sum(held.values()),
+        "idle_bytes": idle,
+        "service": engine.service or "",
         "processes": processes,
         "took_s": round(answer.ns / _NS, 3),
     }

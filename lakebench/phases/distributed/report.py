@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,19 +15,33 @@ from lakebench.results.records import Run
 
 _RUBRIC = (
     "A line is one case, and the score is how many pass. What an engine has no way to do, and what has no workers that "
-    "could die, is no point. How long a cluster takes to start is with the services, and no part of the score."
+    "could die, is no point."
+)
+_BESIDE = (
+    "No part of the score. The start is that of the server that is the engine; idle is what driver and cluster held "
+    "after a query, before the next one."
 )
 _DELETES = (
     "By a connector the engine reads the table; by files it reads the data files that DuckLake's catalog lists, "
     "because it has no connector. Those files still have the deleted rows: the catalog lists their deletes beside them."
 )
-_DEATHS = "A whole node, with its workers, was killed by SIGKILL while the long query ran."
+_DEATHS = (
+    "Killed by SIGKILL while the long query ran: of our cluster a whole node with its workers (raylet), of the cluster "
+    "that Smallpond starts by itself one of its workers."
+)
 _MEMORY = "Peaks of all processes of driver and cluster, each for itself, while the long query ran."
 
 
 def sections(run: Run) -> list[Section]:
     """The tables, and a plot of the score."""
-    parts = [*_rubric(run.cases), *_deletes(run.cases), *_deaths(run.cases), *_workers(run.cases), *_memory(run.cases)]
+    parts = [
+        *_rubric(run.cases),
+        *_beside(run),
+        *_deletes(run.cases),
+        *_deaths(run.cases),
+        *_workers(run.cases),
+        *_memory(run.cases),
+    ]
     return [Section("Distribution", "distribution", tuple(parts))] if parts else []
 
 
@@ -45,9 +59,30 @@ def _rubric(cases: Sequence[Record]) -> list[Part]:
         for row in dict.fromkeys(one.row for one in lines)
     ]
     score = [sum(one.outcome is Outcome.PASS for one in lines if one.column == name) for name in names]
+    if not lines:
+        return []
     of = len(rows)
     rows.append((Cell("score"), *(Cell(f"{one} of {of}") for one in score)))
-    return [Table("Rubric", ("line", *names), tuple(rows), (_RUBRIC,))] if lines else []
+    alt = "; ".join(f"{name}: {one} of {of} lines pass" for name, one in zip(names, score, strict=True))
+    shares = {"lines that pass": [one / of for one in score]}
+    plot = Plot("Rubric: score", alt, partial(plots.bars, names, shares, "share of the lines"))
+    return [Table("Rubric", ("line", *names), tuple(rows), (_RUBRIC,)), plot]
+
+
+def _beside(run: Run) -> list[Part]:
+    """What people ask beside the score: how long the start takes, and what is held by doing nothing."""
+    asked = [one for one in _of(run.cases, "rubric", "within-memory") if "idle_bytes" in one.evidence]
+    starts = {one.service: one.seconds_to_start for one in run.services} if asked else {}
+    rows = tuple(
+        (Cell(one.engine), *cells(_start(starts, one.evidence["service"]), _mib(one.evidence["idle_bytes"])))
+        for one in asked
+    )
+    return [Table("Beside the score", ("engine", "start s", "idle MiB"), rows, (_BESIDE,), "figures")] if rows else []
+
+
+def _start(starts: Mapping[str, float | None], service: str) -> str:
+    seconds = starts.get(service)
+    return DASH if seconds is None else f"{seconds:.1f}"
 
 
 def _outcome(case: Record | None) -> Cell:
