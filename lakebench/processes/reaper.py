@@ -26,7 +26,8 @@ FILE = "guarded.jsonl"
 
 def identity(pid: int) -> dict[str, Any]:
     """What names the process ``pid`` for good."""
-    return {"pid": pid, "started": process_table.started(pid), "boot": process_table.boot()}
+    of = {"boot": process_table.boot(), "namespace": process_table.namespace()}
+    return {"pid": pid, "started": process_table.started(pid), **of}
 
 
 def reap(lines: Iterable[bytes]) -> None:
@@ -70,7 +71,8 @@ def end_left_behind() -> list[str]:
     """End what is left of commands that were killed together with their reapers, and say what was ended.
 
     The file in the folder of a guard, which must be this account's, says what that is: processes by their id, their
-    start and the boot, or by the mark that they carry. A folder whose command or reaper lives is left alone.
+    start and the boot, or by the mark that they carry. A folder whose command or reaper lives is left alone, and so is
+    one of a container that shares the folder for temporary files: its process ids are others.
     """
     notices = []
     for folder in Path(tempfile.gettempdir()).glob("lakebench-*"):
@@ -94,6 +96,10 @@ def _messages_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def _lives(process: dict[str, Any]) -> bool:
+    """Whether it runs, or may run: ids of a container that shares the folder for temporary files say nothing here."""
+    here = process_table.namespace()
+    if process["boot"] == process_table.boot() and process.get("namespace", here) != here:
+        return True
     return process["boot"] == process_table.boot() and process_table.alive(process["pid"], process["started"])
 
 
