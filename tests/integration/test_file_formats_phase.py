@@ -35,7 +35,7 @@ def test_the_run_keeps_to_its_schema_and_has_a_report(run: Path) -> None:
     assert record_schema.check(run / records.FILE) > 0
     report = (run / "report.md").read_text()
     assert "Readers and formats" in report
-    assert "Against Parquet, local disk" in report
+    assert "vortex on Vortex by DuckDB against Parquet, local disk" in report
 
 
 def test_what_is_written_is_read_back_value_by_value(cases: dict[str, Record]) -> None:
