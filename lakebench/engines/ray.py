@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from typing import Any
 
@@ -34,6 +35,7 @@ _LOCAL = {
     # A node that was killed refuses connections at once: five of them say that it is dead, not 3 seconds apart.
     "RAY_health_check_period_ms": "1000",
 }
+_OF_CLUSTER = re.compile(r"cluster was started with: Ray: (\S+)")
 _QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_DEDUP_LOGS": "0",
@@ -72,9 +74,10 @@ def _why(server: Endpoint, error: Exception) -> str:
     text = " ".join(str(error).split())
     if "ersion mismatch" in text:
         python = ".".join(map(str, sys.version_info[:3]))
+        version = of[1] if (of := _OF_CLUSTER.search(text)) else "VERSION"
         return (
             f"the Ray cluster at {server.uri} has another version of Ray or Python than this driver (Python {python}): "
-            f"name the engine with the cluster's, as ray_duckdb@{RAY} ({text[-300:]})"
+            f"name the engine with the cluster's, as ray_duckdb@{version} ({text[-300:]})"
         )
     return f"the Ray cluster at {server.uri} cannot be used: {text[-300:]}"
 

@@ -100,7 +100,7 @@ def test_another_version_is_one_line_that_says_what_to_do() -> None:
     server = Endpoint("ray", Runtime.EXTERNAL, "head:6379", "head", 6379, "unknown")
     said = RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.52.1\n    Python: 3.11.7")
     line = driver._why(server, said)
-    assert "ray_duckdb@" in line
+    assert "ray_duckdb@2.52.1 " in line
     assert "Ray: 2.52.1" in line
     assert "\n" not in line
     other = driver._why(server, Refused("ConnectionError: cannot reach the GCS"))
