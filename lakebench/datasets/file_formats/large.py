@@ -5,14 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lakebench.datasets import table_files
 from lakebench.datasets.answer_files import Checked, compare_rows
+from lakebench.iceberg.files import file_system
 from lakebench.model import ObjectStore
-
-if TYPE_CHECKING:
-    from pyarrow.fs import FileSystem
 
 SCATTER = 982_451_653
 """A prime: ``id`` times it, modulo the number of rows, is a key without order that no two rows share."""
@@ -143,23 +141,9 @@ def _head(source: Path, rows: int) -> Any:
 
 def upload(local: Path, store: ObjectStore, key: str) -> None:
     """Copy a file or a folder to ``key`` of ``store``."""
-    from pyarrow.fs import LocalFileSystem, copy_files
+    from pyarrow.fs import copy_files
 
-    copy_files(str(local), f"{store.bucket}/{key}", LocalFileSystem(), _filesystem(store))
-
-
-def _filesystem(store: ObjectStore) -> FileSystem:
-    from pyarrow.fs import S3FileSystem
-
-    scheme, _, host = store.endpoint.partition("://")
-    return S3FileSystem(
-        access_key=store.access_key,
-        secret_key=store.secret_key,
-        region=store.region,
-        endpoint_override=host,
-        scheme=scheme,
-        force_virtual_addressing=not store.path_style,
-    )
+    copy_files(str(local), f"{store.bucket}/{key}", file_system(None), file_system(store))
 
 
 def remove(path: Path) -> None:

@@ -24,6 +24,7 @@ from lakebench.engines.inprocess import (
 from lakebench.engines.schemas import python_value, type_of
 from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable
+from lakebench.iceberg.files import file_system
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
 from lakebench.model import CatalogKind, Lake, TableFormat
@@ -152,19 +153,7 @@ class PyArrow(_Library):
         store = self._lake.store
         if store is None:
             return local_path(address), None
-        from pyarrow.fs import S3FileSystem
-
-        scheme, _, host = store.endpoint.partition("://")
-        filesystem = engine_call(
-            S3FileSystem,
-            access_key=store.access_key,
-            secret_key=store.secret_key,
-            region=store.region,
-            endpoint_override=host,
-            scheme=scheme,
-            force_virtual_addressing=not store.path_style,
-        )
-        return address.removeprefix("s3://"), filesystem
+        return address.removeprefix("s3://"), file_system(store)
 
     def _at(self, dataset: Any, columns: list[str] | None, positions: Sequence[int]) -> Any:
         import pyarrow as pa

@@ -132,8 +132,8 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanDistribute):
         """Write the rows by two tasks at least, and commit their files once."""
         target = engine_call(self._catalog.load_table, (self._lake.namespace, table))
         location = f"{str(engine_call(target.location)).rstrip('/')}/data/{uuid.uuid4().hex}"
-        half = max(1, -(-rows.num_rows // max(2, cpus(self._ray))))
-        written = {f"{location}-{at}.parquet": rows.slice(at, half) for at in range(0, max(1, rows.num_rows), half)}
+        share = max(1, -(-rows.num_rows // max(2, cpus(self._ray))))
+        written = {f"{location}-{at}.parquet": rows.slice(at, share) for at in range(0, max(1, rows.num_rows), share)}
         self._gather([self._written(address, part) for address, part in written.items()])
         engine_call(target.add_files, list(written))
 

@@ -13,10 +13,12 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.ducklake import attach_ducklake
 from lakebench.engines.inprocess import local_path
 from lakebench.engines.ray_duckdb.tasks import Task, connected
+from lakebench.engines.sql import SqlDialect
 from lakebench.errors import Refused
 from lakebench.model import Lake
 
 _ROW = "file_row_number"
+_SQL = SqlDialect()
 
 
 @dataclass(frozen=True)
@@ -52,14 +54,14 @@ class PlannedTable:
         return f"({' UNION ALL BY NAME '.join(reads) or self.empty})"
 
     def _read(self, files: Iterable[DataFile], more: str = "") -> str:
-        addresses = ", ".join(_text(one.address) for one in files)
+        addresses = ", ".join(_SQL.text(one.address) for one in files)
         return f"read_parquet([{addresses}]{more}{self._schema()})"
 
     def _schema(self) -> str:
         if self.columns is None:
             return ""
         columns = ", ".join(
-            f"{number}: {{name: {_text(name)}, type: {_text(kind)}, default_value: NULL}}"
+            f"{number}: {{name: {_SQL.text(name)}, type: {_SQL.text(kind)}, default_value: NULL}}"
             for number, (name, kind) in self.columns.items()
         )
         return f", schema = MAP {{{columns}}}"
@@ -67,8 +69,10 @@ class PlannedTable:
     def _without_deletes(self, file: DataFile) -> str:
         deleted = f"SELECT unnest({list(file.positions)}::BIGINT[]) AS pos"
         if file.deletes:
-            listed = ", ".join(map(_text, file.deletes))
-            deleted += f" UNION ALL SELECT pos FROM read_parquet([{listed}]) WHERE file_path = {_text(file.address)}"
+            listed = ", ".join(map(_SQL.text, file.deletes))
+            deleted += (
+                f" UNION ALL SELECT pos FROM read_parquet([{listed}]) WHERE file_path = {_SQL.text(file.address)}"
+            )
         rows = self._read([file], f", {_ROW} = true")
         return f"SELECT * EXCLUDE ({_ROW}) FROM {rows} AS t ANTI JOIN ({deleted}) AS d ON t.{_ROW} = d.pos"
 
@@ -131,7 +135,7 @@ def _nothing(table: Any) -> str:
     """The columns of a table without files, as a SELECT list."""
     fields = table.schema().fields
     kinds = [(one.name, _sql_type(str(one.field_type)) if one.field_type.is_primitive else "JSON") for one in fields]
-    return ", ".join(f"CAST(NULL AS {kind}) AS {_name(name)}" for name, kind in kinds)
+    return ", ".join(f"CAST(NULL AS {kind}) AS {_SQL.name(name)}" for name, kind in kinds)
 
 
 def of_files(addresses: Sequence[str]) -> PlannedTable:
@@ -143,7 +147,7 @@ def of_ducklake(planner: Any, lake: Lake, table: str) -> PlannedTable:
     """The live files of a DuckLake's table and their deletes, as the connection ``planner`` lists them."""
     listed = (
         f"SELECT data_file, data_file_size_bytes, delete_file FROM "
-        f"ducklake_list_files({_text(lake.name)}, {_text(table)}, schema => {_text(lake.namespace)})"
+        f"ducklake_list_files({_SQL.text(lake.name)}, {_SQL.text(table)}, schema => {_SQL.text(lake.namespace)})"
     )
     rows = engine_call(engine_call(planner.execute, listed).fetchall)
     return PlannedTable(tuple(DataFile(path, size or 0, (deletes,) if deletes else ()) for path, size, deletes in rows))
@@ -153,11 +157,3 @@ def attached(lake: Lake, setup: Sequence[str], extensions: tuple[str, ...]) -> A
     """A DuckDB of the driver with a DuckLake attached, which plans its tables."""
     *statements, _ = attach_ducklake(lake)
     return engine_call(connected, Task("", extensions=extensions, setup=(*setup, *statements)))
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"
-
-
-def _name(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

@@ -20,7 +20,7 @@ from lakebench.execution.measurement import MeasuredEngine
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
-from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
+from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.distributed import deletes, layouts, rubric, ways, work, writes
 from lakebench.phases.distributed.case import QUICK
@@ -127,7 +127,7 @@ class DistributedQueries(Queries):
             Contender(ref, Target(STORAGE, form))
             for form in _FORMATS
             for ref in request.able(CanQuery)
-            if _reads(engines.find(ref.name), form)
+            if deletes.way_to(ref, form)
         ]
 
     def _storages(self, request: Request, prepared: PreparedData) -> list[str]:  # noqa: ARG002
@@ -135,13 +135,6 @@ class DistributedQueries(Queries):
 
     def _loaded_own(self, context: RunContext) -> list[Any]:  # noqa: ARG002 - no engine has tables of its own here
         return []
-
-
-def _reads(engine: type[engines.Engine], form: TableFormat) -> bool:
-    """Whether ``engine`` has a way to tables of ``form``; to a DuckLake's by their files."""
-    if form is TableFormat.ICEBERG:
-        return form in engine.formats and CatalogKind.REST in engine.catalogs
-    return form in engine.formats or (form is TableFormat.DUCKLAKE and TableFormat.PARQUET in engine.formats)
 
 
 def _protocol(profile: Profile) -> Protocol:

@@ -7,16 +7,15 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from lakebench import engines
 from lakebench.datasets.ducklake import expected
 from lakebench.engines import CanAppend, CanCreate, CanQuery
 from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.execution.cases import Block, Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
-from lakebench.model import CatalogKind, Coordinates, EngineRef, TableFormat
+from lakebench.model import Coordinates, EngineRef, TableFormat
 from lakebench.phases.distributed.case import case_of
-from lakebench.phases.distributed.deletes import read_rows
+from lakebench.phases.distributed.deletes import read_rows, way_to
 from lakebench.phases.distributed.lake_tables import COLUMNS, data_files, iceberg, rows
 from lakebench.phases.table_loading import word
 
@@ -37,17 +36,12 @@ def blocks(request: Request) -> Iterator[Block]:
 
 def writers(request: Request) -> tuple[EngineRef, ...]:
     """The engines that create and append to tables of a REST catalog."""
-    return tuple(ref for ref in request.able(CanCreate, CanAppend) if _by_rest(ref))
+    return tuple(ref for ref in request.able(CanCreate, CanAppend) if way_to(ref, TableFormat.ICEBERG))
 
 
 def readers(request: Request) -> tuple[EngineRef, ...]:
     """The engines that read Iceberg by a REST catalog."""
-    return tuple(ref for ref in request.able(CanQuery) if _by_rest(ref))
-
-
-def _by_rest(ref: EngineRef) -> bool:
-    engine = engines.find(ref.name)
-    return CatalogKind.REST in engine.catalogs and TableFormat.ICEBERG in engine.formats
+    return tuple(ref for ref in request.able(CanQuery) if way_to(ref, TableFormat.ICEBERG))
 
 
 def _reads(context: RunContext, writer: EngineRef, reader: EngineRef) -> Evidence:

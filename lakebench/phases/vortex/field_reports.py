@@ -11,7 +11,6 @@ from lakebench.phases.field_reports import of_all, of_any, of_ratio
 from lakebench.phases.vortex.layouts import PLAIN, VORTEX
 from lakebench.phases.vortex.questions import QUESTIONS
 from lakebench.phases.vortex.ratios import FormatRatio, of_kind, ratios
-from lakebench.phases.vortex.readers import is_server_format
 from lakebench.phases.vortex.tables import LINEITEM
 from lakebench.results.records import FieldReport
 
@@ -80,8 +79,8 @@ def _bytes(cases: Sequence[Record], layout: str) -> int:
 
 def _readers(cases: Sequence[Record]) -> FieldReport:
     read = {name: _reads(cases, name) for name in ("duckdb", "polars")}
-    asked = [case for case in cases if case.coordinates.check == "server" and is_server_format(case.coordinates.format)]
-    servers = [case for case in asked if case.coordinates.format == VORTEX.format and case.outcome.ran]
+    asked = [case for case in cases if case.coordinates.check == "server" and case.outcome.ran]
+    servers = [case for case in asked if case.coordinates.format == VORTEX.format]
     ours: dict[str, float | str] = {name: _counted(records) for name, records in read.items()}
     ours |= dict.fromkeys(("trino", "spark"), "not asked: name it with --engines")
     for server in dict.fromkeys(str(case.coordinates.engine) for case in servers):

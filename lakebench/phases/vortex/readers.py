@@ -18,7 +18,7 @@ from lakebench.iceberg.scan import Scan
 from lakebench.model import Coordinates, EngineRef, TableFormat
 from lakebench.phases.table_loading import word
 from lakebench.phases.vortex.layouts import INDEXED, LANCE, VORTEX, VORTEX_DATA, FileLayout
-from lakebench.phases.vortex.tables import file_lake, kind_file, kinds_lake, small_file, small_rows
+from lakebench.phases.vortex.tables import file_lake, kinds_lake, readable_file, small_file, small_rows
 from lakebench.services import lakes
 
 TYPED = (INDEXED, VORTEX, VORTEX_DATA, LANCE)
@@ -90,7 +90,7 @@ def _writes(context: RunContext, layout: FileLayout, kind: str) -> Evidence:
 
 def _reads(context: RunContext, layout: FileLayout, kind: str, ref: EngineRef) -> Evidence:
     """All rows, compared value by value with those that were written; types that differ are named."""
-    lake = file_lake(layout, word(kind), kind_file(context, layout, kind))
+    lake = file_lake(layout, word(kind), readable_file(context, layout, kind))
     if _opens_all(context, layout, ref):
         lake = kinds_lake(context, layout)
     rows = context.client.scan(ref, lake, Scan(word(kind)), session=f"types/{layout.format}")
@@ -140,7 +140,7 @@ def _asked(context: RunContext, layout: FileLayout, ref: EngineRef, way: str) ->
         Refused: in its own words.
     """
     lake = lakes.rest_lake(context.services)
-    file = kind_file(context, layout, _ONE)
+    file = readable_file(context, layout, _ONE)
     schema = f"{lake.name}.{lake.namespace}"
     names = {"schema": schema, "table": f"{schema}.formats_{layout.format}", "path": f"file://{file}"}
     *before, last = (sql.format(**names, format=layout.format) for sql in _SERVERS[ref.name][way])
@@ -156,8 +156,3 @@ def _asked(context: RunContext, layout: FileLayout, ref: EngineRef, way: str) ->
         error.details |= evidence
         raise
     return evidence | same(context.checker.call(answer_files.compare_rows, rows, small_rows(context, _ONE)))
-
-
-def is_server_format(form: str | None) -> bool:
-    """Whether ``form`` is one that servers are said to refuse."""
-    return form in {TableFormat.VORTEX, TableFormat.LANCE}

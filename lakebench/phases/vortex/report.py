@@ -40,12 +40,8 @@ def _files(cases: Sequence[Record]) -> list[Part]:
     plain = {case.column: int(case.evidence.get("bytes", 0)) for case in asked if case.row == PLAIN.title}
     rows = tuple(_file(case, plain.get(case.column, 0)) for case in asked)
     titles = {case.row: case.evidence["settings"] for case in asked if "settings" in case.evidence}
-    settings = Table("Settings of the writers", ("layout", "settings"), tuple(map(_setting, titles.items())))
+    settings = Table("Settings of the writers", ("layout", "settings"), tuple(cells(*one) for one in titles.items()))
     return [Table("Files", head, rows, (_FILES,), "figures"), *_size_plot(asked, plain), settings] if rows else []
-
-
-def _setting(of_layout: tuple[str, str]) -> tuple[Cell, ...]:
-    return cells(*of_layout)
 
 
 def _file(case: Record, plain: int) -> tuple[Cell, ...]:

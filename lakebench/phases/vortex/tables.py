@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -116,10 +117,8 @@ def large_lake(context: RunContext, storage: str, layout: FileLayout, table: str
     Raises:
         EngineUnavailable: it could not be written, which says nothing of its reader.
     """
-    try:
+    with _for_reading(layout):
         file = written(context, layout, table)
-    except CaseError as error:
-        raise EngineUnavailable(f"not written by {layout.writer}: {error.outcome}: {error}") from error
     lake = file_lake(layout, table, str(file.path))
     return lake if storage == LOCAL else _uploaded(context, lake, file.path, table)
 
@@ -137,13 +136,22 @@ def _uploaded(context: RunContext, lake: Lake, path: Path, table: str) -> Lake:
     return replace(lake, store=objects, files={table: (f"s3://{objects.bucket}/{key}",)})
 
 
-def kind_file(context: RunContext, layout: FileLayout, kind: str) -> str:
-    """The address of the small table of a type.
+def readable_file(context: RunContext, layout: FileLayout, name: str) -> str:
+    """The address of a small table, for reading.
 
     Raises:
         EngineUnavailable: it could not be written, which says nothing of its reader.
     """
-    return _readable(context, layout, kind)
+    with _for_reading(layout):
+        return small_file(context, layout, name)
+
+
+@contextlib.contextmanager
+def _for_reading(layout: FileLayout) -> Iterator[None]:
+    try:
+        yield
+    except CaseError as error:
+        raise EngineUnavailable(f"not written by {layout.writer}: {error.outcome}: {error}") from error
 
 
 def kinds_lake(context: RunContext, layout: FileLayout) -> Lake:
@@ -161,14 +169,7 @@ def odd_lake(context: RunContext, layout: FileLayout, *, empty: bool) -> Lake:
     Raises:
         EngineUnavailable: it could not be written, which says nothing of its reader.
     """
-    return file_lake(layout, "t", _readable(context, layout, ODD_EMPTY if empty else ODD))
-
-
-def _readable(context: RunContext, layout: FileLayout, name: str) -> str:
-    try:
-        return small_file(context, layout, name)
-    except CaseError as error:
-        raise EngineUnavailable(f"not written by {layout.writer}: {error.outcome}: {error}") from error
+    return file_lake(layout, "t", readable_file(context, layout, ODD_EMPTY if empty else ODD))
 
 
 def small_file(context: RunContext, layout: FileLayout, name: str) -> str:
