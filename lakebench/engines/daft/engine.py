@@ -149,7 +149,7 @@ class DaftRay(Daft):
     usual_version: ClassVar[str] = ray.DAFT
     environment: ClassVar[str] = ray.ENVIRONMENT
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.PARQUET)
-    requirements: ClassVar[tuple[str, ...]] = (f"ray=={ray.RAY}", "daft=={version}", *ray.PACKAGES)
+    requirements: ClassVar[tuple[str, ...]] = (f"ray[client]=={ray.RAY}", "daft=={version}", *ray.PACKAGES)
 
     def versions(self) -> dict[str, str]:
         """Daft, what plans for it, and Ray."""

@@ -60,7 +60,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanDistribute):
     distributed: ClassVar[bool] = True
     usual_version: ClassVar[str] = RAY
     environment: ClassVar[str] = ENVIRONMENT
-    requirements: ClassVar[tuple[str, ...]] = ("ray=={version}", f"daft=={DAFT}", *PACKAGES)
+    requirements: ClassVar[tuple[str, ...]] = ("ray[client]=={version}", f"daft=={DAFT}", *PACKAGES)
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow", "pyarrow")
 
     sql: ClassVar[SqlDialect] = SqlDialect()

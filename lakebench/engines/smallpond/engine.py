@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 WAY = "way"
 """The option of a lake that says by which way Smallpond comes to S3; see :data:`USUAL_WAY`."""
-USUAL_WAY = "arrow"
+USUAL_WAY = "dataset"  # by "arrow" the driver holds all rows
 _DUCKDB = "1.2.2"  # newer than 1.2 Smallpond does not run with
 _WITH_VARIABLES = frozenset({"variables", "secret", "dataset"})
 """The ways whose session has variables with the store's keys."""

@@ -174,7 +174,8 @@ def _words(error: BaseException) -> str:
     texts = []
     one: BaseException | None = error
     while one is not None:
-        lines = [line for line in _COLOUR.sub("", str(one)).splitlines() if line.strip()]
+        # The lines of a traceback that begin with blanks are places in files: they would push out what is said.
+        lines = [line for line in _COLOUR.sub("", str(one)).splitlines() if line.strip() and not line.startswith("  ")]
         shown = dict.fromkeys([*lines[:3], *lines[-2:]])
         texts.append(f"{type(one).__name__}: {' | '.join(shown)}"[:600])
         one = one.__cause__

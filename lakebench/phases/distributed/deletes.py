@@ -11,7 +11,7 @@ from lakebench.datasets import answer_files
 from lakebench.datasets.ducklake import expected
 from lakebench.engines import CanQuery
 from lakebench.errors import EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Check, Evidence, same
+from lakebench.execution.cases import Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
@@ -24,7 +24,7 @@ _STATES = {"before": (SALES, "before a delete"), "after": (DELETED, "after a del
 _FORMATS = {TableFormat.ICEBERG: "Iceberg", TableFormat.DUCKLAKE: "DuckLake"}
 
 
-def blocks(request: Request) -> Iterator[Block]:
+def blocks(request: Request) -> Iterator[Check]:
     """Each table in each format by every engine that has a way to it."""
     for form, title in _FORMATS.items():
         for state, (table, when) in _STATES.items():

@@ -9,7 +9,7 @@ from functools import partial
 from lakebench.datasets import answer_files
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Check, Evidence
+from lakebench.execution.cases import Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.iceberg.operations import Append, Create, Operation, SetPartition, to_json
@@ -113,7 +113,7 @@ LAYOUTS: Mapping[str, str] = {
 }
 
 
-def blocks(request: Request) -> Iterator[Block]:
+def blocks(request: Request) -> Iterator[Check]:
     """Each layout by every engine that reads Iceberg by a catalog."""
     for layout, title in LAYOUTS.items():
         for ref in request.able(CanQuery):
@@ -122,16 +122,19 @@ def blocks(request: Request) -> Iterator[Block]:
 
 
 def _reads(context: RunContext, ref: EngineRef, layout: str) -> Evidence:
-    lake = context.prepared.once(f"distributed/layouts/{layout}", partial(_made, context, layout))
-    return answered(context, ref, lake, of_partitions(_table(layout), rows()))
+    return answered(context, ref, made(context, layout), of_partitions(_table(layout), rows()))
 
 
-def _made(context: RunContext, layout: str) -> Lake:
-    """The lake with the table in ``layout``.
+def made(context: RunContext, layout: str) -> Lake:
+    """The lake with the table in ``layout``, made once a run.
 
     Raises:
         EngineUnavailable: it could not be made, which says nothing of who was to read it.
     """
+    return context.prepared.once(f"distributed/layouts/{layout}", partial(_made, context, layout))
+
+
+def _made(context: RunContext, layout: str) -> Lake:
     lake = iceberg(context)
     try:
         context.client.call(_WRITER, lake, "drop", table=_table(layout))

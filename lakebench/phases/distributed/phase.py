@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -13,8 +13,8 @@ from lakebench.config import Settings
 from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
-from lakebench.errors import CaseError
-from lakebench.execution.cases import Block
+from lakebench.errors import CaseError, HarnessFault
+from lakebench.execution.cases import Block, Check, SideBySide
 from lakebench.execution.context import RunContext
 from lakebench.execution.measurement import MeasuredEngine
 from lakebench.execution.prepared import PreparedData
@@ -25,7 +25,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.distributed import deletes, layouts, rubric, ways, work, writes
 from lakebench.phases.distributed.case import QUICK
 from lakebench.phases.distributed.field_reports import judge_field_reports
-from lakebench.phases.distributed.lake_tables import STORAGE, reached, tpch_in_ducklake
+from lakebench.phases.distributed.lake_tables import STORAGE, reached, small, tpch_in_ducklake
 from lakebench.phases.options import Option
 from lakebench.phases.query_workloads.base import GROWTH, Contender, Queries, Target
 from lakebench.phases.table_loading import not_loaded, tpch_data
@@ -61,10 +61,17 @@ class DistributedQueries(Queries):
         return work.workload(tpch.workload(tpch_data(context)))
 
     def load(self, context: RunContext) -> None:
-        """The tables in Iceberg, whose files are the plain Parquet, and in a DuckLake."""
+        """The tables in Iceberg, whose files are the plain Parquet, and in a DuckLake; and the small ones."""
         super().load(context)
-        with contextlib.suppress(CaseError):  # each of its cases says why
-            tpch_in_ducklake(context, self.prepared(context))
+        # The small tables now, too: the engines that make them are asked side by side with others later.
+        makers: list[Callable[[], object]] = [
+            partial(tpch_in_ducklake, context, self.prepared(context)),
+            *(partial(small, context, form) for form in _FORMATS),
+            *(partial(layouts.made, context, layout) for layout in layouts.LAYOUTS),
+        ]
+        for make in makers:
+            with contextlib.suppress(CaseError, HarnessFault):  # each of its cases says why
+                make()
 
     def facts(self, context: RunContext) -> Iterator[Dataset]:
         """The tables in Iceberg, and in the DuckLake where they are there."""
@@ -73,17 +80,25 @@ class DistributedQueries(Queries):
             yield tpch_in_ducklake(context, self.prepared(context)).facts(self.prepared(context))
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """The work, then deleted rows, layouts, writes and ways to S3, and last the rubric, whose end kills workers."""
+        """The work and writes; then what is not timed, each cluster and engine for itself; last, who is faster."""
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
         contenders = self.contenders(context.request, context.prepared)
         for question in self.prepared(context).questions:
             asked = self._measurement(context, question, contenders)
             yield replace(asked, protocol=_protocol(context.request.profile))
-        yield from deletes.blocks(context.request)
-        yield from layouts.blocks(context.request)
         yield from writes.blocks(context.request)
-        yield from ways.blocks(context.request)
-        yield from rubric.blocks(context.request, partial(self._work_lake, tables=work.question(work.LONG).tables))
+        of_rubric = list(
+            rubric.blocks(context.request, partial(self._work_lake, tables=work.question(work.LONG).tables))
+        )
+        timed = [one for one in of_rubric if one.case.coordinates.test == rubric.OF_TIMES]
+        checks = [
+            *deletes.blocks(context.request),
+            *layouts.blocks(context.request),
+            *ways.blocks(context.request),
+            *(one for one in of_rubric if one not in timed),
+        ]
+        yield SideBySide(tuple(by_cluster(checks)))
+        yield from timed
 
     def data_bytes(self, request: Request) -> int:
         """By the scale factor."""
@@ -135,6 +150,15 @@ class DistributedQueries(Queries):
 
     def _loaded_own(self, context: RunContext) -> list[Any]:  # noqa: ARG002 - no engine has tables of its own here
         return []
+
+
+def by_cluster(checks: Iterable[Check]) -> list[tuple[Check, ...]]:
+    """``checks`` by the server that the engine computes on, or by the engine itself, in their order."""
+    sequences: dict[str, list[Check]] = {}
+    for one in checks:
+        ref = one.case.engine
+        sequences.setdefault(engines.find(ref.name).service or str(ref), []).append(one)
+    return [tuple(some) for some in sequences.values()]
 
 
 def _protocol(profile: Profile) -> Protocol:

@@ -10,7 +10,7 @@ from functools import partial
 from lakebench import engines
 from lakebench.engines import CanAppend, CanCreate, CanQuery
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
-from lakebench.execution.cases import Block, Check, Evidence
+from lakebench.execution.cases import Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.model import EngineRef, Lake, TableFormat
@@ -49,7 +49,7 @@ class _OfLine:
 Line = Callable[[_OfLine], Evidence]
 
 
-def blocks(request: Request, work: Callable[[RunContext, EngineRef], Lake]) -> Iterator[Block]:
+def blocks(request: Request, work: Callable[[RunContext, EngineRef], Lake]) -> Iterator[Check]:
     """Every line by every engine that spreads a query; beside them the engines of the run that do not.
 
     Of ``quick`` correctness is the verdict: who is faster is not asked.
@@ -134,7 +134,7 @@ _NOWHERE, _NO_FILE = "lakebench-no-such-bucket", "no-such-file"
 _ABSENT = "404|not ?found|no such file|does not exist|NoSuchKey"
 _MISTAKES = {
     "wrong-key": _Mistake(
-        _words("403|Forbidden|Access ?Denied|SignatureDoesNotMatch|InvalidAccessKey|credential"),
+        _words("403|Forbidden|Access[ _]?Denied|SignatureDoesNotMatch|InvalidAccessKey|credential"),
         secret="not-the-secret",  # noqa: S106 - it is wrong on purpose
     ),
     "missing-bucket": _Mistake(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partial
 
-from lakebench.execution.cases import Block, Check, Evidence
+from lakebench.execution.cases import Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.model import EngineRef, TableFormat
@@ -29,7 +29,7 @@ _WAYS: Mapping[str, str] = {
 }
 
 
-def blocks(request: Request) -> Iterator[Block]:
+def blocks(request: Request) -> Iterator[Check]:
     """Each way, by each Smallpond of the run."""
     for ref in request.refs:
         if ref.name == _ENGINE:

@@ -62,6 +62,12 @@ def test_an_error_has_the_words_of_its_causes() -> None:
     )
 
 
+def test_a_traceback_that_ray_passes_on_leaves_room_for_what_was_said() -> None:
+    places = '  File "a.py", line 1\n    raise one\n  File "b.py", line 2\n'
+    error = OSError(f"ray::Task()\n{places}OSError: AWS Error ACCESS_DENIED")
+    assert session._words(error) == "OSError: ray::Task() | OSError: AWS Error ACCESS_DENIED"
+
+
 def test_the_variables_have_what_aws_and_duckdb_read() -> None:
     given = engine._of_store(STORE)
     assert given["AWS_ENDPOINT_URL"] == STORE.endpoint

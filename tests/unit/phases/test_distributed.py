@@ -24,6 +24,7 @@ from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.distributed import deaths, deletes, lake_tables, layouts, rubric, ways, work, writes
+from lakebench.phases.distributed.phase import by_cluster
 from lakebench.phases.distributed.report import sections
 from lakebench.reports.content import Table
 from lakebench.results import records
@@ -74,6 +75,16 @@ def test_quick_does_not_ask_who_is_faster_and_misses_no_such_answer() -> None:
     scopes = [Scope((parse("daft-ray"),), Selection(), profile) for profile in ("quick", "standard")]
     assert [find("phase5").covers(faster, scope) for scope in scopes] == [False, True]
     assert find("phase5").covers(replace(faster, test="reads-s3"), scopes[0])
+
+
+def test_engines_of_one_cluster_follow_each_other_and_others_run_beside_them() -> None:
+    asked = request(*map(parse, ("duckdb", "daft-ray", "ray_duckdb", "smallpond")))
+    sequences = by_cluster([*deletes.blocks(asked), *ways.blocks(asked)])
+    assert [{str(one.case.engine) for one in some} for some in sequences] == [
+        {"duckdb"},
+        {"daft-ray", "ray_duckdb"},
+        {"smallpond"},
+    ]
 
 
 def test_a_ducklake_is_read_by_its_connector_or_by_files() -> None:
