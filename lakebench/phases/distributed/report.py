@@ -90,7 +90,8 @@ def _outcome(case: Record | None) -> Cell:
 
 
 def _deletes(cases: Sequence[Record]) -> list[Part]:
-    asked = _of(cases, "deletes")
+    # Engines are asked side by side, and so the records have no order.
+    asked = sorted(_of(cases, "deletes"), key=lambda one: (one.coordinates.more.get("lake", ""), one.row, one.engine))
     head = ("table", "engine", "way", "outcome", "rows")
     rows = tuple(
         (*cells(one.row, one.engine, one.coordinates.more.get("way", DASH)), _outcome(one), Cell(_rows(one)))
