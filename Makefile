@@ -62,6 +62,7 @@ lock: $(READY)
 	$(UV) pip compile --group delta --constraints requirements.lock --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements-delta.lock
 	@grep -vE '^ +--hash|^protobuf' requirements.lock | sed 's/ \\$$//' > .venv/constraints.txt
 	$(UV) pip compile lakebench/provisioning/file-formats.in --constraints .venv/constraints.txt --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o lakebench/provisioning/file-formats.lock
+	for name in seaweedfs glue; do $(UV) pip compile lakebench/provisioning/$$name.in --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o lakebench/provisioning/$$name.lock || exit 1; done
 	.venv/bin/python scripts/lock_artifacts.py
 
 answers: $(READY)

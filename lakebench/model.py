@@ -252,7 +252,7 @@ class Selection:
     """What of a phase is run.
 
     Of the interop matrix: ``features`` are globs of ids, and nothing means all; ``catalog`` is the name of the one that
-    every engine speaks to: ``rest``, ``nessie``, ``jdbc`` or ``rest-bridge``.
+    every engine speaks to, such as ``rest``, ``nessie`` or ``jdbc``.
 
     Of a phase of queries: ``storages`` are names of storage profiles, ``formats`` of :class:`TableFormat`, ``tests`` of
     :data:`TESTS`; ``data`` is the path of the user's own data. ``against`` is the base of a comparison: an engine, a

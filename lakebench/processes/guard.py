@@ -89,11 +89,13 @@ class Guard:
         death_signal: signal.Signals = signal.SIGKILL,
         pass_fds: Sequence[int] = (),
         umask: int = -1,
+        leaves: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
         """Start ``argv`` in a session of its own, as ``user`` where one is given (needs root).
 
         When the parent dies the reaper sends it ``death_signal``, and kills it where it does not end by that.
-        ``umask`` is for its files; -1 is the parent's.
+        ``umask`` is for its files; -1 is the parent's. ``leaves`` are files outside of this folder that it does not
+        remove where it is killed.
         """
         if self._reapers > _REAPERS:
             raise HarnessFault("the process that ends what a killed command leaves was ended again and again")
@@ -115,6 +117,9 @@ class Guard:
         self._processes.append(process)
         since = process_table.started(process.pid)
         self._send(process=process.pid, started=since, signal=int(death_signal), at=self._began)
+        if leaves:
+            self._shared[process.pid] = set(leaves)
+            self._send(shared=list(leaves))
         return process
 
     def stop(

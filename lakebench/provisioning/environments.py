@@ -49,7 +49,10 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress, form: T
         EngineUnavailable: the packages are not here and cannot be downloaded.
     """
     if ref.version is None and form is not None and form in engine.environments:
-        return _locked_environment(engine.environments[form], progress)
+        try:
+            return locked_environment(engine.environments[form], progress)
+        except ServiceUnavailable as error:
+            raise EngineUnavailable(str(error)) from error
     version = ref.version or engine.usual_version
     if not version:
         return Path(sys.executable)
@@ -68,17 +71,17 @@ def python_for(engine: type[Engine], ref: EngineRef, progress: Progress, form: T
         raise EngineUnavailable(str(error)) from error
 
 
-def _locked_environment(name: str, progress: Progress) -> Path:
+def locked_environment(name: str, progress: Progress) -> Path:
     """The Python of the environment whose packages, with hashes, are in ``<name>.lock`` beside this module.
 
     Raises:
-        EngineUnavailable: they are not here and cannot be downloaded.
+        ServiceUnavailable: they are not here and cannot be downloaded.
     """
     requirements = Path(__file__).with_name(f"{name}.lock").read_text("utf-8").splitlines()
     try:
         return _environment(name, requirements, progress)
-    except (_Unresolvable, ServiceUnavailable) as error:
-        raise EngineUnavailable(str(error)) from error
+    except _Unresolvable as error:
+        raise ServiceUnavailable(str(error)) from error
 
 
 class Releases:

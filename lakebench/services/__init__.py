@@ -33,6 +33,7 @@ from lakebench.services.pgspider import PgSpiderService
 from lakebench.services.postgres import PostgresService, RemotePostgresService
 from lakebench.services.ray import RayService
 from lakebench.services.rest_catalog import PgLakeBridge, RestBridge, RestCatalogService
+from lakebench.services.seaweedfs import SeaweedFSService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
 from lakebench.services.trino import TrinoService
 
@@ -43,6 +44,7 @@ SERVICES: dict[str, type[Service]] = {
         NessieService,
         RestCatalogService,
         RestBridge,
+        SeaweedFSService,
         PostgresService,
         RemotePostgresService,
         CitusService,

@@ -98,12 +98,16 @@ class Context:
 
 @dataclass(frozen=True)
 class Command:
-    """How a local server is started; ``user`` is another account's name, for a server that refuses root."""
+    """How a local server is started; ``user`` is another account's name, for a server that refuses root.
+
+    ``leaves`` are files outside of its folder that it does not remove where it is killed.
+    """
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)
     user: str | None = None
     death_signal: signal.Signals = signal.SIGKILL
+    leaves: Sequence[str] = ()
 
 
 class Service(ABC):
@@ -388,6 +392,7 @@ class Service(ABC):
                 user=command.user,
                 death_signal=command.death_signal,
                 umask=0o077,
+                leaves=command.leaves,
             )
 
     def _wait(self, endpoint: Endpoint) -> bool:

@@ -22,13 +22,13 @@ Lookup = Services | Callable[[str], Endpoint]
 
 
 def catalog_lake(services: Lookup, service: type[CatalogService]) -> Lake:
-    """The object store with the catalog that ``service`` is.
+    """The catalog that ``service`` is, with the store of its tables and the store's keys.
 
     Raises:
         ServiceUnavailable: one of the two does not run.
     """
     look = _look(services)
-    return Lake(_identifier(service.choice), store(look("object-store")), service.catalog(look(service.name)))
+    return Lake(_identifier(service.choice), service.store(look), service.catalog(look(service.name)))
 
 
 def nessie_lake(services: Lookup) -> Lake:
@@ -185,12 +185,24 @@ class CatalogChoice:
 
 
 def _choice(service: type[CatalogService]) -> CatalogChoice:
-    lake = functools.partial(catalog_lake, service=service)
-    return CatalogChoice(tuple(with_needs([service.name])), lake, lake)
+    observer = _CATALOG_SERVICES[service.observer or service.name]
+
+    def lake(services: Lookup) -> Lake:
+        return _delegated(catalog_lake(services, service))
+
+    return CatalogChoice(tuple(with_needs([observer.name])), lake, functools.partial(catalog_lake, service=observer))
 
 
+def _delegated(lake: Lake) -> Lake:
+    """``lake`` without keys of the store, where the catalog gives engines access to it."""
+    if lake.catalog.delegation is Delegation.NONE:
+        return lake
+    return dataclasses.replace(lake, store=dataclasses.replace(lake.objects, access_key="", secret_key=""))
+
+
+_CATALOG_SERVICES = {name: one for name, one in SERVICES.items() if issubclass(one, CatalogService)}
 CATALOGS: Mapping[str, CatalogChoice] = {
-    **{one.choice: _choice(one) for one in SERVICES.values() if issubclass(one, CatalogService) and one.choice},
+    **{one.choice: _choice(one) for one in _CATALOG_SERVICES.values() if one.choice},
     # The same tables as those of the bridge, which engines reach in the database.
     "jdbc": CatalogChoice(tuple(with_needs([RestBridge.name])), jdbc_lake, bridge_lake),
 }
@@ -215,11 +227,7 @@ def catalog_choice(settings: Settings, name: str) -> CatalogChoice:
         )
 
     def lake(services: Lookup) -> Lake:
-        """The lake without keys of the store, where the catalog gives engines access to it."""
-        observed = dataclasses.replace(observer(services), catalog=catalog.described())
-        if catalog.delegation is Delegation.NONE:
-            return observed
-        return dataclasses.replace(observed, store=dataclasses.replace(observed.objects, access_key="", secret_key=""))
+        return _delegated(dataclasses.replace(observer(services), catalog=catalog.described()))
 
     return CatalogChoice((objects,), lake, observer)
 

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lakebench import private_network
 from lakebench.engines import CanQuery, Engine
 from lakebench.engines.inprocess import Answer, version_of
-from lakebench.engines.smallpond import relay
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.model import CatalogKind, Lake, ObjectStore, TableFormat
 
@@ -28,7 +28,6 @@ _DUCKDB = "1.2.2"  # newer than 1.2 Smallpond does not run with
 _WITH_VARIABLES = frozenset({"variables", "secret", "dataset"})
 """The ways whose session has variables with the store's keys."""
 _SESSION = "lakebench.engines.smallpond.session"
-_ROOT = 0
 
 
 class Smallpond(Engine, CanQuery):
@@ -79,7 +78,7 @@ class Smallpond(Engine, CanQuery):
         (folder / "home").mkdir()
         socket = folder / "store"
         host, _, port = lake.objects.endpoint.partition("://")[2].rpartition(":")
-        relay.serve(relay.listen_here(socket), relay.to_address(host, int(port)))
+        private_network.serve(private_network.listen_here(socket), private_network.to_address(host, int(port)))
         self._program = self._started(folder, variables=variables)
         store = dataclasses.asdict(lake.objects)
         given = {"folder": str(folder), "socket": str(socket), "store": store}
@@ -120,8 +119,8 @@ class Smallpond(Engine, CanQuery):
         Raises:
             EngineUnavailable: this machine lets us have none.
         """
-        private = ["unshare", "--net"] if os.geteuid() == _ROOT else ["unshare", "--user", "--map-root-user", "--net"]
-        if subprocess.run([*private, "true"], capture_output=True, check=False).returncode != 0:
+        private = private_network.unshared()
+        if private is None:
             raise EngineUnavailable(
                 "Smallpond starts a Ray that takes what anybody sends, and a network of its own cannot be had here: "
                 "run as root, or allow user namespaces"

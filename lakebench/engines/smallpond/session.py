@@ -1,28 +1,24 @@
 """One session of Smallpond as a program of its own, in a network of its own: it answers questions, one a line.
 
 Smallpond starts a Ray of 2.44, whose ports and dashboard take what anybody sends: here nobody else reaches them. The
-store is reached through a socket (:mod:`lakebench.engines.smallpond.relay`).
+store is reached through a socket (:mod:`lakebench.private_network`).
 """
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
-import socket
-import struct
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from lakebench import private_network
 from lakebench.engines.ducklake import store_secret
-from lakebench.engines.smallpond import relay
 from lakebench.model import ObjectStore
 
-_SIOCSIFFLAGS, _UP, _RUNNING = 0x8914, 0x1, 0x40  # netdevice(7)
 _HOME = "home"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -30,9 +26,9 @@ _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 def main(given: Mapping[str, Any]) -> None:
     """Prepare the network, start Smallpond, and answer."""
     folder, store = Path(given["folder"]), ObjectStore(**given["store"])
-    _loopback()
+    private_network.switch_on_loopback()
     host, _, port = store.endpoint.partition("://")[2].rpartition(":")
-    relay.serve(relay.listen_at(host, int(port)), relay.to_path(Path(given["socket"])))
+    private_network.serve(private_network.listen_at(host, int(port)), private_network.to_path(Path(given["socket"])))
     _install(folder)
     try:
         pond = _started(folder)
@@ -153,13 +149,6 @@ def _make_secret(store: ObjectStore) -> None:
     with duckdb.connect() as connection:
         connection.execute("LOAD httpfs")
         connection.execute(store_secret(store, "PERSISTENT"))
-
-
-def _loopback() -> None:
-    """Switch on the loopback device of the new network."""
-    with socket.socket() as one:
-        request = struct.pack("16sH14s", b"lo", _UP | _RUNNING, b"")
-        fcntl.ioctl(one, _SIOCSIFFLAGS, request)
 
 
 def _write(table: Any, into: str) -> None:

@@ -13,8 +13,8 @@ import pytest
 import lakebench
 
 ROOT = Path(lakebench.__file__).parent
-# What runs in a process of the engine's own, where every exception becomes the engine's, and what passes bytes on.
-ELSEWHERE = {"tasks.py", "session.py", "relay.py"}
+# What runs in a process of the engine's own, where every exception becomes the engine's.
+ELSEWHERE = {"tasks.py", "session.py"}
 ADAPTERS = sorted(
     path
     for path in (ROOT / "engines").rglob("*.py")

@@ -1,46 +1,13 @@
-"""Smallpond without Smallpond: the way out of its network, the SQL that it is given, and what its errors say."""
+"""Smallpond without Smallpond: the SQL that it is given, and what its errors say."""
 
 from __future__ import annotations
 
-import socket
-from pathlib import Path
-
 import pytest
 
-from lakebench.engines.smallpond import engine, relay, session
+from lakebench.engines.smallpond import engine, session
 from lakebench.model import ObjectStore
 
 STORE = ObjectStore("http://127.0.0.1:1", "bucket", "key", "it's secret")
-
-
-def test_a_connection_goes_through_a_folder_and_ends_with_its_other_end(tmp_path: Path) -> None:
-    server = socket.create_server(("127.0.0.1", 0))
-    address = server.getsockname()
-    relay.serve(relay.listen_here(tmp_path / "store"), relay.to_address(*address))
-    inside = relay.listen_at("127.0.0.1", 0)
-    relay.serve(inside, relay.to_path(tmp_path / "store"))
-    with socket.create_connection(inside.getsockname(), timeout=5) as client:
-        accepted, _ = server.accept()
-        with accepted:
-            client.sendall(b"x" * 100_000)
-            client.shutdown(socket.SHUT_WR)
-            received = b""
-            while data := accepted.recv(65536):
-                received += data
-            accepted.sendall(b"answer")
-        assert len(received) == 100_000
-        assert client.recv(100) == b"answer"
-        assert client.recv(100) == b""
-    inside.close()
-    server.close()
-
-
-def test_an_address_that_nobody_serves_closes_the_connection(tmp_path: Path) -> None:
-    listener = relay.listen_at("127.0.0.1", 0)
-    relay.serve(listener, relay.to_path(tmp_path / "nobody"))
-    with socket.create_connection(listener.getsockname(), timeout=5) as client:
-        assert client.recv(10) == b""
-    listener.close()
 
 
 @pytest.mark.parametrize(
