@@ -135,8 +135,9 @@ class Catalog:
     Hive Metastore (``thrift://``), or Glue's endpoint (empty: that of its region); of a DuckLake the path of its DuckDB
     or SQLite file, or ``postgresql://host:port/database``. ``warehouse`` is the location of the data in the catalog's
     own notation: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere. REST and Glue
-    have ``authentication``, databases ``user`` and ``password``. ``prefix`` is REST's, if the catalog does not send it.
-    A JDBC catalog with ``fixed_tables`` is kept by another product, whose tables nobody makes or alters.
+    have ``authentication`` (a Glue without is an emulator's), databases ``user`` and ``password``. ``prefix`` is
+    REST's, if the catalog does not send it. A JDBC catalog with ``fixed_tables`` is kept by another product, whose
+    tables nobody makes or alters.
     """
 
     kind: CatalogKind

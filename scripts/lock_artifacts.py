@@ -35,6 +35,26 @@ SINGLE = {
         "software.amazon.awssdk:apache-client:2.54.17",
         "software.amazon.awssdk:s3-transfer-manager:2.54.17",
     ],
+    # Hive's metastore, and what it lacks to reach S3 and to run on a Java of today.
+    "hive": [
+        "org.apache.hive:hive-standalone-metastore-server:4.0.0:tar.gz:bin",
+        "org.postgresql:postgresql:42.7.8",
+        "org.apache.hadoop:hadoop-client-api:3.4.2",
+        "org.apache.hadoop:hadoop-client-runtime:3.4.2",
+        "org.apache.hadoop:hadoop-aws:3.4.2",
+        "org.apache.hadoop:hadoop-hdfs:3.4.2",
+        "software.amazon.awssdk:s3-transfer-manager:2.54.17",
+        "software.amazon.awssdk:apache-client:2.54.17",
+        "org.apache.iceberg:iceberg-aws-bundle:1.11.0",
+        "commons-io:commons-io:2.16.1",
+        "javax.servlet:javax.servlet-api:3.1.0",
+        "org.slf4j:slf4j-api:1.7.36",
+        "commons-collections:commons-collections:3.2.2",
+        "org.apache.httpcomponents:httpclient:4.5.13",
+        "com.google.code.gson:gson:2.9.0",
+    ],
+    # Beside the reference catalog and the Hive client of PySpark.
+    "hive-bridge": ["org.apache.iceberg:iceberg-hive-metastore:1.11.0"],
     "spark-1.11": [
         "org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:1.11.0",
         "org.apache.iceberg:iceberg-aws-bundle:1.11.0",

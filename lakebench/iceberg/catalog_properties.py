@@ -18,6 +18,12 @@ from lakebench.model import Authentication, BearerToken, Catalog, CatalogKind, D
 
 _DELEGATION = "header.X-Iceberg-Access-Delegation"
 _TRINO = "iceberg.rest-catalog"
+_REGION = "us-east-1"
+# Of a Glue without authentication, which is an emulator's.
+_UNSIGNED = {
+    "client.region": _REGION,
+    "client.credentials-provider": "software.amazon.awssdk.auth.credentials.AnonymousCredentialsProvider",
+}
 SECRET = "lakebench_catalog"  # noqa: S105 - the name of a secret
 """The name of DuckDB's secret with the login to the catalog."""
 
@@ -34,6 +40,8 @@ def java(catalog: Catalog) -> dict[str, str]:
         return {**properties, "uri": catalog.uri, **user, **jdbc_version(catalog)}
     if catalog.kind is CatalogKind.HIVE:
         return {**properties, "uri": catalog.uri}
+    if catalog.authentication is None:
+        return {**properties, **_named("glue.endpoint", catalog.uri), **_UNSIGNED}
     login = _glue_login(catalog)
     if login.access_key:
         raise EngineUnavailable(
@@ -273,6 +281,8 @@ def _duckdb_login(authentication: Authentication | None) -> tuple[dict[str, str]
 
 
 def _glue_login(catalog: Catalog) -> SigV4:
+    if catalog.authentication is None:
+        return SigV4(_REGION, "glue", "none", "none")  # its clients insist on keys
     if not isinstance(catalog.authentication, SigV4):
         raise EngineUnavailable("a Glue catalog needs its region")
     return catalog.authentication

@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import threading
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -142,30 +142,51 @@ def trino_home(progress: Progress) -> Path:
         UsageError: the folder is damaged or cannot be written; the message says what to do.
         ServiceUnavailable: the archives are missing and cannot be downloaded.
     """
-    server, plugin = group("trino")
-    digest = hashlib.sha256(f"{server.sha256}{plugin.sha256}".encode()).hexdigest()
-    home = cache_dir() / f"trino-{server.version}-{digest[:12]}"
-    if not home.exists():
-        with exclusive(home.name, progress):
-            if not home.exists():
-                _unpack_trino(home, ensure("trino", progress), progress)
-    else:
+    return _unpacked("trino", 2, progress, _add_plugin)
+
+
+def hive_home(progress: Progress) -> Path:
+    """Hive's metastore, unpacked once and verified by SHA-256 file by file.
+
+    Raises:
+        UsageError: the folder is damaged or cannot be written; the message says what to do.
+        ServiceUnavailable: the archive is missing and cannot be downloaded.
+    """
+    return _unpacked("hive", 1, progress, lambda *_: None)
+
+
+def _unpacked(name: str, archives: int, progress: Progress, add: Callable[[Path, Sequence[Path]], None]) -> Path:
+    """The first of the ``archives`` that group ``name`` begins with, unpacked; ``add`` brings what the others have."""
+    parts = group(name)[:archives]
+    digest = hashlib.sha256("".join(one.sha256 for one in parts).encode()).hexdigest()
+    home = cache_dir() / f"{name}-{parts[0].version}-{digest[:12]}"
+    if home.exists():
         _verify_folder(home)
+        return home
+    with exclusive(home.name, progress):
+        if not home.exists():
+            _unpack_home(home, ensure(name, progress)[:archives], progress, add)
     return home
 
 
-def _unpack_trino(home: Path, archives: list[Path], progress: Progress) -> None:
-    server, plugin = archives
+def _unpack_home(
+    home: Path, archives: Sequence[Path], progress: Progress, add: Callable[[Path, Sequence[Path]], None]
+) -> None:
     with progress.step(f"unpacking {home.name}"), scratch(home.parent, home.name) as folder:
-        unpack(server, folder)
+        unpack(archives[0], folder)
         (root,) = folder.iterdir()
-        with zipfile.ZipFile(plugin) as archive_zip:
-            archive_zip.extractall(root / "plugin")  # zipfile keeps its members inside the folder
-        (inner,) = (root / "plugin").glob("trino-iceberg-*")
-        inner.rename(root / "plugin" / "iceberg")
+        add(root, archives[1:])
         sums = {str(file.relative_to(root)): digest for file, digest in _sums(_files(root))}
         (root / _SUMS).write_text(json.dumps(sums), encoding="utf-8")
         root.rename(home)
+
+
+def _add_plugin(root: Path, archives: Sequence[Path]) -> None:
+    """Trino's Iceberg connector among its plugins."""
+    with zipfile.ZipFile(archives[0]) as archive_zip:
+        archive_zip.extractall(root / "plugin")  # zipfile keeps its members inside the folder
+    (inner,) = (root / "plugin").glob("trino-iceberg-*")
+    inner.rename(root / "plugin" / "iceberg")
 
 
 _SUMS = "sha256.json"

@@ -24,6 +24,8 @@ from lakebench.services.citus import CitusService
 from lakebench.services.citus_pg_duckdb import CitusPgDuckDBService
 from lakebench.services.citus_pg_lake import CitusPgLakeService
 from lakebench.services.compose import Composed
+from lakebench.services.glue import GlueBridge, GlueService
+from lakebench.services.hive import HiveBridge, HiveService
 from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import ObjectStoreService
 from lakebench.services.pg_duckdb import PgDuckDBService
@@ -45,6 +47,10 @@ SERVICES: dict[str, type[Service]] = {
         RestCatalogService,
         RestBridge,
         SeaweedFSService,
+        HiveService,
+        HiveBridge,
+        GlueService,
+        GlueBridge,
         PostgresService,
         RemotePostgresService,
         CitusService,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
@@ -14,8 +15,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from lakebench.engines.postgresql import connect, login, provider_of
-from lakebench.errors import EngineUnavailable, ServiceUnavailable, UsageError
+from lakebench.engines.postgresql import calls, connect, login, provider_of
+from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
 from lakebench.services.base import Command, Context, Service
@@ -203,6 +204,20 @@ class RemotePostgresService(PostgresService):
 
     name = "postgres-remote"
     title = "PostgreSQL, the second server"
+
+
+def administer(endpoint: Endpoint, *statements: str) -> None:
+    """Run ``statements`` in the server of ``endpoint``, each in a transaction of its own.
+
+    Raises:
+        ServiceUnavailable: the server is gone, or refuses one; the message has no password.
+    """
+    try:
+        with contextlib.closing(connect(login(endpoint))) as connection:
+            for statement in statements:
+                calls(connection)(connection.execute, statement)
+    except LakebenchError as error:
+        raise ServiceUnavailable(f"PostgreSQL at {endpoint.uri} does not do what a service needs: {error}") from error
 
 
 def _bindir(pg_config: Path | None) -> Path:

@@ -75,14 +75,18 @@ class RestCatalogService(JavaService, CatalogService):
 
     def _catalog(self) -> dict[str, str]:
         """The properties of the catalog behind the servlet."""
-        jdbc = {"catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog", **self.jdbc}
         if self._local():
-            return {**jdbc, **self._database(""), "io-impl": f"{_ICEBERG}.hadoop.HadoopFileIO"}
+            return {**self._behind(""), "io-impl": f"{_ICEBERG}.hadoop.HadoopFileIO"}
+        return {**self._behind(self.context.endpoint("object-store").properties["bucket"]), **self._file_io()}
+
+    def _behind(self, bucket: str) -> dict[str, str]:
+        """The catalog itself, without the files of its tables."""
+        return {"catalog-impl": f"{_ICEBERG}.jdbc.JdbcCatalog", **self.jdbc, **self._database(bucket)}
+
+    def _file_io(self) -> dict[str, str]:
         store = self.context.endpoint("object-store")
         self.hide(store.password)
         return {
-            **jdbc,
-            **self._database(store.properties["bucket"]),
             "io-impl": f"{_ICEBERG}.aws.s3.S3FileIO",
             "s3.endpoint": store.uri,
             "s3.path-style-access": "true",

@@ -60,7 +60,7 @@ class SparkService(JavaService):
         if self.runtime is Runtime.COMPOSE:
             self._jars = _CONTAINER_JARS
         else:
-            self._jars = f"{_installed()}/jars"
+            self._jars = f"{installed_spark()}/jars"
         self._packages = artifacts.ensure(self.packages, self.context.progress)
         self.java = self.find_java(17, 21)
 
@@ -159,8 +159,12 @@ class SparkIceberg111Service(SparkService):
     packages: ClassVar[str] = "spark-1.11"
 
 
-def _installed() -> Path:
-    """The folder of the installed PySpark, which is a whole Spark; it is not imported."""
+def installed_spark() -> Path:
+    """The folder of the installed PySpark, which is a whole Spark; it is not imported.
+
+    Raises:
+        ServiceUnavailable: there is none.
+    """
     spec = importlib.util.find_spec("pyspark")
     if spec is None or spec.origin is None:
         raise ServiceUnavailable("Spark is not installed: install the package `pyspark[connect]`")

@@ -22,7 +22,8 @@ QUICK_JAVA = (
     "-XX:-BytecodeVerificationRemote",
 )
 """Of servers that are asked for correctness only: they start with half of the CPU time."""
-JAVA_SERVERS = ("trino", "spark", "object-store", "nessie", "rest-catalog")
+BRIDGES = ("hive-bridge", "glue-bridge")
+JAVA_SERVERS = ("trino", "spark", "object-store", "nessie", "rest-catalog", "hive", *BRIDGES)
 QUICK = Settings(services={name: ServiceSettings(java_options=QUICK_JAVA) for name in JAVA_SERVERS})
 """The same, for servers that a test starts itself."""
 

@@ -24,7 +24,7 @@ from lakebench.services.private import PrivateService
 
 pytestmark = pytest.mark.integration
 
-LOCAL = ("seaweedfs",)
+LOCAL = ("seaweedfs", "hive", "glue")
 """The choices whose services no other module starts."""
 PRIVATE = [name for name, one in SERVICES.items() if issubclass(one, PrivateService)]
 ROWS = pa.table({"a": [1, 2, 3]})

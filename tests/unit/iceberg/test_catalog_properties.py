@@ -294,7 +294,14 @@ def test_glue_with_the_keys_of_the_environment() -> None:
     }
     assert not [key for key in (*properties.pyiceberg(KEYLESS), *trino(KEYLESS)) if "key" in key]
     with pytest.raises(EngineUnavailable, match="its region"):
-        properties.java(replace(GLUE, authentication=None))
+        properties.trino(replace(GLUE, authentication=TOKEN), "lake", STORE)
+
+
+def test_glue_without_authentication_is_an_emulator_s_whose_clients_insist_on_keys() -> None:
+    emulated = replace(GLUE, authentication=None)
+    assert properties.java(emulated)["client.credentials-provider"].endswith(".AnonymousCredentialsProvider")
+    assert properties.pyiceberg(emulated)["glue.access-key-id"] == "none"
+    assert trino(emulated)["hive.metastore.glue.aws-access-key"] == "none"
 
 
 def test_keys_of_the_store_are_left_out_where_there_are_none() -> None:

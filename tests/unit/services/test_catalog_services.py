@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,10 +18,17 @@ from lakebench.model import Delegation, Endpoint, OAuth2, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import base
 from lakebench.services.compose import Composed
+from lakebench.services.glue import GlueService
+from lakebench.services.hive import HiveService
 from lakebench.services.lakes import CATALOGS
 from lakebench.services.private import PrivateService
 from lakebench.services.seaweedfs import SeaweedFSService
 
+STORE = Endpoint(
+    "object-store", Runtime.LOCAL, "http://127.0.0.1:1", "127.0.0.1", 1, "1", "s3-key", "s3-secret",
+    {"bucket": "b", "region": "r"},
+)  # fmt: skip
+DATABASE = Endpoint("postgres", Runtime.LOCAL, "", "127.0.0.1", 2, "18", "u", "p", {"database": "postgres"})
 PORTS = {name: 1000 + number for number, name in enumerate(SeaweedFSService.ports)}
 
 
@@ -72,7 +80,44 @@ def test_an_engine_gets_a_token_of_seaweedfs_and_no_key_of_the_store(tmp_path: P
     assert observed.objects.endpoint == f"http://127.0.0.1:{PORTS['s3']}"
 
 
-PRIVATE = [SeaweedFSService]
+def test_hive_reaches_its_store_and_its_database_and_nothing_else(tmp_path: Path) -> None:
+    service = made(HiveService, tmp_path)
+    service._store, service._postgres, service._has_tables = STORE, DATABASE, True
+    service._home, service._jars, service.java = tmp_path / "home", [], Path("java")
+    told = given(service.command({"thrift": 7}))
+    assert (told["serves"], told["reaches"]) == ([7], [STORE.port, DATABASE.port])
+    site = tmp_path / "metastore-site.xml"
+    assert site.stat().st_mode & 0o077 == 0
+    assert f"jdbc:postgresql://127.0.0.1:{DATABASE.port}/lakebench_" in site.read_text()
+    assert "s3-secret" not in str(told)
+
+
+def test_hive_does_not_start_where_it_cannot_reach_what_it_needs(tmp_path: Path) -> None:
+    far = replace(STORE, host="s3.example")
+    service = made(HiveService, tmp_path, {"object-store": far, "postgres": DATABASE})
+    with pytest.raises(ServiceUnavailable, match=r"does not reach object-store at s3.example: name a metastore"):
+        service._of_this_machine("object-store")
+
+
+@pytest.mark.parametrize("name", ["hive", "glue"])
+def test_a_catalog_that_is_not_rest_is_looked_at_through_its_bridge(name: str) -> None:
+    server = Endpoint(name, Runtime.LOCAL, f"thrift://h:{name}", "h", 1, "1", properties={"warehouse": "s3://b/w"})
+    bridge = replace(server, service=f"{name}-bridge", uri="http://bridge")
+    look = {"object-store": STORE, name: server, f"{name}-bridge": bridge}.__getitem__
+    choice = CATALOGS[name]
+    assert {name, f"{name}-bridge", "object-store"} <= set(choice.services)
+    assert (choice.lake(look).catalog.kind, choice.lake(look).catalog.authentication) == (name, None)
+    assert (choice.observer(look).catalog.kind, choice.observer(look).catalog.uri) == ("rest", "http://bridge")
+
+
+def test_the_emulated_glue_is_called_emulated(tmp_path: Path) -> None:
+    service = made(GlueService, tmp_path, {"object-store": STORE})
+    endpoint = service.local_endpoint({"http": 7})
+    assert endpoint.properties["setting.emulated"] == f"by MiniStack {GlueService.version}"
+    assert "emulated" in GlueService.title
+
+
+PRIVATE = [SeaweedFSService, HiveService, GlueService]
 
 
 @pytest.mark.parametrize("kind", PRIVATE, ids=lambda kind: kind.name)

@@ -242,6 +242,10 @@ def test_every_catalog_service_that_is_written_to_is_a_choice() -> None:
         "rest": "rest-catalog",
         "rest-bridge": "rest-bridge",
         "seaweedfs": "seaweedfs",
+        "hive": "hive",
+        "hive-bridge": "hive-bridge",
+        "glue": "glue",
+        "glue-bridge": "glue-bridge",
     }
     assert CATALOGS.keys() == {*services, "jdbc"}
     for choice, service in services.items():
