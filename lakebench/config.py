@@ -56,13 +56,15 @@ class ServiceSettings(_Strict):
 
     ``memory`` is the limit of a server that we start. ``properties`` are what is particular to one service
     (``bucket`` and ``region`` of the object store, ``warehouse`` of a catalog, ``database`` of PostgreSQL).
-    ``pg_config`` names the PostgreSQL installation of a server that is one; ``java_options`` are for a server on Java.
+    ``pg_config`` names the PostgreSQL installation of a server that is one; ``java_options`` are for a server on Java;
+    ``home`` is the folder of a server that the user brings.
     """
 
     runtime: Runtime | None = None
     memory: ByteSize | None = None
     pg_config: Path | None = None
     java_options: tuple[str, ...] = ()
+    home: Path | None = None
     uri: str = ""
     user: str = ""
     password: str = Field(default="", repr=False)
@@ -435,6 +437,7 @@ def _programs(settings: Settings) -> list[str]:
     """The keys that name programs to run."""
     named = ["pg_config"] if settings.pg_config else []
     named += [f"services.{name}.pg_config" for name, one in settings.services.items() if one.pg_config]
+    named += [f"services.{name}.home" for name, one in settings.services.items() if one.home]
     named += [f"services.{name}.java_options" for name, one in settings.services.items() if one.java_options]
     return named + [
         f"services.{name}.properties.{key}"

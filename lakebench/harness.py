@@ -215,7 +215,7 @@ def _asked(request: Request, failures: Mapping[str, str]) -> dict[str, str]:
     settings = request.settings
     named = [engines.find(engines.parse(name).name) for name in request.asked]
     asked = {service for one in named for service in (one.service, *one.needs)}
-    asked |= {name for name, one in settings.services.items() if one.runtime or one.uri or one.pg_config}
+    asked |= {name for name, one in settings.services.items() if one.runtime or one.uri or one.pg_config or one.home}
     asked |= {POSTGRES} if settings.pg_config else set()
     return {name: why for name, why in failures.items() if settings.runtime is not Runtime.LOCAL or name in asked}
 

@@ -39,6 +39,9 @@ def _check_names(file: Path, settings: Settings) -> None:
         if one.pg_config and not find(name).is_postgresql:
             servers = ", ".join(server for server, service in SERVICES.items() if service.is_postgresql)
             raise UsageError(f"{file}: services.{name}.pg_config: {name} is no PostgreSQL server: those are {servers}")
+        if one.home and not find(name).has_home:
+            servers = ", ".join(server for server, service in SERVICES.items() if service.has_home)
+            raise UsageError(f"{file}: services.{name}.home: {name} is not the user's: those are {servers}")
         if one.java_options and not issubclass(find(name), JavaService):
             servers = ", ".join(server for server, service in SERVICES.items() if issubclass(service, JavaService))
             raise UsageError(f"{file}: services.{name}.java_options: {name} does not run on Java: those are {servers}")

@@ -18,12 +18,7 @@ from lakebench.model import Authentication, BearerToken, Catalog, CatalogKind, D
 
 _DELEGATION = "header.X-Iceberg-Access-Delegation"
 _TRINO = "iceberg.rest-catalog"
-_REGION = "us-east-1"
-# Of a Glue without authentication, which is an emulator's.
-_UNSIGNED = {
-    "client.region": _REGION,
-    "client.credentials-provider": "software.amazon.awssdk.auth.credentials.AnonymousCredentialsProvider",
-}
+_REGION = "us-east-1"  # of a Glue without authentication, which is an emulator's
 SECRET = "lakebench_catalog"  # noqa: S105 - the name of a secret
 """The name of DuckDB's secret with the login to the catalog."""
 
@@ -41,7 +36,7 @@ def java(catalog: Catalog) -> dict[str, str]:
     if catalog.kind is CatalogKind.HIVE:
         return {**properties, "uri": catalog.uri}
     if catalog.authentication is None:
-        return {**properties, **_named("glue.endpoint", catalog.uri), **_UNSIGNED}
+        return {**properties, **_named("glue.endpoint", catalog.uri), "client.region": _REGION}
     login = _glue_login(catalog)
     if login.access_key:
         raise EngineUnavailable(
@@ -90,7 +85,7 @@ def pyiceberg(catalog: Catalog) -> dict[str, Any]:
     properties = {"type": catalog.kind.value, **_named("warehouse", catalog.warehouse)}
     if catalog.kind is CatalogKind.REST:
         prefix = _named("prefix", catalog.prefix)
-        return {**properties, "uri": catalog.rest_uri, **prefix, **_pyiceberg_login(catalog.authentication)}
+        return {**properties, "uri": catalog.rest_uri, **prefix, **_pyiceberg_login(catalog)}
     if catalog.kind is CatalogKind.HIVE:
         return {**properties, "uri": catalog.uri}
     if catalog.kind is CatalogKind.JDBC:
@@ -118,7 +113,8 @@ def _init(catalog: Catalog) -> dict[str, str]:
     return {"init_catalog_tables": "false"} if catalog.fixed_tables else {}
 
 
-def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
+def _pyiceberg_login(catalog: Catalog) -> dict[str, Any]:
+    authentication = catalog.authentication
     if authentication is None:
         return {}
     if isinstance(authentication, BearerToken):
@@ -131,11 +127,17 @@ def _pyiceberg_login(authentication: Authentication | None) -> dict[str, Any]:
             "client.access-key-id": authentication.access_key,
             "client.secret-access-key": authentication.secret_key,
         }
-    return {
-        # Releases before 0.10 read these, and never renew a token; later ones read "auth".
+    # Releases before 0.10 read these alone. Later ones send id and secret in the body with them, as the REST catalog's
+    # OpenAPI document has it for the catalog's own address; with "auth" they send a header, as RFC 6749 has it.
+    in_body = {
         "oauth2-server-uri": authentication.token_uri,
         "credential": authentication.credential,
         "scope": authentication.scope,
+    }
+    if authentication.token_uri == f"{catalog.uri}/v1/oauth/tokens":
+        return in_body
+    return {
+        **in_body,
         "auth": {
             "type": "oauth2",
             "oauth2": {

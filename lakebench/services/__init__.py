@@ -24,6 +24,7 @@ from lakebench.services.citus import CitusService
 from lakebench.services.citus_pg_duckdb import CitusPgDuckDBService
 from lakebench.services.citus_pg_lake import CitusPgLakeService
 from lakebench.services.compose import Composed
+from lakebench.services.duckicelake import DuckIceLakeService
 from lakebench.services.glue import GlueBridge, GlueService
 from lakebench.services.hive import HiveBridge, HiveService
 from lakebench.services.nessie import NessieService
@@ -51,6 +52,7 @@ SERVICES: dict[str, type[Service]] = {
         HiveBridge,
         GlueService,
         GlueBridge,
+        DuckIceLakeService,
         PostgresService,
         RemotePostgresService,
         CitusService,

@@ -116,7 +116,8 @@ class Service(ABC):
     ``version`` is what ``local`` and ``compose`` start, ``needs`` the services that must run before it,
     ``memory`` the default limit in bytes, ``ports`` the names of the TCP ports it listens on (the first is the one
     that clients use), ``start_s`` the deadline of a start in seconds, ``stop_signal`` and ``stop_s`` how it is asked
-    to end. The life is ``start`` → (``restart`` …) → ``stop``; each is called by :class:`lakebench.services.Services`.
+    to end. One that ``has_home`` is a program of the user's, whose folder the settings name. The life is ``start`` →
+    (``restart`` …) → ``stop``; each is called by :class:`lakebench.services.Services`.
 
     A subclass writes :meth:`prepare`, :meth:`command`, :meth:`local_endpoint` and :meth:`check`. With ``compose``,
     ``compose/<name>.yaml`` starts a container on the host's network with the service's folder, and what
@@ -133,6 +134,7 @@ class Service(ABC):
     stop_signal: ClassVar[signal.Signals] = signal.SIGTERM
     stop_s: ClassVar[float] = 3
     is_postgresql: ClassVar[bool] = False
+    has_home: ClassVar[bool] = False
 
     def __init__(self, context: Context) -> None:
         self.context = context

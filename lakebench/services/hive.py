@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import secrets
 import socket
 import subprocess
 from collections.abc import Mapping
 from typing import ClassVar
 from xml.sax.saxutils import escape
 
-from lakebench.engines.postgresql import create_database
 from lakebench.errors import ServiceUnavailable
 from lakebench.http import HOST
 from lakebench.iceberg import catalog_properties
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.provisioning import artifacts
-from lakebench.services.base import Command, Context, JavaService
+from lakebench.services.base import Command, JavaService
 from lakebench.services.catalog import CatalogService
-from lakebench.services.postgres import administer
+from lakebench.services.own_database import OwnDatabase
 from lakebench.services.private import PrivateService
 from lakebench.services.quoting import class_path, java_arguments
 from lakebench.services.rest_catalog import RestCatalogService
@@ -33,7 +31,7 @@ _CALL = b"\x80\x01\x00\x01\x00\x00\x00\x07getName\x00\x00\x00\x00\x00"
 _REPLY = b"\x80\x01\x00\x02"
 
 
-class HiveService(PrivateService, JavaService, CatalogService):
+class HiveService(OwnDatabase, PrivateService, JavaService, CatalogService):
     """Hive's standalone metastore, its tables in a database of its own in ``postgres``.
 
     It asks nobody who he is, so it runs where nobody else reaches it.
@@ -50,11 +48,6 @@ class HiveService(PrivateService, JavaService, CatalogService):
     ports = ("thrift",)
     offered = ("thrift",)
     start_s = 90
-
-    def __init__(self, context: Context) -> None:
-        super().__init__(context)
-        self._database = f"lakebench_{secrets.token_hex(4)}"
-        self._has_tables = self._restarts = False
 
     def prepare(self) -> None:
         """Get the server, a driver and a Java."""
@@ -76,12 +69,11 @@ class HiveService(PrivateService, JavaService, CatalogService):
         )
 
     def _make_tables(self) -> None:
-        """A new database, and in it the tables of a metastore by Hive's own schema tool, in a process that ends.
+        """The tables of a metastore by Hive's own schema tool, in a process that ends.
 
         Raises:
             ServiceUnavailable: it fails.
         """
-        administer(self._postgres, create_database(self._database))
         tool = f"{_METASTORE}.tools.schematool.MetastoreSchemaTool"
         options = ["-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", self._classpath(), tool]
         self._configure(0)
@@ -93,7 +85,6 @@ class HiveService(PrivateService, JavaService, CatalogService):
         self.context.guard.stop(process)
         if code != 0:
             raise ServiceUnavailable(self._failed("its schema tool did not make its tables"))
-        self._has_tables = True
 
     def _classpath(self) -> str:
         return class_path([self.folder, f"{self._home}/lib/*", *self._jars])
@@ -103,8 +94,7 @@ class HiveService(PrivateService, JavaService, CatalogService):
 
     def command(self, ports: Mapping[str, int]) -> Command:
         """Java in a network of its own, from which it reaches the store and the database."""
-        if not self._has_tables:
-            self._make_tables()
+        self.make_database(self._make_tables)
         self._configure(ports["thrift"])
         command = dataclasses.replace(super().command(ports), env=self._environment())
         return self.in_private_network(command, ports, (self._store.port, self._postgres.port))
@@ -127,7 +117,7 @@ class HiveService(PrivateService, JavaService, CatalogService):
         return {
             "metastore.thrift.bind.host": HOST,
             "metastore.thrift.port": str(port),
-            f"{jdo}URL": f"jdbc:postgresql://{HOST}:{postgres.port}/{self._database}",
+            f"{jdo}URL": f"jdbc:postgresql://{HOST}:{postgres.port}/{self.database}",
             f"{jdo}DriverName": "org.postgresql.Driver",
             f"{jdo}UserName": postgres.user,
             f"{jdo}Password": postgres.password,
@@ -169,22 +159,6 @@ class HiveService(PrivateService, JavaService, CatalogService):
             connection.sendall(_CALL)
             if not connection.recv(len(_REPLY)).startswith(_REPLY):
                 raise OSError("it does not answer a call of Thrift yet")
-
-    def restart(self) -> Endpoint:
-        """With the same tables."""
-        self._restarts = True
-        try:
-            return super().restart()
-        finally:
-            self._restarts = False
-
-    def stop(self) -> None:
-        """End the server, and drop its database, which may be in a PostgreSQL of the user's."""
-        super().stop()
-        if self._has_tables and not self._restarts:
-            self._has_tables = False
-            with contextlib.suppress(ServiceUnavailable):
-                administer(self._postgres, f"DROP DATABASE IF EXISTS {self._database} WITH (FORCE)")
 
 
 _LOGGING = """\

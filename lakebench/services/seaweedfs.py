@@ -20,8 +20,12 @@ from lakebench.services.catalog import CatalogService
 from lakebench.services.private import PrivateService
 
 BUCKET = "lake"
+OBJECTS = "objects"
 REGION = "us-east-1"
-_ROLE = "arn:aws:iam::000000000000:role/Vended"
+VENDED = "arn:aws:iam::000000000000:role/Vended"
+"""The role by which the catalog gives keys for a table."""
+ASSUMED = "arn:aws:iam::000000000000:role/Assumed"
+"""The role by which who has the store's keys gives others keys for a part of :data:`OBJECTS`."""
 _SIGNING_BYTES = 32
 _SESSIONS = {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "lakebench"}
 _PARTS = ("master", "volume", "filer", "s3", "admin")
@@ -35,7 +39,8 @@ class SeaweedFSService(PrivateService, CatalogService):
     reaches them. The catalog gives a token for the store's keys (OAuth 2.0's client credentials), and keys of the store
     that are good for one table and an hour.
     Endpoint: ``uri`` is the Iceberg REST address, ``user`` and ``password`` are the keys; properties ``s3`` (the
-    address of the store), ``bucket``, ``region`` and ``warehouse``.
+    address of the store), ``bucket`` (that of the tables, which takes no other files), ``objects`` (a bucket of any
+    files), ``region`` and ``warehouse``.
     """
 
     name = "seaweedfs"
@@ -68,6 +73,7 @@ class SeaweedFSService(PrivateService, CatalogService):
             "ip": HOST,
             "ip.bind": HOST,
             "tableBucket": BUCKET,
+            "bucket": OBJECTS,
             "admin.ui": "false",
             "webdav": "false",
             "master.telemetry": "false",
@@ -77,7 +83,7 @@ class SeaweedFSService(PrivateService, CatalogService):
             "s3.port.lance": "0",
             "s3.config": str(config),
             "s3.iam.config": str(config),
-            "s3.iceberg.credentialRole": _ROLE,
+            "s3.iceberg.credentialRole": VENDED,
             "s3.externalUrl": f"http://{HOST}:{ports['s3']}",
         }
         argv = [str(self._weed), "mini", *(f"-{key}={value}" for key, value in options.items())]
@@ -85,41 +91,29 @@ class SeaweedFSService(PrivateService, CatalogService):
         return self.in_private_network(Command(argv, limit, leaves=_sockets(ports)), ports)
 
     def _rights(self) -> dict[str, Any]:
-        """The one who may do everything, and the role of those whom the catalog gives keys."""
-        everything = ["Admin", "Read", "Write", "List", "Tagging"]
+        """The one who may do everything, and the roles of those who get keys for less."""
         keys = {"accessKey": self.user, "secretKey": self.password}
-        resources = [f"arn:aws:s3:::{BUCKET}", f"arn:aws:s3:::{BUCKET}/*"]
-        trust = {"Principal": {"Federated": "iceberg-catalog"}, "Action": ["sts:AssumeRoleWithCredentials"]}
+        everything = ["Admin", "Read", "Write", "List", "Tagging"]
+        by_catalog = {"Principal": {"Federated": "iceberg-catalog"}, "Action": ["sts:AssumeRoleWithCredentials"]}
+        by_client = {"Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole"]}
         return {
             "identities": [{"name": "lakebench", "credentials": [keys], "actions": everything}],
-            "sts": {
-                "tokenDuration": "1h",
-                "maxSessionLength": "12h",
-                "issuer": "lakebench",
-                "signingKey": self._signing_key,
-            },
-            "policies": [{"name": "Vended", "document": _allowed({"Action": ["s3:*"], "Resource": resources})}],
-            "roles": [
-                {
-                    "roleName": "Vended",
-                    "roleArn": _ROLE,
-                    "trustPolicy": _allowed(trust),
-                    "attachedPolicies": ["Vended"],
-                }
-            ],
+            "sts": {**_SESSIONS, "signingKey": self._signing_key},
+            "policies": [_policy(VENDED, BUCKET), _policy(ASSUMED, OBJECTS)],
+            "roles": [_role(VENDED, by_catalog), _role(ASSUMED, by_client)],
         }
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The REST address, and the store's."""
         s3, uri = f"http://{HOST}:{ports['s3']}", f"http://{HOST}:{ports['iceberg']}"
-        properties = {"s3": s3, "bucket": BUCKET, "region": REGION, "warehouse": f"s3://{BUCKET}"}
+        properties = {"s3": s3, "bucket": BUCKET, "objects": OBJECTS, "region": REGION, "warehouse": f"s3://{BUCKET}"}
         endpoint = Endpoint(self.name, self.runtime, uri, HOST, ports["iceberg"], self.version, properties=properties)
         return dataclasses.replace(endpoint, user=self.user, password=self.password)
 
     def external_endpoint(self) -> Endpoint:
         """The user's: ``uri`` is the REST address, ``properties.s3`` the store's."""
         endpoint = super().external_endpoint()
-        ours = {"s3": "", "bucket": BUCKET, "region": REGION}
+        ours = {"s3": "", "bucket": BUCKET, "objects": OBJECTS, "region": REGION}
         properties = {**ours, **endpoint.properties}
         return dataclasses.replace(endpoint, properties={"warehouse": f"s3://{properties['bucket']}", **properties})
 
@@ -152,8 +146,22 @@ class SeaweedFSService(PrivateService, CatalogService):
 
 
 def _allowed(statement: Mapping[str, Any]) -> dict[str, Any]:
-    """A policy of AWS's kind with one statement."""
+    """A document of AWS's kind with one statement."""
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement}]}
+
+
+def _policy(role: str, bucket: str) -> dict[str, Any]:
+    resources = [f"arn:aws:s3:::{bucket}", f"arn:aws:s3:::{bucket}/*"]
+    return {"name": _named(role), "document": _allowed({"Action": ["s3:*"], "Resource": resources})}
+
+
+def _role(role: str, trust: Mapping[str, Any]) -> dict[str, Any]:
+    name = _named(role)
+    return {"roleName": name, "roleArn": role, "trustPolicy": _allowed(trust), "attachedPolicies": [name]}
+
+
+def _named(role: str) -> str:
+    return role.rpartition("/")[2]
 
 
 def _sockets(ports: Mapping[str, int]) -> list[str]:

@@ -110,6 +110,8 @@ class Spark(
         if self._using:
             (self._make_views if lake.format is TableFormat.PARQUET else self._make_jdbc_views)(lake)
             return
+        if lake.catalog.kind is CatalogKind.GLUE and lake.catalog.authentication is None:
+            self._make_keys()
         for key, value in self.catalog_settings(lake).items():
             setting = f"spark.sql.catalog.{lake.name}{key and '.'}{key}"
             _call(self._session.conf.set, setting, value)
@@ -260,6 +262,11 @@ class Spark(
         policy = _call(DefaultPolicy, max_retries=_RETRIES, max_backoff=2000)
         _call(session.client.set_retry_policies, [policy])
         return session
+
+    def _make_keys(self) -> None:
+        """Keys for Iceberg's Glue client, which takes them from its Java process alone; an emulator takes any."""
+        for name in ("aws.accessKeyId", "aws.secretAccessKey"):
+            self._rows(f"SELECT java_method('java.lang.System', 'setProperty', '{name}', 'none') AS before")
 
     def _make_views(self, lake: Lake) -> None:
         """A temporary view over the Parquet files of each table."""

@@ -297,9 +297,15 @@ def test_glue_with_the_keys_of_the_environment() -> None:
         properties.trino(replace(GLUE, authentication=TOKEN), "lake", STORE)
 
 
+def test_pyiceberg_sends_id_and_secret_in_the_body_to_a_catalog_s_own_address() -> None:
+    own = replace(REST, authentication=replace(OAUTH2, token_uri=f"{REST.uri}/v1/oauth/tokens"))
+    assert "auth" not in properties.pyiceberg(own)
+    assert properties.pyiceberg(own)["credential"] == OAUTH2.credential
+
+
 def test_glue_without_authentication_is_an_emulator_s_whose_clients_insist_on_keys() -> None:
     emulated = replace(GLUE, authentication=None)
-    assert properties.java(emulated)["client.credentials-provider"].endswith(".AnonymousCredentialsProvider")
+    assert properties.java(emulated)["client.region"] == "us-east-1"
     assert properties.pyiceberg(emulated)["glue.access-key-id"] == "none"
     assert trino(emulated)["hive.metastore.glue.aws-access-key"] == "none"
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hmac
 import json
 import threading
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,13 +17,15 @@ import pytest
 from lakebench import private_network
 from lakebench.config import ServiceSettings, Settings
 from lakebench.errors import ServiceUnavailable
-from lakebench.model import Delegation, Endpoint, OAuth2, Runtime
+from lakebench.model import BearerToken, Delegation, Endpoint, OAuth2, Runtime
 from lakebench.progress import Quiet
-from lakebench.services import base
+from lakebench.services import base, own_database
 from lakebench.services.compose import Composed
+from lakebench.services.duckicelake import DuckIceLakeService
 from lakebench.services.glue import GlueService
 from lakebench.services.hive import HiveService
 from lakebench.services.lakes import CATALOGS
+from lakebench.services.own_database import OwnDatabase
 from lakebench.services.private import PrivateService
 from lakebench.services.seaweedfs import SeaweedFSService
 
@@ -82,7 +87,7 @@ def test_an_engine_gets_a_token_of_seaweedfs_and_no_key_of_the_store(tmp_path: P
 
 def test_hive_reaches_its_store_and_its_database_and_nothing_else(tmp_path: Path) -> None:
     service = made(HiveService, tmp_path)
-    service._store, service._postgres, service._has_tables = STORE, DATABASE, True
+    service._store, service._postgres, service._made = STORE, DATABASE, True
     service._home, service._jars, service.java = tmp_path / "home", [], Path("java")
     told = given(service.command({"thrift": 7}))
     assert (told["serves"], told["reaches"]) == ([7], [STORE.port, DATABASE.port])
@@ -115,6 +120,102 @@ def test_the_emulated_glue_is_called_emulated(tmp_path: Path) -> None:
     endpoint = service.local_endpoint({"http": 7})
     assert endpoint.properties["setting.emulated"] == f"by MiniStack {GlueService.version}"
     assert "emulated" in GlueService.title
+
+
+def source(folder: Path) -> Path:
+    """A folder with as much of DuckIceLake as a start looks for."""
+    (folder / "src/duckicelake").mkdir(parents=True)
+    (folder / ".venv/bin").mkdir(parents=True)
+    (folder / ".venv/bin/python").touch()
+    extensions = folder / ".venv/lib/python3.12/site-packages/duckdb_extension_ducklake/extensions/v1.5.5"
+    extensions.mkdir(parents=True)
+    (extensions / "ducklake.duckdb_extension").touch()
+    return folder
+
+
+def seaweedfs(folder: Path) -> Endpoint:
+    endpoint: Endpoint = made(SeaweedFSService, folder).local_endpoint(PORTS)
+    return endpoint
+
+
+def test_duckicelake_is_the_user_s(tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match=r"\[services.duckicelake\] home = ..., or an endpoint with uri"):
+        made(DuckIceLakeService, tmp_path).prepare()
+    with pytest.raises(ServiceUnavailable, match=r"services.duckicelake.home = .*: there is no .*src/duckicelake"):
+        made(DuckIceLakeService, tmp_path, home=tmp_path).prepare()
+
+
+def test_duckicelake_gets_a_database_and_a_bucket_of_its_own(tmp_path: Path) -> None:
+    needed = {"seaweedfs": seaweedfs(tmp_path), "postgres": DATABASE}
+    service = made(DuckIceLakeService, tmp_path, needed, home=source(tmp_path / "its"))
+    service.prepare()
+    assert [one.name for one in tmp_path.glob(".duckdb/extensions/v1.5.5/linux_*/*")] == ["ducklake.duckdb_extension"]
+    service._made = True
+    command = service.command({"http": 7})
+    assert command.env["DUCKICELAKE_S3_BUCKET"] == "objects"
+    assert command.env["DUCKICELAKE_PG_DATABASE"].startswith("lakebench_")
+    assert command.env["DUCKICELAKE_REQUIRE_AUTH"] == "1"
+    assert not [one for one in command.argv if service.password in one]
+    assert service.left_in_postgres()[0].startswith("DROP DATABASE IF EXISTS lakebench_")
+
+
+def test_duckicelake_s_token_is_signed_with_the_client_s_secret(tmp_path: Path) -> None:
+    service = made(DuckIceLakeService, tmp_path, {"seaweedfs": seaweedfs(tmp_path)})
+    login = service.catalog(service.local_endpoint({"http": 7})).authentication
+    signed, _, signature = login.token.rpartition(".")
+    assert login.token in service.secrets()
+    digest = hmac.digest(service.password.encode(), signed.encode(), "sha256")
+    assert base64.urlsafe_b64decode(f"{signature}=") == digest
+    claims = json.loads(base64.urlsafe_b64decode(f"{signed.partition('.')[2]}=="))
+    assert (claims["sub"], claims["iss"]) == (service.user, "duckicelake")
+
+
+@pytest.mark.parametrize(
+    ("given", "login"),
+    [
+        ({"user": "id", "password": "s"}, OAuth2("http://c/v1/oauth/tokens", "id", "s")),
+        ({"password": "t"}, BearerToken("t")),
+        ({}, None),
+    ],
+)
+def test_a_duckicelake_of_the_user_s_has_his_login(tmp_path: Path, given: dict[str, str], login: object) -> None:
+    endpoint = made(DuckIceLakeService, tmp_path, runtime=Runtime.EXTERNAL, uri="http://c", **given).external_endpoint()
+    assert DuckIceLakeService.catalog(endpoint).authentication == login
+
+
+class Owner(OwnDatabase):
+    """A server that has nothing but its database."""
+
+    name = "owner"
+    title = "the owner"
+    version = "1"
+    memory = 1
+
+    def prepare(self) -> None: ...
+
+    def command(self, ports: Mapping[str, int]) -> base.Command:  # noqa: ARG002 - the interface's
+        self.make_database(lambda: None)
+        return base.Command(["true"])
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:  # noqa: ARG002 - the interface's
+        return DATABASE
+
+    def check(self, endpoint: Endpoint) -> None: ...
+
+
+def test_a_database_of_its_own_outlives_a_restart_and_not_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(own_database, "administer", lambda _, *statements: said.extend(statements))
+    monkeypatch.setattr(Owner, "_launch", lambda self, ports: self.command(ports) and DATABASE)
+    owner = made(Owner, tmp_path, {"postgres": DATABASE})
+    owner._launch({})
+    owner.restart()
+    assert [one.split()[0] for one in said] == ["CREATE"]
+    owner.stop()
+    owner.stop()
+    assert said[1:] == [f"DROP DATABASE IF EXISTS {owner.database} WITH (FORCE)"]
 
 
 PRIVATE = [SeaweedFSService, HiveService, GlueService]

@@ -246,6 +246,7 @@ def test_every_catalog_service_that_is_written_to_is_a_choice() -> None:
         "hive-bridge": "hive-bridge",
         "glue": "glue",
         "glue-bridge": "glue-bridge",
+        "duckicelake": "duckicelake",
     }
     assert CATALOGS.keys() == {*services, "jdbc"}
     for choice, service in services.items():

@@ -298,7 +298,7 @@ def test_every_service_has_a_compose_file() -> None:
     # A driver must have the very Ray and Python of its cluster, which an image does not; Hive's client is PySpark's;
     # and what takes what anybody sends would be open to every user of the machine in a container on its network.
     private = (name for name, one in services.SERVICES.items() if issubclass(one, PrivateService))
-    without = {"ray", "hive-bridge", *private}
+    without = {"ray", "hive-bridge", "duckicelake", *private}
     assert {file.stem for file in compose.FOLDER.glob("*.yaml")} == set(services.SERVICES) - without
 
 
