@@ -27,18 +27,21 @@ from lakebench.services.compose import Composed
 from lakebench.services.duckicelake import DuckIceLakeService
 from lakebench.services.glue import GlueBridge, GlueService
 from lakebench.services.hive import HiveBridge, HiveService
+from lakebench.services.lakekeeper import LakekeeperService
 from lakebench.services.nessie import NessieService
 from lakebench.services.object_store import ObjectStoreService
 from lakebench.services.pg_duckdb import PgDuckDBService
 from lakebench.services.pg_lake import PgLakeService
 from lakebench.services.pg_mooncake import PgMooncake01Service, PgMooncakeService
 from lakebench.services.pgspider import PgSpiderService
+from lakebench.services.polaris import PolarisService
 from lakebench.services.postgres import PostgresService, RemotePostgresService
 from lakebench.services.ray import RayService
 from lakebench.services.rest_catalog import PgLakeBridge, RestBridge, RestCatalogService
 from lakebench.services.seaweedfs import SeaweedFSService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
 from lakebench.services.trino import TrinoService
+from lakebench.services.unity import UnityService
 
 SERVICES: dict[str, type[Service]] = {
     one.name: one
@@ -53,6 +56,9 @@ SERVICES: dict[str, type[Service]] = {
         GlueService,
         GlueBridge,
         DuckIceLakeService,
+        PolarisService,
+        LakekeeperService,
+        UnityService,
         PostgresService,
         RemotePostgresService,
         CitusService,

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import ClassVar
+from urllib.parse import urlencode
 
-from lakebench.model import Catalog, Endpoint, ObjectStore
-from lakebench.services.base import Service
+from lakebench.errors import LakebenchError, ServiceUnavailable
+from lakebench.http import http
+from lakebench.iceberg.login import login_headers
+from lakebench.model import (
+    Authentication,
+    Catalog,
+    CatalogKind,
+    Delegation,
+    Endpoint,
+    OAuth2,
+    ObjectStore,
+    bearer_token,
+)
+from lakebench.services.base import Command, Service
 from lakebench.services.object_store import store
 
 
@@ -34,3 +48,78 @@ class CatalogService(Service):
             ServiceUnavailable: it does not run.
         """
         return store(look("object-store"))
+
+
+class ExternalCatalog(CatalogService):
+    """A REST catalog that lakebench does not start, because of ``why``; the settings name one of the user's.
+
+    Its properties are ``warehouse``, ``prefix``, ``delegation``, ``token_uri`` and ``scope``; with ``user`` and
+    ``password`` it gives a token for them (OAuth 2.0's client credentials), and a ``password`` alone is a token.
+    """
+
+    why: ClassVar[str]
+    memory = 0
+
+    def prepare(self) -> None:
+        """Say what to do instead.
+
+        Raises:
+            ServiceUnavailable: always.
+        """
+        raise ServiceUnavailable(
+            f'{self.title} is not started here, as {self.why}: name yours with runtime = "external" and uri under '
+            f"[{self.settings_table}]"
+        )
+
+    def command(self, ports: Mapping[str, int]) -> Command:
+        """There is none."""
+        raise NotImplementedError
+
+    def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
+        """There is none."""
+        raise NotImplementedError
+
+    def external_endpoint(self) -> Endpoint:
+        """The user's catalog; ``warehouse`` is empty where none is given."""
+        endpoint = super().external_endpoint()
+        return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
+
+    @staticmethod
+    def catalog(endpoint: Endpoint) -> Catalog:
+        """As the properties say."""
+        return rest_catalog(endpoint)
+
+    def check(self, endpoint: Endpoint) -> None:
+        """It lets us in, and knows the warehouse."""
+        check_rest(self.catalog(endpoint))
+
+
+def rest_catalog(endpoint: Endpoint, scope: str = "catalog") -> Catalog:
+    """A REST catalog by the properties of its ``endpoint`` (:class:`ExternalCatalog`); ``scope`` is the usual one."""
+    properties = endpoint.properties
+    login: Authentication | None = bearer_token(endpoint.password)
+    if endpoint.user:
+        tokens = properties.get("token_uri", f"{endpoint.uri}/v1/oauth/tokens")
+        login = OAuth2(tokens, endpoint.user, endpoint.password, properties.get("scope", scope))
+    return Catalog(
+        CatalogKind.REST,
+        endpoint.uri,
+        properties["warehouse"],
+        authentication=login,
+        prefix=properties.get("prefix", ""),
+        delegation=Delegation(properties.get("delegation", Delegation.NONE)),
+    )
+
+
+def check_rest(catalog: Catalog) -> None:
+    """Ask a REST catalog for its configuration (*getConfig*).
+
+    Raises:
+        OSError: it does not answer yet, or does not let us in.
+    """
+    address = f"{catalog.uri}/v1/config?{urlencode({'warehouse': catalog.warehouse})}"
+    try:
+        headers = login_headers(catalog.authentication, "GET", address)
+    except LakebenchError as error:
+        raise OSError(str(error)) from error
+    http(address, headers=headers, timeout=20)

@@ -14,19 +14,9 @@ from collections.abc import Callable, Mapping
 
 from lakebench.errors import ServiceUnavailable
 from lakebench.http import HOST, http
-from lakebench.model import (
-    Authentication,
-    BearerToken,
-    Catalog,
-    CatalogKind,
-    Endpoint,
-    OAuth2,
-    ObjectStore,
-    Runtime,
-    bearer_token,
-)
+from lakebench.model import BearerToken, Catalog, Endpoint, ObjectStore, Runtime
 from lakebench.services.base import Command, Context
-from lakebench.services.catalog import CatalogService
+from lakebench.services.catalog import CatalogService, rest_catalog
 from lakebench.services.own_database import OwnDatabase
 from lakebench.services.seaweedfs import ASSUMED, SeaweedFSService
 
@@ -159,12 +149,10 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
     @staticmethod
     def catalog(endpoint: Endpoint) -> Catalog:
         """The REST catalog; the user's own gives a token for id and secret, or has one for a password."""
-        login: Authentication | None = bearer_token(endpoint.password)
-        if endpoint.properties.get("tokens") == _SIGNED_HERE:
-            login = BearerToken(_token(endpoint.user, endpoint.password))
-        elif endpoint.user:
-            login = OAuth2(f"{endpoint.uri}/v1/oauth/tokens", endpoint.user, endpoint.password)
-        return Catalog(CatalogKind.REST, endpoint.uri, endpoint.properties["warehouse"], authentication=login)
+        catalog = rest_catalog(endpoint)
+        if endpoint.properties.get("tokens") != _SIGNED_HERE:
+            return catalog
+        return dataclasses.replace(catalog, authentication=BearerToken(_token(endpoint.user, endpoint.password)))
 
     @classmethod
     def store(cls, look: Callable[[str], Endpoint]) -> ObjectStore:

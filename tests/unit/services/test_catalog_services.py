@@ -8,9 +8,10 @@ import json
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -20,14 +21,18 @@ from lakebench.errors import ServiceUnavailable
 from lakebench.model import BearerToken, Delegation, Endpoint, OAuth2, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import base, own_database
+from lakebench.services.catalog import ExternalCatalog
 from lakebench.services.compose import Composed
 from lakebench.services.duckicelake import DuckIceLakeService
 from lakebench.services.glue import GlueService
 from lakebench.services.hive import HiveService
+from lakebench.services.lakekeeper import LakekeeperService
 from lakebench.services.lakes import CATALOGS
 from lakebench.services.own_database import OwnDatabase
+from lakebench.services.polaris import PolarisService
 from lakebench.services.private import PrivateService
 from lakebench.services.seaweedfs import SeaweedFSService
+from lakebench.services.unity import UnityService
 
 STORE = Endpoint(
     "object-store", Runtime.LOCAL, "http://127.0.0.1:1", "127.0.0.1", 1, "1", "s3-key", "s3-secret",
@@ -181,6 +186,97 @@ def test_duckicelake_s_token_is_signed_with_the_client_s_secret(tmp_path: Path) 
 def test_a_duckicelake_of_the_user_s_has_his_login(tmp_path: Path, given: dict[str, str], login: object) -> None:
     endpoint = made(DuckIceLakeService, tmp_path, runtime=Runtime.EXTERNAL, uri="http://c", **given).external_endpoint()
     assert DuckIceLakeService.catalog(endpoint).authentication == login
+
+
+POLARIS = {"http": 7, "management": 8}
+
+
+def polaris(folder: Path, **settings: Any) -> Any:
+    """The service, from a folder with as much of Polaris as a start looks for."""
+    (folder / "polaris/server").mkdir(parents=True)
+    (folder / "polaris/server/quarkus-run.jar").touch()
+    return made(PolarisService, folder, {"object-store": STORE}, home=folder / "polaris", **settings)
+
+
+def test_polaris_is_the_user_s_archive_a_container_or_an_endpoint(tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match="unpack its binary archive and name the folder"):
+        made(PolarisService, tmp_path).prepare()
+    with pytest.raises(ServiceUnavailable, match=r"there is no .*quarkus-run\.jar"):
+        made(PolarisService, tmp_path, home=tmp_path).prepare()
+
+
+def test_polaris_has_no_secret_on_its_command_line(tmp_path: Path) -> None:
+    service = polaris(tmp_path)
+    service.java = Path("java")
+    service._find_server()
+    command = service.command(POLARIS)
+    assert command.env["POLARIS_BOOTSTRAP_CREDENTIALS"] == f"POLARIS,{service.user},{service.password}"
+    assert command.env["AWS_SECRET_ACCESS_KEY"] == "s3-secret"  # noqa: S105 - of this test
+    assert not [one for one in command.argv if service.password in one]
+    properties = (tmp_path / "polaris.properties").read_text()
+    assert "quarkus.http.host=127.0.0.1" in properties
+    assert "quarkus.management.host=127.0.0.1" in properties
+
+
+class Asked(BaseHTTPRequestHandler):
+    """Answers as Polaris's management interface does, as far as a start asks it; the catalog is there already."""
+
+    got: ClassVar[list[tuple[str, str, dict[str, Any]]]] = []
+
+    def _answer(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        if self.path.endswith("/tokens"):
+            reply, status = {"access_token": "a-token", "expires_in": 3600}, 200
+        else:
+            assert self.headers["Authorization"] == "Bearer a-token"
+            self.got.append((self.command, self.path, json.loads(body or b"{}")))
+            reply, status = {}, 409 if self.path.endswith("/catalogs") else 200
+        self.send_response(status)
+        self.end_headers()
+        self.wfile.write(json.dumps(reply).encode())
+
+    do_GET = do_POST = do_PUT = _answer  # noqa: N815 - http.server's names
+
+    def log_message(self, *_: Any) -> None:
+        """Quiet."""
+
+
+def test_polaris_gets_a_warehouse_over_the_store(tmp_path: Path) -> None:
+    Asked.got.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Asked) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        service = polaris(tmp_path)
+        service.check(service.local_endpoint({"http": server.server_address[1], "management": 8}))
+        server.shutdown()
+    (_, made_at, body), (method, granted_at, grant), (_, config, _) = Asked.got
+    assert made_at == "/api/management/v1/catalogs"
+    assert body["catalog"]["storageConfigInfo"]["allowedLocations"] == ["s3://b/polaris"]
+    assert body["catalog"]["storageConfigInfo"]["stsUnavailable"] is True
+    assert (method, granted_at) == ("PUT", "/api/management/v1/catalogs/lake/catalog-roles/catalog_admin/grants")
+    assert grant["grant"]["privilege"] == "CATALOG_MANAGE_CONTENT"
+    assert config == "/api/catalog/v1/config?warehouse=lake"
+
+
+def test_polaris_is_logged_in_to_with_its_own_scope(tmp_path: Path) -> None:
+    service = made(PolarisService, tmp_path)
+    endpoint = service.local_endpoint(POLARIS)
+    login = OAuth2(f"{endpoint.uri}/v1/oauth/tokens", service.user, service.password, "PRINCIPAL_ROLE:ALL")
+    assert service.catalog(endpoint).authentication == login
+
+
+@pytest.mark.parametrize("kind", [LakekeeperService, UnityService])
+def test_a_catalog_that_is_not_started_says_how_to_name_one(kind: type[ExternalCatalog], tmp_path: Path) -> None:
+    with pytest.raises(ServiceUnavailable, match=r'name yours with runtime = "external" and uri under \[services\.'):
+        made(kind, tmp_path).start()
+
+
+def test_an_external_catalog_is_what_its_properties_say(tmp_path: Path) -> None:
+    properties = {"warehouse": "w", "token_uri": "http://idp/token", "scope": "all", "delegation": "vended-credentials"}
+    given = {"runtime": Runtime.EXTERNAL, "uri": "http://c/catalog", "user": "id", "password": "s"}
+    endpoint = made(LakekeeperService, tmp_path, **given, properties=properties).external_endpoint()
+    catalog = LakekeeperService.catalog(endpoint)
+    assert catalog.authentication == OAuth2("http://idp/token", "id", "s", "all")
+    assert (catalog.warehouse, catalog.delegation) == ("w", Delegation.VENDED_CREDENTIALS)
 
 
 class Owner(OwnDatabase):

@@ -29,9 +29,9 @@ from lakebench.services.base import JavaService
 from lakebench.services.catalog import CatalogService
 from lakebench.services.lakes import CATALOGS, catalog_choice, catalog_lake, check_catalog
 
-REST = 'kind = "rest"\nuri = "https://polaris/api/catalog/"\nwarehouse = "mine"\n'
+REST = 'kind = "rest"\nuri = "https://ours/api/catalog/"\nwarehouse = "mine"\n'
 LOGIN = (
-    'authentication = "oauth2"\ntoken_uri = "https://polaris/token"\nclient_id = "me"\nclient_secret = "a-secret"\n'
+    'authentication = "oauth2"\ntoken_uri = "https://ours/token"\nclient_id = "me"\nclient_secret = "a-secret"\n'
     'scope = "PRINCIPAL_ROLE:ALL"\n'
 )
 STORES = {
@@ -50,15 +50,15 @@ def settings(folder: Path, text: str) -> Settings:
 
 
 def test_a_catalog_becomes_a_lake(tmp_path: Path) -> None:
-    loaded = settings(tmp_path, f'[catalog.polaris]\n{REST}{LOGIN}prefix = "p"\nstorage = "minio"\n')
-    chosen = catalog_choice(loaded, "polaris")
+    loaded = settings(tmp_path, f'[catalog.ours]\n{REST}{LOGIN}prefix = "p"\nstorage = "minio"\n')
+    chosen = catalog_choice(loaded, "ours")
     assert chosen.services == ("object-store@minio",)
     lake = chosen.lake(STORES.__getitem__)
-    login = OAuth2("https://polaris/token", "me", "a-secret", "PRINCIPAL_ROLE:ALL")
-    wanted = Catalog(CatalogKind.REST, "https://polaris/api/catalog", "mine", authentication=login, prefix="p")
+    login = OAuth2("https://ours/token", "me", "a-secret", "PRINCIPAL_ROLE:ALL")
+    wanted = Catalog(CatalogKind.REST, "https://ours/api/catalog", "mine", authentication=login, prefix="p")
     assert lake.catalog == wanted
     assert (lake.name, lake.objects.endpoint, lake.objects.access_key) == (
-        "polaris",
+        "ours",
         "http://object-store@minio",
         "key",
     )
@@ -151,11 +151,9 @@ def test_a_key_that_a_catalog_lacks_is_an_error_before_a_run(tmp_path: Path, tex
 
 
 def test_a_wrong_name_has_the_nearest(tmp_path: Path) -> None:
-    loaded = settings(tmp_path, f"[catalog.polaris]\n{REST}")
-    with pytest.raises(
-        UsageError, match=r"unknown catalog 'polari': did you mean polaris\? valid names are nessie, rest"
-    ):
-        check_catalog(loaded, "polari")
+    loaded = settings(tmp_path, f"[catalog.ours]\n{REST}")
+    with pytest.raises(UsageError, match=r"unknown catalog 'our': did you mean ours\? valid names are nessie, rest"):
+        check_catalog(loaded, "our")
 
 
 @pytest.mark.parametrize("name", ["rest", "nessie"])
@@ -170,23 +168,23 @@ def test_a_name_is_one_that_sql_can_have(tmp_path: Path) -> None:
 
 
 def test_no_secret_of_a_catalog_is_in_a_record(tmp_path: Path) -> None:
-    loaded = settings(tmp_path, f"[catalog.polaris]\n{REST}{LOGIN}")
-    request = Request(("interop",), (), "", PROFILES["quick"], 1, loaded, "", Selection(catalog="polaris"))
+    loaded = settings(tmp_path, f"[catalog.ours]\n{REST}{LOGIN}")
+    request = Request(("interop",), (), "", PROFILES["quick"], 1, loaded, "", Selection(catalog="ours"))
     assert loaded.secrets() == ("a-secret",)
     assert "a-secret" not in repr(loaded)
     catalogs = request.to_json()["catalogs"]
     assert catalogs == {
-        "polaris": {
+        "ours": {
             "kind": "rest",
-            "uri": "https://polaris/api/catalog/",
+            "uri": "https://ours/api/catalog/",
             "warehouse": "mine",
             "authentication": "oauth2",
-            "token_uri": "https://polaris/token",
+            "token_uri": "https://ours/token",
             "scope": "PRINCIPAL_ROLE:ALL",
         }
     }
     again = Settings.model_validate({"catalog": catalogs})
-    assert catalog_choice(again, "polaris").services == ("object-store",), "as accept reads it"
+    assert catalog_choice(again, "ours").services == ("object-store",), "as accept reads it"
 
 
 def test_a_server_names_its_own_postgresql(tmp_path: Path) -> None:
@@ -247,6 +245,8 @@ def test_every_catalog_service_that_is_written_to_is_a_choice() -> None:
         "glue": "glue",
         "glue-bridge": "glue-bridge",
         "duckicelake": "duckicelake",
+        "polaris": "polaris",
+        "lakekeeper": "lakekeeper",
     }
     assert CATALOGS.keys() == {*services, "jdbc"}
     for choice, service in services.items():

@@ -23,6 +23,7 @@ from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.progress import Quiet
 from lakebench.services import Services, base, compose, object_store, with_needs
 from lakebench.services.base import Command, Service
+from lakebench.services.catalog import ExternalCatalog
 from lakebench.services.private import PrivateService
 
 SECRETS = ("PASSWORD", "SECRET")
@@ -297,8 +298,9 @@ def test_a_compose_file_is_pinned_local_and_has_no_secret(file: Path) -> None:
 def test_every_service_has_a_compose_file() -> None:
     # A driver must have the very Ray and Python of its cluster, which an image does not; Hive's client is PySpark's;
     # and what takes what anybody sends would be open to every user of the machine in a container on its network.
-    private = (name for name, one in services.SERVICES.items() if issubclass(one, PrivateService))
-    without = {"ray", "hive-bridge", "duckicelake", *private}
+    without_any = (PrivateService, ExternalCatalog)
+    without = {"ray", "hive-bridge", "duckicelake"}
+    without |= {name for name, one in services.SERVICES.items() if issubclass(one, without_any)}
     assert {file.stem for file in compose.FOLDER.glob("*.yaml")} == set(services.SERVICES) - without
 
 
