@@ -10,9 +10,10 @@ from lakebench.engines import Engine, abilities, engines
 from lakebench.errors import LakebenchError
 from lakebench.inputs.addresses import without_passwords
 from lakebench.model import Runtime
-from lakebench.provisioning import artifacts
+from lakebench.provisioning import artifacts, environments
 from lakebench.services import SERVICES
 from lakebench.services.base import Service
+from lakebench.services.catalog import ExternalCatalog
 from lakebench.services.compose import Composed
 from lakebench.services.postgres_extension import ExtensionService, toml_key
 
@@ -76,12 +77,18 @@ def _service(service: type[Service], settings: Settings) -> Readiness:
 
 
 def _lacking(name: str | None, settings: Settings) -> tuple[str, str] | None:
-    """What a local PostgreSQL with an extension lacks and how to get one; ``None`` for any other service."""
+    """What a local server that the user brings lacks and how to get it; ``None`` for any other service."""
     service = SERVICES.get(name or "")
-    if service is None or not issubclass(service, ExtensionService):
+    if service is None or settings.service(service.name).runtime is not Runtime.LOCAL:
         return None
-    if settings.service(service.name).runtime is not Runtime.LOCAL:
-        return None
+    if issubclass(service, ExternalCatalog):
+        return f"{service.why}", f'[services.{service.name}] runtime = "external", and uri, of one that runs'
+    if service.has_home and settings.service(service.name).home is None:
+        return "no package index has it", f"[services.{service.name}] home = the folder that you put it in"
+    return _lacking_extension(service, settings) if issubclass(service, ExtensionService) else None
+
+
+def _lacking_extension(service: type[ExtensionService], settings: Settings) -> tuple[str, str] | None:
     try:
         missing = service.lacking(settings)
     except LakebenchError as error:
@@ -94,6 +101,8 @@ def _lacking(name: str | None, settings: Settings) -> tuple[str, str] | None:
 def _cached(service: type[Service]) -> str:
     """What a first start would download."""
     name = _GROUPS.get(service.name, service.name)
+    if environments.is_locked(service.name):
+        return "in an environment of its own, which the first use makes"
     if name not in artifacts.locked()["maven"]:
         return "installed with lakebench"
     missing = [one for one in artifacts.group(name) if not (artifacts.repository() / one.path).exists()]

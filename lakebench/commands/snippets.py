@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping
 
 from lakebench.iceberg import catalog_properties
-from lakebench.model import Endpoint, Lake
+from lakebench.model import CatalogKind, Endpoint, Lake
 
 
 def snippets(lake: Lake, endpoints: Mapping[str, Endpoint]) -> dict[str, str]:
-    """Client → lines that connect it to ``lake``; Spark and Trino where their servers are among ``endpoints``."""
-    by_client = {"DuckDB": _duckdb(lake), "PyIceberg": _pyiceberg(lake)}
+    """Client → lines that connect it to ``lake``; Spark and Trino where their servers are among ``endpoints``.
+
+    DuckDB attaches no catalog but a REST catalog.
+    """
+    by_client = {"DuckDB": _duckdb(lake)} if lake.catalog.kind is CatalogKind.REST else {}
+    by_client["PyIceberg"] = _pyiceberg(lake)
     if "spark" in endpoints:
         by_client["Spark"] = _spark(lake, endpoints["spark"])
     if "trino" in endpoints:

@@ -77,11 +77,20 @@ def locked_environment(name: str, progress: Progress) -> Path:
     Raises:
         ServiceUnavailable: they are not here and cannot be downloaded.
     """
-    requirements = Path(__file__).with_name(f"{name}.lock").read_text("utf-8").splitlines()
+    requirements = _lock_file(name).read_text("utf-8").splitlines()
     try:
         return _environment(name, requirements, progress)
     except _Unresolvable as error:
         raise ServiceUnavailable(str(error)) from error
+
+
+def is_locked(name: str) -> bool:
+    """Whether there is an environment ``name`` of :func:`locked_environment`."""
+    return _lock_file(name).exists()
+
+
+def _lock_file(name: str) -> Path:
+    return Path(__file__).with_name(f"{name}.lock")
 
 
 class Releases:

@@ -51,10 +51,11 @@ SERVICES: dict[str, type[Service]] = {
         RestCatalogService,
         RestBridge,
         SeaweedFSService,
-        HiveService,
+        # A bridge before what it stands over: `up` shows how clients reach the first catalog.
         HiveBridge,
-        GlueService,
+        HiveService,
         GlueBridge,
+        GlueService,
         DuckIceLakeService,
         PolarisService,
         LakekeeperService,
