@@ -20,7 +20,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-_BYTES = 65536
+_BYTES = 262_144
 _SIOCSIFFLAGS, _UP, _RUNNING = 0x8914, 0x1, 0x40  # netdevice(7)
 _UID = 7  # of the columns of /proc/net/tcp (proc_pid_net(5))
 _ROOT = 0
