@@ -15,6 +15,7 @@ from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases import baselines, phases
 from lakebench.results import accepted, baseline, schema1
 from lakebench.results.records import End, EngineFacts, Header, Run
+from lakebench.services.lakes import CATALOGS
 
 
 def _case(case: str, engine: str) -> Record:
@@ -157,6 +158,14 @@ def test_each_catalog_has_outcomes_of_its_own(file: Path) -> None:
         assert entry is not None
         assert set(entry.outcomes) == {outcome}
     assert _load(file, selection={"catalog": "jdbc"}).of(CASE.case) is None
+
+
+@pytest.mark.parametrize("catalog", CATALOGS)
+def test_a_run_on_any_catalog_is_accepted(file: Path, catalog: str) -> None:
+    _accept([replace(CASE, outcome=Outcome.CRASH), OWN], file, "there", selection={"catalog": catalog})
+    entry = _load(file, selection={"catalog": catalog}).of(CASE.case)
+    assert entry is not None
+    assert set(entry.outcomes) == {Outcome.CRASH}
 
 
 def test_an_environment_counts_where_it_is_named(file: Path) -> None:
