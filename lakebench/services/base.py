@@ -98,10 +98,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Command:
-    """How a local server is started; ``user`` is another account's name, for a server that refuses root.
-
-    ``leaves`` are files outside of its folder that it does not remove where it is killed.
-    """
+    """How a server is started; ``user`` is another account, ``leaves`` are files elsewhere that stay after a kill."""
 
     argv: Sequence[str]
     env: Mapping[str, str] = field(default_factory=dict)

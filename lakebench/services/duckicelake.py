@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import dataclasses
 import hmac
 import json
 import platform
 import shutil
-import subprocess
 from collections.abc import Callable, Mapping
 
 from lakebench.errors import ServiceUnavailable
@@ -80,25 +78,12 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
                 shutil.copy(extension, into)
 
     def command(self, ports: Mapping[str, int]) -> Command:
-        """Uvicorn; its settings are variables."""
+        """Uvicorn, after the program that makes the DuckLake; the settings of both are variables."""
         environment = self._environment(ports)
-        self.make_database(lambda: self._bootstrap(environment))
+        bootstrap = Command([str(self._python), "-P", "-m", "duckicelake.bootstrap"], environment)
+        self.make_database(lambda: self.run_once(bootstrap, _BOOTSTRAP_S, "its bootstrap did not make the DuckLake"))
         server = ["-m", "uvicorn", "duckicelake.server:app", "--host", HOST, "--port", str(ports["http"])]
         return Command([str(self._python), "-P", *server], environment)
-
-    def _bootstrap(self, environment: Mapping[str, str]) -> None:
-        """Its own program that makes the DuckLake.
-
-        Raises:
-            ServiceUnavailable: it fails.
-        """
-        process = self._spawned(Command([str(self._python), "-P", "-m", "duckicelake.bootstrap"], environment))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_BOOTSTRAP_S)
-        code = process.poll()
-        self.context.guard.stop(process)
-        if code != 0:
-            raise ServiceUnavailable(self._failed("its bootstrap did not make the DuckLake"))
 
     def _environment(self, ports: Mapping[str, int]) -> dict[str, str]:
         store, postgres = self.store(self.context.endpoint), self.postgres

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import socket
-import subprocess
 from collections.abc import Mapping
 from typing import ClassVar
 from xml.sax.saxutils import escape
@@ -78,13 +76,8 @@ class HiveService(OwnDatabase, PrivateService, JavaService, CatalogService):
         options = ["-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", self._classpath(), tool]
         self._configure(0)
         file = self.private("schema.args", java_arguments([*options, "-dbType", "postgres", "-initSchema"]))
-        process = self._spawned(Command([str(self.java), f"@{file}"], self._environment()))
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(_SCHEMA_S)
-        code = process.poll()
-        self.context.guard.stop(process)
-        if code != 0:
-            raise ServiceUnavailable(self._failed("its schema tool did not make its tables"))
+        command = Command([str(self.java), f"@{file}"], self._environment())
+        self.run_once(command, _SCHEMA_S, "its schema tool did not make its tables")
 
     def _classpath(self) -> str:
         return class_path([self.folder, f"{self._home}/lib/*", *self._jars])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import subprocess
 from collections.abc import Callable
 
 from lakebench.engines.postgresql import create_database
 from lakebench.errors import ServiceUnavailable
 from lakebench.model import Endpoint
-from lakebench.services.base import Context, Service
+from lakebench.services.base import Command, Context, Service
 from lakebench.services.postgres import administer
 
 
@@ -39,6 +40,20 @@ class OwnDatabase(Service):
             self._made = True
             administer(self.postgres, create_database(self.database))
             fill()
+
+    def run_once(self, command: Command, limit_s: float, failure: str) -> None:
+        """Run a program of the server's to its end.
+
+        Raises:
+            ServiceUnavailable: it fails, or takes longer than ``limit_s``; the message is ``failure`` with its log.
+        """
+        process = self._spawned(command)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(limit_s)
+        code = process.poll()
+        self.context.guard.stop(process)
+        if code != 0:
+            raise ServiceUnavailable(self._failed(failure))
 
     def left_in_postgres(self) -> list[str]:
         """The statements that remove what the server left in PostgreSQL."""
