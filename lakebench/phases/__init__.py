@@ -39,7 +39,7 @@ def covers(names: Iterable[str], scope: Scope) -> Covers:
 
     def covered(name: str, case: Coordinates) -> bool:
         phase = wanted.get(name)
-        always = bool(case.participants) and case.check != NOT_LOADED
+        always = bool(case.participants or case.catalog) and case.check != NOT_LOADED
         return phase is not None and always and phase.covers(case, scope)
 
     return covered

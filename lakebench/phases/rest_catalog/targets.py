@@ -1,0 +1,127 @@
+"""The catalogs that a run checks: those of our services, the user's of ``lakebench.toml``, or an address."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+from lakebench.config import Settings
+from lakebench.errors import UsageError, unknown
+from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore
+from lakebench.phases.options import Asked, listed
+from lakebench.services import SERVICES, Services, lakes
+from lakebench.services.catalog import CatalogService
+
+EXPIRED_TOKEN = "expired-token"  # noqa: S105 - the name of an endpoint's property
+_STORE = "object-store"
+
+
+class Reached(NamedTuple):
+    """A catalog that runs: how it is asked, its store where lakebench has keys of it, and a token that has expired."""
+
+    catalog: Catalog
+    store: ObjectStore | None
+    expired_token: str = ""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A catalog to check, by the name that ``--catalog`` gives it.
+
+    ``service`` is the one that it is, empty for the user's; ``services`` are all that it needs.
+    """
+
+    name: str
+    service: str
+    services: tuple[str, ...]
+    uri: str = ""
+
+    def reached(self, services: Services, settings: Settings) -> Reached:
+        """The running catalog.
+
+        Raises:
+            ServiceUnavailable: it does not run.
+        """
+        if self.uri:
+            return Reached(_described(self.uri), None)
+        if self.service:
+            lake = lakes.CATALOGS[self.name].observer(services)
+            expired = services.endpoint(self.service).properties.get(EXPIRED_TOKEN, "")
+            return Reached(lake.catalog, lake.store, expired)
+        catalog = settings.catalogs[self.name].described()
+        return Reached(catalog, self._lake(services, settings).store if self.services else None)
+
+    def _lake(self, services: Services, settings: Settings) -> Lake:
+        return lakes.catalog_choice(settings, self.name).observer(services)
+
+    def endpoint(self, services: Services) -> Endpoint | None:
+        """The endpoint of its service, ``None`` for the user's.
+
+        Raises:
+            ServiceUnavailable: the service does not run.
+        """
+        return services.endpoint(self.service) if self.service else None
+
+
+def local_catalogs() -> dict[str, str]:
+    """Each REST catalog of our services: its name for ``--catalog`` → its service.
+
+    A catalog of another protocol is looked at by one of REST, which the last of its services is.
+    """
+    last = (SERVICES[one.services[-1]] for one in lakes.CATALOGS.values())
+    return {one.choice: one.name for one in last if issubclass(one, CatalogService)}
+
+
+def read_names(text: str, asked: Asked) -> tuple[str, ...]:
+    """The value of ``--catalog``: names and addresses, separated by commas; all of our services where it is empty.
+
+    Raises:
+        UsageError: there is no such catalog, or it is none of REST.
+    """
+    names = listed(text) or tuple(local_catalogs())
+    for name in names:
+        target(name, asked.settings)
+    return names
+
+
+def target(name: str, settings: Settings) -> Target:
+    """The catalog called ``name``, which may be an address.
+
+    Raises:
+        UsageError: there is no such catalog, or it is none of REST.
+    """
+    if "://" in name:
+        address = urlsplit(name)
+        if address.scheme not in {"http", "https"} or not address.hostname or address.username or address.password:
+            raise UsageError(
+                "--catalog takes an address such as http://127.0.0.1:8181/catalog?warehouse=lake; a login stands "
+                "under [catalog.NAME] in lakebench.toml"
+            )
+        return Target(f"{address.netloc}{address.path.rstrip('/').replace('/', '-')}", "", (), name)
+    local = local_catalogs()
+    if name in local:
+        return Target(name, local[name], lakes.CATALOGS[name].services)
+    if name in lakes.CATALOGS:
+        by = SERVICES[lakes.CATALOGS[name].services[-1]]
+        raise UsageError(f"--catalog {name}: it is no REST catalog; {getattr(by, 'choice', by.name)} has its tables")
+    if name not in settings.catalogs:
+        raise unknown("catalog", name, [*local, *settings.catalogs])
+    return _users(name, settings)
+
+
+def _users(name: str, settings: Settings) -> Target:
+    catalog = settings.catalogs[name]
+    if catalog.kind != CatalogKind.REST.value:
+        raise UsageError(f"--catalog {name}: it is of kind {catalog.kind}, and phase11 checks those of kind rest")
+    if missing := catalog.missing():
+        raise UsageError(f"the catalog {name} needs {', '.join(missing)} under [catalog.{name}] in lakebench.toml")
+    has_store = bool(catalog.storage) or bool(settings.service(_STORE).uri)
+    return Target(name, "", lakes.catalog_choice(settings, name).services if has_store else ())
+
+
+def _described(address: str) -> Catalog:
+    """The catalog at an address, whose query may name the ``warehouse``."""
+    parts = urlsplit(address)
+    warehouse = parse_qs(parts.query).get("warehouse", [""])[0]
+    return Catalog(CatalogKind.REST, f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/"), warehouse)
