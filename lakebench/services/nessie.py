@@ -24,7 +24,7 @@ class NessieService(JavaService, CatalogService):
 
     It answers only requests with a bearer token: a JSON Web Token signed here; the server gets the public key.
     Endpoint: ``uri`` is the Iceberg REST address without a reference (clients use ``<uri>/<ref>``), ``password`` the
-    token; properties ``api`` (Nessie's own API, version 2) and ``warehouse``.
+    token; properties ``api`` (Nessie's own API, version 2), ``warehouse``, and ``expired-token``, which was one.
     """
 
     name = "nessie"
@@ -40,7 +40,7 @@ class NessieService(JavaService, CatalogService):
         """Get Nessie and a Java."""
         (self._jar,) = artifacts.ensure("nessie", self.context.progress)
         self.java = self.find_java(21, 25)
-        self._key, self.password = _key_and_token()
+        self._key, self.password, self._expired = _key_and_tokens()
         self.hide(self.password)
 
     def arguments(self, ports: Mapping[str, int]) -> list[str]:
@@ -81,7 +81,7 @@ class NessieService(JavaService, CatalogService):
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The Iceberg REST address, and Nessie's own."""
         base = f"http://{HOST}:{ports['http']}"
-        properties = {"api": f"{base}/api/v2", "warehouse": WAREHOUSE}
+        properties = {"api": f"{base}/api/v2", "warehouse": WAREHOUSE, "expired-token": self._expired}
         uri, port = f"{base}/iceberg", ports["http"]
         endpoint = Endpoint(self.name, self.runtime, uri, HOST, port, self.version, properties=properties)
         return dataclasses.replace(endpoint, password=self.password)
@@ -105,8 +105,8 @@ class NessieService(JavaService, CatalogService):
         http(f"{endpoint.uri}/v1/config?warehouse={endpoint.properties['warehouse']}", headers=token, timeout=20)
 
 
-def _key_and_token() -> tuple[str, str]:
-    """A new public key (DER in base64) and a token that it verifies, good for a year."""
+def _key_and_tokens() -> tuple[str, str, str]:
+    """A new public key (DER in base64) and two tokens that it verifies: good for a year, and expired a year ago."""
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
@@ -114,10 +114,14 @@ def _key_and_token() -> tuple[str, str]:
     form = serialization.PublicFormat.SubjectPublicKeyInfo
     public = key.public_key().public_bytes(serialization.Encoding.DER, form)
     now = int(time.time())
-    claims = {"sub": "lakebench", "iat": now, "exp": now + _YEAR_S}
-    signed = b".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
-    signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-    return base64.b64encode(public).decode(), (signed + b"." + _encoded(signature)).decode()
+
+    def token(issued: int) -> str:
+        claims = {"sub": "lakebench", "iat": issued, "exp": issued + _YEAR_S}
+        signed = b".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "RS256", "typ": "JWT"}, claims))
+        signature = key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        return (signed + b"." + _encoded(signature)).decode()
+
+    return base64.b64encode(public).decode(), token(now), token(now - 2 * _YEAR_S)
 
 
 def _encoded(part: bytes) -> bytes:

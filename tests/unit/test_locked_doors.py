@@ -188,13 +188,13 @@ def test_what_is_pasted_has_the_catalogs_token_where_it_asks_for_one(client: str
 
 
 def test_nessies_token_is_signed_by_the_key_that_it_is_told() -> None:
-    key, token = nessie._key_and_token()
+    key, token, _ = nessie._key_and_tokens()
     header, claims, signature = token.split(".")
     public = serialization.load_der_public_key(base64.b64decode(key))
     assert isinstance(public, rsa.RSAPublicKey)
     signed = f"{header}.{claims}".encode()
     public.verify(base64.urlsafe_b64decode(signature + "=="), signed, padding.PKCS1v15(), hashes.SHA256())
-    assert nessie._key_and_token() != (key, token)
+    assert nessie._key_and_tokens()[:2] != (key, token)
 
 
 def test_no_address_with_a_secret_is_in_what_is_said_of_a_catalog(monkeypatch: pytest.MonkeyPatch) -> None:

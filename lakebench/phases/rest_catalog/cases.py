@@ -16,14 +16,14 @@ from lakebench.phases.rest_catalog.client import CatalogClient, Configuration, N
 from lakebench.phases.rest_catalog.openapi_document import violations
 from lakebench.phases.rest_catalog.protocol import GROUPS, SUBJECTS
 from lakebench.phases.rest_catalog.sandbox import Sandbox
-from lakebench.phases.rest_catalog.targets import Reached, Target
+from lakebench.phases.rest_catalog.targets import CheckedCatalog, ReachableCatalog
 
 PHASE = "phase11"
 _RUN = secrets.token_hex(3)
 """Begins every name of this process, so that a catalog of the user's has none of them yet."""
 
 
-def blocks(part: str, context: RunContext, target: Target) -> Iterator[Block]:
+def blocks(part: str, context: RunContext, target: CheckedCatalog) -> Iterator[Block]:
     """A case for each check of ``part`` that the catalog has, by what it says of itself.
 
     All are planned where it does not answer: each then says why.
@@ -37,14 +37,14 @@ def blocks(part: str, context: RunContext, target: Target) -> Iterator[Block]:
                 yield Versioned(test, target.name, partial(_versions, target))
 
 
-def applies(check: ProtocolCheck, reached: Reached, configuration: Configuration) -> bool:
+def applies(check: ProtocolCheck, reached: ReachableCatalog, configuration: Configuration) -> bool:
     """Whether a catalog has a ``check``: it names the operations, and has the login."""
     if check.logins and not isinstance(reached.catalog.authentication, check.logins):
         return False
     return all(configuration.has(one) for one in (check.operation, *check.requires))
 
 
-def case_of(part: str, subject: Subject, check: ProtocolCheck, target: Target) -> Case:
+def case_of(part: str, subject: Subject, check: ProtocolCheck, target: CheckedCatalog) -> Case:
     """The case ``phase11/<catalog>/<check>``."""
     about = {"operation": check.operation, "level": check.level.value, "subject": subject.title}
     more = about | ({"services": target.service} if target.service else {})
@@ -60,7 +60,7 @@ def case_of(part: str, subject: Subject, check: ProtocolCheck, target: Target) -
     )
 
 
-def _asked(context: RunContext, target: Target) -> tuple[Reached | None, Configuration | None]:
+def _asked(context: RunContext, target: CheckedCatalog) -> tuple[ReachableCatalog | None, Configuration | None]:
     """The running catalog and its configuration, ``None`` where there is none."""
     try:
         reached = target.reached(context.services, context.request.settings)
@@ -71,7 +71,7 @@ def _asked(context: RunContext, target: Target) -> tuple[Reached | None, Configu
         return None, None
 
 
-def _run(check: ProtocolCheck, target: Target, context: RunContext) -> Evidence:
+def _run(check: ProtocolCheck, target: CheckedCatalog, context: RunContext) -> Evidence:
     """The evidence of a check that passes; the error of one that does not has its evidence too."""
     reached = target.reached(context.services, context.request.settings)
     mark = f"lb{_RUN}_{check.id.replace('.', '_').lower()}"
@@ -105,16 +105,15 @@ def evidence_of(check: ProtocolCheck, sandbox: Sandbox) -> Evidence:
 
 
 def _malformed(sandbox: Sandbox, error: Exception, about: Mapping[str, Any]) -> Exception:
-    """``error`` as a wrong answer, where the last answer is not of its schema; else it is a fault of ours."""
-    last = sandbox.client.log[-1] if sandbox.client.log else None
-    found = violations(last.operation, last.status, last.json) if last is not None and last.text else []
-    if last is None or not found:
-        return error
-    message = f"the answer of {last.named} with {last.status} is not of its schema: {'; '.join(found)}"
-    return WrongAnswer(message, **(dict(about) | sandbox.evidence()))
+    """``error`` as a wrong answer, where an answer is not of its schema; else it is a fault of ours."""
+    for one in reversed(sandbox.client.log):
+        if one.text and (found := violations(one.operation, one.status, one.json)):
+            message = f"the answer of {one.named} with {one.status} is not of its schema: {'; '.join(found)}"
+            return WrongAnswer(message, **(dict(about) | sandbox.evidence()))
+    return error
 
 
-def _diagnosed(context: RunContext, target: Target, error: CaseError) -> CaseError:
+def _diagnosed(context: RunContext, target: CheckedCatalog, error: CaseError) -> CaseError:
     """``error``; where the catalog's process died, it is started again for the next case."""
     if not (target.service and context.services.died(target.service)):
         return error
@@ -146,6 +145,6 @@ def _clean_namespace(sandbox: Sandbox, names: Names) -> None:
     sandbox.call("dropNamespace", names)
 
 
-def _versions(target: Target, context: RunContext) -> Mapping[str, str]:
+def _versions(target: CheckedCatalog, context: RunContext) -> Mapping[str, str]:
     endpoint = target.endpoint(context.services)
     return {target.name: endpoint.version} if endpoint and endpoint.version else {}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from lakebench.errors import Refused, WrongAnswer
+from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.exchange import Exchange
 from lakebench.phases.rest_catalog.sandbox import (
     SCHEMA,
+    CreatedTable,
     Json,
     Sandbox,
-    Table,
     assert_main,
     current_snapshot,
     remove_properties,
@@ -75,7 +75,7 @@ def removes_the_last_property(catalog: Sandbox) -> None:
     expect_properties(catalog.load(table), only=None)
 
 
-def _stale(catalog: Sandbox, table: Table, requirement: Json) -> None:
+def _stale(catalog: Sandbox, table: CreatedTable, requirement: Json) -> None:
     """Check that a commit with a ``requirement`` that does not hold is a conflict, and changes nothing."""
     catalog.commit(table, set_properties(stale="1"), requirements=[requirement]).fails(409, kind=CONFLICT)
 
@@ -285,6 +285,8 @@ def tags_a_snapshot(catalog: Sandbox) -> None:
 def upgrades_the_format(catalog: Sandbox) -> None:
     """A table of format version 1 becomes one of 2."""
     table = catalog.table(properties={"format-version": "1"})
+    if table.metadata["format-version"] != 1:
+        raise EngineUnavailable("a table of format version 1 is asked for, and the catalog makes none")
     catalog.commit(table, {"action": "upgrade-format-version", "format-version": 2}).succeeds()
     if (version := catalog.load(table)["format-version"]) != 2:  # noqa: PLR2004 - the version that is asked for
         raise WrongAnswer(f"format version 2 was committed, and the table has {version}")
@@ -369,14 +371,14 @@ def _stage(catalog: Sandbox, namespace: Any, name: str) -> Exchange:
     return catalog.create_table(namespace, name, stage_create=True)
 
 
-def _staged_table(catalog: Sandbox) -> tuple[Table, Json]:
+def _staged_table(catalog: Sandbox) -> tuple[CreatedTable, Json]:
     """A table that is staged, and its metadata."""
     namespace, name = catalog.namespace(), catalog.name()
-    table = Table(namespace, name, _stage(catalog, namespace, name).needed())
+    table = CreatedTable(namespace, name, _stage(catalog, namespace, name).needed())
     return table, table.metadata
 
 
-def _staged_commit(catalog: Sandbox, table: Table, metadata: Json) -> Exchange:
+def _staged_commit(catalog: Sandbox, table: CreatedTable, metadata: Json) -> Exchange:
     """The commit that makes a staged table, as Iceberg's clients send it."""
     updates = [
         {"action": "assign-uuid", "uuid": metadata["table-uuid"]},
@@ -393,7 +395,7 @@ def _staged_commit(catalog: Sandbox, table: Table, metadata: Json) -> Exchange:
     return catalog.commit(table, *updates, requirements=[{"type": "assert-create"}])
 
 
-def _set_schema(catalog: Sandbox, table: Table, schema: Json, last_column: int) -> None:
+def _set_schema(catalog: Sandbox, table: CreatedTable, schema: Json, last_column: int) -> None:
     added = {"action": "add-schema", "schema": schema, "last-column-id": last_column}
     catalog.commit(table, added, {"action": "set-current-schema", "schema-id": -1}).succeeds()
 

@@ -9,7 +9,7 @@ from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.phases.rest_catalog.answer_forms import check_form
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.client import Names
-from lakebench.phases.rest_catalog.sandbox import Json, Sandbox, Table
+from lakebench.phases.rest_catalog.sandbox import CreatedTable, Json, Sandbox
 from lakebench.phases.rest_catalog.store_access import Action, Keys, tried
 
 CREDENTIALS = Subject("Keys of the store")
@@ -17,10 +17,10 @@ _check = CREDENTIALS.check
 _DELEGATION = {"X-Iceberg-Access-Delegation": "vended-credentials"}
 _KEY, _SECRET, _TOKEN = "s3.access-key-id", "s3.secret-access-key", "s3.session-token"
 _EXPIRES = "s3.session-token-expires-at-ms"
-_LONGEST_WAIT_S = 150.0
+_LONGEST_WAIT_S, _GRACE_S = 150.0, 0.5
 
 
-def _configured(catalog: Sandbox, table: Table, headers: Mapping[str, str]) -> Json:
+def _configured(catalog: Sandbox, table: CreatedTable, headers: Mapping[str, str]) -> Json:
     """What a load gives a client for its files: *storage-credentials* go before *config* (*LoadTableResult*)."""
     said = catalog.call("loadTable", table.namespace, table.name, headers=headers).succeeds().json
     location = str(said["metadata"]["location"])
@@ -29,7 +29,7 @@ def _configured(catalog: Sandbox, table: Table, headers: Mapping[str, str]) -> J
     return {**(said.get("config") or {}), **longest.get("config", {})}
 
 
-def _keys(catalog: Sandbox, table: Table) -> tuple[Keys, Json]:
+def _keys(catalog: Sandbox, table: CreatedTable) -> tuple[Keys, Json]:
     """The keys that a load gives, and all that it gives with them.
 
     Raises:
@@ -91,13 +91,13 @@ def gives_no_keys_unasked(catalog: Sandbox) -> None:
         raise WrongAnswer("no keys of the store are asked for, and the answer has a secret")
 
 
-def _two(catalog: Sandbox) -> tuple[Table, Table]:
+def _two(catalog: Sandbox) -> tuple[CreatedTable, CreatedTable]:
     """Two tables of one namespace, the name of one the beginning of the other's."""
     namespace: Names = catalog.namespace()
     return catalog.table(namespace, "foo"), catalog.table(namespace, "foobar")
 
 
-def _file(table: Table) -> str:
+def _file(table: CreatedTable) -> str:
     """The table's metadata file."""
     return str(table.made.json["metadata-location"])
 
@@ -140,7 +140,7 @@ def is_no_pattern(catalog: Sandbox) -> None:
     answer = catalog.create_table(namespace, "*")
     if not answer.succeeded:
         raise EngineUnavailable(f"the catalog has no table called *: {answer.said}")
-    _expect_denied(catalog, Table(namespace, "*", answer), Action.READ, _file(sibling))
+    _expect_denied(catalog, CreatedTable(namespace, "*", answer), Action.READ, _file(sibling))
 
 
 @_check("cred.expire", "loadTable")
@@ -154,12 +154,12 @@ def keys_end(catalog: Sandbox) -> None:
     left = int(expires) / 1000 - time.time()
     if left > _LONGEST_WAIT_S:
         raise EngineUnavailable(f"the keys last another {left:.0f} s, and this check waits {_LONGEST_WAIT_S:.0f} s")
-    time.sleep(max(0.0, left) + 1)
+    time.sleep(max(0.0, left) + _GRACE_S)
     if not catalog.outside(tried, keys, Action.READ, _file(table)):
         raise WrongAnswer("the keys have expired, and read the table's metadata file")
 
 
-def _expect_denied(catalog: Sandbox, table: Table, action: Action, location: str) -> None:
+def _expect_denied(catalog: Sandbox, table: CreatedTable, action: Action, location: str) -> None:
     """Check that the keys of ``table`` may not do ``action`` at ``location``, which they would find there."""
     keys, _ = _keys(catalog, table)
     said = catalog.outside(tried, keys, action, location)

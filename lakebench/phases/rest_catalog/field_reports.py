@@ -16,7 +16,7 @@ _SHOWN = 4
 
 
 @dataclass(frozen=True)
-class _Claim:
+class _DuckIceLakeClaim:
     """A report, and which cases of the catalog bear on it."""
 
     id: str
@@ -35,39 +35,41 @@ def _rights(case: Coordinates) -> bool:
 
 
 _CLAIMS = (
-    _Claim(
+    _DuckIceLakeClaim(
         "C34",
         "PyIceberg, DuckDB, Trino and Spark read through DuckIceLake the same rows as DuckLake does",
         "the same rows",
         _of("data", "rows"),
     ),
-    _Claim(
+    _DuckIceLakeClaim(
         "C35",
         "DuckLake's HEAD is Iceberg's current-snapshot-id, also after writes from either side",
         "equal",
         _of("data", "head"),
     ),
-    _Claim(
+    _DuckIceLakeClaim(
         "C36",
         "DuckIceLake has the whole commit surface: snapshots, schemas, partition specs, sort orders, properties, tags "
         "and format upgrades",
         "all of it",
         _of("protocol", "commit."),
     ),
-    _Claim(
+    _DuckIceLakeClaim(
         "C37",
         "Format version 3 through DuckIceLake: Puffin deletion vectors, row lineage, new types, by a PyIceberg shim",
         "written and read",
         _of("data", "v3"),
     ),
-    _Claim(
+    _DuckIceLakeClaim(
         "C38",
         "DuckIceLake gives keys for one table only, and OAuth2 scopes by namespace: nobody reads what is not theirs",
         "nobody",
         _rights,
     ),
-    _Claim("C39", "DuckIceLake's cached LoadTable at concurrency 32", "349 requests/s", _of("load", "cached")),
-    _Claim("C40", "lakesh, its SQL shell, reads through the same catalog", "reads", _of("data", "lakesh")),
+    _DuckIceLakeClaim(
+        "C39", "DuckIceLake: cached LoadTable at concurrency 32", "349 requests/s", _of("load", "cached")
+    ),
+    _DuckIceLakeClaim("C40", "lakesh, its SQL shell, reads through the same catalog", "reads", _of("data", "lakesh")),
 )
 
 
@@ -78,7 +80,7 @@ def judge_field_reports(cases: Sequence[Record]) -> Iterator[FieldReport]:
         yield _judged(claim, [case for case in own if claim.bears(case.coordinates)])
 
 
-def _judged(claim: _Claim, cases: Sequence[Record]) -> FieldReport:
+def _judged(claim: _DuckIceLakeClaim, cases: Sequence[Record]) -> FieldReport:
     ran = [case for case in cases if case.outcome.ran]
     failed = [case for case in ran if case.outcome.is_failure]
     counted = Counter(case.outcome.value for case in ran)

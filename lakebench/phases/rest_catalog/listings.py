@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
@@ -57,7 +59,9 @@ def knows_its_warehouses(catalog: Sandbox) -> None:
     answer.fails(404, 400)
 
 
-def _first_page(catalog: Sandbox, operation: str, member: str, namespace: Names) -> dict[str, Any]:
+def _first_page(
+    catalog: Sandbox, operation: str, member: str, namespace: Names, query: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, Any]:
     """The first page of a list that is asked for in small pages.
 
     Raises:
@@ -65,7 +69,7 @@ def _first_page(catalog: Sandbox, operation: str, member: str, namespace: Names)
         WrongAnswer: it has another number than it was asked for.
     """
     said: dict[str, Any] = (
-        catalog.call(operation, namespace, query={"pageSize": str(_PAGE), "pageToken": ""}).succeeds().json
+        catalog.call(operation, namespace, query={**query, "pageSize": str(_PAGE), "pageToken": ""}).succeeds().json
     )
     if len(said[member]) > _PAGE:
         if said.get("next-page-token"):
@@ -74,17 +78,24 @@ def _first_page(catalog: Sandbox, operation: str, member: str, namespace: Names)
     return said
 
 
-def _expect_all(catalog: Sandbox, operation: str, member: str, namespace: Names, wanted: list[Any]) -> None:
+def _expect_all(
+    catalog: Sandbox,
+    operation: str,
+    member: str,
+    namespace: Names,
+    wanted: list[Any],
+    query: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """Check that the pages of a list have each of ``wanted`` once."""
     found: list[Any] = []
-    said = _first_page(catalog, operation, member, namespace)
+    said = _first_page(catalog, operation, member, namespace, query)
     for _ in range(_MOST_PAGES):
         found += said[member]
         token = said.get("next-page-token")
         if not token:
             break
-        query = {"pageSize": str(_PAGE), "pageToken": token}
-        said = catalog.call(operation, namespace, query=query).succeeds().json
+        page = {**query, "pageSize": str(_PAGE), "pageToken": token}
+        said = catalog.call(operation, namespace, query=page).succeeds().json
     else:
         raise WrongAnswer(f"the list has no end after {_MOST_PAGES} pages")
     counted = [sum(one == each for one in found) for each in wanted]
@@ -103,8 +114,12 @@ def pages_of_namespaces_are_small(catalog: Sandbox) -> None:
 @_pages("ns.pagination_complete", "listNamespaces", Level.CAP)
 def pages_of_namespaces_have_all(catalog: Sandbox) -> None:
     """A list of namespaces in pages has all, and each once."""
-    made = [list(catalog.namespace()) for _ in range(_MANY)]
-    _expect_all_or_no_pages(catalog, "listNamespaces", "namespaces", (), made)
+    parent = catalog.namespace()
+    made = [[*parent, str(number)] for number in range(_MANY)]
+    if not all(catalog.create_namespace(one).succeeded for one in made):  # it has none below others
+        parent, made = (), [list(catalog.namespace()) for _ in range(_MANY)]
+    query = {"parent": catalog.client.parent(parent)} if parent else {}
+    _expect_all_or_no_pages(catalog, "listNamespaces", "namespaces", (), made, query)
 
 
 @_pages("tbl.pagination", "listTables", Level.CAP)
@@ -123,10 +138,12 @@ def pages_of_views_have_all(catalog: Sandbox) -> None:
     _expect_all(catalog, "listViews", "identifiers", namespace, made)
 
 
-def _expect_all_or_no_pages(catalog: Sandbox, operation: str, member: str, namespace: Names, wanted: list[Any]) -> None:
+def _expect_all_or_no_pages(
+    catalog: Sandbox, operation: str, member: str, namespace: Names, wanted: list[Any], query: Mapping[str, str]
+) -> None:
     """As :func:`_expect_all`, where there are pages; whether there are is another check."""
     try:
-        _first_page(catalog, operation, member, namespace)
+        _first_page(catalog, operation, member, namespace, query)
     except Refused as error:
         raise EngineUnavailable(str(error)) from None
-    _expect_all(catalog, operation, member, namespace, wanted)
+    _expect_all(catalog, operation, member, namespace, wanted, query)

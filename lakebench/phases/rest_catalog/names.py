@@ -8,7 +8,7 @@ from lakebench.errors import Refused, WrongAnswer
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.client import Names
 from lakebench.phases.rest_catalog.namespaces import listed_namespaces
-from lakebench.phases.rest_catalog.sandbox import Json, Sandbox, Table, set_properties
+from lakebench.phases.rest_catalog.sandbox import CreatedTable, Json, Sandbox, set_properties
 from lakebench.phases.rest_catalog.tables import expect_properties
 
 NAMES = Subject("Hostile names")
@@ -46,7 +46,7 @@ def _table(name: str, catalog: Sandbox) -> None:
     answer = catalog.create_table(namespace, name)
     if _declined(answer.status):
         raise Refused(f"the catalog has no table called {name!r}: {answer.said}")
-    table = Table(namespace, name, answer.succeeds())
+    table = CreatedTable(namespace, name, answer.succeeds())
     _expect_tables(catalog, namespace, [_BESIDE, name])
     if catalog.load(table)["table-uuid"] != table.metadata["table-uuid"]:
         raise WrongAnswer(f"{name!r} is loaded, and another table comes")
@@ -62,9 +62,9 @@ def _table(name: str, catalog: Sandbox) -> None:
     _expect_untouched(catalog, beside)
 
 
-def _renamed(catalog: Sandbox, table: Table, name: str) -> Table:
+def _renamed(catalog: Sandbox, table: CreatedTable, name: str) -> CreatedTable:
     catalog.rename("renameTable", table, table.namespace, name).succeeds(204, 200)
-    new = Table(table.namespace, name, table.made)
+    new = CreatedTable(table.namespace, name, table.made)
     if catalog.load(new)["table-uuid"] != table.metadata["table-uuid"]:
         raise WrongAnswer(f"{table.name!r} was renamed to {name!r}, and another table comes")
     return new
@@ -83,7 +83,7 @@ def _namespace(name: str, catalog: Sandbox) -> None:
         raise WrongAnswer(f"{names[0]!r} was created, and is not listed")
     if tuple(catalog.call("loadNamespaceMetadata", names).succeeds().json["namespace"]) != names:
         raise WrongAnswer(f"{names[0]!r} is loaded, and another namespace comes")
-    table = Table(names, "same", catalog.create_table(names, "same").succeeds())
+    table = CreatedTable(names, "same", catalog.create_table(names, "same").succeeds())
     if catalog.load(table)["table-uuid"] == beside.metadata["table-uuid"]:
         raise WrongAnswer(f"a table in {names[0]!r} is loaded, and that of {beside_names[0]!r} comes")
     catalog.commit(table, set_properties(named="1")).succeeds()
@@ -99,7 +99,7 @@ def _expect_tables(catalog: Sandbox, namespace: Names, names: list[str]) -> None
         raise WrongAnswer(f"the namespace has the tables {sorted(names)}, and {found} are listed")
 
 
-def _expect_untouched(catalog: Sandbox, beside: Table) -> Json:
+def _expect_untouched(catalog: Sandbox, beside: CreatedTable) -> Json:
     """Check that the table beside is as it was made."""
     said = catalog.load(beside)
     if said["table-uuid"] != beside.metadata["table-uuid"]:
@@ -124,7 +124,7 @@ def tells_case_twins_apart(catalog: Sandbox) -> None:
     if not answer.succeeded:
         answer.fails(400, 409)
         return
-    lower = Table(namespace, "twin", answer)
+    lower = CreatedTable(namespace, "twin", answer)
     catalog.commit(lower, set_properties(named="1")).succeeds()
     _expect_untouched(catalog, upper)
     catalog.call("dropTable", namespace, "twin").succeeds(204, 200)

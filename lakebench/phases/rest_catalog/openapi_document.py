@@ -20,7 +20,7 @@ _SHOWN = 5  # violations of one answer
 
 
 @dataclass(frozen=True)
-class Operation:
+class ApiOperation:
     """One operation, by its operationId; ``path`` is the template, such as ``/v1/{prefix}/namespaces``."""
 
     id: str
@@ -34,10 +34,10 @@ class Operation:
 
 
 @functools.cache
-def operations() -> Mapping[str, Operation]:
+def operations() -> Mapping[str, ApiOperation]:
     """Every operation by its operationId."""
     found = (
-        Operation(content["operationId"], method.upper(), path)
+        ApiOperation(content["operationId"], method.upper(), path)
         for path, methods in _document()["paths"].items()
         for method, content in methods.items()
         if "operationId" in content

@@ -14,7 +14,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.options import Option, some_of
 from lakebench.phases.rest_catalog.cases import PHASE
 from lakebench.phases.rest_catalog.field_reports import judge_field_reports
-from lakebench.phases.rest_catalog.parts import PARTS, Part
+from lakebench.phases.rest_catalog.parts import PARTS, CheckPart
 from lakebench.phases.rest_catalog.targets import read_names, target
 from lakebench.results.records import FieldReport
 
@@ -84,5 +84,5 @@ class RestCatalogs(Phase):
         names = self.option(selection, _CATALOG.name)
         return tuple(names)
 
-    def _parts(self, selection: Selection) -> tuple[Part, ...]:
+    def _parts(self, selection: Selection) -> tuple[CheckPart, ...]:
         return tuple(PARTS[name] for name in self.option(selection, _CHECKS.name) if name in PARTS)

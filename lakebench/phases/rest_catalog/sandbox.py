@@ -28,7 +28,7 @@ _PAGES = 200
 
 
 @dataclass(frozen=True)
-class Table:
+class CreatedTable:
     """A table or view of a check: its identifier, and the answer that made it."""
 
     namespace: Names
@@ -107,16 +107,16 @@ class Sandbox:
         more = {key.replace("_", "-"): value for key, value in body.items()}
         return self.call("createTable", namespace, body={"name": name, "schema": SCHEMA, "stage-create": False} | more)
 
-    def table(self, namespace: Names = (), name: str = "", **body: Any) -> Table:
+    def table(self, namespace: Names = (), name: str = "", **body: Any) -> CreatedTable:
         """A new table, in a new namespace where none is given.
 
         Raises:
             EngineUnavailable: the catalog does not make it.
         """
         where, called = namespace or self.namespace(), name or self.name()
-        return Table(where, called, self.create_table(where, called, **body).needed())
+        return CreatedTable(where, called, self.create_table(where, called, **body).needed())
 
-    def load(self, table: Table) -> Json:
+    def load(self, table: CreatedTable) -> Json:
         """The metadata of ``table`` as it is now.
 
         Raises:
@@ -128,18 +128,18 @@ class Sandbox:
         metadata: Json = answer.json["metadata"]
         return metadata
 
-    def commit(self, table: Table, *updates: Json, requirements: Sequence[Json] = ()) -> Exchange:
+    def commit(self, table: CreatedTable, *updates: Json, requirements: Sequence[Json] = ()) -> Exchange:
         """*updateTable*."""
         body = {"identifier": table.identifier, "requirements": list(requirements), "updates": list(updates)}
         return self.call("updateTable", table.namespace, table.name, body=body)
 
-    def append(self, table: Table, metadata: Json, snapshot_id: int) -> Exchange:
+    def append(self, table: CreatedTable, metadata: Json, snapshot_id: int) -> Exchange:
         """A commit of one more snapshot to ``main``, on what ``metadata`` says is the current one."""
         before = current_snapshot(metadata)
         updates = snapshot_updates(metadata, snapshot_id)
         return self.commit(table, *updates, requirements=[assert_main(before)])
 
-    def table_with_snapshots(self, *snapshot_ids: int) -> Table:
+    def table_with_snapshots(self, *snapshot_ids: int) -> CreatedTable:
         """A new table, to which the snapshots were added one after another.
 
         Raises:
@@ -157,16 +157,16 @@ class Sandbox:
         more = {"schema": SCHEMA, "view-version": version, "properties": {}} | body
         return self.call("createView", namespace, body={"name": name} | more)
 
-    def view(self, namespace: Names = ()) -> Table:
+    def view(self, namespace: Names = ()) -> CreatedTable:
         """A new view.
 
         Raises:
             EngineUnavailable: the catalog does not make it.
         """
         where, called = namespace or self.namespace(), self.name()
-        return Table(where, called, self.create_view(where, called).needed())
+        return CreatedTable(where, called, self.create_view(where, called).needed())
 
-    def rename(self, operation: str, source: Table, namespace: Names, name: str) -> Exchange:
+    def rename(self, operation: str, source: CreatedTable, namespace: Names, name: str) -> Exchange:
         """*renameTable* or *renameView*."""
         destination = {"namespace": list(namespace), "name": name}
         return self.call(operation, body={"source": source.identifier, "destination": destination})

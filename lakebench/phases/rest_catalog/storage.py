@@ -7,7 +7,7 @@ import time
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.client import Names
-from lakebench.phases.rest_catalog.sandbox import Sandbox, Table, set_properties
+from lakebench.phases.rest_catalog.sandbox import CreatedTable, Sandbox, set_properties
 from lakebench.phases.rest_catalog.store_access import objects
 
 STORAGE = Subject("Objects in the store")
@@ -15,7 +15,7 @@ _check = STORAGE.check
 _WAIT_S, _PAUSE_S = 5.0, 0.25
 
 
-def _objects(catalog: Sandbox, table: Table) -> list[str]:
+def _objects(catalog: Sandbox, table: CreatedTable) -> list[str]:
     """The objects below the table's location.
 
     Raises:
@@ -30,7 +30,7 @@ def _objects(catalog: Sandbox, table: Table) -> list[str]:
     return found
 
 
-def _written(catalog: Sandbox, namespace: Names = (), name: str = "") -> tuple[Table, list[str]]:
+def _written(catalog: Sandbox, namespace: Names = (), name: str = "") -> tuple[CreatedTable, list[str]]:
     """A table, and its objects.
 
     Raises:
@@ -43,7 +43,7 @@ def _written(catalog: Sandbox, namespace: Names = (), name: str = "") -> tuple[T
     return table, found
 
 
-def _drop(catalog: Sandbox, table: Table, purge: str = "") -> None:
+def _drop(catalog: Sandbox, table: CreatedTable, purge: str = "") -> None:
     query = {"purgeRequested": purge} if purge else {}
     catalog.call("dropTable", table.namespace, table.name, query=query).succeeds(204, 200, 202)
 

@@ -63,7 +63,7 @@ def _file_system(keys: Keys) -> fs.FileSystem:
         endpoint_override=keys.endpoint or None,
         region=keys.region,
         force_virtual_addressing=not keys.path_style,
-        check_directory_existence_before_creation=False,
+        allow_delayed_open=True,  # a small object is one request
         retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=1),
     )
 

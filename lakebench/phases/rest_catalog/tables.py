@@ -7,7 +7,7 @@ from typing import Any
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.namespaces import EXISTS, NO_NAMESPACE
-from lakebench.phases.rest_catalog.sandbox import SCHEMA, Json, Sandbox, Table, set_properties
+from lakebench.phases.rest_catalog.sandbox import SCHEMA, CreatedTable, Json, Sandbox, set_properties
 
 TABLES = Subject("Tables")
 _check = TABLES.check
@@ -120,7 +120,7 @@ def loads_nothing_of_a_missing_namespace(catalog: Sandbox) -> None:
     catalog.call("loadTable", missing, catalog.name()).fails(404, kind=(NO_TABLE, NO_NAMESPACE))
 
 
-def _etag(catalog: Sandbox, table: Table) -> str:
+def _etag(catalog: Sandbox, table: CreatedTable) -> str:
     """The ETag that *loadTable* sends."""
     headers = catalog.call("loadTable", table.namespace, table.name).succeeds().headers
     return next((value for key, value in headers.items() if key.lower() == "etag"), "")
@@ -226,7 +226,7 @@ def is_empty_when_it_is_made_again(catalog: Sandbox) -> None:
         raise WrongAnswer("snapshots of the dropped table are there again")
 
 
-def _made_again(catalog: Sandbox) -> tuple[Table, Json]:
+def _made_again(catalog: Sandbox) -> tuple[CreatedTable, Json]:
     """A table with a property and a snapshot, that was dropped; the metadata of its successor."""
     old = catalog.table(properties={"before": "1"})
     catalog.append(old, old.metadata, 7).needed()

@@ -17,7 +17,7 @@ EXPIRED_TOKEN = "expired-token"  # noqa: S105 - the name of an endpoint's proper
 _STORE = "object-store"
 
 
-class Reached(NamedTuple):
+class ReachableCatalog(NamedTuple):
     """A catalog that runs: how it is asked, its store where lakebench has keys of it, and a token that has expired."""
 
     catalog: Catalog
@@ -26,7 +26,7 @@ class Reached(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Target:
+class CheckedCatalog:
     """A catalog to check, by the name that ``--catalog`` gives it.
 
     ``service`` is the one that it is, empty for the user's; ``services`` are all that it needs.
@@ -37,20 +37,20 @@ class Target:
     services: tuple[str, ...]
     uri: str = ""
 
-    def reached(self, services: Services, settings: Settings) -> Reached:
+    def reached(self, services: Services, settings: Settings) -> ReachableCatalog:
         """The running catalog.
 
         Raises:
             ServiceUnavailable: it does not run.
         """
         if self.uri:
-            return Reached(_described(self.uri), None)
+            return ReachableCatalog(_described(self.uri), None)
         if self.service:
             lake = lakes.CATALOGS[self.name].observer(services)
             expired = services.endpoint(self.service).properties.get(EXPIRED_TOKEN, "")
-            return Reached(lake.catalog, lake.store, expired)
+            return ReachableCatalog(lake.catalog, lake.store, expired)
         catalog = settings.catalogs[self.name].described()
-        return Reached(catalog, self._lake(services, settings).store if self.services else None)
+        return ReachableCatalog(catalog, self._lake(services, settings).store if self.services else None)
 
     def _lake(self, services: Services, settings: Settings) -> Lake:
         return lakes.catalog_choice(settings, self.name).observer(services)
@@ -85,7 +85,7 @@ def read_names(text: str, asked: Asked) -> tuple[str, ...]:
     return names
 
 
-def target(name: str, settings: Settings) -> Target:
+def target(name: str, settings: Settings) -> CheckedCatalog:
     """The catalog called ``name``, which may be an address.
 
     Raises:
@@ -98,10 +98,10 @@ def target(name: str, settings: Settings) -> Target:
                 "--catalog takes an address such as http://127.0.0.1:8181/catalog?warehouse=lake; a login stands "
                 "under [catalog.NAME] in lakebench.toml"
             )
-        return Target(f"{address.netloc}{address.path.rstrip('/').replace('/', '-')}", "", (), name)
+        return CheckedCatalog(f"{address.netloc}{address.path.rstrip('/').replace('/', '-')}", "", (), name)
     local = local_catalogs()
     if name in local:
-        return Target(name, local[name], lakes.CATALOGS[name].services)
+        return CheckedCatalog(name, local[name], lakes.CATALOGS[name].services)
     if name in lakes.CATALOGS:
         by = SERVICES[lakes.CATALOGS[name].services[-1]]
         raise UsageError(f"--catalog {name}: it is no REST catalog; {getattr(by, 'choice', by.name)} has its tables")
@@ -110,14 +110,14 @@ def target(name: str, settings: Settings) -> Target:
     return _users(name, settings)
 
 
-def _users(name: str, settings: Settings) -> Target:
+def _users(name: str, settings: Settings) -> CheckedCatalog:
     catalog = settings.catalogs[name]
     if catalog.kind != CatalogKind.REST.value:
         raise UsageError(f"--catalog {name}: it is of kind {catalog.kind}, and phase11 checks those of kind rest")
     if missing := catalog.missing():
         raise UsageError(f"the catalog {name} needs {', '.join(missing)} under [catalog.{name}] in lakebench.toml")
     has_store = bool(catalog.storage) or bool(settings.service(_STORE).uri)
-    return Target(name, "", lakes.catalog_choice(settings, name).services if has_store else ())
+    return CheckedCatalog(name, "", lakes.catalog_choice(settings, name).services if has_store else ())
 
 
 def _described(address: str) -> Catalog:

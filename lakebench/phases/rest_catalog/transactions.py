@@ -8,7 +8,7 @@ from lakebench.phases.rest_catalog.client import Names
 from lakebench.phases.rest_catalog.commits import CONFLICT
 from lakebench.phases.rest_catalog.exchange import Exchange
 from lakebench.phases.rest_catalog.namespaces import EXISTS, NO_NAMESPACE
-from lakebench.phases.rest_catalog.sandbox import Json, Sandbox, Table, set_properties
+from lakebench.phases.rest_catalog.sandbox import CreatedTable, Json, Sandbox, set_properties
 from lakebench.phases.rest_catalog.tables import NO_TABLE, expect_properties
 
 TRANSACTIONS, RENAMES, REGISTRATION = Subject("Transactions"), Subject("Renames"), Subject("Registered tables")
@@ -16,7 +16,7 @@ _tx, _rename, _register = TRANSACTIONS.check, RENAMES.check, REGISTRATION.check
 _STALE: Json = {"type": "assert-table-uuid", "uuid": "00000000-0000-4000-8000-000000000000"}
 
 
-def _change(table: Table, *requirements: Json) -> Json:
+def _change(table: CreatedTable, *requirements: Json) -> Json:
     """The part of a transaction that sets a property of ``table``."""
     return {"identifier": table.identifier, "requirements": list(requirements), "updates": [set_properties(tx="1")]}
 
@@ -25,7 +25,7 @@ def _transaction(catalog: Sandbox, *changes: Json) -> Exchange:
     return catalog.call("commitTransaction", body={"table-changes": list(changes)})
 
 
-def _two(catalog: Sandbox) -> tuple[Table, Table]:
+def _two(catalog: Sandbox) -> tuple[CreatedTable, CreatedTable]:
     first = catalog.table()
     return first, catalog.table(first.namespace)
 
@@ -61,7 +61,7 @@ def is_atomic(catalog: Sandbox) -> None:
 def changes_no_missing_table(catalog: Sandbox) -> None:
     """A transaction with a missing table is declined, and changes nothing."""
     first = catalog.table()
-    missing = Table(first.namespace, catalog.name(), first.made)
+    missing = CreatedTable(first.namespace, catalog.name(), first.made)
     _transaction(catalog, _change(first), _change(missing)).fails(404, kind=NO_TABLE)
     expect_properties(catalog.load(first), tx=None)
 
@@ -95,7 +95,7 @@ def does_not_replace(catalog: Sandbox) -> None:
 def renames_no_missing_one(catalog: Sandbox) -> None:
     """A missing table is not renamed."""
     table = catalog.table()
-    missing = Table(table.namespace, catalog.name(), table.made)
+    missing = CreatedTable(table.namespace, catalog.name(), table.made)
     catalog.rename("renameTable", missing, table.namespace, catalog.name()).fails(404, kind=NO_TABLE)
 
 
@@ -108,11 +108,11 @@ def moves_to_no_missing_namespace(catalog: Sandbox) -> None:
     catalog.load(table)
 
 
-def _renamed(catalog: Sandbox) -> tuple[Table, Table]:
+def _renamed(catalog: Sandbox) -> tuple[CreatedTable, CreatedTable]:
     """A table before and after a rename."""
     table, name = catalog.table(), catalog.name()
     catalog.rename("renameTable", table, table.namespace, name).needed()
-    return table, Table(table.namespace, name, table.made)
+    return table, CreatedTable(table.namespace, name, table.made)
 
 
 @_rename("rename.loads_and_old_404", "loadTable", requires=["renameTable"])
@@ -135,7 +135,7 @@ def _put(catalog: Sandbox, namespace: Names, name: str, location: str) -> Exchan
     return catalog.call("registerTable", namespace, body={"name": name, "metadata-location": location})
 
 
-def _location(table: Table) -> str:
+def _location(table: CreatedTable) -> str:
     location = table.made.json.get("metadata-location")
     if not location:
         raise EngineUnavailable("this check needs a metadata-location, which createTable does not give")

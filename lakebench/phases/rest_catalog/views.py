@@ -6,7 +6,7 @@ from lakebench.errors import WrongAnswer
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.exchange import Exchange
 from lakebench.phases.rest_catalog.namespaces import EXISTS
-from lakebench.phases.rest_catalog.sandbox import Json, Sandbox, Table, view_version
+from lakebench.phases.rest_catalog.sandbox import CreatedTable, Json, Sandbox, view_version
 from lakebench.phases.rest_catalog.tables import current, expect_properties
 
 VIEWS = Subject("Views")
@@ -21,12 +21,12 @@ def _sql(metadata: Json) -> str:
     return str(version["representations"][0]["sql"])
 
 
-def _load(catalog: Sandbox, view: Table) -> Json:
+def _load(catalog: Sandbox, view: CreatedTable) -> Json:
     metadata: Json = catalog.call("loadView", view.namespace, view.name).succeeds().json["metadata"]
     return metadata
 
 
-def _replace(catalog: Sandbox, view: Table, uuid: str) -> Exchange:
+def _replace(catalog: Sandbox, view: CreatedTable, uuid: str) -> Exchange:
     updates = [
         {"action": "add-view-version", "view-version": view_version(2, _OTHER, view.namespace)},
         {"action": "set-current-view-version", "view-version-id": -1},
@@ -82,7 +82,7 @@ def keeps_properties(catalog: Sandbox) -> None:
     """The properties that a view is created with are kept."""
     namespace, name = catalog.namespace(), catalog.name()
     made = catalog.create_view(namespace, name, properties={"owner": "lakebench"}).needed()
-    expect_properties(_load(catalog, Table(namespace, name, made)), owner="lakebench")
+    expect_properties(_load(catalog, CreatedTable(namespace, name, made)), owner="lakebench")
 
 
 @_check("view.list", "listViews")
@@ -131,7 +131,7 @@ def renames(catalog: Sandbox) -> None:
     """A view is renamed, and is there by its new name."""
     view, name = catalog.view(), catalog.name()
     catalog.rename("renameView", view, view.namespace, name).succeeds(204, 200)
-    _load(catalog, Table(view.namespace, name, view.made))
+    _load(catalog, CreatedTable(view.namespace, name, view.made))
 
 
 @_check("view.drop", "dropView")
