@@ -55,7 +55,7 @@ FAILS: dict[Fault, set[str]] = {
     Fault.UNSIGNED: {"auth.unsigned_token"},
     Fault.ANY_SIGNATURE: {"auth.forged_token", "auth.unsigned_token", "auth.foreign_token"},
     Fault.EXPIRED: {"auth.expired_token"},
-    Fault.PURGES_ALWAYS: {"drop.keeps_files", "register.ok_200"},
+    Fault.PURGES_ALWAYS: {"drop.keeps_files"},
     Fault.PURGES_PREFIX: {"drop.purge_spares_siblings"},
     Fault.PAGE_REPEATS: {"ns.pagination_complete", "tbl.pagination", "view.pagination"},
     Fault.FIRST_OF_A_KIND: {"commit.two_updates_of_a_kind"},

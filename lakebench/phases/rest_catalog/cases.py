@@ -74,7 +74,7 @@ def _asked(context: RunContext, target: CheckedCatalog) -> tuple[ReachableCatalo
 def _run(check: ProtocolCheck, target: CheckedCatalog, context: RunContext) -> Evidence:
     """The evidence of a check that passes; the error of one that does not has its evidence too."""
     reached = target.reached(context.services, context.request.settings)
-    mark = f"lb{_RUN}_{check.id.replace('.', '_').lower()}"
+    mark = f"lb{_RUN}_{''.join(one if one.isalnum() else '_' for one in check.id.lower())}"
     sandbox = Sandbox(reached.catalog, mark, reached.store, reached.expired_token, context.checker.call)
     try:
         evidence = evidence_of(check, sandbox)

@@ -107,7 +107,7 @@ def reads_its_own(catalog: Sandbox) -> None:
     """The keys of a table read its files."""
     table = catalog.table()
     keys, _ = _keys(catalog, table)
-    if said := catalog.outside(tried, keys, Action.READ, _file(table)):
+    if said := _tried(catalog, keys, Action.READ, _file(table)):
         raise Refused(f"the keys of the table do not read its metadata file: {said}")
 
 
@@ -155,14 +155,21 @@ def keys_end(catalog: Sandbox) -> None:
     if left > _LONGEST_WAIT_S:
         raise EngineUnavailable(f"the keys last another {left:.0f} s, and this check waits {_LONGEST_WAIT_S:.0f} s")
     time.sleep(max(0.0, left) + _GRACE_S)
-    if not catalog.outside(tried, keys, Action.READ, _file(table)):
+    if not _tried(catalog, keys, Action.READ, _file(table)):
         raise WrongAnswer("the keys have expired, and read the table's metadata file")
+
+
+def _tried(catalog: Sandbox, keys: Keys, action: Action, location: str) -> str:
+    """What the store says; empty where it allows ``action``."""
+    said: str = catalog.outside(tried, keys, action, location)
+    catalog.notes.append(f"the keys {action} {location} → {said or 'allowed'}")
+    return said
 
 
 def _expect_denied(catalog: Sandbox, table: CreatedTable, action: Action, location: str) -> None:
     """Check that the keys of ``table`` may not do ``action`` at ``location``, which they would find there."""
     keys, _ = _keys(catalog, table)
-    said = catalog.outside(tried, keys, action, location)
+    said = _tried(catalog, keys, action, location)
     if not said:
         raise WrongAnswer(f"the keys of the table {table.name} {action} {location}, which is another table's")
     if "ACCESS_DENIED" not in said and "403" not in said:

@@ -20,7 +20,7 @@ from lakebench.results.records import FieldReport
 
 _CATALOG = Option(
     "catalog",
-    "REST catalogs to check, separated by commas: names, or an address. Default: all that lakebench starts.",
+    "REST catalogs to check, separated by commas: names, or an address. Default: all that can run here.",
     metavar="NAMES|URI",
     read=read_names,
 )

@@ -53,7 +53,7 @@ class Sandbox:
 
     ``store`` has the tables' files, where it is one that lakebench can list; ``outside`` calls a function that reads or
     writes files, in the process that is to do it. ``expired`` is a token of the catalog's issuer that has expired,
-    where one is had.
+    where one is had. ``notes`` are what was done beside requests to the catalog.
     """
 
     catalog: Catalog
@@ -62,6 +62,7 @@ class Sandbox:
     expired: str = ""
     outside: Callable[..., Any] = lambda function, *arguments: function(*arguments)
     namespaces: list[Names] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         """Make the client."""
@@ -196,13 +197,19 @@ class Sandbox:
         return [one["name"] for one in self.listed("listTables", "identifiers", namespace)]
 
     def evidence(self) -> Json:
-        """What was asked and answered: each exchange in a line, the last one whole, and a command that repeats it."""
+        """What was asked and answered: each exchange in a line, the last one whole, and commands that repeat all."""
         log = [one for one in self.client.log if one.operation != "getConfig"] or self.client.log
         if not log:
             return {}
-        last, steps = log[-1], [one.line() for one in log]
+        last, steps = log[-1], [*(one.line() for one in log), *self.notes]
         shown = steps if len(steps) <= _STEPS else [*steps[:_STEPS], f"and {len(steps) - _STEPS} more"]
-        return {"steps": shown, "request": last.request(), "response": last.response(), "curl": last.curl()}
+        return {
+            "steps": shown,
+            "request": last.request(),
+            "response": last.response(),
+            "curl": last.curl(),
+            "commands": [one.curl() for one in log[:_STEPS]],
+        }
 
 
 def current_snapshot(metadata: Json) -> int | None:

@@ -73,13 +73,24 @@ def local_catalogs() -> dict[str, str]:
     return {one.choice: one.name for one in last if issubclass(one, CatalogService)}
 
 
+def usual_catalogs(settings: Settings) -> tuple[str, ...]:
+    """Those that start here by themselves, and those that the settings say how to reach."""
+    found = local_catalogs()
+    return tuple(name for name, one in found.items() if not _is_brought(one) or one in settings.services)
+
+
+def _is_brought(service: str) -> bool:
+    """Whether a service is there only where the user brings the program, or an endpoint."""
+    return bool(getattr(SERVICES[service], "has_home", False) or hasattr(SERVICES[service], "why"))
+
+
 def read_names(text: str, asked: Asked) -> tuple[str, ...]:
-    """The value of ``--catalog``: names and addresses, separated by commas; all of our services where it is empty.
+    """The value of ``--catalog``: names and addresses, separated by commas; where it is empty, the usual ones.
 
     Raises:
         UsageError: there is no such catalog, or it is none of REST.
     """
-    names = listed(text) or tuple(local_catalogs())
+    names = listed(text) or usual_catalogs(asked.settings)
     for name in names:
         target(name, asked.settings)
     return names
