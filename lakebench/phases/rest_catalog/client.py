@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Names = Sequence[str]
 """The levels of a namespace."""
 
-_LIMIT_S = 30.0
+_LIMIT_S = 60.0
 _CONNECTIONS = 32
 _USUAL_SEPARATOR = "%1F"
 DEFAULT_OPERATIONS = frozenset({
