@@ -81,7 +81,7 @@ def _run(check: ProtocolCheck, target: CheckedCatalog, context: RunContext) -> E
     except (EngineCrash, ServiceUnavailable) as error:
         raise _diagnosed(context, target, error) from error
     finally:
-        if not target.service:
+        if target.is_users(context.services):
             clean(sandbox)
     return evidence
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from lakebench.config import Settings
 from lakebench.errors import UsageError, unknown
-from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore
+from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore, Runtime
 from lakebench.phases.options import Asked, listed
 from lakebench.services import SERVICES, Services, lakes
 from lakebench.services.catalog import CatalogService
@@ -54,6 +54,15 @@ class CheckedCatalog:
 
     def _lake(self, services: Services, settings: Settings) -> Lake:
         return lakes.catalog_choice(settings, self.name).observer(services)
+
+    def is_users(self, services: Services) -> bool:
+        """Whether it is a catalog of the user's, which is left as it was.
+
+        Raises:
+            ServiceUnavailable: its service does not run.
+        """
+        endpoint = self.endpoint(services)
+        return endpoint is None or endpoint.runtime is Runtime.EXTERNAL
 
     def endpoint(self, services: Services) -> Endpoint | None:
         """The endpoint of its service, ``None`` for the user's.
