@@ -169,7 +169,7 @@ def test_a_catalog_has_the_checks_of_its_endpoints_and_its_login() -> None:
 
 def test_catalogs_are_chosen_by_name_or_address() -> None:
     asked = Asked()
-    assert set(read_names("", asked)) == set(local_catalogs()) >= {"rest", "nessie", "rest-bridge"}
+    assert set(local_catalogs()) >= set(read_names("", asked)) >= {"rest", "nessie", "rest-bridge"}
     at = "http://127.0.0.1:8181/catalog?warehouse=lake"
     assert read_names(f"nessie,{at}", asked) == ("nessie", at)
     one = target(at, Settings())
