@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
-import enum
 import hashlib
 import hmac
 import json
@@ -23,45 +22,16 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from wrong_commits import Declined, applied, checked, empty_metadata
+from wrong_faults import Fault
 from wrong_store import WrongStore
 
 from lakebench.http import HOST
-from lakebench.model import Catalog, CatalogKind, Delegation, OAuth2, ObjectStore
+from lakebench.model import Catalog, CatalogKind, Delegation, OAuth2
 from lakebench.phases.rest_catalog.openapi_document import operations
 
 Json = dict[str, Any]
 _CLIENT, _SCOPE = "client", "PRINCIPAL_ROLE:ALL"
 _PREFIX = "lake"
-
-
-class Fault(enum.Enum):
-    """What the catalog does wrong."""
-
-    STALE_ASSERTIONS = "accepts assertions that do not hold"
-    LOST_PROPERTIES = "forgets the properties that a table is created with"
-    MISSING_TABLE = "answers 200 for a missing table"
-    OLD_SCHEMA = "answers the creation of a table that is there with the table that is there"
-    FOREIGN_KEYS = "gives the keys of another table"
-    ROWS_BACK = "puts the rows of the snapshot before back with each other commit"
-    BOTH_WIN = "lets several commits win that were sent at once"
-    HALF_TRANSACTION = "keeps the first half of a transaction that fails"
-    UNSIGNED = "lets in whoever has a token that is not signed"
-    ANY_SIGNATURE = "lets in whoever has a token, however it is signed"
-    EXPIRED = "lets in whoever has a token that has expired"
-    OPEN_DOOR = "lets in whoever has no token"
-    PURGES_ALWAYS = "removes the files with each drop"
-    PURGES_PREFIX = "purges all that begins alike"
-    PAGE_REPEATS = "repeats an entry on the next page"
-    FIRST_OF_A_KIND = "makes only the first of two updates of a kind"
-    LAST_PROPERTY = "keeps the last property"
-    PATTERN = "takes a name as a pattern when it drops"
-    WRONG_TYPE = "answers a missing namespace with the type of another error"
-    BAD_FORM = "has a number where the schema has text"
-    WIDE_KEYS = "gives keys of the whole store"
-    LASTING_KEYS = "gives keys that do not end when it says"
-    UNASKED_KEYS = "gives keys to whoever loads a table"
-    REUSED_UUID = "gives a table that is made again the state of before"
-    KEY_ALONE = "gives a key without its secret"
 
 
 class State:
@@ -118,11 +88,6 @@ class WrongCatalog(ThreadingHTTPServer):
         login = OAuth2(f"{self.uri}/v1/oauth/tokens", _CLIENT, self.secret, _SCOPE)
         delegation = Delegation.VENDED_CREDENTIALS
         return Catalog(CatalogKind.REST, self.uri, "lake", authentication=login, delegation=delegation)
-
-    @property
-    def object_store(self) -> ObjectStore:
-        """The store with the keys of its owner."""
-        return self.store.owner
 
     def lies(self, fault: Fault) -> bool:
         """Whether it is to do this wrong."""
@@ -383,7 +348,7 @@ class _Handler(BaseHTTPRequestHandler):
         return said
 
     def _keys(self, stored: Json) -> Json:
-        """Keys for the files of a table, which end after a second or two."""
+        """Keys for the files of a table."""
         location = stored["location"]
         if self.server.lies(Fault.FOREIGN_KEYS):
             others = [one["location"] for one in self.server.state.tables.values() if one["location"] != location]

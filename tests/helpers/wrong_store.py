@@ -17,7 +17,6 @@ from xml.sax.saxutils import escape
 from lakebench.http import HOST
 from lakebench.model import ObjectStore
 
-_LASTS_S = 3.0
 _RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 _KEY = re.compile(r"Credential=([^/]+)/")
 
@@ -31,12 +30,13 @@ class WrongStore(ThreadingHTTPServer):
         super().__init__((HOST, 0), _Handler)
         self.objects: dict[str, bytes] = {}
         self.keys: dict[str, tuple[str, float]] = {}
+        self.lasts_s = 3600.0  # how long keys are good for
         endpoint = f"http://{HOST}:{self.server_port}"
         self.owner = ObjectStore(endpoint, "lake", secrets.token_hex(8), secrets.token_hex(16))
 
     def keys_for(self, location: str, *, lasting: bool = False) -> tuple[str, str, float]:
         """New keys for what is below ``location`` (``s3://``), and when they are said to end."""
-        key, ends = secrets.token_hex(8), time.time() + _LASTS_S
+        key, ends = secrets.token_hex(8), time.time() + self.lasts_s
         self.keys[key] = location.removeprefix("s3://"), ends + (3600 if lasting else 0)
         return key, secrets.token_hex(16), ends
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from wrong_catalog import Fault, WrongCatalog, wrong_catalog
+from wrong_catalog import WrongCatalog, wrong_catalog
+from wrong_faults import Fault
 
 from lakebench.errors import CaseError
 from lakebench.outcomes import Outcome
@@ -18,6 +20,8 @@ from lakebench.phases.rest_catalog.sandbox import Sandbox
 pytestmark = pytest.mark.integration
 
 CHECKS = {check.id: check for subjects in SUBJECTS.values() for subject in subjects for check in subject.checks}
+NUMBERS = itertools.count()
+EXPIRE = "cred.expire"
 SOME_NAMES = {"name.table_star", "name.table_slash", "name.namespace_star", "name.case_twins", "name.prefix_twins"}
 """Of the hostile names, those that a fault is tried with: they are many, and asked alike."""
 STALE = {
@@ -73,19 +77,23 @@ def server() -> Iterator[WrongCatalog]:
 
 
 def _outcome(server: WrongCatalog, check: ProtocolCheck) -> Outcome:
-    mark = f"lb_{check.id.replace('.', '_').lower()}"
+    mark = f"lb{next(NUMBERS)}_{check.id.replace('.', '_').lower()}"
     try:
-        evidence_of(check, Sandbox(server.catalog, mark, server.object_store, server.token(-60)))
+        evidence_of(check, Sandbox(server.catalog, mark, server.store.owner, server.token(-60)))
     except CaseError as error:
         return error.outcome
     return Outcome.PASS
 
 
 def _outcomes(server: WrongCatalog, checks: list[ProtocolCheck]) -> dict[str, Outcome]:
-    """The outcome of each check; several wait at once."""
+    """The outcome of each check, several at once; the one that waits for the end of keys is alone, with short ones."""
+    server.store.lasts_s = 3600.0
     with ThreadPoolExecutor(6) as pool:
-        outcomes = pool.map(lambda check: _outcome(server, check), checks)
-        return {check.id: outcome for check, outcome in zip(checks, outcomes, strict=True)}
+        outcomes = dict(
+            zip([one.id for one in checks], pool.map(lambda one: _outcome(server, one), checks), strict=True)
+        )
+    server.store.lasts_s = 1.0
+    return outcomes | {EXPIRE: _outcome(server, CHECKS[EXPIRE])}
 
 
 def test_a_catalog_that_does_what_it_should_passes_every_check(server: WrongCatalog) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from started import lakebench
-from wrong_catalog import Fault, wrong_catalog
+from wrong_catalog import wrong_catalog
+from wrong_faults import Fault
 
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.results.records import FILE, Run, read
