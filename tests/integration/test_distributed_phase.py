@@ -34,6 +34,7 @@ def test_the_run_keeps_to_its_schema_and_has_a_report(run: Path) -> None:
     report = (run / "report.md").read_text()
     assert "Deleted rows" in report
     assert "Rubric" in report
+    assert "lines of set-up" in report
 
 
 def test_the_work_is_right_in_every_format(cases: dict[str, Record]) -> None:
@@ -50,6 +51,14 @@ def test_files_that_a_catalog_lists_still_have_what_was_deleted(cases: dict[str,
     assert after.coordinates.more["way"] == "files"
     assert cases["deletes/ducklake-after/duckdb"].outcome is Outcome.PASS
     assert cases["deletes/iceberg-after/daft"].outcome is Outcome.PASS
+
+
+def test_a_program_of_ones_own_gives_the_first_answer(cases: dict[str, Record]) -> None:
+    for engine in ("duckdb", "daft"):
+        case = cases[f"set-up/first-query/{engine}"]
+        assert case.outcome is Outcome.PASS
+        assert case.evidence["lines"] > 5
+        assert "ICEBERG_URI" in case.evidence["program"]
 
 
 def test_lines_of_the_rubric_pass_and_fail(cases: dict[str, Record]) -> None:

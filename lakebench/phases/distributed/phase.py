@@ -22,7 +22,7 @@ from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
 from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.distributed import deletes, layouts, rubric, ways, work, writes
+from lakebench.phases.distributed import deletes, layouts, rubric, set_up, ways, work, writes
 from lakebench.phases.distributed.case import QUICK
 from lakebench.phases.distributed.field_reports import judge_field_reports
 from lakebench.phases.distributed.lake_tables import STORAGE, reached, small, tpch_in_ducklake
@@ -95,6 +95,7 @@ class DistributedQueries(Queries):
             *deletes.blocks(context.request),
             *layouts.blocks(context.request),
             *ways.blocks(context.request),
+            *set_up.blocks(context.request),
             *(one for one in of_rubric if one not in timed),
         ]
         yield SideBySide(tuple(by_cluster(checks)))

@@ -19,7 +19,8 @@ _RUBRIC = (
 )
 _BESIDE = (
     "No part of the score. The start is that of the server that is the engine; idle is what driver and cluster held "
-    "after a query, before the next one."
+    "after a query, before the next one. The lines are those of the program by which a user comes from addresses and "
+    "keys to a first answer, without blank lines and comments."
 )
 _DELETES = (
     "By a connector the engine reads the table; by files it reads the data files that DuckLake's catalog lists, "
@@ -70,14 +71,27 @@ def _rubric(cases: Sequence[Record]) -> list[Part]:
 
 
 def _beside(run: Run) -> list[Part]:
-    """What people ask beside the score: how long the start takes, and what is held by doing nothing."""
-    asked = [one for one in _of(run.cases, "rubric", "within-memory") if "idle_bytes" in one.evidence]
+    """What people ask beside the score: how long the start takes, what is held by doing nothing, what one writes."""
+    memory = {one.engine: one.evidence for one in _of(run.cases, "rubric", "within-memory")}
+    asked = {engine: evidence for engine, evidence in memory.items() if "idle_bytes" in evidence}
+    lines = {one.engine: _lines(one) for one in _of(run.cases, "set-up")}
     starts = {one.service: one.seconds_to_start for one in run.services} if asked else {}
     rows = tuple(
-        (Cell(one.engine), *cells(_start(starts, one.evidence["service"]), _mib(one.evidence["idle_bytes"])))
-        for one in asked
+        (Cell(engine), *cells(*_held(starts, asked.get(engine)), lines.get(engine, DASH)))
+        for engine in {**asked, **lines}
     )
-    return [Table("Beside the score", ("engine", "start s", "idle MiB"), rows, (_BESIDE,), "figures")] if rows else []
+    head = ("engine", "start s", "idle MiB", "lines of set-up")
+    return [Table("Beside the score", head, rows, (_BESIDE,), "figures")] if rows else []
+
+
+def _held(starts: Mapping[str, float | None], evidence: Mapping[str, Any] | None) -> tuple[str, str]:
+    return (_start(starts, evidence["service"]), _mib(evidence["idle_bytes"])) if evidence else (DASH, DASH)
+
+
+def _lines(case: Record) -> str:
+    """Of the program; how it ended, where it did not give the answer."""
+    lines = str(case.evidence.get("lines", DASH))
+    return lines if case.outcome is Outcome.PASS else f"{lines} ({label(case.outcome)})"
 
 
 def _start(starts: Mapping[str, float | None], service: str) -> str:

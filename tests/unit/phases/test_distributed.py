@@ -23,10 +23,10 @@ from lakebench.iceberg.operations import Append, SetPartition
 from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore, Record, Selection, TableFormat
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
-from lakebench.phases.distributed import deaths, deletes, lake_tables, layouts, rubric, ways, work, writes
+from lakebench.phases.distributed import deaths, deletes, lake_tables, layouts, rubric, set_up, ways, work, writes
 from lakebench.phases.distributed.phase import by_cluster
 from lakebench.phases.distributed.report import sections
-from lakebench.reports.content import Table
+from lakebench.reports.content import DASH, Table
 from lakebench.results import records
 from lakebench.results.records import FieldReport
 
@@ -48,7 +48,7 @@ def _reports(*cases: Record) -> dict[str, FieldReport]:
 
 def _planned(*names: str, profile: str = "standard") -> list[Case]:
     asked = replace(request(*map(parse, names)), profile=PROFILES[profile])
-    blocks = [*deletes.blocks(asked), *writes.blocks(asked), *ways.blocks(asked),
+    blocks = [*deletes.blocks(asked), *writes.blocks(asked), *ways.blocks(asked), *set_up.blocks(asked),
               *rubric.blocks(asked, lambda *_: LAKE)]  # fmt: skip
     return [case for block in blocks for case in block.cases]
 
@@ -307,6 +307,78 @@ def test_the_report_has_the_rubric_with_its_score_and_the_deaths() -> None:
     assert "node 1 of 2 after 0.40 s" in [cell.text for cell in tables["A worker dies in the middle"].rows[0]]
     assert "files" in [cell.text for cell in tables["Deleted rows"].rows[0]]
     assert not sections(SimpleNamespace(cases=[]))  # type: ignore[arg-type]
+
+
+def test_each_framework_has_a_program_that_imports_nothing_of_ours() -> None:
+    asked = [case for case in _planned("duckdb", "daft", "ray_duckdb", "daft-ray", "smallpond", "spark")
+             if case.coordinates.check == set_up.CHECK]  # fmt: skip
+    assert {case.column for case in asked} == {"duckdb", "daft", "ray_duckdb", "daft-ray", "smallpond"}
+    for case in asked:
+        text = set_up.program_of(case.engine).read_text("utf-8")
+        assert "lakebench" not in text
+        assert set_up.lines_of(text) > 5
+
+
+def test_blank_lines_and_comments_are_no_lines_of_set_up() -> None:
+    assert set_up.lines_of("import os\n\n# why\nprint(\n    1,  # one\n)\n") == 4
+
+
+def test_the_answer_of_a_program_is_a_line_for_each_region() -> None:
+    some = [(0, "north", 1), (1, None, 2), (2, "north", 4)]
+    assert set_up.answer(some) == ["None 1 2", "north 2 5"]
+
+
+def _ran(monkeypatch: pytest.MonkeyPatch, folder: Path, program: str, addresses: dict[str, str]) -> Any:
+    """What becomes of ``program``, run by this Python with ``addresses`` in its environment."""
+    file = folder / "first_query.py"
+    file.write_text(program)
+    monkeypatch.setattr(set_up, "_addresses", lambda *_, **__: addresses)
+    return set_up._first_answer(SimpleNamespace(progress=None), parse("duckdb"), file)  # type: ignore[arg-type]
+
+
+def test_a_program_is_right_if_it_prints_the_rows_of_its_addresses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    lines = set_up.answer(lake_tables.rows(deleted=True))
+    program = "import os\nprint(os.environ['ANSWER'])\n"
+    evidence = _ran(monkeypatch, tmp_path, program, {"ANSWER": "\n".join(["INFO 1/5 tasks", *reversed(lines)])})
+    assert (evidence["lines"], evidence["program"], evidence["printed"]) == (2, program, lines)
+    with pytest.raises(WrongAnswer) as caught:
+        _ran(monkeypatch, tmp_path, program, {"ANSWER": "\n".join(lines[1:])})
+    assert caught.value.details["lines"] == 2
+
+
+def test_a_program_that_fails_is_refused_by_its_last_words(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match=r"exit code 1: .*ValueError: no such table") as caught:
+        _ran(monkeypatch, tmp_path, "raise ValueError('no such table')\n", {})
+    assert caught.value.details["lines"] == 1
+
+
+def test_without_a_network_of_its_own_smallponds_program_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> None:
+    python, program, ref = Path("python"), Path("program.py"), parse("smallpond")
+    monkeypatch.setattr(set_up.private_network, "unshared", lambda: None)
+    with pytest.raises(EngineUnavailable, match="allow user namespaces"):
+        set_up._command(python, ref, program, STORE.endpoint)
+
+
+def test_the_lines_of_set_up_are_beside_the_score_and_no_part_of_it() -> None:
+    held = {"idle_bytes": 2**20, "service": ""}
+    run: Any = SimpleNamespace(
+        cases=[
+            _case("daft", check="rubric", test="within-memory", evidence={**held, "processes": [], "peak_bytes": 1,
+                                                                          "limit_bytes": 2}),
+            _case("daft", check="set-up", test="first-query", evidence={"lines": 20}),
+            _case("smallpond", Outcome.REFUSED, check="set-up", test="first-query", evidence={"lines": 31}),
+        ],
+        services=[],
+    )  # fmt: skip
+    (section,) = sections(run)
+    tables = {one.caption: one for one in section.parts if isinstance(one, Table)}
+    beside = [[cell.text for cell in row] for row in tables["Beside the score"].rows]
+    assert beside[0] == ["daft", DASH, "1", "20"]
+    assert beside[1][0] == "smallpond"
+    assert beside[1][3].startswith("31 (")
+    assert [cell.text for cell in tables["Rubric"].rows[-1]] == ["score", "1 of 1"]
 
 
 # Recorded runs: Ray 2.60 + DuckDB 1.5.5 and Daft 0.7.26 on a cluster of two nodes; and Smallpond 0.15.0.
