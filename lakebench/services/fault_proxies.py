@@ -1,4 +1,4 @@
-"""Faults on the way to a server: a proxy refuses a request, loses its answer, or holds it until its sender is dead.
+"""Faults on the way to a server: a proxy refuses a request, loses or replaces its answer, or holds it for good.
 
 :class:`HttpProxy` is for a REST catalog or an object store, :class:`PostgresProxy` for PostgreSQL. Each
 listens on 127.0.0.1, passes everything on, and does one :class:`Fault` to the requests that it names. Times are
@@ -18,7 +18,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from lakebench.http import HOST
 
@@ -29,7 +29,7 @@ _OURS = re.compile(rb"insert\s+into\s[^;]{0,80}ducklake_snapshot\b", re.IGNORECA
 _COMMIT = re.compile(rb"\bCOMMIT\b", re.IGNORECASE)
 # The form of the Iceberg REST catalog's errors (OpenAPI, IcebergErrorResponse).
 _REFUSAL = '{"error": {"message": "made by lakebench", "type": "ServiceUnavailableException", "code": 503}}'
-REFUSE, LOSE, HOLD = "refuse", "lose", "hold"
+REFUSE, LOSE, REPLACE, HOLD = "refuse", "lose", "replace", "hold"
 
 
 @dataclass
@@ -37,8 +37,9 @@ class Fault:
     """What happens to ``times`` requests that fit ``matches`` (method, path), after the server carried out ``skip``.
 
     ``refuse``: answered with ``status`` and ``body``, or disconnected where there is no HTTP, and never passed on.
-    ``lose``: passed on and carried out with success; then the connection ends without the answer. ``hold``: not passed
-    on, and kept until :meth:`release`; then the connection ends. ``fired`` are the times at which it happened.
+    ``lose``: passed on and carried out with success; then the connection ends without the answer. ``replace``: carried
+    out likewise, and answered with ``status`` and ``body``. ``hold``: not passed on, and kept until :meth:`release`;
+    then the connection ends. ``fired`` are the times at which it happened.
     """
 
     kind: str
@@ -82,15 +83,38 @@ class Fault:
         self._released.set()
 
 
+@dataclass(frozen=True)
+class Passed:
+    """A request that the server answered; ``body`` and ``answer`` are as they were sent."""
+
+    method: str
+    path: str
+    body: bytes = field(repr=False)
+    status: int
+    headers: list[tuple[str, str]] = field(repr=False)
+    answer: bytes = field(repr=False)
+
+
+class Watcher(Protocol):
+    """Looks at what passes, in the thread of the connection."""
+
+    def before(self, method: str, path: str) -> None:
+        """Called before a request is passed on, which waits for it."""
+
+    def after(self, passed: Passed) -> None:
+        """Called with the server's answer, before the client has it."""
+
+
 class HttpProxy:
     """A proxy before the HTTP server at ``host:port``; used as a context manager.
 
     ``answers`` counts the answers to clients by method and status.
     """
 
-    def __init__(self, host: str, port: int, fault: Fault | None = None) -> None:
+    def __init__(self, host: str, port: int, fault: Fault | None = None, watcher: Watcher | None = None) -> None:
         self.answers: Counter[str] = Counter()
-        handler = type("_Handler", (_Handler,), {"target": (host, port), "fault": fault, "answers": self.answers})
+        members = {"target": (host, port), "fault": fault, "watcher": watcher, "answers": self.answers}
+        handler = type("_Handler", (_Handler,), members)
         self._server = ThreadingHTTPServer((HOST, 0), handler)
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
@@ -114,6 +138,7 @@ class _Handler(BaseHTTPRequestHandler):
     wbufsize = -1  # headers and body leave together
     target: ClassVar[tuple[str, int]]
     fault: ClassVar[Fault | None]
+    watcher: ClassVar[Watcher | None]
     answers: ClassVar[Counter[str]]
 
     def _pass(self) -> None:
@@ -123,17 +148,30 @@ class _Handler(BaseHTTPRequestHandler):
             fault.wait()
             self._end()
         elif fault and fault.kind == REFUSE and fault.takes(self.command, self.path):
-            kind = "application/xml" if fault.body.startswith("<") else "application/json"
-            self._answer(fault.status, [("Content-Type", kind)], fault.body.encode())
+            self._say(fault)
         else:
-            status, headers, data = self._forward(body)
+            status, headers, data = self._watched(body)
             done = status < http.HTTPStatus.MULTIPLE_CHOICES
-            if fault and fault.kind == LOSE and done and fault.takes(self.command, self.path):
-                self._end()
+            if fault and fault.kind in {LOSE, REPLACE} and done and fault.takes(self.command, self.path):
+                self._end() if fault.kind == LOSE else self._say(fault)
             else:
                 if fault and done:
                     fault.passed(self.command, self.path)
                 self._answer(status, headers, data)
+
+    def _watched(self, body: bytes) -> tuple[int, list[tuple[str, str]], bytes]:
+        """The server's answer, which the watcher has seen."""
+        if self.watcher:
+            self.watcher.before(self.command, self.path)
+        status, headers, data = self._forward(body)
+        if self.watcher:
+            self.watcher.after(Passed(self.command, self.path, body, status, headers, data))
+        return status, headers, data
+
+    def _say(self, fault: Fault) -> None:
+        """Answer as the fault says."""
+        kind = "application/xml" if fault.body.startswith("<") else "application/json"
+        self._answer(fault.status, [("Content-Type", kind)], fault.body.encode())
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = _pass  # noqa: N815 - http.server's names
 

@@ -34,7 +34,7 @@ def blocks(part: str, context: RunContext, target: CheckedCatalog) -> Iterator[B
             if reached is None or configuration is None or applies(check, reached, configuration):
                 case = case_of(part, subject, check, target)
                 test = Check(case, partial(_run, check, target))
-                yield Versioned(test, target.name, partial(_versions, target))
+                yield Versioned(test, target.name, partial(versions, target))
 
 
 def applies(check: ProtocolCheck, reached: ReachableCatalog, configuration: Configuration) -> bool:
@@ -79,7 +79,7 @@ def _run(check: ProtocolCheck, target: CheckedCatalog, context: RunContext) -> E
     try:
         evidence = evidence_of(check, sandbox)
     except (EngineCrash, ServiceUnavailable) as error:
-        raise _diagnosed(context, target, error) from error
+        raise diagnosed(context, target, error) from error
     finally:
         if target.is_users(context.services):
             clean(sandbox)
@@ -113,7 +113,7 @@ def _malformed(sandbox: Sandbox, error: Exception, about: Mapping[str, Any]) -> 
     return error
 
 
-def _diagnosed(context: RunContext, target: CheckedCatalog, error: CaseError) -> CaseError:
+def diagnosed(context: RunContext, target: CheckedCatalog, error: CaseError) -> CaseError:
     """``error``; where the catalog's process died, it is started again for the next case."""
     if not (target.service and context.services.died(target.service)):
         return error
@@ -145,6 +145,7 @@ def _clean_namespace(sandbox: Sandbox, names: Names) -> None:
     sandbox.call("dropNamespace", names)
 
 
-def _versions(target: CheckedCatalog, context: RunContext) -> Mapping[str, str]:
+def versions(target: CheckedCatalog, context: RunContext) -> Mapping[str, str]:
+    """The version of the catalog, where it is known."""
     endpoint = target.endpoint(context.services)
     return {target.name: endpoint.version} if endpoint and endpoint.version else {}

@@ -8,19 +8,28 @@ from functools import partial
 
 from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
-from lakebench.phases.rest_catalog import cases
+from lakebench.model import Coordinates, EngineRef
+from lakebench.phases.rest_catalog import cases, data, load
 from lakebench.phases.rest_catalog.protocol import SUBJECTS
 from lakebench.phases.rest_catalog.targets import CheckedCatalog
 
 
 @dataclass(frozen=True)
 class CheckPart:
-    """Cases of one kind: ``blocks`` gives those of one catalog; ``engines`` and ``services`` are what they need."""
+    """Cases of one kind: ``blocks`` gives those of one catalog; ``engines`` and ``services`` are what they need.
+
+    ``covers`` says whether a run of these engines has a case, all of whose engines are among them.
+    """
 
     blocks: Callable[[RunContext, CheckedCatalog], Iterator[Block]]
     engines: tuple[str, ...] = ()
     services: tuple[str, ...] = ()
+    covers: Callable[[Coordinates, tuple[EngineRef, ...]], bool] = lambda *_: True
 
 
-PARTS: Mapping[str, CheckPart] = {name: CheckPart(partial(cases.blocks, name)) for name in SUBJECTS}
+PARTS: Mapping[str, CheckPart] = {
+    **{name: CheckPart(partial(cases.blocks, name)) for name in SUBJECTS},
+    load.PART: CheckPart(load.blocks),
+    "data": CheckPart(data.blocks, data.ENGINES, covers=data.covers),
+}
 """Name → part, in the order of the report."""

@@ -14,6 +14,7 @@ from lakebench.phases.base import Phase
 from lakebench.phases.options import Option, some_of
 from lakebench.phases.rest_catalog.cases import PHASE
 from lakebench.phases.rest_catalog.field_reports import judge_field_reports
+from lakebench.phases.rest_catalog.load import TABLES
 from lakebench.phases.rest_catalog.parts import PARTS, CheckPart
 from lakebench.phases.rest_catalog.targets import read_names, target
 from lakebench.results.records import FieldReport
@@ -40,7 +41,7 @@ class RestCatalogs(Phase):
     subject: ClassVar[str] = "rest_catalog"
     title: ClassVar[str] = "Any Iceberg REST catalog, checked against the specification"
     field_reports: ClassVar[tuple[str, ...]] = ("C34", "C35", "C36", "C37", "C38", "C39", "C40")
-    options: ClassVar[tuple[Option, ...]] = (_CATALOG, _CHECKS)
+    options: ClassVar[tuple[Option, ...]] = (_CATALOG, _CHECKS, TABLES)
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """None: where one catalog does not start, the others are checked all the same."""
@@ -74,6 +75,7 @@ class RestCatalogs(Phase):
             case.catalog in self._names(scope.selection)
             and case.check in self.option(scope.selection, _CHECKS.name)
             and super().covers(case, scope)
+            and PARTS[str(case.check)].covers(case, scope.registered)
         )
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from lakebench.model import Record
 from lakebench.outcomes import FROM_BEST, Outcome
+from lakebench.phases.rest_catalog import report_load
 from lakebench.reports.content import DASH, Cell, Part, Section, Table, cells, label, mark
 from lakebench.results.records import Run
 
@@ -33,7 +34,12 @@ def sections(run: Run) -> list[Section]:
         return []
     catalogs = list(dict.fromkeys(str(case.coordinates.catalog) for case in cases))
     first = Section("REST catalogs", "rest-catalogs", (_overview(cases, catalogs),))
-    return [first, *(_catalog(name, [one for one in cases if one.coordinates.catalog == name]) for name in catalogs)]
+    loads = report_load.section(cases)
+    return [
+        first,
+        *loads,
+        *(_catalog(name, [one for one in cases if one.coordinates.catalog == name]) for name in catalogs),
+    ]
 
 
 def _overview(cases: Sequence[Record], catalogs: Sequence[str]) -> Table:
@@ -83,11 +89,11 @@ def _catalog(name: str, cases: Sequence[Record]) -> Section:
         head = ("check", "level", "outcome", "what it answers", "operation", "again")
         parts.append(Table(f"What fails, {name}", head, tuple(map(_failure, failed)), (_REPEAT,)))
     if unavailable := [case for case in cases if case.outcome is Outcome.UNAVAILABLE]:
-        rows = tuple(cells(case.row, case.reason[:_SHOWN]) for case in unavailable)
+        rows = tuple(cells(_named(case), case.reason[:_SHOWN]) for case in unavailable)
         parts.append(Table(f"What could not be checked, {name}", ("check", "reason"), rows))
     passed = [case for case in cases if case.outcome is Outcome.PASS]
     if passed:
-        rows = tuple(cells(case.row, _level(case), case.title.rpartition(" (")[0]) for case in passed)
+        rows = tuple(cells(_named(case), _level(case), _title(case)) for case in passed)
         parts.append(Table(f"What passes, {name}", ("check", "level", "what it shows"), rows))
     return Section(f"Catalog {name}", f"catalog-{_anchor(name)}", tuple(parts))
 
@@ -111,7 +117,18 @@ def _gravity(case: Record) -> tuple[bool, int]:
 def _failure(case: Record) -> tuple[Cell, ...]:
     outcome = Cell(label(case.outcome), mark(case.outcome))
     more = cells(case.reason[:_SHOWN], case.coordinates.more.get("operation", DASH), case.evidence.get("curl", DASH))
-    return (Cell(case.row), Cell(_level(case)), outcome, *more)
+    return (Cell(_named(case)), Cell(_level(case)), outcome, *more)
+
+
+def _named(case: Record) -> str:
+    """The check, and the engines where some took part."""
+    who = "→".join(case.coordinates.participants)
+    return f"{case.coordinates.test} {who}" if who else case.row
+
+
+def _title(case: Record) -> str:
+    """What a check shows, without the operation behind it."""
+    return case.title.rpartition(" (")[0] if case.coordinates.more.get("operation") else case.title
 
 
 def _anchor(name: str) -> str:

@@ -1,0 +1,61 @@
+"""The part ``data``: what engines read and write through a catalog, by themselves and one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+
+from lakebench.errors import CaseError
+from lakebench.execution.cases import Block, Check, Evidence, Followed, Versioned
+from lakebench.execution.context import RunContext
+from lakebench.model import Coordinates, EngineRef
+from lakebench.phases.rest_catalog import data_commits, data_faults, data_identity, data_states
+from lakebench.phases.rest_catalog.cases import clean, diagnosed, versions
+from lakebench.phases.rest_catalog.data_tables import rest, writers
+from lakebench.phases.rest_catalog.targets import CheckedCatalog
+
+ENGINES = ("pyiceberg", "duckdb", "spark", "trino")
+"""The engines that are asked unless the user names others."""
+
+
+def blocks(context: RunContext, target: CheckedCatalog) -> Iterator[Block]:
+    """All data checks of one catalog; one of the user's is cleaned after them."""
+    checks = [
+        *data_states.blocks(context.request.refs, target),
+        *data_identity.blocks(context.request.refs, target, vends=data_identity.vends(context, target)),
+        *data_commits.blocks(context.request.refs, target),
+        *data_faults.blocks(context.request.refs, target),
+    ]
+    for number, one in enumerate(checks, 1):
+        last = number == len(checks) and not target.service
+        yield _followed(one, target) if last else _versioned(one, target)
+
+
+def covers(case: Coordinates, refs: Sequence[EngineRef]) -> bool:
+    """Whether a run of ``refs`` has the case: all that write race together, and no fewer."""
+    return case.test != data_commits.TOGETHER or case.engines == tuple(map(str, writers(refs)))
+
+
+def _versioned(one: Check, target: CheckedCatalog) -> Block:
+    watched = replace(one, test=partial(_watched, one.test, target))
+    return Versioned(watched, target.name, partial(versions, target), beside=True)
+
+
+def _watched(test: Callable[[RunContext], Evidence], target: CheckedCatalog, context: RunContext) -> Evidence:
+    """``test``; where the catalog dies of it, the catalog is started again for the next one."""
+    try:
+        return test(context)
+    except CaseError as error:
+        raise diagnosed(context, target, error) from error
+
+
+def _followed(one: Check, target: CheckedCatalog) -> Block:
+    return Followed(_versioned(one, target), partial(_clean, target=target))
+
+
+def _clean(context: RunContext, target: CheckedCatalog) -> None:
+    try:
+        clean(rest(context, target))
+    except CaseError:
+        return
