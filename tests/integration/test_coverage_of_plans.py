@@ -47,6 +47,7 @@ NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
     ("phase9", FEW, {}, "quick"),
     ("phase9", ("duckdb",), {}, "standard"),
     ("phase10", ("citus_columnar", "duckdb"), {}, "quick"),
+    ("phase11", FEW, {}, "quick"),
     ("phase11", (), {"options": {"phase11": {"catalog": ("nessie",), "checks": ("auth", "races")}}}, "quick"),
     ("interop", FEW, {}, "quick"),
     ("interop", (), {"features": ("append",), "writers": ("spark",), "readers": ("duckdb", "trino")}, "quick"),

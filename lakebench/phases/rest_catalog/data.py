@@ -28,8 +28,8 @@ def blocks(context: RunContext, target: CheckedCatalog) -> Iterator[Block]:
         *data_faults.blocks(context.request.refs, target),
     ]
     for number, one in enumerate(checks, 1):
-        last = number == len(checks) and not target.service
-        yield _followed(one, target) if last else _versioned(one, target)
+        block = _versioned(one, target)
+        yield Followed(block, partial(_clean, target=target)) if number == len(checks) else block
 
 
 def covers(case: Coordinates, refs: Sequence[EngineRef]) -> bool:
@@ -50,12 +50,10 @@ def _watched(test: Callable[[RunContext], Evidence], target: CheckedCatalog, con
         raise diagnosed(context, target, error) from error
 
 
-def _followed(one: Check, target: CheckedCatalog) -> Block:
-    return Followed(_versioned(one, target), partial(_clean, target=target))
-
-
 def _clean(context: RunContext, target: CheckedCatalog) -> None:
+    """Leave a catalog of the user's as it was."""
     try:
-        clean(rest(context, target))
+        if target.is_users(context.services):
+            clean(rest(context, target))
     except CaseError:
         return

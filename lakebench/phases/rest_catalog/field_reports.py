@@ -71,7 +71,7 @@ _CLAIMS = (
         "C39",
         "DuckIceLake: cached LoadTable at concurrency 32",
         f"{_C39_PER_S} requests/s",
-        _of("load", "loadTable-closed-32"),
+        _of("load-test", "loadTable-closed-32"),
     ),
     _DuckIceLakeClaim("C40", "lakesh, its SQL shell, reads through the same catalog", "reads", _of("data", "lakesh")),
 )

@@ -1,4 +1,4 @@
-"""The part ``load``: LoadTable, listTables and commits at a concurrency and at a rate, and what more tables cost."""
+"""The part ``load-test``: LoadTable, listTables and commits in closed and open loops, and what more tables cost."""
 
 from __future__ import annotations
 
@@ -28,7 +28,8 @@ from lakebench.phases.rest_catalog.load_tables import (
 )
 from lakebench.phases.rest_catalog.targets import CheckedCatalog
 
-PART = "load"
+PART = "load-test"
+"""Not ``load``, which is the check of a table that could not be loaded."""
 SUBJECT = "Load"
 RATES: Mapping[str, tuple[int, ...]] = {
     "loadTable": (25, 100, 400),
@@ -51,7 +52,7 @@ def _read_tables(text: str, _: Asked) -> int:
 
 TABLES = Option(
     "load-tables",
-    f"The part load: the most tables of a namespace, up to {_MOST}. Default: {_USUAL}, or {_QUICK} with quick.",
+    f"The part load-test: the most tables of a namespace, up to {_MOST}. Default: {_USUAL}, or {_QUICK} with quick.",
     metavar="N",
     read=_read_tables,
 )
@@ -61,8 +62,7 @@ def blocks(_: RunContext, target: CheckedCatalog) -> Iterator[Block]:
     """Closed and open loops of each operation, then growth; a catalog of the user's is cleaned after them."""
     for test, operation, title, load in tests():
         one = _versioned(target, test, operation, title, load)
-        last = test == _LAST and not target.service
-        yield Followed(one, partial(_clean, target=target)) if last else one
+        yield Followed(one, partial(_clean, target=target)) if test == _LAST else one
 
 
 def tests() -> Iterator[tuple[str, str, str, Load]]:
@@ -168,7 +168,7 @@ def _first(context: RunContext, target: CheckedCatalog) -> Evidence:
     tables = served(context, target)
     namespace = tables.catalog.namespace()
     requests = [tables.load(tables.catalog.table(namespace)) for _ in range(max(CLIENTS))]
-    ask = partial(ask_closed, context, tables, requests, 1, once=True)
+    ask = partial(ask_closed, context, tables, requests, 1, len(requests))
     return evidence_of(context, target, ask, operation="loadTable", loop="each once", clients=1)
 
 
@@ -178,7 +178,9 @@ def _by_tables(context: RunContext, target: CheckedCatalog) -> Evidence:
 
 
 def _clean(context: RunContext, target: CheckedCatalog) -> None:
+    """Leave a catalog of the user's as it was."""
     try:
-        clean(sandbox(context, target))
+        if target.is_users(context.services):
+            clean(sandbox(context, target))
     except CaseError:
         return

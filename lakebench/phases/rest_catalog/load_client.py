@@ -101,33 +101,35 @@ class _Answer:
 
 
 def closed(
-    login: Authentication | None, requests: list[LoadRequest], clients: int, seconds: float, most: int, once: bool
+    login: Authentication | None, requests: list[LoadRequest], clients: int, seconds: float, most: int
 ) -> Measured:
-    """``clients`` at once for ``seconds``, ``most`` requests at the most; with ``once`` each of ``requests`` once.
+    """``clients`` at once for ``seconds``, ``most`` requests at the most.
 
-    A client takes those of its own, in turns, where there are as many as clients.
+    A client takes those of its own, in turns, where there are as many as clients, and sends one at the least.
     """
-    results, ends = _Results(len(requests)), time.perf_counter() + seconds
+    results, pool = _Results(len(requests)), _pool(requests, clients)
+    ends = time.perf_counter() + seconds
 
     def work(client: int) -> None:
         own = list(range(len(requests)))[client % len(requests) :: clients]
-        for turn in range(len(own) if once else most):
+        for turn in range(most):
             number = results.number()
-            if number >= most or time.perf_counter() > ends:
-                results.sent -= 1
+            if number >= most or (turn and time.perf_counter() > ends):
                 return
             place = own[turn % len(own)]
             began = time.perf_counter()
             answer = _send(pool, login, requests[place], number)
             results.add(place, number, time.perf_counter() - began, answer)
 
-    pool = _pool(requests, clients)
     return _measured(results, clients, work)
 
 
 def opened(login: Authentication | None, requests: list[LoadRequest], rate: float, seconds: float) -> Measured:
     """``rate`` requests a second for ``seconds``, in turns; latencies count from the time they were to be sent at."""
-    results, start, most = _Results(len(requests)), time.perf_counter(), max(1, int(rate * seconds))
+    most = max(1, int(rate * seconds))
+    clients = min(_OPEN_CLIENTS, most)
+    results, pool = _Results(len(requests)), _pool(requests, clients)
+    start = time.perf_counter()
 
     def work(_: int) -> None:
         while (number := results.number()) < most:
@@ -136,10 +138,7 @@ def opened(login: Authentication | None, requests: list[LoadRequest], rate: floa
             place = number % len(requests)
             answer = _send(pool, login, requests[place], number)
             results.add(place, number, time.perf_counter() - intended, answer)
-        results.sent -= 1
 
-    clients = min(_OPEN_CLIENTS, most)
-    pool = _pool(requests, clients)
     return _measured(results, clients, work)
 
 

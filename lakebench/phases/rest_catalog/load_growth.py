@@ -59,7 +59,7 @@ class _Curve:
         """
         point: dict[str, Any] = {"size": size}
         for operation, some in requests.items():
-            measured = ask_closed(self._context, self._tables, some, 1, most=_ASKED)
+            measured = ask_closed(self._context, self._tables, some, 1, _ASKED)
             judge(measured, point)
             kept = figures(measured)
             point[operation] = {key: kept[key] for key in ("p50_ms", "p95_ms", "answer_bytes", "requests")}

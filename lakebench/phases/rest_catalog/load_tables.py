@@ -24,6 +24,7 @@ KEY = "lakebench.load"
 _MARK = f"lb{secrets.token_hex(3)}_load"
 _QUICK_S, _USUAL_S = 0.4, 2.0
 _MOST = 3000
+_COUNTED_S = 5.0
 _WARM_UPS = 20
 _NS_OF_MS = 1e6
 
@@ -114,16 +115,11 @@ def is_quick(context: RunContext) -> bool:
 
 
 def ask_closed(
-    context: RunContext,
-    tables: ServedTables,
-    requests: list[LoadRequest],
-    clients: int,
-    *,
-    most: int = _MOST,
-    once: bool = False,
+    context: RunContext, tables: ServedTables, requests: list[LoadRequest], clients: int, most: int = 0
 ) -> Measured:
-    """A closed loop in the checker's process, see :func:`load_client.closed`."""
-    return context.checker.call(load_client.closed, tables.login, requests, clients, seconds(context), most, once)
+    """A closed loop in the checker's process, see :func:`load_client.closed`; with ``most`` it goes by number."""
+    lasts = _COUNTED_S if most else seconds(context)
+    return context.checker.call(load_client.closed, tables.login, requests, clients, lasts, most or _MOST)
 
 
 def evidence_of(
@@ -171,6 +167,6 @@ def judge(measured: Measured, load: dict[str, Any]) -> None:
     """
     if measured.wrong:
         raise WrongAnswer(f"{measured.wrong} of {measured.requests} answers are of something else", load=load)
-    if measured.errors or not measured.requests:
-        said = ", ".join(f"{times} times {error}" for error, times in measured.errors.items()) or "no answer came"
+    if measured.errors:
+        said = ", ".join(f"{times} times {error}" for error, times in measured.errors.items())
         raise Refused(f"of {measured.requests} requests {sum(measured.errors.values())} failed: {said}", load=load)
