@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from lakebench.errors import EngineUnavailable
+from lakebench.errors import CaseError, EngineUnavailable
 from lakebench.model import Lake
 from lakebench.services.fault_proxies import Fault, HttpProxy, Passed
 
@@ -95,7 +95,7 @@ class Together(CommitLog):
 
 @dataclass
 class Interrupted(CommitLog):
-    """Calls ``meanwhile`` once, when the first commit is on the way."""
+    """Calls ``meanwhile`` once, when the first commit is on the way; ``failed`` is why that could not be done."""
 
     meanwhile: Callable[[], None] = lambda: None
 
@@ -103,13 +103,17 @@ class Interrupted(CommitLog):
         """Nothing has happened yet."""
         self._lock = threading.Lock()
         self.happened = False
+        self.failed: CaseError | None = None
 
     def before(self, method: str, path: str) -> None:
         """Do it before the first commit."""
         with self._lock:
             if is_commit(method, path) and not self.happened:
                 self.happened = True
-                self.meanwhile()
+                try:
+                    self.meanwhile()
+                except CaseError as error:
+                    self.failed = error
 
 
 @contextlib.contextmanager

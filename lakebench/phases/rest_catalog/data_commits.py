@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import time
@@ -20,7 +21,6 @@ from lakebench.model import EngineRef, Lake
 from lakebench.phases.rest_catalog.catalog_proxies import CommitLog, Interrupted, Together, by_proxy
 from lakebench.phases.rest_catalog.data_tables import (
     BASE,
-    NAMESPACE,
     Engines,
     Row,
     another,
@@ -224,11 +224,10 @@ class _Looking:
         self._thread.join()
 
     def _look(self) -> None:
-        while not self._stop.is_set():
-            answer = self._catalog.call("loadTable", (NAMESPACE,), self._table)
-            if answer.succeeded:
-                self.seen.append(current_snapshot(answer.json["metadata"]))
-            time.sleep(_LOOK_S)
+        with contextlib.suppress(CaseError):  # a catalog that answers no more fails the commits, too
+            while not self._stop.is_set():
+                self.seen.append(current_snapshot(metadata(self._catalog, self._table)))
+                time.sleep(_LOOK_S)
 
 
 # A commit that fails
@@ -249,6 +248,8 @@ def _replaced(context: RunContext, target: CheckedCatalog, who: Engines) -> Evid
             said = f"{type(error).__name__}: {str(error)[:300]}"
     if not log.happened:
         raise EngineUnavailable(f"{ref} sent no commit by way of the proxy")
+    if log.failed:
+        raise EngineUnavailable(f"the table could not be replaced: {log.failed}") from log.failed
     evidence = {"told": said, "answers": [one.status for one in log.commits]}
     try:
         if said == "committed":

@@ -78,7 +78,8 @@ def metadata(catalog: Sandbox, table: str) -> Json:
     answer = catalog.call("loadTable", (NAMESPACE,), table)
     if not answer.succeeded:
         raise WrongAnswer(f"the table {table} is there, and {answer.named} answers {answer.said}")
-    found: Json = answer.json["metadata"]
+    if not isinstance(found := answer.json.get("metadata"), dict):
+        raise WrongAnswer(f"{answer.named} answers {answer.status} without metadata")
     return found
 
 

@@ -149,6 +149,15 @@ def test_something_happens_once_while_a_commit_is_on_the_way(server: tuple[Lake,
         commit(by_way)
     assert seen == [0]
     assert log.happened
+    assert log.failed is None
+
+    def declined() -> None:
+        raise REFUSED
+
+    log = Interrupted(meanwhile=declined)
+    with by_proxy(lake, "x", log=log) as by_way:
+        assert commit(by_way).status_code == 200
+    assert log.failed is REFUSED
 
 
 def test_a_commit_that_was_carried_out_is_answered_with_503(server: tuple[Lake, list[str]]) -> None:
