@@ -19,7 +19,8 @@ _OVERVIEW = (
 )
 _LEVELS = (
     "must: the specification requires it. cap: an ability that a catalog may lack; REFUSED there says that it lacks "
-    "it, and WRONG that it answers falsely."
+    "it, and WRONG that it answers falsely. "
+    "data: what engines made of the catalog; the fault may be an engine's own, as the evidence says."
 )
 _REPEAT = (
     "To repeat a request: CATALOG is the address that clients are given as uri, TOKEN what they log in with. The names "

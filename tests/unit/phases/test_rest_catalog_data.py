@@ -44,6 +44,7 @@ def test_each_case_is_one_of_its_own_and_a_run_of_its_engines_is_to_have_it() ->
     cases = [one.case for one in checks(*FOUR)]
     assert len({case.id for case in cases}) == len(cases)
     assert len({case.coordinates for case in cases}) == len(cases)
+    assert {case.coordinates.more["level"] for case in cases} == {"data"}  # none is held against the catalog alone
     all_four = covers(["phase11"], Scope(FOUR, Selection(), "quick"))
     assert all(all_four("phase11", case.coordinates) for case in cases)
     two = covers(["phase11"], Scope(FOUR[:2], Selection(), "quick"))
