@@ -58,7 +58,7 @@ class CommitLog:
 class Together(CommitLog):
     """Lets the first ``number`` commits go on only when all are there, and keeps what these were answered.
 
-    None waits longer than some seconds: a client that sends no commit keeps no other.
+    None waits longer than some seconds: a client that sends no commit keeps no other. ``met``: all came in time.
     """
 
     number: int = 2
@@ -70,6 +70,7 @@ class Together(CommitLog):
         self._lock = threading.Lock()
         self._threads: set[int] = set()
         self._come = 0
+        self.met = False
 
     def before(self, method: str, path: str) -> None:
         """Wait for the others."""
@@ -82,6 +83,7 @@ class Together(CommitLog):
         if early:
             with contextlib.suppress(threading.BrokenBarrierError):
                 self._there.wait(_WAIT_S)
+                self.met = True
 
     def after(self, passed: Passed) -> None:
         """Keep the status of a commit, and of one that waited."""

@@ -131,8 +131,8 @@ def one_winner(log: Together) -> None:
         EngineUnavailable: they did not come together.
         WrongAnswer: none or several succeeded, or a loser has another answer than 409.
     """
-    if len(log.first) < log.number:
-        raise EngineUnavailable(f"of {log.number} commits that were to come together {len(log.first)} came")
+    if not log.met or len(log.first) < log.number:
+        raise EngineUnavailable(f"{log.number} commits were to come together, and did not within some seconds")
     won = [one for one in log.first if one < 300]  # noqa: PLR2004 - HTTP's class of success
     counted = ", ".join(f"{times} times {status}" for status, times in Counter(log.first).items())
     if len(won) != 1:

@@ -19,7 +19,7 @@ from lakebench.execution.cases import Check
 from lakebench.execution.request import Scope
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, Selection
 from lakebench.phases import covers
-from lakebench.phases.rest_catalog import data_commits, data_faults, data_identity, data_states
+from lakebench.phases.rest_catalog import catalog_proxies, data_commits, data_faults, data_identity, data_states
 from lakebench.phases.rest_catalog.catalog_proxies import Commit, CommitLog, Interrupted, Together, by_proxy, is_commit
 from lakebench.phases.rest_catalog.data import ENGINES
 from lakebench.phases.rest_catalog.targets import target
@@ -141,6 +141,19 @@ def test_commits_reach_the_catalog_together_or_not_at_all_early(server: tuple[La
     assert len(log.commits) == 4
 
 
+def test_commits_that_do_not_come_in_time_say_nothing_of_a_race(
+    server: tuple[Lake, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(catalog_proxies, "_WAIT_S", 0.05)
+    log = Together(number=2)
+    with by_proxy(server[0], "race", log=log) as by_way:
+        commit(by_way)
+        commit(by_way)
+    assert log.first == [200, 200]
+    with pytest.raises(EngineUnavailable, match="come together"):
+        data_commits.one_winner(log)
+
+
 def test_something_happens_once_while_a_commit_is_on_the_way(server: tuple[Lake, list[str]]) -> None:
     lake, asked = server
     seen: list[int] = []
@@ -224,6 +237,7 @@ def test_the_current_snapshot_never_goes_back(seen: list[int | None], right: boo
 )  # fmt: skip
 def test_one_of_the_commits_on_one_snapshot_wins(statuses: list[int], error: type[CaseError] | None) -> None:
     log = Together(number=3, first=statuses)
+    log.met = True
     if error is None:
         data_commits.one_winner(log)
     else:
