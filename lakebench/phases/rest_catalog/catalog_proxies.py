@@ -26,7 +26,7 @@ def is_commit(method: str, path: str) -> bool:
 
 
 @dataclass(frozen=True)
-class Commit:
+class SeenCommit:
     """A commit that a client sent: the snapshot that it makes the current one, and what it was answered.
 
     ``answered`` is the current snapshot in the answer, ``None`` where it has none (*commitTransaction*).
@@ -41,7 +41,7 @@ class Commit:
 class CommitLog:
     """Every commit that a proxy passed on, in the order of the answers."""
 
-    commits: list[Commit] = field(default_factory=list)
+    commits: list[SeenCommit] = field(default_factory=list)
 
     def before(self, method: str, path: str) -> None:
         """Nothing: each request goes on at once."""
@@ -51,7 +51,7 @@ class CommitLog:
         if is_commit(passed.method, passed.path):
             sent, said = _json(passed.body), _json(_plain(passed))
             current = said.get("metadata", {}).get("current-snapshot-id")
-            self.commits.append(Commit(_set_main(sent), passed.status, current))
+            self.commits.append(SeenCommit(_set_main(sent), passed.status, current))
 
 
 @dataclass

@@ -94,7 +94,7 @@ STEPS = {
 
 
 @dataclass
-class _Table:
+class _WrittenTable:
     """The table of one writer: ``statements`` are those of each step, ``first`` is the snapshot of the insert."""
 
     name: str
@@ -126,7 +126,7 @@ def _reads(context: RunContext, target: CheckedCatalog, writer: EngineRef, reade
     return {**evidence, "steps": table.statements.get(test, [])}
 
 
-def _after(context: RunContext, target: CheckedCatalog, writer: EngineRef, test: str) -> _Table:
+def _after(context: RunContext, target: CheckedCatalog, writer: EngineRef, test: str) -> _WrittenTable:
     """The table of ``writer`` after the step ``test`` and all before it that it can be asked for.
 
     Raises:
@@ -149,15 +149,20 @@ def _changes_rows(test: str) -> bool:
     return test in {"rows-delete", "rows-update"}
 
 
-def _insert(context: RunContext, target: CheckedCatalog, writer: EngineRef) -> _Table:
+def _insert(context: RunContext, target: CheckedCatalog, writer: EngineRef) -> _WrittenTable:
     """A table in two commits."""
     at, name = lake(context, target), table_name("rows", writer)
     create(context, writer, at, name)
     statements = operate(context, writer, at, append(name, _MORE))
-    return _Table(name, current_snapshot(metadata(rest(context, target), name)), {"rows-insert": statements})
+    return _WrittenTable(name, current_snapshot(metadata(rest(context, target), name)), {"rows-insert": statements})
 
 
 def _take(
-    context: RunContext, target: CheckedCatalog, writer: EngineRef, table: _Table, test: str, operation: Operation
+    context: RunContext,
+    target: CheckedCatalog,
+    writer: EngineRef,
+    table: _WrittenTable,
+    test: str,
+    operation: Operation,
 ) -> None:
     table.statements[test] = operate(context, writer, lake(context, target), operation)

@@ -80,7 +80,7 @@ class _Results:
             self.sent += 1
             return self.sent - 1
 
-    def add(self, place: int, number: int, seconds: float, answer: _Answer) -> None:
+    def add(self, place: int, number: int, seconds: float, answer: _TimedAnswer) -> None:
         """Keep one answer to the request at ``place``."""
         with self._lock:
             if answer.error:
@@ -94,7 +94,7 @@ class _Results:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _TimedAnswer:
     error: str = ""
     right: bool = True
     bytes: int = 0
@@ -178,7 +178,9 @@ def _pool(requests: Sequence[LoadRequest], clients: int) -> urllib3.HTTPConnecti
     return kind(address.hostname or "", address.port, maxsize=clients, retries=False, timeout=_LIMIT_S)
 
 
-def _send(pool: urllib3.HTTPConnectionPool, login: Authentication | None, one: LoadRequest, number: int) -> _Answer:
+def _send(
+    pool: urllib3.HTTPConnectionPool, login: Authentication | None, one: LoadRequest, number: int
+) -> _TimedAnswer:
     """The answer to one request, read to its end."""
     import urllib3
 
@@ -190,7 +192,7 @@ def _send(pool: urllib3.HTTPConnectionPool, login: Authentication | None, one: L
     try:
         answer: Any = pool.urlopen(one.method, target, body=body or None, headers=headers)
     except urllib3.exceptions.HTTPError as error:
-        return _Answer(error=type(error).__name__)
+        return _TimedAnswer(error=type(error).__name__)
     if not 200 <= answer.status < 300:  # noqa: PLR2004 - HTTP's class of success
-        return _Answer(error=str(answer.status))
-    return _Answer(right=one.expect.replace(NUMBER, str(number)).encode() in answer.data, bytes=len(answer.data))
+        return _TimedAnswer(error=str(answer.status))
+    return _TimedAnswer(right=one.expect.replace(NUMBER, str(number)).encode() in answer.data, bytes=len(answer.data))

@@ -20,7 +20,14 @@ from lakebench.execution.request import Scope
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, Selection
 from lakebench.phases import covers
 from lakebench.phases.rest_catalog import catalog_proxies, data_commits, data_faults, data_identity, data_states
-from lakebench.phases.rest_catalog.catalog_proxies import Commit, CommitLog, Interrupted, Together, by_proxy, is_commit
+from lakebench.phases.rest_catalog.catalog_proxies import (
+    CommitLog,
+    Interrupted,
+    SeenCommit,
+    Together,
+    by_proxy,
+    is_commit,
+)
 from lakebench.phases.rest_catalog.data import ENGINES
 from lakebench.phases.rest_catalog.targets import target
 from lakebench.services.fault_proxies import LOSE, REPLACE
@@ -45,9 +52,10 @@ def test_each_case_is_one_of_its_own_and_a_run_of_its_engines_is_to_have_it() ->
     assert len({case.id for case in cases}) == len(cases)
     assert len({case.coordinates for case in cases}) == len(cases)
     assert {case.coordinates.more["level"] for case in cases} == {"data"}  # none is held against the catalog alone
-    all_four = covers(["phase11"], Scope(FOUR, Selection(), "quick"))
+    asked = Selection(options={"phase11": {"checks": ("data",)}})
+    all_four = covers(["phase11"], Scope(FOUR, asked, "quick"))
     assert all(all_four("phase11", case.coordinates) for case in cases)
-    two = covers(["phase11"], Scope(FOUR[:2], Selection(), "quick"))
+    two = covers(["phase11"], Scope(FOUR[:2], asked, "quick"))
     every = {one.case.id: one.case.coordinates for one in (*checks(*FOUR), *checks(*FOUR[:2]))}
     assert {name for name, about in every.items() if two("phase11", about)} == {
         one.case.id for one in checks(*FOUR[:2])
@@ -120,7 +128,7 @@ def test_a_proxy_keeps_the_snapshot_that_was_committed_and_the_one_that_was_answ
         commit(by_way, says=6)
         changes = [{"updates": [MOVE]}, {"updates": [MOVE | {"snapshot-id": 9}]}]
         commit(by_way, updates=None, **{"table-changes": changes})
-    assert log.commits == [Commit(7, 200, 7), Commit(7, 200, 6), Commit(9, 200, 7)]
+    assert log.commits == [SeenCommit(7, 200, 7), SeenCommit(7, 200, 6), SeenCommit(9, 200, 7)]
     assert asked == [COMMIT] * 3
     assert is_commit("POST", "/v1/transactions/commit")
     assert not is_commit("POST", "/v1/namespaces/n/tables")
