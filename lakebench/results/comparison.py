@@ -84,6 +84,16 @@ class Floor:
 
 
 @dataclass(frozen=True)
+class Times:
+    """The times of queries that passed on both sides: ``rows`` are warm, and so are the ``means`` over them."""
+
+    rows: tuple[Row, ...]
+    cold: tuple[Row, ...]
+    means: tuple[Mean, ...]
+    floors: Mapping[str, Floor]
+
+
+@dataclass(frozen=True)
 class OneSided:
     """A case that passed on one side only."""
 
@@ -242,30 +252,37 @@ def _compared(
 ) -> Comparison:
     paired = base is run
     both = [(one, other) for one, other in pairs if one and other and _passed(one) and _passed(other)]
-    floors = _floors(both) | (_measured_floors(noise) if noise else {})
-    rows = tuple(row for one, other in both if (row := _row(one, other, WARM, floors, paired=paired)))
-    cold = tuple(row for one, other in both if (row := _row(one, other, COLD, floors, paired=paired)))
+    timed = times(both, paired=paired, measured=_measured_floors(noise) if noise else {})
     changes = [
         OneSided(other.case, one.outcome, other.outcome, other.reason or one.reason)
         for one, other in pairs
         if one and other and _ran(one) and _ran(other) and _passed(one) != _passed(other)
     ]
     missed = tuple(_gone(pairs, covers))
-    compared_cases = {*(one.case for one in (*rows, *cold)), *(one.case for one in missed)}
+    compared_cases = {*(one.case for one in (*timed.rows, *timed.cold)), *(one.case for one in missed)}
     return Comparison(
         base,
         run,
         paired,
-        rows,
-        cold,
-        tuple(_means(rows, floors, paired=paired)),
-        {engine: floors[engine] for engine in dict.fromkeys(row.engine for row in rows)},
+        timed.rows,
+        timed.cold,
+        timed.means,
+        timed.floors,
         tuple(one for one in changes if one.base is Outcome.PASS),
         tuple(one for one in changes if one.other is Outcome.PASS),
         missed,
         tuple(one for one in _left(pairs, compared_cases, paired=paired) if one.case not in compared_cases),
         tuple(differences),
     )
+
+
+def times(both: Sequence[tuple[Record, Record]], *, paired: bool, measured: Mapping[str, Floor] | None = None) -> Times:
+    """The times of ``both`` sides of queries that passed; ``measured`` noise floors replace those of the base alone."""
+    floors = _floors(both) | dict(measured or {})
+    rows = tuple(row for one, other in both if (row := _row(one, other, WARM, floors, paired=paired)))
+    cold = tuple(row for one, other in both if (row := _row(one, other, COLD, floors, paired=paired)))
+    named = {engine: floors[engine] for engine in dict.fromkeys(row.engine for row in rows)}
+    return Times(rows, cold, tuple(_means(rows, floors, paired=paired)), named)
 
 
 def _passed(record: Record) -> bool:

@@ -1,0 +1,183 @@
+"""What an upgrade of one engine breaks, mends and brings new: its cells at two versions, and its times."""
+
+from __future__ import annotations
+
+import enum
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from lakebench.model import EngineRef, Record
+from lakebench.outcomes import FROM_BEST, Outcome
+from lakebench.results import comparison
+from lakebench.results.comparison import Times
+from lakebench.results.matrix_cells import Known, MatrixCell
+from lakebench.results.records import Run
+
+
+class Change(enum.StrEnum):
+    """How a case that ran before differs from the same case now, the gravest first."""
+
+    BROKEN = "broken"
+    WORSE = "fails worse"
+    GONE = "gone"
+    NEW = "new"
+    MENDED = "mended"
+    LESSER = "fails less badly"
+
+    @property
+    def bad(self) -> bool:
+        """Whether it speaks against the change."""
+        return self in {Change.BROKEN, Change.WORSE, Change.GONE}
+
+
+def change(before: Outcome, now: Outcome) -> Change | None:
+    """What became of a case; ``None`` where it is the same, or ran neither before nor now.
+
+    ``broken`` passed and fails; ``mended`` is the reverse. One that fails otherwise is worse or lesser, by the order of
+    :data:`~lakebench.outcomes.FROM_BEST`. ``gone`` ran before only, ``new`` runs now only, whatever the outcome.
+    """
+    if not before.ran or not now.ran:
+        return Change.NEW if now.ran else Change.GONE if before.ran else None
+    if before is now:
+        return None
+    if Outcome.PASS in {before, now}:
+        return Change.BROKEN if before is Outcome.PASS else Change.MENDED
+    return Change.WORSE if FROM_BEST.index(now) > FROM_BEST.index(before) else Change.LESSER
+
+
+class Side(enum.StrEnum):
+    """What an engine does in a cell."""
+
+    WRITE = "writes"
+    READ_BY = "its tables are read by"
+    READ = "reads tables of"
+    ITSELF = "reads its own tables"
+    OLD_TABLES = "reads tables of the old version"
+
+
+@dataclass(frozen=True, order=True)
+class Place:
+    """Where the cells of both versions stand side by side; ``counterpart`` is the engine at the other end, if any."""
+
+    feature: str
+    side: Side
+    counterpart: str = ""
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One cell at both versions; a side is ``None`` where no source has it."""
+
+    feature: str
+    place: Place
+    before: MatrixCell | None
+    now: MatrixCell | None
+
+    @property
+    def change(self) -> Change | None:
+        """What became of the cell; ``None`` also where one side is not known."""
+        return change(self.before.outcome, self.now.outcome) if self.before and self.now else None
+
+    @property
+    def known(self) -> bool:
+        """Whether both sides are there, and one of them ran: then the cell is the same, or it has a :attr:`change`."""
+        return bool(self.before and self.now and (self.before.outcome.ran or self.now.outcome.ran))
+
+
+@dataclass(frozen=True)
+class Upgrade:
+    """The answer: the cells that changed, the gravest first; how many are the same; and those not known on one side.
+
+    ``old_tables`` says whether reads by the new version of what the old one wrote are among them. ``times`` are ratios
+    of the new version's times to the old one's.
+    """
+
+    before: EngineRef
+    now: EngineRef
+    changed: tuple[Pair, ...]
+    same: int
+    unknown: tuple[Pair, ...]
+    old_tables: bool
+    times: Times | None = None
+
+    @property
+    def counts(self) -> dict[Change, int]:
+        """How many cells have each change, the gravest first."""
+        counted = Counter(one.change for one in self.changed)
+        return {kind: counted[kind] for kind in Change}
+
+
+_GRAVEST = tuple(Change)
+
+
+def upgrade(known: Known, before: EngineRef, now: EngineRef, runs: Sequence[Run] = ()) -> Upgrade:
+    """What changes for those who write or read with one engine, from its version ``before`` to ``now``.
+
+    The times are those of ``runs``, query by query, where both versions have them on the same data.
+    """
+    old_tables = any(writer == before and reader == now for _, writer, reader in known)
+    pairs = [one for one in _pairs(known, before, now) if old_tables or one.place.side is not Side.OLD_TABLES]
+    changed = tuple(sorted((one for one in pairs if one.change), key=_gravity))
+    unknown = tuple(one for one in pairs if not one.known)
+    same = len(pairs) - len(changed) - len(unknown)
+    return Upgrade(before, now, changed, same, unknown, old_tables, _times(before, now, runs))
+
+
+def _gravity(pair: Pair) -> tuple[int, int, Place]:
+    outcome = pair.now.outcome if pair.now else Outcome.UNAVAILABLE
+    grave = FROM_BEST.index(outcome) if outcome.ran else -1
+    return _GRAVEST.index(pair.change) if pair.change else len(_GRAVEST), -grave, pair.place
+
+
+def _pairs(known: Known, before: EngineRef, now: EngineRef) -> Iterator[Pair]:
+    """The cells of either version, side by side; of several with other versions of the counterpart the latest."""
+    sides: dict[Place, dict[EngineRef, MatrixCell]] = {}
+    for cell in known.values():
+        for ref, place in _places(cell, before, now):
+            cells = sides.setdefault(place, {})
+            if ref not in cells or cell.origin.date >= cells[ref].origin.date:
+                cells[ref] = cell
+    for place, cells in sides.items():
+        yield Pair(place.feature, place, cells.get(before), cells.get(now))
+
+
+def _places(cell: MatrixCell, before: EngineRef, now: EngineRef) -> Iterator[tuple[EngineRef, Place]]:
+    """The version that a cell speaks of, and the place at which the cells of both versions stand side by side."""
+    writer, reader, both = cell.writer, cell.reader, {before, now}
+    if reader is None:
+        if writer in both:
+            yield writer, Place(cell.feature, Side.WRITE)
+    elif writer.name != reader.name:
+        if writer in both:
+            yield writer, Place(cell.feature, Side.READ_BY, reader.name)
+        if reader in both:
+            yield reader, Place(cell.feature, Side.READ, writer.name)
+    elif {writer, reader} <= both:
+        if writer == reader:
+            yield writer, Place(cell.feature, Side.ITSELF)
+        if writer == before:
+            yield reader, Place(cell.feature, Side.OLD_TABLES)
+
+
+# Times.
+
+
+def _times(before: EngineRef, now: EngineRef, runs: Sequence[Run]) -> Times | None:
+    """The times of both versions; pairs only if all of them are of one run."""
+    sides: dict[tuple[object, ...], dict[EngineRef, Record]] = {}
+    for run in runs:
+        data = frozenset((one.dataset, one.scale_factor, one.content_hash, one.workload_hash) for one in run.datasets)
+        for record in run.cases:
+            ref = EngineRef(record.engine.partition("@")[0], next(iter(record.versions.values()), None))
+            if ref in {before, now} and record.samples:
+                sides.setdefault((*_question(record), data), {})[ref] = record
+    both = [(one[before], one[now]) for one in sides.values() if {before, now} <= one.keys()]
+    return comparison.times(both, paired=len(runs) == 1) if both else None
+
+
+def _question(record: Record) -> tuple[object, ...]:
+    """What a case asks, whatever the version of the engine, and whichever side of a comparison it is."""
+    case = record.coordinates
+    asked = (case.query, case.test, case.check, case.storage, case.format, case.catalog, case.writer)
+    return (record.phase, *asked, tuple(sorted(case.more.items())))
