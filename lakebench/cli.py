@@ -32,14 +32,15 @@ from lakebench.commands.arguments import (
 )
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of, folders_of
-from lakebench.commands.terminal import ERRORS, plain, table
+from lakebench.commands.stack import stack
+from lakebench.commands.terminal import ERRORS, plain, progress_of, table
+from lakebench.commands.upgrade import upgrade
 from lakebench.errors import HarnessFault, LakebenchError, UsageError
 from lakebench.model import Runtime
 from lakebench.outcomes import ExitCode
 
 if TYPE_CHECKING:
     from lakebench.config import Settings
-    from lakebench.progress import Progress
     from lakebench.results.comparison import Comparison
     from lakebench.results.records import Run
 
@@ -67,6 +68,8 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
   lakebench run phase9                    several writers at once, several engines, faults
   lakebench run all                       every phase that needs no data from you
+  lakebench stack --write spark --read trino,duckdb     what this stack must avoid
+  lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
@@ -74,6 +77,8 @@ nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the 
 several apply: 130, 5, 4, 3, 1.
 """,
 )
+app.command()(stack)
+app.command()(upgrade)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")
 
@@ -149,12 +154,6 @@ def _alone() -> None:
         )
 
 
-def _progress(as_json: bool) -> Progress:
-    from lakebench.progress import Quiet, Terminal
-
-    return Quiet() if as_json else Terminal(Console(stderr=True, width=None if sys.stderr.isatty() else 100))
-
-
 def _settings(runtime: Runtime | None = None, output: Path | None = None) -> Settings:
     from lakebench.execution.settings import load
 
@@ -200,7 +199,7 @@ def run(
     from lakebench.commands.run import Arguments, request, show
     from lakebench.provisioning.environments import Releases
 
-    progress = _progress(json_)
+    progress = progress_of(json_)
     settings = _settings(runtime, output)
     earlier = folders_of(settings, with_ or ())
     if use_up:
@@ -284,7 +283,7 @@ def compare(
     floor = records.read(folder_of(settings, noise)) if noise else None
     runs = [records.read(one) for one in folders]
     compared = comparison.within(runs[0], floor) if run_ is None else _between(runs[0], runs[1], floor)
-    with _progress(json_).step("writing the comparison"):
+    with progress_of(json_).step("writing the comparison"):
         made = reports.write(compared, output or folders[-1])
     if json_:
         files = {"markdown": str(made[0]), "html": str(made[1])}
@@ -370,7 +369,7 @@ def tpch(sf: ScaleFactor = "1", json_: Json = False) -> None:
     from lakebench.commands import data
     from lakebench.datasets.tpch import generate, scale_factor
 
-    dataset = generate(scale_factor(sf or "1"), _progress(json_))
+    dataset = generate(scale_factor(sf or "1"), progress_of(json_))
     if json_:
         print(json.dumps(data.to_json(dataset), indent=2))  # noqa: T201 - output for programs
     else:
@@ -444,7 +443,7 @@ def up(
     """
     from lakebench.commands import snippets, up
 
-    endpoints = up.up(service, _progress(json_))
+    endpoints = up.up(service, progress_of(json_))
     lake = up.lake(endpoints)
     by_client = snippets.snippets(lake, endpoints) if lake else {}
     if json_:

@@ -1,13 +1,31 @@
-"""What the commands print on the terminal."""
+"""What the commands print on the terminal, and for programs."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rich.console import Console
 
+import lakebench
+from lakebench.progress import Progress, Quiet, Terminal
+
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
+JSON_VERSION = 1
+"""Of all that ``--json`` prints: it grows where a key changes its meaning or goes."""
+
+
+def progress_of(quiet: bool) -> Progress:
+    """Where long work of a command reports to."""
+    return Quiet() if quiet else Terminal(Console(stderr=True, width=None if sys.stderr.isatty() else 100))
+
+
+def print_json(command: str, value: Mapping[str, Any]) -> None:
+    """Print ``value`` for programs, with its name, the version of its shape and the version of lakebench."""
+    head = {"output": command, "version": JSON_VERSION, "lakebench": lakebench.__version__}
+    print(json.dumps({**head, **value}, indent=2))  # noqa: T201 - output for programs
 
 
 def plain(text: str) -> str:

@@ -9,12 +9,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table as Grid
 from rich.text import Text
 
-from lakebench.reports import html, identity, markdown, plots
+from lakebench.reports import html, identity, markdown, plots, terminal
 from lakebench.reports.alerts import cases_of
 from lakebench.reports.content import (
     DASH,
@@ -40,7 +38,6 @@ _WIDTH = 100
 _EXAMPLES = 5
 _SHOWN = 25
 _MARKS = {comparison.REGRESSION: "fail", "slower": "fail", "faster": "pass"}
-_STYLES = {"fail": "red", "pass": "green"}
 _APART = (
     "Two runs, not interleaved: a slow machine that day looks like a slow engine. An interval has the noise within "
     "each run, and not what changed between the two. lakebench run … --against interleaves."
@@ -127,7 +124,7 @@ def verdict(result: Comparison) -> str:
     if result.mended:
         sentences.append(f"{len(result.mended)} that failed pass")
     if result.means:
-        sentences.append(f"geometric mean {_summed(result.means[-1].ratio)}")
+        sentences.append(f"geometric mean {summed(result.means[-1].ratio)}")
     if result.left:
         sentences.append(f"{len(result.left)} cases not compared")
     return f"{head}: {'; '.join(sentences)}"
@@ -156,9 +153,9 @@ def _sections(result: Comparison) -> list[Section]:
     made = [
         Section("Gone", "gone", (_gone(result),) if result.gone else ()),
         Section("Regressions", "regressions", tuple(_regressions(result))),
-        Section("Query by query", "ratios", tuple(_ratios(result.rows))),
-        Section("Over the queries", "means", (_means(result.means),) if result.means else ()),
-        Section("Cold, for information", "cold-ratios", tuple(_ratios(result.cold))),
+        Section("Query by query", "ratios", tuple(ratio_tables(result.rows))),
+        Section("Over the queries", "means", (means_table(result.means),) if result.means else ()),
+        Section("Cold, for information", "cold-ratios", tuple(ratio_tables(result.cold))),
         Section("What differs between the two", "differences", (_differences(result),)),
         Section("Not compared", "left", (_left(result),) if result.left else ()),
         Section("How it was compared", "compared", (*map(Paragraph, _method(result)), _floors(result))),
@@ -216,7 +213,8 @@ def _changes(caption: str, changes: Sequence[comparison.OneSided]) -> Table:
     return Table(caption, ("case", "was", "is", "reason"), rows)
 
 
-def _ratios(rows: Sequence[Row]) -> list[Part]:
+def ratio_tables(rows: Sequence[Row]) -> list[Part]:
+    """A table for each engine and group of ``rows``."""
     return [
         _table(f"{engine}, {group}" if group else engine, engine_rows)
         for (engine, group), engine_rows in _grouped(rows).items()
@@ -266,7 +264,8 @@ def _times(ratio: Ratio) -> str:
     return f"{TIMES} {ratio.ratio:.3f} ({_interval(ratio)})"
 
 
-def _summed(ratio: Ratio) -> str:
+def summed(ratio: Ratio) -> str:
+    """A ratio with its interval, and whether a difference is shown."""
     return f"{_times(ratio)}, {ratio.verdict}" if ratio.interval else _times(ratio)
 
 
@@ -274,7 +273,8 @@ def _ratio_cell(ratio: Ratio) -> Cell:
     return Cell(_times(ratio), _MARKS.get(ratio.verdict, ""))
 
 
-def _means(means: Sequence[Mean]) -> Table:
+def means_table(means: Sequence[Mean]) -> Table:
+    """The geometric means."""
     rows = tuple(
         (
             Cell(one.engine or "all engines"),
@@ -369,25 +369,13 @@ def show(result: Comparison, console: Console, made: Sequence[Path]) -> None:
     if result.differences:
         tables.append(_differences(result))
     for table in tables:
-        console.print(_grid(table), width=width)
+        console.print(terminal.grid(table, _SHOWN), width=width)
         if len(table.rows) > _SHOWN:
             console.print(Text(f"… and {len(table.rows) - _SHOWN} more: see the report"))
     for why, count in Counter(one.why for one in result.left).items():
         console.print(Text(f"not compared: {count} cases {why}", style="dim"), width=width)
     for path in made:
         console.print(Text(str(path)), soft_wrap=True)
-
-
-def _grid(content: Table) -> Grid:
-    table = Grid(
-        title=content.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
-    )
-    for number, head in enumerate(content.head):
-        right = number and content.layout == "figures"
-        table.add_column(Text(head), justify="right" if right else "left", overflow="fold")
-    for row in content.rows[:_SHOWN]:
-        table.add_row(*(Text(cell.text, style=_STYLES.get(cell.mark, "")) for cell in row))
-    return table
 
 
 def to_json(result: Comparison) -> dict[str, Any]:
@@ -398,7 +386,7 @@ def to_json(result: Comparison) -> dict[str, Any]:
         "interleaved": result.interleaved,
         "worse": result.worse,
         "verdict": verdict(result),
-        "rows": [_row_json(row) for row in (*result.rows, *result.cold)],
+        "rows": [row_json(row) for row in (*result.rows, *result.cold)],
         "means": [
             {"engine": one.engine, "group": one.group, "queries": one.queries, **_ratio_json(one.ratio)}
             for one in result.means
@@ -412,7 +400,8 @@ def to_json(result: Comparison) -> dict[str, Any]:
     }
 
 
-def _row_json(row: Row) -> dict[str, Any]:
+def row_json(row: Row) -> dict[str, Any]:
+    """A query on both sides as JSON values; times are in seconds."""
     return {
         "case": row.case,
         "engine": row.engine,

@@ -19,11 +19,11 @@ class Change(enum.StrEnum):
     """How a case that ran before differs from the same case now, the gravest first."""
 
     BROKEN = "broken"
-    WORSE = "fails worse"
+    WORSE = "worse"
     GONE = "gone"
     NEW = "new"
     MENDED = "mended"
-    LESSER = "fails less badly"
+    LESSER = "less bad"
 
     @property
     def bad(self) -> bool:

@@ -18,7 +18,7 @@ from lakebench.commands import up
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data)\b"
+COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data|stack|upgrade)\b"
 STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
 """Engines and phases of a reader's own in examples, and those of ours that replace them here."""
 
@@ -73,6 +73,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(harness, "run", stop)
     monkeypatch.setattr(cli, "folder_of", stop)
     monkeypatch.setattr(cli, "folders_of", lambda _settings, _names: [])
+    monkeypatch.setattr("lakebench.commands.runs.folders_of", lambda _settings, _names: [])
     monkeypatch.setattr(up, "up", known_services)
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)
