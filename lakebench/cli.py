@@ -268,7 +268,8 @@ def compare(
 
     Shows ratios of medians with intervals, query by query and over the queries that both got right. A regression is a
     case that passed and now fails, or a query that is more than 10 % and 50 ms slower, beyond noise. A case that ran in
-    BASE, and that RUN should have run and did not, is gone: exit code 1 too, and 3 if nothing of RUN ran.
+    BASE, and that RUN should have run and did not, is gone: exit code 1 too, and 3 if nothing of RUN ran. Of the interop
+    matrix it lists the cells that are broken, worse, gone, new or mended.
 
     [bold]Examples[/bold]
 

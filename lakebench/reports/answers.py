@@ -11,9 +11,10 @@ from lakebench.model import EngineRef
 from lakebench.reports import compare
 from lakebench.reports.alerts import counted
 from lakebench.reports.content import DASH, Cell, Document, Section, Table, cells
+from lakebench.results.cell_changes import Change
 from lakebench.results.matrix_cells import MatrixCell
 from lakebench.results.stack import Advice, FeatureAdvice, Stack, Step
-from lakebench.results.upgrade import Change, Pair, Side, Upgrade
+from lakebench.results.upgrade import Pair, Side, Upgrade
 
 _REASON = 160
 """Characters of a reason in a table; JSON and CSV have all of it."""

@@ -51,6 +51,13 @@ def pages(run: Run) -> list[Page]:
     return [module for module in _modules(run).values() if isinstance(module, Page)]
 
 
+def page_of(run: Run, phase: str) -> str:
+    """The path of the page that has the cases of ``phase``; empty where it is not written."""
+    module = _modules(run).get(phase)
+    path = run.path.parent / module.PAGE if isinstance(module, Page) else None
+    return str(path) if path and path.exists() else ""
+
+
 def others(run: Run) -> Run:
     """``run`` without the cases that have a page of their own."""
     apart = {name for name, module in _modules(run).items() if isinstance(module, Page)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from lakebench.reports import html, identity, markdown, plots, terminal
+from lakebench.reports import by_phase, html, identity, markdown, plots, terminal
 from lakebench.reports.alerts import cases_of
 from lakebench.reports.content import (
     DASH,
@@ -28,7 +29,8 @@ from lakebench.reports.content import (
     ordered,
     seconds,
 )
-from lakebench.results import comparison, statistics
+from lakebench.results import comparison, matrix_cells, statistics
+from lakebench.results.cell_changes import Change
 from lakebench.results.comparison import Comparison, Mean, Row
 from lakebench.results.records import Run, by_engine
 from lakebench.results.statistics import NO_DIFFERENCE, TOO_SMALL, Ratio
@@ -63,7 +65,7 @@ def write(result: Comparison, folder: Path) -> tuple[Path, Path]:
     Raises:
         OSError: they cannot be written.
     """
-    contents = document(result)
+    contents = document(result, folder)
     folder.mkdir(parents=True, exist_ok=True)
     made = folder / f"{NAME}.md", folder / f"{NAME}.html"
     made[0].write_text(markdown.render(contents), encoding="utf-8")
@@ -82,8 +84,8 @@ def sections(run: Run) -> list[Section]:
     return [Section("Candidate against base", "against", (*head, *parts))]
 
 
-def document(result: Comparison) -> Document:
-    """The comparison as a page."""
+def document(result: Comparison, folder: Path) -> Document:
+    """The comparison as a page that lies in ``folder``."""
     drawings = _drawings(result)
     return Document(
         title="lakebench compare",
@@ -95,9 +97,14 @@ def document(result: Comparison) -> Document:
         plot=drawings[0] if drawings else None,
         sections=(
             *([Section("Ratios, drawn", "drawn", tuple(drawings))] if len(drawings) > 1 else []),
-            *_sections(result),
+            *_sections(result, os.path.relpath(_page(result), folder) if _page(result) else ""),
         ),
     )
+
+
+def _page(result: Comparison) -> str:
+    """The path of the page with the cells of RUN; empty where there is none."""
+    return by_phase.page_of(result.run, matrix_cells.PHASE) if result.cells else ""
 
 
 def verdict(result: Comparison) -> str:
@@ -108,26 +115,40 @@ def verdict(result: Comparison) -> str:
         if result.counted(one)
     )
     compared = f"{len(result.rows)} queries compared" + (f": {counts}" if counts else "")
-    slower = bool(result.regressions or result.broken)
+    cells_ = Counter(one.change for one in result.cells)
+    slower = bool(result.regressions or result.broken or cells_[Change.WORSE])
     head = (
         "REGRESSION"
         if slower
         else "WORSE"
         if result.worse
         else "NO REGRESSION"
-        if result.rows or result.mended
+        if result.rows or result.mended or result.cells or _same(result)
         else "NOTHING COMPARED"
     )
-    sentences = [compared]
-    if result.broken:
-        sentences.append(f"{len(result.broken)} cases that passed fail")
-    if result.mended:
-        sentences.append(f"{len(result.mended)} that failed pass")
+    sentences = [compared] if result.rows or not result.cells else []
+    if result.cells:
+        sentences.append(f"cells: {', '.join(f'{cells_[kind]} {kind}' for kind in Change if cells_[kind])}")
+    if broken := _apart(result, result.broken):
+        sentences.append(f"{len(broken)} cases that passed fail")
+    if mended := _apart(result, result.mended):
+        sentences.append(f"{len(mended)} that failed pass")
     if result.means:
         sentences.append(f"geometric mean {summed(result.means[-1].ratio)}")
     if result.left:
         sentences.append(f"{len(result.left)} cases not compared")
     return f"{head}: {'; '.join(sentences)}"
+
+
+def _apart(result: Comparison, changes: Iterable[comparison.OneSided]) -> list[comparison.OneSided]:
+    """Those of ``changes`` that are no cells of the matrix, which has a table of its own."""
+    in_matrix = {one.case for one in result.cells}
+    return [one for one in changes if one.case not in in_matrix]
+
+
+def _same(result: Comparison) -> bool:
+    """Whether both runs have cells of the matrix."""
+    return all(any(matrix_cells.of_run(one)) for one in (result.base, result.run))
 
 
 def _alerts(result: Comparison) -> tuple[str, ...]:
@@ -149,8 +170,9 @@ def _subtitle(result: Comparison) -> str:
     return ". ".join([who, *identity.derived(result.run)])
 
 
-def _sections(result: Comparison) -> list[Section]:
+def _sections(result: Comparison, page: str = "") -> list[Section]:
     made = [
+        Section("Cells of the interop matrix", "cells", tuple(_cells(result, page))),
         Section("Gone", "gone", (_gone(result),) if result.gone else ()),
         Section("Regressions", "regressions", tuple(_regressions(result))),
         Section("Query by query", "ratios", tuple(ratio_tables(result.rows))),
@@ -193,14 +215,32 @@ def _overview(result: Comparison) -> Table:
     return Table("Engine by engine, warm", head, tuple(rows), layout="figures")
 
 
+def _cells(result: Comparison, page: str) -> list[Table]:
+    """A table for each kind of change; each cell leads to its place on the ``page`` of RUN, where there is one."""
+    made = []
+    for kind in Change:
+        rows = tuple(
+            (
+                Cell(one.case, "fail" if kind.bad else "", f"{page}{one.address}" if page and one.now else ""),
+                *cells(one.before.value if one.before else DASH, one.now.value if one.now else DASH, one.reason),
+            )
+            for one in result.cells
+            if one.change is kind
+        )
+        if rows:
+            made.append(Table(f"{kind.capitalize()}: {len(rows):,}", ("cell", "was", "is", "reason"), rows))
+    return made
+
+
 def _regressions(result: Comparison) -> list[Part]:
     made: list[Part] = []
-    if result.broken:
-        made.append(_changes("Passed, and fails", result.broken))
+    if broken := _apart(result, result.broken):
+        made.append(_changes("Passed, and fails", broken))
     if result.regressions:
         made.append(_table("Slower by more than 10 % and 50 ms", result.regressions, named=True))
     made = made or [Paragraph("None.")]
-    return [*made, _changes("Failed, and passes", result.mended)] if result.mended else made
+    mended = _apart(result, result.mended)
+    return [*made, _changes("Failed, and passes", mended)] if mended else made
 
 
 def _gone(result: Comparison) -> Table:
@@ -362,8 +402,9 @@ def show(result: Comparison, console: Console, made: Sequence[Path]) -> None:
         console.print(Text(_APART, style="yellow"), width=width)
     shown = [row for row in (*result.rows, *result.cold) if row.ratio.differs]
     tables = [_overview(result)] if result.rows else []
-    if result.broken:
-        tables.append(_changes("Passed, and fails", result.broken))
+    tables += _cells(result, _page(result))
+    if broken := _apart(result, result.broken):
+        tables.append(_changes("Passed, and fails", broken))
     if shown:
         tables.append(_table("Where a difference is shown", shown, named=True))
     if result.differences:
@@ -395,6 +436,7 @@ def to_json(result: Comparison) -> dict[str, Any]:
         "gone": [asdict(one) for one in result.gone],
         "broken": [asdict(one) for one in result.broken],
         "mended": [asdict(one) for one in result.mended],
+        "cells": [asdict(one) for one in result.cells],
         "left": [asdict(one) for one in result.left],
         "differences": [{"what": what, "base": base, "run": run} for what, base, run in result.differences],
     }

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from rich import box
 from rich.console import Console
+from rich.style import Style
 from rich.table import Table as Grid
 from rich.text import Text
 
-from lakebench.reports.content import Document, Paragraph, Table
+from lakebench.reports.content import Cell, Document, Paragraph, Table
 
 STYLES = {"pass": "green", "fail": "red", "none": "dim"}
 
@@ -28,7 +31,7 @@ def show(document: Document, console: Console) -> None:
 
 
 def grid(content: Table, shown: int | None = None) -> Grid:
-    """``content``, or its first ``shown`` rows."""
+    """``content``, or its first ``shown`` rows; a link to a file is one on terminals that show links."""
     table = Grid(
         title=content.caption, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
     )
@@ -36,5 +39,10 @@ def grid(content: Table, shown: int | None = None) -> Grid:
         right = number and content.layout == "figures"
         table.add_column(Text(head), justify="right" if right else "left", overflow="fold")
     for row in content.rows[:shown]:
-        table.add_row(*(Text(cell.text, style=STYLES.get(cell.mark, "")) for cell in row))
+        table.add_row(*(Text(cell.text, style=Style.parse(STYLES.get(cell.mark, "")) + _link(cell)) for cell in row))
     return table
+
+
+def _link(cell: Cell) -> Style:
+    file, _, anchor = cell.link.partition("#")
+    return Style(link=f"{Path(file).resolve().as_uri()}#{anchor}") if file else Style()

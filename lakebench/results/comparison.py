@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from lakebench.errors import UsageError
 from lakebench.model import Coordinates, Record, Sample
 from lakebench.outcomes import ExitCode, Outcome
-from lakebench.results import differences, statistics
+from lakebench.results import cell_changes, differences, statistics
 from lakebench.results.baseline import Covers
+from lakebench.results.cell_changes import CellChange
 from lakebench.results.differences import BASE_OF, shown
 from lakebench.results.records import Dataset, Run
 from lakebench.results.statistics import Ratio
@@ -138,6 +139,8 @@ class Comparison:
     gone: tuple[Missed, ...]
     left: tuple[Left, ...]
     differences: tuple[tuple[str, str, str], ...]
+    cells: tuple[CellChange, ...] = ()
+    """The cells of the interop matrix that differ; those that broke or are gone are in ``broken`` and ``gone`` too."""
 
     @property
     def regressions(self) -> tuple[Row, ...]:
@@ -146,8 +149,8 @@ class Comparison:
 
     @property
     def worse(self) -> bool:
-        """Whether anything is a regression, or gone."""
-        return bool(self.regressions or self.broken or self.gone)
+        """Whether anything is a regression, or gone, or a cell fails worse than before."""
+        return bool(self.regressions or self.broken or self.gone or any(one.change.bad for one in self.cells))
 
     @property
     def code(self) -> ExitCode:
@@ -259,7 +262,8 @@ def _compared(
         if one and other and _ran(one) and _ran(other) and _passed(one) != _passed(other)
     ]
     missed = tuple(_gone(pairs, covers))
-    compared_cases = {*(one.case for one in (*timed.rows, *timed.cold)), *(one.case for one in missed)}
+    cells = () if paired else cell_changes.between(base, run, {one.case for one in missed})
+    compared_cases = {one.case for one in (*timed.rows, *timed.cold, *missed, *cells)}
     return Comparison(
         base,
         run,
@@ -273,6 +277,7 @@ def _compared(
         missed,
         tuple(one for one in _left(pairs, compared_cases, paired=paired) if one.case not in compared_cases),
         tuple(differences),
+        cells,
     )
 
 

@@ -10,40 +10,10 @@ from dataclasses import dataclass
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.results import comparison
+from lakebench.results.cell_changes import Change, change
 from lakebench.results.comparison import Times
 from lakebench.results.matrix_cells import Known, MatrixCell
 from lakebench.results.records import Run
-
-
-class Change(enum.StrEnum):
-    """How a case that ran before differs from the same case now, the gravest first."""
-
-    BROKEN = "broken"
-    WORSE = "worse"
-    GONE = "gone"
-    NEW = "new"
-    MENDED = "mended"
-    LESSER = "less bad"
-
-    @property
-    def bad(self) -> bool:
-        """Whether it speaks against the change."""
-        return self in {Change.BROKEN, Change.WORSE, Change.GONE}
-
-
-def change(before: Outcome, now: Outcome) -> Change | None:
-    """What became of a case; ``None`` where it is the same, or ran neither before nor now.
-
-    ``broken`` passed and fails; ``mended`` is the reverse. One that fails otherwise is worse or lesser, by the order of
-    :data:`~lakebench.outcomes.FROM_BEST`. ``gone`` ran before only, ``new`` runs now only, whatever the outcome.
-    """
-    if not before.ran or not now.ran:
-        return Change.NEW if now.ran else Change.GONE if before.ran else None
-    if before is now:
-        return None
-    if Outcome.PASS in {before, now}:
-        return Change.BROKEN if before is Outcome.PASS else Change.MENDED
-    return Change.WORSE if FROM_BEST.index(now) > FROM_BEST.index(before) else Change.LESSER
 
 
 class Side(enum.StrEnum):

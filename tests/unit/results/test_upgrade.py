@@ -11,9 +11,10 @@ import pytest
 
 from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
+from lakebench.results.cell_changes import Change, change
 from lakebench.results.matrix_cells import Key, MatrixCell, Origin
 from lakebench.results.records import Dataset, Run
-from lakebench.results.upgrade import Change, Place, Side, change, upgrade
+from lakebench.results.upgrade import Place, Side, upgrade
 
 OLD, NEW = EngineRef("duckdb", "1.4.4"), EngineRef("duckdb", "1.5.5")
 SPARK, TRINO = EngineRef("spark", "4.1.4"), EngineRef("trino", "476")
