@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
+import lakebench
 from lakebench.commands.arguments import (
     Engines,
     Json,
@@ -81,6 +82,21 @@ app.command()(stack)
 app.command()(upgrade)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        print(f"lakebench {lakebench.__version__}")  # noqa: T201 - what was asked for
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", help="Print the version, and exit.", callback=_print_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
 
 
 def main() -> None:
@@ -219,9 +235,9 @@ def run(
     result = harness.run(asked, folder, progress, resumed=bool(resume))
     with progress.step("writing the report"):
         reports.write_apart(folder, earlier)
+    show(result, as_json=json_)
     if not json_:
         reports.summarise(result.folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-    show(result, as_json=json_)
     return result.code
 
 
@@ -268,8 +284,8 @@ def compare(
 
     Shows ratios of medians with intervals, query by query and over the queries that both got right. A regression is a
     case that passed and now fails, or a query that is more than 10 % and 50 ms slower, beyond noise. A case that ran in
-    BASE, and that RUN should have run and did not, is gone: exit code 1 too, and 3 if nothing of RUN ran. Of the interop
-    matrix it lists the cells that are broken, worse, gone, new or mended.
+    BASE, and that RUN should have run and did not, is gone: exit code 1 too, and 3 if nothing of RUN ran. Of the
+    interop matrix it lists the cells that are broken, worse, gone, new or mended.
 
     [bold]Examples[/bold]
 

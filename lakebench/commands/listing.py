@@ -26,14 +26,14 @@ def phases() -> list[dict[str, str]]:
 
 
 def engines() -> list[dict[str, str]]:
-    """Name, title and installed version of each engine, what it can do, and the server it needs."""
+    """Name, title and installed version of each engine, what it can do, and the server it needs with its version."""
     return [
         {
             "engine": name,
             "title": engine.title,
             "version": engine.usual_version or _installed(engine.distribution),
             "abilities": ", ".join(engine_registry.abilities(engine)),
-            "server": engine.service or "",
+            "server": f"{engine.service} {SERVICES[engine.service].version}" if engine.service else "",
             "catalogs": ", ".join(engine.catalogs),
         }
         for name, engine in engine_registry.engines().items()

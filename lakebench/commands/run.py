@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lakebench import engines, harness, phases
-from lakebench.commands.terminal import ERRORS, plain
+from lakebench.commands.terminal import ERRORS, plain, print_json
 from lakebench.config import Settings
 from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import UsageError, unknown
 from lakebench.execution.protocol import PROFILES, Profile
 from lakebench.execution.request import Request, base_of
+from lakebench.outcomes import Outcome
 from lakebench.paths import run_name
 from lakebench.phases.base import Phase
 from lakebench.phases.options import listed
 from lakebench.phases.selection import engines_named, select
 from lakebench.phases.table_loading import loader
 from lakebench.provisioning.environments import Releases
+from lakebench.results import records
 
 _SHOWN = 20
 ALL = "all"
@@ -169,11 +171,12 @@ def show(result: harness.Result, *, as_json: bool) -> None:
             "folder": str(result.folder),
             "exit_code": int(result.code),
             "error": error,
+            "outcomes": _counts(result.folder),
             "gone": [vars(one) for one in result.gone],
             "changes": {kind: list(map(str, lines)) for kind, lines in result.changes.items()},
             "stale": list(result.stale),
         }
-        print(json.dumps(summary, indent=2))  # noqa: T201 - output for programs
+        print_json("run", summary)
         return
     for kind in ("gone", "worse", "new"):
         lines = [*map(str, result.changes.get(kind, ()))]
@@ -186,3 +189,9 @@ def show(result: harness.Result, *, as_json: bool) -> None:
     if result.error:
         error = f"{result.error} (lakebench run --resume {run_name(result.folder)} continues it)"
         ERRORS.print(f"[bold red]lakebench:[/bold red] {plain(error)}")
+
+
+def _counts(folder: Path) -> dict[str, int]:
+    """How many cases of the run in ``folder`` have each outcome, also those that none has."""
+    counted = Counter(case.outcome for case in records.read(folder).cases)
+    return {outcome.value: counted[outcome] for outcome in Outcome}

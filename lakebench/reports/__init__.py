@@ -22,13 +22,15 @@ if TYPE_CHECKING:
 def write(run_dir: Path, earlier: Sequence[Path] = ()) -> tuple[Path, Path]:
     """Write ``report.md`` and ``report.html`` into ``run_dir`` from its ``records.jsonl``; their paths.
 
+    ``summary.md`` is the same in short.
+
     The tables that compare lakes have cases of the ``earlier`` runs too. Pages of phases lie beside the report. Each
     file replaces an older one atomically.
 
     Raises:
         UsageError: the records cannot be read, or the reports not written.
     """
-    from lakebench.reports import by_phase, document, html, markdown
+    from lakebench.reports import by_phase, document, html, markdown, short
 
     run = records.read(run_dir)
     contents = document.build(run, [records.read(one) for one in earlier])
@@ -37,6 +39,8 @@ def write(run_dir: Path, earlier: Sequence[Path] = ()) -> tuple[Path, Path]:
     _replace(made[1], html.render(contents))
     for page in by_phase.pages(run):
         _replace(run_dir / page.PAGE, page.render(run))
+    names = ("report.html", *(page.PAGE for page in by_phase.pages(run)), "report.md", records.FILE)
+    _replace(run_dir / short.NAME, short.render(run, names))
     return made
 
 
@@ -58,7 +62,7 @@ def write_apart(run_dir: Path, earlier: Sequence[Path] = ()) -> None:
 
 
 def summarise(run_dir: Path, console: Console) -> None:
-    """Print the run in ``run_dir`` on ``console``, within 100 columns, and where its reports are.
+    """Print the run in ``run_dir`` on ``console``: where its reports are, and last the verdict.
 
     Raises:
         UsageError: the records cannot be read.

@@ -36,7 +36,6 @@ from lakebench.results.records import Run, by_engine
 from lakebench.results.statistics import NO_DIFFERENCE, TOO_SMALL, Ratio
 
 NAME = "compare"
-_WIDTH = 100
 _EXAMPLES = 5
 _SHOWN = 25
 _MARKS = {comparison.REGRESSION: "fail", "slower": "fail", "faster": "pass"}
@@ -393,13 +392,11 @@ def _drawing(engine: str, group: str, rows: Sequence[Row]) -> Plot:
 
 
 def show(result: Comparison, console: Console, made: Sequence[Path]) -> None:
-    """Print the comparison on ``console``, within 100 columns; ``made`` are the files with the details."""
-    width = min(console.width, _WIDTH)
+    """Print the comparison on ``console``; ``made`` are the files with the details."""
     for line in _alerts(result):
-        console.print(Text(line, style="bold red"), width=width)
-    console.print(Text(verdict(result), style="bold red" if result.worse else "bold green"), width=width)
+        console.print(Text(line, style="bold red"))
     if not result.interleaved:
-        console.print(Text(_APART, style="yellow"), width=width)
+        console.print(Text(_APART, style="yellow"))
     shown = [row for row in (*result.rows, *result.cold) if row.ratio.differs]
     tables = [_overview(result)] if result.rows else []
     tables += _cells(result, _page(result))
@@ -410,13 +407,14 @@ def show(result: Comparison, console: Console, made: Sequence[Path]) -> None:
     if result.differences:
         tables.append(_differences(result))
     for table in tables:
-        console.print(terminal.grid(table, _SHOWN), width=width)
+        console.print(terminal.grid(table, _SHOWN))
         if len(table.rows) > _SHOWN:
             console.print(Text(f"… and {len(table.rows) - _SHOWN} more: see the report"))
     for why, count in Counter(one.why for one in result.left).items():
-        console.print(Text(f"not compared: {count} cases {why}", style="dim"), width=width)
+        console.print(Text(f"not compared: {count} cases {why}", style="dim"))
     for path in made:
         console.print(Text(str(path)), soft_wrap=True)
+    console.print(Text(verdict(result), style="bold red" if result.worse else "bold green"), soft_wrap=True)
 
 
 def to_json(result: Comparison) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The run on a terminal, within 100 columns."""
+"""The run on a terminal, as wide as the terminal: failures first, the verdict last."""
 
 from __future__ import annotations
 
@@ -17,31 +17,29 @@ from lakebench.reports.content import DASH, failed, is_misled, label, seconds, w
 from lakebench.results.claims import Verdict
 from lakebench.results.records import Run
 
-WIDTH = 100
 _SHOWN = 12
 _STYLES = {"pass": "green", "fail": "bold red", "none": "dim"}
 
 
 def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
-    """Print verdict, overview, times and failures; ``reports`` are the files with the details."""
-    width = min(console.width, WIDTH)
-    text, good = document.verdict(run)
+    """Print what is gone, failures, overview, times, where the ``reports`` are, and last the verdict."""
     for alert in alerts(run):
-        console.print(Text(alert, style="bold red"), width=width)
-    console.print(Text(text, style="bold green" if good else "bold red"), width=width)
-    console.print(_overview(run), width=width)
+        console.print(Text(alert, style="bold red"))
+    for line in _failures([record for record in worst_first(run) if _worth_a_line(record)]):
+        console.print(line, no_wrap=True, overflow="ellipsis")
+    console.print(_overview(run))
     asked = latency.questions(run)
     wide = latency.grids(asked)
     for question in asked:
         if question.repeated and question.group not in wide:
-            console.print(_times(question), width=width)
+            console.print(_times(question))
     for group in dict.fromkeys(one.group for one in asked if one.group in wide):
-        console.print(Text(f"{group}: medians, seconds", style="bold"), width=width)
-        console.print(_grid([one for one in asked if one.group == group]), width=width)
-    for line in _failures([record for record in worst_first(run) if _worth_a_line(record)]):
-        console.print(line, width=width, no_wrap=True, overflow="ellipsis")
+        console.print(Text(f"{group}: medians, seconds", style="bold"))
+        console.print(_grid([one for one in asked if one.group == group]))
     for path in reports:
         console.print(Text(str(path)), soft_wrap=True)
+    text, good = document.verdict(run)
+    console.print(Text(text, style="bold green" if good else "bold red"), soft_wrap=True)
 
 
 def _table(title: str) -> Table:

@@ -27,7 +27,7 @@ def show(document: Document, console: Console) -> None:
     console.print(Text(document.subtitle))
     for alert in document.alerts:
         console.print(Text(alert, style="bold red"))
-    console.print(Text(document.verdict, style="bold green" if document.good else "bold red"))
+    console.print(Text(document.verdict, style="bold green" if document.good else "bold red"), soft_wrap=True)
 
 
 def grid(content: Table, shown: int | None = None) -> Grid:

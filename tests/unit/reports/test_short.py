@@ -1,0 +1,63 @@
+"""``summary.md``: short, whole, and safe to paste."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import fixture_interop
+import fixture_run
+import pytest
+
+from lakebench import reports
+from lakebench.reports import document, short
+from lakebench.results import records
+
+(RECORDED,) = (Path(__file__).parents[2] / "fixtures" / "interop-versions").iterdir()
+FILES = ("report.html", "records.jsonl")
+
+
+def test_it_has_the_verdict_the_changes_what_is_missing_and_links() -> None:
+    run = fixture_interop.run()
+    text = short.render(run, FILES)
+    assert document.verdict(run)[0].split(":")[0].split(",")[0] in text
+    for title in ("**Worse than accepted: 1**", "**Gone: 1**", "**New failures: 1**", "**Better than accepted: 1**"):
+        assert title in text
+    assert "- `trino`: 2 cases: no Java 17" in text
+    assert "not written, so that nobody could read it" in text
+    assert "[report.html](report.html), [records.jsonl](records.jsonl)" in text
+    assert "<script>" not in text
+
+
+@pytest.mark.parametrize("size", [1, 60, 3000])
+def test_it_is_under_ten_kilobytes_whatever_the_run(size: int) -> None:
+    run = fixture_interop.run()
+    assert run.end
+    lines = tuple(
+        records.ChangedCase(f"interop/{'é' * 40}-{n}/a→b", f"PASS → WRONG ({'…' * 400})") for n in range(size)
+    )
+    end = dataclasses.replace(run.end, changes={"worse": lines, "gone": lines, "better": lines})
+    text = short.render(dataclasses.replace(run, end=end), FILES)
+    assert len(text.encode()) < short.LIMIT
+    assert f"**Worse than accepted: {size:,}**" in text
+    assert ("more: see the report" in text) == (size > 1)
+    assert text.rstrip().endswith("[records.jsonl](records.jsonl)")
+
+
+def test_recorded_runs_have_one_beside_the_report(tmp_path: Path) -> None:
+    folder = tmp_path / RECORDED.name
+    shutil.copytree(RECORDED, folder)
+    reports.write(folder)
+    text = (folder / "summary.md").read_text()
+    assert len(text.encode()) < short.LIMIT
+    assert "`interop/type-list/reference→duckdb@1.4.4`: WRONG" in text
+    assert "[interop.html](interop.html)" in text
+    assert all((folder / name).exists() for name in ("report.html", "interop.html", "report.md", "records.jsonl"))
+
+
+def test_what_nobody_accepted_is_there_without_any_baseline(tmp_path: Path) -> None:
+    run = records.read(fixture_run.write(tmp_path))
+    text = short.render(run, FILES)
+    assert "**Other failures that nobody accepted: 5**" in text
+    assert text.index("FAIL WRONG: 1 of 4 rows") < text.index("FAIL REFUSED")
