@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 import lakebench
-from lakebench.progress import Progress, Quiet, Terminal
+
+if TYPE_CHECKING:
+    from lakebench.progress import Progress
 
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
 JSON_VERSION = 1
@@ -19,6 +21,8 @@ JSON_VERSION = 1
 
 def progress_of(quiet: bool) -> Progress:
     """Where long work of a command reports to."""
+    from lakebench.progress import Quiet, Terminal
+
     return Quiet() if quiet else Terminal(Console(stderr=True, width=None if sys.stderr.isatty() else 100))
 
 
