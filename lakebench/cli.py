@@ -31,6 +31,7 @@ from lakebench.commands.arguments import (
     UseUp,
     With,
 )
+from lakebench.commands.history import history
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of, folders_of
 from lakebench.commands.stack import stack
@@ -71,6 +72,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run all                       every phase that needs no data from you
   lakebench stack --write spark --read trino,duckdb     what this stack must avoid
   lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
+  lakebench history                       how outcomes and times went over all runs, and what changed where they step
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
@@ -80,6 +82,7 @@ several apply: 130, 5, 4, 3, 1.
 )
 app.command()(stack)
 app.command()(upgrade)
+app.command()(history)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")
 
