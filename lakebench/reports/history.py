@@ -42,7 +42,7 @@ def document(found: History, notes: Sequence[str] = ()) -> Document:
 
 _METHOD = (
     "A run's samples are compared with all those since the last step of the same case on the same machine and data. "
-    "It is a step if the medians are more than 10 % and 5 ms apart, with an interval that does not hold 1, and the next "
+    "It is a step if the medians are more than 10 % and 5 ms apart, with an interval without 1, and the next "
     "run shows the same; a run that differs alone is an outlier. The step of the newest run waits for the next one."
 )
 
