@@ -70,6 +70,7 @@ answers: $(READY)
 
 schema: $(READY)
 	.venv/bin/python -m lakebench.results.record_schema
+	.venv/bin/python -m lakebench.commands.json_outputs
 
 clean:
 	rm -rf .venv

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import json
 import os
 import signal
 import sys
@@ -35,7 +34,7 @@ from lakebench.commands.history import history
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of, folders_of
 from lakebench.commands.stack import stack
-from lakebench.commands.terminal import ERRORS, plain, progress_of, table
+from lakebench.commands.terminal import ERRORS, plain, print_json, progress_of, table
 from lakebench.commands.upgrade import upgrade
 from lakebench.errors import HarnessFault, LakebenchError, UsageError
 from lakebench.model import Runtime
@@ -263,7 +262,8 @@ def report(
     folder = folder_of(settings, run_)
     reports.write_apart(folder, folders_of(settings, with_ or ()))
     if json_:
-        print(json.dumps({"markdown": str(folder / "report.md"), "html": str(folder / "report.html")}))  # noqa: T201 - output for programs
+        names = {"markdown": "report.md", "html": "report.html", "summary": "summary.md"}
+        print_json("report", {what: str(folder / name) for what, name in names.items()})
     else:
         reports.summarise(folder, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
 
@@ -307,7 +307,7 @@ def compare(
         made = reports.write(compared, output or folders[-1])
     if json_:
         files = {"markdown": str(made[0]), "html": str(made[1])}
-        print(json.dumps({**reports.to_json(compared), **files}, indent=2))  # noqa: T201 - output for programs
+        print_json("compare", {**reports.to_json(compared), **files})
     else:
         reports.show(compared, Console(highlight=False, width=None if sys.stdout.isatty() else 100), made)
     return compared.code
@@ -368,7 +368,7 @@ def accept(
     outcomes = {outcome.value: number for outcome, number in counts.outcomes.items()}
     if json_:
         numbers = {"new": counts.new, "changed": counts.changed, "gone": counts.gone, "faults": counts.faults}
-        print(json.dumps({"file": where, **numbers, "outcomes": outcomes}))  # noqa: T201 - output for programs
+        print_json("accept", {"file": where, **numbers, "outcomes": outcomes})
         return
     listed = ", ".join(f"{number} {outcome}" for outcome, number in outcomes.items())
     console = Console(highlight=False, soft_wrap=True)
@@ -391,7 +391,7 @@ def tpch(sf: ScaleFactor = "1", json_: Json = False) -> None:
 
     dataset = generate(scale_factor(sf or "1"), progress_of(json_))
     if json_:
-        print(json.dumps(data.to_json(dataset), indent=2))  # noqa: T201 - output for programs
+        print_json("data", data.to_json(dataset))
     else:
         data.show(dataset)
 
@@ -422,7 +422,7 @@ def list_(
         raise UsageError("--feature-file goes with lakebench list features")
     rows = listing.features(list(map(str, feature_file))) if feature_file else getattr(listing, what.value)()
     if json_:
-        print(json.dumps(rows, indent=2))  # noqa: T201 - output for programs
+        print_json("list", {"what": what.value, "rows": rows})
     else:
         table(what.value, [tuple(rows[0]), *(tuple(row.values()) for row in rows)])
 
@@ -439,7 +439,7 @@ def doctor(json_: Json = False) -> int:
 
     readiness = examine(_settings())
     if json_:
-        print(json.dumps([asdict(one) for one in readiness], indent=2))  # noqa: T201 - output for programs
+        print_json("doctor", {"rows": [asdict(one) for one in readiness]})
     else:
         lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in readiness]
         table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
@@ -470,7 +470,7 @@ def up(
         from dataclasses import asdict
 
         listed = {name: asdict(one) for name, one in endpoints.items()}
-        print(json.dumps({"services": listed, "snippets": by_client}, indent=2))  # noqa: T201 - output for programs
+        print_json("up", {"services": listed, "snippets": by_client})
         return
     lines = [  # a secret that is part of the address is shown there only
         (name, one.uri, one.user, "" if one.password in one.uri else one.password) for name, one in endpoints.items()
@@ -489,7 +489,7 @@ def down(json_: Json = False) -> None:
 
     ended = up.down()
     if json_:
-        print(json.dumps({"ended": ended}))  # noqa: T201 - output for programs
+        print_json("down", {"ended": ended})
     else:
         Console(highlight=False).print("ended" if ended else "nothing was up")
 

@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from lakebench.progress import Progress
 
 ERRORS = Console(stderr=True, highlight=False, soft_wrap=True)
-JSON_VERSION = 1
-"""Of all that ``--json`` prints: it grows where a key changes its meaning or goes."""
 
 
 def progress_of(quiet: bool) -> Progress:
@@ -27,8 +25,13 @@ def progress_of(quiet: bool) -> Progress:
 
 
 def print_json(command: str, value: Mapping[str, Any]) -> None:
-    """Print ``value`` for programs, with its name, the version of its shape and the version of lakebench."""
-    head = {"output": command, "version": JSON_VERSION, "lakebench": lakebench.__version__}
+    """Print ``value`` for programs, with its name, the version of its shape and the version of lakebench.
+
+    ``outputs.schema.json`` beside this module describes it.
+    """
+    from lakebench.commands.json_outputs import VERSION
+
+    head = {"output": command, "version": VERSION, "lakebench": lakebench.__version__}
     print(json.dumps({**head, **value}, indent=2))  # noqa: T201 - output for programs
 
 

@@ -42,12 +42,12 @@ def test_the_parent_imports_no_engine(tmp_path: Path) -> None:
 )
 def test_lists_for_people_and_programs(tmp_path: Path, what: str, name: str) -> None:
     assert name in lakebench("list", what, cwd=tmp_path).stdout
-    rows = json.loads(lakebench("list", what, "--json", cwd=tmp_path).stdout)
+    rows = json.loads(lakebench("list", what, "--json", cwd=tmp_path).stdout)["rows"]
     assert name in {next(iter(row.values())) for row in rows}
 
 
 def test_doctor_names_what_is_missing_and_what_mends_it(tmp_path: Path) -> None:
-    checks = {one["name"]: one for one in json.loads(lakebench("doctor", "--json", cwd=tmp_path).stdout)}
+    checks = {one["name"]: one for one in json.loads(lakebench("doctor", "--json", cwd=tmp_path).stdout)["rows"]}
     assert checks["duckdb"]["ready"]
     assert checks["nessie"]["version"] == "0.99.0"
     assert not checks["pg_duckdb"]["ready"]

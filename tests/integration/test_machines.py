@@ -83,5 +83,5 @@ def test_servers_and_engines_run_in_folders_with_any_name(odd: dict[str, str]) -
         assert run.returncode == 0, (run.stdout, run.stderr)
     finally:
         down = run_lakebench("down")
-    assert json.loads(down.stdout) == {"ended": True}
+    assert json.loads(down.stdout)["ended"] is True
     assert list(Path(odd["TMPDIR"]).glob("lakebench-*")) == []

@@ -24,7 +24,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 
 def test_it_is_listed_and_its_help_has_its_option(environment: dict[str, str], tmp_path: Path) -> None:
-    rows = json.loads(lakebench("list", "phases", "--json", cwd=tmp_path, **environment).stdout)
+    rows = json.loads(lakebench("list", "phases", "--json", cwd=tmp_path, **environment).stdout)["rows"]
     assert {"round-trip", "phase4"} <= {one["phase"] for one in rows}
     assert "--batches" in lakebench("run", "round-trip", "--help", cwd=tmp_path, **environment).stdout
     refused = lakebench("run", "phase4", "--batches", "3", cwd=tmp_path, **environment)

@@ -36,7 +36,7 @@ def run(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory, l
 def test_it_is_listed_with_what_it_can_do(environment: dict[str, str]) -> None:
     command = [sys.executable, "-m", "lakebench", "list", "engines", "--json"]
     output = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout
-    (mine,) = (one for one in json.loads(output) if one["engine"] == "template")
+    (mine,) = (one for one in json.loads(output)["rows"] if one["engine"] == "template")
     assert (mine["version"], mine["abilities"]) == ("0.1.0", "scan")
 
 

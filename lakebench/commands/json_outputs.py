@@ -1,0 +1,303 @@
+"""What each command prints with ``--json``: the types, and ``outputs.schema.json`` made from them.
+
+Every output has ``output`` (which of these it is), ``version`` (of all of them: it grows where a key goes or changes
+its meaning, not where one is added) and ``lakebench`` (the version of the package).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+FILE = Path(__file__).with_name("outputs.schema.json")
+VERSION = 1
+
+Counts = dict[str, int]
+Row = dict[str, str]
+
+
+class Gone(TypedDict):
+    """Something that should have run and did not."""
+
+    what: Literal["engine", "service", "cases"]
+    name: str
+    reason: str
+    cases: int
+
+
+class RunOutput(TypedDict):
+    """``run``: ``outcomes`` counts the cases; ``changes`` has lines by better, worse, new and gone."""
+
+    run: str
+    folder: str
+    exit_code: int
+    error: str | None
+    outcomes: Counts
+    gone: list[Gone]
+    changes: dict[str, list[str]]
+    stale: list[str]
+
+
+class ReportOutput(TypedDict):
+    """``report``: the files."""
+
+    markdown: str
+    html: str
+    summary: str
+
+
+class CellChange(TypedDict):
+    """A cell of the interop matrix that differs."""
+
+    case: str
+    change: str
+    before: str | None
+    now: str | None
+    reason: str
+
+
+class CompareOutput(TypedDict):
+    """``compare``: times in seconds, ratios of RUN to BASE."""
+
+    base: str
+    run: str
+    interleaved: bool
+    worse: bool
+    verdict: str
+    rows: list[dict[str, Any]]
+    means: list[dict[str, Any]]
+    floors: dict[str, Any]
+    gone: list[dict[str, Any]]
+    broken: list[dict[str, Any]]
+    mended: list[dict[str, Any]]
+    cells: list[CellChange]
+    left: list[dict[str, Any]]
+    differences: list[dict[str, str]]
+    markdown: str
+    html: str
+
+
+class AcceptOutput(TypedDict):
+    """``accept``: how many cases of each outcome, and what changed in the file."""
+
+    file: str
+    new: int
+    changed: int
+    gone: int
+    faults: int
+    outcomes: Counts
+
+
+class ListOutput(TypedDict):
+    """``list``: what was listed, a row each."""
+
+    what: str
+    rows: list[Row]
+
+
+class Readiness(TypedDict):
+    """An engine or a service, and whether it would run now."""
+
+    kind: str
+    name: str
+    version: str
+    how: str
+    ready: bool
+    missing: str
+    mend: str
+
+
+class DoctorOutput(TypedDict):
+    """``doctor``: what would run here."""
+
+    rows: list[Readiness]
+
+
+class DataOutput(TypedDict):
+    """``data``: a dataset's tables."""
+
+    scale_factor: str
+    content_hash: str
+    tables: list[dict[str, Any]]
+
+
+class UpOutput(TypedDict):
+    """``up``: service → its endpoint, with credentials; client → its snippet."""
+
+    services: dict[str, dict[str, Any]]
+    snippets: dict[str, str]
+
+
+class DownOutput(TypedDict):
+    """``down``: whether anything was up."""
+
+    ended: bool
+
+
+class Engine(TypedDict):
+    """An engine at a version."""
+
+    name: str
+    version: str | None
+
+
+class Step(TypedDict):
+    """An engine's part in a feature; ``case``, ``run`` and ``date`` say where the outcome comes from."""
+
+    writer: Engine
+    reader: Engine | None
+    advice: str
+    outcome: str | None
+    reason: str
+    link: str
+    case: str | None
+    run: str | None
+    date: str | None
+
+
+class FeatureAdvice(TypedDict):
+    """A feature, and what to do about it."""
+
+    feature: str
+    title: str
+    advice: str
+    steps: list[Step]
+
+
+class StackOutput(TypedDict):
+    """``stack``: what to avoid."""
+
+    writers: list[Engine]
+    readers: list[Engine]
+    verdict: str
+    counts: Counts
+    notes: list[str]
+    features: list[FeatureAdvice]
+
+
+class Side(TypedDict):
+    """A cell at one of the two versions."""
+
+    outcome: str
+    reason: str
+    writer: Engine
+    reader: Engine | None
+    link: str
+    case: str | None
+    run: str | None
+    date: str | None
+
+
+class Pair(TypedDict):
+    """A cell at both versions; ``change`` is ``None`` where it is not known."""
+
+    change: str | None
+    feature: str
+    title: str
+    what: str
+    counterpart: str
+    before: Side | None
+    now: Side | None
+
+
+class UpgradeOutput(TypedDict):
+    """``upgrade``: what changes."""
+
+    engine: str
+    before: str
+    now: str
+    verdict: str
+    counts: Counts
+    same: int
+    old_tables: bool
+    notes: list[str]
+    changed: list[Pair]
+    unknown: list[Pair]
+    times: list[dict[str, Any]]
+
+
+class Version(TypedDict):
+    """A part whose version changed."""
+
+    part: str
+    before: str
+    now: str
+
+
+class HistoryStep(TypedDict):
+    """A step of times (``before_s`` …) or a change of an outcome (``before`` …)."""
+
+    case: str
+    engine: str
+    run_before: str
+    run: str
+    date: str
+    changed: list[Version]
+    before_s: NotRequired[float]
+    now_s: NotRequired[float]
+    ratio: NotRequired[float]
+    interval: NotRequired[list[float] | str]
+    confirmed: NotRequired[bool]
+    change: NotRequired[str]
+    before: NotRequired[str]
+    now: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class HistoryOutput(TypedDict):
+    """``history``: the runs, the steps, and every case in every run."""
+
+    verdict: str
+    notes: list[str]
+    runs: list[dict[str, str]]
+    times: list[HistoryStep]
+    outcomes: list[HistoryStep]
+    trends: list[dict[str, Any]]
+
+
+OUTPUTS: dict[str, Any] = {
+    "run": RunOutput,
+    "report": ReportOutput,
+    "compare": CompareOutput,
+    "accept": AcceptOutput,
+    "list": ListOutput,
+    "doctor": DoctorOutput,
+    "data": DataOutput,
+    "up": UpOutput,
+    "down": DownOutput,
+    "stack": StackOutput,
+    "upgrade": UpgradeOutput,
+    "history": HistoryOutput,
+}
+"""Name of the command → the type of its output."""
+
+
+def generated() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of every output."""
+    from pydantic import TypeAdapter
+
+    adapters = [(name, "serialization", TypeAdapter(one)) for name, one in OUTPUTS.items()]
+    _, made = TypeAdapter.json_schemas(adapters, ref_template="#/$defs/{model}")  # type: ignore[arg-type]
+    head = {"version": {"const": VERSION}, "lakebench": {"type": "string"}}
+    for name, type_ in OUTPUTS.items():
+        one = made["$defs"][type_.__name__]
+        one["properties"] = {"output": {"const": name}, **head, **one["properties"]}
+        one["required"] = ["output", *head, *one["required"]]
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"What lakebench prints with --json, version {VERSION}",
+        "oneOf": [{"$ref": f"#/$defs/{one.__name__}"} for one in OUTPUTS.values()],
+        "$defs": made["$defs"],
+    }
+
+
+def text() -> str:
+    """The text of the schema file."""
+    return json.dumps(generated(), indent=1) + "\n"
+
+
+if __name__ == "__main__":
+    FILE.write_text(text(), encoding="utf-8")
