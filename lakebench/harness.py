@@ -26,6 +26,7 @@ from lakebench.execution.history import RunHistory
 from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.execution.request import Request, Scope, selection_of
+from lakebench.execution.time_left import Share, seconds_of_cases
 from lakebench.execution.workers import WorkerPool
 from lakebench.model import EngineRef, Record, Runtime
 from lakebench.outcomes import ExitCode, Outcome
@@ -333,7 +334,9 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
     new: list[Record] = []
     opened = context.workers.opened
     seen = set(opened)
-    with context.progress.count(f"{phase.name}: {total} cases", total) as advance:
+    left = {case for _, ids in planned for case in ids - finished}
+    share = Share(left, seconds_of_cases(context.request.settings.output, phase.name, left, writer.path.parent))
+    with context.progress.count(f"{phase.name}: {total} cases", total, share.done) as advance:
         for block, ids in planned:
             todo = ids - finished
             for finished_record in records(block, context, todo) if todo else ():
@@ -342,6 +345,7 @@ def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str]
                 context.history.add(record)
                 new.append(record)
                 done += 1
+                share.finish(record.case)
                 advance(done)
             for ref in [one for one in context.request.refs if one in opened and one not in seen]:
                 # Now, so that a run that is killed has its engines on record.

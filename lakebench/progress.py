@@ -13,6 +13,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
+_LEAST_SHARE = 0.05
+"""Below it, what is left is not estimated."""
 _LINE_S = 60.0  # between two lines of one thing, where there are no bars
 
 
@@ -25,8 +27,14 @@ class Progress(Protocol):
     def step(self, what: str) -> contextlib.AbstractContextManager[None]:
         """Something that takes a while and cannot tell how long."""
 
-    def count(self, what: str, total: int) -> contextlib.AbstractContextManager[Callable[[int], None]]:
-        """``total`` things to do; the function takes how many are done."""
+    def count(
+        self, what: str, total: int, share: Callable[[], float] | None = None
+    ) -> contextlib.AbstractContextManager[Callable[[int], None]]:
+        """``total`` things to do; the function takes how many are done.
+
+        ``share`` is how much of the work is done, from 0 to 1, where things take unlike long: then the time that is
+        left is told.
+        """
 
     def say(self, text: str) -> None:
         """One line."""
@@ -46,12 +54,25 @@ class Quiet:
         yield
 
     @contextlib.contextmanager
-    def count(self, what: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+    def count(
+        self,
+        what: str,  # noqa: ARG002
+        total: int,  # noqa: ARG002
+        share: Callable[[], float] | None = None,  # noqa: ARG002
+    ) -> Iterator[Callable[[int], None]]:
         """Yield a function that does nothing."""
         yield lambda _: None
 
     def say(self, text: str) -> None:
         """Do nothing."""
+
+
+def _left(passed_s: float, share: float) -> str:
+    """How long the rest takes if it goes on as before; empty where too little is done to tell."""
+    if not _LEAST_SHARE <= share < 1:
+        return ""
+    minutes = passed_s * (1 - share) / share / 60
+    return f", about {minutes:.0f} min left" if minutes >= 1 else ", less than a minute left"
 
 
 class Terminal:
@@ -89,9 +110,14 @@ class Terminal:
             yield
 
     @contextlib.contextmanager
-    def count(self, what: str, total: int) -> Iterator[Callable[[int], None]]:
-        """A bar that counts."""
-        with self._bar(what, total, lambda done: f"{done} of {total}") as update:
+    def count(self, what: str, total: int, share: Callable[[], float] | None = None) -> Iterator[Callable[[int], None]]:
+        """A bar that counts, with the time that is left where ``share`` tells how much of the work is done."""
+        began = self._clock()
+
+        def amount(done: int) -> str:
+            return f"{done} of {total}{_left(self._clock() - began, share() if share else 0.0)}"
+
+        with self._bar(what, total, amount) as update:
             yield update
 
     def say(self, text: str) -> None:

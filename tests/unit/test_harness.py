@@ -32,7 +32,12 @@ class Counting(Quiet):
         self.totals: list[int] = []
 
     @contextlib.contextmanager
-    def count(self, what: str, total: int) -> Iterator[Callable[[int], None]]:  # noqa: ARG002
+    def count(
+        self,
+        what: str,  # noqa: ARG002
+        total: int,
+        share: Callable[[], float] | None = None,  # noqa: ARG002
+    ) -> Iterator[Callable[[int], None]]:
         """Keep ``total``, and each count."""
         self.totals.append(total)
         yield self.counts.append

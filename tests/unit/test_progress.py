@@ -42,3 +42,18 @@ def test_a_terminal_has_bars_and_no_such_lines() -> None:
         clock.now = 300.0
         advance(3)
     assert "22 cases: 3 of 22" not in out.getvalue()
+
+
+def test_the_time_left_is_told_by_the_share_of_the_work() -> None:
+    clock, out, share = Clock(), io.StringIO(), [0.0]
+    progress = Terminal(Console(file=out, width=200), clock)
+    with progress.count("phase3: 4 cases", 4, lambda: share[0]) as advance:
+        for clock.now, done, part in ((70.0, 1, 0.01), (140.0, 2, 0.2), (600.0, 3, 0.95), (700.0, 4, 1.0)):
+            share[0] = part
+            advance(done)
+    assert out.getvalue().splitlines()[1:5] == [
+        "phase3: 4 cases: 1 of 4",  # too early to tell
+        "phase3: 4 cases: 2 of 4, about 9 min left",
+        "phase3: 4 cases: 3 of 4, less than a minute left",
+        "phase3: 4 cases: 4 of 4",
+    ]
