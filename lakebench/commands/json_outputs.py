@@ -19,7 +19,7 @@ Counts = dict[str, int]
 Row = dict[str, str]
 
 
-class Gone(TypedDict):
+class GoneJson(TypedDict):
     """Something that should have run and did not."""
 
     what: Literal["engine", "service", "cases"]
@@ -36,7 +36,7 @@ class RunOutput(TypedDict):
     exit_code: int
     error: str | None
     outcomes: Counts
-    gone: list[Gone]
+    gone: list[GoneJson]
     changes: dict[str, list[str]]
     stale: list[str]
 
@@ -49,7 +49,7 @@ class ReportOutput(TypedDict):
     summary: str
 
 
-class CellChange(TypedDict):
+class CellChangeJson(TypedDict):
     """A cell of the interop matrix that differs."""
 
     case: str
@@ -73,7 +73,7 @@ class CompareOutput(TypedDict):
     gone: list[dict[str, Any]]
     broken: list[dict[str, Any]]
     mended: list[dict[str, Any]]
-    cells: list[CellChange]
+    cells: list[CellChangeJson]
     left: list[dict[str, Any]]
     differences: list[dict[str, str]]
     markdown: str
@@ -98,7 +98,7 @@ class ListOutput(TypedDict):
     rows: list[Row]
 
 
-class Readiness(TypedDict):
+class ReadinessJson(TypedDict):
     """An engine or a service, and whether it would run now."""
 
     kind: str
@@ -113,7 +113,7 @@ class Readiness(TypedDict):
 class DoctorOutput(TypedDict):
     """``doctor``: what would run here."""
 
-    rows: list[Readiness]
+    rows: list[ReadinessJson]
 
 
 class DataOutput(TypedDict):
@@ -137,61 +137,65 @@ class DownOutput(TypedDict):
     ended: bool
 
 
-class Engine(TypedDict):
+class EngineJson(TypedDict):
     """An engine at a version."""
 
     name: str
     version: str | None
 
 
-class Step(TypedDict):
-    """An engine's part in a feature; ``case``, ``run`` and ``date`` say where the outcome comes from."""
+class StepJson(TypedDict):
+    """An engine's part in a feature; ``case``, ``run`` and ``date`` say where the outcome comes from.
 
-    writer: Engine
-    reader: Engine | None
+    ``misled`` is a read that failed because the table is wrong: the writer's fault.
+    """
+
+    writer: EngineJson
+    reader: EngineJson | None
     advice: str
     outcome: str | None
     reason: str
+    misled: bool
     link: str
     case: str | None
     run: str | None
     date: str | None
 
 
-class FeatureAdvice(TypedDict):
+class FeatureAdviceJson(TypedDict):
     """A feature, and what to do about it."""
 
     feature: str
     title: str
     advice: str
-    steps: list[Step]
+    steps: list[StepJson]
 
 
 class StackOutput(TypedDict):
     """``stack``: what to avoid."""
 
-    writers: list[Engine]
-    readers: list[Engine]
+    writers: list[EngineJson]
+    readers: list[EngineJson]
     verdict: str
     counts: Counts
     notes: list[str]
-    features: list[FeatureAdvice]
+    features: list[FeatureAdviceJson]
 
 
-class Side(TypedDict):
+class SideJson(TypedDict):
     """A cell at one of the two versions."""
 
     outcome: str
     reason: str
-    writer: Engine
-    reader: Engine | None
+    writer: EngineJson
+    reader: EngineJson | None
     link: str
     case: str | None
     run: str | None
     date: str | None
 
 
-class Pair(TypedDict):
+class PairJson(TypedDict):
     """A cell at both versions; ``change`` is ``None`` where it is not known."""
 
     change: str | None
@@ -199,8 +203,8 @@ class Pair(TypedDict):
     title: str
     what: str
     counterpart: str
-    before: Side | None
-    now: Side | None
+    before: SideJson | None
+    now: SideJson | None
 
 
 class UpgradeOutput(TypedDict):
@@ -214,12 +218,12 @@ class UpgradeOutput(TypedDict):
     same: int
     old_tables: bool
     notes: list[str]
-    changed: list[Pair]
-    unknown: list[Pair]
+    changed: list[PairJson]
+    unknown: list[PairJson]
     times: list[dict[str, Any]]
 
 
-class Version(TypedDict):
+class VersionJson(TypedDict):
     """A part whose version changed."""
 
     part: str
@@ -227,7 +231,7 @@ class Version(TypedDict):
     now: str
 
 
-class HistoryStep(TypedDict):
+class HistoryStepJson(TypedDict):
     """A step of times (``before_s`` …) or a change of an outcome (``before`` …)."""
 
     case: str
@@ -235,7 +239,7 @@ class HistoryStep(TypedDict):
     run_before: str
     run: str
     date: str
-    changed: list[Version]
+    changed: list[VersionJson]
     before_s: NotRequired[float]
     now_s: NotRequired[float]
     ratio: NotRequired[float]
@@ -253,8 +257,8 @@ class HistoryOutput(TypedDict):
     verdict: str
     notes: list[str]
     runs: list[dict[str, str]]
-    times: list[HistoryStep]
-    outcomes: list[HistoryStep]
+    times: list[HistoryStepJson]
+    outcomes: list[HistoryStepJson]
     trends: list[dict[str, Any]]
 
 

@@ -87,5 +87,14 @@ def _asked(refs: list[EngineRef]) -> tuple[list[str], list[str]]:
 
     usual = find("interop").engines(Selection())
     others = [name for name in usual if engines.find(name).service is None and name != refs[0].name]
-    texts = [*map(str, refs), *others]
+    texts = [*map(_here, refs), *others]
     return with_reference(engines.having(texts, CanOperate)), list(engines.having(texts, CanScan))
+
+
+def _here(ref: EngineRef) -> str:
+    """The name of ``ref``, without its version where that is the installed one: it needs no environment of its own."""
+    from lakebench import engines
+    from lakebench.provisioning.environments import installed
+
+    engine = engines.find(ref.name)
+    return ref.name if not engine.usual_version and installed(engine) == ref.version else str(ref)

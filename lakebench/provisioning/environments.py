@@ -125,7 +125,7 @@ class Releases:
             except LakebenchError as error:
                 raise ServiceUnavailable(
                     f"the package index does not say what {name}@{LATEST} is; name a version, such as "
-                    f"{name}@{_installed(engine)}, or try again: {error}"
+                    f"{name}@{installed(engine)}, or try again: {error}"
                 ) from error
             self._versions[name] = str(whole)
             more = f": {alone} is out, but not all of its packages" if alone > whole else ""
@@ -291,10 +291,11 @@ def _unknown_version(engine: type[Engine], ref: EngineRef, error: Exception) -> 
         newest = str(_newest(engine)[0])
     except LakebenchError:
         newest = "unknown"
-    return f"{ref} cannot be had ({why}): the installed version is {_installed(engine)}, the newest {newest}"
+    return f"{ref} cannot be had ({why}): the installed version is {installed(engine)}, the newest {newest}"
 
 
-def _installed(engine: type[Engine]) -> str:
+def installed(engine: type[Engine]) -> str:
+    """The version of ``engine`` in this environment, or ``none``."""
     try:
         return importlib.metadata.version(engine.distribution)
     except importlib.metadata.PackageNotFoundError:

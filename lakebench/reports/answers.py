@@ -11,10 +11,10 @@ from lakebench.model import EngineRef
 from lakebench.reports import compare
 from lakebench.reports.alerts import counted
 from lakebench.reports.content import DASH, Cell, Document, Section, Table, cells
-from lakebench.results.cell_changes import Change
+from lakebench.results.cell_changes import ChangeKind
 from lakebench.results.matrix_cells import MatrixCell
-from lakebench.results.stack import Advice, FeatureAdvice, Stack, Step
-from lakebench.results.upgrade import Pair, Side, Upgrade
+from lakebench.results.stack import Advice, FeatureAdvice, Stack, StackStep
+from lakebench.results.upgrade import CellSide, Upgrade, UpgradePair
 
 _REASON = 160
 """Characters of a reason in a table; JSON and CSV have all of it."""
@@ -123,7 +123,8 @@ def _outcomes(one: FeatureAdvice, places: Iterable[tuple[EngineRef, EngineRef | 
         elif step.outcome is None:
             yield Cell("no way" if step.advice.avoid else step.advice, "fail" if step.advice.avoid else "none")
         else:
-            yield Cell(step.outcome, "pass" if step.advice is Advice.FINE else "fail")
+            misled = " (the table is)" if step.cell and step.cell.misled else ""
+            yield Cell(f"{step.outcome}{misled}", "pass" if step.advice is Advice.FINE else "fail")
 
 
 def _why(one: FeatureAdvice) -> str:
@@ -156,13 +157,14 @@ def stack_json(answer: Stack, titles: Mapping[str, str], notes: Sequence[str] = 
     }
 
 
-def _step(step: Step) -> dict[str, Any]:
+def _step(step: StackStep) -> dict[str, Any]:
     return {
         "writer": vars(step.writer),
         "reader": vars(step.reader) if step.reader else None,
         "advice": step.advice.value,
         "outcome": step.outcome.value if step.outcome else None,
         "reason": step.reason,
+        "misled": bool(step.cell and step.cell.misled),
         **_cell(step.cell),
     }
 
@@ -251,8 +253,8 @@ def upgrade_document(answer: Upgrade, titles: Mapping[str, str], today: dt.date,
 def upgrade_verdict(answer: Upgrade) -> str:
     """The answer in one sentence."""
     counts = answer.counts
-    always = (Change.BROKEN, Change.NEW, Change.MENDED)
-    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in Change if counts[kind] or kind in always)
+    always = (ChangeKind.BROKEN, ChangeKind.NEW, ChangeKind.MENDED)
+    kinds = ", ".join(f"{counts[kind]} {kind}" for kind in ChangeKind if counts[kind] or kind in always)
     times = answer.times
     speed = f"; times: {compare.summed(times.means[-1].ratio)}" if times and times.means else ""
     return (
@@ -277,10 +279,10 @@ def _change_counts(answer: Upgrade) -> Table:
     )
 
 
-def _changes(changed: Sequence[Pair], titles: Mapping[str, str]) -> Iterator[Table]:
+def _changes(changed: Sequence[UpgradePair], titles: Mapping[str, str]) -> Iterator[Table]:
     """A table for each kind of change; the cells of a feature that differ in the other engine alone are one line."""
-    for kind in Change:
-        lines: dict[tuple[str, ...], list[Pair]] = {}
+    for kind in ChangeKind:
+        lines: dict[tuple[str, ...], list[UpgradePair]] = {}
         for one in changed:
             if one.change is kind:
                 key = (one.feature, one.place.side, *_sides(one))
@@ -293,28 +295,28 @@ def _changes(changed: Sequence[Pair], titles: Mapping[str, str]) -> Iterator[Tab
             yield Table(kind.capitalize(), ("feature", "what", "before", "now", "why"), rows)
 
 
-def _sides(one: Pair) -> tuple[str, str]:
+def _sides(one: UpgradePair) -> tuple[str, str]:
     return tuple(cell.outcome.value if cell else "" for cell in (one.before, one.now))  # type: ignore[return-value]
 
 
-def _what(pairs: Sequence[Pair]) -> str:
+def _what(pairs: Sequence[UpgradePair]) -> str:
     others = ", ".join(f"{one.place.counterpart}{_other_version(one)}" for one in pairs if one.place.counterpart)
     return f"{pairs[0].place.side} {others}".rstrip()
 
 
-def _other_version(one: Pair) -> str:
+def _other_version(one: UpgradePair) -> str:
     """The other engine's versions, where they are not the same on both sides: then it may be the cause."""
     found = [_counterpart(cell, one.place.side) for cell in (one.before, one.now) if cell]
     versions = list(dict.fromkeys(ref.version or "?" for ref in found if ref))
     return f" ({' → '.join(versions)})" if len(versions) > 1 else ""
 
 
-def _counterpart(cell: MatrixCell, side: Side) -> EngineRef | None:
-    return cell.reader if side is Side.READ_BY else cell.writer
+def _counterpart(cell: MatrixCell, side: CellSide) -> EngineRef | None:
+    return cell.reader if side is CellSide.READ_BY else cell.writer
 
 
-def _reason(pairs: Sequence[Pair]) -> str:
-    sides = [one.now if one.change and one.change is not Change.MENDED else one.before for one in pairs]
+def _reason(pairs: Sequence[UpgradePair]) -> str:
+    sides = [one.now if one.change and one.change is not ChangeKind.MENDED else one.before for one in pairs]
     return next((_short(cell.reason) for cell in sides if cell and cell.reason), "")
 
 
@@ -325,7 +327,7 @@ def _unknown(answer: Upgrade) -> Table:
     return Table("Not known", ("what", "cells", "why"), rows)
 
 
-def _lacking(one: Pair, answer: Upgrade) -> str:
+def _lacking(one: UpgradePair, answer: Upgrade) -> str:
     sides = {answer.before.version or "": one.before, answer.now.version or "": one.now}
     absent = [version for version, cell in sides.items() if cell is None]
     return f"no source has {' and '.join(absent)}" if absent else "did not run at either version"
@@ -349,7 +351,7 @@ def upgrade_json(answer: Upgrade, titles: Mapping[str, str], notes: Sequence[str
     }
 
 
-def _pair(one: Pair, titles: Mapping[str, str]) -> dict[str, Any]:
+def _pair(one: UpgradePair, titles: Mapping[str, str]) -> dict[str, Any]:
     return {
         "change": one.change.value if one.change else None,
         "feature": one.feature,

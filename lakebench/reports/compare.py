@@ -30,7 +30,7 @@ from lakebench.reports.content import (
     seconds,
 )
 from lakebench.results import comparison, matrix_cells, statistics
-from lakebench.results.cell_changes import Change
+from lakebench.results.cell_changes import ChangeKind
 from lakebench.results.comparison import Comparison, Mean, Row
 from lakebench.results.records import Run, by_engine
 from lakebench.results.statistics import NO_DIFFERENCE, TOO_SMALL, Ratio
@@ -115,7 +115,7 @@ def verdict(result: Comparison) -> str:
     )
     compared = f"{len(result.rows)} queries compared" + (f": {counts}" if counts else "")
     cells_ = Counter(one.change for one in result.cells)
-    slower = bool(result.regressions or result.broken or cells_[Change.WORSE])
+    slower = bool(result.regressions or result.broken or cells_[ChangeKind.WORSE])
     head = (
         "REGRESSION"
         if slower
@@ -127,7 +127,7 @@ def verdict(result: Comparison) -> str:
     )
     sentences = [compared] if result.rows or not result.cells else []
     if result.cells:
-        sentences.append(f"cells: {', '.join(f'{cells_[kind]} {kind}' for kind in Change if cells_[kind])}")
+        sentences.append(f"cells: {', '.join(f'{cells_[kind]} {kind}' for kind in ChangeKind if cells_[kind])}")
     if broken := _apart(result, result.broken):
         sentences.append(f"{len(broken)} cases that passed fail")
     if mended := _apart(result, result.mended):
@@ -217,7 +217,7 @@ def _overview(result: Comparison) -> Table:
 def _cells(result: Comparison, page: str) -> list[Table]:
     """A table for each kind of change; each cell leads to its place on the ``page`` of RUN, where there is one."""
     made = []
-    for kind in Change:
+    for kind in ChangeKind:
         rows = tuple(
             (
                 Cell(one.case, "fail" if kind.bad else "", f"{page}{one.address}" if page and one.now else ""),

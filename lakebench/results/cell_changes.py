@@ -11,7 +11,7 @@ from lakebench.results import matrix_cells
 from lakebench.results.records import Run
 
 
-class Change(enum.StrEnum):
+class ChangeKind(enum.StrEnum):
     """How a case that ran before differs from the same case now, the gravest first."""
 
     BROKEN = "broken"
@@ -24,22 +24,22 @@ class Change(enum.StrEnum):
     @property
     def bad(self) -> bool:
         """Whether it speaks against the change."""
-        return self in {Change.BROKEN, Change.WORSE, Change.GONE}
+        return self in {ChangeKind.BROKEN, ChangeKind.WORSE, ChangeKind.GONE}
 
 
-def change(before: Outcome, now: Outcome) -> Change | None:
+def change(before: Outcome, now: Outcome) -> ChangeKind | None:
     """What became of a case; ``None`` where it is the same, or ran neither before nor now.
 
     ``broken`` passed and fails; ``mended`` is the reverse. One that fails otherwise is worse or lesser, by the order of
     :data:`~lakebench.outcomes.FROM_BEST`. ``gone`` ran before only, ``new`` runs now only, whatever the outcome.
     """
     if not before.ran or not now.ran:
-        return Change.NEW if now.ran else Change.GONE if before.ran else None
+        return ChangeKind.NEW if now.ran else ChangeKind.GONE if before.ran else None
     if before is now:
         return None
     if Outcome.PASS in {before, now}:
-        return Change.BROKEN if before is Outcome.PASS else Change.MENDED
-    return Change.WORSE if FROM_BEST.index(now) > FROM_BEST.index(before) else Change.LESSER
+        return ChangeKind.BROKEN if before is Outcome.PASS else ChangeKind.MENDED
+    return ChangeKind.WORSE if FROM_BEST.index(now) > FROM_BEST.index(before) else ChangeKind.LESSER
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class CellChange:
     """A cell that differs between two runs; a side is ``None`` where that run does not have the case."""
 
     case: str
-    change: Change
+    change: ChangeKind
     before: Outcome | None
     now: Outcome | None
     reason: str
@@ -63,7 +63,7 @@ def between(base: Run, run: Run, gone: Collection[str]) -> tuple[CellChange, ...
 
     ``gone`` are the cases that ran in ``base`` and should have run in ``run``; what it was not to run is no change.
     """
-    grave = tuple(Change)
+    grave = tuple(ChangeKind)
     return tuple(sorted(_between(base, run, gone), key=lambda one: (grave.index(one.change), -_rank(one.now))))
 
 
@@ -76,7 +76,7 @@ def _between(base: Run, run: Run, gone: Collection[str]) -> Iterator[CellChange]
     for case in dict.fromkeys((*before, *now)):
         one, other = before.get(case), now.get(case)
         kind = change(one.outcome if one else Outcome.UNAVAILABLE, other.outcome if other else Outcome.UNAVAILABLE)
-        if kind is None or (kind is Change.GONE and case not in gone):
+        if kind is None or (kind is ChangeKind.GONE and case not in gone):
             continue
         reason = (other.reason if other else "no case is called so") or (one.reason if one else "")
         yield CellChange(case, kind, one.outcome if one else None, other.outcome if other else None, reason)

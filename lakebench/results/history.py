@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
 from lakebench.results import statistics
-from lakebench.results.cell_changes import Change, change
+from lakebench.results.cell_changes import ChangeKind, change
 from lakebench.results.comparison import COLD, THRESHOLD, WARM
 from lakebench.results.records import Run
 from lakebench.results.statistics import Ratio
@@ -63,7 +63,7 @@ class OutcomeStep:
     series: Series
     before: Point
     now: Point
-    change: Change
+    change: ChangeKind
     versions: tuple[tuple[str, str, str], ...]
 
 

@@ -34,7 +34,7 @@ _GRAVEST = tuple(Advice)
 
 
 @dataclass(frozen=True)
-class Step:
+class StackStep:
     """One engine's part: ``writer`` writes the feature, or ``reader`` reads the table of ``writer``.
 
     ``cell`` is ``None`` where no source has it. ``outcome`` is ``None`` where nothing is known of it. ``reason`` says
@@ -54,7 +54,7 @@ class FeatureAdvice:
     """A feature and each engine's part in it, the writers before the readers."""
 
     feature: str
-    steps: tuple[Step, ...]
+    steps: tuple[StackStep, ...]
 
     @property
     def advice(self) -> Advice:
@@ -109,7 +109,7 @@ def _steps(
     writers: Sequence[EngineRef],
     readers: Sequence[EngineRef],
     no_way: Mapping[tuple[str, str], str],
-) -> Iterator[Step]:
+) -> Iterator[StackStep]:
     writes = [_write(known.get((feature, one, None)), one, no_way.get((feature, one.name), "")) for one in writers]
     yield from writes
     for write in writes:
@@ -119,18 +119,18 @@ def _steps(
             yield _read(known.get((feature, write.writer, reader)), write, reader)
 
 
-def _write(cell: MatrixCell | None, writer: EngineRef, no_way: str) -> Step:
+def _write(cell: MatrixCell | None, writer: EngineRef, no_way: str) -> StackStep:
     if cell is not None and cell.outcome.ran:
         kinds = {Outcome.PASS: Advice.FINE, Outcome.WRONG: Advice.WRONG}
         advice = kinds.get(cell.outcome, Advice.NOT_WRITTEN)
-        return Step(writer, None, advice, cell.outcome, cell.reason, cell)
+        return StackStep(writer, None, advice, cell.outcome, cell.reason, cell)
     if no_way:
-        return Step(writer, None, Advice.NOT_WRITTEN, None, no_way, cell)
-    return Step(writer, None, Advice.UNKNOWN, None, cell.reason if cell else "", cell)
+        return StackStep(writer, None, Advice.NOT_WRITTEN, None, no_way, cell)
+    return StackStep(writer, None, Advice.UNKNOWN, None, cell.reason if cell else "", cell)
 
 
-def _read(cell: MatrixCell | None, write: Step, reader: EngineRef) -> Step:
+def _read(cell: MatrixCell | None, write: StackStep, reader: EngineRef) -> StackStep:
     if cell is None or not cell.outcome.ran:
-        return Step(write.writer, reader, Advice.UNKNOWN, None, cell.reason if cell else "", cell)
+        return StackStep(write.writer, reader, Advice.UNKNOWN, None, cell.reason if cell else "", cell)
     kinds = {Outcome.PASS: Advice.FINE, Outcome.WRONG: Advice.WRONG}
-    return Step(write.writer, reader, kinds.get(cell.outcome, Advice.REFUSED), cell.outcome, cell.reason, cell)
+    return StackStep(write.writer, reader, kinds.get(cell.outcome, Advice.REFUSED), cell.outcome, cell.reason, cell)

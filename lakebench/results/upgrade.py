@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from lakebench.model import EngineRef, Record
 from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.results import comparison
-from lakebench.results.cell_changes import Change, change
+from lakebench.results.cell_changes import ChangeKind, change
 from lakebench.results.comparison import Times
 from lakebench.results.matrix_cells import Known, MatrixCell
 from lakebench.results.records import Run
 
 
-class Side(enum.StrEnum):
+class CellSide(enum.StrEnum):
     """What an engine does in a cell."""
 
     WRITE = "writes"
@@ -31,12 +31,12 @@ class Place:
     """Where the cells of both versions stand side by side; ``counterpart`` is the engine at the other end, if any."""
 
     feature: str
-    side: Side
+    side: CellSide
     counterpart: str = ""
 
 
 @dataclass(frozen=True)
-class Pair:
+class UpgradePair:
     """One cell at both versions; a side is ``None`` where no source has it."""
 
     feature: str
@@ -45,7 +45,7 @@ class Pair:
     now: MatrixCell | None
 
     @property
-    def change(self) -> Change | None:
+    def change(self) -> ChangeKind | None:
         """What became of the cell; ``None`` also where one side is not known."""
         return change(self.before.outcome, self.now.outcome) if self.before and self.now else None
 
@@ -65,20 +65,20 @@ class Upgrade:
 
     before: EngineRef
     now: EngineRef
-    changed: tuple[Pair, ...]
+    changed: tuple[UpgradePair, ...]
     same: int
-    unknown: tuple[Pair, ...]
+    unknown: tuple[UpgradePair, ...]
     old_tables: bool
     times: Times | None = None
 
     @property
-    def counts(self) -> dict[Change, int]:
+    def counts(self) -> dict[ChangeKind, int]:
         """How many cells have each change, the gravest first."""
         counted = Counter(one.change for one in self.changed)
-        return {kind: counted[kind] for kind in Change}
+        return {kind: counted[kind] for kind in ChangeKind}
 
 
-_GRAVEST = tuple(Change)
+_GRAVEST = tuple(ChangeKind)
 
 
 def upgrade(known: Known, before: EngineRef, now: EngineRef, runs: Sequence[Run] = ()) -> Upgrade:
@@ -87,20 +87,20 @@ def upgrade(known: Known, before: EngineRef, now: EngineRef, runs: Sequence[Run]
     The times are those of ``runs``, query by query, where both versions have them on the same data.
     """
     old_tables = any(writer == before and reader == now for _, writer, reader in known)
-    pairs = [one for one in _pairs(known, before, now) if old_tables or one.place.side is not Side.OLD_TABLES]
+    pairs = [one for one in _pairs(known, before, now) if old_tables or one.place.side is not CellSide.OLD_TABLES]
     changed = tuple(sorted((one for one in pairs if one.change), key=_gravity))
     unknown = tuple(one for one in pairs if not one.known)
     same = len(pairs) - len(changed) - len(unknown)
     return Upgrade(before, now, changed, same, unknown, old_tables, _times(before, now, runs))
 
 
-def _gravity(pair: Pair) -> tuple[int, int, Place]:
+def _gravity(pair: UpgradePair) -> tuple[int, int, Place]:
     outcome = pair.now.outcome if pair.now else Outcome.UNAVAILABLE
     grave = FROM_BEST.index(outcome) if outcome.ran else -1
     return _GRAVEST.index(pair.change) if pair.change else len(_GRAVEST), -grave, pair.place
 
 
-def _pairs(known: Known, before: EngineRef, now: EngineRef) -> Iterator[Pair]:
+def _pairs(known: Known, before: EngineRef, now: EngineRef) -> Iterator[UpgradePair]:
     """The cells of either version, side by side; of several with other versions of the counterpart the latest."""
     sides: dict[Place, dict[EngineRef, MatrixCell]] = {}
     for cell in known.values():
@@ -109,7 +109,7 @@ def _pairs(known: Known, before: EngineRef, now: EngineRef) -> Iterator[Pair]:
             if ref not in cells or cell.origin.date >= cells[ref].origin.date:
                 cells[ref] = cell
     for place, cells in sides.items():
-        yield Pair(place.feature, place, cells.get(before), cells.get(now))
+        yield UpgradePair(place.feature, place, cells.get(before), cells.get(now))
 
 
 def _places(cell: MatrixCell, before: EngineRef, now: EngineRef) -> Iterator[tuple[EngineRef, Place]]:
@@ -117,17 +117,17 @@ def _places(cell: MatrixCell, before: EngineRef, now: EngineRef) -> Iterator[tup
     writer, reader, both = cell.writer, cell.reader, {before, now}
     if reader is None:
         if writer in both:
-            yield writer, Place(cell.feature, Side.WRITE)
+            yield writer, Place(cell.feature, CellSide.WRITE)
     elif writer.name != reader.name:
         if writer in both:
-            yield writer, Place(cell.feature, Side.READ_BY, reader.name)
+            yield writer, Place(cell.feature, CellSide.READ_BY, reader.name)
         if reader in both:
-            yield reader, Place(cell.feature, Side.READ, writer.name)
+            yield reader, Place(cell.feature, CellSide.READ, writer.name)
     elif {writer, reader} <= both:
         if writer == reader:
-            yield writer, Place(cell.feature, Side.ITSELF)
+            yield writer, Place(cell.feature, CellSide.ITSELF)
         if writer == before:
-            yield reader, Place(cell.feature, Side.OLD_TABLES)
+            yield reader, Place(cell.feature, CellSide.OLD_TABLES)
 
 
 # Times.

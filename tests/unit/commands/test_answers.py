@@ -122,7 +122,7 @@ def test_an_upgrade_from_a_run_of_both_versions() -> None:
 def test_an_upgrade_that_nobody_measured_names_the_command() -> None:
     text = lakebench("upgrade", "duckdb", "1.4.4", "1.5.5", "--format", "markdown")
     assert "Nobody measured duckdb 1.4.4: there is duckdb 1.5.5" in text
-    assert "--writers reference,duckdb@1.4.4,duckdb@1.5.5,daft" in text
+    assert "--writers reference,duckdb@1.4.4,duckdb,daft" in text, "1.5.5 is installed here"
     assert "0 broken, 0 new, 0 mended; 0 the same" in text
 
 
@@ -150,7 +150,7 @@ def test_measure_runs_the_cells_and_answers_with_them(monkeypatch: pytest.Monkey
     assert asked[0].selection.readers == ("duckdb@1.4.4",)
     lakebench("upgrade", "duckdb", "1.4.4", "1.5.5", "--measure", "--json")
     others = {"daft", "datafusion", "iceberg_scan", "polars", "pyiceberg"}
-    assert set(asked[1].selection.readers) == {"duckdb@1.4.4", "duckdb@1.5.5"} | others
+    assert set(asked[1].selection.readers) == {"duckdb@1.4.4", "duckdb"} | others
 
 
 def test_what_an_engine_has_no_way_to_do_is_known_without_a_run() -> None:

@@ -18,7 +18,7 @@ from lakebench.model import Record
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.reports import compare
 from lakebench.results import comparison, records
-from lakebench.results.cell_changes import Change
+from lakebench.results.cell_changes import ChangeKind
 
 (RECORDED,) = (Path(__file__).parents[2] / "fixtures" / "interop-versions").iterdir()
 CHANGED = {
@@ -65,17 +65,17 @@ def between(base: Path, run: Path) -> comparison.Comparison:
 def test_every_cell_that_differs_has_its_kind(base: Path, later: Path) -> None:
     result = between(base, later)
     assert {one.case: one.change for one in result.cells} == {
-        "interop/append/duckdb@1.5.5→pyiceberg": Change.BROKEN,
-        "interop/equality-deletes/reference→duckdb@1.4.4": Change.WORSE,
-        LEFT_OUT: Change.GONE,
-        "interop/type-list/pyiceberg→duckdb@1.4.4": Change.MENDED,
-        "interop/upgrade-v2-v3/duckdb@1.5.5": Change.LESSER,
+        "interop/append/duckdb@1.5.5→pyiceberg": ChangeKind.BROKEN,
+        "interop/equality-deletes/reference→duckdb@1.4.4": ChangeKind.WORSE,
+        LEFT_OUT: ChangeKind.GONE,
+        "interop/type-list/pyiceberg→duckdb@1.4.4": ChangeKind.MENDED,
+        "interop/upgrade-v2-v3/duckdb@1.5.5": ChangeKind.LESSER,
     }
     assert [one.change for one in result.cells] == list(dict.fromkeys(one.change for one in result.cells))
     assert result.code is ExitCode.WORSE
     assert not {one.case for one in result.left} & {one.case for one in result.cells}
     backwards = between(later, base)
-    assert {one.case for one in backwards.cells if one.change is Change.NEW} == {LEFT_OUT}
+    assert {one.case for one in backwards.cells if one.change is ChangeKind.NEW} == {LEFT_OUT}
 
 
 def test_the_page_leads_to_the_cells_of_the_run(base: Path, later: Path, tmp_path: Path) -> None:

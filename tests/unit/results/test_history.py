@@ -18,7 +18,7 @@ from lakebench.outcomes import Outcome
 from lakebench.reports import history as reports
 from lakebench.reports.content import DASH
 from lakebench.results import records
-from lakebench.results.cell_changes import Change
+from lakebench.results.cell_changes import ChangeKind
 from lakebench.results.history import History, history
 
 
@@ -86,9 +86,9 @@ def test_another_machine_or_other_data_is_another_series() -> None:
 def test_outcomes_change_with_the_version_beside_them() -> None:
     runs = [_run(1, 1.0), _run(2, 0, outcome="UNAVAILABLE"), _run(3, 0, "1.5.5", outcome="WRONG"), _run(4, 1, "1.5.6")]
     mended, broken = history(runs).outcomes
-    assert (broken.before.run, broken.now.run, broken.change) == ("run-01", "run-03", Change.BROKEN)
+    assert (broken.before.run, broken.now.run, broken.change) == ("run-01", "run-03", ChangeKind.BROKEN)
     assert broken.versions == (("duckdb: duckdb", "1.4.4", "1.5.5"),)
-    assert (mended.change, mended.now.run) == (Change.MENDED, "run-04")
+    assert (mended.change, mended.now.run) == (ChangeKind.MENDED, "run-04")
 
 
 def test_a_trend_is_drawn() -> None:

@@ -11,10 +11,10 @@ import pytest
 
 from lakebench.model import Coordinates, EngineRef, Record
 from lakebench.outcomes import Outcome
-from lakebench.results.cell_changes import Change, change
+from lakebench.results.cell_changes import ChangeKind, change
 from lakebench.results.matrix_cells import Key, MatrixCell, Origin
 from lakebench.results.records import Dataset, Run
-from lakebench.results.upgrade import Place, Side, upgrade
+from lakebench.results.upgrade import CellSide, Place, upgrade
 
 OLD, NEW = EngineRef("duckdb", "1.4.4"), EngineRef("duckdb", "1.5.5")
 SPARK, TRINO = EngineRef("spark", "4.1.4"), EngineRef("trino", "476")
@@ -25,17 +25,17 @@ SPARK, TRINO = EngineRef("spark", "4.1.4"), EngineRef("trino", "476")
     [
         ("PASS", "PASS", None),
         ("REFUSED", "REFUSED", None),
-        ("PASS", "REFUSED", Change.BROKEN),
-        ("WRONG", "PASS", Change.MENDED),
-        ("REFUSED", "WRONG", Change.WORSE),
-        ("CRASH", "REFUSED", Change.LESSER),
-        ("UNAVAILABLE", "WRONG", Change.NEW),
-        ("HARNESS_FAULT", "PASS", Change.NEW),
-        ("REFUSED", "UNAVAILABLE", Change.GONE),
+        ("PASS", "REFUSED", ChangeKind.BROKEN),
+        ("WRONG", "PASS", ChangeKind.MENDED),
+        ("REFUSED", "WRONG", ChangeKind.WORSE),
+        ("CRASH", "REFUSED", ChangeKind.LESSER),
+        ("UNAVAILABLE", "WRONG", ChangeKind.NEW),
+        ("HARNESS_FAULT", "PASS", ChangeKind.NEW),
+        ("REFUSED", "UNAVAILABLE", ChangeKind.GONE),
         ("UNAVAILABLE", "HARNESS_FAULT", None),
     ],
 )
-def test_what_became_of_a_case(before: str, now: str, kind: Change | None) -> None:
+def test_what_became_of_a_case(before: str, now: str, kind: ChangeKind | None) -> None:
     assert change(Outcome(before), Outcome(now)) is kind
 
 
@@ -63,20 +63,20 @@ def test_the_cells_of_both_versions_stand_side_by_side() -> None:
     )
     answer = upgrade(cells, OLD, NEW)
     assert [(one.change, one.place) for one in answer.changed] == [
-        (Change.BROKEN, Place("update", Side.READ, "spark")),
-        (Change.NEW, Place("merge", Side.READ_BY, "spark")),
-        (Change.MENDED, Place("merge", Side.WRITE)),
+        (ChangeKind.BROKEN, Place("update", CellSide.READ, "spark")),
+        (ChangeKind.NEW, Place("merge", CellSide.READ_BY, "spark")),
+        (ChangeKind.MENDED, Place("merge", CellSide.WRITE)),
     ]
     assert answer.same == 1
-    assert [one.place for one in answer.unknown] == [Place("type-int", Side.READ, "trino")]
-    assert answer.counts[Change.BROKEN] == 1
+    assert [one.place for one in answer.unknown] == [Place("type-int", CellSide.READ, "trino")]
+    assert answer.counts[ChangeKind.BROKEN] == 1
     assert not answer.old_tables
 
 
 def test_tables_of_the_old_version_are_read_by_the_new_one() -> None:
     answer = upgrade(known(("update", OLD, OLD, "PASS"), ("update", OLD, NEW, "WRONG")), OLD, NEW)
-    assert [(one.change, one.place.side) for one in answer.changed] == [(Change.BROKEN, Side.OLD_TABLES)]
-    assert [one.place.side for one in answer.unknown] == [Side.ITSELF]
+    assert [(one.change, one.place.side) for one in answer.changed] == [(ChangeKind.BROKEN, CellSide.OLD_TABLES)]
+    assert [one.place.side for one in answer.unknown] == [CellSide.ITSELF]
     assert answer.old_tables
 
 
@@ -85,7 +85,7 @@ def test_a_counterpart_of_another_version_still_counts_and_the_latest_wins() -> 
     later = known(("update", SPARK, OLD, "PASS"), ("update", SPARK, NEW, "PASS"))
     assert upgrade(earlier | later, OLD, NEW).same == 1
     assert [one.change for one in upgrade(earlier | known(("update", SPARK, NEW, "PASS")), OLD, NEW).changed] == [
-        Change.MENDED
+        ChangeKind.MENDED
     ]
 
 
