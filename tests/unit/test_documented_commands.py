@@ -18,7 +18,7 @@ from lakebench.commands import up
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data|stack|upgrade|history)\b"
+COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data|stack|upgrade)\b"
 STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
 """Engines and phases of a reader's own in examples, and those of ours that replace them here."""
 

@@ -98,7 +98,7 @@ def test_both_reports_are_written_and_stay_the_same(tmp_path: Path) -> None:
     made = reports.write(folder)
     first = [path.read_bytes() for path in made]
     assert [path.read_bytes() for path in reports.write(folder)] == first
-    assert sorted(path.name for path in folder.iterdir()) == ["records.jsonl", "report.html", "report.md"]
+    assert sorted(path.name for path in folder.iterdir()) == ["records.jsonl", "report.html", "report.md", "summary.md"]
 
 
 def test_a_report_that_cannot_be_written_says_so(tmp_path: Path) -> None:
