@@ -202,7 +202,7 @@ def _needed(case: Record, settings: Mapping[str, Any]) -> Iterator[str]:
         if service in external:
             yield f"services.{service}.uri"
         else:
-            yield needs.pg_config_of(service)
+            yield from (needs.pg_config_of(service), needs.home_of(service))
 
 
 def _services(case: Coordinates, phase: Phase, settings: Mapping[str, Any]) -> Iterator[str]:

@@ -1,8 +1,8 @@
 """Needs: things that a run names and not every machine has. An accepted outcome counts only if the run names its needs.
 
 ``catalog=rest`` (every run has one), ``data=<name>`` (the user's own data), ``duckdb@1.4.4`` (an environment),
-``services.<name>.uri`` and ``storage.<name>.uri`` (an endpoint of the user's), ``pg_config`` and
-``services.<name>.pg_config`` (a PostgreSQL installation).
+``services.<name>.uri`` and ``storage.<name>.uri`` (an endpoint of the user's), ``services.<name>.home`` (a program of
+the user's), ``pg_config`` and ``services.<name>.pg_config`` (a PostgreSQL installation).
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ def named(settings: Mapping[str, Any]) -> frozenset[str]:
     if selection.get("data"):
         needs.add(f"data={PurePath(selection['data']).name}")
     needs |= {pg_config_of(name) for name, one in settings.get("services", {}).items() if one.get(_PG_CONFIG)}
+    needs |= {home_of(name) for name, one in settings.get("services", {}).items() if one.get("home")}
     if settings.get(_PG_CONFIG):
         needs.add(_PG_CONFIG)
     return frozenset(needs)
@@ -34,6 +35,11 @@ def named(settings: Mapping[str, Any]) -> frozenset[str]:
 def pg_config_of(service: str) -> str:
     """The need for a PostgreSQL installation of ``service``; that of ``postgres`` is named like the top-level key."""
     return _PG_CONFIG if service == "postgres" else f"services.{service}.{_PG_CONFIG}"
+
+
+def home_of(service: str) -> str:
+    """The need for the folder of a ``service`` that the user brings."""
+    return f"services.{service}.home"
 
 
 def external(settings: Mapping[str, Any]) -> frozenset[str]:

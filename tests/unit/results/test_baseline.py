@@ -10,7 +10,7 @@ import pytest
 
 from lakebench.commands.accept import Counts, accept
 from lakebench.errors import UsageError
-from lakebench.model import Record
+from lakebench.model import Coordinates, Record
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases import baselines, phases
 from lakebench.results import accepted, baseline, schema1
@@ -139,6 +139,19 @@ def test_what_needs_something_counts_where_the_settings_name_it_and_then_in_full
         missing = accepted.gone(changed.gone, cases, (), {})
         assert sum(one.cases for one in missing) == gone
         assert accepted.exit_code(cases, known, missing) is (ExitCode.WORSE if gone else ExitCode.OK)
+
+
+def test_what_runs_in_a_folder_of_the_users_is_missed_where_the_settings_name_the_folder(file: Path) -> None:
+    about = Coordinates(catalog="duckicelake", test="ns.get", check="protocol", more={"services": "duckicelake"})
+    case = Record("phase11/duckicelake/ns.get", "phase11", "", "duckicelake", Outcome.PASS, coordinates=about)
+    home = {"services": {"duckicelake": {"home": "/opt/duckicelake"}}}
+    _accept([case], file, phases=["phase11"], **home)
+    for named, gone in ((home, 1), ({}, 0)):
+        known = _load(file, phases=["phase11"], **named)
+        entry = known.of(case.case)
+        assert (entry.needs if entry else None) == ({"services.duckicelake.home"} if named else None)
+        changed = accepted.changes([], known, lambda *_: True)
+        assert sum(one.cases for one in accepted.gone(changed.gone, [], (), {})) == gone
 
 
 def test_what_needs_more_goes_before_what_needs_less(file: Path) -> None:
