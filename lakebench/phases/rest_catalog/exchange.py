@@ -145,7 +145,8 @@ class Exchange:
         """A command that repeats the request; address, token and secrets are variables of the environment."""
         url = self.address if "://" in self.address else f"$CATALOG{self.address}"
         method = ["-I"] if self.method == "HEAD" else ["-X", self.method]
-        parts = ["curl", "-sS", *method, f'"{url}"']
+        dots = ["--path-as-is"] if {".", ".."} & set(self.path.split("/")) else []  # which curl takes for folders
+        parts = ["curl", "-sS", *dots, *method, f'"{url}"']
         parts += ['-H "Authorization: Bearer $TOKEN"'] if self.login else []
         parts += [f"-H {shlex.quote(f'{key}: {value}')}" for key, value in self.sent.items()]
         if self.body is not None and self.form:
