@@ -40,6 +40,11 @@ class CatalogService(Service):
     def catalog(endpoint: Endpoint) -> Catalog:
         """How engines reach the catalog behind ``endpoint``, and how they log in to it."""
 
+    @staticmethod
+    def scoped_login(endpoint: Endpoint, namespace: str, *, writes: bool) -> Authentication | None:  # noqa: ARG004
+        """A login whose scope is one namespace, to read it or also to write; ``None`` where there is no such login."""
+        return None
+
     @classmethod
     def store(cls, look: Callable[[str], Endpoint]) -> ObjectStore:
         """Where its tables lie, with keys; ``look`` gives the endpoint of a service.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 from lakebench.errors import ServiceUnavailable
 from lakebench.http import HOST, http
-from lakebench.model import BearerToken, Catalog, Endpoint, ObjectStore, Runtime
+from lakebench.model import Authentication, BearerToken, Catalog, Endpoint, ObjectStore, Runtime
 from lakebench.services.base import Command, Context
 from lakebench.services.catalog import CatalogService, rest_catalog
 from lakebench.services.own_database import OwnDatabase
@@ -139,6 +139,14 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
             return catalog
         return dataclasses.replace(catalog, authentication=BearerToken(_token(endpoint.user, endpoint.password)))
 
+    @staticmethod
+    def scoped_login(endpoint: Endpoint, namespace: str, *, writes: bool) -> Authentication | None:
+        """A token with the scope ``ns:<namespace>:r`` or ``:rw``, as the server makes it for a client of that scope."""
+        if endpoint.properties.get("tokens") != _SIGNED_HERE:
+            return None
+        scope = f"ns:{namespace}:{'rw' if writes else 'r'}"
+        return BearerToken(_token(endpoint.user, endpoint.password, scope))
+
     @classmethod
     def store(cls, look: Callable[[str], Endpoint]) -> ObjectStore:
         """A bucket of SeaweedFS that holds any file."""
@@ -149,9 +157,9 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
         http(f"{endpoint.uri}/readyz", timeout=20)
 
 
-def _token(client: str, key: str) -> str:
+def _token(client: str, key: str, scope: str = "*:*:*") -> str:
     """The JSON Web Token for ``client``, as the server itself makes it, and always the same."""
-    claims = {"iss": _ISSUER, "sub": client, "iat": 0, "exp": _EXPIRES, "scope": "*:*:*"}
+    claims = {"iss": _ISSUER, "sub": client, "iat": 0, "exp": _EXPIRES, "scope": scope}
     signed = ".".join(_encoded(json.dumps(part).encode()) for part in ({"alg": "HS256", "typ": "JWT"}, claims))
     return f"{signed}.{_encoded(hmac.digest(key.encode(), signed.encode(), 'sha256'))}"
 

@@ -26,7 +26,7 @@ from wrong_faults import Fault
 from wrong_store import WrongStore
 
 from lakebench.http import HOST
-from lakebench.model import Catalog, CatalogKind, Delegation, OAuth2
+from lakebench.model import BearerToken, Catalog, CatalogKind, Delegation, OAuth2
 from lakebench.phases.rest_catalog.openapi_document import operations
 
 Json = dict[str, Any]
@@ -57,9 +57,9 @@ class WrongCatalog(ThreadingHTTPServer):
         self.store, self.fault, self.state = store, fault, State()
         self.secret, self._key = secrets.token_hex(16), secrets.token_bytes(32)
 
-    def token(self, lasts_s: float = 3600) -> str:
+    def token(self, lasts_s: float = 3600, scope: Json | None = None) -> str:
         """A JSON Web Token that the catalog signs; it has expired where it lasts less than no time."""
-        claims = {"sub": _CLIENT, "exp": int(time.time() + lasts_s)}
+        claims = {"sub": _CLIENT, "exp": int(time.time() + lasts_s), "scope": scope}
         signed = ".".join(_encoded(json.dumps(one).encode()) for one in ({"alg": "HS256", "typ": "JWT"}, claims))
         return f"{signed}.{self._signature(signed)}"
 
@@ -76,6 +76,10 @@ class WrongCatalog(ThreadingHTTPServer):
         unsigned = self.lies(Fault.UNSIGNED) and algorithm["alg"] == "none"
         signed = self.lies(Fault.ANY_SIGNATURE) or unsigned or signature == self._signature(f"{head}.{claims}")
         return signed and (content["exp"] > time.time() or self.lies(Fault.EXPIRED))
+
+    def scoped_login(self, namespace: str, *, writes: bool) -> BearerToken:
+        """A token for one namespace."""
+        return BearerToken(self.token(scope={"namespace": namespace, "writes": writes}))
 
     @property
     def uri(self) -> str:
@@ -142,6 +146,7 @@ class _Handler(BaseHTTPRequestHandler):
             return 200, self._config(query), {}
         parts = [unquote(one) for one in parts[1:]]
         content: Json = json.loads(body) if body else {}
+        self._keep_to_scope(parts)
         with self.server.state.lock if not self._races(parts) else contextlib.nullcontext():
             answer = self._answer(parts, query, content)
         status, said, *more = answer
@@ -157,6 +162,22 @@ class _Handler(BaseHTTPRequestHandler):
             return
         if not self.server.lets_in((given or "").removeprefix("Bearer ")):
             raise Declined(401, "NotAuthorizedException", "who are you?")
+
+    @property
+    def _scope(self) -> Json | None:
+        """The namespace that the token is for, and whether it may be written; ``None``: all of them."""
+        _, claims, *_ = (*(self.headers.get("Authorization") or "").split("."), "", "")
+        scope: Json | None = json.loads(base64.urlsafe_b64decode(f"{claims}==="))["scope"] if claims else None
+        return scope
+
+    def _keep_to_scope(self, parts: list[str]) -> None:
+        scope = self._scope
+        if scope is None or (parts[0] != "namespaces" and self.server.lies(Fault.BODIES)):
+            return
+        inside = parts[:2] == ["namespaces", scope["namespace"]] or self.server.lies(Fault.ANY_NAMESPACE)
+        reads = self.command in {"GET", "HEAD"} or self.server.lies(Fault.ANY_WRITES)
+        if not (inside and (reads or scope["writes"])):
+            raise Declined(403, "ForbiddenException", "the token has another scope")
 
     def _token(self, form: dict[str, str]) -> tuple[int, Json]:
         if form.get("grant_type") != "client_credentials":
@@ -354,7 +375,9 @@ class _Handler(BaseHTTPRequestHandler):
             others = [one["location"] for one in self.server.state.tables.values() if one["location"] != location]
             location = others[-1] if others else location
         reach = "s3://lake" if self.server.lies(Fault.WIDE_KEYS) else location
-        key, secret, ends = self.server.store.keys_for(reach, lasting=self.server.lies(Fault.LASTING_KEYS))
+        reads = bool(self._scope) and not self._scope["writes"] and not self.server.lies(Fault.ANY_WRITES)
+        lasting = self.server.lies(Fault.LASTING_KEYS)
+        key, secret, ends = self.server.store.keys_for(reach, lasting=lasting, reads=reads)
         config = {
             "s3.access-key-id": key,
             "s3.secret-access-key": secret,

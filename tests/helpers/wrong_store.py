@@ -30,20 +30,25 @@ class WrongStore(ThreadingHTTPServer):
         super().__init__((HOST, 0), _Handler)
         self.objects: dict[str, bytes] = {}
         self.keys: dict[str, tuple[str, float]] = {}
+        self.readers: set[str] = set()  # the keys that write nothing
         self.lasts_s = 3600.0  # how long keys are good for
         endpoint = f"http://{HOST}:{self.server_port}"
         self.owner = ObjectStore(endpoint, "lake", secrets.token_hex(8), secrets.token_hex(16))
 
-    def keys_for(self, location: str, *, lasting: bool = False) -> tuple[str, str, float]:
+    def keys_for(self, location: str, *, lasting: bool = False, reads: bool = False) -> tuple[str, str, float]:
         """New keys for what is below ``location`` (``s3://``), and when they are said to end."""
         key, ends = secrets.token_hex(8), time.time() + self.lasts_s
         self.keys[key] = location.removeprefix("s3://"), ends + (3600 if lasting else 0)
+        if reads:
+            self.readers.add(key)
         return key, secrets.token_hex(16), ends
 
-    def lets(self, key: str, path: str) -> bool:
-        """Whether ``key`` may do anything at ``path``, which is ``bucket/path``."""
+    def lets(self, key: str, path: str, *, writes: bool) -> bool:
+        """Whether ``key`` may read or write at ``path``, which is ``bucket/path``."""
         if key == self.owner.access_key:
             return True
+        if writes and key in self.readers:
+            return False
         place, ends = self.keys.get(key, ("", 0.0))
         return bool(place) and time.time() < ends and (path == place or path.startswith(f"{place}/"))
 
@@ -60,7 +65,8 @@ class _Handler(BaseHTTPRequestHandler):
         bucket, _, inner = path.partition("/")
         listed = not inner and self.command == "GET"
         asked = f"{bucket}/{query.get('prefix', [''])[0]}".rstrip("/") if listed else path
-        if not self.server.lets(key[1] if key else "", asked):
+        writes = self.command in {"PUT", "DELETE"}
+        if not self.server.lets(key[1] if key else "", asked, writes=writes):
             self._error(403, "AccessDenied")
         elif listed:
             self._list(bucket, query)

@@ -55,6 +55,11 @@ FAILS: dict[Fault, set[str]] = {
     Fault.REUSED_UUID: {"tbl.recreate_new_uuid", "tbl.recreate_clean_state"},
     Fault.BOTH_WIN: {"commit.race_exactly_one_winner", "commit.race_second_snapshot", "commit.race_none_lost"},
     Fault.HALF_TRANSACTION: {"tx.atomic", "tx.missing_404"},
+    Fault.ANY_NAMESPACE: {
+        "scope.other_read_403", "scope.other_write_403", "scope.transaction_403", "scope.rename_403",
+    },
+    Fault.ANY_WRITES: {"scope.read_only_403", "cred.read_scope_write_403"},
+    Fault.BODIES: {"scope.transaction_403", "scope.rename_403"},
     Fault.OPEN_DOOR: {"auth.no_token", "auth.no_token_write", "auth.no_token_load"},
     Fault.UNSIGNED: {"auth.unsigned_token"},
     Fault.ANY_SIGNATURE: {"auth.forged_token", "auth.unsigned_token", "auth.foreign_token"},
@@ -79,7 +84,8 @@ def server() -> Iterator[WrongCatalog]:
 def _outcome(server: WrongCatalog, check: ProtocolCheck) -> Outcome:
     mark = f"lb{next(NUMBERS)}_{check.id.replace('.', '_').lower()}"
     try:
-        evidence_of(check, Sandbox(server.catalog, mark, server.store.owner, server.token(-60)))
+        expired, scoped = server.token(-60), server.scoped_login
+        evidence_of(check, Sandbox(server.catalog, mark, server.store.owner, expired, scoped=scoped))
     except CaseError as error:
         return error.outcome
     return Outcome.PASS

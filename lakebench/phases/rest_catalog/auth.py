@@ -14,12 +14,13 @@ from lakebench.model import BearerToken, OAuth2
 from lakebench.phases.rest_catalog.checks import Level, Subject
 from lakebench.phases.rest_catalog.namespaces import listed_namespaces
 from lakebench.phases.rest_catalog.openapi_document import violations
-from lakebench.phases.rest_catalog.sandbox import Sandbox
+from lakebench.phases.rest_catalog.sandbox import CreatedTable, Sandbox, set_properties
 
 LOGINS = Subject("Logins")
 _TOKENS = (BearerToken, OAuth2)
 _check = LOGINS.check
 _PARTS = 3  # of a JSON Web Token
+_NOT_YOURS = (403, 404)  # who may not see a table need not be told that it is there (RFC 9110, section 15.5.4)
 
 
 @_check("auth.no_token", "listNamespaces", logins=_TOKENS)
@@ -82,6 +83,60 @@ def declines_an_expired_token(catalog: Sandbox) -> None:
     if not catalog.expired:
         raise EngineUnavailable("no token of this catalog's issuer is had that has expired")
     catalog.call("listNamespaces", login=BearerToken(catalog.expired)).fails(401)
+
+
+@_check("scope.own_namespace", "loadTable", Level.CAP, logins=_TOKENS)
+def reads_the_namespace_of_its_scope(catalog: Sandbox) -> None:
+    """Whose scope is to read one namespace loads its tables."""
+    table = catalog.table()
+    catalog.call("loadTable", table.namespace, table.name, login=catalog.login_for(table.namespace)).succeeds()
+
+
+@_check("scope.other_read_403", "loadTable", logins=_TOKENS)
+def reads_no_other_namespace(catalog: Sandbox) -> None:
+    """Whose scope is one namespace neither loads nor lists the tables of another."""
+    login, table = catalog.login_for(catalog.namespace(), writes=True), catalog.table()
+    catalog.call("loadTable", table.namespace, table.name, login=login).fails(*_NOT_YOURS)
+    catalog.call("listTables", table.namespace, login=login).fails(*_NOT_YOURS)
+
+
+@_check("scope.other_write_403", "updateTable", logins=_TOKENS)
+def writes_no_other_namespace(catalog: Sandbox) -> None:
+    """Whose scope is one namespace commits to no table of another."""
+    login, table = catalog.login_for(catalog.namespace(), writes=True), catalog.table()
+    catalog.commit(table, set_properties(foreign="1"), login=login).fails(*_NOT_YOURS)
+    _is_unchanged(catalog, table)
+
+
+@_check("scope.read_only_403", "updateTable", logins=_TOKENS)
+def writes_nothing_with_a_scope_to_read(catalog: Sandbox) -> None:
+    """Whose scope is to read a namespace commits to none of its tables."""
+    table = catalog.table()
+    catalog.commit(table, set_properties(foreign="1"), login=catalog.login_for(table.namespace)).fails(*_NOT_YOURS)
+    _is_unchanged(catalog, table)
+
+
+@_check("scope.transaction_403", "commitTransaction", logins=_TOKENS)
+def writes_no_other_namespace_in_a_transaction(catalog: Sandbox) -> None:
+    """Whose scope is one namespace changes no table of another in a transaction, whose path names no namespace."""
+    login, table = catalog.login_for(catalog.namespace(), writes=True), catalog.table()
+    change = {"identifier": table.identifier, "requirements": [], "updates": [set_properties(foreign="1")]}
+    catalog.call("commitTransaction", body={"table-changes": [change]}, login=login).fails(*_NOT_YOURS)
+    _is_unchanged(catalog, table)
+
+
+@_check("scope.rename_403", "renameTable", logins=_TOKENS)
+def takes_no_table_of_another_namespace(catalog: Sandbox) -> None:
+    """Whose scope is one namespace renames no table of another into it."""
+    own, table = catalog.namespace(), catalog.table()
+    body = {"source": table.identifier, "destination": {"namespace": list(own), "name": catalog.name()}}
+    catalog.call("renameTable", body=body, login=catalog.login_for(own, writes=True)).fails(*_NOT_YOURS)
+    _is_unchanged(catalog, table)
+
+
+def _is_unchanged(catalog: Sandbox, table: CreatedTable) -> None:
+    if "foreign" in catalog.load(table).get("properties", {}):
+        raise WrongAnswer("the request was declined, and the table has the property that it sets")
 
 
 def _oauth(catalog: Sandbox) -> OAuth2:

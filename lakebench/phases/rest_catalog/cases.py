@@ -75,7 +75,8 @@ def _run(check: ProtocolCheck, target: CheckedCatalog, context: RunContext) -> E
     """The evidence of a check that passes; the error of one that does not has its evidence too."""
     reached = target.reached(context.services, context.request.settings)
     mark = f"lb{_RUN}_{''.join(one if one.isalnum() else '_' for one in check.id.lower())}"
-    sandbox = Sandbox(reached.catalog, mark, reached.store, reached.expired_token, context.checker.call)
+    outside = context.checker.call
+    sandbox = Sandbox(reached.catalog, mark, reached.store, reached.expired_token, outside, scoped=reached.scoped)
     try:
         evidence = evidence_of(check, sandbox)
     except (EngineCrash, ServiceUnavailable) as error:

@@ -6,9 +6,10 @@ import time
 from collections.abc import Mapping
 
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
+from lakebench.model import BearerToken, OAuth2
 from lakebench.phases.rest_catalog.answer_forms import check_form
 from lakebench.phases.rest_catalog.checks import Level, Subject
-from lakebench.phases.rest_catalog.client import Names
+from lakebench.phases.rest_catalog.client import Login, Names
 from lakebench.phases.rest_catalog.sandbox import CreatedTable, Json, Sandbox
 from lakebench.phases.rest_catalog.store_access import Action, Keys, tried
 
@@ -20,22 +21,22 @@ _EXPIRES = "s3.session-token-expires-at-ms"
 _LONGEST_WAIT_S, _GRACE_S = 150.0, 0.5
 
 
-def _configured(catalog: Sandbox, table: CreatedTable, headers: Mapping[str, str]) -> Json:
+def _configured(catalog: Sandbox, table: CreatedTable, headers: Mapping[str, str], login: Login = "own") -> Json:
     """What a load gives a client for its files: *storage-credentials* go before *config* (*LoadTableResult*)."""
-    said = catalog.call("loadTable", table.namespace, table.name, headers=headers).succeeds().json
+    said = catalog.call("loadTable", table.namespace, table.name, headers=headers, login=login).succeeds().json
     location = str(said["metadata"]["location"])
     fitting = [one for one in said.get("storage-credentials") or [] if location.startswith(one["prefix"])]
     longest: Json = max(fitting, key=lambda one: len(one["prefix"]), default={})
     return {**(said.get("config") or {}), **longest.get("config", {})}
 
 
-def _keys(catalog: Sandbox, table: CreatedTable) -> tuple[Keys, Json]:
-    """The keys that a load gives, and all that it gives with them.
+def _keys(catalog: Sandbox, table: CreatedTable, login: Login = "own") -> tuple[Keys, Json]:
+    """The keys that a load gives to who has ``login``, and all that it gives with them.
 
     Raises:
         EngineUnavailable: it gives none.
     """
-    config = _configured(catalog, table, _DELEGATION)
+    config = _configured(catalog, table, _DELEGATION, login)
     if not (config.get(_KEY) and config.get(_SECRET)):
         raise EngineUnavailable("the catalog gives no keys of the store")
     store = catalog.store
@@ -143,6 +144,18 @@ def is_no_pattern(catalog: Sandbox) -> None:
     _expect_denied(catalog, CreatedTable(namespace, "*", answer), Action.READ, _file(sibling))
 
 
+@_check("cred.read_scope_write_403", "loadTable", logins=(BearerToken, OAuth2))
+def writes_nothing_with_a_scope_to_read(catalog: Sandbox) -> None:
+    """The keys that a login gets whose scope is to read a namespace write nothing there."""
+    table = catalog.table()
+    keys, _ = _keys(catalog, table, catalog.login_for(table.namespace))
+    where = f"{table.metadata['location']}/data/lakebench-check"
+    said = _tried(catalog, keys, Action.WRITE, where)
+    if not said:
+        raise WrongAnswer(f"the scope is to read, and the keys write {where}")
+    _expect_said_denied(said, Action.WRITE)
+
+
 @_check("cred.expire", "loadTable")
 def keys_end(catalog: Sandbox) -> None:
     """The keys of a table read nothing once they have expired."""
@@ -172,5 +185,9 @@ def _expect_denied(catalog: Sandbox, table: CreatedTable, action: Action, locati
     said = _tried(catalog, keys, action, location)
     if not said:
         raise WrongAnswer(f"the keys of the table {table.name} {action} {location}, which is another table's")
+    _expect_said_denied(said, action)
+
+
+def _expect_said_denied(said: str, action: Action) -> None:
     if "ACCESS_DENIED" not in said and "403" not in said:
         raise EngineUnavailable(f"the store does not say whether the keys may {action}: {said}")

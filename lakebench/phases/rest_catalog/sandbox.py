@@ -6,10 +6,10 @@ import itertools
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
-from lakebench.errors import WrongAnswer
-from lakebench.model import Catalog, ObjectStore
+from lakebench.errors import EngineUnavailable, WrongAnswer
+from lakebench.model import Authentication, Catalog, ObjectStore
 from lakebench.phases.rest_catalog.client import CatalogClient, Login, Names
 from lakebench.phases.rest_catalog.exchange import Exchange
 
@@ -23,8 +23,15 @@ SCHEMA: Mapping[str, Any] = {
 }
 """The schema of tables, unless a check has another."""
 Json = dict[str, Any]
+ScopedLogin: TypeAlias = Callable[..., Authentication | None]
+"""Called with the name of a namespace and ``writes``; see :meth:`CatalogService.scoped_login`."""
 _STEPS = 30
 _PAGES = 200
+
+
+def no_scopes(namespace: str, *, writes: bool) -> Authentication | None:  # noqa: ARG001 - a ScopedLogin
+    """The logins of a catalog that gives none for one namespace."""
+    return None
 
 
 @dataclass(frozen=True)
@@ -53,7 +60,8 @@ class Sandbox:
 
     ``store`` has the tables' files, where it is one that lakebench can list; ``outside`` calls a function that reads or
     writes files, in the process that is to do it. ``expired`` is a token of the catalog's issuer that has expired,
-    where one is had. ``notes`` are what was done beside requests to the catalog.
+    where one is had. ``scoped`` gives logins for one namespace. ``notes`` are what was done beside requests to the
+    catalog.
     """
 
     catalog: Catalog
@@ -63,6 +71,7 @@ class Sandbox:
     outside: Callable[..., Any] = lambda function, *arguments: function(*arguments)
     namespaces: list[Names] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    scoped: ScopedLogin = no_scopes
 
     def __post_init__(self) -> None:
         """Make the client."""
@@ -129,10 +138,23 @@ class Sandbox:
         metadata: Json = answer.json["metadata"]
         return metadata
 
-    def commit(self, table: CreatedTable, *updates: Json, requirements: Sequence[Json] = ()) -> Exchange:
+    def login_for(self, namespace: Names, *, writes: bool = False) -> Authentication:
+        """A login whose scope is ``namespace``, to read it or also to write.
+
+        Raises:
+            EngineUnavailable: no such login is had.
+        """
+        login = self.scoped(namespace[0], writes=writes)
+        if login is None:
+            raise EngineUnavailable("no login of this catalog is had whose scope is one namespace")
+        return login
+
+    def commit(
+        self, table: CreatedTable, *updates: Json, requirements: Sequence[Json] = (), login: Login = "own"
+    ) -> Exchange:
         """*updateTable*."""
         body = {"identifier": table.identifier, "requirements": list(requirements), "updates": list(updates)}
-        return self.call("updateTable", table.namespace, table.name, body=body)
+        return self.call("updateTable", table.namespace, table.name, body=body, login=login)
 
     def append(self, table: CreatedTable, metadata: Json, snapshot_id: int) -> Exchange:
         """A commit of one more snapshot to ``main``, on what ``metadata`` says is the current one."""

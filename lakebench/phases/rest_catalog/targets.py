@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
@@ -10,19 +11,24 @@ from lakebench.config import Settings
 from lakebench.errors import UsageError, unknown
 from lakebench.model import Catalog, CatalogKind, Endpoint, Lake, ObjectStore, Runtime
 from lakebench.phases.options import Asked, listed
+from lakebench.phases.rest_catalog.sandbox import ScopedLogin, no_scopes
 from lakebench.services import SERVICES, Services, lakes
-from lakebench.services.catalog import CatalogService
+from lakebench.services.catalog import CatalogService, ExternalCatalog
 
 EXPIRED_TOKEN = "expired-token"  # noqa: S105 - the name of an endpoint's property
 _STORE = "object-store"
 
 
 class ReachableCatalog(NamedTuple):
-    """A catalog that runs: how it is asked, its store where lakebench has keys of it, and a token that has expired."""
+    """A catalog that runs: how it is asked, its store where lakebench has keys of it, and logins that are limited.
+
+    ``expired_token`` has expired; ``scoped`` gives a login for one namespace.
+    """
 
     catalog: Catalog
     store: ObjectStore | None
     expired_token: str = ""
+    scoped: ScopedLogin = no_scopes
 
 
 @dataclass(frozen=True)
@@ -47,8 +53,10 @@ class CheckedCatalog:
             return ReachableCatalog(_described(self.uri), None)
         if self.service:
             lake = lakes.CATALOGS[self.name].observer(services)
-            expired = services.endpoint(self.service).properties.get(EXPIRED_TOKEN, "")
-            return ReachableCatalog(lake.catalog, lake.store, expired)
+            endpoint, service = services.endpoint(self.service), SERVICES[self.service]
+            expired = endpoint.properties.get(EXPIRED_TOKEN, "")
+            scoped = partial(service.scoped_login, endpoint) if issubclass(service, CatalogService) else no_scopes
+            return ReachableCatalog(lake.catalog, lake.store, expired, scoped)
         catalog = settings.catalogs[self.name].described()
         return ReachableCatalog(catalog, self._lake(services, settings).store if self.services else None)
 
@@ -90,7 +98,7 @@ def usual_catalogs(settings: Settings) -> tuple[str, ...]:
 
 def _is_brought(service: str) -> bool:
     """Whether a service is there only where the user brings the program, or an endpoint."""
-    return bool(getattr(SERVICES[service], "has_home", False) or hasattr(SERVICES[service], "why"))
+    return SERVICES[service].has_home or issubclass(SERVICES[service], ExternalCatalog)
 
 
 def read_names(text: str, asked: Asked) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from lakebench.phases.rest_catalog.client import CatalogClient, Configuration
 from lakebench.phases.rest_catalog.exchange import Exchange, masked
 from lakebench.phases.rest_catalog.parts import PARTS
 from lakebench.phases.rest_catalog.protocol import GROUPS, SUBJECTS
+from lakebench.phases.rest_catalog.sandbox import Sandbox
 from lakebench.phases.rest_catalog.targets import ReachableCatalog, local_catalogs, read_names, target
 from lakebench.results.records import Header, Run
 
@@ -125,6 +126,12 @@ def test_a_line_repeats_the_request() -> None:
     )
 
 
+def test_a_line_repeats_the_request_for_a_name_of_dots() -> None:
+    assert exchange(200, path="/v1/namespaces/a/tables/..").curl() == (
+        'curl -sS --path-as-is -X GET "$CATALOG/v1/namespaces/a/tables/.."'
+    )
+
+
 def configured(**properties: str) -> CatalogClient:
     client = CatalogClient(CATALOG)
     client.__dict__["configuration"] = Configuration(properties, None)
@@ -165,6 +172,13 @@ def test_a_catalog_has_the_checks_of_its_endpoints_and_its_login() -> None:
     assert "auth.no_token" not in had(None, everything)
     assert "view.load" not in had(None, Configuration({}, None))
     assert "rename.uuid_stable" in had(None, Configuration({}, None))
+
+
+def test_a_check_of_scopes_cannot_be_made_without_a_login_for_one_namespace() -> None:
+    with pytest.raises(EngineUnavailable, match="whose scope is one namespace"):
+        Sandbox(CATALOG, "lb").login_for(["a"])
+    scoped = Sandbox(CATALOG, "lb", scoped=lambda name, *, writes: BearerToken(f"{name} {writes}"))
+    assert scoped.login_for(["a"], writes=True) == BearerToken("a True")
 
 
 def test_catalogs_are_chosen_by_name_or_address() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hmac
 import json
 import threading
@@ -173,6 +174,18 @@ def test_duckicelake_s_token_is_signed_with_the_client_s_secret(tmp_path: Path) 
     assert base64.urlsafe_b64decode(f"{signature}=") == digest
     claims = json.loads(base64.urlsafe_b64decode(f"{signed.partition('.')[2]}=="))
     assert (claims["sub"], claims["iss"]) == (service.user, "duckicelake")
+
+
+def test_duckicelake_has_tokens_for_one_namespace(tmp_path: Path) -> None:
+    service = made(DuckIceLakeService, tmp_path, {"seaweedfs": seaweedfs(tmp_path)})
+    endpoint = service.local_endpoint({"http": 7})
+    for writes, scope in ((False, "ns:sales:r"), (True, "ns:sales:rw")):
+        login = service.scoped_login(endpoint, "sales", writes=writes)
+        assert json.loads(base64.urlsafe_b64decode(f"{login.token.split('.')[1]}=="))["scope"] == scope
+    properties = {key: one for key, one in endpoint.properties.items() if key != "tokens"}
+    yours = dataclasses.replace(endpoint, properties=properties)
+    assert service.scoped_login(yours, "sales", writes=True) is None
+    assert SeaweedFSService.scoped_login(seaweedfs(tmp_path), "sales", writes=True) is None
 
 
 @pytest.mark.parametrize(
