@@ -65,4 +65,15 @@ With = Annotated[
 UseUp = Annotated[
     bool, typer.Option("--use-up", help="Use the services that lakebench up started; start those that are not up.")
 ]
+RunsOrNone = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[RUN…]", help="Ids of runs, or their folders. Default: only what lakebench ships."),
+]
+SiteFolder = Annotated[
+    Path | None, typer.Option("--output", metavar="FOLDER", help="Where the site goes. Default: site.")
+]
+SiteFile = Annotated[
+    Path | None,
+    typer.Option("--single", metavar="FILE", help="The whole site as one file instead, without the Parquet files."),
+]
 Output = Annotated[Path | None, typer.Option(help="The folder of the runs. Default: runs.")]

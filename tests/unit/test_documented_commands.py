@@ -18,7 +18,7 @@ from lakebench.commands import up
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|doctor|list|up|down|data|stack|upgrade)\b"
+COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|site|doctor|list|up|down|data|stack|upgrade)\b"
 STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
 """Engines and phases of a reader's own in examples, and those of ours that replace them here."""
 
@@ -82,6 +82,8 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)
     monkeypatch.setattr("lakebench.commands.doctor.examine", stop)
+    monkeypatch.setattr("lakebench.reports.site.write", stop)
+    monkeypatch.setattr("lakebench.reports.site.write_single", stop)
 
 
 LINES = sorted(set(lines()))

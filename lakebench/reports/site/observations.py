@@ -1,0 +1,182 @@
+"""What a run or a shipped baseline says of a case, in one type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lakebench.model import Coordinates, Record
+from lakebench.outcomes import Outcome
+from lakebench.reports.content import is_misled
+from lakebench.results import baseline
+from lakebench.results.baseline import Acceptance, Entry
+from lakebench.results.records import Run
+
+MISLED = "MISLED"
+NOT_WRITTEN = "NOT WRITTEN"
+STATES = {
+    Outcome.PASS.value: ("P", "checked, and right"),
+    Outcome.WRONG.value: ("W", "no error, and not the right rows"),
+    Outcome.REFUSED.value: ("R", "the engine said no"),
+    Outcome.CRASH.value: ("C", "process or server died"),
+    Outcome.TIMEOUT.value: ("T", "no answer in time"),
+    Outcome.OUT_OF_MEMORY.value: ("M", "passed its memory limit"),
+    MISLED: ("L", "a read that failed because the table is wrong: the fault is with the write"),
+    NOT_WRITTEN: ("N", "no table, so nothing to read"),
+    Outcome.UNAVAILABLE.value: ("U", "did not run"),
+    Outcome.HARNESS_FAULT.value: ("H", "an error of lakebench itself"),
+}
+"""What a case can be → its letter, and what it means."""
+_NOT_WRITTEN = "not written:"
+UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, order=True)
+class Version:
+    """An engine at one version of its own; ``name`` has no version in it.
+
+    ``components`` are all versions that it reported, its own first, such as ``duckdb 1.5.5, extension avro f9d5902``.
+    """
+
+    name: str
+    version: str
+    components: str = field(default="", compare=False)
+
+    def __str__(self) -> str:
+        """``duckdb@1.5.5``."""
+        return f"{self.name}@{self.version}"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where observations come from: a run, or an acceptance in a shipped baseline; ``date`` is ISO 8601."""
+
+    id: str
+    date: str
+    accepted: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """The ``state`` (a key of :data:`STATES`) of a case in one source, with the versions of those who took part.
+
+    ``engine`` is whose outcome it is. ``known`` is the thread or the reason of a failure that is accepted.
+    """
+
+    case: str
+    phase: str
+    coordinates: Coordinates
+    engine: Version
+    state: str
+    verdict: str
+    source: Source
+    versions: Mapping[str, Version] = field(hash=False)
+    reason: str = ""
+    known: str = ""
+
+    def version_of(self, name: str) -> Version:
+        """The engine that the case calls ``name``."""
+        return self.versions.get(name) or Version(_name(name), UNKNOWN)
+
+
+def of_run(run: Run) -> Iterator[Observation]:
+    """Every case of ``run``."""
+    source = Source(run.header.run, run.header.started, accepted=False)
+    versions = {one.engine: _version(one.engine, one.versions) for one in run.engines}
+    for record in run.cases:
+        own = {**versions, **_reported(record, versions)}
+        yield Observation(
+            record.case,
+            record.phase,
+            record.coordinates,
+            own.get(record.engine) or Version(_name(record.engine), UNKNOWN),
+            _state(record),
+            baseline.verdict(record),
+            source,
+            own,
+            record.reason,
+            _known(record),
+        )
+
+
+def _reported(record: Record, versions: Mapping[str, Version]) -> dict[str, Version]:
+    """The version in the record itself, for a run that has no facts about its engine."""
+    if record.engine in versions or not record.versions:
+        return {}
+    return {record.engine: _version(record.engine, record.versions)}
+
+
+def _version(name: str, reported: Mapping[str, str]) -> Version:
+    return Version(_name(name), next(iter(reported.values()), UNKNOWN), components(reported))
+
+
+def components(reported: Mapping[str, str]) -> str:
+    """What an engine reported, in one line, as in a baseline: ``duckdb 1.5.5, extension avro f9d5902``."""
+    return ", ".join(f"{part} {version}" for part, version in reported.items())
+
+
+def _name(reference: str) -> str:
+    return reference.partition("@")[0]
+
+
+def _state(record: Record) -> str:
+    if is_misled(record):
+        return MISLED
+    if record.outcome is Outcome.UNAVAILABLE and record.reason.startswith(_NOT_WRITTEN):
+        return NOT_WRITTEN
+    return record.outcome.value
+
+
+def _known(record: Record) -> str:
+    known = record.evidence.get("known")
+    return str(known.get("link") or known.get("reason") or "") if isinstance(known, Mapping) else ""
+
+
+def of_baselines(files: Iterable[Path]) -> Iterator[Observation]:
+    """Every accepted outcome in ``files``; a case with several accepted outcomes has one observation for each.
+
+    Raises:
+        UsageError: one of the files is damaged.
+    """
+    for file in files:
+        entries = baseline.read(file)
+        written = {_table(one.coordinates) for one in entries.values() if _is_written(one)}
+        for (case, _), entry in entries.items():
+            yield from _accepted(case, entry, entry.coordinates.reader is None or _table(entry.coordinates) in written)
+
+
+def _table(case: Coordinates) -> tuple[str | None, ...]:
+    return case.feature, case.writer, case.catalog
+
+
+def _is_written(entry: Entry) -> bool:
+    return entry.coordinates.reader is None and bool({Outcome.PASS, Outcome.WRONG} & entry.outcomes.keys())
+
+
+def _accepted(case: str, entry: Entry, written: bool) -> Iterator[Observation]:
+    versions = {name: Version(_name(name), _first(text), text) for name, text in entry.by.versions.items()}
+    engine = versions.get(entry.engine) or Version(_name(entry.engine), UNKNOWN)
+    for outcome, verdict in entry.outcomes.items():
+        state = _accepted_state(entry, outcome, verdict, written)
+        source = _source(entry.by)
+        yield Observation(case, entry.phase, entry.coordinates, engine, state, verdict, source, versions)
+
+
+def _accepted_state(entry: Entry, outcome: Outcome, verdict: str, written: bool) -> str:
+    """The state; a read that failed and has no verdict was misled, because every failure of its own is judged."""
+    if entry.phase != "interop" or entry.coordinates.reader is None:
+        return outcome.value
+    if outcome is Outcome.UNAVAILABLE and not written:
+        return NOT_WRITTEN
+    return MISLED if outcome.is_failure and not verdict else outcome.value
+
+
+def _source(by: Acceptance) -> Source:
+    return Source(by.run, by.date, accepted=True, reason=by.reason)
+
+
+def _first(components: str) -> str:
+    """The version of the first of ``components``, such as ``duckdb 1.5.5, extension avro f9d5902``."""
+    return components.partition(",")[0].rpartition(" ")[2] or UNKNOWN

@@ -1,0 +1,129 @@
+"""Times of verified answers, by engine and query, and ratios between two versions of an engine."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lakebench.model import Record, Sample
+from lakebench.reports.site.observations import Version, of_run
+from lakebench.results import statistics
+from lakebench.results.records import Run
+
+_NS = 1e9
+_KINDS = ("warm", "cold")
+_NAMES = (
+    "group", "engine", "version", "query", "outcome", "warm", "low", "high", "n", "cold", "unstable", "cached", "run",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A query case of ``run``, with the engine and its version; ``group`` is what it may be compared with."""
+
+    record: Record
+    engine: Version
+    group: str
+    run: str
+
+    def seconds(self, kind: str) -> list[float]:
+        """The samples of one kind, in seconds."""
+        return [one.ns / _NS for one in self.record.samples if one.kind == kind]
+
+
+def timed(runs: Iterable[Run]) -> list[Timed]:
+    """The query cases of each group that has a time, from the newest run that has the case."""
+    found: dict[tuple[str, Version, str], Timed] = {}
+    for run in runs:
+        versions = {one.case: one.engine for one in of_run(run)}
+        for record in run.cases:
+            if record.coordinates.query and not record.coordinates.base:
+                one = Timed(record, versions[record.case], _group(run, record), run.header.run)
+                found[one.group, one.engine, _query(record)] = one
+    groups = {one.group for one in found.values() if one.record.samples}
+    return [one for one in found.values() if one.group in groups]
+
+
+def _group(run: Run, record: Record) -> str:
+    """The caption of the matrix with the scale factor, on the machine of the run: no time is compared across these."""
+    sizes = {one.scale_factor for one in run.datasets if one.dataset == "tpch"}
+    size = f", SF {sizes.pop()}" if len(sizes) == 1 and "SF" not in record.group else ""
+    return f"{record.phase}: {record.group or 'queries'}{size}"
+
+
+def _query(record: Record) -> str:
+    return record.row or record.coordinates.query or ""
+
+
+def table(runs: Sequence[Run]) -> dict[str, list[Any]]:
+    """Seconds by group, engine and query, in columns; a case that failed has an outcome and no seconds."""
+    rows = [_row(one) for one in timed(runs)]
+    return {name: [row[number] for row in rows] for number, name in enumerate(_NAMES)}
+
+
+def _row(one: Timed) -> tuple[Any, ...]:
+    warm, cold = (one.seconds(kind) for kind in _KINDS)
+    summary = statistics.summarise(warm) if warm else None
+    interval = summary.interval if summary else None
+    return (
+        one.group,
+        one.engine.name,
+        one.engine.version,
+        _query(one.record),
+        one.record.outcome.value,
+        _rounded(summary.median if summary else None),
+        _rounded(interval.low if interval else None),
+        _rounded(interval.high if interval else None),
+        len(warm),
+        _rounded(statistics.median(cold) if cold else None),
+        bool(summary and summary.unstable),
+        _from_memory([sample for sample in one.record.samples if sample.kind == "warm"]),
+        one.run,
+    )
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.4g}")
+
+
+def _from_memory(warm: Sequence[Sample]) -> bool:
+    """Whether the store was asked for nothing, so that the engine answered from its own memory."""
+    return bool(warm) and all(one.requests is not None and not sum(one.requests.values()) for one in warm)
+
+
+def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The newer over the older version of each engine that has times at two: the geometric mean over common queries."""
+    sides: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(dict))
+    for one in timed(runs):
+        if warm := one.seconds("warm"):
+            sides[one.group, one.engine.name][one.engine.version][_query(one.record)] = warm
+    return [
+        _ratio(group, engine, base, other, versions[base], versions[other])
+        for (group, engine), versions in sides.items()
+        for base in versions
+        for other in versions
+        if base != other and versions[base].keys() & versions[other].keys()
+    ]
+
+
+def _ratio(
+    group: str, engine: str, base: str, other: str, ours: dict[str, list[float]], theirs: dict[str, list[float]]
+) -> dict[str, Any]:
+    common = [query for query in ours if query in theirs]
+    seed = zlib.crc32(f"{group}/{engine}".encode())
+    ratio = statistics.geometric_ratio([(ours[one], theirs[one]) for one in common], paired=False, seed=seed)
+    interval = ratio.interval
+    return {
+        "group": group,
+        "engine": engine,
+        "from": base,
+        "to": other,
+        "queries": len(common),
+        "ratio": _rounded(ratio.ratio),
+        "low": _rounded(interval.low if interval else None),
+        "high": _rounded(interval.high if interval else None),
+        "verdict": ratio.verdict,
+    }
