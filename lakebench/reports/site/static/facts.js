@@ -31,7 +31,7 @@ lakebench.facts = (store, router, elements, views) => {
     return {
       title: "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast",
       node: [
-        absent.length ? h("ul", { className: "alerts", role: "alert" }, absent.map(([run, text]) => h("li", {}, h("b", {}, text), " ", link(`runs/${seg(run.id)}`, run.id)))) : null,
+        absent.length ? h("div", { className: "alerts", role: "alert" }, absent.map(([run, text]) => h("p", {}, h("b", {}, text), " ", link(`runs/${seg(run.id)}`, run.id)))) : null,
         h("p", { className: "lead" }, `${number(store.current.length)} cells of ${counted(store.features.length, "feature")}, newest result ${last ? `${age(last)} (${day(last)})` : "none"}. `, link("cells", "All cells"), ", ", link("feature", "all features"), "."),
         h("div", { className: "cards" },
           h("section", { className: "card", "aria-labelledby": "ask-stack" }, h("h2", { id: "ask-stack" }, "My stack"), h("p", {}, "What must I avoid?"), views.stackPicker(new URLSearchParams(), "What to avoid")),
@@ -124,7 +124,7 @@ lakebench.facts = (store, router, elements, views) => {
     return {
       title: `Run ${one.id}`,
       node: [
-        one.alerts.length ? h("ul", { className: "alerts", role: "alert" }, one.alerts.map((text) => h("li", {}, h("b", {}, text)))) : null,
+        one.alerts.length ? h("div", { className: "alerts", role: "alert" }, one.alerts.map((text) => h("p", {}, h("b", {}, text)))) : null,
         h("p", { className: "lead" }, `${one.phases.join(" ")}, started ${one.started.replace("T", " ").slice(0, 16)}, ${one.status}${one.exit === null ? "" : `, exit code ${one.exit}`}.`), code(one.command),
         h("h2", {}, "Outcomes"), h("p", {}, Object.entries(one.outcomes).map(([name, amount]) => [chip(store.states.find((each) => each.name === name), `${name} ${number(amount)}`), " "])),
         Object.entries(one.changes).filter(([, lines]) => lines.length).map(([kind, lines]) => [h("h2", {}, `${CHANGES[kind] ?? kind} (${number(lines.length)})`), h("ul", { className: "changes" }, lines.slice(0, 200).map(([name, change]) => h("li", { className: kind }, `${name}: ${change}`)), lines.length > 200 ? h("li", {}, `and ${number(lines.length - 200)} more`) : null)]),
