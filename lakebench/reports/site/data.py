@@ -158,6 +158,7 @@ def tables(content: Content) -> dict[str, Any]:
         "states": [[name, letter, meaning] for name, (letter, meaning) in STATES.items()],
         "verdicts": list(_VERDICTS),
         "features": [_feature(one) for one in content.features],
+        "reference": [one.id for one in all_features() if one.by_reference],
         "cells": cells,
         "phases": counts,
         "changes": changes,
@@ -207,8 +208,9 @@ def _cells(cells: Sequence[Observation], features: Index, versions: Index, sourc
             sources.of(one.source),
             reasons.of(_short(one.reason)),
             reasons.of(one.known),
+            versions.of(one.engine),
         ))  # fmt: skip
-    names = ("feature", "writer", "reader", "catalog", "state", "verdict", "source", "reason", "known")
+    names = ("feature", "writer", "reader", "catalog", "state", "verdict", "source", "reason", "known", "engine")
     columns = {name: [row[number] for row in rows] for number, name in enumerate(names)}
     return {"columns": columns, "catalogs": list(catalogs.values), "texts": list(reasons.values)}
 

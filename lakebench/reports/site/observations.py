@@ -9,7 +9,7 @@ from pathlib import Path
 from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
 from lakebench.reports.content import is_misled
-from lakebench.results import baseline
+from lakebench.results import baseline, claims
 from lakebench.results.baseline import Acceptance, Entry
 from lakebench.results.records import Run
 
@@ -62,7 +62,8 @@ class Source:
 class Observation:
     """The ``state`` (a key of :data:`STATES`) of a case in one source, with the versions of those who took part.
 
-    ``engine`` is whose outcome it is. ``known`` is the thread or the reason of a failure that is accepted.
+    ``engine`` is whose outcome it is; of a write another engine, where its step failed. ``known`` is the thread or the
+    reason of a failure that is accepted.
     """
 
     case: str
@@ -91,7 +92,7 @@ def of_run(run: Run) -> Iterator[Observation]:
             record.case,
             record.phase,
             record.coordinates,
-            own.get(record.engine) or Version(_name(record.engine), UNKNOWN),
+            own.get(_whose(record)) or Version(_name(_whose(record)), UNKNOWN),
             _state(record),
             baseline.verdict(record),
             source,
@@ -99,6 +100,12 @@ def of_run(run: Run) -> Iterator[Observation]:
             record.reason,
             _known(record),
         )
+
+
+def _whose(record: Record) -> str:
+    """The engine of the outcome; of a write the one whose step failed, if a step of another engine did."""
+    is_write = record.coordinates.writer is not None and record.coordinates.reader is None
+    return str(record.evidence.get("fault") or record.engine) if is_write else record.engine
 
 
 def _reported(record: Record, versions: Mapping[str, Version]) -> dict[str, Version]:
@@ -160,8 +167,10 @@ def _accepted(case: str, entry: Entry, written: bool) -> Iterator[Observation]:
     engine = versions.get(entry.engine) or Version(_name(entry.engine), UNKNOWN)
     for outcome, verdict in entry.outcomes.items():
         state = _accepted_state(entry, outcome, verdict, written)
-        source = _source(entry.by)
-        yield Observation(case, entry.phase, entry.coordinates, engine, state, verdict, source, versions)
+        listed = claims.accepted_as(case, outcome) if outcome.is_failure else None
+        known = (listed.link or listed.reason) if listed else ""
+        about = entry.coordinates
+        yield Observation(case, entry.phase, about, engine, state, verdict, _source(entry.by), versions, known=known)
 
 
 def _accepted_state(entry: Entry, outcome: Outcome, verdict: str, written: bool) -> str:

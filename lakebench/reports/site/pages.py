@@ -16,7 +16,7 @@ from lakebench.reports.site.data import Content, is_cell
 from lakebench.reports.site.observations import UNKNOWN, Observation, Version
 
 HERE = Path(__file__).parent
-SCRIPTS = ("store.js", "elements.js", "router.js", "views.js", "facts.js", "app.js")
+SCRIPTS = ("store.js", "elements.js", "router.js", "views.js", "engines.js", "speed.js", "facts.js", "app.js")
 GRID = "regular-table-0.9.2.js"
 GRID_SHA256 = "1ba52b6eb23cfa1ee203216fcaf0ef71dae033701c1122eb32f73361c5513f06"
 NAVIGATION = (

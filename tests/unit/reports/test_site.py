@@ -212,6 +212,10 @@ def test_a_wrong_table_and_one_never_made_are_told_apart() -> None:
     assert states["interop/decimal-38/trino"] == "WRONG"
     assert states["interop/deletion-vectors/pyiceberg→duckdb"] == "NOT WRITTEN"
     assert states["interop/create-append/spark→polars"] == "HARNESS_FAULT"
+    step = next(
+        one for one in blamed.cells if one.case == "interop/position-deletes/duckdb" and not one.source.accepted
+    )
+    assert (step.state, step.engine.name) == ("WRONG", "daft")
 
 
 def test_the_shipped_baselines_are_all_there() -> None:

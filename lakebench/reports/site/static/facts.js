@@ -1,8 +1,9 @@
 "use strict";
-/* The first page, and those about times, field reports, catalogs, runs, data and method. */
-lakebench.facts = (store, router, elements, views) => {
-  const { h, link, away, linked, number, counted, chip, label, engineLink, day, table, choice, form, code, bar } = elements;
-  const seg = router.segment, data = store.data;
+/* The first page, and those about changes, field reports, catalogs, runs, data and method. */
+lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTimes }) => {
+  const { h, link, linked, number, counted, chip, label, engineLink, day, table, choice, form, code } = elements;
+  const seg = router.segment,
+    data = store.data;
   const age = (date) => {
     const days = Math.floor((Date.now() - Date.parse(date)) / 86400000);
     return days <= 0 ? "today" : days === 1 ? "yesterday" : `${number(days)} days ago`;
@@ -10,145 +11,397 @@ lakebench.facts = (store, router, elements, views) => {
 
   /* / */
   /* What is missing in the newest run of each kind; runs are in the order in which they started. */
-  const missing = () => [...new Map(data.runs.map((run) => [run.phases.join(" "), run])).values()].flatMap((run) => run.alerts.map((text) => [run, text]));
+  const missing = () =>
+    [...new Map(data.runs.map((run) => [run.phases.join(" "), run])).values()].flatMap((run) =>
+      run.alerts.map((text) => [run, text]),
+    );
   const newest = () => {
     const found = new Map();
-    for (const row of store.current) { const one = store.cell(row); for (const each of [one.writer, one.reader]) if (each && (!found.get(each) || found.get(each) < one.source.date)) found.set(each, one.source.date); }
+    for (const row of store.current) {
+      const one = store.cell(row);
+      for (const each of [one.writer, one.reader])
+        if (each && (!found.get(each) || found.get(each) < one.source.date)) found.set(each, one.source.date);
+    }
     return found;
   };
   const changeList = (limit, from = 0) => {
-    const columns = data.changes, all = columns.case.map((_, row) => row).slice(from, from + limit);
-    return h("ul", { className: "changes" }, all.map((row) => {
-      const route = columns.feature[row] < 0 ? null : ["cell", store.features[columns.feature[row]].id, store.split(columns.writer[row]).name, ...(columns.reader[row] ? [store.split(columns.reader[row]).name] : [])].map(seg).join("/");
-      const text = `${columns.case[row]}: ${columns.before[row]} → ${columns.after[row]}`;
-      return h("li", { className: columns.kind[row] }, h("b", {}, columns.kind[row]), " ", route ? link(route, text) : text, h("span", { className: "note" }, ` ${day(store.sources[columns.source[row]].date)}`));
-    }));
+    const columns = data.changes,
+      all = columns.case.map((_, row) => row).slice(from, from + limit);
+    return h(
+      "ul",
+      { className: "changes" },
+      all.map((row) => {
+        const route =
+          columns.feature[row] < 0
+            ? null
+            : [
+                "cell",
+                store.features[columns.feature[row]].id,
+                store.split(columns.writer[row]).name,
+                ...(columns.reader[row] ? [store.split(columns.reader[row]).name] : []),
+              ]
+                .map(seg)
+                .join("/");
+        const text = `${columns.case[row]}: ${columns.before[row]} → ${columns.after[row]}`;
+        return h(
+          "li",
+          { className: columns.kind[row] },
+          h("b", {}, columns.kind[row]),
+          " ",
+          route ? link(route, text) : text,
+          h("span", { className: "note" }, ` ${day(store.sources[columns.source[row]].date)}`),
+        );
+      }),
+    );
   };
   const home = () => {
-    const absent = missing(), dates = [...newest()].sort((a, b) => a[0].name.localeCompare(b[0].name));
+    const absent = missing(),
+      dates = [...newest()].sort((a, b) => a[0].name.localeCompare(b[0].name));
     const last = store.sources.reduce((best, one) => (one.date > best ? one.date : best), "");
     const groups = [...new Set(data.speed.group)];
     return {
       title: "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast",
       node: [
-        absent.length ? h("div", { className: "alerts", role: "alert" }, absent.map(([run, text]) => h("p", {}, h("b", {}, text), " ", link(`runs/${seg(run.id)}`, run.id)))) : null,
-        h("p", { className: "lead" }, `${number(store.current.length)} cells of ${counted(store.features.length, "feature")}, newest result ${last ? `${age(last)} (${day(last)})` : "none"}. `, link("cells", "All cells"), ", ", link("feature", "all features"), "."),
-        h("div", { className: "cards" },
-          h("section", { className: "card", "aria-labelledby": "ask-stack" }, h("h2", { id: "ask-stack" }, "My stack"), h("p", {}, "What must I avoid?"), views.stackPicker(new URLSearchParams(), "What to avoid")),
-          h("section", { className: "card", "aria-labelledby": "ask-upgrade" }, h("h2", { id: "ask-upgrade" }, "My upgrade"), h("p", {}, "What breaks, what is mended?"), views.upgradePicker("", "What breaks")),
-          h("section", { className: "card", "aria-labelledby": "ask-speed" }, h("h2", { id: "ask-speed" }, "Fastest that is right"), h("p", {}, "Only a verified answer has a time."),
-            groups.length ? form("speed", [choice("g", "On", groups.map((one) => [one, one]), groups[0])], { submit: "Who is fastest" }) : noTimes())),
-        h("h2", {}, "Last changes"), data.changes.case.length ? [changeList(12), h("p", {}, data.changes.case.length > 12 ? [link("changes", `All ${number(data.changes.case.length)} changes`), " · "] : null, router.single ? null : h("a", { href: router.file("feed.xml"), type: "application/atom+xml" }, "Atom feed"))] : h("p", {}, "None between the sources that this site was made from."),
+        absent.length
+          ? h(
+              "div",
+              { className: "alerts", role: "alert" },
+              absent.map(([run, text]) => h("p", {}, h("b", {}, text), " ", link(`runs/${seg(run.id)}`, run.id))),
+            )
+          : null,
+        h(
+          "p",
+          { className: "lead" },
+          `${number(store.current.length)} cells of ${counted(store.features.length, "feature")}, newest result ${last ? `${age(last)} (${day(last)})` : "none"}. `,
+          link("cells", "All cells"),
+          ", ",
+          link("feature", "all features"),
+          ".",
+        ),
+        h(
+          "div",
+          { className: "cards" },
+          h(
+            "section",
+            { className: "card", "aria-labelledby": "ask-stack" },
+            h("h2", { id: "ask-stack" }, "My stack"),
+            h("p", {}, "What must I avoid?"),
+            stackPicker(new URLSearchParams(), "What to avoid"),
+          ),
+          h(
+            "section",
+            { className: "card", "aria-labelledby": "ask-upgrade" },
+            h("h2", { id: "ask-upgrade" }, "My upgrade"),
+            h("p", {}, "What breaks, what is mended?"),
+            upgradePicker("", "What breaks"),
+          ),
+          h(
+            "section",
+            { className: "card", "aria-labelledby": "ask-speed" },
+            h("h2", { id: "ask-speed" }, "Fastest that is right"),
+            h("p", {}, "Only a verified answer has a time."),
+            groups.length
+              ? form(
+                  "speed",
+                  [
+                    choice(
+                      "g",
+                      "On",
+                      groups.map((one) => [one, one]),
+                      groups[0],
+                    ),
+                  ],
+                  { submit: "Who is fastest" },
+                )
+              : noTimes(),
+          ),
+        ),
+        h("h2", {}, "Last changes"),
+        data.changes.case.length
+          ? [
+              changeList(12),
+              h(
+                "p",
+                {},
+                data.changes.case.length > 12
+                  ? [link("changes", `All ${number(data.changes.case.length)} changes`), router.single ? null : " · "]
+                  : null,
+                router.single
+                  ? null
+                  : h("a", { href: router.file("feed.xml"), type: "application/atom+xml" }, "Atom feed"),
+              ),
+            ]
+          : h("p", {}, "None between the sources that this site was made from."),
         h("h2", {}, "How old each result is"),
-        table("How old each result is", ["engine", "version", "newest result"], dates.map(([one, date]) => [engineLink(one), one.version, `${day(date)}, ${age(date)}`]), { visible: false }),
+        table(
+          "How old each result is",
+          ["engine", "version", "newest result"],
+          dates.map(([one, date]) => [engineLink(one), one.version, `${day(date)}, ${age(date)}`]),
+          { visible: false },
+        ),
       ],
     };
   };
-  const noTimes = () => h("p", {}, "No run with times is on this site. This measures them: ", h("code", {}, "lakebench run phase3 --storage s3"));
-  const changes = () => ({ title: "Changes", node: [h("p", { className: "lead" }, "From one run to the next, the newest first."), changeList(Infinity)] });
-
-  /* /speed */
-  const speed = (_parts, query) => {
-    const columns = data.speed, groups = [...new Set(columns.group)];
-    if (!groups.length) return { title: "Speed", node: noTimes() };
-    const result = h("div", {}, speedAnswer(query));
-    const box = (name, title) => h("label", { className: "field" }, h("input", { type: "checkbox", name, value: "1", checked: query.get(name) === "1" }), ` ${title}`);
-    return {
-      title: "Fastest that is right", node: [h("p", { className: "lead" }, "Engines ranked by the geometric mean of their times over the queries that all of them got right, warm or cold."), form("speed", [choice("g", "on", groups.map((one) => [one, one]), query.get("g") ?? groups[0]), box("cold", "cold times"), box("stable", "hide unstable times")]), result],
-      update: (next) => result.replaceChildren(...speedAnswer(next).flat(Infinity).filter(Boolean)),
-    };
-  };
-  const rowsOf = (group) => data.speed.group.flatMap((one, row) => (one === group ? [row] : []));
-  const seconds = (value) => (value === null ? "–" : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} s`);
-  const speedAnswer = (query) => {
-    const columns = data.speed, group = query.get("g") ?? columns.group[0], kind = query.get("cold") === "1" ? "cold" : "warm", stable = query.get("stable") === "1";
-    const rows = rowsOf(group), time = (row) => (stable && columns.unstable[row] && kind === "warm" ? null : columns[kind][row]);
-    const nameOf = (row) => `${columns.engine[row]} ${columns.version[row]}`;
-    const names = [...new Set(rows.map(nameOf))], queries = [...new Set(rows.map((row) => columns.query[row]))];
-    const at = new Map(rows.map((row) => [`${nameOf(row)}\n${columns.query[row]}`, row]));
-    const of = (name, one) => at.get(`${name}\n${one}`);
-    const right = (name) => queries.filter((one) => of(name, one) !== undefined && columns.outcome[of(name, one)] === "PASS").length;
-    const timed = names.filter((name) => queries.some((one) => of(name, one) !== undefined && time(of(name, one)) !== null));
-    const common = queries.filter((one) => timed.every((name) => of(name, one) !== undefined && time(of(name, one)) !== null));
-    const mean = (name, list) => Math.exp(list.reduce((sum, one) => sum + Math.log(time(of(name, one))), 0) / list.length);
-    const ranked = common.length ? timed.map((name) => [name, mean(name, common)]).sort((a, b) => a[1] - b[1]) : [];
-    const slowest = ranked.length ? ranked[ranked.length - 1][1] : 1;
-    const order = ranked.length ? [...ranked.map(([name]) => name), ...names.filter((name) => !timed.includes(name))] : names;
-    const best = (one) => Math.min(...timed.map((name) => (of(name, one) === undefined ? Infinity : time(of(name, one)) ?? Infinity)));
-    const heat = (name, one) => {
-      const row = of(name, one);
-      if (row === undefined) return "–";
-      if (columns.outcome[row] !== "PASS") return chip(store.states.find((each) => each.name === columns.outcome[row]));
-      const value = time(row);
-      if (value === null) return "–";
-      const ratio = value / best(one), step = [1.25, 2, 5, 20].findIndex((limit) => ratio <= limit);
-      const interval = kind === "warm" && columns.low[row] !== null ? `, 95 % interval ${seconds(columns.low[row])} to ${seconds(columns.high[row])}, n ${columns.n[row]}` : "";
-      return h("span", { className: `heat heat${step < 0 ? 4 : step}`, title: `${name}, ${one}: ${seconds(value)}${interval}` }, seconds(value), columns.cached[row] && kind === "warm" ? h("abbr", { title: "from the engine's own memory: the store was asked for nothing" }, " m") : null, columns.unstable[row] && kind === "warm" ? h("abbr", { title: "unstable: the spread is over 10 %" }, " ±") : null);
-    };
-    return [
-      ranked.length ? h("p", { className: "verdict good", role: "status" }, `${ranked[0][0]} is the fastest over ${counted(common.length, "query", "queries")} that all engines got right: ${seconds(ranked[0][1])}, ${kind}. It got ${right(ranked[0][0])} of ${queries.length} right.`) : h("p", { className: "verdict fair", role: "status" }, `No query has a ${kind} time of every engine, so there is no ranking.`),
-      ranked.length ? table(`Geometric mean, ${kind}`, ["engine", "time", "right answers"], ranked.map(([name, value]) => [name, bar(value / slowest, seconds(value)), `${right(name)} of ${queries.length}`]), { layout: "ranking" }) : null,
-      table(`Every query, ${kind}`, ["query", ...order], queries.map((one) => [one, ...order.map((name) => heat(name, one))]), { layout: "matrix", notes: ["The darker, the further from the fastest of its line. m: answered from the engine's own memory; ±: unstable, its spread is over 10 %."] }),
-      h("p", { className: "note" }, "From ", [...new Set(rows.map((row) => columns.run[row]))].map((run, index) => [index ? ", " : "", link(`runs/${seg(run)}`, run)]), ". Derived from TPC-H and ClickBench where it says so; not comparable to published results."),
-    ];
-  };
+  const changes = () => ({
+    title: "Changes",
+    node: [h("p", { className: "lead" }, "From one run to the next, the newest first."), changeList(Infinity)],
+  });
 
   /* /reports, /catalogs, /runs, /data, /method */
-  const figures = (values) => Object.entries(values).map(([name, value]) => `${name}: ${typeof value === "number" ? `${value.toPrecision(3)} s` : value}`).join("; ") || "–";
-  const MARKS = { reproduced: "P", "direction only": "R", "not reproduced": "W", "out of date": "W", "could not run here": "U" };
+  const figures = (values) =>
+    Object.entries(values)
+      .map(([name, value]) => `${name}: ${typeof value === "number" ? `${value.toPrecision(3)} s` : value}`)
+      .join("; ") || "–";
+  const MARKS = {
+    reproduced: "P",
+    "direction only": "R",
+    "not reproduced": "W",
+    "out of date": "W",
+    "could not run here": "U",
+  };
   const reports = () => ({
     title: "Field reports",
-    node: [h("p", { className: "lead" }, "What others report, and whether it is so here. Their numbers are from their machines."),
-      table("Field reports", ["report", "what it says", "verdict", "theirs", "ours", "detail"], data.reports.map((one) => [one.id, one.statement ? linked(one.statement) : `a question of ${one.phase}`, one.verdict ? h("span", { className: `chip ${MARKS[one.verdict] ?? "U"}` }, one.verdict) : [h("span", { className: "note" }, "no run of it here: "), h("code", {}, `lakebench run ${one.phase}`)], figures(one.theirs), figures(one.ours), one.detail ? linked(one.detail) : "–"]), { visible: false })],
+    node: [
+      h(
+        "p",
+        { className: "lead" },
+        "What others report, and whether it is so here. Their numbers are from their machines.",
+      ),
+      table(
+        "Field reports",
+        ["report", "what it says", "verdict", "theirs", "ours", "detail"],
+        data.reports.map((one) => [
+          one.id,
+          one.statement ? linked(one.statement) : `a question of ${one.phase}`,
+          one.verdict
+            ? h("span", { className: `chip ${MARKS[one.verdict] ?? "U"}` }, one.verdict)
+            : [h("span", { className: "note" }, "no run of it here: "), h("code", {}, `lakebench run ${one.phase}`)],
+          figures(one.theirs),
+          figures(one.ours),
+          one.detail ? linked(one.detail) : "–",
+        ]),
+        { visible: false },
+      ),
+    ],
   });
   const catalogs = () => {
     const counts = new Map();
-    for (const row of store.current) { const one = store.cell(row), engine = one.reader ?? one.writer, key = `${one.catalog}\n${label(engine)}`; const at = counts.get(key) ?? [0, 0, 0]; if (one.state.name === "PASS") at[0] += 1; if (["PASS", "WRONG", "REFUSED", "CRASH", "TIMEOUT", "OUT_OF_MEMORY"].includes(one.state.name)) at[1] += 1; if (one.state.name === "WRONG") at[2] += 1; counts.set(key, at); }
-    const names = store.catalogs, engines = [...new Set([...counts.keys()].map((key) => key.split("\n")[1]))].sort();
+    for (const row of store.current) {
+      const one = store.cell(row),
+        engine = one.reader ?? one.writer,
+        key = `${one.catalog}\n${label(engine)}`;
+      const at = counts.get(key) ?? [0, 0, 0];
+      if (one.state.name === "PASS") at[0] += 1;
+      if (["PASS", "WRONG", "REFUSED", "CRASH", "TIMEOUT", "OUT_OF_MEMORY"].includes(one.state.name)) at[1] += 1;
+      if (one.state.name === "WRONG") at[2] += 1;
+      counts.set(key, at);
+    }
+    const names = store.catalogs,
+      engines = [...new Set([...counts.keys()].map((key) => key.split("\n")[1]))].sort();
     return {
       title: "Catalogs",
-      node: [h("p", { className: "lead" }, "How many of an engine's own cells passed behind each catalog. Another one: ", h("code", {}, "lakebench run interop --catalog nessie"), "."),
-        table("Catalogs", ["engine", ...names], engines.map((engine) => [engine, ...names.map((name) => { const at = counts.get(`${name}\n${engine}`); return at && at[1] ? `${number(at[0])} of ${number(at[1])}${at[2] ? `, ${at[2]} wrong` : ""}` : "–"; })]), { layout: "figures", visible: false })],
+      node: [
+        h(
+          "p",
+          { className: "lead" },
+          "How many of an engine's own cells passed behind each catalog. Another one: ",
+          h("code", {}, "lakebench run interop --catalog nessie"),
+          ".",
+        ),
+        table(
+          "Catalogs",
+          ["engine", ...names],
+          engines.map((engine) => [
+            engine,
+            ...names.map((name) => {
+              const at = counts.get(`${name}\n${engine}`);
+              return at && at[1] ? `${number(at[0])} of ${number(at[1])}${at[2] ? `, ${at[2]} wrong` : ""}` : "–";
+            }),
+          ]),
+          { layout: "figures", visible: false },
+        ),
+      ],
     };
   };
-  const CHANGES = { worse: "Worse than accepted", better: "Better than accepted", new: "New, not accepted yet", gone: "Gone: accepted, and did not run" };
+  const CHANGES = {
+    worse: "Worse than accepted",
+    better: "Better than accepted",
+    new: "New, not accepted yet",
+    gone: "Gone: accepted, and did not run",
+  };
   const runs = () => ({
     title: "Runs",
-    node: [data.runs.length ? table("Runs", ["run", "phases", "started", "ended", "what is missing"], [...data.runs].reverse().map((one) => [link(`runs/${seg(one.id)}`, one.id), one.phases.join(" "), one.started.replace("T", " ").slice(0, 16), `${one.status}${one.exit === null ? "" : `, exit code ${one.exit}`}`, one.alerts.join("; ") || "nothing"])) : h("p", {}, "This site was made without a run: it shows the outcomes that lakebench ships as accepted. With runs: ", h("code", {}, "lakebench site RUN --output site")),
-      h("h2", {}, "Accepted outcomes"), table("Accepted outcomes", ["from the run", "on", "why"], store.sources.filter((one) => one.accepted).map((one) => [one.id, day(one.date), one.reason]), { visible: false })],
+    node: [
+      data.runs.length
+        ? table(
+            "Runs",
+            ["run", "phases", "started", "ended", "what is missing"],
+            [...data.runs]
+              .reverse()
+              .map((one) => [
+                link(`runs/${seg(one.id)}`, one.id),
+                one.phases.join(" "),
+                one.started.replace("T", " ").slice(0, 16),
+                `${one.status}${one.exit === null ? "" : `, exit code ${one.exit}`}`,
+                one.alerts.join("; ") || "nothing",
+              ]),
+          )
+        : h(
+            "p",
+            {},
+            "This site was made without a run: it shows the outcomes that lakebench ships as accepted. With runs: ",
+            h("code", {}, "lakebench site RUN --output site"),
+          ),
+      h("h2", {}, "Accepted outcomes"),
+      table(
+        "Accepted outcomes",
+        ["from the run", "on", "why"],
+        store.sources.filter((one) => one.accepted).map((one) => [one.id, day(one.date), one.reason]),
+        { visible: false },
+      ),
+    ],
   });
   const run = ([, id]) => {
     const one = data.runs.find((each) => seg(each.id) === id);
-    if (!one) return { title: "Not here", node: [h("p", {}, `No run is called “${id}” here.`), h("p", {}, link("runs", "All runs"))] };
+    if (!one)
+      return {
+        title: "Not here",
+        node: [h("p", {}, `No run is called “${id}” here.`), h("p", {}, link("runs", "All runs"))],
+      };
     const facts = (entries) => entries.map(([name, value]) => [name, value]);
     return {
       title: `Run ${one.id}`,
       node: [
-        one.alerts.length ? h("div", { className: "alerts", role: "alert" }, one.alerts.map((text) => h("p", {}, h("b", {}, text)))) : null,
-        h("p", { className: "lead" }, `${one.phases.join(" ")}, started ${one.started.replace("T", " ").slice(0, 16)}, ${one.status}${one.exit === null ? "" : `, exit code ${one.exit}`}.`), code(one.command),
-        h("h2", {}, "Outcomes"), h("p", {}, Object.entries(one.outcomes).map(([name, amount]) => [chip(store.states.find((each) => each.name === name), `${name} ${number(amount)}`), " "])),
-        Object.entries(one.changes).filter(([, lines]) => lines.length).map(([kind, lines]) => [h("h2", {}, `${CHANGES[kind] ?? kind} (${number(lines.length)})`), h("ul", { className: "changes" }, lines.slice(0, 200).map(([name, change]) => h("li", { className: kind }, `${name}: ${change}`)), lines.length > 200 ? h("li", {}, `and ${number(lines.length - 200)} more`) : null)]),
-        h("h2", {}, "Engines"), table("Engines", ["engine", "versions", "why it did not run"], one.engines.map(([name, versions, reason]) => [name, versions || "–", reason || "–"]), { visible: false }),
-        h("h2", {}, "Machine"), table("Machine", ["fact", "value"], facts([...Object.entries(one.machine), ...Object.entries(one.harness).map(([name, value]) => [`lakebench ${name}`, value])]), { visible: false }),
+        one.alerts.length
+          ? h(
+              "div",
+              { className: "alerts", role: "alert" },
+              one.alerts.map((text) => h("p", {}, h("b", {}, text))),
+            )
+          : null,
+        h(
+          "p",
+          { className: "lead" },
+          `${one.phases.join(" ")}, started ${one.started.replace("T", " ").slice(0, 16)}, ${one.status}${one.exit === null ? "" : `, exit code ${one.exit}`}.`,
+        ),
+        code(one.command),
+        h("h2", {}, "Outcomes"),
+        h(
+          "p",
+          {},
+          Object.entries(one.outcomes).map(([name, amount]) => [
+            chip(
+              store.states.find((each) => each.name === name),
+              `${name} ${number(amount)}`,
+            ),
+            " ",
+          ]),
+        ),
+        Object.entries(one.changes)
+          .filter(([, lines]) => lines.length)
+          .map(([kind, lines]) => [
+            h("h2", {}, `${CHANGES[kind] ?? kind} (${number(lines.length)})`),
+            h(
+              "ul",
+              { className: "changes" },
+              lines.slice(0, 200).map(([name, change]) => h("li", { className: kind }, `${name}: ${change}`)),
+              lines.length > 200 ? h("li", {}, `and ${number(lines.length - 200)} more`) : null,
+            ),
+          ]),
+        h("h2", {}, "Engines"),
+        table(
+          "Engines",
+          ["engine", "versions", "why it did not run"],
+          one.engines.map(([name, versions, reason]) => [name, versions || "–", reason || "–"]),
+          { visible: false },
+        ),
+        h("h2", {}, "Machine"),
+        table(
+          "Machine",
+          ["fact", "value"],
+          facts([
+            ...Object.entries(one.machine),
+            ...Object.entries(one.harness).map(([name, value]) => [`lakebench ${name}`, value]),
+          ]),
+          { visible: false },
+        ),
       ],
     };
   };
-  const FILES = [["cells.parquet", "every cell of every source"], ["cases.parquet", "every case of every phase and source"], ["times.parquet", "seconds of verified answers, by engine and query"], ["schema.json", "the columns of these files: name, type and meaning"], ["site.json", "what the pages themselves are drawn from"]];
+  const FILES = [
+    ["cells.parquet", "every cell of every source"],
+    ["cases.parquet", "every case of every phase and source"],
+    ["times.parquet", "seconds of verified answers, by engine and query"],
+    ["schema.json", "the columns of these files: name, type and meaning"],
+    ["site.json", "what the pages themselves are drawn from"],
+  ];
   const files = () => ({
     title: "Data",
-    node: router.single ? h("p", {}, "This is the site in one file. The folder that ", h("code", {}, "lakebench site --output site"), " writes has the data as Parquet.") : [h("p", { className: "lead" }, "Everything on this site as files."), h("ul", {}, FILES.map(([name, what]) => h("li", {}, h("a", { href: router.file(`data/${name}`), download: name }, name), `: ${what}`)))],
+    node: router.single
+      ? h(
+          "p",
+          {},
+          "This is the site in one file. The folder that ",
+          h("code", {}, "lakebench site --output site"),
+          " writes has the data as Parquet.",
+        )
+      : [
+          h("p", { className: "lead" }, "Everything on this site as files."),
+          h(
+            "ul",
+            {},
+            FILES.map(([name, what]) =>
+              h("li", {}, h("a", { href: router.file(`data/${name}`), download: name }, name), `: ${what}`),
+            ),
+          ),
+        ],
   });
   const method = () => ({
     title: "How it was measured",
     node: [
-      h("h2", {}, "A cell"), h("p", {}, "A feature is a small program of neutral operations, with its rows and reads. Each writer carries it out in its own way, on real servers. An inspector of ours must find the feature in the metadata and files. Each reader answers the reads, and every row is compared with an oracle that carried out the same program. Whose fault a failure is, decides the evidence: a read of a wrong table counts for the writer."),
-      h("h2", {}, "Outcomes"), h("dl", {}, store.states.map((one) => [h("dt", {}, chip(one)), h("dd", {}, one.meaning)])),
-      h("h2", {}, "Verdicts"), h("p", {}, "A verdict holds an outcome against what the engine's own documents claim: as claimed, better than claimed, a broken claim, or unknown where no document speaks of it."),
-      h("h2", {}, "My stack"), h("p", {}, "A feature is to be avoided where the writer cannot write it or writes it wrong, or where a reader refuses it, fails at it, or reads it silently wrong. What was not measured is counted apart, and never as fine."),
-      h("h2", {}, "Times"), h("p", {}, "Only a verified answer has a time. Engines are ranked by the geometric mean over the queries that all of them got right; medians have a 95 % interval by bootstrap, from five samples on. A spread over 10 % is unstable. Times of different machines are not compared."),
-      h("h2", {}, "What is accepted"), h("p", {}, "Outcomes marked as accepted are those of an earlier run that somebody looked at; the versions are those of that run."),
-      h("h2", {}, "This site"), h("p", {}, `Made on ${data.made.replace("T", " ").slice(0, 16)} UTC. It asks the network for nothing but its own files, keeps nothing in your browser, and counts no visits.`),
+      h("h2", {}, "A cell"),
+      h(
+        "p",
+        {},
+        "A feature is a small program of neutral operations, with its rows and reads. Each writer carries it out in its own way, on real servers. An inspector of ours must find the feature in the metadata and files. Each reader answers the reads, and every row is compared with an oracle that carried out the same program. Whose fault a failure is, decides the evidence: a read of a wrong table counts for the writer.",
+      ),
+      h("h2", {}, "Outcomes"),
+      h(
+        "dl",
+        {},
+        store.states.map((one) => [h("dt", {}, chip(one)), h("dd", {}, one.meaning)]),
+      ),
+      h("h2", {}, "Verdicts"),
+      h(
+        "p",
+        {},
+        "A verdict holds an outcome against what the engine's own documents claim: as claimed, better than claimed, a broken claim, or unknown where no document speaks of it.",
+      ),
+      h("h2", {}, "My stack"),
+      h(
+        "p",
+        {},
+        "A feature is to be avoided where the writer cannot write it or writes it wrong, or where a reader refuses it, fails at it, or reads it silently wrong. What was not measured is counted apart, and never as fine.",
+      ),
+      h("h2", {}, "Times"),
+      h(
+        "p",
+        {},
+        "Only a verified answer has a time. Engines are ranked by the geometric mean over the queries that all of them got right; medians have a 95 % interval by bootstrap, from five samples on. A spread over 10 % is unstable. Times of different machines are not compared.",
+      ),
+      h("h2", {}, "What is accepted"),
+      h(
+        "p",
+        {},
+        "Outcomes marked as accepted are those of an earlier run that somebody looked at; the versions are those of that run.",
+      ),
+      h("h2", {}, "This site"),
+      h(
+        "p",
+        {},
+        `Made on ${data.made.replace("T", " ").slice(0, 16)} UTC. It asks the network for nothing but its own files, keeps nothing in your browser, and counts no visits.`,
+      ),
     ],
   });
-  return { home, changes, speed, reports, catalogs, runs, run, files, method };
+  return { home, changes, reports, catalogs, runs, run, files, method };
 };

@@ -1,121 +1,389 @@
 "use strict";
-/* The pages about cells, features, engines, stacks and upgrades. Each view gives a title, its content, and what to do when only the query changes. */
+/* The pages about stacks, features and cells. Each view gives a title, its content, and what to do when only the query
+   changes. */
 lakebench.views = (store, router, elements) => {
-  const { h, link, away, linked, number, counted, chip, label, engineLink, cellRoute, day, table, choice, checks, form, copy, code, grid } = elements;
+  const {
+    h,
+    link,
+    linked,
+    number,
+    counted,
+    chip,
+    label,
+    engineLink,
+    cellRoute,
+    day,
+    table,
+    choice,
+    checks,
+    form,
+    copy,
+    code,
+    grid,
+  } = elements;
   const seg = router.segment;
-  const NAMES = { wrong: "silently wrong", refuses: "a reader fails", "cannot write": "the writer cannot", unknown: "not known", fine: "fine" };
-  const options = (side) => store.engines(side).flatMap((list) => list.flatMap((one, index) => {
-    const newest = [one.name, list.length > 1 ? `${one.name} (newest, ${one.version})` : `${one.name} ${one.version}`];
-    return index === 0 ? [newest] : [[`${one.name}@${one.version}`, `${one.name} ${one.version}`]];
-  })).filter(([key]) => side !== "writer" || key !== "reference");
+  const NAMES = {
+    wrong: "silently wrong",
+    refuses: "a reader fails",
+    "cannot write": "the writer cannot",
+    unknown: "not known",
+    fine: "fine",
+  };
+  const options = (side) =>
+    store
+      .engines(side)
+      .flatMap((list) =>
+        list.flatMap((one, index) => {
+          const newest = [
+            one.name,
+            list.length > 1 ? `${one.name} (newest, ${one.version})` : `${one.name} ${one.version}`,
+          ];
+          return index === 0 ? [newest] : [[`${one.name}@${one.version}`, `${one.name} ${one.version}`]];
+        }),
+      )
+      .filter(([key]) => side !== "writer" || key !== "reference");
   const list = (text) => (text ?? "").split(",").filter(Boolean);
-  const unknown = (what, name, route, title) => ({ title: "Not here", node: [h("p", {}, `No ${what} is called “${name}” here.`), h("p", {}, link(route, title))] });
+  const unknown = (what, name, route, title) => ({
+    title: "Not here",
+    node: [h("p", {}, `No ${what} is called “${name}” here.`), h("p", {}, link(route, title))],
+  });
   const cellLink = (row, caption) => {
     const one = store.cell(row);
     return link(cellRoute(one), chip(one.state, caption));
   };
   const pairName = (one) => `${one.writer.name}${one.reader ? ` → ${one.reader.name}` : " writes"}`;
-  const reference = (engine) => (engine.choosable && engine.version !== "unknown" ? `${engine.name}@${engine.version}` : engine.name);
-  const reproducer = (one) => `lakebench run interop --features ${one.feature.id} --writers ${reference(one.writer)}${one.reader ? ` --readers ${reference(one.reader)}` : ""}${one.catalog && one.catalog !== "rest" ? ` --catalog ${one.catalog}` : ""}`;
+  const reference = (engine) =>
+    engine.choosable && engine.version !== "unknown" ? `${engine.name}@${engine.version}` : engine.name;
+  const reproducer = (one) =>
+    `lakebench run interop --features ${one.feature.id} --writers ${reference(one.writer)}${one.reader ? ` --readers ${reference(one.reader)}` : ""}${one.catalog && one.catalog !== "rest" ? ` --catalog ${one.catalog}` : ""}`;
 
   /* /stack */
   const stackPicker = (query, submit = "") => {
     const writer = query.get("w") ?? "spark";
-    return form("stack", [choice("w", "I write with", options("writer"), writer), checks("r", "and read with", options("reader"), list(query.get("r") ?? (submit ? "trino,duckdb" : "")))], { submit });
+    return form(
+      "stack",
+      [
+        choice("w", "I write with", options("writer"), writer),
+        checks("r", "and read with", options("reader"), list(query.get("r") ?? (submit ? "trino,duckdb" : ""))),
+      ],
+      { submit },
+    );
   };
   const stackRows = (query) => {
-    const writer = query.get("w") ?? "", readers = list(query.get("r"));
+    const writer = query.get("w") ?? "",
+      readers = list(query.get("r"));
     return { writer, readers, rows: writer ? store.stack(writer, readers) : [] };
   };
   const ORDER = Object.keys(NAMES);
   const stackAnswer = (query) => {
     const { writer, readers, rows } = stackRows(query);
     if (!writer) return [h("p", {}, "Choose what you write with, and what you read with.")];
-    const avoid = rows.filter((one) => one.avoid), show = query.get("show") ?? "";
-    const shown = [...(show === "all" ? rows : show ? rows.filter((one) => one.why === show) : avoid)].sort((a, b) => ORDER.indexOf(a.why) - ORDER.indexOf(b.why));
+    const avoid = rows.filter((one) => one.avoid),
+      show = query.get("show") ?? "";
+    const shown = [...(show === "all" ? rows : show ? rows.filter((one) => one.why === show) : avoid)].sort(
+      (a, b) => ORDER.indexOf(a.why) - ORDER.indexOf(b.why),
+    );
     const heads = ["feature", "why", `${writer} writes`, ...readers.map((one) => `${one} reads`)];
-    const reads = (one) => one.reads.map(({ row, judged }) => (row < 0 ? (judged === "unknown" ? "not measured" : "–") : cellLink(row)));
-    const lines = shown.map((one) => [link(`feature/${seg(one.feature.id)}`, one.feature.title), NAMES[one.why], one.write < 0 ? "not measured" : cellLink(one.write), ...reads(one)]);
-    const plain = () => shown.map((one) => [one.feature.title, NAMES[one.why], one.write < 0 ? "not measured" : store.cell(one.write).state.name, ...one.reads.map(({ row }) => (row < 0 ? "not measured" : store.cell(row).state.name))]);
+    const reads = (one) =>
+      one.reads.map(({ row, judged }) => (row < 0 ? (judged === "unknown" ? "not measured" : "–") : cellLink(row)));
+    const lines = shown.map((one) => [
+      link(`feature/${seg(one.feature.id)}`, one.feature.title),
+      NAMES[one.why],
+      one.write < 0 ? "not measured" : cellLink(one.write),
+      ...reads(one),
+    ]);
+    const plain = () =>
+      shown.map((one) => [
+        one.feature.title,
+        NAMES[one.why],
+        one.write < 0 ? "not measured" : store.cell(one.write).state.name,
+        ...one.reads.map(({ row }) => (row < 0 ? "not measured" : store.cell(row).state.name)),
+      ]);
     const count = (why) => rows.filter((one) => one.why === why).length;
-    const address = (value) => { const next = new URLSearchParams(query); if (value) next.set("show", value); else next.delete("show"); return `stack?${next}`; };
-    const tile = (value, caption, amount) => h("li", {}, h("a", { className: "tile", href: router.href(address(value)), "aria-current": show === value ? "true" : null }, h("b", {}, number(amount)), " ", caption));
+    const address = (value) => {
+      const next = new URLSearchParams(query);
+      if (value) next.set("show", value);
+      else next.delete("show");
+      return `stack?${next}`;
+    };
+    const tile = (value, caption, amount) =>
+      h(
+        "li",
+        {},
+        h(
+          "a",
+          { className: "tile", href: router.href(address(value)), "aria-current": show === value ? "true" : null },
+          h("b", {}, number(amount)),
+          " ",
+          caption,
+        ),
+      );
     return [
-      h("p", { className: `verdict ${count("wrong") ? "bad" : avoid.length ? "fair" : "good"}`, role: "status" },
-        `Avoid ${avoid.length} of ${rows.length} features`, count("wrong") ? `; ${number(count("wrong"))} of them silently wrong` : "", count("unknown") ? `; ${number(count("unknown"))} not known` : "", "."),
-      h("ul", { className: "tiles" }, tile("", "to avoid", avoid.length), ORDER.filter((why) => count(why)).map((why) => tile(why, NAMES[why], count(why))), tile("all", "all", rows.length)),
-      h("p", { className: "tools" }, copy("Copy as Markdown", () => markdown(heads, plain())), " ", copy("Copy as CSV", () => csv(heads, plain()))),
-      table(`${writer} writes, ${readers.join(" and ") || "nobody"} ${readers.length > 1 ? "read" : "reads"}`, heads, lines),
+      h(
+        "p",
+        { className: `verdict ${count("wrong") ? "bad" : avoid.length ? "fair" : "good"}`, role: "status" },
+        `Avoid ${avoid.length} of ${rows.length} features`,
+        count("wrong") ? `; ${number(count("wrong"))} of them silently wrong` : "",
+        count("unknown") ? `; ${number(count("unknown"))} not known` : "",
+        ".",
+      ),
+      h(
+        "ul",
+        { className: "tiles" },
+        tile("", "to avoid", avoid.length),
+        ORDER.filter((why) => count(why)).map((why) => tile(why, NAMES[why], count(why))),
+        tile("all", "all", rows.length),
+      ),
+      h(
+        "p",
+        { className: "tools" },
+        copy("Copy as Markdown", () => markdown(heads, plain())),
+        " ",
+        copy("Copy as CSV", () => csv(heads, plain())),
+      ),
+      table(
+        `${writer} writes, ${readers.join(" and ") || "nobody"} ${readers.length > 1 ? "read" : "reads"}`,
+        heads,
+        lines,
+      ),
     ];
   };
-  const escape = (text) => String(text).replace(/([\\`*_[\]|<>])/g, "\\$1").replace(/\s+/g, " ");
-  const markdown = (heads, rows) => [heads, heads.map(() => "---"), ...rows].map((row, index) => `| ${row.map((one) => (index === 1 ? one : escape(one))).join(" | ")} |`).join("\n");
+  const escape = (text) =>
+    String(text)
+      .replace(/([\\`*_[\]|<>])/g, "\\$1")
+      .replace(/\s+/g, " ");
+  const markdown = (heads, rows) =>
+    [heads, heads.map(() => "---"), ...rows]
+      .map((row, index) => `| ${row.map((one) => (index === 1 ? one : escape(one))).join(" | ")} |`)
+      .join("\n");
   /* A cell that a spreadsheet would take for a formula begins with an apostrophe. */
-  const csv = (heads, rows) => [heads, ...rows].map((row) => row.map((one) => `"${String(one).replace(/^[=+\-@\t\r]/, "'$&").replaceAll('"', '""')}"`).join(",")).join("\r\n");
+  const csv = (heads, rows) =>
+    [heads, ...rows]
+      .map((row) =>
+        row
+          .map(
+            (one) =>
+              `"${String(one)
+                .replace(/^[=+\-@\t\r]/, "'$&")
+                .replaceAll('"', '""')}"`,
+          )
+          .join(","),
+      )
+      .join("\r\n");
   const stack = (_parts, query) => {
     const result = h("div", {}, stackAnswer(query));
-    return { title: "My stack", node: [h("p", { className: "lead" }, "Which features to avoid: the writer cannot write them, a reader refuses them, or reads them silently wrong."), stackPicker(query), result], update: (next) => result.replaceChildren(...stackAnswer(next).flat()) };
+    return {
+      title: "My stack",
+      node: [
+        h(
+          "p",
+          { className: "lead" },
+          "Which features to avoid: the writer cannot write them, a reader refuses them, or reads them silently wrong.",
+        ),
+        stackPicker(query),
+        result,
+      ],
+      update: (next) => result.replaceChildren(...stackAnswer(next).flat()),
+    };
   };
 
   /* /feature */
   const features = () => {
     const groups = [...new Set(store.features.map((one) => one.group))];
-    return { title: "Features", node: groups.map((group) => [h("h2", {}, group), h("ul", { className: "columns" }, store.features.filter((one) => one.group === group).map((one) => h("li", {}, link(`feature/${seg(one.id)}`, one.title))))]) };
+    return {
+      title: "Features",
+      node: groups.map((group) => [
+        h("h2", {}, group),
+        h(
+          "ul",
+          { className: "columns" },
+          store.features
+            .filter((one) => one.group === group)
+            .map((one) => h("li", {}, link(`feature/${seg(one.id)}`, one.title))),
+        ),
+      ]),
+    };
   };
   const feature = ([, id]) => {
     const one = store.feature(id);
     if (!one) return unknown("feature", id, "feature", "All features");
-    const writers = store.engines("writer").map((list) => list[0].name), readers = store.engines("reader").map((list) => list[0].name);
-    const written = writers.filter((name) => store.find(one.id, name, "") >= 0 || readers.some((reader) => store.find(one.id, name, reader) >= 0));
+    const writers = store.engines("writer").map((list) => list[0].name),
+      readers = store.engines("reader").map((list) => list[0].name);
+    const written = writers.filter(
+      (name) => store.find(one.id, name, "") >= 0 || readers.some((reader) => store.find(one.id, name, reader) >= 0),
+    );
     const square = (writer, reader) => {
       const row = store.find(one.id, writer, reader);
       return row < 0 ? "–" : cellLink(row);
     };
-    const heading = (name, side) => { const found = store.find(one.id, side === "writer" ? name : written[0] ?? "", side === "reader" ? name : ""); return found < 0 ? name : label(store.cell(found)[side]); };
+    const heading = (name, side) => {
+      const found = store.find(one.id, side === "writer" ? name : (written[0] ?? ""), side === "reader" ? name : "");
+      return found < 0 ? name : label(store.cell(found)[side]);
+    };
     const claims = store.data.claims;
-    const claimRows = claims.columns.feature.flatMap((at, row) => (store.features[at] === one ? [[engineLink(store.versions[claims.columns.engine[row]]), claims.columns.support[row], claims.columns.since[row] || "–", linked(claims.sources[claims.columns.source[row]])]] : []));
+    const claimRows = claims.columns.feature.flatMap((at, row) =>
+      store.features[at] === one
+        ? [
+            [
+              engineLink(store.versions[claims.columns.engine[row]]),
+              claims.columns.support[row],
+              claims.columns.since[row] || "–",
+              linked(claims.sources[claims.columns.source[row]]),
+            ],
+          ]
+        : [],
+    );
     const past = [];
-    for (const engines of store.engines("engine")) for (const engine of engines) {
-      const own = store.own(engine.name, engine.version).filter((row) => store.cell(row).feature === one);
-      const writes = own.filter((row) => !store.cell(row).reader), reads = own.filter((row) => store.cell(row).reader);
-      const judged = store.score(reads);
-      if (own.length) past.push([engineLink(engine), writes.length ? cellLink(writes[0]) : "–", judged.judged.length ? `${judged.passed.length} of ${judged.judged.length}` : "–", day(store.cell(own[0]).source.date)]);
-    }
+    for (const engines of store.engines("engine"))
+      for (const engine of engines) {
+        const own = store.own(engine.name, engine.version).filter((row) => store.cell(row).feature === one);
+        const writes = own.filter((row) => !store.cell(row).reader),
+          reads = own.filter((row) => store.cell(row).reader);
+        const judged = store.score(reads);
+        if (own.length)
+          past.push([
+            engineLink(engine),
+            writes.length ? cellLink(writes[0]) : "–",
+            judged.judged.length ? `${judged.passed.length} of ${judged.judged.length}` : "–",
+            day(store.cell(own[0]).source.date),
+          ]);
+      }
     return {
       title: one.title,
       node: [
-        h("p", { className: "lead" }, `${one.group}, format version ${one.format || "unknown"}. `, one.source ? ["Source: ", linked(one.source), "."] : ""),
-        table("Who reads what each wrote", ["written by", "the write", ...readers.map((name) => heading(name, "reader"))], written.map((name) => [heading(name, "writer"), square(name, ""), ...readers.map((reader) => square(name, reader))]), { layout: "matrix", notes: ["Each cell at the newest versions that were measured. An engine reads its own table as part of the write."] }),
+        h(
+          "p",
+          { className: "lead" },
+          `${one.group}, format version ${one.format || "unknown"}. `,
+          one.source ? ["Source: ", linked(one.source), "."] : "",
+        ),
+        table(
+          "Who reads what each wrote",
+          ["written by", "the write", ...readers.map((name) => heading(name, "reader"))],
+          written.map((name) => [
+            heading(name, "writer"),
+            square(name, ""),
+            ...readers.map((reader) => square(name, reader)),
+          ]),
+          { layout: "matrix", notes: ["Each cell at the newest versions that were measured."] },
+        ),
         legend(),
-        h("h2", {}, "By version"), table("By version", ["engine", "writes it", "reads it right, of judged", "measured on"], past, { visible: false }),
-        claimRows.length ? [h("h2", {}, "What the engines claim"), table("What the engines claim", ["engine", "support", "since", "source"], claimRows, { visible: false })] : null,
-        one.program.length ? [h("h2", {}, "What the writer is asked to do"), h("ol", { className: "program" }, one.program.map((step) => h("li", {}, step)))] : null,
-        h("p", {}, link(`cells?q=${encodeURIComponent(one.id)}`, "All cells of this feature as a list"), router.single ? null : [" · ", h("a", { href: router.file(`feature/${seg(one.id)}/feature.json`) }, "JSON")]),
+        h("h2", {}, "By version"),
+        table("By version", ["engine", "writes it", "reads it right, of judged", "measured on"], past, {
+          visible: false,
+        }),
+        claimRows.length
+          ? [
+              h("h2", {}, "What the engines claim"),
+              table("What the engines claim", ["engine", "support", "since", "source"], claimRows, { visible: false }),
+            ]
+          : null,
+        one.program.length
+          ? [
+              h("h2", {}, "What the writer is asked to do"),
+              h(
+                "ol",
+                { className: "program" },
+                one.program.map((step) => h("li", {}, step)),
+              ),
+            ]
+          : null,
+        h(
+          "p",
+          {},
+          link(`cells?q=${encodeURIComponent(one.id)}`, "All cells of this feature as a list"),
+          router.single ? null : [" · ", h("a", { href: router.file(`feature/${seg(one.id)}/feature.json`) }, "JSON")],
+        ),
       ],
     };
   };
-  const legend = () => h("p", { className: "legend" }, store.states.map((one) => h("span", {}, chip(one), ` ${one.meaning}`)));
+  const legend = () =>
+    h(
+      "p",
+      { className: "legend" },
+      store.states.map((one) => h("span", {}, chip(one), ` ${one.meaning}`)),
+    );
 
   /* /cell */
   const cell = ([, id, writerPart, readerPart], query) => {
-    const one = store.feature(id), writer = store.nameOf(writerPart ?? ""), reader = readerPart ? store.nameOf(readerPart) : "";
-    const past = one && writer && reader !== undefined ? store.history(one.id, writer, reader, query.has("c") ? store.catalogs.indexOf(query.get("c")) : undefined) : [];
-    if (!past.length) return unknown("cell", [id, writerPart, readerPart].filter(Boolean).join("/"), "feature", "All features");
+    const one = store.feature(id),
+      writer = store.nameOf(writerPart ?? ""),
+      reader = readerPart ? store.nameOf(readerPart) : "";
+    const past =
+      one && writer && reader !== undefined
+        ? store.history(one.id, writer, reader, query.has("c") ? store.catalogs.indexOf(query.get("c")) : undefined)
+        : [];
+    if (!past.length)
+      return unknown("cell", [id, writerPart, readerPart].filter(Boolean).join("/"), "feature", "All features");
     const now = store.cell(store.find(one.id, writer, reader));
-    const route = cellRoute(now), badge = router.file(`${route}/badge.svg`);
+    const route = cellRoute(now),
+      badge = router.file(`${route}/badge.svg`);
     const versions = [engineLink(now.writer), now.reader ? [" wrote, ", engineLink(now.reader), " read"] : " wrote"];
     return {
       title: `${one.title}: ${now.reader ? `${now.writer.name} writes, ${now.reader.name} reads` : `${now.writer.name} writes`}`,
       node: [
-        h("p", { className: "outcome" }, chip(now.state), " ", now.state.meaning, now.verdict ? [" · ", h("b", {}, now.verdict)] : ""),
-        h("p", {}, versions, ` · ${now.source.accepted ? "accepted" : "measured"} on ${day(now.source.date)} · `, link(`feature/${seg(one.id)}`, "the feature"), now.reader ? [" · ", link(cellRoute({ ...now, reader: null }), "its write")] : ""),
+        h(
+          "p",
+          { className: "outcome" },
+          chip(now.state),
+          " ",
+          now.state.meaning,
+          now.verdict ? [" · ", h("b", {}, now.verdict)] : "",
+        ),
+        h(
+          "p",
+          {},
+          versions,
+          ` · ${now.source.accepted ? "accepted" : "measured"} on ${day(now.source.date)} · `,
+          link(`feature/${seg(one.id)}`, "the feature"),
+          now.reader ? [" · ", link(cellRoute({ ...now, reader: null }), "its write")] : "",
+        ),
         now.reason ? [h("h2", {}, "What was said"), h("pre", { tabIndex: 0 }, linked(now.reason))] : null,
         now.known ? h("p", {}, "Known: ", linked(now.known)) : null,
         h("h2", {}, "History"),
-        h("ol", { className: "strip" }, past.map((row) => { const then = store.cell(row); return h("li", {}, chip(then.state), h("span", {}, `${then.writer.name} ${then.writer.version}${then.reader ? `, ${then.reader.name} ${then.reader.version}` : ""}`), h("span", { className: "note" }, day(then.source.date), then.source.accepted ? " accepted" : "")); })),
-        h("h2", {}, "Run it again"), code(reproducer(now)),
-        h("p", { className: "note" }, `In a clone of lakebench, after make setup. All versions: ${now.writer.components || label(now.writer)}${now.reader ? `; ${now.reader.components || label(now.reader)}` : ""}. From ${now.source.id}.`, now.source.reason ? ` ${now.source.reason}` : ""),
-        router.single ? null : [h("h2", {}, "Link to it"), h("p", {}, h("img", { src: badge, alt: `${pairName(now)}: ${now.state.name}`, height: 20 }), " ", copy("Copy the badge as Markdown", () => `[![${one.id}: ${pairName(now)}](${badge})](${router.file(`${route}/`)})`), " · ", h("a", { href: router.file(`${route}/cell.json`) }, "JSON"))],
+        h(
+          "ol",
+          { className: "strip" },
+          past.map((row) => {
+            const then = store.cell(row);
+            return h(
+              "li",
+              {},
+              chip(then.state),
+              h(
+                "span",
+                {},
+                `${then.writer.name} ${then.writer.version}${then.reader ? `, ${then.reader.name} ${then.reader.version}` : ""}`,
+              ),
+              h("span", { className: "note" }, day(then.source.date), then.source.accepted ? " accepted" : ""),
+            );
+          }),
+        ),
+        h("h2", {}, "Run it again"),
+        code(reproducer(now)),
+        h(
+          "p",
+          { className: "note" },
+          `In a clone of lakebench, after make setup. All versions: ${now.writer.components || label(now.writer)}${now.reader ? `; ${now.reader.components || label(now.reader)}` : ""}. From ${now.source.id}.`,
+          now.source.reason ? ` ${now.source.reason}` : "",
+        ),
+        router.single
+          ? null
+          : [
+              h("h2", {}, "Link to it"),
+              h(
+                "p",
+                {},
+                h("img", { src: badge, alt: `${pairName(now)}: ${now.state.name}`, height: 20 }),
+                " ",
+                copy(
+                  "Copy the badge as Markdown",
+                  () => `[![${one.id}: ${pairName(now)}](${badge})](${router.file(`${route}/`)})`,
+                ),
+                " · ",
+                h("a", { href: router.file(`${route}/cell.json`) }, "JSON"),
+              ),
+            ],
       ],
     };
   };
@@ -124,82 +392,58 @@ lakebench.views = (store, router, elements) => {
   const cells = (_parts, query) => {
     const values = (from) => Object.fromEntries(["q", "w", "r", "s", "g"].map((key) => [key, from.get(key) ?? ""]));
     let rows = store.filter(values(query));
-    const said = h("p", { role: "status", className: "note" }), say = () => { said.textContent = `${counted(rows.length, "cell")} of ${number(store.current.length)}, each at its newest versions.`; };
-    const all = [["", "all"]], groups = [...new Set(store.features.map((one) => one.group))];
+    const said = h("p", { role: "status", className: "note" }),
+      say = () => {
+        said.textContent = `${counted(rows.length, "cell")} of ${number(store.current.length)}, each at its newest versions.`;
+      };
+    const all = [["", "all"]],
+      groups = [...new Set(store.features.map((one) => one.group))];
     const names = (side) => store.engines(side).map((list) => [list[0].name, list[0].name]);
     const parts = [
-      (one) => link(cellRoute(one), one.feature.id), (one) => label(one.writer), (one) => (one.reader ? label(one.reader) : "– (the write)"),
-      (one) => chip(one.state), (one) => one.verdict || "–", (one) => day(one.source.date),
+      (one) => link(cellRoute(one), one.feature.id),
+      (one) => label(one.writer),
+      (one) => (one.reader ? label(one.reader) : "– (the write)"),
+      (one) => chip(one.state),
+      (one) => one.verdict || "–",
+      (one) => day(one.source.date),
     ];
-    const list = grid("Cells", ["feature", "writer", "reader", "outcome", "verdict", "date"], () => rows.length, (row, column) => parts[column](store.cell(rows[row])));
-    const search = h("label", { className: "field" }, h("span", {}, "Find a feature"), h("input", { type: "search", name: "q", value: query.get("q") ?? "" }));
+    const list = grid(
+      "Cells",
+      ["feature", "writer", "reader", "outcome", "verdict", "date"],
+      () => rows.length,
+      (row, column) => parts[column](store.cell(rows[row])),
+    );
+    const search = h(
+      "label",
+      { className: "field" },
+      h("span", {}, "Find a feature"),
+      h("input", { type: "search", name: "q", value: query.get("q") ?? "" }),
+    );
     say();
     return {
-      title: "All cells", wide: true,
-      node: [form("cells", [search, choice("w", "writer", [...all, ...names("writer")], query.get("w") ?? ""), choice("r", "reader", [...all, ...names("reader")], query.get("r") ?? ""), choice("s", "outcome", [...all, ...store.states.map((one) => [one.name, one.name])], query.get("s") ?? ""), choice("g", "group", [...all, ...groups.map((one) => [one, one])], query.get("g") ?? "")]), said, h("div", { className: "grid" }, list), h("p", { className: "print note" }, "On paper only the rows in sight are shown: data/cells.parquet has all.")],
+      title: "All cells",
+      wide: true,
+      node: [
+        form("cells", [
+          search,
+          choice("w", "writer", [...all, ...names("writer")], query.get("w") ?? ""),
+          choice("r", "reader", [...all, ...names("reader")], query.get("r") ?? ""),
+          choice("s", "outcome", [...all, ...store.states.map((one) => [one.name, one.name])], query.get("s") ?? ""),
+          choice("g", "group", [...all, ...groups.map((one) => [one, one])], query.get("g") ?? ""),
+        ]),
+        said,
+        h("div", { className: "grid" }, list),
+        h("p", { className: "print note" }, "On paper only the rows in sight are shown: data/cells.parquet has all."),
+      ],
       ready: () => list.draw(),
-      update: (next) => { rows = store.filter(values(next)); say(); list.scrollTop = 0; list.draw({ invalid_viewport: true }); },
+      update: (next) => {
+        rows = store.filter(values(next));
+        say();
+        list.scrollTop = 0;
+        list.draw({ invalid_viewport: true });
+      },
     };
   };
 
-  /* /engine */
-  const engines = () => ({
-    title: "Engines",
-    node: table("Engines and versions", ["engine", "what it is", "passed, of its own judged cells", "silently wrong", "broken claims", "measured on"], store.engines("engine").flatMap((list) => list.map((one) => {
-      const own = store.own(one.name, one.version), score = store.score(own);
-      return [engineLink(one), one.title, score.judged.length ? `${number(score.passed.length)} of ${number(score.judged.length)}` : "–", score.wrong.length, score.broken.length, own.length ? day(own.reduce((newest, row) => (store.cell(row).source.date > newest ? store.cell(row).source.date : newest), "")) : "–"];
-    })), { layout: "figures", visible: false }),
-  });
-  const engine = ([, part]) => {
-    const [name, version] = [part.slice(0, part.lastIndexOf("@")), part.slice(part.lastIndexOf("@") + 1)];
-    const known = store.versions.filter((one) => seg(one.name) === (name || part));
-    const one = known.find((each) => seg(each.version) === version) ?? (name ? undefined : known[0]);
-    if (!one) return unknown("engine", part, "engine", "All engines");
-    const score = store.score(store.own(one.name, one.version));
-    const lines = (rows) => rows.map((row) => { const each = store.cell(row); return [link(`feature/${seg(each.feature.id)}`, each.feature.title), pairName(each), cellLink(row), each.reason || each.known || "–"]; });
-    const section = (title, rows) => (rows.length ? [h("h2", {}, `${title} (${number(rows.length)})`), table(title, ["feature", "cell", "outcome", "what was said"], lines(rows), { visible: false })] : null);
-    const counts = store.data.phases, phases = new Map();
-    counts.engine.forEach((index, row) => { if (store.versions[index].name === one.name && store.versions[index].version === one.version) { const at = phases.get(counts.phase[row]) ?? []; at.push([store.states[counts.state[row]], counts.cases[row]]); phases.set(counts.phase[row], at); } });
-    const pairs = store.pairs().filter((each) => each.name === one.name);
-    const notBroken = score.broken.filter((row) => !score.wrong.includes(row));
-    return {
-      title: `${one.title} ${one.version}`,
-      node: [
-        h("p", { className: "lead" }, one.components || label(one)),
-        h("p", { className: `verdict ${score.wrong.length ? "bad" : score.broken.length ? "fair" : "good"}` }, score.judged.length ? `${number(score.passed.length)} of ${counted(score.judged.length, "own cell")} passed; ${number(score.wrong.length)} silently wrong; ${counted(score.broken.length, "claim")} broken, ${number(score.kept.length)} kept, ${number(score.better.length)} better than claimed.` : "No cell of the matrix is judged for it."),
-        h("p", { className: "note" }, "Its own faults alone: a read of a wrong table counts for the writer, and what was not written counts for no reader."),
-        section("Silently wrong", score.wrong), section("Broken claims, besides wrong answers", notBroken), section("Better than claimed", score.better),
-        h("h2", {}, "In every phase"), table("In every phase", ["phase", "cases by outcome"], [...phases].map(([phase, found]) => [phase, found.map(([state, amount]) => [chip(state, `${state.name} ${number(amount)}`), " "])]), { visible: false }),
-        pairs.length ? [h("h2", {}, "Upgrades"), h("ul", {}, pairs.map((each) => h("li", {}, link(upgradeRoute(each), `${each.from} to ${each.to}`))))] : null,
-      ],
-    };
-  };
-
-  /* /upgrade */
-  const upgradeRoute = (one) => `upgrade/${seg(one.name)}/${seg(one.from)}...${seg(one.to)}`;
-  const upgradePicker = (chosen, submit = "") => {
-    const pairs = store.pairs();
-    return pairs.length ? form((values) => values.get("u"), [choice("u", "I upgrade", pairs.map((one) => [upgradeRoute(one), `${one.name} ${one.from} to ${one.to}`]), chosen)], { submit }) : h("p", {}, "No engine was measured at two versions yet. Two versions side by side: ", h("code", {}, "lakebench run interop --engines duckdb@1.4.4,duckdb@1.5.5"));
-  };
-  const upgrades = () => ({ title: "My upgrade", node: [h("p", { className: "lead" }, "What breaks, is mended and is new from one version of an engine to another, with every counterpart at its newest."), upgradePicker("", "Show")] });
-  const upgrade = ([, name, pair]) => {
-    const [from, to] = pair.split("..."), engine = store.nameOf(name);
-    const at = (part) => store.versions.find((one) => one.name === engine && seg(one.version) === part);
-    if (!engine || !at(from) || !at(to ?? "")) return { title: "Not measured", node: [h("p", {}, `${name} was not measured at both ${from} and ${to}. This measures it:`), code(`lakebench run interop --engines ${name}@${from},${name}@${to}`), h("p", {}, link("upgrade", "Upgrades that were measured"))] };
-    const made = store.upgrade(engine, at(from).version, at(to).version);
-    const line = ({ before, after }) => { const one = store.cell(after < 0 ? before : after); return [link(`feature/${seg(one.feature.id)}`, one.feature.title), pairName(one), before < 0 ? "not measured" : cellLink(before), after < 0 ? "not measured" : cellLink(after), one.reason || "–"]; };
-    const section = (title, rows) => [h("h2", {}, `${title} (${number(rows.length)})`), rows.length ? table(title, ["feature", "cell", from, to, "what was said"], rows.map(line), { visible: false }) : h("p", {}, "None.")];
-    const speeds = store.data.ratios.filter((one) => one.engine === engine && one.from === at(from).version && one.to === at(to).version);
-    return {
-      title: `${engine} ${from} to ${to}`,
-      node: [
-        h("p", { className: `verdict ${["broken", "fails worse"].some((kind) => made.changes[kind].length) ? "bad" : made.changes.gone.length ? "fair" : "good"}` },
-          `${Object.entries(made.changes).filter(([kind, found]) => found.length || ["broken", "mended", "new"].includes(kind)).map(([kind, found]) => `${number(found.length)} ${kind}`).join(", ")}; ${number(made.same)} as before${made.unknown ? `, ${number(made.unknown)} known at one version alone` : ""}.`),
-        Object.entries(made.changes).map(([kind, found]) => section(kind[0].toUpperCase() + kind.slice(1), found)),
-        h("h2", {}, "Speed"), speeds.length ? table("Speed", ["what", "queries", "time, new over old", "95 % interval", "verdict"], speeds.map((one) => [one.group, one.queries, one.ratio, one.low === null ? "n too small" : `${one.low} to ${one.high}`, one.verdict]), { layout: "figures", visible: false }) : h("p", {}, "No run here has verified times of both versions."),
-        h("h2", {}, "Another upgrade"), upgradePicker(`upgrade/${name}/${pair}`, "Show"),
-      ],
-    };
-  };
-  return { stack, stackPicker, features, feature, cell, cells, engines, engine, upgrades, upgrade, upgradePicker, options, NAMES };
+  return { stack, stackPicker, features, feature, cell, cells, shared: { unknown, cellLink, pairName } };
 };

@@ -1,0 +1,154 @@
+"use strict";
+/* The fastest that is right. */
+lakebench.speed = (store, router, elements) => {
+  const { h, link, counted, chip, table, choice, form, bar } = elements;
+  const seg = router.segment,
+    data = store.data;
+  const noTimes = () =>
+    h(
+      "p",
+      {},
+      "No run with times is on this site. This measures them: ",
+      h("code", {}, "lakebench run phase3 --storage s3"),
+    );
+  /* /speed */
+  const speed = (_parts, query) => {
+    const columns = data.speed,
+      groups = [...new Set(columns.group)];
+    if (!groups.length) return { title: "Speed", node: noTimes() };
+    const result = h("div", {}, speedAnswer(query));
+    const box = (name, title) =>
+      h(
+        "label",
+        { className: "field" },
+        h("input", { type: "checkbox", name, value: "1", checked: query.get(name) === "1" }),
+        ` ${title}`,
+      );
+    return {
+      title: "Fastest that is right",
+      node: [
+        h(
+          "p",
+          { className: "lead" },
+          "Engines ranked by the geometric mean of their times over the queries that all of them got right, warm or cold.",
+        ),
+        form("speed", [
+          choice(
+            "g",
+            "on",
+            groups.map((one) => [one, one]),
+            query.get("g") ?? groups[0],
+          ),
+          box("cold", "cold times"),
+          box("stable", "hide unstable times"),
+        ]),
+        result,
+      ],
+      update: (next) => result.replaceChildren(...speedAnswer(next).flat(Infinity).filter(Boolean)),
+    };
+  };
+  const rowsOf = (group) => data.speed.group.flatMap((one, row) => (one === group ? [row] : []));
+  const seconds = (value) => (value === null ? "–" : `${value >= 100 ? value.toFixed(0) : value.toPrecision(3)} s`);
+  const speedAnswer = (query) => {
+    const columns = data.speed,
+      group = query.get("g") ?? columns.group[0],
+      kind = query.get("cold") === "1" ? "cold" : "warm",
+      stable = query.get("stable") === "1";
+    const rows = rowsOf(group),
+      time = (row) => (stable && columns.unstable[row] && kind === "warm" ? null : columns[kind][row]);
+    const nameOf = (row) => `${columns.engine[row]} ${columns.version[row]}`;
+    const names = [...new Set(rows.map(nameOf))],
+      queries = [...new Set(rows.map((row) => columns.query[row]))];
+    const at = new Map(rows.map((row) => [`${nameOf(row)}\n${columns.query[row]}`, row]));
+    const of = (name, one) => at.get(`${name}\n${one}`);
+    const right = (name) =>
+      queries.filter((one) => of(name, one) !== undefined && columns.outcome[of(name, one)] === "PASS").length;
+    const timed = names.filter((name) =>
+      queries.some((one) => of(name, one) !== undefined && time(of(name, one)) !== null),
+    );
+    const common = queries.filter((one) =>
+      timed.every((name) => of(name, one) !== undefined && time(of(name, one)) !== null),
+    );
+    const mean = (name, list) =>
+      Math.exp(list.reduce((sum, one) => sum + Math.log(time(of(name, one))), 0) / list.length);
+    const ranked = common.length ? timed.map((name) => [name, mean(name, common)]).sort((a, b) => a[1] - b[1]) : [];
+    const slowest = ranked.length ? ranked[ranked.length - 1][1] : 1;
+    const order = ranked.length
+      ? [...ranked.map(([name]) => name), ...names.filter((name) => !timed.includes(name))]
+      : names;
+    const best = (one) =>
+      Math.min(...timed.map((name) => (of(name, one) === undefined ? Infinity : (time(of(name, one)) ?? Infinity))));
+    const heat = (name, one) => {
+      const row = of(name, one);
+      if (row === undefined) return "–";
+      if (columns.outcome[row] !== "PASS") return chip(store.states.find((each) => each.name === columns.outcome[row]));
+      const value = time(row);
+      if (value === null) return "–";
+      const ratio = value / best(one),
+        step = [1.25, 2, 5, 20].findIndex((limit) => ratio <= limit);
+      const interval =
+        kind === "warm" && columns.low[row] !== null
+          ? `, 95 % interval ${seconds(columns.low[row])} to ${seconds(columns.high[row])}, n ${columns.n[row]}`
+          : "";
+      return h(
+        "span",
+        { className: `heat heat${step < 0 ? 4 : step}`, title: `${name}, ${one}: ${seconds(value)}${interval}` },
+        seconds(value),
+        columns.cached[row] && kind === "warm"
+          ? h("abbr", { title: "from the engine's own memory: the store was asked for nothing" }, " m")
+          : null,
+        columns.unstable[row] && kind === "warm"
+          ? h("abbr", { title: "unstable: the spread is over 10 %" }, " ±")
+          : null,
+      );
+    };
+    return [
+      ranked.length
+        ? h(
+            "p",
+            { className: "verdict good", role: "status" },
+            `${ranked[0][0]} is the fastest over ${counted(common.length, "query", "queries")} that all engines got right: ${seconds(ranked[0][1])}, ${kind}. It got ${right(ranked[0][0])} of ${queries.length} right.`,
+          )
+        : h(
+            "p",
+            { className: "verdict fair", role: "status" },
+            `No query has a ${kind} time of every engine, so there is no ranking.`,
+          ),
+      ranked.length
+        ? table(
+            `Geometric mean, ${kind}`,
+            ["engine", "time", "right answers"],
+            ranked.map(([name, value]) => [
+              name,
+              bar(value / slowest, seconds(value)),
+              `${right(name)} of ${queries.length}`,
+            ]),
+            { layout: "ranking" },
+          )
+        : null,
+      table(
+        `Every query, ${kind}`,
+        ["query", ...order],
+        queries.map((one) => [one, ...order.map((name) => heat(name, one))]),
+        {
+          layout: "matrix",
+          notes: [
+            "The darker, the further from the fastest of its line. m: answered from the engine's own memory; ±: unstable, its spread is over 10 %.",
+          ],
+        },
+      ),
+      h(
+        "p",
+        { className: "note" },
+        "From ",
+        [...new Set(rows.map((row) => columns.run[row]))].map((run, index) => [
+          index ? ", " : "",
+          link(`runs/${seg(run)}`, run),
+        ]),
+        ". Derived from TPC-H and ClickBench where it says so; not comparable to published results.",
+      ),
+    ];
+  };
+
+  return { noTimes, speed };
+};
