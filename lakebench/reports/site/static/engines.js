@@ -161,11 +161,19 @@ lakebench.engines = (store, router, elements, shared) => {
         ],
       };
     const made = store.upgrade(engine, at(from).version, at(to).version);
+    /* The engine at the other end, where it is not the same version on both sides: the change may be its own. */
+    const other = ({ before, after }) => {
+      if (before < 0 || after < 0) return "";
+      const [was, is] = [store.cell(before), store.cell(after)].map((one) =>
+        [one.writer, one.reader].find((each) => each && each.name !== engine),
+      );
+      return was && is && was.version !== is.version ? ` (${was.name} ${was.version}, then ${is.version})` : "";
+    };
     const line = ({ before, after }) => {
       const one = store.cell(after < 0 ? before : after);
       return [
         link(`feature/${seg(one.feature.id)}`, one.feature.title),
-        pairName(one),
+        `${pairName(one)}${other({ before, after })}`,
         before < 0 ? "not measured" : cellLink(before),
         after < 0 ? "not measured" : cellLink(after),
         one.reason || "–",
