@@ -19,7 +19,7 @@ from lakebench import phases
 from lakebench.model import Coordinates
 from lakebench.reports import site
 from lakebench.reports.site import data, pages
-from lakebench.reports.site.observations import Observation, Source, Version
+from lakebench.reports.site.observations import EngineVersion, Observation, Source
 from lakebench.results.records import FeatureFacts
 
 AXE = Path(__file__).parent / "vendor" / "axe-core-4.14.1.min.js"
@@ -215,7 +215,8 @@ def many(features: int, writers: int, readers: int) -> data.Content:
     """A matrix of that size."""
     source = Source("made", "2026-11-21", accepted=False)
     versions = {
-        name: Version(name, "1.0") for name in (*(f"w{n}" for n in range(writers)), *(f"r{n}" for n in range(readers)))
+        name: EngineVersion(name, "1.0")
+        for name in (*(f"w{n}" for n in range(writers)), *(f"r{n}" for n in range(readers)))
     }
     facts = tuple(FeatureFacts(f"feature-{n}", f"Group {n % 9}", f"Feature {n}", 2, "", "") for n in range(features))
     cells: list[Observation] = []

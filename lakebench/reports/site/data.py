@@ -17,7 +17,15 @@ from lakebench.engines import engines
 from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.reports.alerts import alerts
 from lakebench.reports.site import speed
-from lakebench.reports.site.observations import STATES, Observation, Source, Version, components, of_baselines, of_run
+from lakebench.reports.site.observations import (
+    STATES,
+    EngineVersion,
+    Observation,
+    Source,
+    components,
+    of_baselines,
+    of_run,
+)
 from lakebench.results.claims import Verdict, claim_of
 from lakebench.results.records import FeatureFacts, Run
 
@@ -45,7 +53,7 @@ class Index:
 
 
 @dataclass(frozen=True)
-class Change:
+class StateChange:
     """The states of a case in two sources that follow each other; ``kind`` is better, worse, gone or back."""
 
     case: Observation
@@ -60,7 +68,7 @@ class Content:
     observations: tuple[Observation, ...]
     runs: tuple[Run, ...]
     features: tuple[FeatureFacts, ...]
-    changes: tuple[Change, ...]
+    changes: tuple[StateChange, ...]
     made: str
 
     @property
@@ -116,7 +124,7 @@ def _features(runs: Sequence[Run], every: Sequence[Observation]) -> tuple[Featur
     return tuple(sorted((facts[name] for name in facts if name in named), key=lambda one: groups.index(one.group)))
 
 
-def _changes(ordered: Sequence[Observation]) -> tuple[Change, ...]:
+def _changes(ordered: Sequence[Observation]) -> tuple[StateChange, ...]:
     """What differs from the previous source that has the case, the newest first."""
     cases: dict[str, dict[Source, list[Observation]]] = defaultdict(lambda: defaultdict(list))
     for one in ordered:
@@ -127,7 +135,7 @@ def _changes(ordered: Sequence[Observation]) -> tuple[Change, ...]:
         for before, after in itertools.pairwise(history):
             accepted = {one.state for one in before}
             found += [
-                Change(one, before[0].state, _kind(before[0].state, one.state))
+                StateChange(one, before[0].state, _kind(before[0].state, one.state))
                 for one in after
                 if one.state not in accepted
             ]
@@ -231,7 +239,7 @@ def _columns(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Columns:
     return {name: [row[number] for row in rows] for number, name in enumerate(names)}
 
 
-def _change_columns(changes: Sequence[Change], features: Index, versions: Index, sources: Index) -> Columns:
+def _change_columns(changes: Sequence[StateChange], features: Index, versions: Index, sources: Index) -> Columns:
     rows = []
     for change in changes:
         one = change.case
@@ -265,7 +273,7 @@ def _claims(features: Sequence[FeatureFacts], versions: Index) -> dict[str, Any]
     return {"columns": columns, "sources": list(sources.values)}
 
 
-def _reported(version: Version) -> dict[str, str]:
+def _reported(version: EngineVersion) -> dict[str, str]:
     parts = (one.strip().rpartition(" ") for one in version.components.split(","))
     return {name: own for name, _, own in parts if name} or {version.name: version.version}
 

@@ -33,7 +33,7 @@ UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, order=True)
-class Version:
+class EngineVersion:
     """An engine at one version of its own; ``name`` has no version in it.
 
     ``components`` are all versions that it reported, its own first, such as ``duckdb 1.5.5, extension avro f9d5902``.
@@ -69,17 +69,17 @@ class Observation:
     case: str
     phase: str
     coordinates: Coordinates
-    engine: Version
+    engine: EngineVersion
     state: str
     verdict: str
     source: Source
-    versions: Mapping[str, Version] = field(hash=False)
+    versions: Mapping[str, EngineVersion] = field(hash=False)
     reason: str = ""
     known: str = ""
 
-    def version_of(self, name: str) -> Version:
+    def version_of(self, name: str) -> EngineVersion:
         """The engine that the case calls ``name``."""
-        return self.versions.get(name) or Version(_name(name), UNKNOWN)
+        return self.versions.get(name) or EngineVersion(_name(name), UNKNOWN)
 
 
 def of_run(run: Run) -> Iterator[Observation]:
@@ -92,7 +92,7 @@ def of_run(run: Run) -> Iterator[Observation]:
             record.case,
             record.phase,
             record.coordinates,
-            own.get(_whose(record)) or Version(_name(_whose(record)), UNKNOWN),
+            own.get(_whose(record)) or EngineVersion(_name(_whose(record)), UNKNOWN),
             _state(record),
             baseline.verdict(record),
             source,
@@ -108,15 +108,15 @@ def _whose(record: Record) -> str:
     return str(record.evidence.get("fault") or record.engine) if is_write else record.engine
 
 
-def _reported(record: Record, versions: Mapping[str, Version]) -> dict[str, Version]:
+def _reported(record: Record, versions: Mapping[str, EngineVersion]) -> dict[str, EngineVersion]:
     """The version in the record itself, for a run that has no facts about its engine."""
     if record.engine in versions or not record.versions:
         return {}
     return {record.engine: _version(record.engine, record.versions)}
 
 
-def _version(name: str, reported: Mapping[str, str]) -> Version:
-    return Version(_name(name), next(iter(reported.values()), UNKNOWN), components(reported))
+def _version(name: str, reported: Mapping[str, str]) -> EngineVersion:
+    return EngineVersion(_name(name), next(iter(reported.values()), UNKNOWN), components(reported))
 
 
 def components(reported: Mapping[str, str]) -> str:
@@ -163,8 +163,8 @@ def _is_written(entry: Entry) -> bool:
 
 
 def _accepted(case: str, entry: Entry, written: bool) -> Iterator[Observation]:
-    versions = {name: Version(_name(name), _first(text), text) for name, text in entry.by.versions.items()}
-    engine = versions.get(entry.engine) or Version(_name(entry.engine), UNKNOWN)
+    versions = {name: EngineVersion(_name(name), _first(text), text) for name, text in entry.by.versions.items()}
+    engine = versions.get(entry.engine) or EngineVersion(_name(entry.engine), UNKNOWN)
     for outcome, verdict in entry.outcomes.items():
         state = _accepted_state(entry, outcome, verdict, written)
         listed = claims.accepted_as(case, outcome) if outcome.is_failure else None

@@ -13,7 +13,7 @@ from typing import Any
 
 from lakebench.reports import html
 from lakebench.reports.site.data import Content, is_cell
-from lakebench.reports.site.observations import UNKNOWN, Observation, Version
+from lakebench.reports.site.observations import UNKNOWN, EngineVersion, Observation
 
 HERE = Path(__file__).parent
 SCRIPTS = ("store.js", "elements.js", "router.js", "views.js", "engines.js", "speed.js", "facts.js", "app.js")
@@ -44,7 +44,7 @@ _SEGMENT = 100
 
 
 @dataclass(frozen=True)
-class Page:
+class SitePage:
     """A page at ``route`` below the root; ``lines`` are what it says without a script."""
 
     route: str
@@ -58,30 +58,32 @@ def segment(name: str) -> str:
     return re.sub(r"^\.+", "_", safe)[:_SEGMENT] or "_"
 
 
-def all_pages(content: Content) -> Iterator[Page]:
+def all_pages(content: Content) -> Iterator[SitePage]:
     """Every page: of the navigation, features, engines, upgrades, runs and cells."""
-    yield Page("", "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast")
-    yield Page("changes", "Changes")
-    yield from (Page(route, title) for route, title in NAVIGATION)
-    yield from (Page(f"feature/{segment(one.feature)}", one.title, (one.group, one.source)) for one in content.features)
+    yield SitePage("", "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast")
+    yield SitePage("changes", "Changes")
+    yield from (SitePage(route, title) for route, title in NAVIGATION)
+    yield from (
+        SitePage(f"feature/{segment(one.feature)}", one.title, (one.group, one.source)) for one in content.features
+    )
     yield from _engines(content)
-    yield from (Page(f"runs/{segment(run.header.run)}", f"Run {run.header.run}") for run in content.runs)
+    yield from (SitePage(f"runs/{segment(run.header.run)}", f"Run {run.header.run}") for run in content.runs)
     yield from (_cell(one) for one in newest(content).values())
 
 
-def _engines(content: Content) -> Iterator[Page]:
+def _engines(content: Content) -> Iterator[SitePage]:
     """A page for each version of an engine, and for each two versions of one."""
     versions = dict.fromkeys(version for one in content.observations for version in (one.engine, *participants(one)))
     for one in versions:
-        yield Page(f"engine/{segment(one.name)}@{segment(one.version)}", f"{one.name} {one.version}")
+        yield SitePage(f"engine/{segment(one.name)}@{segment(one.version)}", f"{one.name} {one.version}")
     known = [one for one in versions if one.version != UNKNOWN]
     pairs = ((a, b) for a in known for b in known if a.name == b.name and a.version != b.version)
     for a, b in pairs:
         route = f"upgrade/{segment(a.name)}/{segment(a.version)}...{segment(b.version)}"
-        yield Page(route, f"{a.name} {a.version} to {b.version}")
+        yield SitePage(route, f"{a.name} {a.version} to {b.version}")
 
 
-def participants(one: Observation) -> list[Version]:
+def participants(one: Observation) -> list[EngineVersion]:
     """The engines at their versions that take part in the case."""
     return [one.version_of(name) for name in one.coordinates.participants]
 
@@ -97,16 +99,16 @@ def route_of(one: Observation) -> str:
     return "/".join(["cell", *map(segment, names)])
 
 
-def _cell(one: Observation) -> Page:
+def _cell(one: Observation) -> SitePage:
     case = one.coordinates
     who = f"{case.writer} writes, {case.reader} reads" if case.reader else f"{case.writer} writes"
     versions = ", ".join(f"{engine.name} {engine.version}" for engine in participants(one))
-    return Page(
+    return SitePage(
         route_of(one), f"{case.feature}: {who}", (f"{one.state} on {one.source.date[:10]}: {versions}", one.reason)
     )
 
 
-def render(page: Page, made: str) -> str:
+def render(page: SitePage, made: str) -> str:
     """``page`` in the folder of the site."""
     root = "../" * len([part for part in page.route.split("/") if part])
     store, *others = SCRIPTS
@@ -119,7 +121,7 @@ def single(data: str, made: str) -> str:
     scripts = [grid_script(), *((HERE / "static" / name).read_text("utf-8") for name in SCRIPTS)]
     style = (HERE / "static" / "style.css").read_text("utf-8")
     policy = _SINGLE.format(scripts=" ".join(map(_hash, scripts)), style=_hash(style))
-    first = Page("", "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast")
+    first = SitePage("", "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast")
     return _rendered(first, made, root="./", single=True, policy=policy, scripts=scripts, style=style, data=data)
 
 
@@ -129,7 +131,7 @@ def _hash(text: str) -> str:
 
 
 def _rendered(
-    page: Page, made: str, *, root: str, single: bool, policy: str, scripts: Sequence[str], **more: str
+    page: SitePage, made: str, *, root: str, single: bool, policy: str, scripts: Sequence[str], **more: str
 ) -> str:
     text: str = _template("page.html.j2").render(
         route=page.route,

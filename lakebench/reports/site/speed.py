@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.model import Record, Sample
-from lakebench.reports.site.observations import Version, of_run
+from lakebench.reports.site.observations import EngineVersion, of_run
 from lakebench.results import statistics
 from lakebench.results.records import Run
 
@@ -21,11 +21,11 @@ _NAMES = (
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedQuery:
     """A query case of ``run``, with the engine and its version; ``group`` is what it may be compared with."""
 
     record: Record
-    engine: Version
+    engine: EngineVersion
     group: str
     run: str
 
@@ -34,14 +34,14 @@ class Timed:
         return [one.ns / _NS for one in self.record.samples if one.kind == kind]
 
 
-def timed(runs: Iterable[Run]) -> list[Timed]:
+def timed(runs: Iterable[Run]) -> list[TimedQuery]:
     """The query cases of each group that has a time, from the newest run that has the case."""
-    found: dict[tuple[str, Version, str], Timed] = {}
+    found: dict[tuple[str, EngineVersion, str], TimedQuery] = {}
     for run in runs:
         versions = {one.case: one.engine for one in of_run(run)}
         for record in run.cases:
             if record.coordinates.query and not record.coordinates.base:
-                one = Timed(record, versions[record.case], _group(run, record), run.header.run)
+                one = TimedQuery(record, versions[record.case], _group(run, record), run.header.run)
                 found[one.group, one.engine, _query(record)] = one
     groups = {one.group for one in found.values() if one.record.samples}
     return [one for one in found.values() if one.group in groups]
@@ -64,7 +64,7 @@ def table(runs: Sequence[Run]) -> dict[str, list[Any]]:
     return {name: [row[number] for row in rows] for number, name in enumerate(_NAMES)}
 
 
-def _row(one: Timed) -> tuple[Any, ...]:
+def _row(one: TimedQuery) -> tuple[Any, ...]:
     warm, cold = (one.seconds(kind) for kind in _KINDS)
     summary = statistics.summarise(warm) if warm else None
     interval = summary.interval if summary else None
