@@ -24,11 +24,8 @@ from lakebench.commands.arguments import (
     ProfileName,
     Require,
     Resume,
-    RunsOrNone,
     RuntimeOfServices,
     ScaleFactor,
-    SiteFile,
-    SiteFolder,
     TimeLimit,
     UseUp,
     With,
@@ -36,6 +33,7 @@ from lakebench.commands.arguments import (
 from lakebench.commands.history import history
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of, folders_of
+from lakebench.commands.site import site
 from lakebench.commands.stack import stack
 from lakebench.commands.terminal import ERRORS, plain, print_json, progress_of, table
 from lakebench.commands.upgrade import upgrade
@@ -82,6 +80,7 @@ nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the 
 several apply: 130, 5, 4, 3, 1.
 """,
 )
+app.command()(site)
 app.command()(stack)
 app.command()(upgrade)
 app.command()(history)
@@ -325,37 +324,6 @@ def _between(base: Run, run: Run, noise: Run | None) -> Comparison:
     scope = Scope.of(run.header.settings)
     covers = phases.covers(run.header.phases, scope) if scope else lambda *_: True
     return comparison.between(base, run, noise, covers)
-
-
-@app.command()
-def site(
-    runs: RunsOrNone = None,
-    output: SiteFolder = None,
-    single: SiteFile = None,
-    json_: Json = False,
-) -> None:
-    """Make a site of runs and of the shipped baselines: my stack, my upgrade, the fastest that is right, every cell.
-
-    It is static, asks the network for nothing, and opens from a server and from the disk. Every state is an address.
-    Runs are a history: what changed from one to the next is listed, and in an Atom feed.
-
-    [bold]Examples[/bold]
-
-      lakebench site --output site
-      lakebench site 20261121T101500Z-interop-a1b2 20261122T101500Z-phase3-c3d4 --output site
-      lakebench site --single lakebench.html
-    """
-    from lakebench.reports import site as pages
-
-    if output and single:
-        raise UsageError("--single makes one file and --output a folder: name one of them")
-    folders = folders_of(_settings(), runs or ())
-    with _progress(json_).step("writing the site"):
-        made = pages.write_single(folders, single) if single else pages.write(folders, output or Path("site"))
-    if json_:
-        print(json.dumps({"path": str(made)}))  # noqa: T201 - output for programs
-    else:
-        Console(highlight=False, soft_wrap=True).print(f"the site: {made}")
 
 
 @app.command()

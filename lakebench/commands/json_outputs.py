@@ -251,6 +251,12 @@ class HistoryStepJson(TypedDict):
     reason: NotRequired[str]
 
 
+class SiteOutput(TypedDict):
+    """``site``: the folder, or the file."""
+
+    path: str
+
+
 class HistoryOutput(TypedDict):
     """``history``: the runs, the steps, and every case in every run."""
 
@@ -275,6 +281,7 @@ OUTPUTS: dict[str, Any] = {
     "stack": StackOutput,
     "upgrade": UpgradeOutput,
     "history": HistoryOutput,
+    "site": SiteOutput,
 }
 """Name of the command → the type of its output."""
 
