@@ -41,13 +41,15 @@ class Engine(ABC):
     other failure there is a new connection. One with a ``usual_version`` never runs in lakebench's own environment:
     where the user names no version it runs in that one, in an environment that those of the same ``environment``
     share. ``environments`` are the locked environments of those formats whose packages cannot be beside ours.
-    A ``distributed`` one runs a query on several processes or nodes.
+    A ``distributed`` one runs a query on several processes or nodes. ``computes_by`` is the distribution that computes
+    its answers, where that is another one's: answers of both are one vote.
     """
 
     name: ClassVar[str]
     title: ClassVar[str]
     dialect: ClassVar[str] = ""
     distribution: ClassVar[str]
+    computes_by: ClassVar[str] = ""
     requirements: ClassVar[tuple[str, ...]] = ()
     service: ClassVar[str | None] = None
     needs: ClassVar[tuple[str, ...]] = ()

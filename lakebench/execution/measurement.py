@@ -260,7 +260,8 @@ def _expected(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:
 
 def _family(run: _EngineRun) -> str:
     """The engine that computes, whatever way into it and whichever version of it was asked."""
-    return engines.find(run.entry.case.engine.name).distribution
+    engine = engines.find(run.entry.case.engine.name)
+    return engine.computes_by or engine.distribution
 
 
 def _unverified(name: str, agreed: Agreed) -> CaseError:

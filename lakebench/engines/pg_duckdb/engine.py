@@ -52,6 +52,7 @@ class PgDuckDB(Engine, CanQuery, CanScan):
     title = "pg_duckdb (iceberg_scan)"
     dialect = "postgres"
     distribution = "psycopg"
+    computes_by = "duckdb"
     service = "pg_duckdb"
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG, TableFormat.DUCKLAKE)
 

@@ -58,6 +58,7 @@ class PyIceberg(
     title: ClassVar[str] = "PyIceberg (scans; DuckDB computes)"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "pyiceberg"
+    computes_by: ClassVar[str] = "duckdb"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (*PYICEBERG_CATALOGS, CatalogKind.JDBC)
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow", "duckdb")
     requirements: ClassVar[tuple[str, ...]] = ("pyiceberg[pyarrow]=={version}", "duckdb==1.5.5")

@@ -52,6 +52,7 @@ class RayDuckDB(Engine, CanQuery, CanScan, CanCreate, CanAppend, CanDistribute):
     title: ClassVar[str] = "Ray + DuckDB"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "ray"
+    computes_by: ClassVar[str] = "duckdb"
     service: ClassVar[str | None] = "ray"
     needs: ClassVar[tuple[str, ...]] = ("ray",)
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS

@@ -40,6 +40,7 @@ class Smallpond(Engine, CanQuery):
     title: ClassVar[str] = "Smallpond"
     dialect: ClassVar[str] = "duckdb"
     distribution: ClassVar[str] = "smallpond"
+    computes_by: ClassVar[str] = "duckdb"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = ()
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.PARQUET,)
     optional: ClassVar[bool] = True

@@ -3,12 +3,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
 from lakebench.execution import measurement
 from lakebench.execution.measurement import schedule
 from lakebench.execution.protocol import PROFILES, Meter, Protocol
+from lakebench.model import EngineRef
 
 
 def test_the_first_round_is_one_execution_that_verifies() -> None:
@@ -60,3 +62,18 @@ def test_requests_of_a_store_that_was_started_anew_are_not_known(
     before: dict[str, int], after: dict[str, int], requests: dict[str, int]
 ) -> None:
     assert measurement._requests(before, after) == requests
+
+
+def _vote_of(name: str) -> str:
+    case = SimpleNamespace(engine=EngineRef(name))
+    return measurement._family(SimpleNamespace(entry=SimpleNamespace(case=case)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["duckdb", "iceberg_scan", "pyiceberg", "ray_duckdb", "smallpond", "pg_duckdb"])
+def test_all_that_duckdb_computes_is_one_vote(name: str) -> None:
+    assert _vote_of(name) == "duckdb"
+
+
+def test_engines_that_compute_by_themselves_have_a_vote_each() -> None:
+    names = ("daft", "daft-ray", "polars", "datafusion", "trino", "spark")
+    assert [_vote_of(one) for one in names] == ["daft", "daft", "polars", "datafusion", "trino", "pyspark"]
