@@ -82,7 +82,7 @@ def _details(data: dict[str, Any]) -> list[dict[str, Any]]:
 def test_a_run_with_the_matrix_gets_its_page_and_one_without_does_not(tmp_path: Path) -> None:
     folder = fixture_interop.write(tmp_path)
     reports.write(folder)
-    names = ["interop.html", "records.jsonl", "report.html", "report.md"]
+    names = ["interop.html", "records.jsonl", "report.html", "report.md", "summary.md"]
     assert sorted(path.name for path in folder.iterdir()) == names
     first = (folder / interop.PAGE).read_bytes()
     reports.write(folder)
