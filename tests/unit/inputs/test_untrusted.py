@@ -122,7 +122,9 @@ def shown(run: records.Run) -> str:
     contents = document.build(run)
     summary.show(run, console)
     again = comparison.within(run) if comparison.interleaved(run) else None
-    more = [] if again is None else [markdown.render(compare.document(again, run.path.parent)), json.dumps(compare.to_json(again))]
+    more = []
+    if again is not None:
+        more = [markdown.render(compare.document(again, run.path.parent)), json.dumps(compare.to_json(again))]
     return "".join([markdown.render(contents), out.getvalue(), *more])
 
 
