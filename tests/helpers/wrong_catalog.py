@@ -426,7 +426,7 @@ class _Handler(BaseHTTPRequestHandler):
         holds = self.server.lies(Fault.STALE_ASSERTIONS)
         checked(before, body["requirements"], lenient=holds)
         if self.server.lies(Fault.BOTH_WIN):
-            time.sleep(0.02)
+            time.sleep(0.2)  # long enough for those sent at once to arrive on a busy machine
         updates = body["updates"]
         if self.server.lies(Fault.FIRST_OF_A_KIND):
             updates = list({one["action"]: one for one in reversed(updates)}.values())[::-1]
