@@ -123,6 +123,33 @@ def is_misled(record: Record) -> bool:
     return failed(record) and {"reader", "fault"} <= record.evidence.keys()
 
 
+MISLED = "MISLED"
+NOT_WRITTEN = "NOT WRITTEN"
+STATES = {
+    Outcome.PASS.value: ("P", "checked, and right"),
+    Outcome.WRONG.value: ("W", "no error, and not the right rows"),
+    Outcome.REFUSED.value: ("R", "the engine said no"),
+    Outcome.CRASH.value: ("C", "process or server died"),
+    Outcome.TIMEOUT.value: ("T", "no answer in time"),
+    Outcome.OUT_OF_MEMORY.value: ("M", "passed its memory limit"),
+    MISLED: ("L", "a read that failed because the table is wrong: the fault is with the write"),
+    NOT_WRITTEN: ("N", "no table, so nothing to read"),
+    Outcome.UNAVAILABLE.value: ("U", "did not run here"),
+    Outcome.HARNESS_FAULT.value: ("H", "an error of lakebench itself"),
+}
+"""What a case can be → its letter, and what it means. Each is one of them, and counts for one engine."""
+_NOT_WRITTEN = "not written:"
+
+
+def state_of(record: Record) -> str:
+    """The one of :data:`STATES` that the case is."""
+    if is_misled(record):
+        return MISLED
+    if record.outcome is Outcome.UNAVAILABLE and record.reason.startswith(_NOT_WRITTEN):
+        return NOT_WRITTEN
+    return record.outcome.value
+
+
 def worst_first(run: Run) -> list[Record]:
     """The cases that failed, and those that met an error of ours: first what nobody accepts, the gravest before all.
 

@@ -86,8 +86,7 @@ class ExternalCatalog(CatalogService):
 
     def external_endpoint(self) -> Endpoint:
         """The user's catalog; ``warehouse`` is empty where none is given."""
-        endpoint = super().external_endpoint()
-        return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
+        return with_warehouse(super().external_endpoint())
 
     @staticmethod
     def catalog(endpoint: Endpoint) -> Catalog:
@@ -97,6 +96,11 @@ class ExternalCatalog(CatalogService):
     def check(self, endpoint: Endpoint) -> None:
         """It lets us in, and knows the warehouse."""
         check_rest(self.catalog(endpoint))
+
+
+def with_warehouse(endpoint: Endpoint) -> Endpoint:
+    """``endpoint`` with the property ``warehouse``, which is empty where the settings give none."""
+    return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
 
 
 def rest_catalog(endpoint: Endpoint, scope: str = "catalog") -> Catalog:

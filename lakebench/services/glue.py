@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Mapping
 from typing import ClassVar
@@ -11,7 +10,7 @@ from lakebench.http import HOST, http
 from lakebench.model import Catalog, CatalogKind, Endpoint
 from lakebench.provisioning import environments
 from lakebench.services.base import Command
-from lakebench.services.catalog import CatalogService
+from lakebench.services.catalog import CatalogService, with_warehouse
 from lakebench.services.private import PrivateService
 from lakebench.services.rest_catalog import RestCatalogService
 
@@ -62,8 +61,7 @@ class GlueService(PrivateService, CatalogService):
 
     def external_endpoint(self) -> Endpoint:
         """An emulator of the user's; AWS's own Glue is a catalog under ``[catalog.NAME]``."""
-        endpoint = super().external_endpoint()
-        return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
+        return with_warehouse(super().external_endpoint())
 
     @staticmethod
     def catalog(endpoint: Endpoint) -> Catalog:

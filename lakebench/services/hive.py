@@ -14,7 +14,7 @@ from lakebench.iceberg import catalog_properties
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.provisioning import artifacts
 from lakebench.services.base import Command, JavaService
-from lakebench.services.catalog import CatalogService
+from lakebench.services.catalog import CatalogService, with_warehouse
 from lakebench.services.own_database import OwnDatabase
 from lakebench.services.private import PrivateService
 from lakebench.services.quoting import class_path, java_arguments
@@ -138,8 +138,7 @@ class HiveService(OwnDatabase, PrivateService, JavaService, CatalogService):
 
     def external_endpoint(self) -> Endpoint:
         """The user's metastore: ``uri`` is ``thrift://host:port``; ``warehouse`` is empty where none is given."""
-        endpoint = super().external_endpoint()
-        return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
+        return with_warehouse(super().external_endpoint())
 
     @staticmethod
     def catalog(endpoint: Endpoint) -> Catalog:

@@ -17,7 +17,7 @@ from lakebench.http import HOST, http
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.provisioning import artifacts
 from lakebench.services.base import Context, JavaService
-from lakebench.services.catalog import CatalogService
+from lakebench.services.catalog import CatalogService, with_warehouse
 from lakebench.services.quoting import class_path
 from lakebench.services.storages import storage_facts
 
@@ -169,8 +169,7 @@ class RestCatalogService(JavaService, CatalogService):
 
     def external_endpoint(self) -> Endpoint:
         """The user's catalog; ``warehouse`` is empty where none is given."""
-        endpoint = super().external_endpoint()
-        return dataclasses.replace(endpoint, properties={"warehouse": "", **endpoint.properties})
+        return with_warehouse(super().external_endpoint())
 
     def check(self, endpoint: Endpoint) -> None:
         """The catalog answers and can list what it holds."""

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 
 from lakebench.phases.interop import report as interop
-from lakebench.phases.interop.report_squares import MISLED, NOT_WRITTEN, STATES, VERDICTS
+from lakebench.phases.interop.report_squares import VERDICTS
 from lakebench.reports import document, markdown
-from lakebench.reports.content import Table
+from lakebench.reports.content import MISLED, NOT_WRITTEN, STATES, Table
 from lakebench.results.records import Run
 
 NOBODY = {MISLED, NOT_WRITTEN, "UNAVAILABLE", "HARNESS_FAULT"}

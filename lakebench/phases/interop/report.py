@@ -13,9 +13,6 @@ from lakebench.phases.interop.report_squares import (
     BETTER,
     BROKEN,
     LETTERS,
-    MISLED,
-    NOT_WRITTEN,
-    STATES,
     VERDICTS,
     WORST_FIRST,
     Finding,
@@ -27,7 +24,19 @@ from lakebench.phases.interop.report_squares import (
 )
 from lakebench.reports import html, matrix
 from lakebench.reports.alerts import alerts
-from lakebench.reports.content import DASH, Cell, Paragraph, Part, Section, Table, cells, mark
+from lakebench.reports.content import (
+    DASH,
+    MISLED,
+    NOT_WRITTEN,
+    STATES,
+    Cell,
+    Paragraph,
+    Part,
+    Section,
+    Table,
+    cells,
+    mark,
+)
 from lakebench.results.records import ChangedCase, FeatureFacts, Run
 
 PAGE = "interop.html"

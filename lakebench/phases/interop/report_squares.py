@@ -9,24 +9,9 @@ from urllib.parse import quote
 
 from lakebench.model import Record
 from lakebench.outcomes import FROM_BEST, Outcome
-from lakebench.reports.content import DASH, is_misled
+from lakebench.reports.content import DASH, MISLED, NOT_WRITTEN, STATES, state_of
 from lakebench.results.records import Run
 
-MISLED = "MISLED"
-NOT_WRITTEN = "NOT WRITTEN"
-STATES = {
-    Outcome.PASS.value: ("P", "checked, and right"),
-    Outcome.WRONG.value: ("W", "no error, and not the right rows"),
-    Outcome.REFUSED.value: ("R", "the engine said no"),
-    Outcome.CRASH.value: ("C", "process or server died"),
-    Outcome.TIMEOUT.value: ("T", "no answer in time"),
-    Outcome.OUT_OF_MEMORY.value: ("M", "passed its memory limit"),
-    MISLED: ("L", "a read that failed because the table is wrong: the fault is with the write"),
-    NOT_WRITTEN: ("N", "no table, so nothing to read"),
-    Outcome.UNAVAILABLE.value: ("U", "did not run here"),
-    Outcome.HARNESS_FAULT.value: ("H", "an error of lakebench itself"),
-}
-"""What a cell can be → its letter, and what it means. Each cell is one of them, and counts for one engine."""
 LETTERS = {state: letter for state, (letter, _) in STATES.items()}
 WORST_FIRST = (*(one.value for one in reversed(FROM_BEST)), "HARNESS_FAULT", MISLED, NOT_WRITTEN, "UNAVAILABLE")
 BROKEN = "broken claim"
@@ -40,7 +25,6 @@ VERDICTS = {
     UNJUDGED: (DASH, "nothing to hold against a claim"),
 }
 """Verdict → its mark in a cell, and what it means."""
-_NOT_WRITTEN = "not written:"
 _REASON = 220
 """Characters of a reason in a line of the claims; the cell has all of it."""
 
@@ -74,11 +58,7 @@ class Square:
     @property
     def state(self) -> str:
         """One of :data:`STATES`."""
-        if is_misled(self.record):
-            return MISLED
-        if self.record.outcome is Outcome.UNAVAILABLE and self.record.reason.startswith(_NOT_WRITTEN):
-            return NOT_WRITTEN
-        return self.record.outcome.value
+        return state_of(self.record)
 
     @property
     def verdict(self) -> str:

@@ -76,21 +76,8 @@ class Sandbox:
     def __post_init__(self) -> None:
         """Make the client."""
         self.client = CatalogClient(self.catalog)
+        self.call = self.client.call
         self._numbers = itertools.count(1)
-
-    def call(
-        self,
-        operation: str,
-        namespace: Names = (),
-        name: str = "",
-        *,
-        body: Any = None,
-        query: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        login: Login = "own",
-    ) -> Exchange:
-        """See :meth:`CatalogClient.call`."""
-        return self.client.call(operation, namespace, name, body=body, query=query, headers=headers, login=login)
 
     def name(self) -> str:
         """A name that nothing has yet."""

@@ -8,27 +8,14 @@ from pathlib import Path
 
 from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome
-from lakebench.reports.content import is_misled
+from lakebench.reports import content
+from lakebench.reports.content import MISLED, NOT_WRITTEN, state_of
 from lakebench.results import baseline, claims
 from lakebench.results.baseline import Acceptance, Entry
 from lakebench.results.records import Run
 
-MISLED = "MISLED"
-NOT_WRITTEN = "NOT WRITTEN"
-STATES = {
-    Outcome.PASS.value: ("P", "checked, and right"),
-    Outcome.WRONG.value: ("W", "no error, and not the right rows"),
-    Outcome.REFUSED.value: ("R", "the engine said no"),
-    Outcome.CRASH.value: ("C", "process or server died"),
-    Outcome.TIMEOUT.value: ("T", "no answer in time"),
-    Outcome.OUT_OF_MEMORY.value: ("M", "passed its memory limit"),
-    MISLED: ("L", "a read that failed because the table is wrong: the fault is with the write"),
-    NOT_WRITTEN: ("N", "no table, so nothing to read"),
-    Outcome.UNAVAILABLE.value: ("U", "did not run"),
-    Outcome.HARNESS_FAULT.value: ("H", "an error of lakebench itself"),
-}
-"""What a case can be → its letter, and what it means."""
-_NOT_WRITTEN = "not written:"
+STATES = content.STATES | {Outcome.UNAVAILABLE.value: ("U", "did not run")}
+"""What a case can be → its letter, and what it means, for people who are not where it ran."""
 UNKNOWN = "unknown"
 
 
@@ -93,7 +80,7 @@ def of_run(run: Run) -> Iterator[Observation]:
             record.phase,
             record.coordinates,
             own.get(_whose(record)) or EngineVersion(_name(_whose(record)), UNKNOWN),
-            _state(record),
+            state_of(record),
             baseline.verdict(record),
             source,
             own,
@@ -126,14 +113,6 @@ def components(reported: Mapping[str, str]) -> str:
 
 def _name(reference: str) -> str:
     return reference.partition("@")[0]
-
-
-def _state(record: Record) -> str:
-    if is_misled(record):
-        return MISLED
-    if record.outcome is Outcome.UNAVAILABLE and record.reason.startswith(_NOT_WRITTEN):
-        return NOT_WRITTEN
-    return record.outcome.value
 
 
 def _known(record: Record) -> str:
