@@ -39,7 +39,9 @@ def test_a_catalog_of_the_users_is_checked_and_left_as_it_was(tmp_path: Path) ->
     failed = {case.coordinates.test for case in run.cases if case.outcome.is_failure}
     assert failed == {"tbl.load_404", "stage.not_visible", "rename.loads_and_old_404"}
     unavailable = {case.coordinates.test for case in run.cases if case.outcome is Outcome.UNAVAILABLE}
-    assert unavailable == {"auth.expired_token", "schema.loadTable_error"}, "no such token is had, and no such error"
+    scopes = {case.coordinates.test for case in run.cases if case.coordinates.test.startswith("scope.")}
+    assert len(scopes) == 6, "the settings name one login, so there is none whose scope is one namespace"
+    assert unavailable == {"auth.expired_token", "schema.loadTable_error"} | scopes
     (wrong,) = (case for case in run.cases if case.coordinates.test == "tbl.load_404")
     assert wrong.evidence["curl"].startswith('curl -sS -X GET "$CATALOG/v1/lake/namespaces/lb')
     assert len(wrong.evidence["commands"]) == len(wrong.evidence["steps"])
