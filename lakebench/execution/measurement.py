@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from lakebench.datasets.answer_files import Agreed
 from lakebench.datasets.answers import FULL
 from lakebench.datasets.rules import Rules
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Case, Evidence, diff_evidence, failure, now, record, same
+from lakebench.execution.cases import Block, Case, Check, Evidence, diff_evidence, failure, now, record, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.protocol import Meter, Protocol
 from lakebench.execution.request import Request
@@ -249,6 +250,34 @@ class Measurement(Block):
                 run.error = error
         if run.error is not None:
             run.samples.clear()
+
+
+def asked_once(measured: Measurement) -> Iterator[Check]:
+    """Each engine of ``measured`` asked once, its answer held against the references, and no time taken.
+
+    It is for runs whose verdict is correctness: what is not timed may run side by side.
+    """
+    for entry in measured.entries:
+        yield Check(entry.case, partial(_right_answer, measured=measured, entry=entry))
+
+
+def _right_answer(context: RunContext, measured: Measurement, entry: MeasuredEngine) -> Evidence:
+    """The evidence that the answer of one engine is the references'.
+
+    Raises:
+        CaseError: it is another one, or there is none; the details have the query.
+    """
+    about = {"sql": entry.sql, **measured.evidence(context), "tolerance": measured.tolerance}
+    into = context.files.new(entry.case.id)
+    operation, asked = entry.operation
+    try:
+        lake = entry.lake(context)
+        context.client.call(entry.case.engine, lake, operation, session=entry.session, into=str(into), **asked)
+        compared = context.checker.call(answer_files.compare, into, measured.references, measured.rules)
+        return {**about, **same(compared)}
+    except CaseError as error:
+        error.details.update(about)
+        raise
 
 
 def _expected(right: Mapping[str, Path], name: str) -> Mapping[str, Path]:

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("phase5")
-    asked = ["run", "phase5", "--profile", "quick", "--engines", "duckdb,daft"]
+    asked = ["run", "phase5", "--profile", "once", "--sf", "0.01", "--engines", "duckdb,daft"]
     completed = lakebench(*asked, cwd=folder)
     assert completed.returncode in {0, 4}, completed.stderr + completed.stdout
     (made,) = (folder / "runs").iterdir()

@@ -16,7 +16,7 @@ from lakebench.engines import CanQuery
 from lakebench.errors import CaseError, HarnessFault
 from lakebench.execution.cases import Block, Check, SideBySide
 from lakebench.execution.context import RunContext
-from lakebench.execution.measurement import MeasuredEngine
+from lakebench.execution.measurement import MeasuredEngine, Measurement, asked_once
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
@@ -80,26 +80,34 @@ class DistributedQueries(Queries):
             yield tpch_in_ducklake(context, self.prepared(context)).facts(self.prepared(context))
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """The work and writes; then what is not timed, each cluster and engine for itself; last, who is faster."""
+        """The work and writes; beside them what is not timed, each cluster and engine for itself; last, who is faster.
+
+        Of ``quick`` the work is not timed either, where there are reference answers.
+        """
+        request = context.request
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
-        contenders = self.contenders(context.request, context.prepared)
-        for question in self.prepared(context).questions:
-            asked = self._measurement(context, question, contenders)
-            yield replace(asked, protocol=_protocol(context.request.profile))
-        yield from writes.blocks(context.request)
-        of_rubric = list(
-            rubric.blocks(context.request, partial(self._work_lake, tables=work.question(work.LONG).tables))
+        work_ = self._work(context)
+        untimed = [one for one in work_ if _correctness_alone(request.profile) and one.references]
+        yield _side_by_side(check for one in untimed for check in asked_once(one))
+        yield from (one for one in work_ if one not in untimed)
+        yield from writes.blocks(request)
+        lines = list(rubric.blocks(request, partial(self._work_lake, tables=work.question(work.LONG).tables)))
+        of_times = [one for one in lines if one.case.coordinates.test == rubric.OF_TIMES]
+        yield _side_by_side(
+            [
+                *deletes.blocks(request),
+                *layouts.blocks(request),
+                *ways.blocks(request),
+                *set_up.blocks(request),
+                *(one for one in lines if one not in of_times),
+            ]
         )
-        timed = [one for one in of_rubric if one.case.coordinates.test == rubric.OF_TIMES]
-        checks = [
-            *deletes.blocks(context.request),
-            *layouts.blocks(context.request),
-            *ways.blocks(context.request),
-            *set_up.blocks(context.request),
-            *(one for one in of_rubric if one not in timed),
-        ]
-        yield SideBySide(tuple(by_cluster(checks)))
-        yield from timed
+        yield from of_times
+
+    def _work(self, context: RunContext) -> list[Measurement]:
+        contenders, protocol = self.contenders(context.request, context.prepared), _protocol(context.request.profile)
+        asked = [self._measurement(context, one, contenders) for one in self.prepared(context).questions]
+        return [replace(one, protocol=protocol) for one in asked]
 
     def data_bytes(self, request: Request) -> int:
         """By the scale factor."""
@@ -131,9 +139,10 @@ class DistributedQueries(Queries):
         return replace(entry, session="") if engines.find(one.ref.name).distributed else entry
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
-        """Whether the engines are asked; ``quick`` does not ask who is faster."""
-        times = case.check == rubric.CHECK and case.test == rubric.OF_TIMES
-        return Phase.covers(self, case, scope) and not (times and scope.profile == QUICK)
+        """Whether the engines are asked; ``quick`` asks for no time, no memory and no lines of set-up."""
+        line = rubric.is_asked(case.test or "", scope.profile) if case.check == rubric.CHECK else True
+        program = case.check != set_up.CHECK or scope.profile != QUICK
+        return Phase.covers(self, case, scope) and line and program
 
     def _work_lake(self, context: RunContext, ref: EngineRef, tables: frozenset[str]) -> Lake:
         return self.lake(context, Contender(ref, Target(STORAGE, TableFormat.PARQUET)), tables)
@@ -153,6 +162,10 @@ class DistributedQueries(Queries):
         return []
 
 
+def _side_by_side(checks: Iterable[Check]) -> SideBySide:
+    return SideBySide(tuple(by_cluster(checks)))
+
+
 def by_cluster(checks: Iterable[Check]) -> list[tuple[Check, ...]]:
     """``checks`` by the server that the engine computes on, or by the engine itself, in their order."""
     sequences: dict[str, list[Check]] = {}
@@ -162,14 +175,16 @@ def by_cluster(checks: Iterable[Check]) -> list[tuple[Check, ...]]:
     return [tuple(some) for some in sequences.values()]
 
 
-def _protocol(profile: Profile) -> Protocol:
-    """No cold execution and few samples, unless the user says how many: a cluster is not started for each query.
+def _correctness_alone(profile: Profile) -> bool:
+    """Whether each question is asked once and no time is taken: so in ``quick``, unless samples are chosen."""
+    return profile.name == QUICK and "repeat" not in profile.chosen
 
-    Of ``quick`` correctness is the verdict: each question is asked once.
-    """
+
+def _protocol(profile: Profile) -> Protocol:
+    """No cold execution and few samples, unless the user says how many: a cluster is not started for each query."""
     protocol = profile.protocol
     if "repeat" in profile.chosen:
         return protocol
-    if profile.name == QUICK:
+    if _correctness_alone(profile):
         return protocol.once()
     return replace(protocol, cold=0, samples=min(protocol.samples, _SAMPLES), block=min(protocol.block, _SAMPLES))

@@ -26,6 +26,7 @@ _GROUP = "Rubric"
 _SHOWN = 300
 _TWO = 2
 OF_TIMES = "faster-with-workers"
+_NOT_QUICK = frozenset({OF_TIMES, "within-memory"})
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,19 @@ Line = Callable[[_OfLine], Evidence]
 def blocks(request: Request, work: Callable[[RunContext, EngineRef], Lake]) -> Iterator[Check]:
     """Every line by every engine that spreads a query; beside them the engines of the run that do not.
 
-    Of ``quick`` correctness is the verdict: who is faster is not asked.
+    Of ``quick`` correctness is the verdict: time and memory are not asked.
     """
     for test, (title, line) in LINES.items():
-        if test == OF_TIMES and request.profile.name == QUICK:
+        if not is_asked(test, request.profile.name):
             continue
         for ref in request.able(CanQuery):
             case = case_of(ref, CHECK, test, _GROUP, title)
             yield Check(case, partial(_line, line=line, ref=ref, work=work))
+
+
+def is_asked(test: str, profile: str) -> bool:
+    """Whether a run with ``profile`` has the line ``test``."""
+    return profile != QUICK or test not in _NOT_QUICK
 
 
 def _line(context: RunContext, line: Line, ref: EngineRef, work: Callable[[RunContext, EngineRef], Lake]) -> Evidence:
@@ -132,8 +138,9 @@ def _words(pattern: str) -> re.Pattern[str]:
 
 _NOWHERE, _NO_FILE = "lakebench-no-such-bucket", "no-such-file"
 _ABSENT = "404|not ?found|no such file|does not exist|NoSuchKey"
+_NEW_SESSION = "wrong-key"  # with its keys begins, and ends, a session
 _MISTAKES = {
-    "wrong-key": _Mistake(
+    _NEW_SESSION: _Mistake(
         _words("403|Forbidden|Access[ _]?Denied|SignatureDoesNotMatch|InvalidAccessKey|credential"),
         secret="not-the-secret",  # noqa: S106 - it is wrong on purpose
     ),
@@ -186,6 +193,10 @@ def _memory(asked: _OfLine) -> Evidence:
     return deaths.within_memory(asked.context, asked.ref, asked.work(asked.context, asked.ref))
 
 
+def _line_of(mistake: str) -> tuple[str, Line]:
+    return f"its error tells: {mistake.replace('-', ' ')}", partial(_tells, mistake=_MISTAKES[mistake])
+
+
 LINES: Mapping[str, tuple[str, Line]] = {
     "reads-s3": ("reads Parquet on S3", _reads_s3),
     "reads-iceberg": ("reads Iceberg by a catalog", _reads_iceberg),
@@ -194,12 +205,10 @@ LINES: Mapping[str, tuple[str, Line]] = {
     "writes-back": ("writes back as Iceberg", _writes_back),
     "writes-with-two-tasks": ("writes with two tasks", _two_tasks),
     "counts-as-it-reads": ("counts as it reads", _counts),
-    **{
-        f"tells-{name}": (f"its error tells: {name.replace('-', ' ')}", partial(_tells, mistake=mistake))
-        for name, mistake in _MISTAKES.items()
-    },
+    **{f"tells-{name}": _line_of(name) for name in _MISTAKES if name != _NEW_SESSION},
     "within-memory": ("stays within its memory", _memory),
     "survives-death": ("survives a worker that is killed in the middle", _survives),
+    f"tells-{_NEW_SESSION}": _line_of(_NEW_SESSION),  # after a death there is a new session anyway
     OF_TIMES: ("is faster with several workers than with one", _faster),
 }
 """Test → what is asked, and how; the last lines end with fewer workers than they began with."""

@@ -3,14 +3,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from lakebench.datasets.rules import Rules
+from lakebench.errors import WrongAnswer
 from lakebench.execution import measurement
-from lakebench.execution.measurement import schedule
+from lakebench.execution.cases import Case
+from lakebench.execution.measurement import MeasuredEngine, Measurement, schedule
 from lakebench.execution.protocol import PROFILES, Meter, Protocol
-from lakebench.model import EngineRef
+from lakebench.model import Catalog, CatalogKind, Coordinates, EngineRef, Lake
+
+LAKE = Lake("lake", None, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "warehouse"))
 
 
 def test_the_first_round_is_one_execution_that_verifies() -> None:
@@ -77,3 +85,49 @@ def test_all_that_duckdb_computes_is_one_vote(name: str) -> None:
 def test_engines_that_compute_by_themselves_have_a_vote_each() -> None:
     names = ("daft", "daft-ray", "polars", "datafusion", "trino", "spark")
     assert [_vote_of(one) for one in names] == ["daft", "daft", "polars", "datafusion", "trino", "pyspark"]
+
+
+class _Answering:
+    """What a check asks of a run: an engine that answers with ``n``, and a checker in this process."""
+
+    def __init__(self, folder: Path, n: int) -> None:
+        self.folder, self.n = folder, n
+        self.client = self.checker = self.files = self
+
+    def new(self, _: str) -> Path:
+        return self.folder / "answer"
+
+    def call(self, first: Any, *rest: Any, **arguments: Any) -> Any:
+        if callable(first):
+            return first(*rest)
+        assert rest[1:] == ("query",)
+        assert arguments["sql"] == "SELECT 1 AS n"
+        return _write(Path(arguments["into"]), self.n)
+
+
+def _write(path: Path, n: int) -> None:
+    with pa.ipc.new_stream(path, pa.schema([("n", pa.int64())])) as writer:
+        writer.write_table(pa.table({"n": pa.array([n], pa.int64())}))
+
+
+def _asked_once(folder: Path, n: int) -> dict[str, Any]:
+    _write(folder / "reference", 1)
+    case = Case("q/duckdb", "phase5", "", EngineRef("duckdb"), "", "", "", Coordinates())
+    entry = MeasuredEngine(case, lambda _: LAKE, "SELECT 1 AS n")
+    measured = Measurement("q", (entry,), Protocol(0, 0, 1, 1, 1), {"hand": folder / "reference"}, Rules(), "exact")
+    (check,) = measurement.asked_once(measured)
+    assert check.cases == (case,)
+    return dict(check.test(_Answering(folder, n)))  # type: ignore[arg-type]
+
+
+def test_an_engine_that_is_asked_once_is_held_against_the_references(tmp_path: Path) -> None:
+    evidence = _asked_once(tmp_path, 1)
+    assert evidence["checked_against"] == ["hand"]
+    assert (evidence["sql"], evidence["tolerance"]) == ("SELECT 1 AS n", "exact")
+
+
+def test_an_engine_that_is_asked_once_and_is_wrong_has_the_query_in_its_details(tmp_path: Path) -> None:
+    with pytest.raises(WrongAnswer) as error:
+        _asked_once(tmp_path, 2)
+    assert error.value.details["sql"] == "SELECT 1 AS n"
+    assert error.value.details["diff"]
