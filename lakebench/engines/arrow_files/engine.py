@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _ENVIRONMENT = "file-formats"
+_BATCH = 65_536  # rows
 _COMPARISONS: Mapping[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
@@ -89,11 +90,8 @@ class _Library(Engine, CanScan, CanAppend, CanLoad):
 
     def load(self, table: str, files: Sequence[str]) -> None:
         """Write the file of ``table`` from those ``files``, streamed in their order."""
-        import pyarrow.dataset as ds
-
         (address,) = self._lake.files[table]
-        source = engine_call(ds.dataset, [local_path(one) for one in files])
-        self._write(engine_call(engine_call(source.scanner).to_reader), address)
+        self._write(_streamed(files), address)
 
     def _import(self) -> None:
         """Set what the library reads at its import or keeps for its process."""
@@ -262,6 +260,16 @@ def _groups(reader: Any, rows: int) -> Iterable[Any]:
             held = table.slice(rows).to_batches()
     if held:
         yield pa.Table.from_batches(held)
+
+
+def _streamed(files: Sequence[str]) -> Any:
+    """A reader of the rows of Parquet ``files``; a dataset's scanner would read gigabytes ahead of a slow writer."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    opened = [engine_call(pq.ParquetFile, local_path(one), pre_buffer=False) for one in files]
+    batches = (batch for one in opened for batch in engine_call.rows(one.iter_batches(_BATCH)))
+    return pa.RecordBatchReader.from_batches(opened[0].schema_arrow, batches)
 
 
 def _answer(reader: Any) -> Answer:
