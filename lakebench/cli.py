@@ -30,6 +30,7 @@ from lakebench.commands.arguments import (
     UseUp,
     With,
 )
+from lakebench.commands.export import export
 from lakebench.commands.history import history
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of, folders_of
@@ -73,6 +74,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench stack --write spark --read trino,duckdb     what this stack must avoid
   lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
   lakebench history                       how outcomes and times went over all runs, and what changed where they step
+  lakebench export RUN --format junit --output FILE     a run for other tools, such as the test page of a CI
   lakebench doctor                        what would run here, and what is missing
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
@@ -80,10 +82,8 @@ nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the 
 several apply: 130, 5, 4, 3, 1.
 """,
 )
-app.command()(site)
-app.command()(stack)
-app.command()(upgrade)
-app.command()(history)
+for _command in (site, stack, upgrade, history, export):
+    app.command()(_command)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")
 

@@ -18,7 +18,8 @@ from lakebench.commands import up
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
-COMMANDS = r"(?:\.venv/bin/)?lakebench (?:run|compare|accept|report|site|doctor|list|up|down|data|stack|upgrade)\b"
+NAMES = "run|compare|accept|report|site|doctor|list|up|down|data|stack|upgrade|history|export"
+COMMANDS = rf"(?:\.venv/bin/)?lakebench (?:{NAMES})\b"
 STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
 """Engines and phases of a reader's own in examples, and those of ours that replace them here."""
 
@@ -78,6 +79,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cli, "folder_of", stop)
     monkeypatch.setattr(cli, "folders_of", lambda _settings, _names: [])
     monkeypatch.setattr("lakebench.commands.runs.folders_of", lambda _settings, _names: [])
+    monkeypatch.setattr("lakebench.commands.runs.folder_of", stop)
     monkeypatch.setattr(up, "up", known_services)
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)
@@ -98,7 +100,7 @@ def test_there_are_many() -> None:
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_documented_command_is_taken(page: str, line: str, tmp_path: Path) -> None:
     words = shlex.split(line.replace("~/", f"{tmp_path}/"), comments=True)[1:]
-    words = ["runs" if word == "/var/lakebench/nightly" else word for word in words]
+    words = ["runs" if word in {"/var/lakebench/nightly", "FOLDER"} else word for word in words]
     words = [STAND_INS.get(word, word) for word in words]
     done = CliRunner().invoke(cli.app, words)
     assert isinstance(done.exception, Taken) or done.exit_code == 0, (page, line, done.exception, done.output)
