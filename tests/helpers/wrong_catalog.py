@@ -26,6 +26,7 @@ from wrong_faults import Fault
 from wrong_store import WrongStore
 
 from lakebench.http import HOST
+from lakebench.iceberg.manifests import manifest_list
 from lakebench.model import BearerToken, Catalog, CatalogKind, Delegation, OAuth2
 from lakebench.phases.rest_catalog.openapi_document import operations
 
@@ -432,7 +433,9 @@ class _Handler(BaseHTTPRequestHandler):
             updates = list({one["action"]: one for one in reversed(updates)}.values())[::-1]
         base = copy.deepcopy(before) or empty_metadata({"name": key[1], "schema": {"type": "struct", "fields": []}}, "")
         metadata = applied(base, updates, keeps_last=self.server.lies(Fault.LAST_PROPERTY))
-        adds = any(one["action"] == "add-snapshot" for one in updates)
+        adds = [one["snapshot"]["manifest-list"] for one in updates if one["action"] == "add-snapshot"]
+        for location in adds:
+            _read_manifest_list(self.server.store, location)
         if self.server.lies(Fault.ROWS_BACK) and not adds and len(metadata["snapshots"]) > 1:
             old = metadata["snapshots"][-2]["snapshot-id"]
             metadata["refs"]["main"]["snapshot-id"] = metadata["current-snapshot-id"] = old
@@ -517,3 +520,10 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
+
+
+def _read_manifest_list(store: WrongStore, location: str) -> None:
+    """Decline a snapshot whose manifest list is not there, or has files that this catalog knows nothing of."""
+    content = store.objects.get(location.removeprefix("s3://"))
+    if content is None or manifest_list(content):
+        raise Declined(400, "BadRequestException", f"no empty manifest list is at {location}")

@@ -6,11 +6,12 @@ in parts, and lists. It does not check signatures: the key's id says who asks.
 
 from __future__ import annotations
 
+import io
 import re
 import secrets
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, unquote, urlsplit
 from xml.sax.saxutils import escape
 
@@ -93,7 +94,11 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(200, content, {"ETag": '"x"'})
 
     def _body(self) -> bytes:
-        return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        """The object that was sent, out of HTTP's chunks and those that S3 has inside them."""
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.headers.get("Transfer-Encoding") == "chunked":
+            sent = _out_of_chunks(self.rfile)
+        return _out_of_chunks(io.BytesIO(sent)) if self.headers.get("Content-Encoding") == "aws-chunked" else sent
 
     def _list(self, bucket: str, query: dict[str, list[str]]) -> None:
         prefix = query.get("prefix", [""])[0]
@@ -120,3 +125,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
+
+
+def _out_of_chunks(source: BinaryIO) -> bytes:
+    """The content of chunks, each after a line with its length; lines after the last one are its trailer."""
+    parts = []
+    while length := int(source.readline().partition(b";")[0], 16):
+        parts.append(source.read(length))
+        source.readline()
+    while source.readline().strip():
+        pass
+    return b"".join(parts)

@@ -17,7 +17,6 @@ from lakebench.phases.rest_catalog.sandbox import (
     remove_properties,
     set_main,
     set_properties,
-    snapshot_updates,
 )
 from lakebench.phases.rest_catalog.tables import NO_TABLE, ORDER, SPEC, current, current_schema, expect_properties
 
@@ -105,7 +104,7 @@ def holds_assert_ref_snapshot_id(catalog: Sandbox) -> None:
 def holds_assert_ref_null(catalog: Sandbox) -> None:
     """A branch that has a snapshot is not one that does not exist (assert-ref-snapshot-id with null)."""
     table = catalog.table_with_snapshots(11)
-    updates = snapshot_updates(catalog.load(table), 12)
+    updates = catalog.new_snapshot(catalog.load(table), 12)
     catalog.commit(table, *updates, requirements=[assert_main(None)]).fails(409, kind=CONFLICT)
     _expect_snapshot(catalog.load(table), 11)
 
@@ -179,7 +178,7 @@ def leaves_no_trace_of_a_failure(catalog: Sandbox) -> None:
     table = catalog.table_with_snapshots(11)
     before = catalog.load(table)
     updates = [
-        *snapshot_updates(before, 12),
+        *catalog.new_snapshot(before, 12),
         set_properties(trace="1"),
         {"action": "add-schema", "schema": _WIDER_SCHEMA},
     ]
@@ -318,7 +317,7 @@ def knows_a_commit_again(catalog: Sandbox) -> None:
     body = {
         "identifier": table.identifier,
         "requirements": [assert_main(None)],
-        "updates": snapshot_updates(table.metadata, 11),
+        "updates": catalog.new_snapshot(table.metadata, 11),
     }
     headers = {"Idempotency-Key": "017f22e2-79b0-7cc3-98c4-dc0c0c07398f"}
     catalog.call("updateTable", table.namespace, table.name, body=body, headers=headers).needed()

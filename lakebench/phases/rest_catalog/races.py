@@ -5,12 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Barrier
 
 from lakebench.errors import WrongAnswer
 from lakebench.phases.rest_catalog.checks import Subject
 from lakebench.phases.rest_catalog.exchange import Exchange
-from lakebench.phases.rest_catalog.sandbox import Sandbox, current_snapshot, set_properties
+from lakebench.phases.rest_catalog.sandbox import (
+    CreatedTable,
+    Json,
+    Sandbox,
+    assert_main,
+    current_snapshot,
+    set_properties,
+)
 
 RACES = Subject("Races")
 _check = RACES.check
@@ -45,13 +53,22 @@ def _one_winner(answers: Sequence[Exchange]) -> int:
     return winners[0]
 
 
+def _appends(
+    catalog: Sandbox, table: CreatedTable, metadata: Json, snapshot_ids: Sequence[int]
+) -> list[Callable[[], Exchange]]:
+    """A commit of each snapshot on the current one of ``metadata``, with its manifest list in the store already."""
+    requirements = [assert_main(current_snapshot(metadata))]
+    made = [catalog.new_snapshot(metadata, one) for one in snapshot_ids]
+    return [partial(catalog.commit, table, *updates, requirements=requirements) for updates in made]
+
+
 @_check("commit.race_exactly_one_winner", "updateTable")
 def one_first_snapshot(catalog: Sandbox) -> None:
     """Of eight commits of a first snapshot at once one wins, and its snapshot is the current one."""
     catalog.table_with_snapshots(100)  # a catalog that declines a snapshot without files has no race
     table = catalog.table()
     ids = range(101, 101 + _RACERS)
-    answers = _at_once([lambda one=one: catalog.append(table, table.metadata, one) for one in ids])  # type: ignore[misc]
+    answers = _at_once(_appends(catalog, table, table.metadata, ids))
     winner = ids[_one_winner(answers)]
     said = catalog.load(table)
     if current_snapshot(said) != winner or len(said.get("snapshots") or []) != 1:
@@ -65,7 +82,7 @@ def one_second_snapshot(catalog: Sandbox) -> None:
     table = catalog.table_with_snapshots(100)
     before = catalog.load(table)
     ids = range(101, 101 + _RACERS)
-    answers = _at_once([lambda one=one: catalog.append(table, before, one) for one in ids])  # type: ignore[misc]
+    answers = _at_once(_appends(catalog, table, before, ids))
     winner = ids[_one_winner(answers)]
     if (found := current_snapshot(catalog.load(table))) != winner:
         raise WrongAnswer(f"the commit of snapshot {winner} was acknowledged, and the current one is {found}")

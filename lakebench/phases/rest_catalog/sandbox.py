@@ -12,6 +12,7 @@ from lakebench.errors import EngineUnavailable, WrongAnswer
 from lakebench.model import Authentication, Catalog, ObjectStore
 from lakebench.phases.rest_catalog.client import CatalogClient, Login, Names
 from lakebench.phases.rest_catalog.exchange import Exchange
+from lakebench.phases.rest_catalog.store_access import write_manifest_list
 
 SCHEMA: Mapping[str, Any] = {
     "type": "struct",
@@ -145,9 +146,21 @@ class Sandbox:
 
     def append(self, table: CreatedTable, metadata: Json, snapshot_id: int) -> Exchange:
         """A commit of one more snapshot to ``main``, on what ``metadata`` says is the current one."""
-        before = current_snapshot(metadata)
+        updates = self.new_snapshot(metadata, snapshot_id)
+        return self.commit(table, *updates, requirements=[assert_main(current_snapshot(metadata))])
+
+    def new_snapshot(self, metadata: Json, snapshot_id: int) -> list[Json]:
+        """The updates that make a snapshot without files the current one of the table with ``metadata``.
+
+        Its manifest list is written, as some catalogs read it, but where lakebench has no keys of the store.
+        """
         updates = snapshot_updates(metadata, snapshot_id)
-        return self.commit(table, *updates, requirements=[assert_main(before)])
+        location = str(updates[0]["snapshot"]["manifest-list"])
+        if self.store is not None and location.startswith("s3://"):
+            version = int(metadata.get("format-version", 2))
+            said = self.outside(write_manifest_list, self.store, location, updates[0]["snapshot"], version)
+            self.notes.append(f"the empty manifest list {location} → {said or 'written'}")
+        return updates
 
     def table_with_snapshots(self, *snapshot_ids: int) -> CreatedTable:
         """A new table, to which the snapshots were added one after another.
@@ -232,14 +245,14 @@ def assert_main(snapshot_id: int | None) -> Json:
     return {"type": "assert-ref-snapshot-id", "ref": "main", "snapshot-id": snapshot_id}
 
 
-def snapshot_updates(metadata: Json, snapshot_id: int, manifest_list: str = "") -> list[Json]:
-    """The updates that make a snapshot without files the current one of the table with ``metadata``."""
+def snapshot_updates(metadata: Json, snapshot_id: int) -> list[Json]:
+    """The updates of :meth:`Sandbox.new_snapshot`, whose manifest list is not written."""
     before = current_snapshot(metadata)
     snapshot = {
         "snapshot-id": snapshot_id,
         "sequence-number": int(metadata.get("last-sequence-number", 0)) + 1,
         "timestamp-ms": max(int(time.time() * 1000), int(metadata.get("last-updated-ms", 0))),
-        "manifest-list": manifest_list or f"{metadata['location']}/metadata/snap-{snapshot_id}.avro",
+        "manifest-list": f"{metadata['location']}/metadata/snap-{snapshot_id}.avro",
         "summary": {"operation": "append"},
         "schema-id": metadata.get("current-schema-id", 0),
     } | ({"parent-snapshot-id": before} if before is not None else {})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lakebench.iceberg.files import file_system
 from lakebench.model import ObjectStore
@@ -48,6 +49,25 @@ def tried(keys: Keys, action: Action, location: str) -> str:
         else:
             with files.open_output_stream(path) as stream:
                 stream.write(b"written by a check of lakebench")
+    except OSError as error:
+        return str(error) or type(error).__name__
+    return ""
+
+
+def write_manifest_list(store: ObjectStore, location: str, snapshot: Mapping[str, Any], version: int) -> str:
+    """What the store says to a manifest list without manifests at ``location`` (``s3://``); empty where it is written.
+
+    ``snapshot`` is the one in a commit, ``version`` the table's format version, of which PyIceberg writes 1 and 2.
+    """
+    from pyiceberg.io.pyarrow import PyArrowFile
+    from pyiceberg.manifest import write_manifest_list as writer
+
+    keys = Keys(store.endpoint, store.region, store.access_key, store.secret_key, path_style=store.path_style)
+    file = PyArrowFile(location, location.partition("://")[2], _file_system(keys))
+    identity, parent = snapshot["snapshot-id"], snapshot.get("parent-snapshot-id")
+    try:
+        with writer(1 if version == 1 else 2, file, identity, parent, snapshot["sequence-number"], "null"):
+            pass
     except OSError as error:
         return str(error) or type(error).__name__
     return ""
