@@ -38,7 +38,7 @@ from lakebench.services.polaris import PolarisService
 from lakebench.services.postgres import PostgresService, RemotePostgresService
 from lakebench.services.ray import RayService
 from lakebench.services.rest_catalog import PgLakeBridge, RestBridge, RestCatalogService
-from lakebench.services.seaweedfs import SeaweedFSService
+from lakebench.services.seaweedfs import SeaweedFSService, ShortKeysService
 from lakebench.services.spark import SparkIceberg111Service, SparkService
 from lakebench.services.trino import TrinoService
 from lakebench.services.unity import UnityService
@@ -51,6 +51,7 @@ SERVICES: dict[str, type[Service]] = {
         RestCatalogService,
         RestBridge,
         SeaweedFSService,
+        ShortKeysService,
         # A bridge before what it stands over: `up` shows how clients reach the first catalog.
         HiveBridge,
         HiveService,

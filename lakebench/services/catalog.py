@@ -29,11 +29,13 @@ class CatalogService(Service):
     """A service that is an Iceberg catalog.
 
     ``choice`` is its name for ``--catalog``, empty where its tables are only read. ``observer`` names the REST catalog
-    by which lakebench itself looks at the same tables; empty where the catalog is one.
+    by which lakebench itself looks at the same tables; empty where the catalog is one. ``short_keys`` names the service
+    that is the same program, whose keys of the store end within seconds; empty where there is none.
     """
 
     choice: ClassVar[str]
     observer: ClassVar[str] = ""
+    short_keys: ClassVar[str] = ""
 
     @staticmethod
     @abstractmethod

@@ -31,6 +31,15 @@ def catalog_lake(services: Lookup, service: type[CatalogService]) -> Lake:
     return Lake(_identifier(service.choice), service.store(look), service.catalog(look(service.name)))
 
 
+def engines_lake(services: Lookup, service: type[CatalogService]) -> Lake:
+    """:func:`catalog_lake` as engines reach it: without keys of the store, where the catalog gives them.
+
+    Raises:
+        ServiceUnavailable: one of the two does not run.
+    """
+    return _delegated(catalog_lake(services, service))
+
+
 def nessie_lake(services: Lookup) -> Lake:
     """The object store with Nessie, at its branch ``main``.
 
@@ -187,9 +196,7 @@ class CatalogChoice:
 def _choice(service: type[CatalogService]) -> CatalogChoice:
     observer = _CATALOG_SERVICES[service.observer or service.name]
 
-    def lake(services: Lookup) -> Lake:
-        return _delegated(catalog_lake(services, service))
-
+    lake = functools.partial(engines_lake, service=service)
     return CatalogChoice(tuple(with_needs([observer.name])), lake, functools.partial(catalog_lake, service=observer))
 
 

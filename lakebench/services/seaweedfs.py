@@ -7,7 +7,7 @@ import dataclasses
 import json
 import secrets
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 from urllib.parse import urlencode
 
 from lakebench.errors import LakebenchError
@@ -27,7 +27,7 @@ VENDED = "arn:aws:iam::000000000000:role/Vended"
 ASSUMED = "arn:aws:iam::000000000000:role/Assumed"
 """The role by which who has the store's keys gives others keys for a part of :data:`OBJECTS`."""
 _SIGNING_BYTES = 32
-_SESSIONS = {"tokenDuration": "1h", "maxSessionLength": "12h", "issuer": "lakebench"}
+_SESSIONS = {"maxSessionLength": "12h", "issuer": "lakebench"}
 _PARTS = ("master", "volume", "filer", "s3", "admin")
 _SOCKETS = ("master-grpc", "volume-grpc", "filer", "filer-grpc", "s3", "s3-grpc", "admin-grpc")
 
@@ -37,7 +37,7 @@ class SeaweedFSService(PrivateService, CatalogService):
 
     The catalog and the S3 gateway ask for credentials; the servers behind them do not, so all run where nobody else
     reaches them. The catalog gives a token for the store's keys (OAuth 2.0's client credentials), and keys of the store
-    that are good for one table and an hour.
+    that are good for one table and ``key_lifetime``.
     Endpoint: ``uri`` is the Iceberg REST address, ``user`` and ``password`` are the keys; properties ``s3`` (the
     address of the store), ``bucket`` (that of the tables, which takes no other files), ``objects`` (a bucket of any
     files), ``region`` and ``warehouse``.
@@ -45,12 +45,14 @@ class SeaweedFSService(PrivateService, CatalogService):
 
     name = "seaweedfs"
     choice = "seaweedfs"
+    short_keys = "seaweedfs-short-keys"
     title = "SeaweedFS"
     version = "4.48"
     memory = 512 * 2**20
     ports = ("iceberg", *_PARTS, *(f"{part}_grpc" for part in _PARTS))
     offered = ("iceberg", "s3")
     start_s = 60
+    key_lifetime: ClassVar[str] = "1h"
 
     def __init__(self, context: Context) -> None:
         super().__init__(context)
@@ -84,6 +86,7 @@ class SeaweedFSService(PrivateService, CatalogService):
             "s3.config": str(config),
             "s3.iam.config": str(config),
             "s3.iceberg.credentialRole": VENDED,
+            "s3.iceberg.credentialDurationSeconds": "0",  # as long as tokenDuration, which may be below 900 s
             "s3.externalUrl": f"http://{HOST}:{ports['s3']}",
         }
         argv = [str(self._weed), "mini", *(f"-{key}={value}" for key, value in options.items())]
@@ -98,7 +101,7 @@ class SeaweedFSService(PrivateService, CatalogService):
         by_client = {"Principal": {"AWS": "*"}, "Action": ["sts:AssumeRole"]}
         return {
             "identities": [{"name": "lakebench", "credentials": [keys], "actions": everything}],
-            "sts": {**_SESSIONS, "signingKey": self._signing_key},
+            "sts": {**_SESSIONS, "tokenDuration": self.key_lifetime, "signingKey": self._signing_key},
             "policies": [_policy(VENDED, BUCKET), _policy(ASSUMED, OBJECTS)],
             "roles": [_role(VENDED, by_catalog), _role(ASSUMED, by_client)],
         }
@@ -143,6 +146,16 @@ class SeaweedFSService(PrivateService, CatalogService):
         except LakebenchError as error:
             raise OSError(str(error)) from error
         http(namespaces, headers=headers, timeout=20)
+
+
+class ShortKeysService(SeaweedFSService):
+    """SeaweedFS whose catalog gives keys that end soon; for checks of what happens then."""
+
+    name = "seaweedfs-short-keys"
+    choice = ""
+    short_keys = ""
+    title = "SeaweedFS with short-lived keys"
+    key_lifetime: ClassVar[str] = "20s"
 
 
 def _allowed(statement: Mapping[str, Any]) -> dict[str, Any]:

@@ -155,7 +155,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _races(self, parts: list[str]) -> bool:
         """Whether commits are made without a lock."""
-        return self.command == "POST" and len(parts) == 4 and self.server.lies(Fault.BOTH_WIN)
+        commits = len(parts) == 4 or parts[-1] == "commit"
+        return self.command == "POST" and commits and self.server.lies(Fault.BOTH_WIN)
 
     def _log_in(self) -> None:
         given = self.headers.get("Authorization")

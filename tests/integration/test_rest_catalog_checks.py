@@ -30,7 +30,7 @@ STALE = {
     "commit.assert_last_partition_id_409", "commit.assert_default_spec_id_409",
     "commit.assert_default_sort_order_id_409", "commit.assert_ref_other_absent_409", "commit.failed_leaves_no_trace",
     "stage.second_commit_409", "tx.conflict_409", "tx.atomic", "commit.race_exactly_one_winner",
-    "commit.race_second_snapshot",
+    "commit.race_second_snapshot", "tx.race_exactly_one_winner",
 }  # fmt: skip
 NO_NAMESPACE = {
     "ns.get_404", "ns.list_parent_404", "ns.props_404", "ns.drop_404", "tbl.create_ns_404", "tbl.list_ns_404",
@@ -53,7 +53,10 @@ FAILS: dict[Fault, set[str]] = {
     Fault.KEY_ALONE: {"cred.vended_on_load"},
     Fault.ROWS_BACK: {"commit.snapshot_stays"},
     Fault.REUSED_UUID: {"tbl.recreate_new_uuid", "tbl.recreate_clean_state"},
-    Fault.BOTH_WIN: {"commit.race_exactly_one_winner", "commit.race_second_snapshot", "commit.race_none_lost"},
+    Fault.BOTH_WIN: {
+        "commit.race_exactly_one_winner", "commit.race_second_snapshot", "commit.race_none_lost",
+        "tx.race_exactly_one_winner",
+    },
     Fault.HALF_TRANSACTION: {"tx.atomic", "tx.missing_404"},
     Fault.ANY_NAMESPACE: {
         "scope.other_read_403", "scope.other_write_403", "scope.transaction_403", "scope.rename_403",

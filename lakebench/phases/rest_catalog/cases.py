@@ -73,7 +73,8 @@ def _asked(context: RunContext, target: CheckedCatalog) -> tuple[ReachableCatalo
 
 def _run(check: ProtocolCheck, target: CheckedCatalog, context: RunContext) -> Evidence:
     """The evidence of a check that passes; the error of one that does not has its evidence too."""
-    reached = target.reached(context.services, context.request.settings)
+    settings = context.request.settings
+    reached = (target.with_short_keys(settings) if check.short_keys else target).reached(context.services, settings)
     mark = f"lb{_RUN}_{''.join(one if one.isalnum() else '_' for one in check.id.lower())}"
     outside = context.checker.call
     sandbox = Sandbox(reached.catalog, mark, reached.store, reached.expired_token, outside, scoped=reached.scoped)

@@ -27,6 +27,7 @@ class ProtocolCheck:
     """One check: ``operation`` is the operationId that it is about, ``requires`` are others that it needs.
 
     ``logins`` are the kinds of authentication that a catalog must have for it; empty: any catalog has it.
+    ``short_keys`` says that it waits for the end of keys of the store.
     """
 
     id: str
@@ -36,6 +37,7 @@ class ProtocolCheck:
     test: Test
     requires: tuple[str, ...] = ()
     logins: tuple[type[Authentication], ...] = ()
+    short_keys: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,12 +55,14 @@ class Subject:
         *,
         requires: Sequence[str] = (),
         logins: Sequence[type[Authentication]] = (),
+        short_keys: bool = False,
     ) -> Callable[[Test], Test]:
         """Make the decorated function a check; the first line of its docstring is the title."""
 
         def add(test: Test) -> Test:
             title = (test.__doc__ or name).strip().splitlines()[0].rstrip(".")
-            self.checks.append(ProtocolCheck(name, title, operation, level, test, tuple(requires), tuple(logins)))
+            needs = tuple(requires), tuple(logins), short_keys
+            self.checks.append(ProtocolCheck(name, title, operation, level, test, *needs))
             return test
 
         return add

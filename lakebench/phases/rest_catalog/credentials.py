@@ -156,7 +156,7 @@ def writes_nothing_with_a_scope_to_read(catalog: Sandbox) -> None:
     _expect_said_denied(said, Action.WRITE)
 
 
-@_check("cred.expire", "loadTable")
+@_check("cred.expire", "loadTable", short_keys=True)
 def keys_end(catalog: Sandbox) -> None:
     """The keys of a table read nothing once they have expired."""
     table = catalog.table()

@@ -92,8 +92,8 @@ def _race(context: RunContext, target: CheckedCatalog, who: Engines) -> Evidence
         told = _append_at_once(context, racers, by_way, name)
     evidence = {"steps": [one.line() for one in told], "first_answers": log.first}
     try:
-        one_winner(log)
         _there(context, racers[0], at, name, told)
+        one_winner(log)
     except CaseError as error:
         error.details.update(evidence)
         raise

@@ -170,5 +170,6 @@ def expires_at(said: Json) -> float:
 
 def _reads_late(context: RunContext, target: CheckedCatalog, ref: EngineRef) -> Evidence:
     """A scan over the connection that the reader had before, with keys that were good then."""
-    _prepared(context, target, _KEYS, _wait)
-    return read(context, ref, lake(context, target), Scan(_KEYS), BASE)
+    short = target.with_short_keys(context.request.settings)
+    _prepared(context, short, _KEYS, _wait)
+    return read(context, ref, lake(context, short), Scan(_KEYS), BASE)

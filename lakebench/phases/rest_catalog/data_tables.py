@@ -22,7 +22,6 @@ from lakebench.phases.rest_catalog.cases import PHASE
 from lakebench.phases.rest_catalog.sandbox import CreatedTable, Json, Sandbox
 from lakebench.phases.rest_catalog.targets import CheckedCatalog
 from lakebench.phases.table_loading import word
-from lakebench.services import lakes
 
 PART = "data"
 LEVEL = "data"
@@ -56,8 +55,8 @@ def lake(context: RunContext, target: CheckedCatalog) -> Lake:
             "engines need the store of the tables, too: describe the catalog under [catalog.NAME] in lakebench.toml, "
             "with its storage"
         )
-    found = lakes.catalog_choice(context.request.settings, target.name).lake(context.services)
-    return replace(found, name=f"checked_{found.name}", namespace=NAMESPACE)
+    found = target.engines_lake(context.services, context.request.settings)
+    return replace(found, name=f"checked_{word(target.service) or found.name}", namespace=NAMESPACE)
 
 
 def rest(context: RunContext, target: CheckedCatalog) -> Sandbox:

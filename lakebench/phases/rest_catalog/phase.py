@@ -50,10 +50,11 @@ class RestCatalogs(Phase):
 
     def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The catalogs that were chosen, with their stores, and what the parts need."""
-        wanted = [service for name in self._names(selection) for service in target(name, settings).services]
-        return tuple(
-            dict.fromkeys([*wanted, *(service for part in self._parts(selection) for service in part.services)])
-        )
+        parts, targets = self._parts(selection), [target(name, settings) for name in self._names(selection)]
+        wanted = [service for one in targets for service in one.services]
+        if any(part.short_keys for part in parts):
+            wanted += [short for one in targets if (short := one.short_keys(settings))]
+        return tuple(dict.fromkeys([*wanted, *(service for part in parts for service in part.services)]))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:
         """Those that the parts ask; the protocol's checks ask none."""

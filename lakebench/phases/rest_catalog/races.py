@@ -53,39 +53,56 @@ def _one_winner(answers: Sequence[Exchange]) -> int:
     return winners[0]
 
 
-def _appends(
-    catalog: Sandbox, table: CreatedTable, metadata: Json, snapshot_ids: Sequence[int]
-) -> list[Callable[[], Exchange]]:
-    """A commit of each snapshot on the current one of ``metadata``, with its manifest list in the store already."""
-    requirements = [assert_main(current_snapshot(metadata))]
-    made = [catalog.new_snapshot(metadata, one) for one in snapshot_ids]
-    return [partial(catalog.commit, table, *updates, requirements=requirements) for updates in made]
+def _appends(catalog: Sandbox, table: CreatedTable, metadata: Json, snapshot_ids: Sequence[int]) -> list[Json]:
+    """A change of ``table`` for each snapshot, on the current one of ``metadata``; the manifest lists are there."""
+    same = {"identifier": table.identifier, "requirements": [assert_main(current_snapshot(metadata))]}
+    return [{**same, "updates": catalog.new_snapshot(metadata, one)} for one in snapshot_ids]
+
+
+def _commit(catalog: Sandbox, table: CreatedTable, change: Json) -> Exchange:
+    return catalog.call("updateTable", table.namespace, table.name, body=change)
+
+
+def _transaction(catalog: Sandbox, table: CreatedTable, change: Json) -> Exchange:  # noqa: ARG001 - as _commit
+    return catalog.call("commitTransaction", body={"table-changes": [change]})
+
+
+def _one_snapshot(catalog: Sandbox, table: CreatedTable, send: Callable[..., Exchange] = _commit) -> None:
+    """Send commits of snapshots on the current one at once, and check who wins and what is there.
+
+    Raises:
+        WrongAnswer: none or several won, or a snapshot that was acknowledged is not there.
+    """
+    before, ids = catalog.load(table), range(101, 101 + _RACERS)
+    changes = _appends(catalog, table, before, ids)
+    answers = _at_once([partial(send, catalog, table, one) for one in changes])
+    acknowledged = [one for one, answer in zip(ids, answers, strict=True) if answer.succeeded]
+    said = catalog.load(table)
+    there = {one["snapshot-id"] for one in said.get("snapshots") or []}
+    if lost := [one for one in acknowledged if one not in there]:
+        raise WrongAnswer(f"{len(acknowledged)} of {len(ids)} commits were acknowledged, and {len(lost)} are not there")
+    winner = ids[_one_winner(answers)]
+    if current_snapshot(said) != winner or there - {current_snapshot(before)} != {winner}:
+        raise WrongAnswer(f"the commit of snapshot {winner} was acknowledged, and the table has {sorted(there)}")
 
 
 @_check("commit.race_exactly_one_winner", "updateTable")
 def one_first_snapshot(catalog: Sandbox) -> None:
     """Of eight commits of a first snapshot at once one wins, and its snapshot is the current one."""
     catalog.table_with_snapshots(100)  # a catalog that declines a snapshot without files has no race
-    table = catalog.table()
-    ids = range(101, 101 + _RACERS)
-    answers = _at_once(_appends(catalog, table, table.metadata, ids))
-    winner = ids[_one_winner(answers)]
-    said = catalog.load(table)
-    if current_snapshot(said) != winner or len(said.get("snapshots") or []) != 1:
-        found = [one["snapshot-id"] for one in said.get("snapshots") or []]
-        raise WrongAnswer(f"the commit of snapshot {winner} was acknowledged, and the table has {found}")
+    _one_snapshot(catalog, catalog.table())
 
 
 @_check("commit.race_second_snapshot", "updateTable")
 def one_second_snapshot(catalog: Sandbox) -> None:
     """Of eight commits on one snapshot at once one wins, and its snapshot is the current one."""
-    table = catalog.table_with_snapshots(100)
-    before = catalog.load(table)
-    ids = range(101, 101 + _RACERS)
-    answers = _at_once(_appends(catalog, table, before, ids))
-    winner = ids[_one_winner(answers)]
-    if (found := current_snapshot(catalog.load(table))) != winner:
-        raise WrongAnswer(f"the commit of snapshot {winner} was acknowledged, and the current one is {found}")
+    _one_snapshot(catalog, catalog.table_with_snapshots(100))
+
+
+@_check("tx.race_exactly_one_winner", "commitTransaction", requires=["updateTable"])
+def one_transaction(catalog: Sandbox) -> None:
+    """Of eight transactions on one snapshot at once one wins, and its snapshot is the current one."""
+    _one_snapshot(catalog, catalog.table_with_snapshots(100), _transaction)
 
 
 @_check("commit.race_none_lost", "updateTable")

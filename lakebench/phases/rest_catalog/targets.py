@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -52,13 +52,38 @@ class CheckedCatalog:
         if self.uri:
             return ReachableCatalog(_described(self.uri), None)
         if self.service:
-            lake = lakes.CATALOGS[self.name].observer(services)
-            endpoint, service = services.endpoint(self.service), SERVICES[self.service]
+            lake, endpoint = lakes.catalog_lake(services, self.kind), services.endpoint(self.service)
             expired = endpoint.properties.get(EXPIRED_TOKEN, "")
-            scoped = partial(service.scoped_login, endpoint) if issubclass(service, CatalogService) else no_scopes
-            return ReachableCatalog(lake.catalog, lake.store, expired, scoped)
+            return ReachableCatalog(lake.catalog, lake.store, expired, partial(self.kind.scoped_login, endpoint))
         catalog = settings.catalogs[self.name].described()
         return ReachableCatalog(catalog, self._lake(services, settings).store if self.services else None)
+
+    @property
+    def kind(self) -> type[CatalogService]:
+        """The class of its service."""
+        return _catalog_service(self.service)
+
+    def engines_lake(self, services: Services, settings: Settings) -> Lake:
+        """The catalog and its store as engines reach them.
+
+        Raises:
+            ServiceUnavailable: it does not run.
+        """
+        if self.service:
+            return lakes.engines_lake(services, self.kind)
+        return lakes.catalog_choice(settings, self.name).lake(services)
+
+    def short_keys(self, settings: Settings) -> str:
+        """The service that is the same program with keys of the store that end soon; empty where there is none.
+
+        There is none beside a server of the user's, which is another one.
+        """
+        ours = self.service and not settings.service(self.service).uri
+        return self.kind.short_keys if ours else ""
+
+    def with_short_keys(self, settings: Settings) -> CheckedCatalog:
+        """The catalog with keys that end soon, where it has such a service; else itself."""
+        return replace(self, service=self.short_keys(settings) or self.service)
 
     def _lake(self, services: Services, settings: Settings) -> Lake:
         return lakes.catalog_choice(settings, self.name).observer(services)
@@ -79,6 +104,13 @@ class CheckedCatalog:
             ServiceUnavailable: the service does not run.
         """
         return services.endpoint(self.service) if self.service else None
+
+
+def _catalog_service(name: str) -> type[CatalogService]:
+    service = SERVICES[name]
+    if not issubclass(service, CatalogService):
+        raise TypeError(f"the service {name} is no catalog")
+    return service
 
 
 def local_catalogs() -> dict[str, str]:
