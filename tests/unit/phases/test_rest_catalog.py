@@ -211,6 +211,28 @@ def test_a_catalog_of_the_users_is_checked_with_its_login() -> None:
         target("hms", settings)
 
 
+@pytest.mark.parametrize(
+    ("catalog", "checks", "uri", "services"),
+    [
+        ("seaweedfs", "credentials", "", ("seaweedfs", "seaweedfs-short-keys")),
+        ("seaweedfs", "data", "", ("seaweedfs", "seaweedfs-short-keys")),
+        ("seaweedfs", "credentials", "http://host:8181", ("seaweedfs",)),
+        ("nessie", "credentials", "", ("object-store", "nessie")),
+    ],
+)
+def test_keys_that_end_soon_are_another_server_of_ours(
+    catalog: str, checks: str, uri: str, services: tuple[str, ...]
+) -> None:
+    table = {"services": {"seaweedfs": {"runtime": "external", "uri": uri}}} if uri else {}
+    settings = Settings.model_validate(table)
+    selection = Selection(options={"phase11": {"catalog": (catalog,), "checks": (checks,)}})
+    assert find("phase11").optional_services(selection, settings) == services
+    short = target(catalog, settings).with_short_keys(settings)
+    assert (short.name, short.service) == (catalog, services[-1])
+    protocol = Selection(options={"phase11": {"catalog": (catalog,), "checks": ("protocol",)}})
+    assert "seaweedfs-short-keys" not in find("phase11").optional_services(protocol, settings)
+
+
 def record(name: str, outcome: Outcome = Outcome.PASS, catalog: str = "nessie", reason: str = "") -> Record:
     part, subject, check = next(
         (part, subject, check)

@@ -32,7 +32,7 @@ from lakebench.services.lakes import CATALOGS
 from lakebench.services.own_database import OwnDatabase
 from lakebench.services.polaris import PolarisService
 from lakebench.services.private import PrivateService
-from lakebench.services.seaweedfs import SeaweedFSService
+from lakebench.services.seaweedfs import SeaweedFSService, ShortKeysService
 from lakebench.services.unity import UnityService
 
 STORE = Endpoint(
@@ -78,6 +78,16 @@ def test_seaweedfs_opens_the_doors_with_locks_alone(tmp_path: Path) -> None:
     assert not [one for one in told["argv"] if service.password in one or service.user in one]
     assert f"/tmp/seaweedfs-filer-grpc-{PORTS['filer_grpc']}.sock" in command.leaves  # noqa: S108 - where it makes them
     assert (tmp_path / "s3.json").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize(("kind", "lasts"), [(SeaweedFSService, "1h"), (ShortKeysService, "20s")])
+def test_seaweedfs_says_how_long_the_keys_of_its_catalog_last(
+    tmp_path: Path, kind: type[SeaweedFSService], lasts: str
+) -> None:
+    service = made(kind, tmp_path)
+    service._weed, service._data = tmp_path / "weed", tmp_path / "data"
+    assert "-s3.iceberg.credentialDurationSeconds=0" in given(service.command(PORTS))["argv"]
+    assert json.loads((tmp_path / "s3.json").read_text())["sts"]["tokenDuration"] == lasts
 
 
 def test_an_engine_gets_a_token_of_seaweedfs_and_no_key_of_the_store(tmp_path: Path) -> None:
