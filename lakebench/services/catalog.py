@@ -17,6 +17,7 @@ from lakebench.model import (
     CatalogKind,
     Delegation,
     Endpoint,
+    Lake,
     OAuth2,
     ObjectStore,
     bearer_token,
@@ -30,12 +31,14 @@ class CatalogService(Service):
 
     ``choice`` is its name for ``--catalog``, empty where its tables are only read. ``observer`` names the REST catalog
     by which lakebench itself looks at the same tables; empty where the catalog is one. ``short_keys`` names the service
-    that is the same program, whose keys of the store end within seconds; empty where there is none.
+    that is the same program, whose keys of the store end within seconds; empty where there is none. One
+    ``over_ducklake`` has its tables in a DuckLake, which others reach as such.
     """
 
     choice: ClassVar[str]
     observer: ClassVar[str] = ""
     short_keys: ClassVar[str] = ""
+    over_ducklake: ClassVar[bool] = False
 
     @staticmethod
     @abstractmethod
@@ -45,6 +48,15 @@ class CatalogService(Service):
     @staticmethod
     def scoped_login(endpoint: Endpoint, namespace: str, *, writes: bool) -> Authentication | None:  # noqa: ARG004
         """A login whose scope is one namespace, to read it or also to write; ``None`` where there is no such login."""
+        return None
+
+    @classmethod
+    def ducklake(cls, look: Callable[[str], Endpoint], options: Mapping[str, str]) -> Lake | None:  # noqa: ARG003
+        """Its tables as DuckLake's, with ``options`` (:class:`~lakebench.model.Lake`); ``None`` where it has none.
+
+        Raises:
+            ServiceUnavailable: it does not run.
+        """
         return None
 
     @classmethod

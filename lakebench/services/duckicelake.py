@@ -12,7 +12,17 @@ from collections.abc import Callable, Mapping
 
 from lakebench.errors import ServiceUnavailable
 from lakebench.http import HOST, http
-from lakebench.model import Authentication, BearerToken, Catalog, Endpoint, ObjectStore, Runtime
+from lakebench.model import (
+    Authentication,
+    BearerToken,
+    Catalog,
+    CatalogKind,
+    Endpoint,
+    Lake,
+    ObjectStore,
+    Runtime,
+    TableFormat,
+)
 from lakebench.services.base import Command, Context
 from lakebench.services.catalog import CatalogService, rest_catalog
 from lakebench.services.own_database import OwnDatabase
@@ -33,11 +43,12 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
     (``<home>/.venv``, see docs/services.md) runs it. It gives a token for an id and a secret (OAuth 2.0's client
     credentials), which it takes in the body alone, where DuckDB 1.5 sends them in a header: engines get a token that is
     signed here. Endpoint: ``uri`` is the REST address, ``user`` the id, ``password`` the secret; properties
-    ``warehouse``, and ``tokens`` where the secret is the key of tokens too.
+    ``warehouse``, ``tokens`` where the secret is the key of tokens too, and ``database`` where the DuckLake is ours.
     """
 
     name = "duckicelake"
     choice = "duckicelake"
+    over_ducklake = True
     title = "DuckIceLake"
     version = "from source"
     needs = ("seaweedfs", "postgres")
@@ -123,7 +134,7 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
         """The REST address, and who may ask for a token."""
         port = ports["http"]
         endpoint = Endpoint(self.name, self.runtime, f"http://{HOST}:{port}", HOST, port, self.version)
-        properties = {"warehouse": WAREHOUSE, "tokens": _SIGNED_HERE}
+        properties = {"warehouse": WAREHOUSE, "tokens": _SIGNED_HERE, "database": self.database}
         return dataclasses.replace(endpoint, user=self.user, password=self.password, properties=properties)
 
     def external_endpoint(self) -> Endpoint:
@@ -146,6 +157,20 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
             return None
         scope = f"ns:{namespace}:{'rw' if writes else 'r'}"
         return BearerToken(_token(endpoint.user, endpoint.password, scope))
+
+    @classmethod
+    def ducklake(cls, look: Callable[[str], Endpoint], options: Mapping[str, str]) -> Lake | None:
+        """The DuckLake in its own database, whose tables are in the schema ``public``."""
+        store, postgres, database = cls.store(look), look("postgres"), look(cls.name).properties.get("database")
+        if not database:
+            return None
+        uri, files = (
+            f"postgresql://{postgres.host}:{postgres.port}/{database}",
+            f"s3://{store.bucket}/{WAREHOUSE}/",
+        )
+        catalog = Catalog(CatalogKind.POSTGRES, uri, files, None, postgres.user, postgres.password)
+        given = {"METADATA_SCHEMA": "public", **options}
+        return Lake("ducklake", store, catalog, format=TableFormat.DUCKLAKE, options=given)
 
     @classmethod
     def store(cls, look: Callable[[str], Endpoint]) -> ObjectStore:

@@ -10,7 +10,7 @@ from lakebench.errors import CaseError
 from lakebench.execution.cases import Block, Check, Evidence, Followed, Versioned
 from lakebench.execution.context import RunContext
 from lakebench.model import Coordinates, EngineRef
-from lakebench.phases.rest_catalog import data_commits, data_faults, data_identity, data_states
+from lakebench.phases.rest_catalog import data_commits, data_ducklake, data_faults, data_identity, data_states
 from lakebench.phases.rest_catalog.cases import clean, diagnosed, versions
 from lakebench.phases.rest_catalog.data_tables import rest, writers
 from lakebench.phases.rest_catalog.targets import CheckedCatalog
@@ -26,6 +26,7 @@ def blocks(context: RunContext, target: CheckedCatalog) -> Iterator[Block]:
         *data_identity.blocks(context.request.refs, target, vends=data_identity.vends(context, target)),
         *data_commits.blocks(context.request.refs, target),
         *data_faults.blocks(context.request.refs, target),
+        *data_ducklake.blocks(context.request.refs, target),
     ]
     for number, one in enumerate(checks, 1):
         block = _versioned(one, target)

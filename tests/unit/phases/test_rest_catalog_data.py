@@ -19,7 +19,14 @@ from lakebench.execution.cases import Check
 from lakebench.execution.request import Scope
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, Selection
 from lakebench.phases import covers
-from lakebench.phases.rest_catalog import catalog_proxies, data_commits, data_faults, data_identity, data_states
+from lakebench.phases.rest_catalog import (
+    catalog_proxies,
+    data_commits,
+    data_ducklake,
+    data_faults,
+    data_identity,
+    data_states,
+)
 from lakebench.phases.rest_catalog.catalog_proxies import (
     CommitLog,
     Interrupted,
@@ -259,3 +266,14 @@ def test_keys_expire_when_the_last_of_them_does() -> None:
     assert data_identity.expires_at(said) == 5.0
     with pytest.raises(EngineUnavailable):
         data_identity.expires_at({"config": {}})
+
+
+def test_a_catalog_over_a_ducklake_has_its_tables_by_both_names() -> None:
+    ids = {one.case.id for one in data_ducklake.blocks(FOUR, target("duckicelake", Settings()))}
+    assert {f"phase11/duckicelake/head-ducklake/{ref}" for ref in FOUR} < ids
+    assert "phase11/duckicelake/rows-ducklake/spark→duckdb" in ids
+    assert {"rows-from-ducklake/duckdb→trino", "rows-from-ducklake-inlined/duckdb→trino"} <= {
+        one.removeprefix("phase11/duckicelake/") for one in ids
+    }
+    assert not list(data_ducklake.blocks(FOUR[:1], target("duckicelake", Settings())))  # nobody opens a DuckLake
+    assert not list(data_ducklake.blocks(FOUR, REST))
