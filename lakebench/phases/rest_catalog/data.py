@@ -10,7 +10,14 @@ from lakebench.errors import CaseError
 from lakebench.execution.cases import Block, Check, Evidence, Followed, Versioned
 from lakebench.execution.context import RunContext
 from lakebench.model import Coordinates, EngineRef
-from lakebench.phases.rest_catalog import data_commits, data_ducklake, data_faults, data_identity, data_states
+from lakebench.phases.rest_catalog import (
+    data_commits,
+    data_ducklake,
+    data_faults,
+    data_identity,
+    data_states,
+    data_v3,
+)
 from lakebench.phases.rest_catalog.cases import clean, diagnosed, versions
 from lakebench.phases.rest_catalog.data_tables import rest, writers
 from lakebench.phases.rest_catalog.targets import CheckedCatalog
@@ -23,6 +30,7 @@ def blocks(context: RunContext, target: CheckedCatalog) -> Iterator[Block]:
     """All data checks of one catalog; one of the user's is cleaned after them."""
     checks = [
         *data_states.blocks(context.request.refs, target),
+        *data_v3.blocks(context.request.refs, target),
         *data_identity.blocks(context.request.refs, target, vends=data_identity.vends(context, target)),
         *data_commits.blocks(context.request.refs, target),
         *data_faults.blocks(context.request.refs, target),

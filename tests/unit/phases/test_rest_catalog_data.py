@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import threading
@@ -26,6 +27,7 @@ from lakebench.phases.rest_catalog import (
     data_faults,
     data_identity,
     data_states,
+    data_v3,
 )
 from lakebench.phases.rest_catalog.catalog_proxies import (
     CommitLog,
@@ -48,6 +50,7 @@ MOVE = {"action": "set-snapshot-ref", "ref-name": "main", "snapshot-id": 7}
 def checks(*refs: EngineRef) -> list[Check]:
     return [
         *data_states.blocks(refs, REST),
+        *data_v3.blocks(refs, REST),
         *data_identity.blocks(refs, REST, vends=True),
         *data_commits.blocks(refs, REST),
         *data_faults.blocks(refs, REST),
@@ -277,3 +280,22 @@ def test_a_catalog_over_a_ducklake_has_its_tables_by_both_names() -> None:
     }
     assert not list(data_ducklake.blocks(FOUR[:1], target("duckicelake", Settings())))  # nobody opens a DuckLake
     assert not list(data_ducklake.blocks(FOUR, REST))
+
+
+@pytest.mark.parametrize(
+    ("version", "row_id", "vectors", "position_deletes", "says"),
+    [
+        (3, 20, 1, 0, ""),
+        (3, 20, 0, 0, ""),  # the data file was written again
+        (2, 20, 1, 0, "it has 2"),
+        (3, 0, 1, 0, "next-row-id"),
+        (3, 20, 0, 1, "vectors are due"),
+    ],
+)
+def test_a_table_of_version_3_has_row_ids_and_deletion_vectors(
+    version: int, row_id: int, vectors: int, position_deletes: int, says: str
+) -> None:
+    table = {"format-version": version, "next-row-id": row_id}
+    found = {"deletion vectors": vectors, "position deletes": position_deletes}
+    with pytest.raises(WrongAnswer, match=says) if says else contextlib.nullcontext():
+        data_v3.judge(table, found)
