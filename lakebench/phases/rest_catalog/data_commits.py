@@ -101,11 +101,12 @@ def _race(context: RunContext, target: CheckedCatalog, who: Engines) -> Evidence
 
 
 def _append_at_once(context: RunContext, racers: Sequence[EngineRef], at: Lake, table: str) -> list[_Told]:
-    """What each was told; each is a session with a name of its own in a server that they share."""
+    """What each was told; each has a session of its own, the first of each engine the one that it has already."""
+    sessions = ["" if ref not in racers[:number] else f"race-{number}" for number, ref in enumerate(racers)]
 
     def add(number: int) -> _Told:
         ref, some = racers[number], rows(1000 * (number + 1), 3)
-        lake_of_one, session = _named(at, number), f"race-{number}"
+        lake_of_one, session = _named(at, number), sessions[number]
         try:
             operate(context, ref, lake_of_one, append(table, some), session=session)
         except CaseError as error:
@@ -116,8 +117,9 @@ def _append_at_once(context: RunContext, racers: Sequence[EngineRef], at: Lake, 
         with context.workers.keeping_all(), ThreadPoolExecutor(len(racers)) as pool:
             return list(pool.map(add, range(len(racers))))
     finally:
-        for number, ref in enumerate(racers):
-            context.workers.retire(ref, f"race-{number}")
+        for ref, session in zip(racers, sessions, strict=True):
+            if session:
+                context.workers.retire(ref, session)
 
 
 def _named(at: Lake, number: int) -> Lake:
