@@ -252,6 +252,8 @@ def duckdb(catalog: Catalog) -> Attachment:
             **login,
             # Keys that a catalog vends unasked would replace ours.
             "ACCESS_DELEGATION_MODE": catalog.delegation.value.replace("-", "_"),
+            # DuckDB stages each table that it creates, and has this option for catalogs that decline that.
+            **({} if catalog.stage_tables else {"STAGE_CREATE_TABLES": "false"}),
         },
     )
 

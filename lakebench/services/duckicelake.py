@@ -145,7 +145,7 @@ class DuckIceLakeService(OwnDatabase, CatalogService):
     @staticmethod
     def catalog(endpoint: Endpoint) -> Catalog:
         """The REST catalog; the user's own gives a token for id and secret, or has one for a password."""
-        catalog = rest_catalog(endpoint)
+        catalog = dataclasses.replace(rest_catalog(endpoint), stage_tables=False)
         if endpoint.properties.get("tokens") != _SIGNED_HERE:
             return catalog
         return dataclasses.replace(catalog, authentication=BearerToken(_token(endpoint.user, endpoint.password)))

@@ -40,13 +40,13 @@ _CLAIMS = (
         "C34",
         "PyIceberg, DuckDB, Trino and Spark read through DuckIceLake the same rows as DuckLake does",
         "the same rows",
-        _of("data", "rows"),
+        _of("data", "rows-insert", "rows-delete", "rows-update", "rows-ducklake", "rows-from-ducklake"),
     ),
     _DuckIceLakeClaim(
         "C35",
         "DuckLake's HEAD is Iceberg's current-snapshot-id, also after writes from either side",
         "equal",
-        _of("data", "head"),
+        _of("data", "head-ducklake", "head-from-ducklake"),
     ),
     _DuckIceLakeClaim(
         "C36",

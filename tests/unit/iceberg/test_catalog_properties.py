@@ -194,6 +194,10 @@ def test_the_login_of_duckdb(
     assert attachment.options == {**common, **options}
 
 
+def test_duckdb_stages_no_table_where_the_catalog_declines_it() -> None:
+    assert properties.duckdb(replace(REST, stage_tables=False)).options["STAGE_CREATE_TABLES"] == "false"
+
+
 def test_clients_that_take_a_prefix_get_it() -> None:
     catalog = replace(REST, prefix="mine")
     assert properties.java(catalog)["prefix"] == properties.pyiceberg(catalog)["prefix"] == "mine"
