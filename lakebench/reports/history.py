@@ -82,7 +82,7 @@ def _times(steps: Sequence[TimeStep]) -> Table:
             Cell(f"{seconds(step.before.median_s or 0)} → {seconds(step.now.median_s or 0)}"),
             Cell(summed(step.ratio), "fail" if step.ratio.ratio > 1 else "pass"),
             Cell("yes" if step.confirmed else "waits for the next run"),
-            Cell(_versions(step.versions)),
+            Cell(changed(step.versions)),
         )
         for step in steps
     )
@@ -97,7 +97,7 @@ def _outcomes(steps: Sequence[OutcomeStep]) -> Table:
             Cell(step.now.date[:10]),
             Cell(step.series.case),
             Cell(f"{step.before.outcome} → {step.now.outcome}", "fail" if step.change.bad else "pass"),
-            Cell(_versions(step.versions)),
+            Cell(changed(step.versions)),
             Cell(" ".join((step.now.reason or step.before.reason).split())[:160]),
         )
         for step in steps
@@ -105,9 +105,9 @@ def _outcomes(steps: Sequence[OutcomeStep]) -> Table:
     return Table("Changes of outcomes, the newest first", ("date", "case", "outcome", "changed", "why"), rows)
 
 
-def _versions(changed: Sequence[tuple[str, str, str]]) -> str:
+def changed(versions: Sequence[tuple[str, str, str]]) -> str:
     """``duckdb 1.4.4 → 1.5.5``; lakebench itself comes last, because it changes with every commit."""
-    ordered = sorted(changed, key=lambda one: one[0].startswith("lakebench "))
+    ordered = sorted(versions, key=lambda one: one[0].startswith("lakebench "))
     texts = [f"{part.partition(': ')[2] or part} {before} → {now}" for part, before, now in ordered]
     more = f" and {len(texts) - _PARTS} more" if len(texts) > _PARTS else ""
     return ", ".join(texts[:_PARTS]) + more or "no version that the records have"
@@ -169,8 +169,8 @@ def to_json(found: History, notes: Sequence[str] = ()) -> dict[str, Any]:
 
 
 def _ends(step: TimeStep | OutcomeStep) -> dict[str, Any]:
-    changed = [{"part": part, "before": before, "now": now} for part, before, now in step.versions]
-    return {"run_before": step.before.run, "run": step.now.run, "date": step.now.date, "changed": changed}
+    parts = [{"part": part, "before": before, "now": now} for part, before, now in step.versions]
+    return {"run_before": step.before.run, "run": step.now.run, "date": step.now.date, "changed": parts}
 
 
 def rows(found: History) -> list[tuple[str, ...]]:

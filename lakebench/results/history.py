@@ -117,10 +117,13 @@ def _series(runs: Sequence[Run]) -> Iterator[Series]:
 
 def _point(run: Run, record: Record) -> Point:
     warm, cold = (tuple(one.ns for one in record.samples if one.kind == kind) for kind in (WARM, COLD))
-    header = run.header
-    machine = f"{header.machine.get('cpu_model')}, {header.machine.get('cores')} cores"
-    versions = _versions(run, record)
-    return Point(header.run, header.started, machine, record.outcome, warm or cold, versions, record.reason)
+    header, versions = run.header, _versions(run, record)
+    return Point(header.run, header.started, machine_of(run), record.outcome, warm or cold, versions, record.reason)
+
+
+def machine_of(run: Run) -> str:
+    """What times are compared on: the processor's model and its cores."""
+    return f"{run.header.machine.get('cpu_model')}, {run.header.machine.get('cores')} cores"
 
 
 def _versions(run: Run, record: Record) -> dict[str, str]:

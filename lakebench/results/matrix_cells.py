@@ -140,10 +140,11 @@ def merged(*sources: Iterable[MatrixCell]) -> dict[Key, MatrixCell]:
 def versions(known: Known, engine: str) -> list[str]:
     """The versions of ``engine`` in ``known``, the newest first."""
     refs = {ref for _, writer, reader in known for ref in (writer, reader) if ref is not None and ref.name == engine}
-    return sorted({ref.version for ref in refs if ref.version}, key=_order, reverse=True)
+    return sorted({ref.version for ref in refs if ref.version}, key=by_number, reverse=True)
 
 
-def _order(text: str) -> tuple[bool, Version, str]:
+def by_number(text: str) -> tuple[bool, Version, str]:
+    """What versions are ordered by (PEP 440); those in another form come first."""
     try:
         return True, Version(text), text
     except InvalidVersion:

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import http.server
 import threading
+import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from urllib.parse import quote
@@ -15,8 +16,9 @@ import pytest
 import webdriver
 from webdriver import Browser
 
-from lakebench import phases
+from lakebench import phases, reports
 from lakebench.model import Coordinates
+from lakebench.outcomes import Outcome
 from lakebench.reports import site
 from lakebench.reports.site import data, pages
 from lakebench.reports.site.observations import EngineVersion, Observation, Source
@@ -27,7 +29,7 @@ AXE_SHA256 = "29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"
 ROUTES = (
     "", "stack/?w=spark&r=trino,duckdb&show=all", "upgrade/", "upgrade/duckdb/1.5.5...1.6.0", "feature/",
     "feature/variant/", "engine/", "engine/polars@1.35.2/", "cell/decimal-38/duckdb/polars/",
-    "cell/variant/spark/duckdb/", "cells/?q=variant", "speed/", "reports/", "catalogs/", "runs/",
+    "cell/variant/spark/duckdb/", "cells/?q=variant", "speed/", "reports/", "catalogs/", "catalogs/nessie/", "runs/",
     f"runs/{fixture_site.LATER}/", "data/", "method/", "changes/",
 )  # fmt: skip
 HEADING = "return document.querySelector('h1').textContent"
@@ -48,9 +50,12 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("made")
-    runs = fixture_site.folders(tmp_path_factory.mktemp("runs"))
+    below = tmp_path_factory.mktemp("runs")
+    runs = [*fixture_site.folders(below), *fixture_site.nights(below)]
+    reports.write(runs[1])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(phases, "baselines", lambda _: {})
+        catalogs = phases.baselines(["phase11"])
+        patch.setattr(phases, "baselines", lambda _: catalogs)
         site.write(runs, made / "site")
         site.write_single(runs, made / "site.html")
     return made
@@ -152,6 +157,41 @@ def test_the_fastest_that_is_right(browser: Browser, served: str) -> None:
     assert "of 22 right" in said
 
 
+def test_times_go_over_nights_and_machines_are_apart(browser: Browser, served: str) -> None:
+    browser.open(f"{served}speed/")
+    groups = browser.run("return [...document.querySelectorAll('select[name=g] option')].map((one) => one.value)")
+    assert [one.rpartition(", on ")[2] for one in groups] == ["AMD EPYC, 2 cores", "Another processor, 2 cores"]
+    ranked = "return [...document.querySelectorAll('.ranking tbody th')].map((one) => one.textContent)"
+    assert browser.run(ranked) == ["pg_duckdb 1.1.0", f"pg_duckdb {fixture_site.NEW}"]
+    steps = browser.run(
+        "const all = [...document.querySelectorAll('table')];"
+        "return all.find((one) => one.caption.textContent.startsWith('Steps')).innerText"
+    )
+    assert f"pg_duckdb 1.1.0 → {fixture_site.NEW}" in steps
+    assert browser.run("return document.querySelectorAll('.plot .ring').length") == 1
+    assert browser.run("return document.querySelectorAll('.plot circle:not(.ring)').length") == 4
+    browser.run(
+        "const one = document.querySelector('select[name=g]'); one.value = arguments[0];"
+        "one.dispatchEvent(new Event('input', { bubbles: true }));",
+        groups[1],
+    )
+    assert browser.run(ranked) == ["pg_duckdb 1.1.0"]
+    assert browser.run("return document.querySelector('.plot')") is None
+
+
+def test_a_catalog_has_a_page_and_a_run_its_reports(browser: Browser, served: str) -> None:
+    browser.open(f"{served}catalogs/")
+    browser.run("[...document.querySelectorAll('thead a')].find((one) => one.textContent === 'nessie').click()")
+    assert browser.run(HEADING).startswith("Catalog nessie")
+    assert browser.run("return location.pathname") == "/catalogs/nessie/"
+    browser.open(f"{served}runs/{fixture_site.LATER}/")
+    links = browser.run("return [...document.querySelectorAll('main p a')].map((one) => one.href)")
+    assert [one.rpartition("/")[2] for one in links] == ["report.html", "interop.html", "report.md", "summary.md"]
+    for address in links:
+        with urllib.request.urlopen(address) as answer:  # noqa: S310 - our own server
+            assert answer.status == http.HTTPStatus.OK
+
+
 @pytest.mark.parametrize("where", ["folder", "single"])
 def test_states_are_addresses_in_a_file_too(browser: Browser, folder: Path, where: str) -> None:
     start = folder / ("site/index.html" if where == "folder" else "site.html")
@@ -224,9 +264,10 @@ def many(features: int, writers: int, readers: int) -> data.Content:
         for w in range(writers):
             for reader in (None, *(f"r{n}" for n in range(readers))):
                 at = Coordinates(feature=feature.feature, writer=f"w{w}", reader=reader, catalog="rest")
-                state = "WRONG" if len(cells) % 97 == 0 else "PASS"
+                outcome = Outcome.WRONG if len(cells) % 97 == 0 else Outcome.PASS
                 engine = versions[reader or f"w{w}"]
-                cells.append(Observation(f"{len(cells)}", "interop", at, engine, state, "unknown", source, versions))
+                what = (at, engine, outcome, outcome.value, "unknown", source, versions)
+                cells.append(Observation(f"{len(cells)}", "interop", *what))
     return data.Content(tuple(cells), (), facts, (), "2026-11-21T00:00:00+00:00")
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from lakebench.errors import UsageError
 from lakebench.reports.site import data, files, pages
 from lakebench.results import records
+from lakebench.results.records import Run
 
 _MARK = ".lakebench-site"
 """A folder with this file is a site of ours, which a later one may replace."""
@@ -65,6 +66,8 @@ def _write(content: data.Content, folder: Path) -> None:
     (folder / "data" / "site.json").write_text(text, encoding="utf-8")
     (folder / "feed.xml").write_text(pages.feed(content), encoding="utf-8")
     (folder / _MARK).touch()
+    for run in content.runs:
+        _reports(run, folder / "runs" / pages.segment(run.header.run))
     for page in pages.all_pages(content):
         _text(folder / page.route / "index.html", pages.render(page, content.made))
     for route, one in pages.newest(content).items():
@@ -84,6 +87,13 @@ def _static(text: str, folder: Path) -> None:
     shutil.copyfile(pages.HERE / "vendor" / "regular-table.LICENSE", static / "regular-table.LICENSE")
     (static / "regular-table.js").write_text(pages.grid_script(), encoding="utf-8")
     (static / "data.js").write_text(f"lakebench.data = JSON.parse({json.dumps(text)});\n", encoding="utf-8")
+
+
+def _reports(run: Run, folder: Path) -> None:
+    """The reports that lie beside the records of ``run``."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in data.reports_of(run):
+        shutil.copyfile(run.path.parent / name, folder / name)
 
 
 def _text(path: Path, text: str) -> None:

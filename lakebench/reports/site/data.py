@@ -15,8 +15,10 @@ from lakebench.datasets.interop.features import all_features
 from lakebench.datasets.interop.program import in_words
 from lakebench.engines import engines
 from lakebench.outcomes import FROM_BEST, Outcome
+from lakebench.reports import by_phase, short
 from lakebench.reports.alerts import alerts
-from lakebench.reports.site import speed
+from lakebench.reports.site import catalogs, speed, trends
+from lakebench.reports.site.answers import ADVICE, CHANGES, Answers, main_catalog, upgrade_pairs, ways_lacking
 from lakebench.reports.site.observations import (
     STATES,
     EngineVersion,
@@ -26,6 +28,7 @@ from lakebench.reports.site.observations import (
     of_baselines,
     of_run,
 )
+from lakebench.results import matrix_cells
 from lakebench.results.claims import Verdict, claim_of
 from lakebench.results.records import FeatureFacts, Run
 
@@ -33,6 +36,9 @@ SCHEMA = 1
 _VERDICTS = ("", *(one.value for one in Verdict))
 _REASON = 300
 """Characters of a reason; the record of the case has all of it."""
+_CELL = (
+    "feature", "writer", "reader", "catalog", "state", "verdict", "source", "reason", "known", "engine", "advice",
+)  # fmt: skip
 _CHANGES = 2000
 """Changes that the pages and the feed have, the newest first."""
 _RANK = {one.value: rank for rank, one in enumerate(FROM_BEST)}
@@ -157,9 +163,12 @@ def tables(content: Content) -> dict[str, Any]:
     sources = Index(content.sources)
     versions = Index()
     features = Index(one.feature for one in content.features)
-    cells = _cells(content.cells, features, versions, sources)
+    answers = Answers(content.cells)
+    cells = _cells(content.cells, features, versions, sources, answers)
     counts = _phases(content, versions)
     changes = _change_columns(content.changes, features, versions, sources)
+    writers = {one.version_of(one.coordinates.writer or "").name for one in content.cells}
+    no_way = sorted(ways_lacking(writers))
     return {
         "schema": SCHEMA,
         "made": content.made,
@@ -168,6 +177,10 @@ def tables(content: Content) -> dict[str, Any]:
         "features": [_feature(one) for one in content.features],
         "reference": [one.id for one in all_features() if one.by_reference],
         "cells": cells,
+        "advice": [[one.name.lower().replace("_", "-"), one.value, one.avoid] for one in ADVICE],
+        "no_way": [[features.values[feature], writer] for feature, writer in no_way if feature in features.values],
+        "kinds": [[one.value, one.bad] for one in CHANGES],
+        "upgrades": list(answers.upgrades(upgrade_pairs(content.cells, speed.engines(content.runs)))),
         "phases": counts,
         "changes": changes,
         "claims": _claims(content.features, versions),
@@ -176,6 +189,8 @@ def tables(content: Content) -> dict[str, Any]:
         "runs": [_run(one) for one in content.runs],
         "speed": speed.table(content.runs),
         "ratios": speed.ratios(content.runs),
+        "history": trends.tables(content.runs, content.cells),
+        "catalogs": catalogs.table(content.observations, content.runs),
         "reports": _reports(content.runs),
     }
 
@@ -198,29 +213,31 @@ def _feature(one: FeatureFacts) -> dict[str, Any]:
     }
 
 
-def _cells(cells: Sequence[Observation], features: Index, versions: Index, sources: Index) -> dict[str, Any]:
-    """The matrix by column; ``reader`` is -1 in the cell of a write."""
-    reasons, catalogs = Index([""]), Index()
+def _cells(
+    cells: Sequence[Observation], features: Index, versions: Index, sources: Index, answers: Answers
+) -> dict[str, Any]:
+    """The matrix by column; ``reader`` is -1 in the cell of a write, ``advice`` where another row counts."""
+    reasons, names = Index([""]), Index([main_catalog(cells)])
     states, verdicts = Index(STATES), Index(_VERDICTS)
+    advice = answers.advice()
     rows = []
-    for one in cells:
+    for number, one in enumerate(cells):
         case = one.coordinates
         reader = versions.of(one.version_of(case.reader)) if case.reader else -1
         rows.append((
             features.of(case.feature),
             versions.of(one.version_of(case.writer or "")),
             reader,
-            catalogs.of(case.catalog or ""),
+            names.of(case.catalog or ""),
             states.of(one.state),
             verdicts.of(one.verdict) if one.verdict in _VERDICTS else 0,
             sources.of(one.source),
             reasons.of(_short(one.reason)),
             reasons.of(one.known),
             versions.of(one.engine),
+            advice.get(number, -1),
         ))  # fmt: skip
-    names = ("feature", "writer", "reader", "catalog", "state", "verdict", "source", "reason", "known", "engine")
-    columns = {name: [row[number] for row in rows] for number, name in enumerate(names)}
-    return {"columns": columns, "catalogs": list(catalogs.values), "texts": list(reasons.values)}
+    return {"columns": _columns(_CELL, rows), "catalogs": list(names.values), "texts": list(reasons.values)}
 
 
 def _short(text: str) -> str:
@@ -279,8 +296,10 @@ def _reported(version: EngineVersion) -> dict[str, str]:
 
 
 def _versions(versions: Index) -> list[list[Any]]:
-    """Name, version, title, components, and whether a command may choose the version."""
+    """Name, version, title, components, whether a command may choose the version, and its place among all versions."""
     known = engines()
+    ordered = sorted({one.version for one in versions.values}, key=matrix_cells.by_number)
+    place = {version: number for number, version in enumerate(ordered)}
     return [
         [
             one.name,
@@ -288,6 +307,7 @@ def _versions(versions: Index) -> list[list[Any]]:
             known[one.name].title if one.name in known else one.name,
             one.components,
             one.name in known and bool(known[one.name].requirements) and one.name != "reference",
+            place[one.version],
         ]
         for one in versions.values
     ]
@@ -306,11 +326,18 @@ def _run(run: Run) -> dict[str, Any]:
         "machine": {name: str(value) for name, value in run.header.machine.items()},
         "status": end.status if end else "interrupted",
         "exit": int(end.exit_code) if end else None,
+        "reports": reports_of(run),
         "alerts": list(alerts(run)),
         "outcomes": {one.value: outcomes[one.value] for one in Outcome if outcomes[one.value]},
         "engines": [[one.engine, components(one.versions), one.reason] for one in run.engines],
         "changes": {kind: [[one.case, one.change] for one in lines] for kind, lines in changes.items()},
     }
+
+
+def reports_of(run: Run) -> list[str]:
+    """The names of the reports that were written beside the records."""
+    names = ("report.html", *(page.PAGE for page in by_phase.pages(run)), "report.md", short.NAME)
+    return [name for name in names if (run.path.parent / name).is_file()]
 
 
 def _reports(runs: Sequence[Run]) -> list[dict[str, Any]]:

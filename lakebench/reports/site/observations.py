@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lakebench.model import Coordinates, Record
-from lakebench.outcomes import Outcome
+from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.reports import content
 from lakebench.reports.content import MISLED, NOT_WRITTEN, state_of
 from lakebench.results import baseline, claims
@@ -50,13 +50,14 @@ class Observation:
     """The ``state`` (a key of :data:`STATES`) of a case in one source, with the versions of those who took part.
 
     ``engine`` is whose outcome it is; of a write another engine, where its step failed. ``known`` is the thread or the
-    reason of a failure that is accepted.
+    reason of a failure that is accepted. ``outcome`` is what happened, without whose fault it is.
     """
 
     case: str
     phase: str
     coordinates: Coordinates
     engine: EngineVersion
+    outcome: Outcome
     state: str
     verdict: str
     source: Source
@@ -64,9 +65,14 @@ class Observation:
     reason: str = ""
     known: str = ""
 
+    @property
+    def participants(self) -> list[EngineVersion]:
+        """The engines that take part, the writer before the reader."""
+        return [self.version_of(name) for name in self.coordinates.participants]
+
     def version_of(self, name: str) -> EngineVersion:
         """The engine that the case calls ``name``."""
-        return self.versions.get(name) or EngineVersion(_name(name), UNKNOWN)
+        return self.versions.get(name) or asked_for(name)
 
 
 def of_run(run: Run) -> Iterator[Observation]:
@@ -79,7 +85,8 @@ def of_run(run: Run) -> Iterator[Observation]:
             record.case,
             record.phase,
             record.coordinates,
-            own.get(_whose(record)) or EngineVersion(_name(_whose(record)), UNKNOWN),
+            own.get(_whose(record)) or asked_for(_whose(record)),
+            record.outcome,
             state_of(record),
             baseline.verdict(record),
             source,
@@ -115,6 +122,12 @@ def _name(reference: str) -> str:
     return reference.partition("@")[0]
 
 
+def asked_for(reference: str) -> EngineVersion:
+    """The engine that ``duckdb`` or ``duckdb@1.4.4`` names, where no source has the version that it reported."""
+    name, _, version = reference.partition("@")
+    return EngineVersion(name, version or UNKNOWN)
+
+
 def _known(record: Record) -> str:
     known = record.evidence.get("known")
     return str(known.get("link") or known.get("reason") or "") if isinstance(known, Mapping) else ""
@@ -143,13 +156,19 @@ def _is_written(entry: Entry) -> bool:
 
 def _accepted(case: str, entry: Entry, written: bool) -> Iterator[Observation]:
     versions = {name: EngineVersion(_name(name), _first(text), text) for name, text in entry.by.versions.items()}
-    engine = versions.get(entry.engine) or EngineVersion(_name(entry.engine), UNKNOWN)
-    for outcome, verdict in entry.outcomes.items():
+    engine = versions.get(entry.engine) or asked_for(entry.engine)
+    # The worst comes last, because the last one counts.
+    for outcome, verdict in sorted(entry.outcomes.items(), key=lambda one: _gravity(one[0])):
         state = _accepted_state(entry, outcome, verdict, written)
         listed = claims.accepted_as(case, outcome) if outcome.is_failure else None
         known = (listed.link or listed.reason) if listed else ""
         about = entry.coordinates
-        yield Observation(case, entry.phase, about, engine, state, verdict, _source(entry.by), versions, known=known)
+        by = _source(entry.by)
+        yield Observation(case, entry.phase, about, engine, outcome, state, verdict, by, versions, known=known)
+
+
+def _gravity(outcome: Outcome) -> int:
+    return FROM_BEST.index(outcome) if outcome.ran else -1
 
 
 def _accepted_state(entry: Entry, outcome: Outcome, verdict: str, written: bool) -> str:

@@ -11,12 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lakebench.outcomes import Outcome
 from lakebench.reports import html
+from lakebench.reports.site import catalogs, speed
+from lakebench.reports.site.answers import upgrade_pairs
 from lakebench.reports.site.data import Content, is_cell
-from lakebench.reports.site.observations import UNKNOWN, EngineVersion, Observation
+from lakebench.reports.site.observations import Observation
 
 HERE = Path(__file__).parent
-SCRIPTS = ("store.js", "elements.js", "router.js", "views.js", "engines.js", "speed.js", "facts.js", "app.js")
+SCRIPTS = (
+    "store.js", "elements.js", "router.js", "views.js", "engines.js", "plot.js", "speed.js", "catalogs.js", "facts.js",
+    "app.js",
+)  # fmt: skip
 GRID = "regular-table-0.9.2.js"
 GRID_SHA256 = "1ba52b6eb23cfa1ee203216fcaf0ef71dae033701c1122eb32f73361c5513f06"
 NAVIGATION = (
@@ -59,7 +65,7 @@ def segment(name: str) -> str:
 
 
 def all_pages(content: Content) -> Iterator[SitePage]:
-    """Every page: of the navigation, features, engines, upgrades, runs and cells."""
+    """Every page: of the navigation, features, engines, upgrades, catalogs, runs and cells."""
     yield SitePage("", "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast")
     yield SitePage("changes", "Changes")
     yield from (SitePage(route, title) for route, title in NAVIGATION)
@@ -67,25 +73,30 @@ def all_pages(content: Content) -> Iterator[SitePage]:
         SitePage(f"feature/{segment(one.feature)}", one.title, (one.group, one.source)) for one in content.features
     )
     yield from _engines(content)
+    yield from _catalogs(content)
     yield from (SitePage(f"runs/{segment(run.header.run)}", f"Run {run.header.run}") for run in content.runs)
     yield from (_cell(one) for one in newest(content).values())
 
 
 def _engines(content: Content) -> Iterator[SitePage]:
     """A page for each version of an engine, and for each two versions of one."""
-    versions = dict.fromkeys(version for one in content.observations for version in (one.engine, *participants(one)))
+    versions = dict.fromkeys(version for one in content.observations for version in (one.engine, *one.participants))
     for one in versions:
         yield SitePage(f"engine/{segment(one.name)}@{segment(one.version)}", f"{one.name} {one.version}")
-    known = [one for one in versions if one.version != UNKNOWN]
-    pairs = ((a, b) for a in known for b in known if a.name == b.name and a.version != b.version)
-    for a, b in pairs:
-        route = f"upgrade/{segment(a.name)}/{segment(a.version)}...{segment(b.version)}"
-        yield SitePage(route, f"{a.name} {a.version} to {b.version}")
+    for before, now in upgrade_pairs(content.cells, speed.engines(content.runs)):
+        route = f"upgrade/{segment(before.name)}/{segment(before.version or '')}...{segment(now.version or '')}"
+        yield SitePage(route, f"{before.name} {before.version} to {now.version}")
 
 
-def participants(one: Observation) -> list[EngineVersion]:
-    """The engines at their versions that take part in the case."""
-    return [one.version_of(name) for name in one.coordinates.participants]
+def _catalogs(content: Content) -> Iterator[SitePage]:
+    """A page for each catalog that was checked."""
+    found: dict[str, list[Observation]] = {}
+    for one in catalogs.checks(content.observations):
+        found.setdefault(one.coordinates.catalog or "", []).append(one)
+    for name, checks in found.items():
+        ran = [one for one in checks if one.outcome.ran]
+        passed = sum(one.outcome is Outcome.PASS for one in ran)
+        yield SitePage(f"catalogs/{segment(name)}", f"Catalog {name}", (f"{passed} of {len(ran)} checks passed.",))
 
 
 def newest(content: Content) -> dict[str, Observation]:
@@ -95,14 +106,14 @@ def newest(content: Content) -> dict[str, Observation]:
 
 def route_of(one: Observation) -> str:
     """The address of a cell, which has no versions in it, and so never changes."""
-    names = [one.coordinates.feature or "", *(engine.name for engine in participants(one)[:2])]
+    names = [one.coordinates.feature or "", *(engine.name for engine in one.participants[:2])]
     return "/".join(["cell", *map(segment, names)])
 
 
 def _cell(one: Observation) -> SitePage:
     case = one.coordinates
     who = f"{case.writer} writes, {case.reader} reads" if case.reader else f"{case.writer} writes"
-    versions = ", ".join(f"{engine.name} {engine.version}" for engine in participants(one))
+    versions = ", ".join(f"{engine.name} {engine.version}" for engine in one.participants)
     return SitePage(
         route_of(one), f"{case.feature}: {who}", (f"{one.state} on {one.source.date[:10]}: {versions}", one.reason)
     )

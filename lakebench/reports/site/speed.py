@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lakebench.model import Record, Sample
 from lakebench.reports.site.observations import EngineVersion, of_run
 from lakebench.results import statistics
+from lakebench.results.history import machine_of
 from lakebench.results.records import Run
 
 _NS = 1e9
 _KINDS = ("warm", "cold")
+_HASH = 8
 _NAMES = (
     "group", "engine", "version", "query", "outcome", "warm", "low", "high", "n", "cold", "unstable", "cached", "run",
 )  # fmt: skip
@@ -29,6 +31,11 @@ class TimedQuery:
     group: str
     run: str
 
+    @property
+    def query(self) -> str:
+        """The name of the query."""
+        return self.record.row or self.record.coordinates.query or ""
+
     def seconds(self, kind: str) -> list[float]:
         """The samples of one kind, in seconds."""
         return [one.ns / _NS for one in self.record.samples if one.kind == kind]
@@ -36,26 +43,35 @@ class TimedQuery:
 
 def timed(runs: Iterable[Run]) -> list[TimedQuery]:
     """The query cases of each group that has a time, from the newest run that has the case."""
-    found: dict[tuple[str, EngineVersion, str], TimedQuery] = {}
-    for run in runs:
-        versions = {one.case: one.engine for one in of_run(run)}
-        for record in run.cases:
-            if record.coordinates.query and not record.coordinates.base:
-                one = TimedQuery(record, versions[record.case], _group(run, record), run.header.run)
-                found[one.group, one.engine, _query(record)] = one
+    found = {(one.group, one.engine, one.query): one for run in runs for one in queries(run)}
     groups = {one.group for one in found.values() if one.record.samples}
     return [one for one in found.values() if one.group in groups]
 
 
+def queries(run: Run) -> Iterator[TimedQuery]:
+    """The query cases of one run."""
+    versions = {one.case: one.engine for one in of_run(run)}
+    for record in run.cases:
+        if record.coordinates.query and not record.coordinates.base:
+            yield TimedQuery(record, versions[record.case], _group(run, record), run.header.run)
+
+
+def engines(runs: Iterable[Run]) -> list[EngineVersion]:
+    """The engines that have times, at their versions."""
+    return list(dict.fromkeys(one.engine for one in timed(runs)))
+
+
 def _group(run: Run, record: Record) -> str:
-    """The caption of the matrix with the scale factor, on the machine of the run: no time is compared across these."""
-    sizes = {one.scale_factor for one in run.datasets if one.dataset == "tpch"}
-    size = f", SF {sizes.pop()}" if len(sizes) == 1 and "SF" not in record.group else ""
-    return f"{record.phase}: {record.group or 'queries'}{size}"
+    """The caption of the matrix, the data, and the machine of the run: no time is compared across these."""
+    return f"{record.phase}: {record.group or 'queries'}{_data(run, record)}, on {machine_of(run)}"
 
 
-def _query(record: Record) -> str:
-    return record.row or record.coordinates.query or ""
+def _data(run: Run, record: Record) -> str:
+    """What a caption does not say of the data: the scale factor, or of other data the beginning of their hash."""
+    if sizes := sorted({one.scale_factor for one in run.datasets if one.dataset == "tpch"}):
+        return "" if "SF" in record.group else f", SF {' and '.join(sizes)}"
+    hashes = sorted({(one.content_hash or "")[:_HASH] for one in run.datasets} - {""})
+    return f", data {' and '.join(hashes)}" if hashes else ""
 
 
 def table(runs: Sequence[Run]) -> dict[str, list[Any]]:
@@ -72,7 +88,7 @@ def _row(one: TimedQuery) -> tuple[Any, ...]:
         one.group,
         one.engine.name,
         one.engine.version,
-        _query(one.record),
+        one.query,
         one.record.outcome.value,
         _rounded(summary.median if summary else None),
         _rounded(interval.low if interval else None),
@@ -99,7 +115,7 @@ def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:
     sides: dict[tuple[str, str], dict[str, dict[str, list[float]]]] = defaultdict(lambda: defaultdict(dict))
     for one in timed(runs):
         if warm := one.seconds("warm"):
-            sides[one.group, one.engine.name][one.engine.version][_query(one.record)] = warm
+            sides[one.group, one.engine.name][one.engine.version][one.query] = warm
     return [
         _ratio(group, engine, base, other, versions[base], versions[other])
         for (group, engine), versions in sides.items()

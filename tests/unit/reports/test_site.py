@@ -20,8 +20,9 @@ import pytest
 from lakebench import phases
 from lakebench.errors import UsageError
 from lakebench.reports import site
-from lakebench.reports.site import data, pages, speed
+from lakebench.reports.site import catalogs, data, pages, speed, trends
 from lakebench.results import baseline, records
+from lakebench.results.history import history
 
 ATOM = "{http://www.w3.org/2005/Atom}"
 
@@ -240,10 +241,71 @@ def test_an_acceptance_of_a_run_that_is_given_is_left_out() -> None:
     assert not [one for one in given.observations if one.source.id == name and one.source.accepted]
 
 
+def test_times_of_machines_are_never_in_one_group(tmp_path: Path) -> None:
+    nights = [records.read(one) for one in fixture_site.nights(tmp_path)]
+    table = speed.table(nights)
+    machines: dict[str, set[str]] = {}
+    for group, run in zip(table["group"], table["run"], strict=True):
+        machines.setdefault(group, set()).add(run)
+    assert len(machines) == 2
+    assert [one for one in machines.values() if nights[-1].header.run in one] == [{nights[-1].header.run}]
+    assert {(one["from"], one["to"]) for one in speed.ratios(nights)} == {
+        ("1.1.0", fixture_site.NEW),
+        (fixture_site.NEW, "1.1.0"),
+    }
+
+
+def test_trends_have_the_steps_of_the_history(tmp_path: Path) -> None:
+    nights = [records.read(one) for one in fixture_site.nights(tmp_path)]
+    found = trends.tables(nights, [])
+    points, steps = found["points"], found["steps"]
+    assert len(points["group"]) == sum(bool(case.samples) for run in nights for case in run.cases)
+    assert len(set(points["group"])) == 2
+    timed = history(nights).times
+    assert len(timed) == len(steps["query"]) > 10
+    assert set(steps["run"]) == {nights[2].header.run}
+    assert all(steps["confirmed"])
+    assert all(f"pg_duckdb 1.1.0 → {fixture_site.NEW}" in one for one in steps["changed"])
+    assert {len(column) for column in steps.values()} == {len(timed)}
+
+
+def test_a_cell_has_what_changed_with_its_outcome(tables: dict[str, object]) -> None:
+    outcomes = tables["history"]["outcomes"]  # type: ignore[index]
+    assert sorted(outcomes.values()) == [
+        f"broken: duckdb 1.5.5 → {fixture_site.NEW}",
+        f"mended: duckdb 1.5.5 → {fixture_site.NEW}",
+    ]
+
+
+def test_catalogs_have_pages_and_checks(monkeypatch: pytest.MonkeyPatch) -> None:
+    baselines = phases.baselines(["phase11"])
+    monkeypatch.setattr(phases, "baselines", lambda _: baselines)
+    content = data.collect([])
+    table = catalogs.table(content.observations, [])
+    entries = baseline.read(baselines["phase11"])
+    assert len(table["check"]) == len({case for case, _ in entries})
+    assert {"must", "cap"} <= set(table["level"])
+    routes = {one.route for one in pages.all_pages(content)}
+    assert {f"catalogs/{name}" for name in table["catalog"]} <= routes
+
+
+def test_a_run_has_the_reports_that_lie_beside_its_records(
+    runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(phases, "baselines", lambda _: {})
+    run = shutil.copytree(runs[1], tmp_path / runs[1].name)
+    (run / "report.html").write_text("the report")
+    (run / "secret.txt").write_text("not ours")
+    site.write([run], tmp_path / "site")
+    made = tmp_path / "site" / "runs" / run.name
+    assert sorted(one.name for one in made.iterdir()) == ["index.html", "report.html"]
+    assert (made / "report.html").read_text() == "the report"
+
+
 def test_times_are_of_verified_answers() -> None:
     run = records.read(fixture_site.TIMED)
     table = speed.table([run])
-    assert set(table["group"]) == {"phase3: TPC-H SF 0.01 on s3, Iceberg"}
+    assert set(table["group"]) == {"phase3: TPC-H SF 0.01 on s3, Iceberg, on AMD EPYC, 2 cores"}
     assert len(table["query"]) == 22
     for row, outcome in enumerate(table["outcome"]):
         assert (table["warm"][row] is not None) == (outcome == "PASS")

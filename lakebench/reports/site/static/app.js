@@ -9,6 +9,7 @@
   const views = lakebench.views(store, router, elements);
   const engines = lakebench.engines(store, router, elements, views.shared);
   const speed = lakebench.speed(store, router, elements);
+  const catalogs = lakebench.catalogs(store, router, elements);
   const facts = lakebench.facts(store, router, elements, { ...views, ...engines, ...speed });
   const unknown = () => ({
     title: "Not here",
@@ -22,7 +23,6 @@
     cell: views.cell,
     speed: speed.speed,
     reports: facts.reports,
-    catalogs: facts.catalogs,
     data: facts.files,
     method: facts.method,
   };
@@ -31,6 +31,7 @@
     engine: [engines.engines, engines.engine],
     upgrade: [engines.upgrades, engines.upgrade],
     runs: [facts.runs, facts.run],
+    catalogs: [catalogs.catalogs, catalogs.catalog],
   };
   const viewOf = (parts) => {
     const [first = ""] = parts;

@@ -133,7 +133,7 @@ lakebench.engines = (store, router, elements, shared) => {
           "p",
           {},
           "No engine was measured at two versions yet. Two versions side by side: ",
-          h("code", {}, "lakebench run interop --engines duckdb@1.4.4,duckdb@1.5.5"),
+          h("code", {}, "lakebench upgrade duckdb 1.4.4 1.5.5 --measure"),
         );
   };
   const upgrades = () => ({
@@ -147,20 +147,26 @@ lakebench.engines = (store, router, elements, shared) => {
       upgradePicker("", "Show"),
     ],
   });
+  const ALWAYS = ["broken", "mended", "new"];
+  const said = ({ changes, same, unknown }) => {
+    const told = changes.filter(({ kind, rows }) => rows.length || ALWAYS.includes(kind.name));
+    const counts = told.map(({ kind, rows }) => `${number(rows.length)} ${kind.name}`).join(", ");
+    return `${counts}; ${number(same)} as before${unknown ? `, ${number(unknown)} known at one version alone` : ""}.`;
+  };
   const upgrade = ([, name, pair]) => {
     const [from, to] = pair.split("..."),
       engine = store.nameOf(name);
-    const at = (part) => store.versions.find((one) => one.name === engine && seg(one.version) === part);
-    if (!engine || !at(from) || !at(to ?? ""))
+    const at = (part) => store.versions.find((one) => one.name === engine && seg(one.version) === part)?.version;
+    const made = engine && store.upgrade(engine, at(from), at(to ?? ""));
+    if (!made)
       return {
         title: "Not measured",
         node: [
           h("p", {}, `${name} was not measured at both ${from} and ${to}. This measures it:`),
-          code(`lakebench run interop --engines ${name}@${from},${name}@${to}`),
+          code(`lakebench upgrade ${name} ${from} ${to} --measure`),
           h("p", {}, link("upgrade", "Upgrades that were measured")),
         ],
       };
-    const made = store.upgrade(engine, at(from).version, at(to).version);
     /* The engine at the other end, where it is not the same version on both sides: the change may be its own. */
     const other = ({ before, after }) => {
       if (before < 0 || after < 0) return "";
@@ -179,31 +185,20 @@ lakebench.engines = (store, router, elements, shared) => {
         one.reason || "–",
       ];
     };
-    const section = (title, rows) => [
-      h("h2", {}, `${title} (${number(rows.length)})`),
+    const section = (kind, rows) => [
+      h("h2", {}, `${kind[0].toUpperCase()}${kind.slice(1)} (${number(rows.length)})`),
       rows.length
-        ? table(title, ["feature", "cell", from, to, "what was said"], rows.map(line), { visible: false })
+        ? table(kind, ["feature", "cell", from, to, "what was said"], rows.map(line), { visible: false })
         : h("p", {}, "None."),
     ];
     const speeds = store.data.ratios.filter(
-      (one) => one.engine === engine && one.from === at(from).version && one.to === at(to).version,
+      (one) => one.engine === engine && one.from === at(from) && one.to === at(to),
     );
     return {
       title: `${engine} ${from} to ${to}`,
       node: [
-        h(
-          "p",
-          {
-            className: `verdict ${["broken", "fails worse"].some((kind) => made.changes[kind].length) ? "bad" : made.changes.gone.length ? "fair" : "good"}`,
-          },
-          `${Object.entries(made.changes)
-            .filter(([kind, found]) => found.length || ["broken", "mended", "new"].includes(kind))
-            .map(([kind, found]) => `${number(found.length)} ${kind}`)
-            .join(
-              ", ",
-            )}; ${number(made.same)} as before${made.unknown ? `, ${number(made.unknown)} known at one version alone` : ""}.`,
-        ),
-        Object.entries(made.changes).map(([kind, found]) => section(kind[0].toUpperCase() + kind.slice(1), found)),
+        h("p", { className: `verdict ${made.changes.some(({ kind, rows }) => kind.bad && rows.length) ? "bad" : "good"}` }, said(made)),
+        made.changes.map(({ kind, rows }) => (rows.length || ALWAYS.includes(kind.name) ? section(kind.name, rows) : null)),
         h("h2", {}, "Speed"),
         speeds.length
           ? table(

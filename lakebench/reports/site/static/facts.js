@@ -1,7 +1,7 @@
 "use strict";
 /* The first page, and those about changes, field reports, catalogs, runs, data and method. */
 lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTimes }) => {
-  const { h, link, linked, number, counted, chip, label, engineLink, day, table, choice, form, code } = elements;
+  const { h, link, linked, number, counted, chip, engineLink, day, table, choice, form, code } = elements;
   const seg = router.segment,
     data = store.data;
   const age = (date) => {
@@ -147,7 +147,7 @@ lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTime
     node: [h("p", { className: "lead" }, "From one run to the next, the newest first."), changeList(Infinity)],
   });
 
-  /* /reports, /catalogs, /runs, /data, /method */
+  /* /reports, /runs, /data, /method */
   const figures = (values) =>
     Object.entries(values)
       .map(([name, value]) => `${name}: ${typeof value === "number" ? `${value.toPrecision(3)} s` : value}`)
@@ -184,45 +184,6 @@ lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTime
       ),
     ],
   });
-  const catalogs = () => {
-    const counts = new Map();
-    for (const row of store.current) {
-      const one = store.cell(row),
-        engine = one.reader ?? one.writer,
-        key = `${one.catalog}\n${label(engine)}`;
-      const at = counts.get(key) ?? [0, 0, 0];
-      if (one.state.name === "PASS") at[0] += 1;
-      if (["PASS", "WRONG", "REFUSED", "CRASH", "TIMEOUT", "OUT_OF_MEMORY"].includes(one.state.name)) at[1] += 1;
-      if (one.state.name === "WRONG") at[2] += 1;
-      counts.set(key, at);
-    }
-    const names = store.catalogs,
-      engines = [...new Set([...counts.keys()].map((key) => key.split("\n")[1]))].sort();
-    return {
-      title: "Catalogs",
-      node: [
-        h(
-          "p",
-          { className: "lead" },
-          "How many of an engine's own cells passed behind each catalog. Another one: ",
-          h("code", {}, "lakebench run interop --catalog nessie"),
-          ".",
-        ),
-        table(
-          "Catalogs",
-          ["engine", ...names],
-          engines.map((engine) => [
-            engine,
-            ...names.map((name) => {
-              const at = counts.get(`${name}\n${engine}`);
-              return at && at[1] ? `${number(at[0])} of ${number(at[1])}${at[2] ? `, ${at[2]} wrong` : ""}` : "–";
-            }),
-          ]),
-          { layout: "figures", visible: false },
-        ),
-      ],
-    };
-  };
   const CHANGES = {
     worse: "Worse than accepted",
     better: "Better than accepted",
@@ -261,6 +222,32 @@ lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTime
       ),
     ],
   });
+  const REPORTS = {
+    "report.html": "the report",
+    "interop.html": "its matrix",
+    "report.md": "as Markdown",
+    "summary.md": "in short",
+  };
+  const reportsOf = (one) =>
+    router.single
+      ? null
+      : one.reports.length
+        ? h(
+            "p",
+            {},
+            one.reports.map((name, index) => [
+              index ? " · " : "The whole run: ",
+              h("a", { href: router.file(`runs/${seg(one.id)}/${name}`) }, REPORTS[name] ?? name),
+            ]),
+            ".",
+          )
+        : h(
+            "p",
+            { className: "note" },
+            "Its report did not lie beside its records. With it: ",
+            h("code", {}, `lakebench report ${one.id}`),
+            ", then the site again.",
+          );
   const run = ([, id]) => {
     const one = data.runs.find((each) => seg(each.id) === id);
     if (!one)
@@ -285,6 +272,7 @@ lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTime
           `${one.phases.join(" ")}, started ${one.started.replace("T", " ").slice(0, 16)}, ${one.status}${one.exit === null ? "" : `, exit code ${one.exit}`}.`,
         ),
         code(one.command),
+        reportsOf(one),
         h("h2", {}, "Outcomes"),
         h(
           "p",
@@ -403,5 +391,5 @@ lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTime
       ),
     ],
   });
-  return { home, changes, reports, catalogs, runs, run, files, method };
+  return { home, changes, reports, runs, run, files, method };
 };

@@ -1,9 +1,10 @@
 "use strict";
 /* The fastest that is right. */
 lakebench.speed = (store, router, elements) => {
-  const { h, link, counted, chip, table, choice, form, bar } = elements;
+  const { h, link, counted, chip, day, table, choice, form, bar } = elements;
   const seg = router.segment,
-    data = store.data;
+    data = store.data,
+    plot = lakebench.plot(elements);
   const noTimes = () =>
     h(
       "p",
@@ -32,12 +33,23 @@ lakebench.speed = (store, router, elements) => {
           { className: "lead" },
           "Engines ranked by the geometric mean of their times over the queries that all of them got right, warm or cold.",
         ),
+        h(
+          "p",
+          { className: "note" },
+          "One choice is one phase, storage, format, size of data and machine: times of different machines are never ranked together.",
+        ),
         form("speed", [
           choice(
             "g",
             "on",
             groups.map((one) => [one, one]),
             query.get("g") ?? groups[0],
+          ),
+          choice(
+            "q",
+            "over time",
+            [["", "the query of the newest step"], ...[...new Set(columns.query)].map((one) => [one, one])],
+            query.get("q") ?? "",
           ),
           box("cold", "cold times"),
           box("stable", "hide unstable times"),
@@ -137,6 +149,7 @@ lakebench.speed = (store, router, elements) => {
           ],
         },
       ),
+      overTime(group, query.get("q")),
       h(
         "p",
         { className: "note" },
@@ -147,6 +160,62 @@ lakebench.speed = (store, router, elements) => {
         ]),
         ". Derived from TPC-H and ClickBench where it says so; not comparable to published results.",
       ),
+    ];
+  };
+
+  /* How times of the group went over the runs; the steps are those of `lakebench history`. */
+  const rowsWhere = (columns, fits) => columns.group.flatMap((_, row) => (fits(row) ? [row] : []));
+  const overTime = (group, chosen) => {
+    const { points, steps } = data.history;
+    const own = rowsWhere(steps, (row) => steps.group[row] === group);
+    const inGroup = rowsWhere(points, (row) => points.group[row] === group);
+    const name = chosen || (own.length ? steps.query[own[0]] : points.query[inGroup[0]]);
+    const rows = inGroup.filter((row) => points.query[row] === name);
+    if (new Set(rows.map((row) => points.run[row])).size < 2)
+      return [
+        h("h2", {}, "Over time"),
+        h("p", {}, "One run alone has these times. A folder of nights gives trends: ", h("code", {}, "lakebench site runs/* --output site")),
+      ];
+    const stepAt = new Map(own.map((row) => [`${steps.engine[row]}\n${steps.query[row]}\n${steps.run[row]}`, row]));
+    const lines = [...new Set(rows.map((row) => points.engine[row]))].sort().map((engine) => ({
+      name: engine,
+      points: rows
+        .filter((row) => points.engine[row] === engine)
+        .map((row) => {
+          const step = stepAt.get(`${engine}\n${name}\n${points.run[row]}`);
+          return {
+            date: points.date[row],
+            run: points.run[row],
+            value: points.seconds[row],
+            step: step === undefined ? "" : `a step: ${steps.changed[step]}`,
+          };
+        }),
+    }));
+    return [
+      h("h2", {}, "Over time"),
+      own.length
+        ? table(
+            "Steps, the newest first",
+            ["query and engine", "run", "before", "now", "ratio", "95 % interval", "confirmed", "what changed with it"],
+            own.map((row) => [
+              link(`speed?${new URLSearchParams({ g: group, q: steps.query[row] })}`, `${steps.query[row]}, ${steps.engine[row]}`),
+              link(`runs/${seg(steps.run[row])}`, day(steps.date[row])),
+              seconds(steps.before[row]),
+              seconds(steps.now[row]),
+              steps.ratio[row],
+              steps.low[row] === null ? "n too small" : `${steps.low[row]} to ${steps.high[row]}`,
+              steps.confirmed[row] ? "yes" : "waits for the next run",
+              steps.changed[row],
+            ]),
+            {
+              layout: "figures",
+              notes: [
+                "A step is more than 10 % and 5 ms, beyond the noise of the samples, and shown by two runs on the same machine and data.",
+              ],
+            },
+          )
+        : h("p", {}, "No time of these steps: all differences are within 10 %, 5 ms or the noise of the samples."),
+      plot(`${name} over time, median; a ring marks a step`, lines, seconds),
     ];
   };
 

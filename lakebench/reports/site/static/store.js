@@ -8,41 +8,20 @@ lakebench.store = (data) => {
   const states = data.states.map(([name, letter, meaning]) => ({ name, letter, meaning }));
   const stateOf = Object.fromEntries(states.map((one, index) => [one.name, index]));
   const PASS = stateOf.PASS,
-    WRONG = stateOf.WRONG,
-    MISLED = stateOf.MISLED;
+    WRONG = stateOf.WRONG;
   const FAILURES = new Set(["WRONG", "REFUSED", "CRASH", "TIMEOUT", "OUT_OF_MEMORY"].map((one) => stateOf[one]));
   const sources = data.sources.map(([id, date, accepted, reason]) => ({ id, date, accepted, reason }));
-  const versions = data.versions.map(([name, version, title, components, choosable]) => ({
+  const versions = data.versions.map(([name, version, title, components, choosable, rank]) => ({
     name,
     version,
     title,
     components,
     choosable,
+    rank,
   }));
+  const advice = data.advice.map(([key, text, avoid]) => ({ key, text, avoid }));
   const features = data.features;
   const featureIndex = new Map(features.map((one, index) => [one.id, index]));
-
-  /* Versions by number: 1.10 comes after 1.9. */
-  const parts = (text) => text.split(/[^0-9A-Za-z]+/).map((one) => (/^\d+$/.test(one) ? Number(one) : one));
-  const compareVersions = (a, b) => {
-    const left = parts(a),
-      right = parts(b);
-    for (let at = 0; at < Math.max(left.length, right.length); at += 1) {
-      const one = left[at] ?? 0,
-        other = right[at] ?? 0;
-      if (one === other) continue;
-      if (typeof one === typeof other) return one < other ? -1 : 1;
-      return typeof one === "string" ? -1 : 1;
-    }
-    return 0;
-  };
-  const rank = new Int32Array(versions.length);
-  versions
-    .map((_, index) => index)
-    .sort((a, b) => compareVersions(versions[a].version, versions[b].version))
-    .forEach((index, place) => {
-      rank[index] = place;
-    });
 
   /* Feature, writer, reader and catalog, names without versions → their rows, the oldest first. */
   const names = [...new Set(versions.map((one) => one.name))];
@@ -66,17 +45,13 @@ lakebench.store = (data) => {
     else rows.set(key, [row]);
   }
   const later = (a, b) => {
-    const writers = rank[columns.writer[a]] - rank[columns.writer[b]];
-    const readers = columns.reader[a] < 0 ? 0 : rank[columns.reader[a]] - rank[columns.reader[b]];
+    const writers = versions[columns.writer[a]].rank - versions[columns.writer[b]].rank;
+    const readers = columns.reader[a] < 0 ? 0 : versions[columns.reader[a]].rank - versions[columns.reader[b]].rank;
     return (writers || readers || columns.source[a] - columns.source[b] || a - b) > 0;
   };
   const newest = (list) => list.reduce((best, row) => (best < 0 || !later(best, row) ? row : best), -1);
   const current = Int32Array.from(rows.values(), newest);
-  const mainCatalog = (() => {
-    const counts = new Array(catalogs.length).fill(0);
-    for (const row of current) counts[columns.catalog[row]] += 1;
-    return counts.indexOf(Math.max(...counts, 0));
-  })();
+  const mainCatalog = 0;
 
   const cell = (row) => ({
     row,
@@ -120,119 +95,63 @@ lakebench.store = (data) => {
       if (!found.has(one.name)) found.set(one.name, []);
       if (!found.get(one.name).some((known) => known.version === one.version)) found.get(one.name).push(one);
     }
-    for (const list of found.values()) list.sort((a, b) => compareVersions(b.version, a.version));
+    for (const list of found.values()) list.sort((a, b) => b.rank - a.rank);
     return [...found.values()].sort((a, b) => a[0].name.localeCompare(b[0].name));
   };
 
-  /* My stack: a feature is to be avoided where the writer cannot write it, or a reader refuses it or reads it wrong. */
-  const GRAVITY = ["wrong", "refuses", "cannot write", "unknown", "fine"];
-  /* A writer that wrote something in a source was there, so what it did not write there, it has no way to write. */
-  const present = new Set();
+  /* My stack. What a cell that counts advises is in the data; here are the engines' own versions, and the gravest. */
+  const counting = new Map(),
+    newestVersion = new Map();
+  const answerKey = (feature, writer, reader) => `${feature} ${writer} ${reader}`;
   for (let row = 0; row < count; row += 1)
-    if (columns.reader[row] < 0 && (columns.state[row] === PASS || FAILURES.has(columns.state[row])))
-      present.add(`${columns.source[row]} ${columns.writer[row]}`);
-  const judgeWrite = (row) => {
-    const state = row < 0 ? -1 : columns.state[row];
-    if (state === PASS) return "fine";
-    if (state === WRONG) return "wrong";
-    return FAILURES.has(state) ||
-      (state === stateOf.UNAVAILABLE && present.has(`${columns.source[row]} ${columns.writer[row]}`))
-      ? "cannot write"
-      : "unknown";
-  };
-  const judgeRead = (row) => {
-    if (row < 0) return "unknown";
-    const state = columns.state[row];
-    if (state === PASS) return "fine";
-    return state === WRONG || state === MISLED ? "wrong" : FAILURES.has(state) ? "refuses" : "unknown";
-  };
-  const worst = (judgements) => GRAVITY.find((one) => judgements.includes(one)) ?? "unknown";
-  const byReference = new Set(data.reference);
-  const stack = (writer, readers, catalog) =>
-    features
-      .filter((one) => split(writer).name === "reference" || !byReference.has(one.id))
-      .map((feature) => {
-        const write = find(feature.id, writer, "", catalog);
-        const can = judgeWrite(write);
-        const reads = readers.map((reader) => {
-          const row =
-            split(reader).name === split(writer).name && find(feature.id, writer, reader, catalog) < 0
-              ? write
-              : find(feature.id, writer, reader, catalog);
-          return {
-            reader,
-            row,
-            judged: can === "cannot write" || can === "unknown" ? can : row === write ? can : judgeRead(row),
-          };
-        });
-        const why = worst([can, ...reads.map((one) => one.judged)]);
-        return { feature, write, can, reads, why, avoid: why !== "fine" && why !== "unknown" };
-      });
-
-  /* My upgrade: each cell that an engine takes part in, at both versions, with its counterpart at the newest. */
-  const ran = (row) => row >= 0 && (columns.state[row] === PASS || FAILURES.has(columns.state[row]));
-  const CHANGES = ["broken", "fails worse", "gone", "new", "mended", "fails less badly"];
-  const FROM_BEST = ["PASS", "REFUSED", "OUT_OF_MEMORY", "TIMEOUT", "CRASH", "WRONG"].map((one) => stateOf[one]);
-  const changeOf = (before, after) => {
-    if (!ran(before) || !ran(after)) return ran(after) ? "new" : ran(before) ? "gone" : "";
-    const [one, other] = [columns.state[before], columns.state[after]];
-    if (one === other) return "same";
-    if (one === PASS || other === PASS) return one === PASS ? "broken" : "mended";
-    return FROM_BEST.indexOf(other) > FROM_BEST.indexOf(one) ? "fails worse" : "fails less badly";
-  };
-  const upgrade = (name, from, to) => {
-    const at = nameIndex.get(name),
-      changes = Object.fromEntries(CHANGES.map((one) => [one, []]));
-    let same = 0,
-      unknown = 0;
-    const written = (version) => (row) => versions[columns.writer[row]].version === version;
-    const read = (version) => (row) => versions[columns.reader[row]].version === version;
-    const put = (list, first, second) => {
-      const [before, after] = [first, second].map((fits) => newest(list.filter(fits)));
-      if (before < 0 && after < 0) return;
-      const kind = before < 0 || after < 0 ? "unknown" : changeOf(before, after);
-      if (kind === "same") same += 1;
-      else if (kind === "unknown") unknown += 1;
-      else if (kind) changes[kind].push({ before, after });
-    };
-    for (const list of rows.values()) {
-      const writer = nameOf[columns.writer[list[0]]] === at,
-        reader = columns.reader[list[0]] >= 0 && nameOf[columns.reader[list[0]]] === at;
-      if (writer && reader) {
-        put(
-          list,
-          (row) => written(from)(row) && read(from)(row),
-          (row) => written(to)(row) && read(to)(row),
-        );
-        const old = list.filter((row) => written(from)(row) && read(to)(row));
-        if (old.length)
-          put(
-            list,
-            (row) => written(from)(row) && read(from)(row),
-            (row) => old.includes(row),
-          );
-      } else if (writer) put(list, written(from), written(to));
-      else if (reader) put(list, read(from), read(to));
+    if (columns.advice[row] >= 0 && columns.catalog[row] === mainCatalog) {
+      counting.set(answerKey(columns.feature[row], columns.writer[row], columns.reader[row]), row);
+      for (const at of [columns.writer[row], columns.reader[row]]) {
+        const best = at < 0 ? at : newestVersion.get(versions[at].name);
+        if (at >= 0 && (best === undefined || versions[best].rank < versions[at].rank))
+          newestVersion.set(versions[at].name, at);
+      }
     }
-    return { changes, same, unknown };
+  const atVersion = new Map(versions.map((one, index) => [`${one.name}@${one.version}`, index]));
+  const resolved = (reference) => atVersion.get(reference) ?? newestVersion.get(reference) ?? -2;
+  const adviceOf = Object.fromEntries(advice.map((one, index) => [one.key, index]));
+  const noWay = new Set(data.no_way.map(([feature, writer]) => `${feature} ${writer}`));
+  const byReference = new Set(data.reference);
+  const stepOf = (feature, writer, reader, lacks) => {
+    const row = counting.get(answerKey(feature, writer, reader)) ?? -1;
+    return { row, advice: row >= 0 ? columns.advice[row] : adviceOf[lacks ? "not-written" : "unknown"] };
+  };
+  const stack = (writer, readers) => {
+    const from = resolved(writer),
+      to = readers.map(resolved),
+      found = [];
+    features.forEach((feature, index) => {
+      if (split(writer).name !== "reference" && byReference.has(feature.id)) return;
+      const write = stepOf(index, from, -1, noWay.has(`${index} ${split(writer).name}`));
+      /* What was not written, nobody reads. */
+      const reads = write.advice === adviceOf["not-written"] ? [] : to.map((one) => stepOf(index, from, one));
+      found.push({ feature, write, reads, advice: advice[Math.min(...[write, ...reads].map((one) => one.advice))] });
+    });
+    return found;
+  };
+
+  /* My upgrade. */
+  const kinds = data.kinds.map(([name, bad]) => ({ name, bad }));
+  const upgrade = (name, from, to) => {
+    const made = data.upgrades.find((one) => one.engine === name && one.from === from && one.to === to);
+    if (!made) return undefined;
+    const changes = kinds.map((kind, index) => ({
+      kind,
+      rows: made.changes.filter(([at]) => at === index).map(([, before, after]) => ({ before, after })),
+    }));
+    return { changes, same: made.same, unknown: made.unknown };
   };
   const pairs = () =>
-    engines("engine")
-      .flatMap((list) =>
-        list.flatMap((to, index) =>
-          list.slice(index + 1).map((from) => ({ name: to.name, from: from.version, to: to.version })),
-        ),
-      )
-      .filter(
-        (one) => ![one.from, one.to].includes("unknown") && measured(one.name, one.from) && measured(one.name, one.to),
-      );
-  const byVersion = new Set();
-  for (const side of ["writer", "reader"])
-    for (const index of columns[side])
-      if (index >= 0) byVersion.add(`${versions[index].name}@${versions[index].version}`);
-  const measured = (name, version) =>
-    byVersion.has(`${name}@${version}`) ||
-    data.speed.engine.some((one, row) => one === name && data.speed.version[row] === version);
+    data.upgrades
+      .filter((one) => versions[atVersion.get(`${one.engine}@${one.from}`)]?.rank < versions[atVersion.get(`${one.engine}@${one.to}`)]?.rank)
+      .map((one) => ({ name: one.engine, from: one.from, to: one.to }))
+      .sort((a, b) => a.name.localeCompare(b.name));
+  const ran = (row) => row >= 0 && (columns.state[row] === PASS || FAILURES.has(columns.state[row]));
 
   /* An engine's own cells: a read is its reader's, a write its writer's; what others did wrong counts for nobody. */
   const own = (name, version) => {
@@ -306,7 +225,7 @@ lakebench.store = (data) => {
     score,
     filter,
     segment,
-    compareVersions,
+    advice,
     current,
     columns,
     count,

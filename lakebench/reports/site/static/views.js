@@ -22,13 +22,6 @@ lakebench.views = (store, router, elements) => {
     grid,
   } = elements;
   const seg = router.segment;
-  const NAMES = {
-    wrong: "silently wrong",
-    refuses: "a reader fails",
-    "cannot write": "the writer cannot",
-    unknown: "not known",
-    fine: "fine",
-  };
   const options = (side) =>
     store
       .engines(side)
@@ -54,8 +47,16 @@ lakebench.views = (store, router, elements) => {
   const pairName = (one) => `${one.writer.name}${one.reader ? ` → ${one.reader.name}` : " writes"}`;
   const reference = (engine) =>
     engine.choosable && engine.version !== "unknown" ? `${engine.name}@${engine.version}` : engine.name;
-  const reproducer = (one) =>
+  /* What to type in a fresh clone. A version that a command may choose is in it; the others are those of the clone. */
+  const command = (one) =>
     `lakebench run interop --features ${one.feature.id} --writers ${reference(one.writer)}${one.reader ? ` --readers ${reference(one.reader)}` : ""}${one.catalog && one.catalog !== "rest" ? ` --catalog ${one.catalog}` : ""}`;
+  const commitOf = (one) => {
+    const commit = store.data.runs.find((run) => run.id === one.source.id)?.harness.commit ?? "";
+    return /^[0-9a-f]{40}$/.test(commit) ? commit : "";
+  };
+  const reproducer = (one) =>
+    [...(commitOf(one) ? [`git checkout ${commitOf(one)}`] : []), "make setup", `.venv/bin/${command(one)}`].join("\n");
+  const locked = (one) => [one.writer, one.reader].filter((each) => each && reference(each) === each.name).map(label);
 
   /* /stack */
   const stackPicker = (query, submit = "") => {
@@ -74,32 +75,27 @@ lakebench.views = (store, router, elements) => {
       readers = list(query.get("r"));
     return { writer, readers, rows: writer ? store.stack(writer, readers) : [] };
   };
-  const ORDER = Object.keys(NAMES);
   const stackAnswer = (query) => {
     const { writer, readers, rows } = stackRows(query);
     if (!writer) return [h("p", {}, "Choose what you write with, and what you read with.")];
-    const avoid = rows.filter((one) => one.avoid),
+    const avoid = rows.filter((one) => one.advice.avoid),
       show = query.get("show") ?? "";
-    const shown = [...(show === "all" ? rows : show ? rows.filter((one) => one.why === show) : avoid)].sort(
-      (a, b) => ORDER.indexOf(a.why) - ORDER.indexOf(b.why),
-    );
+    const order = store.advice;
+    const shown = [
+      ...(show === "all" ? rows : show ? rows.filter((one) => one.advice.key === show) : avoid),
+    ].sort((a, b) => order.indexOf(a.advice) - order.indexOf(b.advice));
     const heads = ["feature", "why", `${writer} writes`, ...readers.map((one) => `${one} reads`)];
-    const reads = (one) =>
-      one.reads.map(({ row, judged }) => (row < 0 ? (judged === "unknown" ? "not measured" : "–") : cellLink(row)));
+    /* A reader has no part in what was not written. */
+    const step = (one, link) => (!one ? "–" : one.row < 0 ? "not measured" : link(one.row));
+    const line = (one, link) => [step(one.write, link), ...readers.map((_, index) => step(one.reads[index], link))];
     const lines = shown.map((one) => [
       link(`feature/${seg(one.feature.id)}`, one.feature.title),
-      NAMES[one.why],
-      one.write < 0 ? "not measured" : cellLink(one.write),
-      ...reads(one),
+      one.advice.text,
+      ...line(one, (row) => cellLink(row)),
     ]);
     const plain = () =>
-      shown.map((one) => [
-        one.feature.title,
-        NAMES[one.why],
-        one.write < 0 ? "not measured" : store.cell(one.write).state.name,
-        ...one.reads.map(({ row }) => (row < 0 ? "not measured" : store.cell(row).state.name)),
-      ]);
-    const count = (why) => rows.filter((one) => one.why === why).length;
+      shown.map((one) => [one.feature.title, one.advice.text, ...line(one, (row) => store.cell(row).state.name)]);
+    const count = (key) => rows.filter((one) => one.advice.key === key).length;
     const address = (value) => {
       const next = new URLSearchParams(query);
       if (value) next.set("show", value);
@@ -131,7 +127,7 @@ lakebench.views = (store, router, elements) => {
         "ul",
         { className: "tiles" },
         tile("", "to avoid", avoid.length),
-        ORDER.filter((why) => count(why)).map((why) => tile(why, NAMES[why], count(why))),
+        order.filter((one) => count(one.key)).map((one) => tile(one.key, one.text, count(one.key))),
         tile("all", "all", rows.length),
       ),
       h(
@@ -309,13 +305,15 @@ lakebench.views = (store, router, elements) => {
     const one = store.feature(id),
       writer = store.nameOf(writerPart ?? ""),
       reader = readerPart ? store.nameOf(readerPart) : "";
-    const past =
+    const behind =
       one && writer && reader !== undefined
-        ? store.history(one.id, writer, reader, query.has("c") ? store.catalogs.indexOf(query.get("c")) : undefined)
+        ? store.catalogs.filter((_, index) => store.history(one.id, writer, reader, index).length)
         : [];
+    const at = behind.includes(query.get("c")) ? query.get("c") : behind[0];
+    const past = behind.length ? store.history(one.id, writer, reader, store.catalogs.indexOf(at)) : [];
     if (!past.length)
       return unknown("cell", [id, writerPart, readerPart].filter(Boolean).join("/"), "feature", "All features");
-    const now = store.cell(store.find(one.id, writer, reader));
+    const now = store.cell(store.find(one.id, writer, reader, store.catalogs.indexOf(at)));
     const route = cellRoute(now),
       badge = router.file(`${route}/badge.svg`);
     const versions = [engineLink(now.writer), now.reader ? [" wrote, ", engineLink(now.reader), " read"] : " wrote"];
@@ -337,6 +335,9 @@ lakebench.views = (store, router, elements) => {
           ` · ${now.source.accepted ? "accepted" : "measured"} on ${day(now.source.date)} · `,
           link(`feature/${seg(one.id)}`, "the feature"),
           now.reader ? [" · ", link(cellRoute({ ...now, reader: null }), "its write")] : "",
+          behind
+            .filter((each) => each !== at)
+            .map((each) => [" · ", link(`${cellRoute(now)}?c=${encodeURIComponent(each)}`, `behind ${each}`)]),
         ),
         now.reason ? [h("h2", {}, "What was said"), h("pre", { tabIndex: 0 }, linked(now.reason))] : null,
         now.known ? h("p", {}, "Known: ", linked(now.known)) : null,
@@ -356,6 +357,7 @@ lakebench.views = (store, router, elements) => {
                 `${then.writer.name} ${then.writer.version}${then.reader ? `, ${then.reader.name} ${then.reader.version}` : ""}`,
               ),
               h("span", { className: "note" }, day(then.source.date), then.source.accepted ? " accepted" : ""),
+              store.data.history.outcomes[row] ? h("b", {}, store.data.history.outcomes[row]) : null,
             );
           }),
         ),
@@ -364,7 +366,9 @@ lakebench.views = (store, router, elements) => {
         h(
           "p",
           { className: "note" },
-          `In a clone of lakebench, after make setup. All versions: ${now.writer.components || label(now.writer)}${now.reader ? `; ${now.reader.components || label(now.reader)}` : ""}. From ${now.source.id}.`,
+          "In a clone of lakebench. ",
+          locked(now).length ? `${locked(now).join(" and ")}: as that clone has it locked. ` : "",
+          `All versions: ${now.writer.components || label(now.writer)}${now.reader ? `; ${now.reader.components || label(now.reader)}` : ""}. From ${now.source.id}.`,
           now.source.reason ? ` ${now.source.reason}` : "",
         ),
         router.single
@@ -445,5 +449,5 @@ lakebench.views = (store, router, elements) => {
     };
   };
 
-  return { stack, stackPicker, features, feature, cell, cells, shared: { unknown, cellLink, pairName } };
+  return { stack, stackPicker, features, feature, cell, cells, shared: { unknown, cellLink, pairName, command } };
 };
