@@ -73,7 +73,7 @@ class Answers:
         return (self._upgrade(near, before, now) for before, now in pairs)
 
     def _upgrade(self, near: Mapping[EngineRef, Mapping[Key, MatrixCell]], before: EngineRef, now: EngineRef) -> Any:
-        cells = near.get(before, {}) | near.get(now, {})
+        cells = {**near.get(before, {}), **near.get(now, {})}
         answer = upgrade({key: cells[key] for key in sorted(cells, key=self._order.__getitem__)}, before, now)
         return {
             "engine": before.name,

@@ -96,12 +96,15 @@ def is_cell(one: Observation) -> bool:
 def collect(runs: Sequence[Run]) -> Content:
     """What the shipped baselines and ``runs`` say; an acceptance whose run is among ``runs`` is left out.
 
+    A run that is given twice counts once.
+
     Raises:
         UsageError: a baseline is damaged.
     """
-    given = {run.header.run for run in runs}
+    given = {run.header.run: run for run in runs}
+    runs = list(given.values())
     shipped = of_baselines(phases.baselines(phases.phases()).values())
-    found = [one for one in shipped if not given & {name.strip() for name in one.source.id.split(",")}]
+    found = [one for one in shipped if not given.keys() & {name.strip() for name in one.source.id.split(",")}]
     found += [one for run in runs for one in of_run(run)]
     ordered = tuple(sorted(found, key=lambda one: (one.source.date, one.source.id)))
     made = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
@@ -161,7 +164,7 @@ def _kind(before: str, after: str) -> str:
 def tables(content: Content) -> dict[str, Any]:
     """Every table, in JSON's own types."""
     sources = Index(content.sources)
-    versions = Index()
+    versions = Index(engine for one in content.observations for engine in (one.engine, *one.participants))
     features = Index(one.feature for one in content.features)
     answers = Answers(content.cells)
     cells = _cells(content.cells, features, versions, sources, answers)

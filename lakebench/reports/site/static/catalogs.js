@@ -177,7 +177,7 @@ lakebench.catalogs = (store, router, elements) => {
           {},
           `${newest.accepted ? "Accepted" : "Measured"} on ${day(newest.date)}, from ${newest.run}. `,
           link("catalogs", "All catalogs"),
-          ". Again, in a clone of lakebench after make setup:",
+          ". Again, in a clone of lakebench:",
         ),
         code(`make setup\n.venv/bin/lakebench run phase11 --catalog ${name} --checks ${parts}`),
         own.every((one) => one.accepted)
