@@ -5,8 +5,10 @@
 #   make interop sets up everything and runs the interoperability matrix
 # and what phase 10 needs beside a server:
 #   make delta   adds the packages that read Delta Lake
+# and to read docs/ as pages:
+#   make docs    builds the guide in build/guide
 .DEFAULT_GOAL := help
-.PHONY: help run interop test setup delta bench lint lock answers schema clean
+.PHONY: help run interop test setup delta docs bench lint lock answers schema clean
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
@@ -37,6 +39,10 @@ setup: $(READY)
 delta: $(READY)
 	@$(UV) pip install --quiet --offline --compile-bytecode --python .venv --require-hashes -r requirements-delta.lock 2>/dev/null || \
 		{ $(UV) pip install --compile-bytecode --python .venv --require-hashes -r requirements-delta.lock; }
+
+# A warning is an error: a broken link or anchor, or a page that is in no list.
+docs: $(READY)
+	.venv/bin/python -m sphinx -W --keep-going -q -b html docs build/guide
 
 bench: $(READY)
 	.venv/bin/python benchmarks/harness_cost.py $(ARGS)

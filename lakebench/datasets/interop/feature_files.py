@@ -1,7 +1,7 @@
 """Features from files outside the package: programs of neutral operations, as data in TOML.
 
-A file runs no code. ``docs/interop.md`` describes it. Values are those of :mod:`lakebench.iceberg.types`; a row is a
-table of its columns, and a column that it leaves out is null, as TOML has no null.
+A file runs no code. ``docs/adding-a-feature.md`` describes it. Values are those of :mod:`lakebench.iceberg.types`; a
+row is a table of its columns, and a column that it leaves out is null, as TOML has no null.
 """
 
 from __future__ import annotations

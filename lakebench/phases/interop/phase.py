@@ -43,7 +43,7 @@ def _files(text: str, _: Asked) -> tuple[str, ...]:
 
 _FILES = Option(
     "feature-file",
-    "Files of features of your own (docs/interop.md), separated by commas; they come beside lakebench's.",
+    "Files of features of your own (docs/adding-a-feature.md), separated by commas; they come beside lakebench's.",
     metavar="FILES",
     read=_files,
 )
