@@ -24,6 +24,8 @@ STARTED = {
     "scripts/make_answers.py": set(),
 }
 """What a test below starts, and what it starts in turn."""
+NIGHTLY = {"scripts/nightly_issues.py", "scripts/nightly_jobs.py"}
+"""What tests/unit/test_nightly.py and test_workflows.py start."""
 
 
 def start(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +37,7 @@ def start(tool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_each_script_and_benchmark_is_started_here() -> None:
     there = {str(one.relative_to(ROOT)) for folder in ("benchmarks", "scripts") for one in (ROOT / folder).glob("*.py")}
-    assert there == set(STARTED).union(*STARTED.values())
+    assert there == NIGHTLY.union(STARTED, *STARTED.values())
 
 
 def test_the_cost_of_the_harness_is_measured() -> None:

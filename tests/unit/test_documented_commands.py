@@ -19,6 +19,7 @@ from lakebench import cli, harness, services
 from lakebench.commands import up
 
 ROOT = Path(__file__).parents[2]
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 NAMES = "|".join(sorted(typer.main.get_command(cli.app).commands))
 COMMANDS = rf"(?:\.venv/bin/)?lakebench (?:{NAMES})\b"
@@ -40,6 +41,11 @@ def lines() -> Iterator[tuple[str, str]]:
         # One that ends with its name is no whole command.
         commands += [one for one in named if not re.search(r"(--resume|lakebench \w+)$", one)]
         yield from ((str(page.relative_to(ROOT)), line) for line in commands if "…" not in line.replace('"…"', ""))
+    for workflow in WORKFLOWS:
+        for command in re.findall(rf"(?=\.venv)({COMMANDS}.*)", workflow.read_text(encoding="utf-8")):
+            # Its arguments of each job: test_workflows.py.
+            line = re.split(r" (?:\||>|\|\|) ", command)[0].replace("$ARGUMENTS", "phase4")
+            yield str(workflow.relative_to(ROOT)), line
     for shown in (
         cli.app.info.help or "",
         *((one.callback.__doc__ or "") for one in cli.app.registered_commands if one.callback),
@@ -95,14 +101,15 @@ LINES = sorted(set(lines()))
 
 def test_there_are_many() -> None:
     assert len(LINES) > 40
-    assert {"README.md", "docs/tpch.md", "docs/interop.md", "--help"} <= {page for page, _ in LINES}
+    nightly = ".github/workflows/nightly.yml"
+    assert {"README.md", "docs/tpch.md", "docs/interop.md", "--help", nightly} <= {page for page, _ in LINES}
 
 
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_documented_command_is_taken(page: str, line: str, tmp_path: Path) -> None:
     words = shlex.split(line.replace("~/", f"{tmp_path}/"), comments=True)[1:]
-    words = ["runs" if word in {"/var/lakebench/nightly", "FOLDER"} else word for word in words]
+    words = ["runs" if word in {"/var/lakebench/nightly", "history/local", "FOLDER"} else word for word in words]
     words = [word if before == "--catalog" else STAND_INS.get(word, word) for before, word in pairwise(["", *words])]
     done = CliRunner().invoke(cli.app, words)
     assert isinstance(done.exception, Taken) or done.exit_code == 0, (page, line, done.exception, done.output)

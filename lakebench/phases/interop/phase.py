@@ -110,15 +110,19 @@ class Interop(Phase):
         return tuple(one.id for one in features.all_features(options.get(_FILES.name, ())))
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """A block a feature and writer; the reference writer comes first, so that readers are known before engines."""
+        """The rows of the matrix; the reference writer comes first, so that readers are known before engines."""
+        yield from self.rows(context.request)
+
+    def rows(self, request: Request) -> Iterator[Written]:
+        """A block a feature and writer of ``request``: what a run has is known before anything starts."""
         writers = sorted(
-            _those(context.request, context.request.selection.writers, CanOperate),
+            _those(request, request.selection.writers, CanOperate),
             key=lambda ref: ref.name != REFERENCE,
         )
-        readers = _those(context.request, context.request.selection.readers, CanScan)
-        for feature in self._chosen(context.request):
+        readers = _those(request, request.selection.readers, CanScan)
+        for feature in self._chosen(request):
             for writer in writers:
-                yield Written(feature, writer, tuple(readers), context.request.selection.catalog)
+                yield Written(feature, writer, tuple(readers), request.selection.catalog)
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether feature, writer and reader are among those that were chosen."""
