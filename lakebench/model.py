@@ -330,6 +330,13 @@ class Coordinates:
         alone = str(EngineRef(self.engine, self.version)) if self.engine else None
         return tuple(one for one in (self.writer, self.reader, alone, *self.engines) if one)
 
+    @property
+    def without_versions(self) -> Coordinates:
+        """The same case of engines without a version: ``duckdb`` in place of ``duckdb@1.4.4``."""
+        writer, reader = ((one or "").partition("@")[0] or None for one in (self.writer, self.reader))
+        several = tuple(one.partition("@")[0] for one in self.engines)
+        return dataclasses.replace(self, writer=writer, reader=reader, version=None, engines=several)
+
     def first_absent(self, ran: Collection[str]) -> str | None:
         """The first participant that is not among those that ``ran``: what it did not write, no other could read."""
         return next((name for name in self.participants if name not in ran), None)

@@ -69,12 +69,12 @@ class Stale:
         return f"{self.case} passes now; {self.where} accepts {self.outcome}: {self.reason}"
 
 
-def known_failure(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, str] | None:
-    """Why ``outcome`` of ``case`` is a known failure (``reason``, ``versions``, ``link``); ``None`` where it is not."""
-    if by_glob := claims.accepted_as(case, outcome):
+def known_failure(case: Record, baseline: Baseline) -> dict[str, str] | None:
+    """Why the outcome of ``case`` is a known failure (``reason``, ``versions``, ``link``); ``None`` where it is not."""
+    if by_glob := claims.accepted_as(case.case, case.outcome):
         return {"reason": by_glob.reason, "versions": by_glob.versions, "link": by_glob.link}
-    entry = baseline.of(case)
-    if entry is None or outcome not in entry.outcomes:
+    entry = baseline.held_against(case)
+    if entry is None or case.outcome not in entry.outcomes:
         return None
     components = ", ".join(f"{engine} {versions}" for engine, versions in entry.versions.items())
     return {"reason": entry.by.reason, "versions": components, "link": ""}
@@ -83,9 +83,9 @@ def known_failure(case: str, outcome: Outcome, baseline: Baseline) -> dict[str, 
 def with_acceptance(case: Record, baseline: Baseline) -> Record:
     """``case`` with evidence of its acceptance: why a failure is known, and the outcomes where several are accepted."""
     evidence = dict(case.evidence)
-    if case.outcome is not Outcome.PASS and (acceptance := known_failure(case.case, case.outcome, baseline)):
+    if case.outcome is not Outcome.PASS and (acceptance := known_failure(case, baseline)):
         evidence["known"] = acceptance
-    if (entry := baseline.of(case.case)) and len(entry.outcomes) > 1:
+    if (entry := baseline.held_against(case)) and len(entry.outcomes) > 1:
         evidence[ONE_OF] = [one.value for one in Outcome if one in entry.outcomes]
     return replace(case, evidence=evidence)
 
@@ -96,7 +96,7 @@ def is_accepted(case: Record, baseline: Baseline) -> bool:
         return case.outcome is not Outcome.HARNESS_FAULT
     if claims.accepted_as(case.case, case.outcome):
         return True
-    entry = _ran(baseline.of(case.case))
+    entry = _ran(baseline.held_against(case))
     return entry is not None and not _is_worse(entry, case.outcome)
 
 
@@ -135,7 +135,7 @@ def changes(cases: Iterable[Record], baseline: Baseline, covers: Covers) -> Chan
     """
     every = {case.case: case for case in cases}
     ran = [case for case in every.values() if case.outcome.ran]
-    both = [(case, entry) for case in ran if (entry := _ran(baseline.of(case.case)))]
+    both = [(case, entry) for case in ran if (entry := _ran(baseline.held_against(case)))]
     differ = [(case, entry) for case, entry in both if case.outcome not in entry.outcomes]
     return Changes(
         better=tuple(_change(case, entry) for case, entry in differ if not _is_worse(entry, case.outcome)),
@@ -144,7 +144,7 @@ def changes(cases: Iterable[Record], baseline: Baseline, covers: Covers) -> Chan
             for case, entry in differ
             if _is_worse(entry, case.outcome) and not claims.accepted_as(case.case, case.outcome)
         ),
-        new=tuple(_change(case, None) for case in ran if _ran(baseline.of(case.case)) is None),
+        new=tuple(_change(case, None) for case in ran if _ran(baseline.held_against(case)) is None),
         gone=tuple(_gone(every, baseline, covers)),
         verdicts={
             case.case: (entry.outcomes[case.outcome], verdict(case))

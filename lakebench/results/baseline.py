@@ -91,6 +91,18 @@ class Baseline:
         """The entry of the case with this id."""
         return self.entries.get(case)
 
+    def held_against(self, case: Record) -> Entry | None:
+        """The entry of ``case``; where an engine has a version that nobody accepted, that of the engine without one.
+
+        So a newer version fails a run by what it breaks, and not by what is known of the engine.
+        """
+        plain = case.coordinates.without_versions
+        return self.of(case.case) or (self._plain.get((case.phase, plain)) if plain != case.coordinates else None)
+
+    @functools.cached_property
+    def _plain(self) -> dict[tuple[str, Coordinates], Entry]:
+        return {(one.phase, one.coordinates): one for one in self.entries.values()}
+
 
 def load(settings: Mapping[str, Any], shipped: Iterable[Path], user_file: Path = Path(FILE)) -> Baseline:
     """The baseline for a run whose header has ``settings``.

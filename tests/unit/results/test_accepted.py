@@ -127,10 +127,10 @@ def test_another_verdict_of_the_same_outcome_is_told_and_does_not_count() -> Non
 
 
 def test_an_accepted_failure_says_who_accepted_it() -> None:
-    acceptance = accepted.known_failure(CASE.case, Outcome.WRONG, _had(Outcome.WRONG))
+    acceptance = accepted.known_failure(replace(CASE, outcome=Outcome.WRONG), _had(Outcome.WRONG))
     assert acceptance == {"reason": "first look", "versions": "duckdb duckdb 1.5.5", "link": ""}
-    assert accepted.known_failure(CASE.case, Outcome.CRASH, _had(Outcome.WRONG)) is None
-    by_glob = accepted.known_failure(KNOWN, Outcome.REFUSED, NOTHING)
+    assert accepted.known_failure(replace(CASE, outcome=Outcome.CRASH), _had(Outcome.WRONG)) is None
+    by_glob = accepted.known_failure(_named(KNOWN, outcome=Outcome.REFUSED), NOTHING)
     assert by_glob is not None
     assert by_glob["link"].startswith("https://")
 
@@ -191,7 +191,28 @@ def test_of_a_race_any_accepted_outcome_is_fine_and_no_other_between_them(now: O
     evidence = accepted.with_acceptance(_now(now)[0], race).evidence
     assert evidence["accepted_outcomes"] == ["PASS", "CRASH"]
     assert ("known" in evidence) is (now is Outcome.CRASH)
-    assert (accepted.known_failure(CASE.case, now, race) is not None) is (code is ExitCode.OK)
+
+
+@pytest.mark.parametrize(
+    ("of_plain", "of_version", "now", "code"),
+    [
+        (Outcome.WRONG, None, Outcome.WRONG, ExitCode.OK),
+        (Outcome.PASS, None, Outcome.REFUSED, ExitCode.WORSE),
+        (Outcome.REFUSED, None, Outcome.WRONG, ExitCode.WRONG_ANSWER),
+        (Outcome.WRONG, Outcome.PASS, Outcome.WRONG, ExitCode.WRONG_ANSWER),
+    ],
+)
+def test_a_version_is_held_against_what_is_accepted_of_it_or_else_of_the_engine(
+    of_plain: Outcome, of_version: Outcome | None, now: Outcome, code: ExitCode
+) -> None:
+    newer = "interop/append/duckdb@1.5.6→trino"
+    entries = {CASE.case: _entry(CASE.case, "trino", of_plain)}
+    entries |= {newer: _entry(newer, "trino", of_version)} if of_version else {}
+    case = _named(newer, outcome=now)
+    assert accepted.exit_code([case], Baseline(entries)) is code
+    assert ("known" in accepted.with_acceptance(case, Baseline(entries)).evidence) is (code is ExitCode.OK)
+    assert not accepted.changes([case], Baseline(entries), _everything).new
+    assert accepted.stale([replace(case, outcome=Outcome.PASS)], Baseline(entries)) == []
 
 
 def test_a_race_may_end_in_not_running_where_that_was_accepted_too() -> None:

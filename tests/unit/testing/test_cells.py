@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -91,6 +93,16 @@ def test_a_cell_without_a_record_fails() -> None:
 
 def test_a_reason_that_is_empty_leaves_the_outcome() -> None:
     assert verdict(replace(_record(Outcome.CRASH), reason=""), Baseline(), {}).text == "CRASH"
+
+
+def test_the_documented_addresses_are_taken() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "ci.md").read_text(encoding="utf-8")
+    addresses = re.findall(r"--lakebench '?(interop[^ '\n]+)", page) + re.findall(
+        r"^ {8}(interop/\S+)$", page, re.MULTILINE
+    )
+    assert len(addresses) >= 5
+    for address in addresses:
+        assert CellRun.of(address.replace("@latest", "@1.4.4"), [], Releases(Quiet())).cases
 
 
 def test_pytest_loads_nothing_of_lakebench_where_no_cells_are_asked_for() -> None:
