@@ -15,14 +15,15 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from lakebench import engines, phases  # noqa: E402 - of this checkout
+from lakebench import engines, phases, services  # noqa: E402 - of this checkout
+from lakebench.config import POSTGRES  # noqa: E402 - likewise
 from lakebench.model import Runtime, Selection  # noqa: E402 - likewise
 from lakebench.phases.base import Phase  # noqa: E402 - likewise
 
 DATA = {"workload": "mine"}
 """Phase → the folder that an earlier step of the job makes."""
-PINNED_ALONE = frozenset({"phase45"})
-"""Phases that ask the engines at the pinned versions only."""
+PINNED_ALONE = frozenset({"phase8", "phase10", "phase45"})
+"""Phases in which other engines read what extensions of PostgreSQL wrote: a runner has none of these as a process."""
 
 
 def jobs() -> Iterator[dict[str, str]]:
@@ -48,9 +49,16 @@ def _job(phase: Phase, runtime: Runtime, versions: str, *more: str) -> dict[str,
 
 def _newest(phase: Phase) -> str:
     """The engines of ``phase``, with the newest release beside each that has releases; empty where none has."""
-    names = phase.engines(Selection())
+    names = [name for name in phase.engines(Selection()) if not _needs_installation(name)]
     released = [name for name in names if _has_releases(name)] if phase.name not in PINNED_ALONE else []
     return ",".join([*names, *(f"{name}@latest" for name in released)] if released else ())
+
+
+def _needs_installation(name: str) -> bool:
+    """Whether the engine is an extension of PostgreSQL: a runner has none, and an engine that is named must run."""
+    engine = engines.find(name)
+    needed = [services.find(one) for one in (engine.service, *engine.needs) if one]
+    return any(one.is_postgresql and one.name not in {POSTGRES, f"{POSTGRES}-remote"} for one in needed)
 
 
 def _has_releases(name: str) -> bool:
