@@ -101,8 +101,10 @@ def test_no_expression_is_put_into_a_script(file: Path) -> None:
 def test_the_nightly_has_every_phase_with_each_runtime_and_the_newest_releases(jobs: list[dict[str, str]]) -> None:
     from lakebench import phases
 
-    every = {(name, runtime) for name in phases.phases() for runtime in ("local", "compose")}
-    assert {(job["phase"], job["runtime"]) for job in jobs if job["versions"] == "pinned"} == every
+    pinned = {(job["phase"], job["runtime"]) for job in jobs if job["versions"] == "pinned"}
+    containers_alone = {"phase7", "phase45"}  # no runner has their extensions of PostgreSQL as processes
+    assert {phase for phase, runtime in pinned if runtime == "compose"} == set(phases.phases())
+    assert {phase for phase, runtime in pinned if runtime == "local"} == set(phases.phases()) - containers_alone
     newest = {job["phase"] for job in jobs if job["versions"] == "newest"}
     assert {"phase1", "phase3", "phase4", "phase9", "interop", "clickbench", "workload"} <= newest
     assert len({job["name"] for job in jobs}) == len(jobs) < 256  # GitHub's limit of a matrix
