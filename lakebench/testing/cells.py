@@ -121,26 +121,26 @@ class CellRun:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class CellVerdict:
     """What a cell's test says: ``kind`` is passed, failed, skipped, or known (a failure that is accepted)."""
 
     kind: str
     text: str = ""
 
 
-def verdict(record: Record | None, accepted_outcomes: baseline.Baseline, gone: dict[str, str]) -> Verdict:
+def verdict(record: Record | None, accepted_outcomes: baseline.Baseline, gone: dict[str, str]) -> CellVerdict:
     """The verdict on the cell of ``record``, ``None`` where the run has none; ``gone`` is :meth:`CellRun.gone`."""
     if record is None:
-        return Verdict("failed", "the run ended without it")
+        return CellVerdict("failed", "the run ended without it")
     said = f"{record.outcome}: {record.reason}" if record.reason else record.outcome.value
     if record.outcome is Outcome.UNAVAILABLE:
         why = gone.get(record.case)
-        return Verdict("skipped", record.reason) if why is None else Verdict("failed", f"gone: {why}")
+        return CellVerdict("skipped", record.reason) if why is None else CellVerdict("failed", f"gone: {why}")
     if record.outcome is Outcome.PASS:
-        return Verdict("passed")
+        return CellVerdict("passed")
     if accepted.is_accepted(record, accepted_outcomes):
-        return Verdict("known", said)
-    return Verdict("failed", said)
+        return CellVerdict("known", said)
+    return CellVerdict("failed", said)
 
 
 class Cells(pytest.Collector):
