@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType, TracebackType
 from typing import Any, ParamSpec, TypeVar
 
+from lakebench.engines.listening import hear
 from lakebench.errors import (
     CommitConflict,
     EngineCrash,
@@ -74,6 +75,7 @@ class EngineCalls:
 
     def __call__(self, function: Callable[..., T], /, *args: Any, **named: Any) -> T:
         """The result of ``function``; its arguments are computed before, outside."""
+        hear(function, args, named)
         try:
             result = function(*args, **named)
         except LakebenchError:

@@ -93,7 +93,9 @@ class EngineClient:
     def scans(
         self, ref: EngineRef, lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], limit_s: float
     ) -> list[dict[str, Any]]:
-        """What became of each of ``scans``: the worker's reply. A read after one that failed has a new connection.
+        """What became of each of ``scans``: the worker's reply, with the engine's ``calls``.
+
+        A read after one that failed has a new connection.
 
         Raises:
             LakebenchError: the worker could not be asked, or died.
@@ -102,7 +104,8 @@ class EngineClient:
         while len(replies) < len(scans):
             at = len(replies)
             arguments: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
-            replies += self.call(ref, lake, "scans", limit_s, **arguments)["replies"]
+            reply = self.call(ref, lake, "scans", limit_s, **arguments)
+            replies += [{**one, "calls": calls} for one, calls in zip(reply["replies"], reply["calls"], strict=True)]
             if not replies[-1]["ok"]:
                 self.case_end(error_from(replies[-1]["error"]), ref)
         return replies

@@ -61,6 +61,7 @@ class _EnteredReply(_Reply):
 
 class _Scans(_Reply):
     replies: list[dict[str, Any]]
+    calls: list[list[str]]
 
 
 class _Error(BaseModel):

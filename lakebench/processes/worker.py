@@ -22,6 +22,7 @@ from typing import Any
 from lakebench import engines
 from lakebench.engines import boundary
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.listening import listening
 from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
 from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
@@ -177,14 +178,18 @@ class Worker:
     def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
         """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.
 
+        ``calls`` has the statements and calls that the engine got for each.
         A connection in which a read failed must not answer the next one.
         """
         replies: list[dict[str, Any]] = []
+        calls: list[list[str]] = []
         for scan, file in zip(scans, into, strict=True):
-            replies.append(self.answer({"op": "scan", "scan": scan, "into": file}))
+            with listening() as heard:
+                replies.append(self.answer({"op": "scan", "scan": scan, "into": file}))
+            calls.append(heard)
             if not replies[-1]["ok"]:
                 break
-        return {"replies": replies}
+        return {"replies": replies, "calls": calls}
 
     def operate(self, operations: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Carry out operations in order (:mod:`lakebench.iceberg.operations`).

@@ -34,12 +34,12 @@ def write(run_dir: Path, earlier: Sequence[Path] = ()) -> tuple[Path, Path]:
 
     run = records.read(run_dir)
     contents = document.build(run, [records.read(one) for one in earlier])
-    made = run_dir / "report.md", run_dir / "report.html"
+    made = run_dir / "report.md", run_dir / document.PAGE
     _replace(made[0], markdown.render(contents))
     _replace(made[1], html.render(contents))
     for page in by_phase.pages(run):
         _replace(run_dir / page.PAGE, page.render(run))
-    names = ("report.html", *(page.PAGE for page in by_phase.pages(run)), "report.md", records.FILE)
+    names = (document.PAGE, *(page.PAGE for page in by_phase.pages(run)), "report.md", records.FILE)
     _replace(run_dir / short.NAME, short.render(run, names))
     return made
 
@@ -67,10 +67,10 @@ def summarise(run_dir: Path, console: Console) -> None:
     Raises:
         UsageError: the records cannot be read.
     """
-    from lakebench.reports import by_phase, summary
+    from lakebench.reports import by_phase, document, summary
 
     run = records.read(run_dir)
-    names = ("report.md", "report.html", *(page.PAGE for page in by_phase.pages(run)))
+    names = ("report.md", document.PAGE, *(page.PAGE for page in by_phase.pages(run)))
     summary.show(run, console, tuple(path for name in names if (path := run_dir / name).exists()))
 
 

@@ -48,7 +48,7 @@ def stack_document(answer: Stack, titles: Mapping[str, str], today: dt.date, not
         good=not avoided and not unknown,
         alerts=tuple(notes),
         overview=_counts(answer),
-        plot=None,
+        first=None,
         sections=tuple(one for one in sections if one.parts),
     )
 
@@ -245,7 +245,7 @@ def upgrade_document(answer: Upgrade, titles: Mapping[str, str], today: dt.date,
         good=not bad and not answer.unknown and bool(answer.changed or answer.same),
         alerts=tuple(notes),
         overview=_change_counts(answer),
-        plot=None,
+        first=None,
         sections=tuple(one for one in sections if one.parts),
     )
 

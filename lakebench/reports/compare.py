@@ -93,7 +93,7 @@ def document(result: Comparison, folder: Path) -> Document:
         good=not result.worse,
         alerts=_alerts(result),
         overview=_overview(result),
-        plot=drawings[0] if drawings else None,
+        first=drawings[0] if drawings else None,
         sections=(
             *([Section("Ratios, drawn", "drawn", tuple(drawings))] if len(drawings) > 1 else []),
             *_sections(result, os.path.relpath(_page(result), folder) if _page(result) else ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,31 +18,36 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: ``mark`` is ``pass``, ``fail``, ``none`` or ``heat0`` to ``heat4``; ``link`` an anchor."""
+    """One cell: ``mark`` is ``pass``, ``fail``, ``none`` or ``heat0`` to ``heat4``; ``link`` an anchor.
+
+    With a ``share`` (0 to 1) it is a bar of this part of the cell's width.
+    """
 
     text: str
     mark: str = ""
     link: str = ""
+    share: float | None = None
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table whose first column names its rows."""
+    """A table whose first column names its rows. In a heading, the version of an engine is on a line of its own."""
 
     caption: str
     head: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     notes: tuple[str, ...] = ()
     layout: str = ""
-    """``figures`` aligns to the right, ``matrix`` centres, empty to the left."""
+    """``figures`` aligns to the right, ``matrix`` centres, ``ranking`` has bars, empty to the left."""
     anchor: str = ""
 
 
 @dataclass(frozen=True)
 class Paragraph:
-    """Running text."""
+    """Running text, which leads to ``link`` where there is one."""
 
     text: str
+    link: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,13 @@ class Verbatim:
 
 @dataclass(frozen=True)
 class Evidence:
-    """Why a case has its outcome; ``summary`` is its line when it is closed."""
+    """Why a case has its outcome; ``summary`` is its line when it is closed, ``known`` an accepted failure."""
 
     anchor: str
     summary: str
     outcome: Outcome
     parts: tuple[Table | Verbatim, ...]
+    known: bool = False
 
 
 Part = Table | Paragraph | Plot | Evidence
@@ -86,7 +93,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """A whole report: the first screen, then the sections. ``alerts`` stand before the verdict."""
+    """A whole report: the first screen, then the sections. ``alerts`` stand before the verdict.
+
+    ``first`` stands beside the overview: who is fastest, or a plot. ``pages`` are name and address of each page of the
+    run, this one first.
+    """
 
     title: str
     subtitle: str
@@ -94,8 +105,15 @@ class Document:
     good: bool
     alerts: tuple[str, ...]
     overview: Table
-    plot: Plot | None
+    first: Table | Plot | None
     sections: tuple[Section, ...]
+    pages: tuple[tuple[str, str], ...] = ()
+
+
+def anchor(kind: str, name: str) -> str:
+    """The place of ``name`` on a page: the same in every run, whatever else a run has."""
+    safe = re.sub(r"[^\w.@+/=-]+", "-", name, flags=re.ASCII)
+    return f"{kind}-{safe}" if safe == name else f"{kind}-{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
 
 
 def cells(*texts: object) -> tuple[Cell, ...]:

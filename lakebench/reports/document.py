@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from lakebench.outcomes import ExitCode
 from lakebench.reports import by_phase, compare, identity, lakes, latency, matrix, memory, storage_formats
@@ -11,6 +12,8 @@ from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, 
 from lakebench.results import comparison
 from lakebench.results.records import Dataset, Run
 
+PAGE = "report.html"
+"""The file of the report as a page."""
 _VERDICT_MARKS = {"reproduced": "pass", "direction only": "none", "not reproduced": "fail", "out of date": "fail"}
 
 
@@ -25,9 +28,16 @@ def build(run: Run, earlier: Sequence[Run] = ()) -> Document:
         good=good,
         alerts=alerts(run),
         overview=overview(run),
-        plot=latency.first_plot(others),
+        first=latency.first(others),
         sections=tuple(one for one in _sections(run, earlier) if one.parts),
+        pages=pages(run),
     )
+
+
+def pages(run: Run) -> tuple[tuple[str, str], ...]:
+    """Name and address of each page of ``run``; none where the report is the only one."""
+    own = [(Path(page.PAGE).stem, page.PAGE) for page in by_phase.pages(run)]
+    return (("report", PAGE), *own) if own else ()
 
 
 def overview(run: Run) -> Table:

@@ -35,7 +35,7 @@ def document(found: History, notes: Sequence[str] = ()) -> Document:
         good=not slower and not any(one.change.bad for one in found.outcomes),
         alerts=tuple(notes),
         overview=_runs(found),
-        plot=None,
+        first=None,
         sections=tuple(one for one in sections if one.parts),
     )
 

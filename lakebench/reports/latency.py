@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lakebench.model import Record, Sample
-from lakebench.reports import plots
+from lakebench.reports import plots, ranking
 from lakebench.reports.content import (
     DASH,
     TIMES,
@@ -25,7 +25,7 @@ from lakebench.reports.content import (
     show,
     size,
 )
-from lakebench.reports.matrix import anchors, engine_order, group_anchors
+from lakebench.reports.matrix import anchors, engine_order, group_anchors, heading
 from lakebench.results import statistics
 from lakebench.results.comparison import turns
 from lakebench.results.placement import storage_format_of
@@ -119,9 +119,9 @@ def parts(run: Run) -> list[Part]:
     for group in dict.fromkeys(one.group for one in asked if not one.repeated or one.group in wide):
         single = [one for one in asked if one.group == group and (group in wide or not one.repeated)]
         anchor = group_anchors(run)[group] if group in gridded(run) else ""
-        made += [_grid(single, links, "warm", anchor), *_lone(_queries_plot(single)), _over_queries(single)]
+        made += [_ranking(run, single), _grid(run, single, "warm", anchor), *_lone(_queries_plot(single))]
         if group in wide:
-            made += [*([_grid(single, links, "cold")] if _has_cold(single) else []), _details(single, links)]
+            made += [*([_grid(run, single, "cold")] if _has_cold(single) else []), _details(single, links)]
     return made
 
 
@@ -147,9 +147,13 @@ def _lone(part: Plot | None) -> list[Plot]:
     return [] if part is None else [part]
 
 
-def first_plot(run: Run) -> Plot | None:
-    """The plot of the first repeated query, for the first screen."""
-    return next((made for one in questions(run) if one.repeated and (made := plot(one))), None)
+def first(run: Run) -> Table | Plot | None:
+    """For the first screen: the ranking of the first group of queries, else the plot of the first repeated query."""
+    asked = questions(run)
+    groups = {one.group: [each for each in asked if each.group == one.group] for one in asked}
+    rankings = [_ranking(run, group) for group in groups.values() if len(group) > 1]
+    ranked = next((one for one in rankings if any(cell.share for row in one.rows for cell in row)), None)
+    return ranked or next((made for one in asked if one.repeated and (made := plot(one))), None)
 
 
 def _table(question: QueryRow, links: dict[str, str]) -> Table:
@@ -349,9 +353,9 @@ def _requests(samples: Sequence[Sample]) -> str:
     return f"{show('requests', middle)}{received}"
 
 
-def _grid(single: Sequence[QueryRow], links: dict[str, str], kind: str, anchor: str = "") -> Table:
+def _grid(run: Run, single: Sequence[QueryRow], kind: str, anchor: str = "") -> Table:
     """A table of queries by engines with medians of the samples of ``kind``, in seconds."""
-    engines = _engines(single)
+    engines, links = _engines(single), anchors(run)
     rows = []
     for question in single:
         by_engine = {one.record.engine: one for one in question.engines}
@@ -368,7 +372,8 @@ def _grid(single: Sequence[QueryRow], links: dict[str, str], kind: str, anchor: 
         caption, note = f"cold, {caption}", f"{note} Cold is: {'; '.join(sorted(caches))}."
     note = f"{note} A shade marks slower than the fastest of the row by over 1.25, 2, 5 and 20 times."
     notes = (f"{note} A failed answer has no time.",)
-    return Table(f"{single[0].group}: {caption}", ("", *engines), tuple(rows), notes, "figures", anchor)
+    head = ("", *(heading(run, engine) for engine in engines))
+    return Table(f"{single[0].group}: {caption}", head, tuple(rows), notes, "figures", anchor)
 
 
 def _chosen(one: Timed, kind: str) -> statistics.Summary | None:
@@ -408,42 +413,24 @@ def _grid_cell(one: Timed | None, least: float, links: dict[str, str], kind: str
     return Cell(seconds(had.median), heat, link)
 
 
-def _over_queries(single: Sequence[QueryRow]) -> Table:
-    """Geometric means over the queries that passed on every engine with a right answer to any."""
-    timed = {
-        engine: {
-            question.query: one.best.median
-            for question in single
-            for one in question.engines
-            if one.record.engine == engine and one.best and one.best.median > 0
-        }
-        for engine in _engines(single)
-    }
-    compared = {engine: had for engine, had in timed.items() if had}
-    common = set.intersection(*map(set, compared.values())) if compared else set()
-    means = {
-        engine: statistics.geometric_mean([had[query] for query in sorted(common)])
-        for engine, had in compared.items()
-        if common
-    }
-    least = min(means.values(), default=1.0)
-    rows = tuple(
-        (
-            Cell(engine),
-            Cell(f"{len(had)} of {len(single)}"),
-            Cell(seconds(means[engine]) if engine in means else DASH),
-            Cell(f"{TIMES} {means[engine] / least:.2f}" if engine in means else DASH),
-            Cell(requests_a_query(engine, single) if had else DASH),
-        )
-        for engine, had in timed.items()
+def _ranking(run: Run, single: Sequence[QueryRow]) -> Table:
+    engines = _engines(single)
+    return ranking.table(
+        single[0].group,
+        {heading(run, engine): _medians(single, engine) for engine in engines},
+        {heading(run, engine): requests_a_query(engine, single) for engine in engines},
+        len(single),
     )
-    caption = f"Over the {len(common)} queries that all {len(compared)} engines with an answer got right"
-    head = ("engine", "answered right", "geometric mean s", "ratio to the least", "requests of the store a query")
-    notes = (
-        "The ratio of geometric means of medians is the geometric mean of the ratios.",
-        "An engine with few or no requests answered from memory that it keeps; others fetched the data anew.",
-    )
-    return Table(caption, head, rows, notes, "figures")
+
+
+def _medians(single: Sequence[QueryRow], engine: str) -> dict[str, float]:
+    """Query → median in seconds, of the queries that ``engine`` got right."""
+    return {
+        question.query: one.best.median
+        for question in single
+        for one in question.engines
+        if one.record.engine == engine and one.best and one.best.median > 0
+    }
 
 
 def plot(question: QueryRow) -> Plot | None:

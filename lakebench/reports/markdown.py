@@ -36,7 +36,7 @@ def _part(part: Part) -> list[str]:
     if isinstance(part, Table):
         return _table(part)
     if isinstance(part, Paragraph):
-        return [escape(part.text), ""]
+        return [_cell(Cell(part.text, link=part.link)), ""]
     if isinstance(part, Plot):
         return [f"*{escape(part.title)}: the drawing is in the HTML page.*", ""]
     return _evidence(part)

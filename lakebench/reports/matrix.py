@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,6 +17,7 @@ from lakebench.reports.content import (
     Evidence,
     Table,
     Verbatim,
+    anchor,
     cells,
     facts,
     failed,
@@ -29,6 +31,8 @@ from lakebench.reports.content import (
 from lakebench.results.records import ONE_OF, Run
 
 _ABSENT = Cell(DASH)
+_NAMES = re.compile(r"[\s,→/]+")
+"""What stands between the names of engines in a heading."""
 _BLOCKS = {"sql": "SQL", "error": "Error", "log": "Log, its end"}
 _LINES = {
     "command": "run it again",
@@ -43,13 +47,12 @@ _LINES = {
 
 def anchors(run: Run) -> dict[str, str]:
     """Case id → anchor of its evidence."""
-    return {record.case: f"case-{number}" for number, record in enumerate(run.cases, 1)}
+    return {record.case: anchor("case", record.case) for record in run.cases}
 
 
 def group_anchors(run: Run) -> dict[str, str]:
     """Group → anchor of its matrix, in the order of first appearance."""
-    groups = dict.fromkeys(group_of(record) for record in run.cases)
-    return {group: f"matrix-{number}" for number, group in enumerate(groups, 1)}
+    return {group: anchor("matrix", group) for group in dict.fromkeys(group_of(record) for record in run.cases)}
 
 
 def engine_order(run: Run) -> list[str]:
@@ -65,7 +68,7 @@ def overview(run: Run) -> Table:
     for engine in engine_order(run):
         records = [record for record in run.cases if record.engine == engine]
         row = [
-            tally([one for one in records if group_of(one) == group], f"#{anchor}") for group, anchor in groups.items()
+            tally([one for one in records if group_of(one) == group], f"#{place}") for group, place in groups.items()
         ]
         rows.append((Cell(engine), Cell(version(run, engine)), *row))
     head = ("engine", "version", *(group.partition(":")[0] for group in groups))
@@ -95,10 +98,10 @@ def tally(records: Sequence[Record], link: str = "") -> Cell:
 
 def matrices(run: Run, without: frozenset[str] = frozenset()) -> list[Table]:
     """A table for each group that is not in ``without``, with the rows and columns that the cases name."""
-    return [_matrix(run, group, anchor) for group, anchor in group_anchors(run).items() if group not in without]
+    return [_matrix(run, group, place) for group, place in group_anchors(run).items() if group not in without]
 
 
-def _matrix(run: Run, group: str, anchor: str) -> Table:
+def _matrix(run: Run, group: str, place: str) -> Table:
     records = [record for record in run.cases if group_of(record) == group]
     links = anchors(run)
     where: dict[tuple[str, str], list[Record]] = {}
@@ -106,10 +109,22 @@ def _matrix(run: Run, group: str, anchor: str) -> Table:
         where.setdefault(_row_and_column(record), []).append(record)
     columns = _columns(run, [column for _, column in where])
     rows = tuple(
-        (Cell(row), *(_cell(where.get((row, column), []), links) for column in columns))
+        (Cell(heading(run, row)), *(_cell(where.get((row, column), []), links) for column in columns))
         for row in ordered(row for row, _ in where)
     )
-    return Table(group, ("", *columns), rows, layout="matrix", anchor=anchor)
+    head = ("", *(heading(run, column) for column in columns))
+    return Table(group, head, rows, layout="matrix", anchor=place)
+
+
+def heading(run: Run, name: str) -> str:
+    """``name`` with the versions of the engines that it names on a line of its own; ``duckdb@1.4.4`` has its own."""
+    parts = [one for one in _NAMES.split(name) if one and not _has_version(one)]
+    versions = [text for part in parts if (text := version(run, part)) != DASH]
+    return f"{name}\n{' → '.join(versions)}" if versions else name
+
+
+def _has_version(name: str) -> bool:
+    return "@" in name
 
 
 def _row_and_column(record: Record) -> tuple[str, str]:
@@ -189,7 +204,13 @@ def evidence(run: Run) -> list[Evidence]:
     links, grave = anchors(run), worst_first(run)
     order = {record.case: number for number, record in enumerate(grave)}
     return [
-        Evidence(links[record.case], f"{record.case}: {record.title}", record.outcome, _parts(run, record))
+        Evidence(
+            links[record.case],
+            f"{record.case}: {record.title}",
+            record.outcome,
+            _parts(run, record),
+            "known" in record.evidence,
+        )
         for record in sorted(run.cases, key=lambda one: order.get(one.case, len(order)))
     ]
 

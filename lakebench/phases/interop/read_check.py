@@ -19,11 +19,12 @@ def compared(
     client: EngineClient, checker: Checker, read: Read, reply: Mapping[str, Any], actual: Path, expected: Path
 ) -> tuple[dict[str, Any], CaseEnd | None]:
     """The evidence of one read, and the error where it did not pass."""
+    asked = {"read": read.name, "calls": reply["calls"]}
     if not reply["ok"]:
         error = client.case_end(error_from(reply["error"]))
-        return {"read": read.name, "outcome": error.outcome, "reason": str(error)}, _of_read(read, error)
+        return {**asked, "outcome": error.outcome, "reason": str(error)}, _of_read(read, error)
     checked = checker.call(same.compare, actual, expected)
-    evidence = {"read": read.name, "outcome": Outcome.PASS, "rows": checked.rows}
+    evidence = {**asked, "outcome": Outcome.PASS, "rows": checked.rows}
     if checked.type_differences:
         evidence["type_differences"] = list(checked.type_differences)
     if checked.diff is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +23,7 @@ from lakebench.phases.interop.report_squares import (
     is_wrong,
     squares,
 )
-from lakebench.reports import html, matrix
+from lakebench.reports import document, html, matrix
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import (
     DASH,
@@ -103,7 +104,11 @@ def render(run: Run) -> str:
     """``run`` as one page that asks the network for nothing."""
     text, level = verdict(run)
     every, findings_ = squares(run), findings(run)
-    page: str = html.template(Path(__file__).with_name("report.html.j2")).render(
+    here = Path(__file__)
+    page: str = html.template(here.with_name("report.html.j2")).render(
+        style=html.style(here.with_name("report.css")),
+        pages=document.pages(run),
+        page=PAGE,
         title=f"lakebench interop {run.header.run}",
         subtitle=_subtitle(run),
         alerts=alerts(run),
@@ -192,6 +197,9 @@ def _data(run: Run) -> str:
         "features": [_fit(vars(one)) for one in features],
         "writers": writers,
         "readers": readers,
+        "versions": {
+            name: text for name in _names([*writers, *readers]) if (text := matrix.version(run, name)) != DASH
+        },
         "outcomes": list(STATES),
         "letters": "".join(LETTERS.values()),
         "worst": list(WORST_FIRST),
@@ -249,6 +257,8 @@ def _compact(
         for key, value in evidence.items()
         if key not in _SHOWN_BY_POSITION and value not in (None, "", [], (), {})
     }
+    if kept.get("reads"):
+        kept["reads"] = _without_table(kept["reads"], one)
     return [
         features[one.feature],
         writers.index(one.writer),
@@ -258,6 +268,19 @@ def _compact(
         round(record.seconds, 2),
         pool.shape(tuple(kept)),
         *(pool.value(value) for value in kept.values()),
+    ]
+
+
+def _without_table(reads: Sequence[Mapping[str, Any]], one: Square) -> list[dict[str, Any]]:
+    """``reads`` with ``{table}`` for the table's name in calls, so that those of all writers are alike."""
+    name = "_".join(re.sub(r"\W", "_", part) for part in (one.feature, one.writer))
+    if not name.isascii():
+        return [dict(read) for read in reads]
+    return [
+        {**read, "calls": [str(call).replace(name, "{table}") for call in read["calls"]]}
+        if "calls" in read
+        else {**read}
+        for read in reads
     ]
 
 
@@ -302,7 +325,9 @@ def sections(run: Run) -> list[Section]:
     every = squares(run)
     if not every:
         return []
-    where = Paragraph(f"Every cell, with its operations, rows, files and error, stands in {PAGE} beside this report.")
+    where = Paragraph(
+        f"Every cell, with its operations, rows, files and error, stands in {PAGE} beside this report.", PAGE
+    )
     parts: tuple[Part, ...] = (where, *_faults(every), _tally(every), *_change_table(run), *_absent(every))
     return [
         Section("Interoperability", "interop", parts),
@@ -413,7 +438,13 @@ def _matrix(run: Run) -> Table:
         f"k/n: of n judged cells k passed, and the letter is that of the worst: {_legend(*STATES)}.",
         f"{VERDICTS[BROKEN][0]} is a broken claim.",
     )
-    return Table("Features and readers", ("feature", "format", "written", *readers), rows, notes, layout="matrix")
+    return Table(
+        "Features and readers",
+        ("feature", "format", "written", *(matrix.heading(run, name) for name in readers)),
+        rows,
+        notes,
+        layout="matrix",
+    )
 
 
 def _legend(*states: str) -> str:

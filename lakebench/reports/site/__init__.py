@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lakebench.errors import UsageError
+from lakebench.reports import html
 from lakebench.reports.site import data, files, pages
 from lakebench.results import records
 from lakebench.results.records import Run
@@ -82,8 +83,9 @@ def _static(text: str, folder: Path) -> None:
     """The scripts, the style, and the data as a script: from a file on disk, a browser loads nothing else."""
     static = folder / "static"
     static.mkdir(parents=True)
-    for name in (*pages.SCRIPTS, "style.css"):
+    for name in pages.SCRIPTS:
         shutil.copyfile(pages.HERE / "static" / name, static / name)
+    (static / "style.css").write_text(html.style(pages.STYLE), encoding="utf-8")
     shutil.copyfile(pages.HERE / "vendor" / "regular-table.LICENSE", static / "regular-table.LICENSE")
     (static / "regular-table.js").write_text(pages.grid_script(), encoding="utf-8")
     (static / "data.js").write_text(f"lakebench.data = JSON.parse({json.dumps(text)});\n", encoding="utf-8")

@@ -23,6 +23,7 @@ SCRIPTS = (
     "store.js", "elements.js", "router.js", "views.js", "engines.js", "plot.js", "speed.js", "catalogs.js", "facts.js",
     "app.js",
 )  # fmt: skip
+STYLE = HERE / "static" / "site.css"
 GRID = "regular-table-0.9.2.js"
 GRID_SHA256 = "1ba52b6eb23cfa1ee203216fcaf0ef71dae033701c1122eb32f73361c5513f06"
 NAVIGATION = (
@@ -130,7 +131,7 @@ def render(page: SitePage, made: str) -> str:
 def single(data: str, made: str) -> str:
     """The whole site in one file; ``data`` is the JSON of :func:`.data.to_text`."""
     scripts = [grid_script(), *((HERE / "static" / name).read_text("utf-8") for name in SCRIPTS)]
-    style = (HERE / "static" / "style.css").read_text("utf-8")
+    style = html.style(STYLE)
     policy = _SINGLE.format(scripts=" ".join(map(_hash, scripts)), style=_hash(style))
     first = SitePage("", "Which lakehouse engine reads and writes what another wrote, at these versions, and how fast")
     return _rendered(first, made, root="./", single=True, policy=policy, scripts=scripts, style=style, data=data)

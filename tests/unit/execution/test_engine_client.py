@@ -98,9 +98,10 @@ def test_reads_go_on_after_one_that_failed(asked: Asked) -> None:
     replies = iter(
         [[{"ok": True}, {"ok": False, "error": {"kind": "Refused", "message": "no", **NOTHING}}], [{"ok": True}]]
     )
-    asked.pool.answers = lambda _: {"replies": next(replies)}
-    replies = asked.client.scans(DUCKDB, LAKE, [{}] * 3, [Path("a")] * 3, 1.0)
-    assert [one["ok"] for one in replies] == [True, False, True]
+    asked.pool.answers = lambda _: {"replies": (part := next(replies)), "calls": [["SELECT 1"]] * len(part)}
+    made = asked.client.scans(DUCKDB, LAKE, [{}] * 3, [Path("a")] * 3, 1.0)
+    assert [one["ok"] for one in made] == [True, False, True]
+    assert [one["calls"] for one in made] == [["SELECT 1"]] * 3
     remote: Any = asked.pool.opened[DUCKDB]
     assert remote.opened == 2
 

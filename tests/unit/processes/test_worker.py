@@ -240,7 +240,8 @@ ERROR = {"kind": "Refused", "message": "no", "details": {}, "traceback": ""}
         ("query", b'{"ok": false, "error": "no"}'),
         ("query", json.dumps({"ok": False, "error": {**ERROR, "details": None}}).encode()),
         ("open", b'{"ok": true, "versions": [], "settings": {}}'),
-        ("scans", json.dumps({"ok": True, "replies": [{"ok": True}]}).encode()),
+        ("scans", json.dumps({"ok": True, "replies": [{"ok": True}], "calls": [[]]}).encode()),
+        ("scans", json.dumps({"ok": True, "replies": [GOOD]}).encode()),
         ("query", b"\xff\xfe"),
     ],
 )
@@ -327,3 +328,25 @@ def test_an_engine_that_is_broken_or_not_installed_is_unavailable_and_says_why(
         with pytest.raises(EngineUnavailable) as raised:
             remote.open(lake, 60.0)
     assert reason in str(raised.value)
+
+
+def test_reads_tell_what_the_engine_was_asked_and_what_one_that_failed_was(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def read() -> Any:
+        engine_call(sorted, ["WHERE n = 1"])
+        return ROWS
+
+    def refuse() -> Any:
+        read()
+        return _refused()
+
+    answers = iter([read, refuse])
+
+    def answer() -> Any:
+        return next(answers)()
+
+    _does(monkeypatch, answer)
+    reply = worker.scans([Scan("t").to_json()] * 2, [str(tmp_path / name) for name in "ab"])
+    assert [one["ok"] for one in reply["replies"]] == [True, False]
+    assert reply["calls"] == [["sorted(('WHERE n = 1'))"]] * 2
