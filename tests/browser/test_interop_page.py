@@ -88,7 +88,7 @@ def test_the_page_fits_and_a_link_opens_a_cell(page: str, tmp_path: Path, width:
     seen.hash = location.hash;
     """
     seen = _probe(tmp_path, page, ALL + steps, width, WRONG)
-    assert (seen["rows"], seen["cells"]) == (6, 24)
+    assert (seen["rows"], seen["cells"]) == (6, 36)
     assert seen["open"]
     assert seen["focused"] == "panel-title"
     assert seen["closed"]
@@ -98,6 +98,7 @@ def test_the_page_fits_and_a_link_opens_a_cell(page: str, tmp_path: Path, width:
     for told in (
         "lakebench run interop --features decimal-38 --writers duckdb --readers polars", "1 of 3 rows differs in d",
         "CREATE TABLE lake.interop.decimal_38_duckdb", "Append 3 rows", "delete files >= 1", "read on2026-10-01",
+        "all columns of t", 'SELECT all rows FROM "lake"."interop"."decimal_38_duckdb"', "As sent to polars",
         "tag is read as a snapshot id", "position deletes", "polars 1.35.2", "broken claim",
     ):  # fmt: skip
         assert told in seen["text"]
@@ -129,7 +130,7 @@ def test_filters_narrow_matrix_and_claims_and_stand_in_the_address(page: str, tm
     assert seen["wrong"] == [4, 4, "#o=WRONG"]
     assert seen["narrow"] == ["1 cell, 1 feature", 1, "#r=polars&v=3&o=WRONG"]
     assert seen["none"] == ["The filter leaves no cell.", False]
-    assert seen["all"] == [24, ""]
+    assert seen["all"] == [36, ""]
 
 
 def test_an_address_brings_its_filter_back(page: str, tmp_path: Path) -> None:
@@ -139,8 +140,10 @@ def test_an_address_brings_its_filter_back(page: str, tmp_path: Path) -> None:
     seen.pressed = [...document.querySelectorAll('.tile[aria-pressed="true"]')].map((one) => one.dataset.value);
     """
     seen = _probe(tmp_path, page, steps + ALL, hash_="#w=spark&o=REFUSED,CRASH&x=spark&by=writer")
-    assert seen["columns"] == ["spark"]
-    assert seen["subs"] == ["write", "duckdb", "pyiceberg", "trino", "polars", "datafusion"]
+    assert seen["columns"] == ["spark 4.1.1"]
+    assert seen["subs"] == [
+        "write", "duckdb 1.5.5", "pyiceberg 0.12.0", "trino 476", "polars 1.35.2", "datafusion 54.0.0",
+    ]  # fmt: skip
     assert seen["pressed"] == ["REFUSED", "CRASH"]
     assert (seen["rows"], seen["cells"]) == (3, 18)
 
@@ -167,15 +170,19 @@ def test_columns_open_and_cells_are_reached_by_keys(page: str, tmp_path: Path) -
     document.getElementById("expand").click();
     seen.all = document.querySelectorAll("#grid .c").length;
     """
-    seen = _probe(tmp_path, page, steps)
+    seen = _probe(tmp_path, page, steps, hash_="#by=writer")
     assert seen["wide"] == 6 * (3 + 6)
     assert seen["kept"]
-    assert seen["label"].startswith("decimal(38,10) at both ends of its range, written by trino: 5 of 5 reads passed")
+    assert seen["label"].startswith(
+        "P 5/5: decimal(38,10) at both ends of its range, written by trino: 5 of 5 reads passed"
+    )
     assert seen["stops"] == 1
     assert seen["title"] == "trino writes"
     assert seen["back"]
-    assert seen["readers"] == ["duckdb", "pyiceberg", "trino", "polars", "datafusion"]
-    assert seen["all"] == 6 * 4 * 5
+    assert seen["readers"] == [
+        "written", "duckdb 1.5.5", "pyiceberg 0.12.0", "trino 476", "polars 1.35.2", "datafusion 54.0.0",
+    ]  # fmt: skip
+    assert seen["all"] == 6 * 4 * (1 + 5)
 
 
 def test_the_whole_matrix_is_there_at_once(tmp_path: Path) -> None:
@@ -186,7 +193,7 @@ def test_the_whole_matrix_is_there_at_once(tmp_path: Path) -> None:
     seen.expand = performance.now() - began;
     """
     seen = _probe(tmp_path, interop.render(fixture_interop.run(90, 7, 8)), ALL + steps)
-    assert (seen["rows"], seen["cells"]) == (90, 630)
+    assert (seen["rows"], seen["cells"]) == (90, 90 * (1 + 8))
     assert seen["ready"] < 3000
 
 
@@ -225,10 +232,13 @@ def test_a_square_has_the_colour_of_the_one_that_it_is_about(tmp_path: Path) -> 
     seen.reader = at("decimal-38", "polars");
     seen.misled = at("decimal-38", "duckdb");
     seen.fault = at("create-append", "polars");
+    seen.writer = at("decimal-38", "written");
+    document.querySelector('[data-axis="duckdb"]').click();
+    seen.blamed = document.querySelector('[data-cell][aria-label*="trino→duckdb: MISLED"]').getAttribute("aria-label");
     seen.then = document.getElementById("how").textContent;
     seen.counts = [...document.querySelectorAll(".finding .count")].map((one) => one.textContent);
     """
-    seen = _probe(tmp_path, interop.render(fixture_interop.blamed()), steps)
+    seen = _probe(tmp_path, interop.render(fixture_interop.blamed()), steps, hash_="#by=writer")
     assert seen["misread"] == ["P", "P 4/5", False]
     assert seen["wrong"] == ["W", "W! 3/5", True]
     assert seen["step"] == ["L", "L 5/5", False]
@@ -236,6 +246,8 @@ def test_a_square_has_the_colour_of_the_one_that_it_is_about(tmp_path: Path) -> 
     assert seen["reader"] == ["W", "W! 2/3", True]
     assert seen["misled"] == ["P", "P 3/3", False]
     assert seen["fault"] == ["P", "P 3/3", False]
+    assert seen["writer"][0] == "W"
+    assert "MISLED, the fault of trino" in seen["blamed"]
     assert "letter and colour are the write's own" in seen["how"]
     assert "the worst of this reader's own faults" in seen["then"]
     assert seen["counts"] == ["7", "5", "1"]

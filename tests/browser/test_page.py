@@ -14,6 +14,8 @@ import fixture_run
 import pytest
 
 from lakebench import reports
+from lakebench.reports import matrix
+from lakebench.results import records
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = [
@@ -24,13 +26,13 @@ PROBE = """<script>
 const broken = [];
 addEventListener("securitypolicyviolation", (event) => broken.push(event.blockedURI));
 addEventListener("load", () => {
-  location.hash = "#case-1";
+  location.hash = "#FIRST";
   setTimeout(() => {
     parent.postMessage(JSON.stringify({
       page: document.documentElement.scrollWidth, window: innerWidth, broken,
       requests: performance.getEntriesByType("resource").map((one) => one.name),
-      opened: document.getElementById("case-1").open,
-      closed: document.getElementById("case-2").open,
+      opened: document.getElementById("FIRST").open,
+      closed: document.getElementById("SECOND").open,
       small: [...document.querySelectorAll(".first svg text")].map((one) => one.getBoundingClientRect().height),
     }), "*");
   }, 200);
@@ -66,7 +68,9 @@ def _chromium(folder: Path, page: Path, width: int, *more: str) -> str:
 
 @pytest.mark.parametrize("width", [1280, 360])
 def test_the_page_fits_loads_nothing_and_opens_its_evidence(report: Path, tmp_path: Path, width: int) -> None:
-    (tmp_path / "probed.html").write_text(report.read_text().replace("</body>", PROBE))
+    anchors = list(matrix.anchors(records.read(report.parent)).values())
+    probe = PROBE.replace("FIRST", anchors[0]).replace("SECOND", anchors[1])
+    (tmp_path / "probed.html").write_text(report.read_text().replace("</body>", probe))
     page = tmp_path / "frame.html"
     page.write_text(FRAME.format(width=width))
     dom = _chromium(tmp_path, page, 1400, "--virtual-time-budget=5000", "--dump-dom")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -153,7 +154,8 @@ def _facts(number: int) -> records.FeatureFacts:
         ("Create t (id long required, d decimal(38,10), s string), format version 2, partitioned by bucket[4](id)",
          "Append 3 rows: (1, 99999999999999999999.9999999999, 'a'), (2, null, ''), (3, -0.5, 'ü')",
          "Delete where id = 2"),
-        ("all rows", "count(*)", "projection (d)", "filter id > 1"),
+        ("all rows: all columns of t", "count(*): count(*) of t", "projection (d): d of t",
+         "filter id > 1: all columns of t where (id > 1)"),
         ("delete files >= 1", "delete content = position", "format version = 2"),
     )  # fmt: skip
 
@@ -235,7 +237,13 @@ def _read(feature: str, writer: str, reader: str, judged: Judged, dice: random.R
     outcome, _, reason = judged
     ran = outcome is not Outcome.UNAVAILABLE
     return _record(feature, writer, reader, judged, dice, side="read",
-                   reads=_reads(feature, reader, outcome, reason) if ran else [])  # fmt: skip
+                   reads=_asked(_reads(feature, reader, outcome, reason), feature, writer) if ran else [])  # fmt: skip
+
+
+def _asked(reads: list[dict[str, Any]], feature: str, writer: str) -> list[dict[str, Any]]:
+    """The reads with the statement of each; each writer's table has a name of its own."""
+    table = "_".join(re.sub(r"\W", "_", one) for one in (feature, writer))
+    return [{**one, "calls": [f'SELECT {one["read"]} FROM "lake"."interop"."{table}"']} for one in reads]
 
 
 def _reads(feature: str, reader: str, outcome: Outcome, reason: str) -> list[dict[str, Any]]:

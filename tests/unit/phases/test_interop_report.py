@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 import html.parser
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,13 @@ def _details(data: dict[str, Any]) -> list[dict[str, Any]]:
     return [dict(zip(shapes[one[6]], (pool[n] for n in one[7:]), strict=True)) for one in data["cells"]]
 
 
+def _with_table(reads: list[dict[str, Any]], record: Record) -> list[dict[str, Any]]:
+    """The reads with the name of the table in their calls, as the page's script puts it there."""
+    case = record.coordinates
+    table = "_".join(re.sub(r"\W", "_", str(one)) for one in (case.feature, case.writer))
+    return [{**one, "calls": [call.replace("{table}", table) for call in one["calls"]]} for one in reads]
+
+
 def test_a_run_with_the_matrix_gets_its_page_and_one_without_does_not(tmp_path: Path) -> None:
     folder = fixture_interop.write(tmp_path)
     reports.write(folder)
@@ -94,7 +102,8 @@ def test_a_run_with_the_matrix_gets_its_page_and_one_without_does_not(tmp_path: 
 def test_the_page_holds_all_it_needs_and_nothing_runs_that_an_engine_said(shown: Parsed) -> None:
     assert not [value for _, attrs in shown.tags for key, value in attrs.items() if key == "src"]
     links = [attrs["href"] or "" for tag, attrs in shown.tags if tag in {"a", "link"}]
-    assert {one.split(":")[0].split("=")[0] for one in links} <= {"data", "#cell", "#claims", "#matrix"}
+    places = {one.split(":")[0].split("=")[0] for one in links}
+    assert places <= {"data", "#cell", "#claims", "#matrix", "#main", "report.html", "interop.html", "https"}
     assert len(shown.scripts) == 2
     assert "<" not in shown.scripts[0]
     assert fixture_interop.HOSTILE in shown.scripts[0].replace("\\u003c", "<")
@@ -117,9 +126,21 @@ def test_every_cell_is_on_the_page_with_all_its_evidence(run: records.Run, shown
         assert details["command"] == record.evidence["command"]
         assert details["snapshot_id"] == str(record.evidence["snapshot_id"])
         assert details.get("error") == record.evidence.get("error")
-        assert details.get("reads", []) == record.evidence.get("reads", [])
+        assert _with_table(details.get("reads", []), record) == record.evidence.get("reads", [])
         assert data["features"][cell[0]]["feature"] == record.row
         assert list(data["verdicts"])[cell[4]] == (record.evidence["verdict"] or "not judged")
+
+
+def test_the_calls_of_all_writers_are_there_once(shown: Parsed) -> None:
+    calls = [call for one in _details(shown.data) for read in one.get("reads", []) for call in read["calls"]]
+    assert len(calls) > 400
+    reads = ("all rows", "count(*)", "projection (d)", "filter id > 1")
+    assert set(calls) == {f'SELECT {name} FROM "lake"."interop"."{{table}}"' for name in reads}
+
+
+def test_the_page_has_the_versions_of_its_engines(shown: Parsed) -> None:
+    data = shown.data
+    assert data["versions"] == {name: fixture_interop.VERSIONS[name] for name in {*data["writers"], *data["readers"]}}
 
 
 def test_a_number_that_a_browser_would_round_is_text(shown: Parsed) -> None:
@@ -211,6 +232,8 @@ def test_the_other_reports_stay_small_and_lead_to_the_page(run: records.Run) -> 
         "Cells by outcome and verdict", "What changed against the accepted outcomes", "What did not run here",
         "Silent wrong answers", "Broken claims, besides wrong answers", "Better than claimed",
     ]  # fmt: skip
+    heads = [part.head for one in contents.sections for part in one.parts if isinstance(part, Table)][-1]
+    assert "datafusion\n54.0.0" in heads
     text = markdown.render(contents).replace("\\", "")
     assert "| W WRONG | 3 | 0 | 0 | 2 | 0 | 5 |" in text
     assert f"| polars | 1.35.2 | {DASH} | 15 of 19 | 4 | 2 | 0 |" in text
