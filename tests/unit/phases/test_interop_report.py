@@ -193,7 +193,9 @@ def test_broken_claims_alone_are_not_bad(run: records.Run) -> None:
     assert interop.verdict(good)[1] == "good"
     interrupted = _change(good, end=None)
     assert interop.verdict(interrupted)[1] == "bad"
-    assert f"INTERRUPTED: lakebench run --resume {fixture_interop.RUN} goes on" in interop.render(interrupted)
+    assert (
+        f"INTERRUPTED: lakebench run --resume {fixture_interop.RUN} goes on" in Parsed(interop.render(interrupted)).text
+    )
     assert interop.verdict(_without(good, Outcome.PASS, Outcome.OUT_OF_MEMORY))[1] == "bad"
 
 
