@@ -95,7 +95,8 @@ def test_a_regression_is_said_everywhere(base: Path, tmp_path: Path) -> None:
     markdown, html = compare.write(result, tmp_path / "out")
     shown = io.StringIO()
     compare.show(result, Console(file=shown, width=100), (markdown, html))
-    for text in (markdown.read_text(), html.read_text(), shown.getvalue()):
+    page = html.read_text().replace("<wbr>", "")  # where an id may be broken
+    for text in (markdown.read_text(), page, shown.getvalue()):
         assert "REGRESSION" in text
         assert "phase4/latency/q01/trino" in text
         assert "phase4/q10/polars" in text
