@@ -33,7 +33,8 @@ addEventListener("load", () => {
       requests: performance.getEntriesByType("resource").map((one) => one.name),
       opened: document.getElementById("FIRST").open,
       closed: document.getElementById("SECOND").open,
-      small: [...document.querySelectorAll(".first svg text, .first .bar b")].map((one) => one.getBoundingClientRect().height),
+      small: [...document.querySelectorAll(".first svg text, .first .bar b")]
+        .map((one) => one.getBoundingClientRect().height),
     }), "*");
   }, 200);
 });
