@@ -65,6 +65,7 @@ $(READY): requirements.lock pyproject.toml
 # For maintainers: make the lock files, the reference answers and the schema of the records again.
 lock: $(READY)
 	$(UV) pip compile pyproject.toml --group dev --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements.lock
+	$(UV) pip compile pyproject.toml --constraints requirements.lock --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o lakebench/provisioning/tested.lock
 	$(UV) pip compile --group delta --constraints requirements.lock --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o requirements-delta.lock
 	@grep -vE '^ +--hash|^protobuf' requirements.lock | sed 's/ \\$$//' > .venv/constraints.txt
 	$(UV) pip compile lakebench/provisioning/file-formats.in --constraints .venv/constraints.txt --python-version 3.11 --universal --generate-hashes --no-emit-index-url --no-annotate --custom-compile-command 'make lock' --quiet -o lakebench/provisioning/file-formats.lock
