@@ -32,6 +32,7 @@ from lakebench.commands.arguments import (
 )
 from lakebench.commands.export import export
 from lakebench.commands.history import history
+from lakebench.commands.install import install
 from lakebench.commands.phase_options import PhaseCommand
 from lakebench.commands.runs import folder_of, folders_of
 from lakebench.commands.site import site
@@ -75,14 +76,15 @@ Measured on real servers, with the evidence behind every cell.
   lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
   lakebench history                       how outcomes and times went over all runs, and what changed where they step
   lakebench export RUN --format junit --output FILE     a run for other tools, such as the test page of a CI
-  lakebench doctor                        what would run here, and what is missing
+  lakebench doctor                        what would run here, what is missing, which versions are not the tested ones
+  lakebench install --locked              an environment of its own with the tested versions
 
 [bold]Exit codes[/bold]  0 all as accepted; 1 an outcome or a latency got worse, or is gone; 2 usage or settings; 3
 nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the harness; 130 interrupted. Where
 several apply: 130, 5, 4, 3, 1.
 """,
 )
-for _command in (site, stack, upgrade, history, export):
+for _command in (site, stack, upgrade, history, export, install):
     app.command()(_command)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")
@@ -433,22 +435,18 @@ def list_(
 def doctor(json_: Json = False) -> int:
     """Show what would run here: every engine and service, its version, how it would run, and how to fix what would not.
 
-    It starts and downloads nothing.
+    It names each package whose installed version is not the one that lakebench was tested with. It starts and downloads
+    nothing.
     """
     from dataclasses import asdict
 
-    from lakebench.commands.doctor import examine
+    from lakebench.commands.doctor import examine, show, untested
 
-    readiness = examine(_settings())
+    readiness, others = examine(_settings()), untested()
     if json_:
-        print_json("doctor", {"rows": [asdict(one) for one in readiness]})
+        print_json("doctor", {"rows": [asdict(one) for one in readiness], "untested": others})
     else:
-        lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in readiness]
-        table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
-        console = Console(highlight=False, soft_wrap=True)
-        for one in readiness:
-            if not one.ready:
-                console.print(f"[bold]{one.name}[/bold]: {plain(one.missing)}; to fix it: {plain(one.mend)}")
+        show(readiness, others)
     return ExitCode.OK if any(one.ready for one in readiness) else ExitCode.NOTHING_RAN
 
 

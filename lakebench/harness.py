@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import hashlib
 import secrets
 import shutil
 import subprocess
@@ -40,7 +39,7 @@ from lakebench.processes.memory_trace import FILE as TRACE
 from lakebench.processes.memory_trace import MemoryTrace
 from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress
-from lakebench.provisioning import disk_space, environments
+from lakebench.provisioning import disk_space, environments, tested
 from lakebench.results import accepted, comparison
 from lakebench.results.baseline import Baseline, load
 from lakebench.results.records import (
@@ -398,12 +397,11 @@ def _header(request: Request, folder: Path) -> Header:
 
 
 def _source() -> dict[str, str]:
-    """The commit and the lock's hash, where this is a checkout."""
+    """The commit where this is a checkout, the hash of the tested versions, and the packages that have other ones."""
+    source = {"lock": tested.sha256()}
+    if others := tested.untested():
+        source["untested"] = ", ".join(map(str, others))
     root = Path(lakebench.__file__).parent.parent
-    source = {}
-    lock = root / "requirements.lock"
-    if lock.exists():
-        source["lock"] = hashlib.sha256(lock.read_bytes()).hexdigest()
     if (root / ".git").exists():
         command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40"]
         try:

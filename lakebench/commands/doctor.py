@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 
+from rich.console import Console
+
+from lakebench.commands.terminal import plain, table
 from lakebench.config import Settings
 from lakebench.engines import Engine, abilities, engines
 from lakebench.errors import LakebenchError
 from lakebench.inputs.addresses import without_passwords
 from lakebench.model import Runtime
-from lakebench.provisioning import artifacts, environments
+from lakebench.provisioning import artifacts, environments, tested
 from lakebench.services import SERVICES
 from lakebench.services.base import Service
 from lakebench.services.catalog import ExternalCatalog
@@ -43,6 +47,38 @@ def examine(settings: Settings) -> list[Readiness]:
     ]
 
 
+def show(readiness: Sequence[Readiness], others: Sequence[dict[str, str]]) -> None:
+    """Print the table, how to fix what would not run, and the packages whose version is not the tested one."""
+    lines = [(one.kind, one.name, one.version, "yes" if one.ready else "no", one.how) for one in readiness]
+    table("what would run here", [("kind", "name", "version", "ready", "how"), *lines])
+    console = Console(highlight=False, soft_wrap=True)
+    for one in readiness:
+        if not one.ready:
+            console.print(f"[bold]{one.name}[/bold]: {plain(one.missing)}; to fix it: {plain(one.mend)}")
+    if others:
+        table("not the tested versions", [tuple(others[0]), *(tuple(one.values()) for one in others)])
+        console.print("lakebench install --locked makes an environment of its own with the tested versions")
+
+
+def untested() -> list[dict[str, str]]:
+    """The packages whose installed version is not the tested one: ``package``, ``installed``, ``tested``, ``part``.
+
+    ``part`` is the engines whose version it is, ``direct`` (else a package that lakebench itself asks for) or
+    ``dependency`` (a package that one of those asks for).
+    """
+    return [
+        {"package": one.package, "installed": one.installed, "tested": one.tested, "part": _part(one)}
+        for one in tested.untested()
+    ]
+
+
+def _part(one: tested.Untested) -> str:
+    names = [
+        engine.name for engine in engines().values() if not engine.usual_version and engine.distribution == one.package
+    ]
+    return ", ".join(names) or ("direct" if one.direct else "dependency")
+
+
 def _engine(engine: type[Engine], settings: Settings) -> Readiness:
     how = f"needs the {engine.service} server" if engine.service else "inside its worker process"
     if engine.usual_version:
@@ -51,7 +87,7 @@ def _engine(engine: type[Engine], settings: Settings) -> Readiness:
     try:
         installed = version(engine.distribution)
     except PackageNotFoundError:
-        mend = "make setup"
+        mend = "lakebench install --locked"
         return Readiness("engine", engine.name, "", how, False, f"{engine.distribution} is not installed", mend)
     if lacking := _lacking(engine.service, settings):
         return Readiness("engine", engine.name, "", how, False, *lacking)

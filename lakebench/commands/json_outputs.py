@@ -110,10 +110,28 @@ class ReadinessJson(TypedDict):
     mend: str
 
 
+class UntestedJson(TypedDict):
+    """A package at another version than the tested one; ``part``: names of engines, ``direct`` or ``dependency``."""
+
+    package: str
+    installed: str
+    tested: str
+    part: str
+
+
 class DoctorOutput(TypedDict):
-    """``doctor``: what would run here."""
+    """``doctor``: what would run here, and the packages that have not the tested versions."""
 
     rows: list[ReadinessJson]
+    untested: list[UntestedJson]
+
+
+class InstallOutput(TypedDict):
+    """``install``: the environment's folder, the command in it, and its packages with their versions."""
+
+    environment: str
+    command: str
+    packages: dict[str, str]
 
 
 class DataOutput(TypedDict):
@@ -275,6 +293,7 @@ OUTPUTS: dict[str, Any] = {
     "accept": AcceptOutput,
     "list": ListOutput,
     "doctor": DoctorOutput,
+    "install": InstallOutput,
     "data": DataOutput,
     "up": UpOutput,
     "down": DownOutput,

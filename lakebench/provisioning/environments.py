@@ -22,12 +22,14 @@ from pathlib import Path
 
 from packaging.version import Version
 
+import lakebench
 from lakebench.engines import Engine, find
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
 from lakebench.model import EngineRef, TableFormat
 from lakebench.paths import cache_dir
 from lakebench.processes import guard
 from lakebench.progress import Progress
+from lakebench.provisioning import own_wheel, tested
 from lakebench.provisioning.artifacts import exclusive, locked, scratch
 
 _LISTING = """
@@ -82,6 +84,21 @@ def locked_environment(name: str, progress: Progress) -> Path:
         return _environment(name, requirements, progress)
     except _Unresolvable as error:
         raise ServiceUnavailable(str(error)) from error
+
+
+def tested_environment(progress: Progress) -> Path:
+    """The Python of an environment with this lakebench, and with the tested version of each package (``tested.lock``).
+
+    Raises:
+        ServiceUnavailable: they are not here and cannot be downloaded.
+    """
+    requirements = tested.FILE.read_text("utf-8").splitlines()
+    with tempfile.TemporaryDirectory() as folder:
+        wheel = own_wheel.write(Path(folder))
+        try:
+            return _environment(f"lakebench-{lakebench.__version__}", requirements, progress, wheel)
+        except _Unresolvable as error:
+            raise ServiceUnavailable(str(error)) from error
 
 
 def is_locked(name: str) -> bool:
@@ -201,16 +218,17 @@ def _base(requirements: Sequence[str]) -> list[str]:
     return [f"{one}=={importlib.metadata.version(one)}" for one in ("pyarrow", "psutil") if one not in names]
 
 
-def _environment(name: str, requirements: Sequence[str], progress: Progress) -> Path:
-    """The Python of the environment with ``requirements``, which is made where it is missing or damaged."""
-    inputs = "\n".join([sys.version, *requirements])
+def _environment(name: str, requirements: Sequence[str], progress: Progress, wheel: Path | None = None) -> Path:
+    """The Python of the environment with ``requirements`` and ``wheel``, made where it is missing or damaged."""
+    code = [hashlib.sha256(wheel.read_bytes()).hexdigest()] if wheel else []
+    inputs = "\n".join([sys.version, *requirements, *code])
     folder = cache_dir() / "environments" / f"{name}-{hashlib.sha256(inputs.encode()).hexdigest()[:12]}"
     if _damage(folder):
         with exclusive(folder.name, progress):
             if damage := _damage(folder):
                 if folder.exists():
                     progress.say(f"{folder} is damaged ({damage}): it is made again")
-                _make(folder, requirements, progress)
+                _make(folder, requirements, progress, wheel)
     return folder / "bin" / "python"
 
 
@@ -241,15 +259,17 @@ def _write_sizes(environment: Path) -> None:
     (environment / _SIZES).write_text(json.dumps(sizes), encoding="utf-8")
 
 
-def _make(folder: Path, requirements: Sequence[str], progress: Progress) -> None:
+def _make(folder: Path, requirements: Sequence[str], progress: Progress, wheel: Path | None) -> None:
     with progress.step(f"making the environment {folder.name}"), scratch(folder.parent, folder.name) as work:
         environment = work / "environment"
         listed = work / "requirements.txt"
         listed.write_text("\n".join(requirements) + "\n", encoding="utf-8")
-        _uv("venv", "--python", sys.executable, "--no-project", str(environment))
+        _uv("venv", "--relocatable", "--python", sys.executable, "--no-project", str(environment))  # it is renamed
         hashed = ["--require-hashes"] if any("--hash=" in one for one in requirements) else []
-        target = ["--compile-bytecode", "--python", str(environment / "bin" / "python")]
+        target = ["--python", str(environment / "bin" / "python")]
         _uv("pip", "install", *target, *hashed, "--requirements", str(listed))
+        if wheel:
+            _uv("pip", "install", *target, "--no-deps", str(wheel))
         _write_sizes(environment)
         shutil.rmtree(folder, ignore_errors=True)
         environment.rename(folder)
@@ -260,6 +280,7 @@ def _uv(*arguments: str) -> str:
     from uv import find_uv_bin
 
     environment = {key: value for key, value in os.environ.items() if key not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    environment.setdefault("UV_COMPILE_BYTECODE", "1")
     environment.setdefault("UV_COMPILE_BYTECODE_TIMEOUT", "0")  # a busy machine may take longer than its minute
     command = [find_uv_bin(), "--no-progress", *arguments]
     answer = guard.run(command, environment)

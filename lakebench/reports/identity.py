@@ -34,6 +34,8 @@ _STATISTICS = (
     "compares the medians of the first and second half, each of at least five: over 5 % apart, with an interval that "
     "does not hold 1."
 )
+_UNTESTED = 300
+"""Characters of the list of packages in one line; the report has the whole list."""
 _UNRECORDED = not_had("the run did not record it")
 
 
@@ -60,7 +62,8 @@ def _run(run: Run) -> Table:
         "ended": f"{run.end.status}, {run.end.seconds:.0f} s, exit code {run.end.exit_code}" if run.end else "not yet",
         "harness version": header.harness.get("version") or None,
         "harness commit": header.harness.get("commit") or None,
-        "lock (SHA-256)": header.harness.get("lock") or None,
+        "tested versions (SHA-256)": header.harness.get("lock") or None,
+        "packages at other versions": header.harness.get("untested") or "none",
         "seed": header.settings.get("seed"),
     }
     return facts("Run and harness", values)
@@ -162,6 +165,15 @@ def method(run: Run) -> list[Part]:
 def derived(run: Run) -> list[str]:
     """The sources of the workloads, one sentence for each."""
     return [text for name, text in _DERIVED.items() if any(one.dataset == name for one in run.datasets)]
+
+
+def untested(run: Run) -> str:
+    """One line about packages whose installed version is not the tested one; empty where there is none."""
+    packages = run.header.harness.get("untested")
+    if not packages:
+        return ""
+    shown = packages if len(packages) <= _UNTESTED else f"{packages[:_UNTESTED].rpartition(', ')[0]}, …"
+    return f"Not the tested versions: {shown}. An environment with those: lakebench install --locked"
 
 
 def verdict(run: Run) -> tuple[str, bool]:

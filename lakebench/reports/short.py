@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lakebench.outcomes import Outcome
-from lakebench.reports import document
+from lakebench.reports import document, identity
 from lakebench.reports.alerts import alerts, counted
 from lakebench.reports.content import label, worst_first
 from lakebench.reports.markdown import escape
@@ -35,7 +35,10 @@ def render(run: Run, files: Sequence[str]) -> str:
     first = [escape(line) for line in (*alerts(run), f"{'✅' if good else '❌'} {text}")]
     head = f"# lakebench {' '.join(run.header.phases)}\n\n" + "".join(f"**{_cut(line, 1000)}**\n\n" for line in first)
     links = ", ".join(f"[{name}]({name})" for name in files)
-    tail = f"Run {escape(run.header.run)}, {escape(run.header.started)}; {_versions(run)}\n\n{links}\n"
+    others = identity.untested(run)
+    tail = (
+        f"{escape(others)}\n\n" if others else ""
+    ) + f"Run {escape(run.header.run)}, {escape(run.header.started)}; {_versions(run)}\n\n{links}\n"
     return head + _fitted(list(_blocks(run)), LIMIT - len((head + tail).encode()) - 1) + tail
 
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.reports import document, latency
+from lakebench.reports import document, identity, latency
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import DASH, failed, is_misled, label, seconds, worst_first
 from lakebench.results.claims import Verdict
@@ -22,7 +22,7 @@ _STYLES = {"pass": "green", "fail": "bold red", "none": "dim"}
 
 
 def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
-    """Print what is gone, failures, overview, times, where the ``reports`` are, and last the verdict."""
+    """Print what is gone, failures, overview, times, untested versions, where the ``reports`` are; last the verdict."""
     for alert in alerts(run):
         console.print(Text(alert, style="bold red"))
     for line in _failures([record for record in worst_first(run) if _worth_a_line(record)]):
@@ -36,6 +36,8 @@ def show(run: Run, console: Console, reports: tuple[Path, ...] = ()) -> None:
     for group in dict.fromkeys(one.group for one in asked if one.group in wide):
         console.print(Text(f"{group}: medians, seconds", style="bold"))
         console.print(_grid([one for one in asked if one.group == group]))
+    if others := identity.untested(run):
+        console.print(Text(others, style="yellow"), soft_wrap=True)
     for path in reports:
         console.print(Text(str(path)), soft_wrap=True)
     text, good = document.verdict(run)

@@ -50,8 +50,8 @@ class Header:
     """The first line: the command, the machine and the harness.
 
     ``settings`` has all settings in force, without secrets; ``machine`` is
-    :func:`lakebench.execution.machine.facts`; ``harness`` has ``version``, ``commit`` and ``lock`` (SHA-256 of the lock
-    file), each where known; ``started`` is ISO 8601.
+    :func:`lakebench.execution.machine.facts`; ``harness`` has ``version``, ``commit``, ``lock`` (SHA-256 of the list of
+    tested versions) and ``untested`` (the packages that have others), each where known; ``started`` is ISO 8601.
     """
 
     run: str

@@ -21,7 +21,18 @@ LIARS = Path(__file__).parent.parent / "liar"
 def test_help_teaches(tmp_path: Path) -> None:
     completed = lakebench("--help", cwd=tmp_path)
     assert completed.returncode == 0
-    for word in ("run", "list", "doctor", "data", "up", "down", "report", "Exit codes", "--install-completion"):
+    for word in (
+        "run",
+        "list",
+        "doctor",
+        "install",
+        "data",
+        "up",
+        "down",
+        "report",
+        "Exit codes",
+        "--install-completion",
+    ):
         assert word in completed.stdout
 
 

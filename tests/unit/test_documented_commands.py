@@ -22,7 +22,8 @@ ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), *sorted((ROOT / "examples").rglob("*.md"))]
 NAMES = "|".join(sorted(typer.main.get_command(cli.app).commands))
-COMMANDS = rf"(?:\.venv/bin/)?lakebench (?:{NAMES})\b"
+ALONE = "uvx --from lakebench-harness "
+COMMANDS = rf"(?:\.venv/bin/|{ALONE})?lakebench (?:{NAMES})\b"
 STAND_INS = {"mine": "duckdb", "template": "duckdb", "round-trip": "phase4"}
 """Engines and phases of a reader's own in examples, and those of ours that replace them here."""
 
@@ -92,6 +93,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)
     monkeypatch.setattr("lakebench.commands.doctor.examine", stop)
+    monkeypatch.setattr("lakebench.provisioning.environments.tested_environment", stop)
     monkeypatch.setattr("lakebench.reports.site.write", stop)
     monkeypatch.setattr("lakebench.reports.site.write_single", stop)
 
@@ -108,7 +110,7 @@ def test_there_are_many() -> None:
 @pytest.mark.usefixtures("_here")
 @pytest.mark.parametrize(("page", "line"), LINES)
 def test_a_documented_command_is_taken(page: str, line: str, tmp_path: Path) -> None:
-    words = shlex.split(line.replace("~/", f"{tmp_path}/"), comments=True)[1:]
+    words = shlex.split(line.removeprefix(ALONE).replace("~/", f"{tmp_path}/"), comments=True)[1:]
     words = ["runs" if word in {"/var/lakebench/nightly", "history/local", "FOLDER"} else word for word in words]
     words = [word if before == "--catalog" else STAND_INS.get(word, word) for before, word in pairwise(["", *words])]
     done = CliRunner().invoke(cli.app, words)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+import lakebench
 from lakebench import cli, harness
 from lakebench.engines import Engine
 from lakebench.errors import EngineUnavailable, LakebenchError, ServiceUnavailable, UsageError
@@ -44,7 +45,8 @@ class Uv:
             python.parent.mkdir(parents=True)
             python.touch()
         elif arguments[1] == "install":
-            self.requirements = Path(arguments[-1]).read_text().splitlines()
+            file = Path(arguments[-1])
+            self.requirements = file.read_text().splitlines() if file.suffix == ".txt" else self.requirements
             if self.error:
                 raise self.error
         return "pyarrow==30.0" if arguments[1] == "compile" else ""
@@ -75,6 +77,18 @@ def test_a_format_may_have_a_locked_environment(uv: Uv, tmp_path: Path) -> None:
     assert "--require-hashes" in uv.calls[-1]
     assert environments.python_for(Formatted, ref, Quiet(), TableFormat.PARQUET) == Path(sys.executable)
     assert environments.python_for(Formatted, ref, Quiet()) == Path(sys.executable)
+
+
+def test_the_tested_environment_has_this_lakebench_and_is_made_once(uv: Uv, tmp_path: Path) -> None:
+    python = environments.tested_environment(Quiet())
+    assert python.is_relative_to(tmp_path / "environments")
+    (packages, own) = [one for one in uv.calls if one[1] == "install"]
+    assert "--require-hashes" in packages
+    assert Path(own[-1]).name == f"lakebench_harness-{lakebench.__version__}-py3-none-any.whl"
+    assert "--no-deps" in own
+    calls = len(uv.calls)
+    assert environments.tested_environment(Quiet()) == python
+    assert len(uv.calls) == calls
 
 
 def test_a_locked_environment_that_cannot_be_had_makes_the_engine_unavailable(uv: Uv) -> None:

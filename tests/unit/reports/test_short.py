@@ -9,9 +9,10 @@ from pathlib import Path
 import fixture_interop
 import fixture_run
 import pytest
+from rich.console import Console
 
 from lakebench import reports
-from lakebench.reports import document, short
+from lakebench.reports import document, markdown, short, summary
 from lakebench.results import records
 
 (RECORDED,) = (Path(__file__).parents[2] / "fixtures" / "interop-versions").iterdir()
@@ -43,6 +44,23 @@ def test_it_is_under_ten_kilobytes_whatever_the_run(size: int) -> None:
     assert f"**Worse than accepted: {size:,}**" in text
     assert ("more: see the report" in text) == (size > 1)
     assert text.rstrip().endswith("[records.jsonl](records.jsonl)")
+
+
+def test_packages_at_other_versions_are_named_and_are_no_failure(tmp_path: Path) -> None:
+    run = records.read(fixture_run.write(tmp_path))
+    before = document.verdict(run)
+    assert "tested versions" not in short.render(run, FILES)
+    packages = [f"package{n} 2.{n} (tested: 1.0)" for n in range(50)]
+    header = dataclasses.replace(run.header, harness={**run.header.harness, "untested": ", ".join(packages)})
+    run = dataclasses.replace(run, header=header)
+    text, console = short.render(run, FILES), Console(record=True, width=100)
+    summary.show(run, console)
+    for shown in (text, console.export_text()):
+        assert "package0 2.0 (tested: 1.0), package1 2.1 (tested: 1.0)" in " ".join(shown.split())
+        assert "package49" not in shown
+        assert "lakebench install --locked" in " ".join(shown.split())
+    assert "package49 2.49 (tested: 1.0)" in markdown.render(document.build(run))
+    assert document.verdict(run) == before
 
 
 def test_recorded_runs_have_one_beside_the_report(tmp_path: Path) -> None:
