@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,14 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bare")
     environment = folder / "environment"
     locked = zipfile.ZipFile(wheel).extract("lakebench/provisioning/tested.lock", folder)
-    _uv("venv", "--quiet", "--no-project", str(environment))
-    install = ("pip", "install", "--quiet", "--offline", "--python", str(environment / "bin" / "python"))
-    _uv(*install, "--require-hashes", "--requirements", locked)
-    _uv(*install, "--no-deps", str(wheel))
+    _uv("venv", "--quiet", "--python", sys.executable, "--no-project", str(environment))
+    install = ("pip", "install", "--quiet", "--python", str(environment / "bin" / "python"))
+    packages = (*install, "--require-hashes", "--requirements", locked)
+    try:
+        _uv(*packages, "--offline")
+    except subprocess.CalledProcessError:  # the cache has not all of them
+        _uv(*packages)
+    _uv(*install, "--offline", "--no-deps", str(wheel))
     return environment / "bin" / "lakebench"
 
 
