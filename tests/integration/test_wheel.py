@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -19,6 +20,7 @@ from lakebench.provisioning import tested
 pytestmark = pytest.mark.integration
 
 PACKAGE = Path(lakebench.__file__).parent
+_NETWORK = re.compile("proxy|ssl_cert|ca_bundle", re.IGNORECASE)
 RUN = ("run", "phase3", "--profile", "once", "--sf", "0.01", "--storage", "local", "--formats", "parquet")
 
 
@@ -66,9 +68,10 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(command: Path, empty: Path, *arguments: str) -> Any:
-    """What it prints as JSON; of the variables of this process it has only where the packages are kept."""
+    """What it prints as JSON; of the variables of this process it has the way to the network and to uv's packages."""
     kept = subprocess.run([find_uv_bin(), "cache", "dir"], check=True, capture_output=True, text=True).stdout.strip()
-    variables = {"HOME": str(empty / "home"), "PATH": os.defpath, "UV_CACHE_DIR": kept, "UV_OFFLINE": "1"}
+    network = {name: value for name, value in os.environ.items() if _NETWORK.search(name)}
+    variables = {**network, "HOME": str(empty / "home"), "PATH": os.defpath, "UV_CACHE_DIR": kept, "UV_OFFLINE": "1"}
     done = subprocess.run(
         [str(command), *arguments, "--json"],
         cwd=empty,
@@ -95,5 +98,5 @@ def test_the_environment_of_the_tested_versions_runs_by_itself(installed: Path, 
     assert made["packages"] == tested.versions()
     assert _run(command, empty, "install", "--locked")["command"] == str(command), "it is made once, also by itself"
     run = _run(command, empty, *RUN, "--engines", "duckdb,polars")
-    assert run["outcomes"] == {"PASS": 44}
+    assert {name: number for name, number in run["outcomes"].items() if number} == {"PASS": 44}
     assert (empty / "runs" / run["run"] / "report.html").exists()
