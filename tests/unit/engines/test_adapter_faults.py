@@ -274,3 +274,15 @@ def _json(lake: Lake) -> dict[str, Any]:
 
     value: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(lake)))
     return value
+
+
+def test_a_polars_without_catalogs_in_sql_is_no_refusal_of_polars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older release lacks what the adapter asks for: then it could not run, and is not blamed."""
+    import polars
+
+    class Older:
+        """``SQLContext`` before 2.1."""
+
+    monkeypatch.setattr(polars, "SQLContext", Older)
+    with pytest.raises(EngineUnavailable, match=r"since 2\.1"):
+        find("polars")(SETTINGS).open(LAKE)
