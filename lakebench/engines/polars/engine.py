@@ -73,7 +73,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
                 return
             if not hasattr(SQLContext, "register_catalog"):
                 raise EngineUnavailable(
-                    "Polars has catalogs in SQL since 2.1, and lakebench knows no other way to them"
+                    "Polars has catalogs in SQL since 2.1; lakebench knows no other way to them"
                 )
             self._catalog = pyiceberg_catalog(lake)
             engine_call(

@@ -278,11 +278,11 @@ def _json(lake: Lake) -> dict[str, Any]:
 
 def test_a_polars_without_catalogs_in_sql_is_no_refusal_of_polars(monkeypatch: pytest.MonkeyPatch) -> None:
     """An older release lacks what the adapter asks for: then it could not run, and is not blamed."""
-    import polars
+    import polars as pl
 
     class Older:
         """``SQLContext`` before 2.1."""
 
-    monkeypatch.setattr(polars, "SQLContext", Older)
+    monkeypatch.setattr(pl, "SQLContext", Older)
     with pytest.raises(EngineUnavailable, match=r"since 2\.1"):
         find("polars")(SETTINGS).open(LAKE)
