@@ -72,9 +72,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
                 engine_call(self._context.register_many, self._frames)
                 return
             if not hasattr(SQLContext, "register_catalog"):
-                raise EngineUnavailable(
-                    "Polars has catalogs in SQL since 2.1; lakebench knows no other way to them"
-                )
+                raise EngineUnavailable("Polars has catalogs in SQL since 2.1; lakebench knows no other way to them")
             self._catalog = pyiceberg_catalog(lake)
             engine_call(
                 self._context.register_catalog,
