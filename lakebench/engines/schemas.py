@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from lakebench.engines.boundary import engine_call
+from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.operations import Create
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct, Type, find, kind
@@ -165,10 +166,18 @@ def type_of(fields: Sequence[Field], path: str) -> Type | None:
 
 
 def python_value(of: Type | None, value: Any) -> Any:
-    """``value`` as Python has it: a date, a Decimal, bytes; as it is where its type is not known."""
+    """``value`` as Python has it: a date, a Decimal, bytes; as it is where its type is not known.
+
+    Raises:
+        EngineUnavailable: it has nanoseconds, and the environment has no pandas, whose type they need.
+    """
     if of is None:
         return value
-    return arrow_array(of, [value])[0].as_py()
+    scalar = arrow_array(of, [value])[0]
+    try:
+        return scalar.as_py()
+    except ValueError as error:
+        raise EngineUnavailable(f"nanoseconds need pandas, which is not here: {error}") from None
 
 
 def storage_value(of: Type | None, value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -286,3 +287,20 @@ def test_a_polars_without_catalogs_in_sql_is_no_refusal_of_polars(monkeypatch: p
     monkeypatch.setattr(pl, "SQLContext", Older)
     with pytest.raises(EngineUnavailable, match=r"since 2\.1"):
         find("polars")(SETTINGS).open(LAKE)
+
+
+def test_nanoseconds_without_pandas_are_no_fault_of_ours() -> None:
+    """An engine's environment of its own may have no pandas."""
+    code = (
+        "import sys\n"
+        "class Without:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name == 'pandas': raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Without())\n"
+        "from lakebench.engines.schemas import python_value\n"
+        "from lakebench.errors import EngineUnavailable\n"
+        "try: python_value('timestamp_ns', '2024-01-01T00:00:00.123456789')\n"
+        "except EngineUnavailable as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert "nanoseconds need pandas" in done.stdout, done.stderr
