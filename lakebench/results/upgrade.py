@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from lakebench.model import EngineRef, Record
@@ -12,7 +12,7 @@ from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.results import comparison
 from lakebench.results.cell_changes import ChangeKind, change
 from lakebench.results.comparison import Times
-from lakebench.results.matrix_cells import Known, MatrixCell
+from lakebench.results.matrix_cells import Known, MatrixCell, by_number
 from lakebench.results.records import Run
 
 
@@ -79,6 +79,8 @@ class Upgrade:
 
 
 _GRAVEST = tuple(ChangeKind)
+_Sides = dict[EngineRef, MatrixCell]
+"""The version → its cell."""
 
 
 def upgrade(known: Known, before: EngineRef, now: EngineRef, runs: Sequence[Run] = ()) -> Upgrade:
@@ -101,15 +103,35 @@ def _gravity(pair: UpgradePair) -> tuple[int, int, Place]:
 
 
 def _pairs(known: Known, before: EngineRef, now: EngineRef) -> Iterator[UpgradePair]:
-    """The cells of either version, side by side; of several with other versions of the counterpart the latest."""
-    sides: dict[Place, dict[EngineRef, MatrixCell]] = {}
+    """The cells of either version, side by side."""
+    places: dict[Place, dict[EngineRef, _Sides]] = {}
     for cell in known.values():
         for ref, place in _places(cell, before, now):
-            cells = sides.setdefault(place, {})
-            if ref not in cells or cell.origin.date >= cells[ref].origin.date:
-                cells[ref] = cell
-    for place, cells in sides.items():
-        yield UpgradePair(place.feature, place, cells.get(before), cells.get(now))
+            sides = places.setdefault(place, {}).setdefault(_counterpart(cell, ref), {})
+            sides[ref] = max(cell, sides.get(ref, cell), key=lambda one: one.origin.date)
+    for place, by_counterpart in places.items():
+        yield UpgradePair(place.feature, place, *_sides(by_counterpart, before, now))
+
+
+def _counterpart(cell: MatrixCell, ref: EngineRef) -> EngineRef:
+    return cell.writer if cell.reader in {None, ref} else cell.reader or ref
+
+
+def _sides(
+    by_counterpart: Mapping[EngineRef, _Sides], before: EngineRef, now: EngineRef
+) -> tuple[MatrixCell | None, MatrixCell | None]:
+    """The cells of both versions with one version of the counterpart, the newest; else the latest cell of each."""
+    both = [ref for ref, sides in by_counterpart.items() if {before, now} <= sides.keys()]
+    if both:
+        sides = by_counterpart[max(both, key=lambda ref: by_number(ref.version or ""))]
+        return sides[before], sides[now]
+    every = [(ref, cell) for sides in by_counterpart.values() for ref, cell in sides.items()]
+    first, second = ([cell for ref, cell in every if ref == version] for version in (before, now))
+    return _latest(first), _latest(second)
+
+
+def _latest(cells: Sequence[MatrixCell]) -> MatrixCell | None:
+    return max(cells, key=lambda one: one.origin.date, default=None)
 
 
 def _places(cell: MatrixCell, before: EngineRef, now: EngineRef) -> Iterator[tuple[EngineRef, Place]]:

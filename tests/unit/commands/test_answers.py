@@ -67,18 +67,17 @@ def test_a_stack_as_csv_has_a_line_for_each_step() -> None:
 
 
 def test_a_version_that_only_a_run_has() -> None:
-    words = ("stack", "--write", "pyiceberg", "--read", "duckdb@1.4.4", "--format", "json")
-    answer = json.loads(lakebench(*words))
+    answer = json.loads(lakebench("stack", "--write", "pyiceberg", "--read", "duckdb@1.4.3", "--format", "json"))
     nobody, how = answer["notes"]
-    assert nobody == "Nobody measured duckdb 1.4.4: there is duckdb 1.5.5"
-    assert ": lakebench run interop --writers reference,pyiceberg --readers duckdb@1.4.4; then add --run RUN" in how
+    assert nobody == "Nobody measured duckdb 1.4.3: there is duckdb 1.5.5, 1.4.4"
+    assert ": lakebench run interop --writers reference,pyiceberg --readers duckdb@1.4.3; then add --run RUN" in how
     assert answer["counts"]["fine"] == 0
+    words = ("stack", "--write", "pyiceberg", "--read", "duckdb@1.4.4", "--format", "json")
     with_run = json.loads(lakebench(*words, "--run", str(VERSIONS)))
     assert with_run["notes"] == []
     advice = {one["feature"]: one["advice"] for one in with_run["features"]}
     assert advice["type-list"] == advice["add-column"] == "silently wrong"
     assert advice["append"] == "fine"
-    assert advice["type-long"] == "not known"
 
 
 def test_the_users_own_accepted_outcomes_count() -> None:
@@ -113,23 +112,40 @@ def test_an_upgrade_from_a_run_of_both_versions() -> None:
     assert ("mended", "deletion-vectors", "writes", "") in changed
     assert ("new", "deletion-vectors", "its tables are read by", "pyiceberg") in changed
     assert ("worse", "upgrade-v2-v3", "writes", "") in changed
-    assert answer["counts"] | {"worse": 2, "broken": 0} == answer["counts"]
+    of_the_run = [one["change"] for one in answer["changed"] if (one["now"] or {}).get("run") == VERSIONS.name]
+    assert (of_the_run.count("worse"), of_the_run.count("broken")) == (2, 0)
     assert answer["old_tables"]
     assert answer["notes"] == []
     assert answer["times"] == []
 
 
+@pytest.mark.parametrize(
+    ("engine", "before", "now"),
+    [
+        ("duckdb", "1.4.4", "1.5.5"),
+        ("daft", "0.7.25", "0.7.26"),
+        ("pyiceberg", "0.11.1", "0.12.0"),
+        ("datafusion", "54.0.0", "54.1.0"),
+    ],
+)
+def test_an_upgrade_from_the_outcomes_that_are_shipped(engine: str, before: str, now: str) -> None:
+    """One older version of each engine that runs in a process of ours, but of Polars, whose way is new in 2.1."""
+    answer = json.loads(lakebench("upgrade", engine, before, now, "--json"))
+    assert not any("Nobody measured" in one for one in answer["notes"])
+    assert answer["same"] > 200
+
+
 def test_an_upgrade_that_nobody_measured_names_the_command() -> None:
-    text = lakebench("upgrade", "duckdb", "1.4.4", "1.5.5", "--format", "markdown")
-    assert "Nobody measured duckdb 1.4.4: there is duckdb 1.5.5" in text
-    assert "--writers reference,duckdb@1.4.4,duckdb,daft" in text, "1.5.5 is installed here"
+    text = lakebench("upgrade", "duckdb", "1.4.3", "1.5.5", "--format", "markdown")
+    assert "Nobody measured duckdb 1.4.3: there is duckdb 1.5.5, 1.4.4" in text
+    assert "--writers reference,duckdb@1.4.3,duckdb,daft" in text, "1.5.5 is installed here"
     assert "0 broken, 0 new, 0 mended; 0 the same" in text
 
 
 def test_an_upgrade_as_csv() -> None:
     text = lakebench("upgrade", "duckdb", "1.4.4", "1.5.5", "--run", str(VERSIONS), "--format", "csv")
     rows = list(csv.DictReader(io.StringIO(text)))
-    assert {one["change"] for one in rows} == {"worse", "new", "mended", "not known"}
+    assert {one["change"] for one in rows} >= {"worse", "new", "mended", "not known"}
 
 
 def test_measure_runs_the_cells_and_answers_with_them(monkeypatch: pytest.MonkeyPatch) -> None:
