@@ -6,6 +6,7 @@ PyIceberg is imported inside functions only; it refuses types and columns that i
 from __future__ import annotations
 
 import functools
+import importlib.util
 import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortFi
 from lakebench.iceberg.values import arrow_array, storage
 
 _FIRST_PARTITION_ID = 1000
+_NANOSECONDS = frozenset({"timestamp_ns", "timestamptz_ns"})
 
 
 def create_arguments(operation: Create) -> dict[str, Any]:
@@ -173,11 +175,9 @@ def python_value(of: Type | None, value: Any) -> Any:
     """
     if of is None:
         return value
-    scalar = arrow_array(of, [value])[0]
-    try:
-        return scalar.as_py()
-    except ValueError as error:
-        raise EngineUnavailable(f"nanoseconds need pandas, which is not here: {error}") from None
+    if of in _NANOSECONDS and importlib.util.find_spec("pandas") is None:
+        raise EngineUnavailable("Python's own types have no nanoseconds, and there is no pandas in this environment")
+    return arrow_array(of, [value])[0].as_py()
 
 
 def storage_value(of: Type | None, value: Any) -> Any:

@@ -89,7 +89,7 @@ class CellRun:
         Raises:
             CellFailed: it printed nothing, because the command or the settings are not valid, or because of a fault.
         """
-        command = [sys.executable, "-m", "lakebench", *self.command]
+        command = [sys.executable, "-P", "-m", "lakebench", *self.command]
         done = subprocess.run(command, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
         try:
             return dict(json.loads(done.stdout))

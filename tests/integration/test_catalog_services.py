@@ -25,7 +25,7 @@ from lakebench.services.private import PrivateService
 pytestmark = pytest.mark.integration
 
 LOCAL = ("seaweedfs", "hive", "glue")
-"""The choices whose services no other module starts."""
+"""The choices that a table is made in."""
 PRIVATE = [name for name, one in SERVICES.items() if issubclass(one, PrivateService)]
 ROWS = pa.table({"a": [1, 2, 3]})
 
@@ -35,7 +35,9 @@ def running() -> Iterator[Services]:
     """All of them; nothing of them is there after the tests."""
     with Guard("catalogs") as guard:
         services = Services(QUICK, guard, Quiet())
-        services.start([name for choice in LOCAL for name in CATALOGS[choice].services])
+        services.start(
+            list(dict.fromkeys([*(name for choice in LOCAL for name in CATALOGS[choice].services), *PRIVATE]))
+        )
         assert services.failures() == {}
         pids = [pid for name in services.names() for pid in services.processes(name)]
         yield services

@@ -145,9 +145,19 @@ class Sandbox:
         return self.call("updateTable", table.namespace, table.name, body=body, login=login)
 
     def append(self, table: CreatedTable, metadata: Json, snapshot_id: int) -> Exchange:
-        """A commit of one more snapshot to ``main``, on what ``metadata`` says is the current one."""
+        """A commit of one more snapshot to ``main``, on what ``metadata`` says is the current one.
+
+        Raises:
+            EngineUnavailable: it is declined, and lakebench has no keys to write the manifest list that it names.
+        """
         updates = self.new_snapshot(metadata, snapshot_id)
-        return self.commit(table, *updates, requirements=[assert_main(current_snapshot(metadata))])
+        done = self.commit(table, *updates, requirements=[assert_main(current_snapshot(metadata))])
+        if self.store is None and not done.succeeded:
+            raise EngineUnavailable(
+                f"the commit names a manifest list that is not there, as lakebench has no keys of the store, and the "
+                f"catalog answers {done.said}: name the store under [catalog.NAME]"
+            )
+        return done
 
     def new_snapshot(self, metadata: Json, snapshot_id: int) -> list[Json]:
         """The updates that make a snapshot without files the current one of the table with ``metadata``.

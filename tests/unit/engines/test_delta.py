@@ -45,7 +45,8 @@ def write(folder: Path, rows: pa.Table, **mode: Any) -> None:
 
 
 def opened(name: str, at: Lake, tmp_path: Path) -> Engine:
-    engine = engines()[name](EngineSettings(threads=1, memory=2**30, folder=str(tmp_path)))
+    # Daft takes its threads once a process, and other tests in this one have it compute with two.
+    engine = engines()[name](EngineSettings(threads=2, memory=2**30, folder=str(tmp_path)))
     engine.open(at)
     return engine
 
