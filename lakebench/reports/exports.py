@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
 from lakebench.reports.content import failed
+from lakebench.reports.latency import of_kind, times
 from lakebench.results.records import Run
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from junitparser import JUnitXml
     from junitparser.junitparser import FinalResult
 
-_NS = 1e9
 _KNOWN = "known"
 _FENCE = 1.5  # interquartile ranges, as pytest-benchmark counts outliers
 
@@ -141,7 +141,6 @@ def _timed(run: Run) -> Iterator[tuple[Record, pd.Series[float]]]:
     import pandas as pd
 
     for record in run.cases:
-        warm = [one.ns / _NS for one in record.samples if one.kind == "warm"]
-        cold = [one.ns / _NS for one in record.samples if one.kind == "cold"]
-        if warm or cold:
-            yield record, pd.Series(warm or cold, dtype="float64")
+        seconds = times(of_kind(record, "warm") or of_kind(record, "cold"))
+        if seconds:
+            yield record, pd.Series(seconds, dtype="float64")

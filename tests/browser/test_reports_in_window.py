@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import fixture_interop
@@ -43,21 +42,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("queries", "matrix"):
         reports.write(made / name)
     return made
-
-
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(window: Browser) -> Browser:
-    window.size(1280)
-    window.media()
-    window.console()
-    window.requests()
-    return window
 
 
 @pytest.mark.parametrize("page", PAGES)

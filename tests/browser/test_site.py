@@ -72,21 +72,6 @@ def served(folder: Path) -> Iterator[str]:
         thread.join()
 
 
-@pytest.fixture(scope="module")
-def window(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    with Browser(tmp_path_factory.mktemp("browser")) as made:
-        yield made
-
-
-@pytest.fixture
-def browser(window: Browser) -> Browser:
-    window.size(1280)
-    window.media()
-    window.console()
-    window.requests()
-    return window
-
-
 def test_no_page_logs_an_error_asks_elsewhere_or_is_wider_than_its_window(browser: Browser, served: str) -> None:
     for width in (1280, 390):
         browser.size(width)

@@ -86,10 +86,10 @@ class DistributedQueries(Queries):
         """
         request = context.request
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
-        work_ = self._work(context)
-        untimed = [one for one in work_ if _correctness_alone(request.profile) and one.references]
+        measured = self._work(context)
+        untimed = [one for one in measured if _correctness_alone(request.profile) and one.references]
         yield _side_by_side(check for one in untimed for check in asked_once(one))
-        yield from (one for one in work_ if one not in untimed)
+        yield from (one for one in measured if one not in untimed)
         yield from writes.blocks(request)
         lines = list(rubric.blocks(request, partial(self._work_lake, tables=work.question(work.LONG).tables)))
         of_times = [one for one in lines if one.case.coordinates.test == rubric.OF_TIMES]
