@@ -73,6 +73,22 @@ def test_the_cells_of_both_versions_stand_side_by_side() -> None:
     assert not answer.old_tables
 
 
+def test_cells_are_held_together_by_the_same_version_of_the_other_engine() -> None:
+    older, newer = EngineRef("daft", "0.7.25"), EngineRef("daft", "0.7.26")
+    read = known(("append", older, OLD, "REFUSED"), ("append", newer, OLD, "PASS"), ("append", newer, NEW, "PASS"))
+    later = known(("append", older, NEW, "WRONG"), date="2026-11-30")
+    answer = upgrade({**read, **later}, OLD, NEW)
+    assert (answer.changed, answer.same, answer.unknown) == ((), 1, ())
+
+
+def test_without_a_common_version_the_latest_cell_of_each_is_taken() -> None:
+    older, newer = EngineRef("daft", "0.7.25"), EngineRef("daft", "0.7.26")
+    cells = known(("append", older, OLD, "PASS"), ("append", newer, NEW, "WRONG"))
+    (changed,) = upgrade(cells, OLD, NEW).changed
+    assert changed.change is ChangeKind.BROKEN
+    assert (changed.before, changed.now) == tuple(cells.values())
+
+
 def test_tables_of_the_old_version_are_read_by_the_new_one() -> None:
     answer = upgrade(known(("update", OLD, OLD, "PASS"), ("update", OLD, NEW, "WRONG")), OLD, NEW)
     assert [(one.change, one.place.side) for one in answer.changed] == [(ChangeKind.BROKEN, CellSide.OLD_TABLES)]
