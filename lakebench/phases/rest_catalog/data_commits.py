@@ -255,13 +255,23 @@ def _replaced(context: RunContext, target: CheckedCatalog, who: Engines) -> Evid
     evidence = {"told": said, "answers": [one.status for one in log.commits]}
     try:
         if said == "committed":
-            read(context, another(context.request.refs, ref), at, Scan(name), some)
+            _readable(context, another(context.request.refs, ref), at, name, some)
         else:
             _untouched(catalog, table)
     except CaseError as error:
         error.details.update(evidence)
         raise
     return evidence
+
+
+def _readable(context: RunContext, reader: EngineRef, at: Lake, table: str, wanted: Sequence[Row]) -> None:
+    """Check that a table whose writer was told of success has its rows, and can be read at all.
+
+    Raises:
+        WrongAnswer: it is not so.
+    """
+    if not reads(context, reader, at, table, wanted):
+        read(context, reader, at, Scan(table), wanted)
 
 
 def _replace(catalog: Sandbox, table: CreatedTable) -> None:

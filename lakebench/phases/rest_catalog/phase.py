@@ -12,11 +12,11 @@ from lakebench.execution.request import Scope
 from lakebench.model import Coordinates, Record, Selection
 from lakebench.phases.base import Phase
 from lakebench.phases.options import Option, some_of
+from lakebench.phases.rest_catalog import load
 from lakebench.phases.rest_catalog.cases import PHASE
 from lakebench.phases.rest_catalog.field_reports import judge_field_reports
 from lakebench.phases.rest_catalog.load import TABLES
 from lakebench.phases.rest_catalog.parts import PARTS, CheckPart
-from lakebench.phases.rest_catalog.protocol import SUBJECTS
 from lakebench.phases.rest_catalog.targets import read_names, target
 from lakebench.results.records import FieldReport
 
@@ -28,9 +28,9 @@ _CATALOG = Option(
 )
 _CHECKS = Option(
     "checks",
-    f"What is checked, separated by commas: {', '.join(PARTS)}. Default: what asks no engine and loads no catalog.",
+    f"What is checked, separated by commas: {', '.join(PARTS)}. Default: all but {load.PART}.",
     metavar="PARTS",
-    default=",".join(SUBJECTS),
+    default=",".join(name for name in PARTS if name != load.PART),
     read=some_of("part", PARTS),
 )
 
@@ -57,7 +57,9 @@ class RestCatalogs(Phase):
         return tuple(dict.fromkeys([*wanted, *(service for part in parts for service in part.services)]))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:
-        """Those that the parts ask; the protocol's checks ask none."""
+        """Those that the parts ask: the protocol's checks ask none, nor does a catalog that is only an address."""
+        if all("://" in name for name in self._names(selection)):
+            return ()
         return tuple(dict.fromkeys(engine for part in self._parts(selection) for engine in part.engines))
 
     def ready(self, context: RunContext) -> None:

@@ -19,9 +19,10 @@ from lakebench.errors import CaseError, CommitConflict, EngineCrash, EngineUnava
 from lakebench.execution.cases import Check
 from lakebench.execution.request import Scope
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, Selection
-from lakebench.phases import covers
+from lakebench.phases import covers, find
 from lakebench.phases.rest_catalog import (
     catalog_proxies,
+    data,
     data_commits,
     data_ducklake,
     data_faults,
@@ -299,3 +300,13 @@ def test_a_table_of_version_3_has_row_ids_and_deletion_vectors(
     found = {"deletion vectors": vectors, "position deletes": position_deletes}
     with pytest.raises(WrongAnswer, match=says) if says else contextlib.nullcontext():
         data_v3.judge(table, found)
+
+
+def test_a_catalog_that_is_only_an_address_has_one_case_that_says_what_is_missing() -> None:
+    address = "http://127.0.0.1:1/catalog"
+    (case,) = data.blocks(None, target(address, Settings()))  # type: ignore[arg-type]
+    assert isinstance(case, Check)
+    with pytest.raises(EngineUnavailable, match=r"\[catalog\.NAME\]"):
+        case.test(None)  # type: ignore[arg-type]
+    selection = Selection(options={"phase11": {"catalog": (address,)}})
+    assert find("phase11").engines(selection) == ()
