@@ -137,8 +137,7 @@ class Catalog:
     own notation: of a DuckLake its DATA_PATH. ``ref`` is a Nessie branch or tag, and ``None`` elsewhere. REST and Glue
     have ``authentication`` (a Glue without is an emulator's), databases ``user`` and ``password``. ``prefix`` is
     REST's, if the catalog does not send it. A JDBC catalog with ``fixed_tables`` is kept by another product, whose
-    tables nobody makes or alters. A REST catalog that does not ``stage_tables`` declines *stage-create*; one
-    without ``views`` is asked for none.
+    tables nobody makes or alters. A REST catalog that does not ``stage_tables`` declines *stage-create*.
     """
 
     kind: CatalogKind
@@ -152,7 +151,6 @@ class Catalog:
     delegation: Delegation = Delegation.NONE
     fixed_tables: bool = False
     stage_tables: bool = True
-    views: bool = True
 
     @property
     def rest_uri(self) -> str:

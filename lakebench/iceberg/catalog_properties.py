@@ -175,7 +175,6 @@ def trino(catalog: Catalog, name: str, store: ObjectStore | None) -> dict[str, s
         **_named(f"{_TRINO}.prefix", catalog.prefix),
         **_trino_login(catalog.authentication, store),
         **({f"{_TRINO}.vended-credentials-enabled": "true"} if vended else {}),
-        **({} if catalog.views else {f"{_TRINO}.view-endpoints-enabled": "false"}),
     }
 
 

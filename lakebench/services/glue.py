@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import ClassVar
 
 from lakebench.http import HOST, http
@@ -82,11 +81,6 @@ class GlueBridge(RestCatalogService):
     choice: ClassVar[str] = "glue-bridge"
     title = "the REST catalog bridge to the emulated Glue"
     needs: ClassVar[tuple[str, ...]] = ("object-store", "glue")
-
-    @staticmethod
-    def catalog(endpoint: Endpoint) -> Catalog:
-        """Without views: the servlet names their endpoints, and answers 200 with nothing, as GlueCatalog has none."""
-        return replace(RestCatalogService.catalog(endpoint), views=False)
 
     def _behind(self, bucket: str) -> dict[str, str]:
         glue = self.context.endpoint("glue")

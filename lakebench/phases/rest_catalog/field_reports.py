@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lakebench.model import Coordinates, Record
 from lakebench.outcomes import Outcome, ReportVerdict
+from lakebench.phases.rest_catalog.cases import PHASE
 from lakebench.results.records import FieldReport
 
 DUCKICELAKE = "duckicelake"
@@ -117,7 +118,8 @@ def _verdict(ran: Sequence[Record], failed: Sequence[Record], rate: float) -> Re
 
 def _detail(cases: Sequence[Record], ran: Sequence[Record], failed: Sequence[Record]) -> str:
     if failed:
-        return f"Failed: {', '.join(str(case.coordinates.test) for case in failed[:_SHOWN])}"
+        shown = [case.case.removeprefix(f"{PHASE}/{DUCKICELAKE}/") for case in failed[:_SHOWN]]
+        return f"Failed: {', '.join(shown)}{' …' if len(failed) > _SHOWN else ''}"
     if ran:
         return f"All {len(ran)} cases passed"
     unavailable = (case.reason for case in cases if case.outcome is Outcome.UNAVAILABLE)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 _LIMIT_S = 30.0
 _OPEN_CLIENTS = 64
+_BEHIND_S = 10.0
+BEHIND = f"not sent, {_BEHIND_S:g} s behind"
+"""The error of a request of an open loop that had to wait so long for those before it."""
 NUMBER = "{n}"
 """In the body of a request, and in what its answer must have, this stands for the request's number."""
 
@@ -125,7 +128,10 @@ def closed(
 
 
 def opened(login: Authentication | None, requests: list[LoadRequest], rate: float, seconds: float) -> Measured:
-    """``rate`` requests a second for ``seconds``, in turns; latencies count from the time they were to be sent at."""
+    """``rate`` requests a second for ``seconds``, in turns; latencies count from the time they were to be sent at.
+
+    A request that could not be sent ten seconds after its time is not sent any more, and an error.
+    """
     most = max(1, int(rate * seconds))
     clients = min(_OPEN_CLIENTS, most)
     results, pool = _Results(len(requests)), _pool(requests, clients)
@@ -136,7 +142,8 @@ def opened(login: Authentication | None, requests: list[LoadRequest], rate: floa
             intended = start + number / rate
             time.sleep(max(0.0, intended - time.perf_counter()))
             place = number % len(requests)
-            answer = _send(pool, login, requests[place], number)
+            late = time.perf_counter() > intended + _BEHIND_S
+            answer = _TimedAnswer(error=BEHIND) if late else _send(pool, login, requests[place], number)
             results.add(place, number, time.perf_counter() - intended, answer)
 
     return _measured(results, clients, work)

@@ -198,11 +198,6 @@ def test_duckdb_stages_no_table_where_the_catalog_declines_it() -> None:
     assert properties.duckdb(replace(REST, stage_tables=False)).options["STAGE_CREATE_TABLES"] == "false"
 
 
-def test_trino_asks_for_views_unless_a_catalog_has_none() -> None:
-    assert "iceberg.rest-catalog.view-endpoints-enabled" not in trino(REST)
-    assert trino(replace(REST, views=False))["iceberg.rest-catalog.view-endpoints-enabled"] == "false"
-
-
 def test_clients_that_take_a_prefix_get_it() -> None:
     catalog = replace(REST, prefix="mine")
     assert properties.java(catalog)["prefix"] == properties.pyiceberg(catalog)["prefix"] == "mine"

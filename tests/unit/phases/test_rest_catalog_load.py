@@ -22,7 +22,7 @@ from lakebench.model import Record
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.options import Asked
-from lakebench.phases.rest_catalog import load, load_growth, report_load
+from lakebench.phases.rest_catalog import load, load_client, load_growth, report_load
 from lakebench.phases.rest_catalog.load_client import LoadRequest, Measured, closed, distribution, opened
 from lakebench.phases.rest_catalog.load_tables import figures, judge, served
 from lakebench.phases.rest_catalog.targets import CheckedCatalog, ReachableCatalog, target
@@ -81,6 +81,18 @@ def test_latencies_of_an_open_loop_count_from_the_time_a_request_was_to_be_sent_
     waited_ms = (20 * SERVICE_S - 0.04) * 1000  # the last one waits for all the others
     assert measured.latency_ms["max"] >= waited_ms * 0.9
     assert measured.latency_ms["p50"] >= waited_ms / 3
+
+
+def test_what_a_slow_catalog_leaves_waiting_too_long_is_not_sent(
+    ask: Callable[[str], LoadRequest], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load_client, "_BEHIND_S", 5 * SERVICE_S)
+    monkeypatch.setattr(load_client, "_OPEN_CLIENTS", 1)
+    found = opened(None, [ask("/")], rate=1000, seconds=0.05)
+    assert found.requests == 50
+    assert found.right + found.errors[load_client.BEHIND] == 50
+    assert 1 <= found.right < 20
+    assert found.seconds < 20 * SERVICE_S
 
 
 def test_what_fails_and_what_is_wrong_has_no_latency(ask: Callable[[str], LoadRequest]) -> None:
