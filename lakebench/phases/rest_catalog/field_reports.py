@@ -108,10 +108,10 @@ def _rate(cases: Sequence[Record]) -> float:
 
 
 def _verdict(ran: Sequence[Record], failed: Sequence[Record], rate: float) -> ReportVerdict:
-    """A rate below the one that is reported shows the direction: each answer was right, on another machine."""
+    """A rate of at least half the one that is reported shows the direction: another machine may make the rest."""
     if not ran:
         return ReportVerdict.COULD_NOT_RUN
-    if failed:
+    if failed or 0 < rate < _C39_PER_S / 2:
         return ReportVerdict.NOT_REPRODUCED
     return ReportVerdict.DIRECTION_ONLY if 0 < rate < _C39_PER_S else ReportVerdict.REPRODUCED
 

@@ -230,7 +230,14 @@ def test_the_report_has_curves_of_the_loops_and_of_growth() -> None:
     assert report_load.section([]) == []
 
 
-@pytest.mark.parametrize(("rate", "verdict"), [(400.0, ReportVerdict.REPRODUCED), (50.0, ReportVerdict.DIRECTION_ONLY)])
+@pytest.mark.parametrize(
+    ("rate", "verdict"),
+    [
+        (400.0, ReportVerdict.REPRODUCED),
+        (200.0, ReportVerdict.DIRECTION_ONLY),
+        (50.0, ReportVerdict.NOT_REPRODUCED),
+    ],
+)
 def test_the_rate_of_the_field_report(rate: float, verdict: ReportVerdict) -> None:
     case = record("loadTable-closed-32", loop(clients=32, per_s=rate), catalog="duckicelake")
     reports = {one.report: one for one in find("phase11").judge_field_reports([case], "1")}
