@@ -10,6 +10,7 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import FROM_BEST, Outcome
+from lakebench.results import statistics
 from lakebench.results.records import Run
 
 DASH = "\N{EN DASH}"
@@ -235,6 +236,16 @@ def seconds(value: float) -> str:
     if value >= 100:  # noqa: PLR2004 - three digits stand before the point
         return f"{value:.0f}"
     return f"{value:.2f}" if value >= 10 else f"{value:.3f}"  # noqa: PLR2004 - likewise
+
+
+def ratio_to_least(ratio: statistics.Ratio | None) -> str:
+    """A ratio to the least time with its interval, and whether it shows a difference; ``None`` is the least itself."""
+    if ratio is None:
+        return f"{TIMES} 1"
+    if ratio.interval is None:
+        return f"{TIMES} {ratio.ratio:.2f} ({statistics.TOO_SMALL})"
+    text = f"{TIMES} {ratio.ratio:.2f} ({ratio.interval.low:.2f} {DASH} {ratio.interval.high:.2f})"
+    return text if ratio.differs else f"{text}, {statistics.NO_DIFFERENCE}"
 
 
 def ordered(names: Iterable[str]) -> list[str]:

@@ -21,6 +21,7 @@ from lakebench.reports.content import (
     mark,
     memory,
     ordered,
+    ratio_to_least,
     seconds,
     show,
     size,
@@ -29,6 +30,7 @@ from lakebench.reports.matrix import anchors, engine_order, group_anchors, headi
 from lakebench.results import statistics
 from lakebench.results.comparison import turns
 from lakebench.results.placement import storage_format_of
+from lakebench.results.ranking import Ranking, rank
 from lakebench.results.records import Run
 
 _NS = 1e9
@@ -157,7 +159,7 @@ def first(run: Run) -> Table | Plot | None:
 
 
 def _table(question: QueryRow, links: dict[str, str]) -> Table:
-    base = fastest(question)
+    base = least(question)
     head = (
         "engine",
         "median s",
@@ -166,7 +168,7 @@ def _table(question: QueryRow, links: dict[str, str]) -> Table:
         "MAD s",
         "p90, p95, p99 s",
         "n",
-        "against the fastest",
+        "ratio to the least",
         "asked of the store",
         "cold s",
         "marks",
@@ -189,7 +191,7 @@ def _table_notes(question: QueryRow, base: Timed | None) -> tuple[str, ...]:
         notes.append("Cold was not measured in this protocol.")
     if base:
         notes.append(
-            f"“Against the fastest” divides by {base.record.engine}'s median, paired by round, with a 95 % interval. "
+            f"“Ratio to the least” divides by {base.record.engine}'s median, paired by round, with a 95 % interval. "
             "A noise floor is not had here: lakebench run phase3 --against measures one."
         )
     if any(_asked(one) is not None for one in question.engines):
@@ -257,7 +259,7 @@ def _marks(one: Timed, warm: statistics.Summary) -> str:
     return ", ".join(marks) or "stable"
 
 
-def fastest(question: QueryRow) -> Timed | None:
+def least(question: QueryRow) -> Timed | None:
     """The engine with the lowest warm median."""
     warm = [(one.warm.median, number, one) for number, one in enumerate(question.engines) if one.warm]
     return min(warm)[2] if warm else None
@@ -267,14 +269,9 @@ def _against(one: Timed, base: Timed | None) -> str:
     if base is None or one.warm is None:
         return DASH
     if one is base:
-        return "1 (the fastest)"
+        return ratio_to_least(None)
     ratio = _paired(base.record, one.record)
-    if ratio is None:
-        return "no common round"
-    if ratio.interval is None:
-        return f"{TIMES} {ratio.ratio:.2f} ({statistics.TOO_SMALL})"
-    text = f"{TIMES} {ratio.ratio:.2f} ({ratio.interval.low:.2f} {DASH} {ratio.interval.high:.2f})"
-    return text if ratio.differs else f"{text}, {statistics.NO_DIFFERENCE}"
+    return "no common round" if ratio is None else ratio_to_least(ratio)
 
 
 def asked_of_store(one: Timed) -> str:
@@ -370,7 +367,7 @@ def _grid(run: Run, single: Sequence[QueryRow], kind: str, anchor: str = "") -> 
     if kind == "cold":
         caches = {sample.cache for one in single for timed in one.engines for sample in of_kind(timed.record, "cold")}
         caption, note = f"cold, {caption}", f"{note} Cold is: {'; '.join(sorted(caches))}."
-    note = f"{note} A shade marks slower than the fastest of the row by over 1.25, 2, 5 and 20 times."
+    note = f"{note} A shade marks slower than the least of the row by over 1.25, 2, 5 and 20 times."
     notes = (f"{note} A failed answer has no time.",)
     head = ("", *(heading(run, engine) for engine in engines))
     return Table(f"{single[0].group}: {caption}", head, tuple(rows), notes, "figures", anchor)
@@ -417,16 +414,27 @@ def _ranking(run: Run, single: Sequence[QueryRow]) -> Table:
     engines = _engines(single)
     return ranking.table(
         single[0].group,
-        {heading(run, engine): _medians(single, engine) for engine in engines},
+        {heading(run, engine): _right(single, engine) for engine in engines},
         {heading(run, engine): requests_a_query(engine, single) for engine in engines},
         len(single),
     )
 
 
-def _medians(single: Sequence[QueryRow], engine: str) -> dict[str, float]:
-    """Query → median in seconds, of the queries that ``engine`` got right."""
+def rankings(run: Run) -> dict[str, Ranking]:
+    """The ranking of each group of queries that has times of several engines."""
+    asked = questions(run)
+    groups = {one.group: [each for each in asked if each.group == one.group] for one in asked}
+    made = {
+        group: rank({" ".join(heading(run, one).split()): _right(single, one) for one in _engines(single)})
+        for group, single in groups.items()
+    }
+    return {group: one for group, one in made.items() if len(one.engines) > 1}
+
+
+def _right(single: Sequence[QueryRow], engine: str) -> dict[str, list[float]]:
+    """Query → samples in seconds, of the queries that ``engine`` got right: the warm ones if there are any."""
     return {
-        question.query: one.best.median
+        question.query: times(of_kind(one.record, "warm") or of_kind(one.record, "cold"))
         for question in single
         for one in question.engines
         if one.record.engine == engine and one.best and one.best.median > 0

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from lakebench.outcomes import Outcome
-from lakebench.reports import document, identity
+from lakebench.reports import document, identity, latency
 from lakebench.reports.alerts import alerts, counted
 from lakebench.reports.content import label, worst_first
 from lakebench.reports.markdown import escape
@@ -75,6 +75,8 @@ def _blocks(run: Run) -> Iterator[_Block]:
     if absent := Counter(_absences(run)):
         missing = tuple(_line(engine, f"{counted(n, 'case')}: {why}") for (engine, why), n in absent.most_common())
         yield _Block("Reasons why cases did not run here", missing)
+    if ranked := latency.rankings(run):
+        yield _Block("Times of verified answers", tuple(_line(group, one.verdict) for group, one in ranked.items()))
 
 
 def _absences(run: Run) -> Iterator[tuple[str, str]]:

@@ -106,17 +106,15 @@ def summarise(samples: Sequence[float], *, seed: int = _SEED) -> Summary:
     Raises:
         ValueError: there are none.
     """
-    middle = median(samples)
-    deviation = mad(samples)
     return Summary(
         n=len(samples),
-        median=middle,
-        mad=deviation,
+        median=median(samples),
+        mad=mad(samples),
         minimum=min(samples),
         interval=median_interval(samples, seed=seed),
         quantiles={name: _quantile(samples, q, least) for name, (q, least) in QUANTILES.items()},
         outliers=outliers(samples),
-        spread=_SIGMA * deviation / middle if middle else 0.0,
+        spread=spread(samples),
         drift=drift(samples, seed=seed),
     )
 
@@ -138,6 +136,12 @@ def mad(samples: Sequence[float]) -> float:
     """The median absolute deviation from the median, not scaled."""
     middle = median(samples)
     return median([abs(one - middle) for one in samples])
+
+
+def spread(samples: Sequence[float]) -> float:
+    """1.4826 · MAD / median, a standard deviation relative to the median that outliers do not move."""
+    middle = median(samples)
+    return _SIGMA * mad(samples) / middle if middle else 0.0
 
 
 def median_interval(samples: Sequence[float], *, seed: int = _SEED) -> Interval | None:

@@ -138,8 +138,29 @@ def test_the_fastest_that_is_right(browser: Browser, served: str) -> None:
     browser.open(served)
     browser.run("document.querySelectorAll('.card form')[2].querySelector('button').click()")
     said = browser.run("return document.querySelector('.verdict').textContent")
-    assert "is the fastest over" in said
+    assert said.startswith("pg_duckdb 1.1.0 is the fastest: geometric mean ")
     assert "of 22 right" in said
+
+
+def test_claims_are_listed_with_their_source(browser: Browser, served: str) -> None:
+    browser.open(f"{served}engine/trino@476/")
+    heads = browser.run("return [...document.querySelectorAll('main h2')].map((one) => one.textContent)")
+    kept = browser.run(
+        "const all = [...document.querySelectorAll('table')];"
+        "const one = all.find((each) => each.caption.textContent === 'Claims kept');"
+        "return [...one.tBodies[0].rows].map((row) => [...row.cells].map((cell) => cell.textContent.trim()))"
+    )
+    said = browser.run("return document.querySelector('.verdict').textContent")
+    cells = browser.run(
+        "return [...document.querySelectorAll('table')].find((one) => one.caption.textContent === 'Claims kept')"
+        ".querySelectorAll('td:last-child a').length"
+    )
+    assert f"Claims kept ({cells})" in heads
+    assert f", {cells} kept, " in said
+    assert {row[1] for row in kept} == {"reads", "writes"}
+    said = [row[2] for row in kept if row[2] != "\N{EN DASH}"]
+    assert said
+    assert all(one.startswith(("full", "read", "write", "none")) and ", read 20" in one for one in said)
 
 
 def test_times_go_over_nights_and_machines_are_apart(browser: Browser, served: str) -> None:

@@ -191,6 +191,7 @@ def tables(content: Content) -> dict[str, Any]:
         "sources": [[one.id, one.date, one.accepted, one.reason] for one in sources.values],
         "runs": [_run(one) for one in content.runs],
         "speed": speed.table(content.runs),
+        "rankings": speed.rankings(content.runs),
         "ratios": speed.ratios(content.runs),
         "history": trends.tables(content.runs, content.cells),
         "catalogs": catalogs.table(content.observations, content.runs),

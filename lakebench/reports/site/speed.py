@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from lakebench.model import Record, Sample
+from lakebench.reports.content import ratio_to_least
 from lakebench.reports.site.observations import EngineVersion, of_run
 from lakebench.results import statistics
 from lakebench.results.history import machine_of
+from lakebench.results.ranking import rank
 from lakebench.results.records import Run
 
 _NS = 1e9
@@ -108,6 +110,27 @@ def _rounded(value: float | None) -> float | None:
 def _from_memory(warm: Sequence[Sample]) -> bool:
     """Whether the store was asked for nothing, so that the engine answered from its own memory."""
     return bool(warm) and all(one.requests is not None and not sum(one.requests.values()) for one in warm)
+
+
+def rankings(runs: Sequence[Run]) -> list[dict[str, Any]]:
+    """The ranking of each group by its warm times, by those of them that are stable, and by its cold times."""
+    every = timed(runs)
+    return [
+        _ranking(group, kind, [one for one in every if one.group == group])
+        for group in dict.fromkeys(one.group for one in every)
+        for kind in ("warm", "stable", "cold")
+    ]
+
+
+def _ranking(group: str, kind: str, own: Sequence[TimedQuery]) -> dict[str, Any]:
+    right: dict[str, dict[str, list[float]]] = defaultdict(dict)
+    for one in own:
+        samples = one.seconds("cold" if kind == "cold" else "warm")
+        if samples and not (kind == "stable" and statistics.spread(samples) > statistics.UNSTABLE):
+            right[f"{one.engine.name} {one.engine.version}"][one.query] = samples
+    made = rank(right)
+    rows = [[one.engine, _rounded(one.mean_s), ratio_to_least(one.ratio)] for one in made.engines]
+    return {"group": group, "kind": kind, "verdict": made.verdict, "shown": made.shown, "engines": rows}
 
 
 def ratios(runs: Sequence[Run]) -> list[dict[str, Any]]:

@@ -72,15 +72,17 @@ def test_the_first_screen_ranks_by_bars(made: Document, text: str) -> None:
 
 
 def test_a_ranking_is_over_what_all_got_right() -> None:
-    right = {"a": {"Q1": 1.0, "Q2": 4.0}, "b": {"Q1": 4.0, "Q2": 9.0, "Q3": 1.0}, "c": {}}
+    right = {"a": {"Q1": [1.0], "Q2": [4.0]}, "b": {"Q1": [4.0], "Q2": [9.0], "Q3": [1.0]}, "c": {}}
     table = ranking.table("Answers", right, {"a": "2", "b": "3", "c": "not had"}, 3)
     assert table.caption == "Answers: over the 2 queries that all 2 engines with an answer got right"
     assert [tuple(cell.text for cell in row) for row in table.rows] == [
-        ("a", "2.000", f"{TIMES} 1.00", "2 of 3", "2"), ("b", "6.000", f"{TIMES} 3.00", "3 of 3", "3"),
+        ("a", "2.000", f"{TIMES} 1", "2 of 3", "2"),
+        ("b", "6.000", f"{TIMES} 3.00 (n too small)", "3 of 3", "3"),
         ("c", DASH, DASH, "0 of 3", DASH),
     ]  # fmt: skip
     assert [row[1].share for row in table.rows] == [1 / 3, 1, None]
-    apart = ranking.table("Answers", {"a": {"Q1": 1.0}, "b": {"Q2": 1.0}}, {"a": "", "b": ""}, 2)
+    assert table.notes[0].startswith("No engine is shown to be the fastest. a has the least time (")
+    apart = ranking.table("Answers", {"a": {"Q1": [1.0]}, "b": {"Q2": [1.0]}}, {"a": "", "b": ""}, 2)
     assert [row[1] for row in apart.rows] == [Cell(DASH)] * 2
 
 

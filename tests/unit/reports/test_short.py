@@ -74,6 +74,15 @@ def test_recorded_runs_have_one_beside_the_report(tmp_path: Path) -> None:
     assert all((folder / name).exists() for name in ("report.html", "interop.html", "report.md", "records.jsonl"))
 
 
+def test_it_names_no_fastest_that_the_samples_do_not_show(tmp_path: Path) -> None:
+    run = records.read(fixture_run.write(tmp_path))
+    text = short.render(run, FILES)
+    assert "- `TPC-H answers`: No engine is shown to be the fastest." in text.replace("\\", "")
+    assert "fewer than 5 samples of a query do not tell it from" in text
+    assert "`Q1 latency`" in text
+    assert "**Times of verified answers: " not in short.render(fixture_interop.run(), FILES)
+
+
 def test_what_nobody_accepted_is_there_without_any_baseline(tmp_path: Path) -> None:
     run = records.read(fixture_run.write(tmp_path))
     text = short.render(run, FILES)

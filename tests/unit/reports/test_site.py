@@ -8,6 +8,7 @@ import html.parser
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 from xml.etree import ElementTree as ET
@@ -19,7 +20,7 @@ import pytest
 
 from lakebench import phases
 from lakebench.errors import UsageError
-from lakebench.reports import site
+from lakebench.reports import content, site
 from lakebench.reports.site import catalogs, data, pages, speed, trends
 from lakebench.results import baseline, records
 from lakebench.results.history import history
@@ -253,6 +254,28 @@ def test_times_of_machines_are_never_in_one_group(tmp_path: Path) -> None:
         ("1.1.0", fixture_site.NEW),
         (fixture_site.NEW, "1.1.0"),
     }
+
+
+def test_who_is_the_fastest_is_said_where_samples_show_it_alone(tmp_path: Path) -> None:
+    nights = [records.read(one) for one in fixture_site.nights(tmp_path)]
+    found = {(one["group"].rpartition(", on ")[2], one["kind"]): one for one in speed.rankings(nights)}
+    warm = found["AMD EPYC, 2 cores", "warm"]
+    assert warm["shown"]
+    assert warm["verdict"].startswith("pg_duckdb 1.1.0 is the fastest: ")
+    assert [one[0] for one in warm["engines"]] == ["pg_duckdb 1.1.0", f"pg_duckdb {fixture_site.NEW}"]
+    assert warm["engines"][1][2].startswith(f"{content.TIMES} 1.50 (1.")
+    assert not found["Another processor, 2 cores", "warm"]["shown"]
+    assert "alone has times" in found["Another processor, 2 cores", "warm"]["verdict"]
+    assert not found["AMD EPYC, 2 cores", "cold"]["engines"]
+    once = [_once(run) for run in nights]
+    assert not any(one["shown"] for one in speed.rankings(once))
+    assert any("do not tell it from" in one["verdict"] for one in speed.rankings(once))
+
+
+def _once(run: records.Run) -> records.Run:
+    """The run with one sample a query."""
+    warm = [replace(case, samples=tuple(one for one in case.samples if one.kind == "warm")[:1]) for case in run.cases]
+    return replace(run, cases=tuple(warm))
 
 
 def test_trends_have_the_steps_of_the_history(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 "use strict";
 /* The pages about engines and their upgrades. */
 lakebench.engines = (store, router, elements, shared) => {
-  const { h, link, number, counted, chip, label, engineLink, day, table, choice, form, code } = elements;
+  const { h, link, linked, number, counted, chip, label, engineLink, day, table, choice, form, code } = elements;
   const { unknown, cellLink, pairName } = shared;
   const seg = router.segment;
 
@@ -41,6 +41,10 @@ lakebench.engines = (store, router, elements, shared) => {
     const one = known.find((each) => seg(each.version) === version) ?? (name ? undefined : known[0]);
     if (!one) return unknown("engine", part, "engine", "All engines");
     const score = store.score(store.own(one.name, one.version));
+    const claimed = (row) => {
+      const claim = store.claim(row);
+      return claim ? [claim.support, claim.since ? ` since ${claim.since}` : "", ": ", linked(claim.source)] : "–";
+    };
     const lines = (rows) =>
       rows.map((row) => {
         const each = store.cell(row);
@@ -48,6 +52,7 @@ lakebench.engines = (store, router, elements, shared) => {
           link(`feature/${seg(each.feature.id)}`, each.feature.title),
           pairName(each),
           cellLink(row),
+          claimed(row),
           each.reason || each.known || "–",
         ];
       });
@@ -55,9 +60,37 @@ lakebench.engines = (store, router, elements, shared) => {
       rows.length
         ? [
             h("h2", {}, `${title} (${number(rows.length)})`),
-            table(title, ["feature", "cell", "outcome", "what was said"], lines(rows), { visible: false }),
+            table(title, ["feature", "cell", "outcome", "claim", "what was said"], lines(rows), { visible: false }),
           ]
         : null;
+    /* A claim is kept by many cells: one line has the cells of a feature and a side. */
+    const kept = (rows) => {
+      const claims = new Map();
+      for (const row of rows) {
+        const each = store.cell(row),
+          key = `${each.feature.id} ${each.reader ? "reads" : "writes"}`;
+        claims.set(key, [...(claims.get(key) ?? []), row]);
+      }
+      if (!claims.size) return null;
+      const counterpart = (row) => (store.cell(row).reader ? `from ${store.cell(row).writer.name}` : store.cell(row).state.name);
+      return [
+        h("h2", {}, `Claims kept (${number(rows.length)})`),
+        table(
+          "Claims kept",
+          ["feature", "side", "claim", "cells that keep it"],
+          [...claims.values()].map((own) => {
+            const { feature, reader } = store.cell(own[0]);
+            return [
+              link(`feature/${seg(feature.id)}`, feature.title),
+              reader ? "reads" : "writes",
+              claimed(own[0]),
+              own.map((row) => [cellLink(row, counterpart(row)), " "]),
+            ];
+          }),
+          { visible: false },
+        ),
+      ];
+    };
     const counts = store.data.phases,
       phases = new Map();
     counts.engine.forEach((index, row) => {
@@ -88,6 +121,7 @@ lakebench.engines = (store, router, elements, shared) => {
         section("Silently wrong", score.wrong),
         section("Broken claims, besides wrong answers", notBroken),
         section("Better than claimed", score.better),
+        kept(score.kept),
         h("h2", {}, "In every phase"),
         table(
           "In every phase",

@@ -99,7 +99,7 @@ lakebench.facts = (store, router, elements, { stackPicker, upgradePicker, noTime
             "section",
             { className: "card", "aria-labelledby": "ask-speed" },
             h("h2", { id: "ask-speed" }, "Fastest that is right"),
-            h("p", {}, "Only a verified answer has a time."),
+            h("p", {}, "Only a verified answer has a time, and only a difference beyond the noise of the samples makes an engine the fastest."),
             groups.length
               ? form(
                   "speed",

@@ -178,6 +178,16 @@ lakebench.store = (data) => {
     };
   };
 
+  /* What the documents of the engine that a cell is about say of its feature. */
+  const claims = data.claims.columns,
+    claimAt = new Map(claims.feature.map((feature, at) => [`${feature} ${claims.engine[at]}`, at]));
+  const claim = (row) => {
+    const at = claimAt.get(`${columns.feature[row]} ${columns.engine[row]}`);
+    return at === undefined
+      ? undefined
+      : { support: claims.support[at], since: claims.since[at], source: data.claims.sources[claims.source[at]] };
+  };
+
   /* All cells that a filter leaves, each at its newest versions. */
   const haystack = features.map((one) => `${one.id} ${one.title} ${one.group} ${one.topic}`.toLowerCase());
   const filter = ({ q, w, r, s, g }) => {
@@ -223,6 +233,7 @@ lakebench.store = (data) => {
     pairs,
     own,
     score,
+    claim,
     filter,
     segment,
     advice,
