@@ -197,6 +197,37 @@ def test_the_whole_matrix_is_there_at_once(tmp_path: Path) -> None:
     assert seen["ready"] < 3000
 
 
+MANY = ("duckdb@1.4.4", "pyiceberg@0.11.1", "datafusion@54.0.0", "daft@0.7.25", "spark-iceberg-1.11", "pg_duckdb")
+
+
+@pytest.mark.parametrize(("engines", "upright"), [(8, False), (14, True)])
+def test_no_column_is_clipped_at_1280_pixels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engines: int, *, upright: bool
+) -> None:
+    monkeypatch.setattr(fixture_interop, "READERS", (*fixture_interop.READERS, *MANY)[:engines])
+    monkeypatch.setattr(fixture_interop, "VERSIONS", {**dict.fromkeys(MANY, "0.7.25"), **fixture_interop.VERSIONS})
+    steps = """
+    const grid = document.getElementById("grid"), box = grid.getBoundingClientRect();
+    const inside = (at) => at.left >= box.left && at.right <= box.right;
+    const all = () => [...grid.querySelectorAll(".axis, .c")];
+    seen.axes = grid.querySelectorAll(".axis").length;
+    const cut = (one) => !inside(one.getBoundingClientRect()) || one.scrollWidth > one.clientWidth;
+    seen.clipped = all().filter(cut).length;
+    seen.scrolls = grid.scrollWidth > grid.clientWidth;
+    seen.upright = getComputedStyle(grid.querySelector(".axis")).writingMode !== "horizontal-tb";
+    document.querySelector(".axis").click();
+    document.querySelector(".axis").click();
+    seen.again = grid.scrollWidth > grid.clientWidth;
+    """
+    run = fixture_interop.run(6, 4, engines)
+    seen = _probe(tmp_path, interop.render(run), steps)
+    assert seen["axes"] == engines + 1
+    assert seen["clipped"] == 0
+    assert not seen["scrolls"]
+    assert not seen["again"]
+    assert seen["upright"] is upright
+
+
 @pytest.mark.parametrize("width", [1400, 420])
 @pytest.mark.parametrize("mode", ["light", "dark"])
 def test_a_screenshot_shows_something(page: str, tmp_path: Path, width: int, mode: str) -> None:
