@@ -3,6 +3,8 @@
 #   make test    sets up everything and passes the tests
 # and one more:
 #   make interop sets up everything and runs the interoperability matrix
+# and the command alone, .venv/bin/lakebench:
+#   make setup   makes .venv
 # and what phase 10 needs beside a server:
 #   make delta   adds the packages that read Delta Lake
 # and to read docs/ as pages:
