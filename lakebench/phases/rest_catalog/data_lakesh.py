@@ -1,6 +1,6 @@
 """Of a catalog over a DuckLake: lakesh, DuckIceLake's SQL shell, reads the rows that an engine wrote.
 
-Its profiles and commands are those of DuckIceLake's reference (``docs/REFERENCE.md`` of its source, *lakesh*).
+Its profiles and commands are those of DuckIceLake's reference (``REFERENCE.md`` of its source, *lakesh*).
 """
 
 from __future__ import annotations
