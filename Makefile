@@ -47,7 +47,7 @@ docs: $(READY)
 	.venv/bin/python -m sphinx -W --keep-going -q -b html docs build/guide
 
 bench: $(READY)
-	.venv/bin/python benchmarks/harness_cost.py $(ARGS)
+	.venv/bin/python -m pytest benchmarks/hot_paths.py -p no:randomly $(ARGS)
 
 lint: $(READY)
 	.venv/bin/ruff check .

@@ -1,6 +1,6 @@
 """What the harness itself costs: a query through it, and the same call in a plain script, in pairs.
 
-``make bench`` runs it. Two processes hold DuckDB with the same lake open: one is the harness's worker, the other a
+Two processes hold DuckDB with the same lake open: one is the harness's worker, the other a
 plain script that calls DuckDB as a user would and takes the time around the call. They take turns, AB then BA, so a
 slow minute hits both. The result is the paired ratio of medians with its 95 % interval, and the difference for a query
 that takes next to nothing.
