@@ -51,8 +51,11 @@ def _slowed(folder: Path, engine: str) -> Path:
     return at
 
 
-def test_the_package_alone_loads_no_pandas() -> None:
-    code = "import sys, lakebench; sys.exit('pandas' in sys.modules)"
+@pytest.mark.parametrize(
+    "module", ["lakebench", "lakebench.processes.worker", "lakebench.harness", "lakebench.reports.document"]
+)
+def test_neither_the_package_nor_a_worker_nor_a_run_loads_pandas(module: str) -> None:
+    code = f"import sys, {module}; sys.exit('pandas' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
