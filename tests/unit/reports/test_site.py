@@ -230,9 +230,9 @@ def test_the_shipped_baselines_are_all_there() -> None:
     assert all(one.source.accepted and one.source.date for one in content.observations)
     misled = [one for one in content.cells if one.state == "MISLED"]
     assert misled
-    written = {one.case: one.state for one in content.cells if not one.coordinates.reader}
-    wrong = {case for case, state in written.items() if state == "WRONG"}
-    assert {one.case.partition("→")[0] for one in misled} <= wrong
+    writes = [one for one in content.cells if not one.coordinates.reader]
+    wrong = {(one.case, one.coordinates.catalog) for one in writes if one.state == "WRONG"}
+    assert {(one.case.partition("→")[0], one.coordinates.catalog) for one in misled} <= wrong
 
 
 def test_an_acceptance_of_a_run_that_is_given_is_left_out() -> None:
