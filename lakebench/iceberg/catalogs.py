@@ -36,6 +36,24 @@ def table_metadata(catalog: Catalog, namespace: str, table: str) -> dict[str, An
     return ask(_table_address(catalog, namespace, table), authentication=catalog.authentication)
 
 
+def table_names(catalog: Catalog, namespace: str) -> list[str]:
+    """The tables of ``namespace`` by name (*listTables*), over all pages.
+
+    Raises:
+        Refused: the catalog says no (no such namespace, among others).
+        ServiceUnavailable: it does not answer.
+    """
+    names: list[str] = []
+    token: str | None = ""
+    while token is not None:
+        query = f"?{urlencode({'pageToken': token})}" if token else ""
+        address = _address(catalog, "namespaces", namespace, "tables")
+        page = ask(f"{address}{query}", authentication=catalog.authentication)
+        names += [one["name"] for one in page.get("identifiers") or ()]
+        token = page.get("next-page-token") or None
+    return sorted(names)
+
+
 def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) -> None:
     """Make ``snapshot_id`` the table's current snapshot again (*updateTable* with *set-snapshot-ref*).
 

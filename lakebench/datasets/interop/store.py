@@ -42,6 +42,20 @@ class Files:
         with self.open(location) as file:
             return parsed(lambda: bytes(file.read()), OSError)
 
+    def list(self, folder: str) -> tuple[str, ...]:
+        """The locations of all files below ``folder``."""
+        from pyarrow import fs
+
+        scheme, separator, _ = folder.partition("://")
+        selector = fs.FileSelector(_path(folder), recursive=True)
+        try:
+            found = self._system.get_file_info(selector)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise ServiceUnavailable(f"the store cannot be read: {error}") from error
+        return tuple(f"{scheme}{separator}{one.path}" for one in found if one.type is fs.FileType.File)
+
     def put(self, file: Path, location: str) -> None:
         """Copy the local ``file`` to ``location``."""
         from pyarrow import fs

@@ -20,14 +20,16 @@ from lakebench.iceberg.manifests import manifest_list as read_list
 class StoredTable:
     """A table's metadata and the files of its current snapshot, each read once, on demand.
 
-    What cannot be read is left out, and listed in ``problems``.
+    What cannot be read is left out, and listed in ``problems``. Of more than ``at_most`` live files only so many,
+    spread evenly, have their footers read.
     """
 
-    def __init__(self, metadata: Json, files: Files) -> None:
+    def __init__(self, metadata: Json, files: Files, at_most: int | None = None) -> None:
         self.metadata: Json = strict(metadata)
         self.files = files
         self.snapshot = iceberg.current_snapshot(self.metadata)
         self.problems: list[str] = []
+        self._at_most = at_most
 
     def short(self, location: str) -> str:
         """A location as people read it: below the table's own."""
@@ -81,10 +83,16 @@ class StoredTable:
         return [one for one in self.live if one.content == POSITION_DELETES and one.format != "puffin"]
 
     @functools.cached_property
+    def opened(self) -> list[ManifestEntry]:
+        """The live files whose footers are read: all of them, or every n-th."""
+        every = 1 if self._at_most is None else max(1, -(-len(self.live) // self._at_most))
+        return self.live[::every]
+
+    @functools.cached_property
     def footers(self) -> dict[str, Footer]:
         """Live files that have a footer, by location."""
         footers = {}
-        for one in self.live:
+        for one in self.opened:
             if one.format == "puffin" or one.path in footers:
                 continue
             try:
