@@ -22,6 +22,7 @@ from typing import Any
 from lakebench import engines
 from lakebench.engines import boundary
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.digests import digest_of
 from lakebench.engines.listening import listening
 from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
@@ -174,6 +175,22 @@ class Worker:
         if wanted.fetched:
             return self._timed(lambda: summarised(_batches(engine.scan(wanted.rows_to_fetch)), wanted.summary), into)
         return self._timed(lambda: engine.scan(wanted), into)
+
+    def digest(
+        self, scan: Mapping[str, Any], wanted: Sequence[int] = (), limit: int = 0, into: str = ""
+    ) -> dict[str, Any]:
+        """The digest (:mod:`lakebench.engines.digests`) of the rows of ``scan``, as they come; ``calls`` as heard.
+
+        At most ``limit`` rows of the buckets ``wanted`` go to the Arrow IPC file ``into``.
+        """
+        asked, engine = Scan.from_json(scan), self._able(engines.CanScan)
+        began = time.perf_counter_ns()
+        with listening() as heard:
+            made = digest_of(_batches(engine.scan(asked)), asked.fields, wanted, limit)
+        ns = time.perf_counter_ns() - began
+        if into and made.kept:
+            _write(into, made.kept, made.kept[0].schema)
+        return {"ns": ns, "digest": made.to_json(), "calls": heard, "kept": sum(one.num_rows for one in made.kept)}
 
     def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
         """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.

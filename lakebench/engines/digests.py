@@ -1,0 +1,390 @@
+"""What a whole table comes to, computed over Arrow batches as they are drained, in the memory of one batch.
+
+Two readers that give the same rows, in any order and in Arrow types of their own choice, have the same digest. Each
+value is brought into the form of its Iceberg type and hashed to 64 bits; the hashes of a row's values make that of the
+row, and the sums of these (modulo 2^64) do not depend on the order of rows. Hashes are not made against an attacker.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from lakebench.errors import EngineUnavailable, WrongAnswer
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, kind, parameters
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Hashes: TypeAlias = Any  # an array of numpy's, of uint64: numpy is not in each engine's environment
+BUCKETS = 4096
+"""Rows are counted by the first twelve bits of their hash, so that differing rows can be fetched alone."""
+ONLY_COUNTED = frozenset({"variant", "geometry", "geography", "unknown"})
+"""Types whose values readers show in several forms: their nulls are counted, and their values not compared."""
+_SHIFT = 52
+_NULL, _NAN, _BASE, _GOLDEN = 0x6A09E667F3BCC909, 0xBB67AE8584CAA73B, 0x9E3779B97F4A7C15, 0x9E3779B97F4A7C15
+_MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))  # SplitMix64 (Steele, Lea, Flood 2014)
+_MIX_LAST = 31
+_WIDE = {
+    "boolean": "bool",
+    "int": "int64",
+    "long": "int64",
+    "float": "float64",
+    "double": "float64",
+    "string": "large_string",
+    "binary": "large_binary",
+    "fixed": "large_binary",
+    "uuid": "large_binary",
+}
+"""Iceberg's type → the Arrow type that has the values of all Arrow types that readers choose for it."""
+_SUMMED = frozenset({"int", "long", "decimal"})
+_ORDERED = frozenset(
+    {"int", "long", "decimal", "float", "double", "date", "time", "string"}
+    | {f"timestamp{zone}{unit}" for zone in ("", "tz") for unit in ("", "_ns")}
+)
+
+
+@dataclass
+class ColumnDigest:
+    """One column: numbers of ``values`` and ``nulls``, of values that are ``nans``, extremes, sum and hash.
+
+    Extremes and sum are Python's, without NaN; ``None`` where there is no value, or the type has none. ``shown_as`` are
+    the Arrow types in which the reader gave the column.
+    """
+
+    values: int = 0
+    nulls: int = 0
+    nans: int = 0
+    low: Any = None
+    high: Any = None
+    total: Any = None
+    hash: int = 0
+    shown_as: set[str] = field(default_factory=set)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values: extremes, sum and hash as text."""
+        shown = {"min": _text(self.low), "max": _text(self.high), "sum": _text(self.total)}
+        counts = {"values": self.values, "nulls": self.nulls, "nans": self.nans}
+        return {**counts, **shown, "hash": f"{self.hash:016x}", "shown_as": ", ".join(sorted(self.shown_as))}
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+class TableDigest:
+    """The digest of rows with the columns ``fields``; batches are added one after another.
+
+    With ``wanted`` the rows whose bucket is one of these are kept, at most ``limit``, for a second look.
+    """
+
+    def __init__(self, fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0) -> None:
+        np = _numpy()
+        self._fields = tuple(fields)
+        self._buckets: Hashes = np.zeros(BUCKETS, np.uint64)
+        self._wanted, self._limit = sorted(wanted), limit
+        self.rows = 0
+        self.columns = {one.name: ColumnDigest() for one in self._fields}
+        self.kept: list[pa.RecordBatch] = []
+        self._kept_rows = 0
+
+    def add(self, batch: pa.RecordBatch, places: Mapping[str, pa.Array] | None = None) -> None:
+        """Add the rows of ``batch``, whose columns are those of the fields, in their order.
+
+        ``places`` are further columns of the rows that are kept.
+
+        Raises:
+            WrongAnswer: it has another number of columns.
+        """
+        if batch.num_columns != len(self._fields):
+            raise WrongAnswer(f"the engine gave {batch.num_columns} columns, and the table has {len(self._fields)}")
+        np = _numpy()
+        self.rows += batch.num_rows
+        hashes: Hashes = np.zeros(batch.num_rows, np.uint64)
+        for at, (one, column) in enumerate(zip(self._fields, batch.columns, strict=True)):
+            hashes += _mixed(self._column(one, column) + _word(at * _GOLDEN))
+        hashes = _mixed(hashes)
+        buckets = (hashes >> np.uint64(_SHIFT)).astype(np.int64)
+        np.add.at(self._buckets, buckets, hashes)
+        if self._wanted and self._kept_rows < self._limit:
+            more = {HASH: hashes, **(places or {})}
+            self._keep(batch, more, np.isin(buckets, self._wanted))
+
+    def _keep(self, batch: pa.RecordBatch, more: Mapping[str, Any], chosen: Any) -> None:
+        import pyarrow as pa
+
+        for name, values in more.items():
+            batch = batch.append_column(name, pa.array(values))
+        kept = batch.filter(pa.array(chosen))
+        kept = kept.slice(0, self._limit - self._kept_rows)
+        self._kept_rows += kept.num_rows
+        self.kept.append(kept)
+
+    def _column(self, one: Field, column: pa.Array) -> Hashes:
+        digest = self.columns[one.name]
+        digest.shown_as.add(str(column.type))
+        digest.nulls += column.null_count
+        digest.values += len(column) - column.null_count
+        made = canonical(column, one.type)
+        hashes = value_hashes(made, one.type)
+        digest.hash = (digest.hash + int(_mixed(hashes).sum())) % 2**64
+        _measure(digest, made, kind(one.type))
+        return hashes
+
+    def to_json(self) -> dict[str, Any]:
+        """``rows``, ``columns`` by name, the ``hash`` of all rows, and the buckets' sums in hex."""
+        return {
+            "rows": self.rows,
+            "columns": {name: one.to_json() for name, one in self.columns.items()},
+            "hash": f"{int(self._buckets.sum()):016x}",
+            "buckets": [f"{int(one):x}" for one in self._buckets],
+        }
+
+
+HASH = "lakebench row hash"
+"""The column of kept rows that has their hashes."""
+
+
+def digest_of(
+    batches: Iterable[pa.RecordBatch], fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0
+) -> TableDigest:
+    """The digest of all ``batches``, one after another."""
+    digest = TableDigest(fields, wanted, limit)
+    for batch in batches:
+        digest.add(batch)
+    return digest
+
+
+def _measure(digest: ColumnDigest, column: pa.Array, of: str) -> None:
+    """Extremes and sum of one batch's column, added to those before it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if of in {"float", "double"} and pa.types.is_floating(column.type):
+        digest.nans += pc.sum(pc.is_nan(column)).as_py() or 0
+        column = column.filter(pc.invert(pc.is_nan(column)))
+    is_of_kind = _is_number(column.type) or pa.types.is_decimal(column.type) or of == "string"
+    if of not in _ORDERED or not is_of_kind or column.null_count == len(column):
+        return
+    ends = pc.min_max(column)
+    low, high = ends["min"].as_py(), ends["max"].as_py()
+    digest.low = low if digest.low is None else min(digest.low, low)
+    digest.high = high if digest.high is None else max(digest.high, high)
+    if of in _SUMMED:
+        wide = column.cast(pa.decimal256(76, column.type.scale)) if pa.types.is_decimal(column.type) else column
+        total = pc.sum(wide).as_py() or 0
+        digest.total = total if digest.total is None else _wrapped(digest.total + total)
+
+
+def _wrapped(total: Any) -> Any:
+    """A sum of 64-bit integers as Arrow has it, whatever the batches are; a decimal as it is."""
+    return total if isinstance(total, Decimal) else (total + 2**63) % 2**64 - 2**63
+
+
+# The form of an Iceberg type, whatever Arrow type a reader chose for it.
+
+
+def canonical(column: pa.Array, of: Type) -> pa.Array:
+    """``column`` in the Arrow type of Iceberg's ``of``; as it is where its values have no place there."""
+    import pyarrow as pa
+
+    if isinstance(column.type, pa.BaseExtensionType):
+        column = column.storage
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if isinstance(of, Struct | ListOf | MapOf) or kind(of) in ONLY_COUNTED:
+        return column
+    if kind(of) == "uuid" and not pa.types.is_fixed_size_binary(column.type):
+        column = _uuid_bytes(column)
+    try:
+        return _cast(column, kind(of), parameters(of))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return column
+
+
+def _cast(column: pa.Array, of: str, given: Sequence[str]) -> pa.Array:
+    """The column in the widest type of its kind; times become numbers of their unit since 1970 or midnight.
+
+    What is no number, date or time stays as it is where there should be one: a text "1" in place of 1 differs.
+    """
+    import pyarrow as pa
+
+    if of not in _WIDE:
+        is_timestamp, is_time = pa.types.is_timestamp(column.type), pa.types.is_time(column.type)
+        if of.startswith("timestamp") and is_timestamp:
+            column = column.cast(pa.timestamp("ns" if of.endswith("_ns") else "us", column.type.tz)).cast(pa.int64())
+        elif of == "date" and (is_timestamp or pa.types.is_date(column.type)):
+            column = column.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
+        elif of == "time" and is_time:
+            column = column.cast(pa.time64("us")).cast(pa.int64())
+        elif of == "decimal" and pa.types.is_decimal(column.type):
+            column = column.cast(pa.decimal128(38, int(given[1])))
+        return column
+    wide = pa.type_for_alias(_WIDE[of])
+    if _is_number(wide) and not _is_number(column.type):
+        return column
+    if pa.types.is_fixed_size_binary(column.type):
+        column = column.cast(pa.binary())
+    return column.cast(wide)
+
+
+def _is_number(of: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(of) or pa.types.is_floating(of))
+
+
+def _uuid_bytes(column: pa.Array) -> pa.Array:
+    """UUIDs that are shown as text, as their bytes; text that is none stays as it is."""
+    import pyarrow as pa
+
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return column
+    try:
+        return pa.array([None if one is None else uuid.UUID(one).bytes for one in column.to_pylist()], pa.binary())
+    except ValueError:
+        return column
+
+
+# Hashes.
+
+
+def value_hashes(column: pa.Array, of: Type) -> Hashes:
+    """A 64-bit hash for each value of a column, which :func:`canonical` made."""
+    import pyarrow as pa
+
+    np = _numpy()
+    if kind(of) in ONLY_COUNTED:
+        hashes: Hashes = np.zeros(len(column), np.uint64)
+    elif isinstance(of, Struct) and pa.types.is_struct(column.type):
+        hashes = _struct_hashes(column, of)
+    elif isinstance(of, ListOf) and _is_list(column.type):
+        hashes = _list_hashes(column, of.element)
+    elif isinstance(of, MapOf) and pa.types.is_map(column.type):
+        hashes = _map_hashes(column, of)
+    else:
+        hashes = _flat_hashes(column)
+    if column.null_count:
+        hashes = np.where(np.asarray(column.is_null()), _word(_NULL), hashes)
+    return hashes
+
+
+def _struct_hashes(column: pa.StructArray, of: Struct) -> Hashes:
+    np = _numpy()
+    hashes: Hashes = np.zeros(len(column), np.uint64)
+    for at, (one, values) in enumerate(zip(of.fields, column.flatten(), strict=False)):
+        hashes += _mixed(value_hashes(canonical(values, one.type), one.type) + _word(at * _GOLDEN))
+    return hashes
+
+
+def _is_list(of: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return bool(pa.types.is_list(of) or pa.types.is_large_list(of))
+
+
+def _list_hashes(column: pa.Array, element: Type) -> Hashes:
+    import pyarrow.compute as pc
+
+    np = _numpy()
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(column), 0), np.int64)
+    values = canonical(pc.list_flatten(column), element)
+    return _folded(_mixed(value_hashes(values, element)), lengths)
+
+
+def _map_hashes(column: pa.MapArray, of: MapOf) -> Hashes:
+    """Entries in any order: a map has none."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    np = _numpy()
+    entries = pa.types.is_map(column.type) and column.cast(
+        pa.list_(pa.struct([column.type.key_field.with_name("key"), column.type.item_field.with_name("value")]))
+    )
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(entries), 0), np.int64)
+    of_entry = Struct((Field("key", of.key), Field("value", of.value)))
+    hashes = _mixed(_struct_hashes(pc.list_flatten(entries), of_entry))
+    return _segment_sums(hashes, lengths) + lengths.astype(np.uint64)
+
+
+def _flat_hashes(column: pa.Array) -> Hashes:
+    """Hashes of a column without children."""
+    import pyarrow as pa
+
+    np = _numpy()
+    of = column.type
+    if pa.types.is_floating(of):
+        values = np.asarray(column.cast(pa.float64()).fill_null(0.0))
+        return np.where(np.isnan(values), _word(_NAN), _mixed(values.view(np.uint64)))
+    if pa.types.is_boolean(of):
+        return _mixed(np.asarray(column.fill_null(value=False)).astype(np.uint64))
+    if pa.types.is_integer(of):
+        return _mixed(np.asarray(column.fill_null(0)).astype(np.int64).view(np.uint64))
+    if pa.types.is_decimal128(of):
+        return _decimal_hashes(column)
+    if pa.types.is_large_string(of) or pa.types.is_large_binary(of):
+        return _byte_hashes(column)
+    # No type of Iceberg's: what it looks like decides, so that it differs from the right one.
+    shown = pa.array([None if one is None else f"{of} {one}" for one in column.to_pylist()], pa.large_string())
+    return _byte_hashes(shown)
+
+
+def _decimal_hashes(column: pa.Array) -> Hashes:
+    np = _numpy()
+    buffer = column.buffers()[1]
+    if buffer is None:
+        return np.zeros(len(column), np.uint64)
+    halves = np.frombuffer(buffer, np.uint64)[column.offset * 2 : (column.offset + len(column)) * 2].reshape(-1, 2)
+    return _mixed(halves[:, 0] + _mixed(halves[:, 1] + _word(_GOLDEN)))
+
+
+def _byte_hashes(column: pa.Array) -> Hashes:
+    """Hashes of large strings and large binaries, from their buffers."""
+    np = _numpy()
+    _, starts, data = column.buffers()
+    if starts is None or not len(column):
+        return np.zeros(len(column), np.uint64)
+    ends = np.frombuffer(starts, np.int64)[column.offset : column.offset + len(column) + 1]
+    lengths = np.diff(ends)
+    stored = np.frombuffer(data, np.uint8)[ends[0] : ends[-1]] if data is not None else np.zeros(0, np.uint8)
+    return _folded(_mixed(np.arange(1, 257, dtype=np.uint64))[stored], lengths)
+
+
+def _folded(hashes: Hashes, lengths: Any) -> Hashes:
+    """One hash for each run of ``lengths`` hashes, in which their order counts."""
+    np = _numpy()
+    starts = np.cumsum(lengths) - lengths
+    places = np.arange(len(hashes)) - np.repeat(starts, lengths)
+    powers = np.cumprod(np.full(int(lengths.max(initial=0)) + 1, _word(_BASE)))
+    return _mixed(_segment_sums(hashes * powers[places], lengths) + lengths.astype(np.uint64))
+
+
+def _segment_sums(hashes: Hashes, lengths: Any) -> Hashes:
+    np = _numpy()
+    sums = np.concatenate([np.zeros(1, np.uint64), np.cumsum(hashes, dtype=np.uint64)])
+    ends = np.cumsum(lengths)
+    result: Hashes = sums[ends] - sums[ends - lengths]
+    return result
+
+
+def _mixed(words: Hashes) -> Hashes:
+    """Each word scrambled, modulo 2^64."""
+    np = _numpy()
+    for shift, factor in _MIX:
+        words = (words ^ (words >> np.uint64(shift))) * _word(factor)
+    return words ^ (words >> np.uint64(_MIX_LAST))
+
+
+def _word(value: int) -> Any:
+    return _numpy().uint64(value % 2**64)
+
+
+def _numpy() -> Any:
+    try:
+        import numpy as np
+    except ImportError:
+        raise EngineUnavailable("the engine's environment has no numpy, which hashes the rows") from None
+    return np
