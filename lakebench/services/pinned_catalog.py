@@ -96,6 +96,7 @@ def _handler(tables: Mapping[str, tuple[str, Json]], secret: str) -> type[BaseHT
         protocol_version = "HTTP/1.1"
 
         def _serve(self) -> None:
+            body: Json | None
             self.rfile.read(int(self.headers.get("Content-Length") or 0))
             first, version, *parts = [unquote(one) for one in urlsplit(self.path).path.split("/")[1:]] + [""] * 2
             if not secrets.compare_digest(first.encode(), secret.encode()) or version != "v1":

@@ -26,7 +26,7 @@ _PARQUET = (".parquet", ".pq")
 
 
 @dataclass(frozen=True)
-class Named:
+class NamedTable:
     """One argument: ``namespace`` and ``table`` (``*``: all of them) of a ``catalog``, or the address of files."""
 
     text: str
@@ -42,7 +42,7 @@ class Named:
 
 
 @dataclass(frozen=True)
-class Table:
+class UserTable:
     """A table to check, as it is at one moment: later commits do not change what is checked.
 
     An Iceberg table has ``metadata`` and the location of its file; a table of plain Parquet has ``files`` instead.
@@ -58,7 +58,7 @@ class Table:
     known_as: str = ""
 
 
-def named(text: str) -> Named:
+def named(text: str) -> NamedTable:
     """What an argument names.
 
     Raises:
@@ -66,19 +66,19 @@ def named(text: str) -> Named:
     """
     match = _IN_CATALOG.fullmatch(text)
     if match:
-        return Named(text, match["catalog"], match["namespace"], match["table"])
+        return NamedTable(text, match["catalog"], match["namespace"], match["table"])
     if text.startswith("s3://"):
-        return Named(text, address=text.rstrip("/"))
+        return NamedTable(text, address=text.rstrip("/"))
     path = Path(text.removeprefix("file://")).expanduser()
     if path.exists():
-        return Named(text, address=f"file://{path.resolve()}")
+        return NamedTable(text, address=f"file://{path.resolve()}")
     raise UsageError(
         f"{text} names no table: write catalog:namespace.table, or the address of a metadata.json or of a folder "
         "with one or with Parquet files (s3://, or a path that exists)"
     )
 
 
-def services_of(wanted: Sequence[Named], settings: Settings, storage: str) -> tuple[str, ...]:
+def services_of(wanted: Sequence[NamedTable], settings: Settings, storage: str) -> tuple[str, ...]:
     """The services that give access to ``wanted``; those of an object store are the user's, or what is up.
 
     Raises:
@@ -104,7 +104,7 @@ def _object_store(storage: str) -> str:
     return f"object-store@{storage}" if storage else "object-store"
 
 
-def tables(one: Named, look: Callable[[str], Endpoint], settings: Settings, storage: str) -> Iterator[Table]:
+def tables(one: NamedTable, look: Callable[[str], Endpoint], settings: Settings, storage: str) -> Iterator[UserTable]:
     """The tables that ``one`` names, each as it is now.
 
     Raises:
@@ -119,7 +119,7 @@ def tables(one: Named, look: Callable[[str], Endpoint], settings: Settings, stor
     yield _at(one, where)
 
 
-def _of_catalog(one: Named, look: Callable[[str], Endpoint], settings: Settings) -> Iterator[Table]:
+def _of_catalog(one: NamedTable, look: Callable[[str], Endpoint], settings: Settings) -> Iterator[UserTable]:
     chosen = lakes.catalog_choice(settings, one.catalog)
     observer, lake = chosen.observer(look), chosen.lake(look)
     names = table_names(observer.catalog, one.namespace) if one.table == "*" else [one.table]
@@ -127,7 +127,7 @@ def _of_catalog(one: Named, look: Callable[[str], Endpoint], settings: Settings)
         raise UsageError(f"the namespace {one.namespace} of the catalog {one.catalog} has no tables")
     for name in names:
         answer = table_metadata(observer.catalog, one.namespace, name)
-        yield Table(
+        yield UserTable(
             f"{one.catalog}:{one.namespace}.{name}",
             observer.store,
             answer["metadata"],
@@ -137,7 +137,7 @@ def _of_catalog(one: Named, look: Callable[[str], Endpoint], settings: Settings)
         )
 
 
-def _at(one: Named, where: ObjectStore | None) -> Table:
+def _at(one: NamedTable, where: ObjectStore | None) -> UserTable:
     """The table at an address."""
     files = Files(where)
     location = one.address
@@ -147,8 +147,8 @@ def _at(one: Named, where: ObjectStore | None) -> Table:
         if not location:
             return _parquet(one, where, listed)
     if location.endswith(_PARQUET):
-        return Table(one.text, where, files=(location,))
-    return Table(one.text, where, parsed_metadata(files.read(location), location), location)
+        return UserTable(one.text, where, files=(location,))
+    return UserTable(one.text, where, parsed_metadata(files.read(location), location), location)
 
 
 def _newest(files: Files, folder: str, listed: Sequence[str]) -> str:
@@ -174,13 +174,13 @@ def _number(name: str) -> int:
     return int(match[1]) if match else -1
 
 
-def _parquet(one: Named, where: ObjectStore | None, listed: Sequence[str]) -> Table:
+def _parquet(one: NamedTable, where: ObjectStore | None, listed: Sequence[str]) -> UserTable:
     found = tuple(
         sorted(name for name in listed if name.endswith(_PARQUET) and not _file_name(name).startswith((".", "_")))
     )
     if not found:
         raise UsageError(f"{one.text} has neither Iceberg metadata (*.metadata.json) nor Parquet files (*.parquet)")
-    return Table(one.text, where, files=found)
+    return UserTable(one.text, where, files=found)
 
 
 def parsed_metadata(data: bytes, location: str) -> Mapping[str, Any]:

@@ -25,7 +25,7 @@ _MANY_DELETES = 0.1
 
 
 @dataclass(frozen=True)
-class Findings:
+class TableFindings:
     """What was found in one table.
 
     ``facts`` are those of :func:`lakebench.datasets.interop.inspector.facts_of`, of plain Parquet fewer; ``features``
@@ -40,7 +40,7 @@ class Findings:
     facts: Mapping[str, Any]
 
 
-def of_iceberg(metadata: Mapping[str, Any], store: ObjectStore | None, at_most: int = FILES) -> Findings:
+def of_iceberg(metadata: Mapping[str, Any], store: ObjectStore | None, at_most: int = FILES) -> TableFindings:
     """The findings about an Iceberg table; at most ``at_most`` footers are read.
 
     Raises:
@@ -56,7 +56,7 @@ def of_iceberg(metadata: Mapping[str, Any], store: ObjectStore | None, at_most: 
     except Damaged as error:
         facts, layout, remarks, features = {}, {}, [], {}
         violations.append(f"the table cannot be described: {error}")
-    return Findings(tuple(violations), features, layout, tuple(remarks), facts)
+    return TableFindings(tuple(violations), features, layout, tuple(remarks), facts)
 
 
 def _layout(table: StoredTable) -> dict[str, int]:
@@ -130,7 +130,7 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(values)
 
 
-def of_parquet(locations: Sequence[str], store: ObjectStore | None, at_most: int = FILES) -> Findings:
+def of_parquet(locations: Sequence[str], store: ObjectStore | None, at_most: int = FILES) -> TableFindings:
     """The findings about files of plain Parquet; at most ``at_most`` footers are read.
 
     Raises:
@@ -162,7 +162,7 @@ def of_parquet(locations: Sequence[str], store: ObjectStore | None, at_most: int
         "row groups": str(sum(one.row_groups for one in footers.values())),
         "bloom filters": "yes" if any(one.bloom_filters for one in footers.values()) else "",
     }
-    return Findings(tuple(violations), {k: v for k, v in features.items() if v}, layout, tuple(remarks), {})
+    return TableFindings(tuple(violations), {k: v for k, v in features.items() if v}, layout, tuple(remarks), {})
 
 
 def _sampled(opened: Sequence[str], locations: Sequence[str]) -> Iterable[str]:

@@ -22,6 +22,7 @@ ROWS = pa.table(
 
 def write(folder: Path, *appends: pa.Table) -> Path:
     """A table below ``folder`` with one commit for each of ``appends``; the path of its newest metadata file."""
+    folder.mkdir(parents=True, exist_ok=True)
     catalog = SqlCatalog("own", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/lake")
     catalog.create_namespace("mine")
     table = catalog.create_table("mine.orders", (appends or (ROWS,))[0].schema)

@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
 
 class Store:
-    """The objects of one bucket by their addresses (``s3://…``); ``tell`` gets what is written and deleted."""
+    """The objects of one bucket by their addresses (``s3://…``); ``tell`` gets what is written and deleted.
 
-    def __init__(self, store: ObjectStore) -> None:
+    Without a store they are files of this machine (``file://…``).
+    """
+
+    def __init__(self, store: ObjectStore | None) -> None:
         self._files = file_system(store)
         self.tell: Callable[[str], None] = lambda _: None
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import own_tables
 import pytest
 from pyiceberg.catalog import load_catalog
 
 from lakebench.errors import Refused
 from lakebench.iceberg import catalogs
 from lakebench.services.pinned_catalog import NAMESPACE, pinned_catalog
-from tests.helpers import own_tables
 
 
 def test_a_client_reads_the_rows(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import gzip
 from pathlib import Path
 from typing import NoReturn
 
+import own_tables
 import pyarrow.parquet as pq
 import pytest
 
@@ -13,15 +14,14 @@ from lakebench.config import CatalogSettings, ServiceSettings, Settings
 from lakebench.errors import UsageError
 from lakebench.model import Endpoint, Runtime
 from lakebench.table_check import addresses
-from lakebench.table_check.addresses import Table, named
-from tests.helpers import own_tables
+from lakebench.table_check.addresses import UserTable, named
 
 
 def no_service(name: str) -> NoReturn:
     raise AssertionError(f"the service {name} was asked for")
 
 
-def found(text: str) -> Table:
+def found(text: str) -> UserTable:
     (table,) = addresses.tables(named(text), no_service, Settings(), "")
     return table
 

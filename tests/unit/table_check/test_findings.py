@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import own_tables
 import pyarrow.parquet as pq
 
 from lakebench.table_check import findings
-from tests.helpers import own_tables
 
 
 def test_a_sound_table_has_no_violations_and_says_what_it_uses(tmp_path: Path) -> None:

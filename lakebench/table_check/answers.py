@@ -1,0 +1,108 @@
+"""What readers answered of one table, and which of them is right: the reference reader, or else the majority."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lakebench.outcomes import Outcome
+
+REFERENCE = "reference"
+"""The reader straight from the specification, among the answers."""
+Json = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TableRead:
+    """One read: all rows of the current snapshot (``name`` is empty), of a branch or tag, or of an old snapshot."""
+
+    name: str = ""
+    snapshot_id: int | None = None
+    ref: str | None = None
+    columns: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        """In words."""
+        return self.name or "all rows"
+
+
+@dataclass(frozen=True)
+class TableAnswer:
+    """What ``reader`` said to ``question`` by ``way`` (``metadata file``, ``files``, or the name of a catalog).
+
+    ``digest`` is there where it gave rows. ``verdict`` is its own outcome, and WRONG where the standard contradicts it.
+    """
+
+    reader: str
+    version: str
+    way: str
+    question: TableRead
+    outcome: Outcome
+    reason: str = ""
+    digest: Json | None = None
+    seconds: float = 0.0
+    calls: tuple[str, ...] = ()
+
+    @property
+    def signature(self) -> tuple[int, str]:
+        """Equal for the same rows."""
+        digest = self.digest or {}
+        return digest.get("rows", -1), digest.get("hash", "")
+
+
+@dataclass(frozen=True)
+class AnswerDifference:
+    """``answer`` is not ``standard``: in which ``columns``, and in which rows, as far as they were fetched.
+
+    ``lacking`` are rows of the standard that the answer has not, ``extra`` the others, in words; ``files`` are the data
+    files (and the number of rows in each) that the lacking rows lie in, where the reference reader says so.
+    """
+
+    answer: TableAnswer
+    standard: TableAnswer
+    columns: tuple[str, ...]
+    lacking: tuple[str, ...] = ()
+    extra: tuple[str, ...] = ()
+    files: Mapping[str, int] = field(default_factory=dict)
+    note: str = ""
+
+
+def standard_of(answers: Sequence[TableAnswer]) -> TableAnswer | None:
+    """The answer that the others to the same question are held against: the reference's, or that of most engines.
+
+    ``None`` where no answer has more than half of the engines that answered, each of which counts once.
+    """
+    given = [one for one in answers if one.digest is not None]
+    reference = next((one for one in given if one.reader == REFERENCE), None)
+    if reference is not None:
+        return reference
+    votes = Counter(signature for _, signature in {(one.reader, one.signature) for one in given})
+    if not votes:
+        return None
+    (signature, number), *_ = votes.most_common()
+    if number * 2 <= len({one.reader for one in given}):
+        return None
+    return next(one for one in given if one.signature == signature)
+
+
+def differing(answers: Sequence[TableAnswer], standard: TableAnswer) -> list[TableAnswer]:
+    """Those that gave other rows than ``standard``."""
+    return [one for one in answers if one.digest is not None and one.signature != standard.signature]
+
+
+def differing_columns(one: Json, other: Json) -> tuple[str, ...]:
+    """The columns whose values, taken together, are not the same; none where only their places in rows differ."""
+
+    def compared(column: Json) -> dict[str, Any]:
+        return {key: value for key, value in column.items() if key != "shown_as"}
+
+    pairs = zip(one["columns"].items(), other["columns"].values(), strict=True)
+    return tuple(name for (name, left), right in pairs if compared(left) != compared(right))
+
+
+def differing_buckets(one: Json, other: Json) -> list[int]:
+    """The buckets of rows that are not the same."""
+    pairs = zip(one["buckets"], other["buckets"], strict=True)
+    return [at for at, (left, right) in enumerate(pairs) if left != right]
