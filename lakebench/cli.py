@@ -30,6 +30,7 @@ from lakebench.commands.arguments import (
     UseUp,
     With,
 )
+from lakebench.commands.check import check
 from lakebench.commands.export import export
 from lakebench.commands.history import history
 from lakebench.commands.install import install
@@ -72,6 +73,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
   lakebench run phase9                    several writers at once, several engines, faults
   lakebench run all                       every phase that needs no data from you
+  lakebench check catalog:namespace.table your own table: is it sound, and does every engine read the same rows
   lakebench stack --write spark --read trino,duckdb     what this stack must avoid
   lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
   lakebench history                       how outcomes and times went over all runs, and what changed where they step
@@ -84,7 +86,7 @@ nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the 
 several apply: 130, 5, 4, 3, 1.
 """,
 )
-for _command in (site, stack, upgrade, history, export, install):
+for _command in (check, site, stack, upgrade, history, export, install):
     app.command()(_command)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")

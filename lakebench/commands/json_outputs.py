@@ -286,7 +286,61 @@ class HistoryOutput(TypedDict):
     trends: list[dict[str, Any]]
 
 
+class CheckAnswerJson(TypedDict):
+    """What a reader gave: ``columns`` by name with counts, extremes, sum and hash; times with ``--time`` alone."""
+
+    reader: str
+    version: str
+    way: str
+    read: str
+    outcome: str
+    reason: str
+    rows: int | None
+    hash: str | None
+    columns: dict[str, Any]
+    seconds: float | None
+
+
+class CheckDifferenceJson(TypedDict):
+    """A reader whose rows are not those of ``standard``: rows in words, and data files with numbers of lacking rows."""
+
+    reader: str
+    way: str
+    read: str
+    standard: str
+    columns: list[str]
+    lacking: list[str]
+    extra: list[str]
+    files: dict[str, int]
+    note: str
+
+
+class CheckedTableJson(TypedDict):
+    """One table: ``exit_code`` is what it alone would give."""
+
+    table: str
+    location: str
+    format: Literal["iceberg", "parquet"]
+    exit_code: int
+    error: str
+    violations: list[str]
+    features: dict[str, str]
+    layout: dict[str, int]
+    remarks: list[str]
+    answers: list[CheckAnswerJson]
+    differences: list[CheckDifferenceJson]
+    known_failures: list[dict[str, Any]]
+
+
+class CheckOutput(TypedDict):
+    """``check``: each table."""
+
+    verdict: str
+    tables: list[CheckedTableJson]
+
+
 OUTPUTS: dict[str, Any] = {
+    "check": CheckOutput,
     "run": RunOutput,
     "report": ReportOutput,
     "compare": CompareOutput,

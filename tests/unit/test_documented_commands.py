@@ -156,6 +156,7 @@ def _here(tmp_path: Path, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(harness, "run", stop)
     monkeypatch.setattr(harness, "again", stop)
     (tmp_path / "runs").symlink_to(recorded)
+    monkeypatch.setattr("lakebench.table_check.check.Guard", stop)
     monkeypatch.setattr(up, "up", known_services)
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)

@@ -98,15 +98,19 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         target = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"Daft has no way to read {target}")
-        from daft import read_iceberg
-
-        table = self._table(scan.table)
-        ref = {_kind_of(table, scan.ref): scan.ref} if scan.ref else {}
-        frame = engine_call(read_iceberg, table, snapshot_id=scan.snapshot_id, **ref)
+        frame = _frames(self._lake)[scan.table] if self._lake.format.is_files else self._iceberg_frame(scan)
         frame = filtered(frame, scan.fields, scan.where)
         if scan.count:
             return counted(engine_call(frame.count_rows))
         return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)
+
+    def _iceberg_frame(self, scan: Scan) -> Any:
+        """The table as of its snapshot, or of one of its branches and tags."""
+        from daft import read_iceberg
+
+        table = self._table(scan.table)
+        ref = {_kind_of(table, scan.ref): scan.ref} if scan.ref else {}
+        return engine_call(read_iceberg, table, snapshot_id=scan.snapshot_id, **ref)
 
     def create(self, table: str, schema: pa.Schema) -> None:
         """Create the table by the session's catalog."""
