@@ -73,7 +73,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench run phase2                    PostgreSQL over JDBC beside the same rows in Iceberg; PGSpider
   lakebench run phase9                    several writers at once, several engines, faults
   lakebench run all                       every phase that needs no data from you
-  lakebench check catalog:namespace.table your own table: is it sound, and does every engine read the same rows
+  lakebench check mine:sales.orders       your own table: is it sound, and does every engine read the same rows
   lakebench stack --write spark --read trino,duckdb     what this stack must avoid
   lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
   lakebench history                       how outcomes and times went over all runs, and what changed where they step

@@ -55,7 +55,8 @@ def check(
     """Check tables of yours: what breaks the specification, and whether every engine reads the same rows.
 
     Nothing is written to them; rights to read are enough. Each engine reads the whole table, and its worker sums it up:
-    rows, nulls, extremes, sums, and a hash that does not depend on the order of rows. TableReaders that differ are held
+    rows, nulls, extremes, sums, and a hash that does not depend on the order of rows. It is asked again with filters at
+    the bounds of files and partitions, for the oldest snapshot, and for branches and tags. Readers that differ are held
     against the reference reader, or the majority. Exit code 4 where readers disagree, 1 where the specification is
     violated or an engine of --engines gave no rows, 3 where no engine could read a table.
 

@@ -64,6 +64,13 @@ class _Scans(_Reply):
     calls: list[list[str]]
 
 
+class _Digest(_Reply):
+    ns: Count
+    digest: dict[str, Any]
+    parts: list[dict[str, Any]]
+    calls: list[str]
+
+
 class _Error(BaseModel):
     model_config = ConfigDict(strict=True)
     kind: str
@@ -83,6 +90,8 @@ _PROMISED: Mapping[str, type[_Reply]] = {
     "query": _Answer,
     "scan": _Answer,
     "scans": _Scans,
+    "digest": _Digest,
+    "rows_of_buckets": _Reply,
     "names": _Names,
     "operate": _Operated,
     "enter": _EnteredReply,

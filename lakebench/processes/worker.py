@@ -22,7 +22,6 @@ from typing import Any
 from lakebench import engines
 from lakebench.engines import boundary
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.digests import digest_of
 from lakebench.engines.listening import listening
 from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
@@ -41,6 +40,7 @@ from lakebench.model import (
     authentication_from_json,
 )
 from lakebench.processes import concurrent_tasks
+from lakebench.processes.digests import Part, digest_of, with_parts
 from lakebench.processes.pipe import failure, serve_parent
 
 
@@ -176,21 +176,32 @@ class Worker:
             return self._timed(lambda: summarised(_batches(engine.scan(wanted.rows_to_fetch)), wanted.summary), into)
         return self._timed(lambda: engine.scan(wanted), into)
 
-    def digest(
-        self, scan: Mapping[str, Any], wanted: Sequence[int] = (), limit: int = 0, into: str = ""
-    ) -> dict[str, Any]:
-        """The digest (:mod:`lakebench.engines.digests`) of the rows of ``scan``, as they come; ``calls`` as heard.
+    def digest(self, scan: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:
+        """The digest (:mod:`lakebench.processes.digests`) of the rows of ``scan``, as they come; ``calls`` as heard.
 
-        At most ``limit`` rows of the buckets ``wanted`` go to the Arrow IPC file ``into``.
+        ``parts`` has that of each part of these rows.
         """
         asked, engine = Scan.from_json(scan), self._able(engines.CanScan)
+        wanted = [Part.from_json(one) for one in parts]
         began = time.perf_counter_ns()
         with listening() as heard:
-            made = digest_of(_batches(engine.scan(asked)), asked.fields, wanted, limit)
+            whole, digests = with_parts(_batches(engine.scan(asked)), asked.fields, wanted)
         ns = time.perf_counter_ns() - began
-        if into and made.kept:
-            _write(into, made.kept, made.kept[0].schema)
-        return {"ns": ns, "digest": made.to_json(), "calls": heard, "kept": sum(one.num_rows for one in made.kept)}
+        return {"ns": ns, "digest": whole.to_json(), "parts": [one.to_json() for one in digests], "calls": heard}
+
+    def rows_of_buckets(
+        self, scan: Mapping[str, Any], wanted: Sequence[int], limit: int, into: str, part: Mapping[str, Any] | None
+    ) -> dict[str, Any]:
+        """At most ``limit`` rows of ``scan``, or of a ``part`` of it, of the buckets ``wanted``, in an Arrow IPC file.
+
+        The file is not made where there are none.
+        """
+        asked, engine = Scan.from_json(scan), self._able(engines.CanScan)
+        chosen = None if part is None else Part.from_json(part)
+        kept = digest_of(_batches(engine.scan(asked)), asked.fields, wanted, limit, chosen).kept
+        if kept:
+            _write(into, kept, kept[0].schema)
+        return {"ns": 0, "rows": sum(one.num_rows for one in kept)}
 
     def scans(self, scans: Sequence[Mapping[str, Any]], into: Sequence[str]) -> dict[str, Any]:
         """Each of ``scans`` into its file, up to the first that fails; ``replies`` has what :meth:`scan` would reply.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
-from lakebench.outcomes import Outcome
+from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.reports.alerts import counted
 from lakebench.reports.content import Cell, Document, Paragraph, Part, Section, Table, cells
 from lakebench.table_check.answers import AnswerDifference, TableAnswer
@@ -102,29 +102,55 @@ def _found(found: TableFindings) -> Iterator[Part]:
 
 def _answers(one: CheckedTable, *, timed: bool) -> Table:
     apart = {id(each.answer) for each in one.differences}
-    rows = tuple(_answer(each, differs=id(each) in apart, timed=timed) for each in one.answers)
+    whole = [each for each in one.answers if each.question.where is None]
+    rows = [_answer(each, differs=id(each) in apart, timed=timed) for each in whole]
+    for reader in dict.fromkeys(each.reader for each in one.answers if each.question.where is not None):
+        filters = [each for each in one.answers if each.reader == reader and each.question.where is not None]
+        rows.append(_filters(filters, apart, timed=timed))
     head = ("reader", "way", "read", "outcome", "rows", *(("seconds",) if timed else ()), "why")
-    return Table("What each reader gives", head, rows)
+    return Table("What each reader gives", head, tuple(rows))
+
+
+def _filters(answers: Sequence[TableAnswer], apart: Collection[int], *, timed: bool) -> tuple[Cell, ...]:
+    """The line for all filters that one reader was asked with: its worst outcome, and which have it."""
+    outcomes = {str(one.question): Outcome.WRONG if id(one) in apart else one.outcome for one in answers}
+    worst = max(outcomes.values(), key=lambda one: FROM_BEST.index(one) if one in FROM_BEST else len(FROM_BEST))
+    first = next(one for one in answers if outcomes[str(one.question)] is worst)
+    having = [name for name, outcome in outcomes.items() if outcome is worst]
+    why = "" if worst is Outcome.PASS else f"{', '.join(having)}{': ' if first.reason else ''}{first.reason}"
+    return (
+        Cell(f"{first.reader} {first.version}".strip()),
+        Cell(first.way),
+        Cell(counted(len(answers), "filter")),
+        _outcome(worst),
+        Cell(""),
+        *((Cell(f"{sum(one.seconds for one in answers):.2f}"),) if timed else ()),
+        Cell(why),
+    )
 
 
 def _answer(answer: TableAnswer, *, differs: bool, timed: bool) -> tuple[Cell, ...]:
     outcome = Outcome.WRONG if differs else answer.outcome
-    mark = "none" if not outcome.ran else "fail" if outcome.is_failure else "pass"
     rows = "" if answer.digest is None else str(answer.digest["rows"])
     seconds = f"{answer.seconds:.2f}" if answer.digest is not None and answer.seconds else ""
     return (
         Cell(f"{answer.reader} {answer.version}".strip()),
         Cell(answer.way),
         Cell(str(answer.question)),
-        Cell(outcome, mark),
+        _outcome(outcome),
         Cell(rows),
         *((Cell(seconds),) if timed else ()),
         Cell("its rows are not those of the others" if differs else answer.reason),
     )
 
 
+def _outcome(outcome: Outcome) -> Cell:
+    return Cell(outcome, "none" if not outcome.ran else "fail" if outcome.is_failure else "pass")
+
+
 def _difference(one: AnswerDifference) -> Table:
-    against = f"{one.standard.reader} by {one.standard.way}"
+    whose = "computed of all rows of " if one.standard.computed else ""
+    against = f"{whose}{one.standard.reader} by {one.standard.way}"
     columns = ", ".join(one.columns) or "no column alone: values stand in other rows"
     rows = [
         cells("columns that differ", columns),

@@ -14,7 +14,7 @@ from lakebench.config import FILE, Settings
 from lakebench.datasets.interop.store import Files
 from lakebench.errors import UsageError
 from lakebench.iceberg.catalogs import table_metadata, table_names
-from lakebench.model import Endpoint, Lake, ObjectStore, Runtime
+from lakebench.model import Catalog, Endpoint, Lake, ObjectStore, Runtime
 from lakebench.services import lakes
 from lakebench.services.object_store import store
 
@@ -46,7 +46,8 @@ class UserTable:
     """A table to check, as it is at one moment: later commits do not change what is checked.
 
     An Iceberg table has ``metadata`` and the location of its file; a table of plain Parquet has ``files`` instead.
-    ``lake`` is the catalog that knows the table as ``known_as``, where it was named by one.
+    ``lake`` is the catalog that knows the table as ``known_as``, where it was named by one; lakebench itself looks at
+    it by ``catalog``.
     """
 
     name: str
@@ -56,6 +57,20 @@ class UserTable:
     files: tuple[str, ...] = ()
     lake: Lake | None = None
     known_as: str = ""
+    catalog: Catalog | None = None
+
+    @property
+    def has_moved(self) -> bool:
+        """Whether somebody has committed to the table in its catalog since it was looked at.
+
+        Raises:
+            Refused: the catalog says no.
+            ServiceUnavailable: it does not answer.
+        """
+        if self.catalog is None or self.lake is None:
+            return False
+        now = table_metadata(self.catalog, self.lake.namespace, self.known_as)
+        return bool(now["metadata"] != self.metadata)
 
 
 def named(text: str) -> NamedTable:
@@ -134,6 +149,7 @@ def _of_catalog(one: NamedTable, look: Callable[[str], Endpoint], settings: Sett
             answer.get("metadata-location", ""),
             lake=replace(lake, namespace=one.namespace),
             known_as=name,
+            catalog=observer.catalog,
         )
 
 

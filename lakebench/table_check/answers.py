@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from lakebench.iceberg.scan import Condition
 from lakebench.outcomes import Outcome
 
 REFERENCE = "reference"
@@ -16,12 +17,16 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class TableRead:
-    """One read: all rows of the current snapshot (``name`` is empty), of a branch or tag, or of an old snapshot."""
+    """One read: all rows of the current snapshot (``name`` is empty), of a branch or tag, or of an old snapshot.
+
+    Or those of the current snapshot for which ``where`` holds.
+    """
 
     name: str = ""
     snapshot_id: int | None = None
     ref: str | None = None
     columns: tuple[str, ...] | None = None
+    where: Condition | None = None
 
     def __str__(self) -> str:
         """In words."""
@@ -32,7 +37,8 @@ class TableRead:
 class TableAnswer:
     """What ``reader`` said to ``question`` by ``way`` (``metadata file``, ``files``, or the name of a catalog).
 
-    ``digest`` is there where it gave rows. ``verdict`` is its own outcome, and WRONG where the standard contradicts it.
+    ``digest`` is there where it gave rows; ``parts`` are those of the rows that each filter is to give, of all rows
+    that it gave. An answer that is ``computed`` is such a part.
     """
 
     reader: str
@@ -44,12 +50,18 @@ class TableAnswer:
     digest: Json | None = None
     seconds: float = 0.0
     calls: tuple[str, ...] = ()
+    parts: tuple[Json, ...] = ()
+    computed: bool = False
 
     @property
     def signature(self) -> tuple[int, str]:
         """Equal for the same rows."""
         digest = self.digest or {}
         return digest.get("rows", -1), digest.get("hash", "")
+
+    def filtered(self, at: int, question: TableRead) -> TableAnswer:
+        """What all its rows come to under the filter number ``at``."""
+        return replace(self, question=question, digest=self.parts[at], parts=(), calls=(), computed=True)
 
 
 @dataclass(frozen=True)
@@ -90,6 +102,26 @@ def standard_of(answers: Sequence[TableAnswer]) -> TableAnswer | None:
 def differing(answers: Sequence[TableAnswer], standard: TableAnswer) -> list[TableAnswer]:
     """Those that gave other rows than ``standard``."""
     return [one for one in answers if one.digest is not None and one.signature != standard.signature]
+
+
+def contradicted(
+    answers: Sequence[TableAnswer], filters: Sequence[TableRead]
+) -> Iterator[tuple[TableAnswer, TableAnswer]]:
+    """Each answer to one of ``filters`` that is wrong, and the right one, computed of all rows of the standard.
+
+    A reader whose rows already differ is held against its own as well: the filter is not to blame for the difference.
+    """
+    whole = [one for one in answers if one.parts]
+    if not whole:
+        return
+    standard = standard_of(whole) or whole[0]
+    for at, question in enumerate(filters):
+        for one in answers:
+            if one.question != question or one.digest is None:
+                continue
+            own = next(each for each in whole if (each.reader, each.way) == (one.reader, one.way))
+            if one.signature not in {each.filtered(at, question).signature for each in (standard, own)}:
+                yield one, standard.filtered(at, question)
 
 
 def differing_columns(one: Json, other: Json) -> tuple[str, ...]:

@@ -22,12 +22,19 @@ from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
 from lakebench.services import Services
 from lakebench.services.pinned_catalog import pinned_catalog
-from lakebench.table_check import addresses, columns, findings
+from lakebench.table_check import addresses, columns, edges, findings
 from lakebench.table_check.addresses import UserTable
 from lakebench.table_check.answers import REFERENCE, AnswerDifference, TableAnswer
 from lakebench.table_check.findings import TableFindings
 from lakebench.table_check.known import KnownFailure
-from lakebench.table_check.readers import TableReaders, TableReads, asked_of_iceberg, asked_of_parquet
+from lakebench.table_check.readers import (
+    FILES,
+    METADATA_FILE,
+    TableReaders,
+    TableReads,
+    asked_of_iceberg,
+    asked_of_parquet,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -139,10 +146,28 @@ def _checked(context: RunContext, arguments: CheckArguments, table: UserTable, p
     answers = []
     for answer in readers.answers(asked, arguments.refs):
         answers.append(answer)
-        progress.say(f"{table.name}: {answer.question}, {answer.reader} by {answer.way}: {_in_words(answer)}")
+        if answer.question.where is None or answer.digest is None:
+            progress.say(f"{table.name}: {answer.question}, {answer.reader} by {answer.way}: {_in_words(answer)}")
+    answers = _of_one_moment(table, answers)
     with progress.step(f"{table.name}: comparing"):
         differences = tuple(readers.differences(asked, answers))
     return replace(result, findings=found, answers=tuple(answers), differences=differences)
+
+
+def _of_one_moment(table: UserTable, answers: list[TableAnswer]) -> list[TableAnswer]:
+    """The answers; those by the table's own catalog are not compared where it was committed to meanwhile."""
+    try:
+        why = "somebody committed to the table meanwhile: its catalog gives other rows" if table.has_moved else ""
+    except CaseError as error:
+        why = f"the catalog does not say whether somebody committed to the table meanwhile: {error}"
+    if not why:
+        return answers
+    return [
+        replace(one, outcome=Outcome.UNAVAILABLE, reason=why, digest=None, parts=())
+        if one.digest is not None and one.way not in {METADATA_FILE, FILES} and one.question.snapshot_id is None
+        else one
+        for one in answers
+    ]
 
 
 def _in_words(answer: TableAnswer) -> str:
@@ -169,8 +194,10 @@ class _Pinned:
         """What is asked of ``table``."""
         if table.metadata is None or self.catalog is None:
             fields = columns.fields_of_arrow(_schema(table.files[0], table.store))
-            return asked_of_parquet(table, fields, found.layout["rows in opened files"])
-        return asked_of_iceberg(table, self.catalog, self._names[id(table)], found.layout.get("rows in data files", 0))
+            filters = edges.of_parquet(table.files, Files(table.store), fields)
+            return asked_of_parquet(table, fields, found.layout["rows in opened files"], filters)
+        rows = found.layout.get("rows in data files", 0)
+        return asked_of_iceberg(table, self.catalog, self._names[id(table)], rows, found.filters)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop.footers import Footer, footer
 from lakebench.datasets.interop.inspector import facts_of
 from lakebench.datasets.interop.store import Files
@@ -14,7 +15,9 @@ from lakebench.datasets.interop.table import StoredTable
 from lakebench.datasets.interop.violations import remarks_of, violations_of
 from lakebench.iceberg.damage import Damaged
 from lakebench.iceberg.manifests import EQUALITY_DELETES
+from lakebench.iceberg.scan import Condition
 from lakebench.model import ObjectStore
+from lakebench.table_check import columns, edges
 
 FILES = 500
 """Of more live files than this only so many, spread evenly, have their footers read."""
@@ -30,7 +33,7 @@ class TableFindings:
 
     ``facts`` are those of :func:`lakebench.datasets.interop.inspector.facts_of`, of plain Parquet fewer; ``features``
     are those in use, in words; ``layout`` has numbers of the current snapshot's files (bytes, rows, counts);
-    ``remarks`` say what costs time, or that only a sample was opened.
+    ``remarks`` say what costs time, or that only a sample was opened. ``filters`` are worth asking every reader.
     """
 
     violations: tuple[str, ...]
@@ -38,6 +41,7 @@ class TableFindings:
     layout: Mapping[str, int]
     remarks: tuple[str, ...]
     facts: Mapping[str, Any]
+    filters: tuple[Condition, ...] = ()
 
 
 def of_iceberg(metadata: Mapping[str, Any], store: ObjectStore | None, at_most: int = FILES) -> TableFindings:
@@ -53,10 +57,11 @@ def of_iceberg(metadata: Mapping[str, Any], store: ObjectStore | None, at_most: 
         layout = _layout(table)
         remarks = [*remarks_of(table), *_remarks(table, layout)]
         features = _features(table, facts)
+        filters = edges.of_iceberg(table, columns.fields_of(iceberg.current_schema(metadata) or {"fields": []}))
     except Damaged as error:
-        facts, layout, remarks, features = {}, {}, [], {}
+        facts, layout, remarks, features, filters = {}, {}, [], {}, ()
         violations.append(f"the table cannot be described: {error}")
-    return TableFindings(tuple(violations), features, layout, tuple(remarks), facts)
+    return TableFindings(tuple(violations), features, layout, tuple(remarks), facts, filters)
 
 
 def _layout(table: StoredTable) -> dict[str, int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from lakebench import engines
@@ -13,10 +14,11 @@ from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault
 from lakebench.execution.engine_client import EngineClient
 from lakebench.execution.history import RunHistory
 from lakebench.execution.run_files import RunFiles
-from lakebench.iceberg.scan import Scan
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.outcomes import Outcome
+from lakebench.processes.digests import Part
 from lakebench.services.pinned_catalog import NAMESPACE
 from lakebench.table_check import columns, reference_reader, rows_apart
 from lakebench.table_check.addresses import UserTable
@@ -25,6 +27,7 @@ from lakebench.table_check.answers import (
     AnswerDifference,
     TableAnswer,
     TableRead,
+    contradicted,
     differing,
     differing_buckets,
     differing_columns,
@@ -36,6 +39,7 @@ METADATA_FILE, FILES = "metadata file", "files"
 REFS = 5
 """At most so many branches and tags are read, besides main."""
 _BUCKETS, _ROWS = 64, 2000
+_ALIKE = "fetched once more, both gave the same of the rows that were looked at"
 _FIRST_REFERENCE_VERSION = 2
 
 
@@ -50,13 +54,17 @@ class TableWay:
 
 @dataclass(frozen=True)
 class TableReads:
-    """A table with its columns, the ways to it and the questions; ``rows`` are those in its data files."""
+    """A table with its columns, the ways to it and the questions; ``rows`` are those in its data files.
+
+    The first question is for all rows; ``filters`` ask for parts of them, by the first way alone.
+    """
 
     table: UserTable
     fields: tuple[Field, ...]
     ways: tuple[TableWay, ...]
     questions: tuple[TableRead, ...]
     rows: int
+    filters: tuple[TableRead, ...] = ()
 
     @property
     def has_reference(self) -> bool:
@@ -69,7 +77,9 @@ class TableReads:
         )
 
 
-def asked_of_iceberg(table: UserTable, pinned: Catalog, name: str, rows: int) -> TableReads:
+def asked_of_iceberg(
+    table: UserTable, pinned: Catalog, name: str, rows: int, filters: Sequence[Condition]
+) -> TableReads:
     """The questions about an Iceberg table, which ``pinned`` knows by ``name``."""
     metadata = table.metadata or {}
     by_file = TableWay(METADATA_FILE, Lake("pinned", table.store, pinned, NAMESPACE), name)
@@ -77,14 +87,28 @@ def asked_of_iceberg(table: UserTable, pinned: Catalog, name: str, rows: int) ->
     if table.lake is not None:
         ways.append(TableWay(table.name.partition(":")[0], table.lake, table.known_as))
     fields = columns.fields_of(iceberg.current_schema(metadata) or {"fields": []})
-    return TableReads(table, fields, tuple(ways), tuple(_questions(metadata)), rows)
+    return TableReads(table, fields, tuple(ways), tuple(_questions(metadata)), rows, _filters(filters, rows))
 
 
-def asked_of_parquet(table: UserTable, fields: Sequence[Field], rows: int) -> TableReads:
-    """The one question about files of plain Parquet."""
+def _filters(conditions: Sequence[Condition], rows: int) -> tuple[TableRead, ...]:
+    """The questions with filters; of a large table the filter's column alone is read."""
+    return tuple(
+        TableRead(in_words(one), where=one, columns=None if rows <= reference_reader.ROWS else (one.column,))
+        for one in conditions
+    )
+
+
+def in_words(where: Condition) -> str:
+    """A filter as reports show it."""
+    return f"{where.column} {where.test}{'' if where.value is None else f' {where.value!r}'}"
+
+
+def asked_of_parquet(table: UserTable, fields: Sequence[Field], rows: int, filters: Sequence[Condition]) -> TableReads:
+    """The questions about files of plain Parquet."""
     nowhere = Catalog(CatalogKind.REST, "", "")
     lake = Lake("files", table.store, nowhere, format=TableFormat.PARQUET, files={"t": table.files})
-    return TableReads(table, tuple(fields), (TableWay(FILES, lake, "t"),), (TableRead(),), rows)
+    ways = (TableWay(FILES, lake, "t"),)
+    return TableReads(table, tuple(fields), ways, (TableRead(),), rows, _filters(filters, rows))
 
 
 def _questions(metadata: Mapping[str, Any]) -> Iterator[TableRead]:
@@ -120,27 +144,43 @@ class TableReaders:
         self._limit_s = limit_s
 
     def answers(self, asked: TableReads, refs: Sequence[EngineRef]) -> Iterator[TableAnswer]:
-        """What the reference reader and each engine say to each question, in each way, as soon as it is known."""
+        """What the reference reader and each engine say to each question, in each way, as soon as it is known.
+
+        An engine that did not give all rows is not asked for parts of them.
+        """
+        whole = set()
         for question in asked.questions:
             if asked.has_reference:
                 yield self._by_reference(asked, question)
             for ref, way in itertools.product(refs, asked.ways):
-                yield self._by_engine(asked, question, way, ref)
+                answer = self._by_engine(asked, question, way, ref)
+                if question is asked.questions[0] and way is asked.ways[0] and answer.digest is not None:
+                    whole.add(ref)
+                yield answer
+        for ref in refs:
+            if ref in whole:
+                yield from self._filtered(asked, ref)
+
+    def _filtered(self, asked: TableReads, ref: EngineRef) -> Iterator[TableAnswer]:
+        """The engine's answers to all filters, up to one at which it died or took too long."""
+        for question in asked.filters:
+            answer = self._by_engine(asked, question, asked.ways[0], ref)
+            yield answer
+            if answer.digest is None and answer.outcome is not Outcome.REFUSED:
+                break
 
     def differences(self, asked: TableReads, answers: Sequence[TableAnswer]) -> Iterator[AnswerDifference]:
         """Each answer that the standard contradicts; without a standard, each that is not the first one's."""
         for question in asked.questions:
-            mine = [one for one in answers if one.question == question]
-            given = [one for one in mine if one.digest is not None]
-            standard = standard_of(mine)
+            given = [one for one in answers if one.question == question and one.digest is not None]
+            standard = standard_of(given)
             note = "" if standard else "no answer has a majority: each is held against the first"
             against = standard or next(iter(given), None)
             for one in differing(given, against) if against else ():
-                yield (
-                    replace(self._narrowed(asked, one, against), note=note)
-                    if against
-                    else AnswerDifference(one, one, ())
-                )
+                found = self._narrowed(asked, one, against)
+                yield replace(found, note="; ".join(filter(None, (note, found.note))))
+        for one, computed in contradicted(answers, asked.filters):
+            yield self._narrowed(asked, one, computed)
 
     def _narrowed(self, asked: TableReads, one: TableAnswer, standard: TableAnswer) -> AnswerDifference:
         left, right = one.digest or {}, standard.digest or {}
@@ -151,43 +191,42 @@ class TableReaders:
             rows = self._checker.call(rows_apart.apart, *files)
         except (CaseError, HarnessFault) as error:
             return AnswerDifference(one, standard, found, note=f"the rows could not be fetched: {error}")
-        return AnswerDifference(one, standard, found, rows.lacking, rows.extra, rows.files or {})
+        note = "" if rows.lacking or rows.extra else _ALIKE
+        return AnswerDifference(one, standard, found, rows.lacking, rows.extra, rows.files or {}, note)
 
-    def _fetched(self, asked: TableReads, answer: TableAnswer, buckets: Sequence[int]) -> Any:
+    def _fetched(self, asked: TableReads, answer: TableAnswer, buckets: Sequence[int]) -> Path:
         """The rows of ``buckets`` as the reader of ``answer`` gives them, in a file."""
-        into = self._files.new(f"{answer.reader}-rows")
-        fields = _fields(asked, answer.question)
+        into, question = self._files.new(f"{answer.reader}-rows"), answer.question
+        part = _part(question) if answer.computed else None
+        read = asked.questions[0] if answer.computed else question
         if answer.reader == REFERENCE:
-            metadata, ref = _pinned_at(asked.table.metadata or {}, answer.question)
-            self._checker.call(
-                reference_reader.digest, metadata, asked.table.store, fields, ref, list(buckets), _ROWS, into
-            )
+            metadata, ref = _pinned_at(asked.table.metadata or {}, read)
+            wanted = reference_reader.Wanted(tuple(buckets), _ROWS, into, part)
+            self._checker.call(reference_reader.keep, metadata, asked.table.store, _fields(asked, read), ref, wanted)
             return into
         way = next(one for one in asked.ways if one.name == answer.way)
         more: dict[str, Any] = {"wanted": list(buckets), "limit": _ROWS, "into": str(into)}
-        self._client.call(
-            engines.parse(answer.reader),
-            way.lake,
-            "digest",
-            self._limit_s,
-            scan=_scan(way, asked, answer.question),
-            **more,
-        )
+        more |= {"scan": _scan(way, asked, read), "part": part.to_json() if part else None}
+        self._client.call(engines.parse(answer.reader), way.lake, "rows_of_buckets", self._limit_s, **more)
         return into
 
     def _by_reference(self, asked: TableReads, question: TableRead) -> TableAnswer:
         metadata, ref = _pinned_at(asked.table.metadata or {}, question)
-        fields = _fields(asked, question)
+        parts = _parts(asked, question)
         try:
-            digest = self._checker.call(reference_reader.digest, metadata, asked.table.store, fields, ref)
+            digest, *found = self._checker.call(
+                reference_reader.digests, metadata, asked.table.store, _fields(asked, question), ref, parts
+            )
         except (CaseError, HarnessFault) as error:
             return TableAnswer(REFERENCE, "", METADATA_FILE, question, error.outcome, str(error))
-        return TableAnswer(REFERENCE, "", METADATA_FILE, question, Outcome.PASS, digest=digest)
+        return TableAnswer(REFERENCE, "", METADATA_FILE, question, Outcome.PASS, digest=digest, parts=tuple(found))
 
     def _by_engine(self, asked: TableReads, question: TableRead, way: TableWay, ref: EngineRef) -> TableAnswer:
+        parts = [one.to_json() for one in _parts(asked, question)]
         try:
             _must_reach(ref, way.lake)
-            reply = self._client.call(ref, way.lake, "digest", self._limit_s, scan=_scan(way, asked, question))
+            scan = _scan(way, asked, question)
+            reply = self._client.call(ref, way.lake, "digest", self._limit_s, scan=scan, parts=parts)
         except (CaseError, HarnessFault) as error:
             end: CaseEnd = error if isinstance(error, CaseError) else self._client.case_end(error, ref)
             return TableAnswer(str(ref), self._version(ref), way.name, question, end.outcome, str(end))
@@ -200,6 +239,7 @@ class TableReaders:
             digest=reply["digest"],
             seconds=reply["ns"] / 1e9,
             calls=tuple(reply["calls"]),
+            parts=tuple(reply["parts"]),
         )
 
     def _version(self, ref: EngineRef) -> str:
@@ -223,9 +263,26 @@ def _fields(asked: TableReads, question: TableRead) -> tuple[Field, ...]:
     return tuple(one for one in asked.fields if question.columns is None or one.name in question.columns)
 
 
+def _parts(asked: TableReads, question: TableRead) -> list[Part]:
+    """What is computed of all rows beside their own digest."""
+    return [_part(one) for one in asked.filters] if question is asked.questions[0] else []
+
+
+def _part(question: TableRead) -> Part:
+    if question.where is None:
+        raise HarnessFault(f"{question} has no filter")
+    return Part(question.where, question.columns)
+
+
 def _scan(way: TableWay, asked: TableReads, question: TableRead) -> dict[str, Any]:
+    """The scan; its fields are those that it gives, which include each that it filters by."""
     return Scan(
-        way.table, question.columns, question.snapshot_id, question.ref, fields=_fields(asked, question)
+        way.table,
+        question.columns,
+        question.snapshot_id,
+        question.ref,
+        where=(question.where,) if question.where else (),
+        fields=_fields(asked, question),
     ).to_json()
 
 

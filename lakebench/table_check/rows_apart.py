@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lakebench.datasets import table_files
-from lakebench.engines.digests import HASH
+from lakebench.processes.digests import HASH
 from lakebench.table_check.reference_reader import FILE, POSITION
 
 if TYPE_CHECKING:

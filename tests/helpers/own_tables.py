@@ -20,12 +20,18 @@ ROWS = pa.table(
 )
 
 
-def write(folder: Path, *appends: pa.Table) -> Path:
-    """A table below ``folder`` with one commit for each of ``appends``; the path of its newest metadata file."""
+def write(folder: Path, *appends: pa.Table, partition: tuple[str, str] | None = None) -> Path:
+    """A table below ``folder`` with one commit for each of ``appends``; the path of its newest metadata file.
+
+    ``partition`` is the column and the transform that it is partitioned by.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     catalog = SqlCatalog("own", uri=f"sqlite:///{folder}/catalog.db", warehouse=f"file://{folder}/lake")
     catalog.create_namespace("mine")
     table = catalog.create_table("mine.orders", (appends or (ROWS,))[0].schema)
+    if partition:
+        with table.update_spec() as change:
+            change.add_field(*partition)
     for rows in appends or (ROWS,):
         table.append(rows)
     location = catalog.load_table("mine.orders").metadata_location

@@ -184,11 +184,21 @@ class WritesLess(DuckDB):
 
 
 class ReadsLess(DuckDB):
-    """Leaves out the last row of what it reads."""
+    """Leaves out a row of what it reads, always the same one."""
 
     name: ClassVar[str] = "liar-reads-less"
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         told: Any = super().scan(scan)
         table = pa.Table.from_batches(list(told), schema=told.schema)
-        return table.slice(0, max(0, table.num_rows - 1)).to_reader()
+        last = max(range(table.num_rows), key=lambda at: str(table.slice(at, 1).to_pylist()), default=0)
+        return table.take([at for at in range(table.num_rows) if at != last]).to_reader()
+
+
+class PrunesARow(ReadsLess):
+    """Leaves out a row of what it reads with a filter."""
+
+    name: ClassVar[str] = "liar-prunes-a-row"
+
+    def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
+        return super().scan(scan) if scan.where else DuckDB.scan(self, scan)

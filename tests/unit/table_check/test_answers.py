@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +10,17 @@ import own_tables
 import pyarrow as pa
 
 from lakebench.datasets import table_files
-from lakebench.engines.digests import HASH, digest_of
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
 from lakebench.outcomes import ExitCode, Outcome
+from lakebench.processes.digests import HASH, Part, digest_of, with_parts
 from lakebench.table_check import columns, reference_reader, rows_apart
 from lakebench.table_check.answers import (
     REFERENCE,
     AnswerDifference,
     TableAnswer,
     TableRead,
+    contradicted,
     differing,
     differing_buckets,
     differing_columns,
@@ -102,7 +105,9 @@ def test_the_reference_reader_says_where_a_row_lies(tmp_path: Path) -> None:
     metadata = own_tables.content(file)
     fields = columns.fields_of(metadata["schemas"][-1])
     into = tmp_path / "rows"
-    made = reference_reader.digest(metadata, None, fields, "main", list(range(4096)), 100, into)
+    (made,) = reference_reader.digests(metadata, None, fields)
+    wanted = reference_reader.Wanted(tuple(range(4096)), 100, into)
+    reference_reader.keep(metadata, None, fields, "main", wanted)
     assert made["rows"] == own_tables.ROWS.num_rows
     assert made["hash"] == digest_of(own_tables.ROWS.to_batches(), fields).to_json()["hash"]
     rows = table_files.read(into)
@@ -132,3 +137,33 @@ def test_an_engine_that_the_user_named_and_that_gave_no_rows_is_missed() -> None
     named = CheckedTable("t", "", is_iceberg=True, answers=(answer("b"), refused), named=("a", "b"))
     assert named.missed == ("a",)
     assert named.code is ExitCode.WORSE
+
+
+AT_LEAST_2 = TableRead("id >= 2", where=Condition("id", ">=", 2))
+
+
+def whole(reader: str, rows: pa.Table = ROWS) -> TableAnswer:
+    made, (part,) = with_parts(rows.to_batches(), FIELDS, [Part(Condition("id", ">=", 2))])
+    return replace(answer(reader), digest=made.to_json(), parts=(part.to_json(),))
+
+
+def filtered(reader: str, rows: pa.Table) -> TableAnswer:
+    return replace(answer(reader, rows), question=AT_LEAST_2)
+
+
+def test_a_filter_that_loses_a_row_that_all_rows_have() -> None:
+    answers = [whole("a"), whole("b"), filtered("a", ROWS.slice(1)), filtered("b", ROWS.slice(2))]
+    ((wrong, right),) = contradicted(answers, [AT_LEAST_2])
+    assert wrong.reader == "b"
+    assert right.computed
+    assert (right.digest or {})["rows"] == 2
+
+
+def test_all_readers_that_lose_the_same_row_are_wrong() -> None:
+    answers = [whole("a"), whole("b"), filtered("a", ROWS.slice(2)), filtered("b", ROWS.slice(2))]
+    assert [one.reader for one, _ in contradicted(answers, [AT_LEAST_2])] == ["a", "b"]
+
+
+def test_a_filter_is_not_to_blame_for_rows_that_the_reader_never_gives() -> None:
+    answers = [whole(REFERENCE), whole("a", ROWS.slice(2)), filtered("a", ROWS.slice(2))]
+    assert list(contradicted(answers, [AT_LEAST_2])) == []

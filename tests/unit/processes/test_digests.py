@@ -10,9 +10,11 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from lakebench.engines.digests import HASH, TableDigest, digest_of
 from lakebench.errors import WrongAnswer
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
+from lakebench.processes.conditions import holding
+from lakebench.processes.digests import HASH, Part, TableDigest, digest_of, with_parts
 
 FIELDS = (
     Field("id", "long"),
@@ -195,3 +197,44 @@ def test_rows_of_differing_buckets_are_kept() -> None:
     assert kept.num_rows == 1
     assert kept["id"].to_pylist() == [1]
     assert HASH in kept.schema.names
+
+
+def test_a_part_is_what_the_same_rows_alone_come_to() -> None:
+    whole, (some, names) = with_parts(
+        TABLE.to_batches(max_chunksize=1),
+        FIELDS,
+        [Part(Condition("id", ">=", 2)), Part(Condition("id", "=", 1), ("name",))],
+    )
+    assert whole.to_json() == digest_of(TABLE.to_batches(), FIELDS).to_json()
+    assert some.to_json() == digest_of(TABLE.slice(1, 1).to_batches(), FIELDS).to_json()
+    alone = TABLE.slice(0, 1).select(["name"])
+    assert names.to_json() == digest_of(alone.to_batches(), (Field("name", "string"),)).to_json()
+
+
+def test_rows_of_a_part_are_kept_with_their_places() -> None:
+    made = TableDigest(FIELDS, range(4096), 10, Part(Condition("id", "is-null"), ("id",)))
+    made.add(TABLE.to_batches()[0], {"place": [10, 11, 12]})
+    (kept,) = made.kept
+    assert kept.select(["id", "place"]).to_pylist() == [{"id": None, "place": 12}]
+
+
+@pytest.mark.parametrize(
+    ("where", "wanted"),
+    [
+        (Condition("amount", "!=", 5.0), [1, 2]),  # NaN is unequal to 5, null is not
+        (Condition("amount", "<=", 5.0), [1]),
+        (Condition("day", "<", "1970-01-01"), [1]),
+        (Condition("at", "=", "2026-11-30T12:00:00+00:00"), [1, 2]),
+        (Condition("price", ">", "1.49"), [1]),
+        (Condition("name", "=", "one"), [1]),
+        (Condition("name", "not-null"), [1, 2]),
+    ],
+)
+def test_conditions_as_sql_has_them(where: Condition, wanted: list[int]) -> None:
+    (batch,) = TABLE.to_batches()
+    assert batch.filter(holding(batch, FIELDS, where))["id"].to_pylist() == wanted
+
+
+def test_a_column_in_another_type_holds_nothing() -> None:
+    batch = pa.record_batch({"id": pa.array(["1"])})
+    assert holding(batch, (Field("id", "long"),), Condition("id", "=", 1)).to_pylist() == [False]

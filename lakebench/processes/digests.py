@@ -7,14 +7,16 @@ row, and the sums of these (modulo 2^64) do not depend on the order of rows. Has
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lakebench.errors import EngineUnavailable, WrongAnswer
-from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, kind, parameters
+from lakebench.iceberg.scan import Condition
+from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, kind
+from lakebench.processes.canonical import ONLY_COUNTED, canonical, is_number
+from lakebench.processes.conditions import holding
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -22,24 +24,10 @@ if TYPE_CHECKING:
 Hashes: TypeAlias = Any  # an array of numpy's, of uint64: numpy is not in each engine's environment
 BUCKETS = 4096
 """Rows are counted by the first twelve bits of their hash, so that differing rows can be fetched alone."""
-ONLY_COUNTED = frozenset({"variant", "geometry", "geography", "unknown"})
-"""Types whose values readers show in several forms: their nulls are counted, and their values not compared."""
 _SHIFT = 52
 _NULL, _NAN, _BASE, _GOLDEN = 0x6A09E667F3BCC909, 0xBB67AE8584CAA73B, 0x9E3779B97F4A7C15, 0x9E3779B97F4A7C15
 _MIX = ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB))  # SplitMix64 (Steele, Lea, Flood 2014)
 _MIX_LAST = 31
-_WIDE = {
-    "boolean": "bool",
-    "int": "int64",
-    "long": "int64",
-    "float": "float64",
-    "double": "float64",
-    "string": "large_string",
-    "binary": "large_binary",
-    "fixed": "large_binary",
-    "uuid": "large_binary",
-}
-"""Iceberg's type → the Arrow type that has the values of all Arrow types that readers choose for it."""
 _SUMMED = frozenset({"int", "long", "decimal"})
 _ORDERED = frozenset(
     {"int", "long", "decimal", "float", "double", "date", "time", "string"}
@@ -75,15 +63,38 @@ def _text(value: Any) -> str | None:
     return None if value is None else str(value)
 
 
+@dataclass(frozen=True)
+class Part:
+    """The rows for which ``where`` holds, and of them the ``columns`` alone (``None``: all)."""
+
+    where: Condition
+    columns: tuple[str, ...] | None = None
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Part:
+        """The part that :meth:`to_json` wrote."""
+        columns = value["columns"]
+        return cls(Condition(**value["where"]), None if columns is None else tuple(columns))
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"where": vars(self.where), "columns": self.columns}
+
+
 class TableDigest:
     """The digest of rows with the columns ``fields``; batches are added one after another.
 
-    With ``wanted`` the rows whose bucket is one of these are kept, at most ``limit``, for a second look.
+    With ``wanted`` the rows whose bucket is one of these are kept, at most ``limit``, for a second look. With a
+    ``part`` only its rows and columns count.
     """
 
-    def __init__(self, fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0) -> None:
+    def __init__(
+        self, fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0, part: Part | None = None
+    ) -> None:
         np = _numpy()
-        self._fields = tuple(fields)
+        self._given, self._part = tuple(fields), part
+        chosen = part.columns if part else None
+        self._fields = tuple(one for one in self._given if chosen is None or one.name in chosen)
         self._buckets: Hashes = np.zeros(BUCKETS, np.uint64)
         self._wanted, self._limit = sorted(wanted), limit
         self.rows = 0
@@ -99,8 +110,10 @@ class TableDigest:
         Raises:
             WrongAnswer: it has another number of columns.
         """
-        if batch.num_columns != len(self._fields):
-            raise WrongAnswer(f"the engine gave {batch.num_columns} columns, and the table has {len(self._fields)}")
+        if batch.num_columns != len(self._given):
+            raise WrongAnswer(f"the engine gave {batch.num_columns} columns, and the table has {len(self._given)}")
+        if self._part is not None:
+            batch, places = self._of_part(batch, self._part, places or {})
         np = _numpy()
         self.rows += batch.num_rows
         hashes: Hashes = np.zeros(batch.num_rows, np.uint64)
@@ -112,6 +125,17 @@ class TableDigest:
         if self._wanted and self._kept_rows < self._limit:
             more = {HASH: hashes, **(places or {})}
             self._keep(batch, more, np.isin(buckets, self._wanted))
+
+    def _of_part(
+        self, batch: pa.RecordBatch, part: Part, places: Mapping[str, Any]
+    ) -> tuple[pa.RecordBatch, dict[str, pa.Array]]:
+        import pyarrow as pa
+
+        chosen = holding(batch, self._given, part.where)
+        columns = [one.filter(chosen) for one in batch.columns]
+        kept = [at for at, one in enumerate(self._given) if one in self._fields]
+        rows = pa.RecordBatch.from_arrays([columns[at] for at in kept], [self._given[at].name for at in kept])
+        return rows, {name: pa.array(values).filter(chosen) for name, values in places.items()}
 
     def _keep(self, batch: pa.RecordBatch, more: Mapping[str, Any], chosen: Any) -> None:
         import pyarrow as pa
@@ -149,13 +173,28 @@ HASH = "lakebench row hash"
 
 
 def digest_of(
-    batches: Iterable[pa.RecordBatch], fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0
+    batches: Iterable[pa.RecordBatch],
+    fields: Sequence[Field],
+    wanted: Collection[int] = (),
+    limit: int = 0,
+    part: Part | None = None,
 ) -> TableDigest:
     """The digest of all ``batches``, one after another."""
-    digest = TableDigest(fields, wanted, limit)
+    digest = TableDigest(fields, wanted, limit, part)
     for batch in batches:
         digest.add(batch)
     return digest
+
+
+def with_parts(
+    batches: Iterable[pa.RecordBatch], fields: Sequence[Field], parts: Sequence[Part]
+) -> tuple[TableDigest, list[TableDigest]]:
+    """The digest of all rows, and that of each part of them, in one pass."""
+    whole, digests = TableDigest(fields), [TableDigest(fields, part=one) for one in parts]
+    for batch in batches:
+        for digest in (whole, *digests):
+            digest.add(batch)
+    return whole, digests
 
 
 def _measure(digest: ColumnDigest, column: pa.Array, of: str) -> None:
@@ -166,7 +205,7 @@ def _measure(digest: ColumnDigest, column: pa.Array, of: str) -> None:
     if of in {"float", "double"} and pa.types.is_floating(column.type):
         digest.nans += pc.sum(pc.is_nan(column)).as_py() or 0
         column = column.filter(pc.invert(pc.is_nan(column)))
-    is_of_kind = _is_number(column.type) or pa.types.is_decimal(column.type) or of == "string"
+    is_of_kind = is_number(column.type) or pa.types.is_decimal(column.type) or of == "string"
     if of not in _ORDERED or not is_of_kind or column.null_count == len(column):
         return
     ends = pc.min_max(column)
@@ -182,71 +221,6 @@ def _measure(digest: ColumnDigest, column: pa.Array, of: str) -> None:
 def _wrapped(total: Any) -> Any:
     """A sum of 64-bit integers as Arrow has it, whatever the batches are; a decimal as it is."""
     return total if isinstance(total, Decimal) else (total + 2**63) % 2**64 - 2**63
-
-
-# The form of an Iceberg type, whatever Arrow type a reader chose for it.
-
-
-def canonical(column: pa.Array, of: Type) -> pa.Array:
-    """``column`` in the Arrow type of Iceberg's ``of``; as it is where its values have no place there."""
-    import pyarrow as pa
-
-    if isinstance(column.type, pa.BaseExtensionType):
-        column = column.storage
-    if pa.types.is_dictionary(column.type):
-        column = column.dictionary_decode()
-    if isinstance(of, Struct | ListOf | MapOf) or kind(of) in ONLY_COUNTED:
-        return column
-    if kind(of) == "uuid" and not pa.types.is_fixed_size_binary(column.type):
-        column = _uuid_bytes(column)
-    try:
-        return _cast(column, kind(of), parameters(of))
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return column
-
-
-def _cast(column: pa.Array, of: str, given: Sequence[str]) -> pa.Array:
-    """The column in the widest type of its kind; times become numbers of their unit since 1970 or midnight.
-
-    What is no number, date or time stays as it is where there should be one: a text "1" in place of 1 differs.
-    """
-    import pyarrow as pa
-
-    if of not in _WIDE:
-        is_timestamp, is_time = pa.types.is_timestamp(column.type), pa.types.is_time(column.type)
-        if of.startswith("timestamp") and is_timestamp:
-            column = column.cast(pa.timestamp("ns" if of.endswith("_ns") else "us", column.type.tz)).cast(pa.int64())
-        elif of == "date" and (is_timestamp or pa.types.is_date(column.type)):
-            column = column.cast(pa.date32()).cast(pa.int32()).cast(pa.int64())
-        elif of == "time" and is_time:
-            column = column.cast(pa.time64("us")).cast(pa.int64())
-        elif of == "decimal" and pa.types.is_decimal(column.type):
-            column = column.cast(pa.decimal128(38, int(given[1])))
-        return column
-    wide = pa.type_for_alias(_WIDE[of])
-    if _is_number(wide) and not _is_number(column.type):
-        return column
-    if pa.types.is_fixed_size_binary(column.type):
-        column = column.cast(pa.binary())
-    return column.cast(wide)
-
-
-def _is_number(of: pa.DataType) -> bool:
-    import pyarrow as pa
-
-    return bool(pa.types.is_integer(of) or pa.types.is_floating(of))
-
-
-def _uuid_bytes(column: pa.Array) -> pa.Array:
-    """UUIDs that are shown as text, as their bytes; text that is none stays as it is."""
-    import pyarrow as pa
-
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return column
-    try:
-        return pa.array([None if one is None else uuid.UUID(one).bytes for one in column.to_pylist()], pa.binary())
-    except ValueError:
-        return column
 
 
 # Hashes.
