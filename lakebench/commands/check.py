@@ -39,7 +39,12 @@ def check(
     ] = "",
     run: Runs = None,
     files: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Of more files than this only so many are opened by the inspector.")
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of more files than this only so many are opened by the inspector; of plain Parquet, read by engines.",
+        ),
     ] = 500,
     time: Annotated[bool, typer.Option("--time", help="Say how long each whole scan took.")] = False,
     time_limit: Annotated[

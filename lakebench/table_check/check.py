@@ -139,7 +139,7 @@ def _checked(context: RunContext, arguments: CheckArguments, table: UserTable, p
     try:
         with progress.step(f"{table.name}: metadata and files"):
             found = _found(table, arguments.files)
-            asked = pinned.asked(table, found)
+            asked = pinned.asked(replace(table, files=tuple(findings.sampled(table.files, arguments.files))), found)
     except (CaseError, FileNotFoundError) as error:
         return replace(result, error=f"the table cannot be read: {error}")
     readers = TableReaders(context.client, context.checker, context.files, context.history, arguments.limit_s)
@@ -186,8 +186,10 @@ class _Pinned:
     """The Iceberg tables by their names in a catalog that knows them as they are now."""
 
     def __init__(self, tables: Sequence[UserTable]) -> None:
-        self._names = {id(table): f"t{at}" for at, table in enumerate(tables)}
-        self.tables = {self._names[id(one)]: (one.location, one.metadata) for one in tables if one.metadata is not None}
+        self._names = {table.name: f"t{at}" for at, table in enumerate(tables)}
+        self.tables = {
+            self._names[one.name]: (one.location, one.metadata) for one in tables if one.metadata is not None
+        }
         self.catalog: Catalog | None = None
 
     def asked(self, table: UserTable, found: TableFindings) -> TableReads:
@@ -197,7 +199,7 @@ class _Pinned:
             filters = edges.of_parquet(table.files, Files(table.store), fields)
             return asked_of_parquet(table, fields, found.layout["rows in opened files"], filters)
         rows = found.layout.get("rows in data files", 0)
-        return asked_of_iceberg(table, self.catalog, self._names[id(table)], rows, found.filters)
+        return asked_of_iceberg(table, self.catalog, self._names[table.name], rows, found.filters)
 
 
 @contextlib.contextmanager

@@ -135,13 +135,18 @@ def _listed(values: Iterable[str]) -> str:
     return ", ".join(values)
 
 
+def sampled(locations: Sequence[str], at_most: int) -> Sequence[str]:
+    """All ``locations``, or every n-th, so that there are at most ``at_most``."""
+    return locations[:: max(1, -(-len(locations) // at_most))]
+
+
 def of_parquet(locations: Sequence[str], store: ObjectStore | None, at_most: int = FILES) -> TableFindings:
     """The findings about files of plain Parquet; at most ``at_most`` footers are read.
 
     Raises:
         ServiceUnavailable: the store does not answer.
     """
-    files, opened = Files(store), locations[:: max(1, -(-len(locations) // at_most))]
+    files, opened = Files(store), sampled(locations, at_most)
     footers: dict[str, Footer] = {}
     violations = []
     for location in opened:
@@ -172,7 +177,7 @@ def of_parquet(locations: Sequence[str], store: ObjectStore | None, at_most: int
 
 def _sampled(opened: Sequence[str], locations: Sequence[str]) -> Iterable[str]:
     if len(opened) < len(locations):
-        yield f"of {len(locations)} files {len(opened)} were opened, spread evenly; the others were not"
+        yield f"of {len(locations)} files {len(opened)} were opened, spread evenly; engines read only these, too"
 
 
 def _other_schemas(footers: Mapping[str, Footer]) -> Iterable[str]:

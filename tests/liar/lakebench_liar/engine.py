@@ -192,7 +192,7 @@ class ReadsLess(DuckDB):
         told: Any = super().scan(scan)
         table = pa.Table.from_batches(list(told), schema=told.schema)
         last = max(range(table.num_rows), key=lambda at: str(table.slice(at, 1).to_pylist()), default=0)
-        return table.take([at for at in range(table.num_rows) if at != last]).to_reader()
+        return table.filter(pa.array([at != last for at in range(table.num_rows)], pa.bool_())).to_reader()
 
 
 class PrunesARow(ReadsLess):
