@@ -64,14 +64,14 @@ def _text(value: Any) -> str | None:
 
 
 @dataclass(frozen=True)
-class Part:
+class FilteredRows:
     """The rows for which ``where`` holds, and of them the ``columns`` alone (``None``: all)."""
 
     where: Condition
     columns: tuple[str, ...] | None = None
 
     @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> Part:
+    def from_json(cls, value: Mapping[str, Any]) -> FilteredRows:
         """The part that :meth:`to_json` wrote."""
         columns = value["columns"]
         return cls(Condition(**value["where"]), None if columns is None else tuple(columns))
@@ -89,7 +89,7 @@ class TableDigest:
     """
 
     def __init__(
-        self, fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0, part: Part | None = None
+        self, fields: Sequence[Field], wanted: Collection[int] = (), limit: int = 0, part: FilteredRows | None = None
     ) -> None:
         np = _numpy()
         self._given, self._part = tuple(fields), part
@@ -127,7 +127,7 @@ class TableDigest:
             self._keep(batch, more, np.isin(buckets, self._wanted))
 
     def _of_part(
-        self, batch: pa.RecordBatch, part: Part, places: Mapping[str, Any]
+        self, batch: pa.RecordBatch, part: FilteredRows, places: Mapping[str, Any]
     ) -> tuple[pa.RecordBatch, dict[str, pa.Array]]:
         import pyarrow as pa
 
@@ -177,7 +177,7 @@ def digest_of(
     fields: Sequence[Field],
     wanted: Collection[int] = (),
     limit: int = 0,
-    part: Part | None = None,
+    part: FilteredRows | None = None,
 ) -> TableDigest:
     """The digest of all ``batches``, one after another."""
     digest = TableDigest(fields, wanted, limit, part)
@@ -187,7 +187,7 @@ def digest_of(
 
 
 def with_parts(
-    batches: Iterable[pa.RecordBatch], fields: Sequence[Field], parts: Sequence[Part]
+    batches: Iterable[pa.RecordBatch], fields: Sequence[Field], parts: Sequence[FilteredRows]
 ) -> tuple[TableDigest, list[TableDigest]]:
     """The digest of all rows, and that of each part of them, in one pass."""
     whole, digests = TableDigest(fields), [TableDigest(fields, part=one) for one in parts]

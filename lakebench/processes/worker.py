@@ -40,7 +40,7 @@ from lakebench.model import (
     authentication_from_json,
 )
 from lakebench.processes import concurrent_tasks
-from lakebench.processes.digests import Part, digest_of, with_parts
+from lakebench.processes.digests import FilteredRows, digest_of, with_parts
 from lakebench.processes.pipe import failure, serve_parent
 
 
@@ -182,7 +182,7 @@ class Worker:
         ``parts`` has that of each part of these rows.
         """
         asked, engine = Scan.from_json(scan), self._able(engines.CanScan)
-        wanted = [Part.from_json(one) for one in parts]
+        wanted = [FilteredRows.from_json(one) for one in parts]
         began = time.perf_counter_ns()
         with listening() as heard:
             whole, digests = with_parts(_batches(engine.scan(asked)), asked.fields, wanted)
@@ -197,7 +197,7 @@ class Worker:
         The file is not made where there are none.
         """
         asked, engine = Scan.from_json(scan), self._able(engines.CanScan)
-        chosen = None if part is None else Part.from_json(part)
+        chosen = None if part is None else FilteredRows.from_json(part)
         kept = digest_of(_batches(engine.scan(asked)), asked.fields, wanted, limit, chosen).kept
         if kept:
             _write(into, kept, kept[0].schema)

@@ -124,7 +124,7 @@ def _filters(answers: Sequence[TableAnswer], apart: Collection[int], *, timed: b
         Cell(counted(len(answers), "filter")),
         _outcome(worst),
         Cell(""),
-        *((Cell(f"{sum(one.seconds for one in answers):.2f}"),) if timed else ()),
+        *((Cell(f"{sum(one.seconds for one in answers if one.digest is not None):.2f}"),) if timed else ()),
         Cell(why),
     )
 

@@ -18,7 +18,7 @@ from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.outcomes import Outcome
-from lakebench.processes.digests import Part
+from lakebench.processes.digests import FilteredRows
 from lakebench.services.pinned_catalog import NAMESPACE
 from lakebench.table_check import columns, reference_reader, rows_apart
 from lakebench.table_check.addresses import UserTable
@@ -173,10 +173,12 @@ class TableReaders:
         """Each answer that the standard contradicts; without a standard, each that is not the first one's."""
         for question in asked.questions:
             given = [one for one in answers if one.question == question and one.digest is not None]
+            if not given:
+                continue
             standard = standard_of(given)
             note = "" if standard else "no answer has a majority: each is held against the first"
-            against = standard or next(iter(given), None)
-            for one in differing(given, against) if against else ():
+            against = standard or given[0]
+            for one in differing(given, against):
                 found = self._narrowed(asked, one, against)
                 yield replace(found, note="; ".join(filter(None, (note, found.note))))
         for one, computed in contradicted(answers, asked.filters):
@@ -263,15 +265,15 @@ def _fields(asked: TableReads, question: TableRead) -> tuple[Field, ...]:
     return tuple(one for one in asked.fields if question.columns is None or one.name in question.columns)
 
 
-def _parts(asked: TableReads, question: TableRead) -> list[Part]:
+def _parts(asked: TableReads, question: TableRead) -> list[FilteredRows]:
     """What is computed of all rows beside their own digest."""
     return [_part(one) for one in asked.filters] if question is asked.questions[0] else []
 
 
-def _part(question: TableRead) -> Part:
+def _part(question: TableRead) -> FilteredRows:
     if question.where is None:
         raise HarnessFault(f"{question} has no filter")
-    return Part(question.where, question.columns)
+    return FilteredRows(question.where, question.columns)
 
 
 def _scan(way: TableWay, asked: TableReads, question: TableRead) -> dict[str, Any]:

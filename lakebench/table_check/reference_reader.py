@@ -17,7 +17,7 @@ from lakebench.engines.reference.store import Store
 from lakebench.engines.reference.table import OpenTable
 from lakebench.iceberg.types import Field
 from lakebench.model import ObjectStore
-from lakebench.processes.digests import Part, TableDigest, with_parts
+from lakebench.processes.digests import FilteredRows, TableDigest, with_parts
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -34,7 +34,7 @@ class Wanted:
     buckets: tuple[int, ...]
     limit: int
     into: Path
-    part: Part | None = None
+    part: FilteredRows | None = None
 
 
 def digests(
@@ -42,7 +42,7 @@ def digests(
     store: ObjectStore | None,
     fields: Sequence[Field],
     ref: str = "main",
-    parts: Sequence[Part] = (),
+    parts: Sequence[FilteredRows] = (),
 ) -> list[dict[str, Any]]:
     """The digest of the rows at branch or tag ``ref``, and that of each of ``parts`` of them.
 

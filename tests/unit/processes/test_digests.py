@@ -14,7 +14,7 @@ from lakebench.errors import WrongAnswer
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type
 from lakebench.processes.conditions import holding
-from lakebench.processes.digests import HASH, Part, TableDigest, digest_of, with_parts
+from lakebench.processes.digests import HASH, FilteredRows, TableDigest, digest_of, with_parts
 
 FIELDS = (
     Field("id", "long"),
@@ -203,7 +203,7 @@ def test_a_part_is_what_the_same_rows_alone_come_to() -> None:
     whole, (some, names) = with_parts(
         TABLE.to_batches(max_chunksize=1),
         FIELDS,
-        [Part(Condition("id", ">=", 2)), Part(Condition("id", "=", 1), ("name",))],
+        [FilteredRows(Condition("id", ">=", 2)), FilteredRows(Condition("id", "=", 1), ("name",))],
     )
     assert whole.to_json() == digest_of(TABLE.to_batches(), FIELDS).to_json()
     assert some.to_json() == digest_of(TABLE.slice(1, 1).to_batches(), FIELDS).to_json()
@@ -212,7 +212,7 @@ def test_a_part_is_what_the_same_rows_alone_come_to() -> None:
 
 
 def test_rows_of_a_part_are_kept_with_their_places() -> None:
-    made = TableDigest(FIELDS, range(4096), 10, Part(Condition("id", "is-null"), ("id",)))
+    made = TableDigest(FIELDS, range(4096), 10, FilteredRows(Condition("id", "is-null"), ("id",)))
     made.add(TABLE.to_batches()[0], {"place": [10, 11, 12]})
     (kept,) = made.kept
     assert kept.select(["id", "place"]).to_pylist() == [{"id": None, "place": 12}]

@@ -13,7 +13,7 @@ from lakebench.datasets import table_files
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
 from lakebench.outcomes import ExitCode, Outcome
-from lakebench.processes.digests import HASH, Part, digest_of, with_parts
+from lakebench.processes.digests import HASH, FilteredRows, digest_of, with_parts
 from lakebench.table_check import columns, reference_reader, rows_apart
 from lakebench.table_check.answers import (
     REFERENCE,
@@ -143,7 +143,7 @@ AT_LEAST_2 = TableRead("id >= 2", where=Condition("id", ">=", 2))
 
 
 def whole(reader: str, rows: pa.Table = ROWS) -> TableAnswer:
-    made, (part,) = with_parts(rows.to_batches(), FIELDS, [Part(Condition("id", ">=", 2))])
+    made, (part,) = with_parts(rows.to_batches(), FIELDS, [FilteredRows(Condition("id", ">=", 2))])
     return replace(answer(reader), digest=made.to_json(), parts=(part.to_json(),))
 
 

@@ -40,7 +40,7 @@ def test_the_filters_of_one_reader_are_one_line() -> None:
     assert "WRONG" in lines[0]
     assert "id = 3" in lines[0]
     assert "2.50" in lines[0]
-    assert "id < 3: no <" in lines[1]
+    assert "id &lt; 3: no &lt;" in lines[1]
     assert "at 7 of f.parquet" in text
 
 
