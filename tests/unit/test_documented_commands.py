@@ -44,7 +44,7 @@ RUN_BY = {
     "--sf": "test_tpch_phase.py", "--storage": "test_tpch_phase.py", "--tests": "test_tpch_phase.py",
     "--time-limit": "test_documented_runs.py", "--use-up": "test_documented_runs.py",
     "--with": "test_documented_runs.py",
-    "--writers": "test_interop.py", "doctor": "test_command.py", "down": "test_command.py",
+    "--writers": "test_interop.py", "check": "test_check.py", "doctor": "test_command.py", "down": "test_command.py",
     "install": "test_wheel.py", "interop": "test_interop.py", "phase1": "test_ducklake_phase.py",
     "phase2": "test_postgresql_phase.py", "phase3": "test_tpch_phase.py", "phase4": "test_leftovers.py",
     "phase45": "test_pg_lake_phase.py", "phase5": "test_distributed_phase.py", "phase6": "test_file_formats_phase.py",
