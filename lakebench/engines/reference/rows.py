@@ -25,7 +25,7 @@ from lakebench.engines.reference.schema import (
     trail,
 )
 from lakebench.engines.reference.table import MAIN, OpenTable
-from lakebench.engines.reference.values import EXACT, Row, at, holds, inside, ordered
+from lakebench.engines.reference.values import EXACT, PARTITION_VALUE, Row, at, holds, inside, ordered
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg import puffin
 
@@ -44,9 +44,19 @@ class Live:
 
     def rows(self, entry: FileEntry) -> dict[int, Row]:
         """The live rows of a data file by their position."""
-        stored = self._decoded(entry, [*self._table.schema["fields"], *LINEAGE])
+        stored = self._decoded(entry, [*self._columns(entry), *LINEAGE])
         gone = self.deleted(entry) | self._deleted_by_value(entry, stored)
         return {n: self._traced(entry, n, row) for n, row in enumerate(stored) if n not in gone}
+
+    def _columns(self, entry: FileEntry) -> list[Json]:
+        """The table's columns, with the values of the file's identity partitions, which the file itself may lack."""
+        spec = self._table.spec_of(entry.file.spec_id)["fields"]
+        values = {
+            field["source-id"]: {PARTITION_VALUE: value}
+            for field, value in zip(spec, entry.file.partition, strict=False)
+            if field["transform"] == "identity" and value is not None
+        }
+        return [{**one, **values.get(one["id"], {})} for one in self._table.schema["fields"]]
 
     def _decoded(self, entry: FileEntry, columns: list[Json]) -> list[Row]:
         data = self._table.store.read(entry.file.path)

@@ -97,8 +97,14 @@ def inside(of: Any, value: Any) -> Any:
     return _PRIMITIVES[name](value) if name in _PRIMITIVES else value
 
 
+PARTITION_VALUE = "partition-value"
+"""What a field has, beside what its schema says, where its file's partition has its value."""
+
+
 def missing(field: Json) -> Any:
-    """What a row has in a column that its file lacks."""
+    """What a row has in a column that its file lacks (Iceberg specification, *Column Projection*)."""
+    if PARTITION_VALUE in field:
+        return field[PARTITION_VALUE]
     default = field.get("initial-default")
     return None if default is None else inside(field["type"], default)
 

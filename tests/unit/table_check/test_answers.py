@@ -8,6 +8,7 @@ from typing import Any
 
 import own_tables
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from lakebench.datasets import table_files
 from lakebench.iceberg.scan import Condition
@@ -167,3 +168,12 @@ def test_all_readers_that_lose_the_same_row_are_wrong() -> None:
 def test_a_filter_is_not_to_blame_for_rows_that_the_reader_never_gives() -> None:
     answers = [whole(REFERENCE), whole("a", ROWS.slice(2)), filtered("a", ROWS.slice(2))]
     assert list(contradicted(answers, [AT_LEAST_2])) == []
+
+
+def test_a_column_that_files_lack_has_the_value_of_its_partition(tmp_path: Path) -> None:
+    metadata = own_tables.content(own_tables.write(tmp_path, partition=("day", "identity")))
+    fields = columns.fields_of(metadata["schemas"][-1])
+    before = reference_reader.digests(metadata, None, fields)
+    for file in tmp_path.rglob("*.parquet"):
+        pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["day"]), file)
+    assert reference_reader.digests(metadata, None, fields) == before
