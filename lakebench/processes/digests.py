@@ -294,7 +294,7 @@ def _flat_hashes(column: pa.Array) -> Hashes:
         values = np.asarray(column.cast(pa.float64()).fill_null(0.0))
         return np.where(np.isnan(values), _word(_NAN), _mixed(values.view(np.uint64)))
     if pa.types.is_boolean(of):
-        return _mixed(np.asarray(column.fill_null(value=False)).astype(np.uint64))
+        return _mixed(np.asarray(column.fill_null(fill_value=False)).astype(np.uint64))
     if pa.types.is_integer(of):
         return _mixed(np.asarray(column.fill_null(0)).astype(np.int64).view(np.uint64))
     if pa.types.is_decimal128(of):
@@ -302,6 +302,8 @@ def _flat_hashes(column: pa.Array) -> Hashes:
     if pa.types.is_large_string(of) or pa.types.is_large_binary(of):
         return _byte_hashes(column)
     # No type of Iceberg's: what it looks like decides, so that it differs from the right one.
+    if pa.types.is_temporal(of) and not pa.types.is_interval(of):  # Python has no years beyond 9999
+        column = column.cast(pa.int32() if of.bit_width == pa.int32().bit_width else pa.int64())
     shown = pa.array([None if one is None else f"{of} {one}" for one in column.to_pylist()], pa.large_string())
     return _byte_hashes(shown)
 

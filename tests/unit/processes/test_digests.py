@@ -145,6 +145,11 @@ def test_a_uuid_is_its_text_or_its_bytes() -> None:
         (None, float("nan"), "double", pa.float64()),
         (None, "", "string", pa.string()),
         (None, 0, "long", pa.int64()),
+        (None, False, "boolean", pa.bool_()),
+        (True, False, "boolean", pa.bool_()),
+        (None, 10**17, "timestamp_ns", pa.timestamp("s")),  # has no place in nanoseconds, nor in Python
+        (10**17, 10**17 + 1, "timestamp_ns", pa.timestamp("s")),
+        (10**6, 10**6 + 1, "long", pa.date32()),
         (None, [], ListOf("long"), pa.list_(pa.int64())),
         ([1, 2], [2, 1], ListOf("long"), pa.list_(pa.int64())),
         ([None], [], ListOf("long"), pa.list_(pa.int64())),
