@@ -27,6 +27,32 @@ _WIDE = {
 """Iceberg's type → the Arrow type that has the values of all Arrow types that readers choose for it."""
 
 
+def without_views(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """``batch`` with texts and bytes as Arrow's kernels take them: they filter no views."""
+    import pyarrow as pa
+
+    if not any("_view" in str(one.type) for one in batch.schema):
+        return batch
+    schema = pa.schema([one.with_type(_without_views(one.type)) for one in batch.schema])
+    return batch.cast(schema)
+
+
+def _without_views(of: pa.DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    if pa.types.is_string_view(of) or pa.types.is_binary_view(of):
+        return pa.large_string() if pa.types.is_string_view(of) else pa.large_binary()
+    if pa.types.is_struct(of):
+        return pa.struct([one.with_type(_without_views(one.type)) for one in of])
+    if pa.types.is_map(of):
+        parts = [one.with_type(_without_views(one.type)) for one in (of.key_field, of.item_field)]
+        return pa.map_(*parts)
+    if pa.types.is_list(of) or pa.types.is_large_list(of):
+        make = pa.list_ if pa.types.is_list(of) else pa.large_list
+        return make(of.value_field.with_type(_without_views(of.value_type)))
+    return of
+
+
 def canonical(column: pa.Array, of: Type) -> pa.Array:
     """``column`` in the Arrow type of Iceberg's ``of``; as it is where its values have no place there."""
     import pyarrow as pa

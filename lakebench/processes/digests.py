@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from lakebench.errors import EngineUnavailable, WrongAnswer
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, kind
-from lakebench.processes.canonical import ONLY_COUNTED, canonical, is_number
+from lakebench.processes.canonical import ONLY_COUNTED, canonical, is_number, without_views
 from lakebench.processes.conditions import holding
 
 if TYPE_CHECKING:
@@ -112,6 +112,10 @@ class TableDigest:
         """
         if batch.num_columns != len(self._given):
             raise WrongAnswer(f"the engine gave {batch.num_columns} columns, and the table has {len(self._given)}")
+        for one, column in zip(self._given, batch.columns, strict=True):
+            if one.name in self.columns:
+                self.columns[one.name].shown_as.add(str(column.type))
+        batch = without_views(batch)
         if self._part is not None:
             batch, places = self._of_part(batch, self._part, places or {})
         np = _numpy()
@@ -149,7 +153,6 @@ class TableDigest:
 
     def _column(self, one: Field, column: pa.Array) -> Hashes:
         digest = self.columns[one.name]
-        digest.shown_as.add(str(column.type))
         digest.nulls += column.null_count
         digest.values += len(column) - column.null_count
         made = canonical(column, one.type)

@@ -117,12 +117,14 @@ def _questions(metadata: Mapping[str, Any]) -> Iterator[TableRead]:
     snapshots = {one["snapshot-id"]: one for one in iceberg.snapshots(metadata)}
     current = metadata.get("current-snapshot-id")
     oldest = next(iter(snapshots), None)
+    old = []
     if oldest is not None and oldest != current:
-        yield TableRead(f"snapshot {oldest}", snapshot_id=oldest, columns=_kept(metadata, snapshots[oldest]))
+        old.append(TableRead(f"snapshot {oldest}", snapshot_id=oldest, columns=_kept(metadata, snapshots[oldest])))
     refs = {name: one["snapshot-id"] for name, one in iceberg.references(metadata).items() if name != "main"}
     for name, number in itertools.islice(sorted(refs.items()), REFS):
         if number in snapshots:
-            yield TableRead(f"ref {name}", ref=name, columns=_kept(metadata, snapshots[number]))
+            old.append(TableRead(f"ref {name}", ref=name, columns=_kept(metadata, snapshots[number])))
+    yield from (one for one in old if one.columns != ())  # without a column in common nothing can be compared
 
 
 def _kept(metadata: Mapping[str, Any], snapshot: Mapping[str, Any]) -> tuple[str, ...] | None:

@@ -51,7 +51,7 @@ def _rows(table: pa.Table) -> list[dict[str, Any]]:
         try:
             columns[name] = column.to_pylist()
         except (ValueError, OverflowError, pa.ArrowException):
-            columns[name] = [str(one) for one in column]
+            columns[name] = column.cast(pa.string()).to_pylist()
     return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
 
 

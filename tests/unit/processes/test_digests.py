@@ -243,3 +243,17 @@ def test_conditions_as_sql_has_them(where: Condition, wanted: list[int]) -> None
 def test_a_column_in_another_type_holds_nothing() -> None:
     batch = pa.record_batch({"id": pa.array(["1"])})
     assert holding(batch, (Field("id", "long"),), Condition("id", "=", 1)).to_pylist() == [False]
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_views_are_filtered_and_kept(nested: bool) -> None:
+    shown = pa.struct({"x": pa.list_(pa.string_view()), "y": pa.binary_view()}) if nested else pa.string_view()
+    value = {"x": ["a"], "y": b"b"} if nested else "a"
+    batch = pa.record_batch({"id": [1, 2], "text": pa.array([value, value], shown)})
+    kind: Type = Struct((Field("x", ListOf("string")), Field("y", "binary"))) if nested else "string"
+    made = TableDigest(
+        (Field("id", "long"), Field("text", kind)), range(4096), 9, FilteredRows(Condition("id", "=", 2))
+    )
+    made.add(batch)
+    assert [one.to_pylist()[0]["text"] for one in made.kept] == [value]
+    assert "view" in made.to_json()["columns"]["text"]["shown_as"]

@@ -177,3 +177,9 @@ def test_a_column_that_files_lack_has_the_value_of_its_partition(tmp_path: Path)
     for file in tmp_path.rglob("*.parquet"):
         pq.write_table(pq.read_table(file, partitioning=None).drop_columns(["day"]), file)
     assert reference_reader.digests(metadata, None, fields) == before
+
+
+def test_instants_that_python_has_not_are_shown(tmp_path: Path) -> None:
+    rows = pa.table({"id": pa.array([10**18], pa.timestamp("us")), HASH: [1]})
+    table_files.write(rows, tmp_path / "a")
+    assert "1000000000000000000" in rows_apart.apart(tmp_path / "a", tmp_path / "none").lacking[0]
