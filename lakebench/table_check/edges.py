@@ -95,7 +95,7 @@ def _of_column(field: Field, edges: _Edges) -> Iterator[Condition]:
     """
     low, high = edges.bounds[len(edges.bounds) // 2]
     above = "<=" if kind(field.type) in _FLOATING else ">="
-    tests = [("=", low), ("!=", low), ("<", low), ("=", high), (above, high)]
+    tests = [("=", edges.bounds[0][0]), ("=", low), ("!=", low), ("<", low), ("=", high), (above, high)]
     if edges.starts:
         start = edges.starts[len(edges.starts) // 2]
         tests += [("<", start), (">=", start)]
