@@ -148,7 +148,7 @@ def check(
     target: CheckedCatalog, test: str, subject: str, title: str, who: Engines, run: Callable[[RunContext], Evidence]
 ) -> Check:
     """The case ``phase11/<catalog>/<test>/<engines>``."""
-    more = {"level": LEVEL, "subject": subject}
+    more = {"level": LEVEL, "subject": subject} | ({"services": target.service} if target.service else {})
     case = Case(
         id=f"{PHASE}/{target.name}/{test}/{who}",
         phase=PHASE,
