@@ -182,7 +182,9 @@ def _acceptance(record: Record) -> str:
         return "no"
     several = record.evidence.get(ONE_OF)
     also = f" Accepted is any of {', '.join(several)}." if several else ""
-    return f"{acceptance['reason']} ({acceptance['versions']}) {acceptance['link']}{also}"
+    versions = f" ({acceptance['versions']})" if acceptance["versions"] else ""
+    link = f" {acceptance['link']}" if acceptance["link"] else ""
+    return f"{acceptance['reason']}{versions}{link}{also}"
 
 
 def unavailable(run: Run) -> Table:
