@@ -278,7 +278,7 @@ def _map_hashes(column: pa.MapArray, of: MapOf) -> Hashes:
     import pyarrow.compute as pc
 
     np = _numpy()
-    entries = pa.types.is_map(column.type) and column.cast(
+    entries = column.cast(
         pa.list_(pa.struct([column.type.key_field.with_name("key"), column.type.item_field.with_name("value")]))
     )
     lengths = np.asarray(pc.fill_null(pc.list_value_length(entries), 0), np.int64)

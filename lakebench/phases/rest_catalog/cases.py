@@ -47,7 +47,7 @@ def applies(check: ProtocolCheck, reached: ReachableCatalog, configuration: Conf
 def case_of(part: str, subject: Subject, check: ProtocolCheck, target: CheckedCatalog) -> Case:
     """The case ``phase11/<catalog>/<check>``."""
     about = {"operation": check.operation, "level": check.level.value, "subject": subject.title}
-    more = about | ({"services": target.service} if target.service else {})
+    more = {**about, **target.named_service}
     return Case(
         id=f"{PHASE}/{target.name}/{check.id}",
         phase=PHASE,

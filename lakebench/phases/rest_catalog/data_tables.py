@@ -148,7 +148,7 @@ def check(
     target: CheckedCatalog, test: str, subject: str, title: str, who: Engines, run: Callable[[RunContext], Evidence]
 ) -> Check:
     """The case ``phase11/<catalog>/<test>/<engines>``."""
-    more = {"level": LEVEL, "subject": subject} | ({"services": target.service} if target.service else {})
+    more = {"level": LEVEL, "subject": subject, **target.named_service}
     case = Case(
         id=f"{PHASE}/{target.name}/{test}/{who}",
         phase=PHASE,

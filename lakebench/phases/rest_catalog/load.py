@@ -87,7 +87,7 @@ def tests() -> Iterator[tuple[str, str, str, Load]]:
 
 def _versioned(target: CheckedCatalog, test: str, operation: str, title: str, load: Load) -> Block:
     more = {"operation": operation, "level": Level.CAP.value, "subject": SUBJECT}
-    about = more | ({"services": target.service} if target.service else {})
+    about = {**more, **target.named_service}
     case = Case(
         id=f"{PHASE}/{target.name}/load.{test}",
         phase=PHASE,

@@ -59,6 +59,11 @@ class CheckedCatalog:
         return ReachableCatalog(catalog, self._lake(services, settings).store if self.services else None)
 
     @property
+    def named_service(self) -> dict[str, str]:
+        """Its service, for the coordinates of a case: outcomes are accepted only with what it needs."""
+        return {"services": self.service} if self.service else {}
+
+    @property
     def kind(self) -> type[CatalogService]:
         """The class of its service."""
         return _catalog_service(self.service)
