@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import schemas
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table, file_io
+from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition
@@ -106,8 +106,13 @@ class PolarsOperations(PythonOperations):
         from polars import from_arrow
 
         frame = engine_call(engine_call(from_arrow, rows).lazy)
-        sink = functools.partial(frame.sink_iceberg, storage_options=file_io(self._lake))
+        sink = functools.partial(frame.sink_iceberg, storage_options=sink_storage(table))
         call(f"polars.from_arrow({_described(rows)}).lazy().sink_iceberg", sink, table, **how)
+
+
+def sink_storage(table: Any) -> dict[str, str]:
+    """The store of ``table`` of PyIceberg, with the keys that the catalog vends; a sink asks the table for none."""
+    return {key: value for key, value in table.io.properties.items() if key.startswith("s3.")}
 
 
 def _rows(operation: ops.Append | ops.Overwrite) -> pa.Table:

@@ -17,7 +17,7 @@ from lakebench.engines.inprocess import (
     pyiceberg_catalog,
     version_of,
 )
-from lakebench.engines.polars.calls import PolarsOperations, expression, summaries
+from lakebench.engines.polars.calls import PolarsOperations, expression, sink_storage, summaries
 from lakebench.engines.polars.files import READERS, frames
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.scan import Scan
@@ -32,7 +32,8 @@ _MEMORY = "POLARS_OVERRIDE_TOTAL_MEMORY_MB"
 class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     """``scan_iceberg`` frames and a SQL context with the catalog registered; or ``scan_parquet``, ``scan_delta``.
 
-    PyIceberg loads a table's metadata and plans; Polars reads the data files itself and computes.
+    PyIceberg loads the metadata; polars-iceberg plans, or PyIceberg where that cannot; Polars reads the data files
+    itself and computes.
     """
 
     name: ClassVar[str] = "polars"
@@ -42,7 +43,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     # Not polars itself: open sets its threads and memory before the import.
     preload: ClassVar[tuple[str, ...]] = ("pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")
-    requirements: ClassVar[tuple[str, ...]] = ("polars=={version}", "pyiceberg[pyarrow]==0.12.0")
+    requirements: ClassVar[tuple[str, ...]] = ("polars[iceberg]=={version}", "pyiceberg[pyarrow]==0.12.0")
     formats: ClassVar[tuple[TableFormat, ...]] = (
         TableFormat.ICEBERG,
         TableFormat.PARQUET,
@@ -91,8 +92,9 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         """Polars, and the libraries that plan or read for it."""
         from polars import __version__
 
-        reader = {TableFormat.VORTEX: "vortex-data", TableFormat.LANCE: "pylance"}.get(self._lake.format, "pyiceberg")
-        return {"polars": __version__, **{one: version_of(one) for one in (reader, "pyarrow")}}
+        others = {TableFormat.VORTEX: ("vortex-data",), TableFormat.LANCE: ("pylance",)}
+        readers = others.get(self._lake.format, ("polars-iceberg", "pyiceberg"))
+        return {"polars": __version__, **{one: version_of(one) for one in (*readers, "pyarrow")}}
 
     def settings_used(self) -> dict[str, str]:
         """Threads as Polars reports them, memory, and its way to a table."""
@@ -141,10 +143,10 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         """Sink a frame of the rows in one commit."""
         from polars import from_arrow
 
-        options = file_io(self._lake)
+        target = self._table(table)
         with _unstable():
             frame = engine_call(engine_call(from_arrow, rows).lazy)
-            engine_call(frame.sink_iceberg, self._table(table), mode="append", storage_options=options)
+            engine_call(frame.sink_iceberg, target, mode="append", storage_options=sink_storage(target))
 
     def _environment(self) -> dict[str, str]:
         """Threads, and the memory above which the streaming engine spills to disk; no memory stops a query."""
