@@ -291,7 +291,7 @@ class CheckAnswerJson(TypedDict):
 
     reader: str
     version: str
-    way: str
+    source: str
     read: str
     outcome: str
     reason: str
@@ -302,12 +302,12 @@ class CheckAnswerJson(TypedDict):
 
 
 class CheckDifferenceJson(TypedDict):
-    """A reader whose rows are not those of ``standard``: rows in words, and data files with numbers of lacking rows."""
+    """A reader whose rows are not those of ``expected``: rows in words, and data files with numbers of lacking rows."""
 
     reader: str
-    way: str
+    source: str
     read: str
-    standard: str
+    expected: str
     columns: list[str]
     lacking: list[str]
     extra: list[str]

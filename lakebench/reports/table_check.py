@@ -107,7 +107,7 @@ def _answers(one: CheckedTable, *, timed: bool) -> Table:
     for reader in dict.fromkeys(each.reader for each in one.answers if each.question.where is not None):
         filters = [each for each in one.answers if each.reader == reader and each.question.where is not None]
         rows.append(_filters(filters, apart, timed=timed))
-    head = ("reader", "way", "read", "outcome", "rows", *(("seconds",) if timed else ()), "why")
+    head = ("reader", "source", "read", "outcome", "rows", *(("seconds",) if timed else ()), "why")
     return Table("What each reader gives", head, tuple(rows))
 
 
@@ -120,7 +120,7 @@ def _filters(answers: Sequence[TableAnswer], apart: Collection[int], *, timed: b
     why = "" if worst is Outcome.PASS else f"{', '.join(having)}{': ' if first.reason else ''}{first.reason}"
     return (
         Cell(f"{first.reader} {first.version}".strip()),
-        Cell(first.way),
+        Cell(first.source),
         Cell(counted(len(answers), "filter")),
         _outcome(worst),
         Cell(""),
@@ -135,7 +135,7 @@ def _answer(answer: TableAnswer, *, differs: bool, timed: bool) -> tuple[Cell, .
     seconds = f"{answer.seconds:.2f}" if answer.digest is not None and answer.seconds else ""
     return (
         Cell(f"{answer.reader} {answer.version}".strip()),
-        Cell(answer.way),
+        Cell(answer.source),
         Cell(str(answer.question)),
         _outcome(outcome),
         Cell(rows),
@@ -149,17 +149,17 @@ def _outcome(outcome: Outcome) -> Cell:
 
 
 def _difference(one: AnswerDifference) -> Table:
-    whose = "computed of all rows of " if one.standard.computed else ""
-    against = f"{whose}{one.standard.reader} by {one.standard.way}"
+    whose = "computed of all rows of " if one.expected.computed else ""
+    against = f"{whose}{one.expected.reader} from {one.expected.source}"
     columns = ", ".join(one.columns) or "no column alone: values stand in other rows"
     rows = [
         cells("columns that differ", columns),
-        *(cells(f"only {one.standard.reader} has", text) for text in one.lacking),
+        *(cells(f"only {one.expected.reader} has", text) for text in one.lacking),
         *(cells(f"only {one.answer.reader} has", text) for text in one.extra),
         *(cells(f"{counted(number, 'row')} lacking in", file) for file, number in one.files.items()),
         *(cells("called", call) for call in one.answer.calls),
     ]
-    caption = f"{one.answer.reader} by {one.answer.way}, {one.answer.question}: other rows than {against}"
+    caption = f"{one.answer.reader} from {one.answer.source}, {one.answer.question}: other rows than {against}"
     return Table(caption, ("what", "found"), tuple(rows), (one.note,) if one.note else ())
 
 
@@ -220,7 +220,7 @@ def _answer_json(one: TableAnswer, *, timed: bool) -> dict[str, Any]:
     return {
         "reader": one.reader,
         "version": one.version,
-        "way": one.way,
+        "source": one.source,
         "read": str(one.question),
         "outcome": one.outcome.value,
         "reason": one.reason,
@@ -234,9 +234,9 @@ def _answer_json(one: TableAnswer, *, timed: bool) -> dict[str, Any]:
 def _difference_json(one: AnswerDifference) -> dict[str, Any]:
     return {
         "reader": one.answer.reader,
-        "way": one.answer.way,
+        "source": one.answer.source,
         "read": str(one.answer.question),
-        "standard": one.standard.reader,
+        "expected": one.expected.reader,
         "columns": list(one.columns),
         "lacking": list(one.lacking),
         "extra": list(one.extra),

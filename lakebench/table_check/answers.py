@@ -35,7 +35,7 @@ class TableRead:
 
 @dataclass(frozen=True)
 class TableAnswer:
-    """What ``reader`` said to ``question`` by ``way`` (``metadata file``, ``files``, or the name of a catalog).
+    """What ``reader`` said to ``question`` from ``source`` (``metadata file``, ``files``, or the name of a catalog).
 
     ``digest`` is there where it gave rows; ``parts`` are those of the rows that each filter is to give, of all rows
     that it gave. An answer that is ``computed`` is such a part.
@@ -43,7 +43,7 @@ class TableAnswer:
 
     reader: str
     version: str
-    way: str
+    source: str
     question: TableRead
     outcome: Outcome
     reason: str = ""
@@ -66,14 +66,14 @@ class TableAnswer:
 
 @dataclass(frozen=True)
 class AnswerDifference:
-    """``answer`` is not ``standard``: in which ``columns``, and in which rows, as far as they were fetched.
+    """``answer`` is not ``expected``: in which ``columns``, and in which rows, as far as they were fetched.
 
-    ``lacking`` are rows of the standard that the answer has not, ``extra`` the others, in words; ``files`` are the data
+    ``lacking`` are expected rows that the answer has not, ``extra`` the others, in words; ``files`` are the data
     files (and the number of rows in each) that the lacking rows lie in, where the reference reader says so.
     """
 
     answer: TableAnswer
-    standard: TableAnswer
+    expected: TableAnswer
     columns: tuple[str, ...]
     lacking: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
@@ -81,7 +81,7 @@ class AnswerDifference:
     note: str = ""
 
 
-def standard_of(answers: Sequence[TableAnswer]) -> TableAnswer | None:
+def expected_of(answers: Sequence[TableAnswer]) -> TableAnswer | None:
     """The answer that the others to the same question are held against: the reference's, or that of most engines.
 
     ``None`` where no answer has more than half of the engines that answered, each of which counts once.
@@ -99,29 +99,29 @@ def standard_of(answers: Sequence[TableAnswer]) -> TableAnswer | None:
     return next(one for one in given if one.signature == signature)
 
 
-def differing(answers: Sequence[TableAnswer], standard: TableAnswer) -> list[TableAnswer]:
-    """Those that gave other rows than ``standard``."""
-    return [one for one in answers if one.digest is not None and one.signature != standard.signature]
+def differing(answers: Sequence[TableAnswer], expected: TableAnswer) -> list[TableAnswer]:
+    """Those that gave other rows than ``expected``."""
+    return [one for one in answers if one.digest is not None and one.signature != expected.signature]
 
 
 def contradicted(
     answers: Sequence[TableAnswer], filters: Sequence[TableRead]
 ) -> Iterator[tuple[TableAnswer, TableAnswer]]:
-    """Each answer to one of ``filters`` that is wrong, and the right one, computed of all rows of the standard.
+    """Each answer to one of ``filters`` that is wrong, and the right one, computed of all rows of the expected answer.
 
     A reader whose rows already differ is held against its own as well: the filter is not to blame for the difference.
     """
     whole = [one for one in answers if one.parts]
     if not whole:
         return
-    standard = standard_of(whole) or whole[0]
+    expected = expected_of(whole) or whole[0]
     for at, question in enumerate(filters):
         for one in answers:
             if one.question != question or one.digest is None:
                 continue
-            own = next(each for each in whole if (each.reader, each.way) == (one.reader, one.way))
-            if one.signature not in {each.filtered(at, question).signature for each in (standard, own)}:
-                yield one, standard.filtered(at, question)
+            own = next(each for each in whole if (each.reader, each.source) == (one.reader, one.source))
+            if one.signature not in {each.filtered(at, question).signature for each in (expected, own)}:
+                yield one, expected.filtered(at, question)
 
 
 def differing_columns(one: Json, other: Json) -> tuple[str, ...]:

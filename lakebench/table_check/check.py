@@ -147,7 +147,7 @@ def _checked(context: RunContext, arguments: CheckArguments, table: UserTable, p
     for answer in readers.answers(asked, arguments.refs):
         answers.append(answer)
         if answer.question.where is None or answer.digest is None:
-            progress.say(f"{table.name}: {answer.question}, {answer.reader} by {answer.way}: {_in_words(answer)}")
+            progress.say(f"{table.name}: {answer.question}, {answer.reader} from {answer.source}: {_in_words(answer)}")
     answers = _of_one_moment(table, answers)
     with progress.step(f"{table.name}: comparing"):
         differences = tuple(readers.differences(asked, answers))
@@ -164,7 +164,7 @@ def _of_one_moment(table: UserTable, answers: list[TableAnswer]) -> list[TableAn
         return answers
     return [
         replace(one, outcome=Outcome.UNAVAILABLE, reason=why, digest=None, parts=())
-        if one.digest is not None and one.way not in {METADATA_FILE, FILES} and one.question.snapshot_id is None
+        if one.digest is not None and one.source not in {METADATA_FILE, FILES} and one.question.snapshot_id is None
         else one
         for one in answers
     ]

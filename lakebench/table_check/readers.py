@@ -31,7 +31,7 @@ from lakebench.table_check.answers import (
     differing,
     differing_buckets,
     differing_columns,
-    standard_of,
+    expected_of,
 )
 from lakebench.verification.checker import Checker
 
@@ -44,8 +44,8 @@ _FIRST_REFERENCE_VERSION = 2
 
 
 @dataclass(frozen=True)
-class TableWay:
-    """A way to the rows: ``name``, the ``lake``, and what the table is called there."""
+class TableSource:
+    """Where the rows come from: ``name``, the ``lake``, and what the table is called there."""
 
     name: str
     lake: Lake
@@ -54,14 +54,14 @@ class TableWay:
 
 @dataclass(frozen=True)
 class TableReads:
-    """A table with its columns, the ways to it and the questions; ``rows`` are those in its data files.
+    """A table with its columns, its sources and the questions; ``rows`` are those in its data files.
 
-    The first question is for all rows; ``filters`` ask for parts of them, by the first way alone.
+    The first question is for all rows; ``filters`` ask for parts of them, from the first source alone.
     """
 
     table: UserTable
     fields: tuple[Field, ...]
-    ways: tuple[TableWay, ...]
+    sources: tuple[TableSource, ...]
     questions: tuple[TableRead, ...]
     rows: int
     filters: tuple[TableRead, ...] = ()
@@ -82,12 +82,12 @@ def asked_of_iceberg(
 ) -> TableReads:
     """The questions about an Iceberg table, which ``pinned`` knows by ``name``."""
     metadata = table.metadata or {}
-    by_file = TableWay(METADATA_FILE, Lake("pinned", table.store, pinned, NAMESPACE), name)
-    ways = [by_file]
+    by_file = TableSource(METADATA_FILE, Lake("pinned", table.store, pinned, NAMESPACE), name)
+    sources = [by_file]
     if table.lake is not None:
-        ways.append(TableWay(table.name.partition(":")[0], table.lake, table.known_as))
+        sources.append(TableSource(table.name.partition(":")[0], table.lake, table.known_as))
     fields = columns.fields_of(iceberg.current_schema(metadata) or {"fields": []})
-    return TableReads(table, fields, tuple(ways), tuple(_questions(metadata)), rows, _filters(filters, rows))
+    return TableReads(table, fields, tuple(sources), tuple(_questions(metadata)), rows, _filters(filters, rows))
 
 
 def _filters(conditions: Sequence[Condition], rows: int) -> tuple[TableRead, ...]:
@@ -107,8 +107,8 @@ def asked_of_parquet(table: UserTable, fields: Sequence[Field], rows: int, filte
     """The questions about files of plain Parquet."""
     nowhere = Catalog(CatalogKind.REST, "", "")
     lake = Lake("files", table.store, nowhere, format=TableFormat.PARQUET, files={"t": table.files})
-    ways = (TableWay(FILES, lake, "t"),)
-    return TableReads(table, tuple(fields), ways, (TableRead(),), rows, _filters(filters, rows))
+    sources = (TableSource(FILES, lake, "t"),)
+    return TableReads(table, tuple(fields), sources, (TableRead(),), rows, _filters(filters, rows))
 
 
 def _questions(metadata: Mapping[str, Any]) -> Iterator[TableRead]:
@@ -146,7 +146,7 @@ class TableReaders:
         self._limit_s = limit_s
 
     def answers(self, asked: TableReads, refs: Sequence[EngineRef]) -> Iterator[TableAnswer]:
-        """What the reference reader and each engine say to each question, in each way, as soon as it is known.
+        """What the reference reader and each engine say to each question, from each source, as soon as it is known.
 
         An engine that did not give all rows is not asked for parts of them.
         """
@@ -154,9 +154,9 @@ class TableReaders:
         for question in asked.questions:
             if asked.has_reference:
                 yield self._by_reference(asked, question)
-            for ref, way in itertools.product(refs, asked.ways):
-                answer = self._by_engine(asked, question, way, ref)
-                if question is asked.questions[0] and way is asked.ways[0] and answer.digest is not None:
+            for ref, source in itertools.product(refs, asked.sources):
+                answer = self._by_engine(asked, question, source, ref)
+                if question is asked.questions[0] and source is asked.sources[0] and answer.digest is not None:
                     whole.add(ref)
                 yield answer
         for ref in refs:
@@ -166,37 +166,37 @@ class TableReaders:
     def _filtered(self, asked: TableReads, ref: EngineRef) -> Iterator[TableAnswer]:
         """The engine's answers to all filters, up to one at which it died or took too long."""
         for question in asked.filters:
-            answer = self._by_engine(asked, question, asked.ways[0], ref)
+            answer = self._by_engine(asked, question, asked.sources[0], ref)
             yield answer
             if answer.digest is None and answer.outcome is not Outcome.REFUSED:
                 break
 
     def differences(self, asked: TableReads, answers: Sequence[TableAnswer]) -> Iterator[AnswerDifference]:
-        """Each answer that the standard contradicts; without a standard, each that is not the first one's."""
+        """Each answer that is not the expected one; where none is expected, each that is not the first one's."""
         for question in asked.questions:
             given = [one for one in answers if one.question == question and one.digest is not None]
             if not given:
                 continue
-            standard = standard_of(given)
-            note = "" if standard else "no answer has a majority: each is held against the first"
-            against = standard or given[0]
+            expected = expected_of(given)
+            note = "" if expected else "no answer has a majority: each is held against the first"
+            against = expected or given[0]
             for one in differing(given, against):
                 found = self._narrowed(asked, one, against)
                 yield replace(found, note="; ".join(filter(None, (note, found.note))))
         for one, computed in contradicted(answers, asked.filters):
             yield self._narrowed(asked, one, computed)
 
-    def _narrowed(self, asked: TableReads, one: TableAnswer, standard: TableAnswer) -> AnswerDifference:
-        left, right = one.digest or {}, standard.digest or {}
+    def _narrowed(self, asked: TableReads, one: TableAnswer, expected: TableAnswer) -> AnswerDifference:
+        left, right = one.digest or {}, expected.digest or {}
         found = differing_columns(right, left)
         buckets = differing_buckets(right, left)[:_BUCKETS]
         try:
-            files = [self._fetched(asked, answer, buckets) for answer in (standard, one)]
+            files = [self._fetched(asked, answer, buckets) for answer in (expected, one)]
             rows = self._checker.call(rows_apart.apart, *files)
         except (CaseError, HarnessFault) as error:
-            return AnswerDifference(one, standard, found, note=f"the rows could not be fetched: {error}")
+            return AnswerDifference(one, expected, found, note=f"the rows could not be fetched: {error}")
         note = "" if rows.lacking or rows.extra else _ALIKE
-        return AnswerDifference(one, standard, found, rows.lacking, rows.extra, rows.files or {}, note)
+        return AnswerDifference(one, expected, found, rows.lacking, rows.extra, rows.files or {}, note)
 
     def _fetched(self, asked: TableReads, answer: TableAnswer, buckets: Sequence[int]) -> Path:
         """The rows of ``buckets`` as the reader of ``answer`` gives them, in a file."""
@@ -208,10 +208,10 @@ class TableReaders:
             wanted = reference_reader.Wanted(tuple(buckets), _ROWS, into, part)
             self._checker.call(reference_reader.keep, metadata, asked.table.store, _fields(asked, read), ref, wanted)
             return into
-        way = next(one for one in asked.ways if one.name == answer.way)
+        source = next(one for one in asked.sources if one.name == answer.source)
         more: dict[str, Any] = {"wanted": list(buckets), "limit": _ROWS, "into": str(into)}
-        more |= {"scan": _scan(way, asked, read), "part": part.to_json() if part else None}
-        self._client.call(engines.parse(answer.reader), way.lake, "rows_of_buckets", self._limit_s, **more)
+        more |= {"scan": _scan(source, asked, read), "part": part.to_json() if part else None}
+        self._client.call(engines.parse(answer.reader), source.lake, "rows_of_buckets", self._limit_s, **more)
         return into
 
     def _by_reference(self, asked: TableReads, question: TableRead) -> TableAnswer:
@@ -225,19 +225,19 @@ class TableReaders:
             return TableAnswer(REFERENCE, "", METADATA_FILE, question, error.outcome, str(error))
         return TableAnswer(REFERENCE, "", METADATA_FILE, question, Outcome.PASS, digest=digest, parts=tuple(found))
 
-    def _by_engine(self, asked: TableReads, question: TableRead, way: TableWay, ref: EngineRef) -> TableAnswer:
+    def _by_engine(self, asked: TableReads, question: TableRead, source: TableSource, ref: EngineRef) -> TableAnswer:
         parts = [one.to_json() for one in _parts(asked, question)]
         try:
-            _must_reach(ref, way.lake)
-            scan = _scan(way, asked, question)
-            reply = self._client.call(ref, way.lake, "digest", self._limit_s, scan=scan, parts=parts)
+            _must_reach(ref, source.lake)
+            scan = _scan(source, asked, question)
+            reply = self._client.call(ref, source.lake, "digest", self._limit_s, scan=scan, parts=parts)
         except (CaseError, HarnessFault) as error:
             end: CaseEnd = error if isinstance(error, CaseError) else self._client.case_end(error, ref)
-            return TableAnswer(str(ref), self._version(ref), way.name, question, end.outcome, str(end))
+            return TableAnswer(str(ref), self._version(ref), source.name, question, end.outcome, str(end))
         return TableAnswer(
             str(ref),
             self._version(ref),
-            way.name,
+            source.name,
             question,
             Outcome.PASS,
             digest=reply["digest"],
@@ -278,10 +278,10 @@ def _part(question: TableRead) -> FilteredRows:
     return FilteredRows(question.where, question.columns)
 
 
-def _scan(way: TableWay, asked: TableReads, question: TableRead) -> dict[str, Any]:
+def _scan(source: TableSource, asked: TableReads, question: TableRead) -> dict[str, Any]:
     """The scan; its fields are those that it gives, which include each that it filters by."""
     return Scan(
-        way.table,
+        source.table,
         question.columns,
         question.snapshot_id,
         question.ref,

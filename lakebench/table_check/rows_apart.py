@@ -23,16 +23,16 @@ _CHARACTERS = 400
 
 @dataclass(frozen=True)
 class RowsApart:
-    """Rows of the standard that the other ``lacks``, its ``extra`` ones, in words, and the ``files`` of the former."""
+    """Expected rows that the other ``lacks``, its ``extra`` ones, in words, and the ``files`` of the former."""
 
     lacking: tuple[str, ...] = ()
     extra: tuple[str, ...] = ()
     files: dict[str, int] | None = None
 
 
-def apart(standard: Path, other: Path) -> RowsApart:
+def apart(expected: Path, other: Path) -> RowsApart:
     """How the rows in two Arrow IPC files differ; a file that is not there has none. The first few are shown."""
-    right, left = _read(standard), _read(other)
+    right, left = _read(expected), _read(other)
     lacking, extra = _minus(right, left), _minus(left, right)
     files = Counter(str(row[FILE]) for row in lacking if FILE in row)
     return RowsApart(_shown(lacking), _shown(extra), dict(files.most_common(SHOWN)))

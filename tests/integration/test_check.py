@@ -37,7 +37,7 @@ def test_a_liar_among_the_readers_is_found_down_to_the_row(tmp_path: Path) -> No
     pruned = [one for one in table["differences"] if one["reader"] == "liar-prunes-a-row"]
     assert {"id = 1", "id >= 4"} <= {one["read"] for one in pruned}
     for difference in (*lost, *pruned):
-        assert difference["standard"] == "reference"
+        assert difference["expected"] == "reference"
         assert len(difference["lacking"]) == 1
         assert difference["extra"] == []
         assert sum(difference["files"].values()) == 1

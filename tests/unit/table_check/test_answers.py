@@ -25,7 +25,7 @@ from lakebench.table_check.answers import (
     differing,
     differing_buckets,
     differing_columns,
-    standard_of,
+    expected_of,
 )
 from lakebench.table_check.check import CheckedTable
 from lakebench.table_check.findings import TableFindings
@@ -46,33 +46,33 @@ def answer(reader: str, rows: pa.Table | None = ROWS, outcome: Outcome = Outcome
 def test_the_reference_decides_against_all_engines() -> None:
     less = ROWS.slice(1)
     answers = [answer("a", less), answer("b", less), answer(REFERENCE)]
-    standard = standard_of(answers)
-    assert standard is not None
-    assert standard.reader == REFERENCE
-    assert [one.reader for one in differing(answers, standard)] == ["a", "b"]
+    expected = expected_of(answers)
+    assert expected is not None
+    assert expected.reader == REFERENCE
+    assert [one.reader for one in differing(answers, expected)] == ["a", "b"]
 
 
 def test_without_it_most_engines_decide() -> None:
     answers = [answer("a"), answer("b", ROWS.slice(1)), answer("c", ROWS.take([2, 1, 0]))]
-    standard = standard_of(answers)
-    assert standard is not None
-    assert [one.reader for one in differing(answers, standard)] == ["b"]
+    expected = expected_of(answers)
+    assert expected is not None
+    assert [one.reader for one in differing(answers, expected)] == ["b"]
 
 
 def test_half_of_the_engines_are_no_majority() -> None:
-    assert standard_of([answer("a"), answer("b", ROWS.slice(1))]) is None
+    assert expected_of([answer("a"), answer("b", ROWS.slice(1))]) is None
 
 
 def test_an_engine_has_one_vote_whatever_its_ways() -> None:
     less = ROWS.slice(1)
-    assert standard_of([answer("a", less), answer("a", less), answer("b")]) is None
+    assert expected_of([answer("a", less), answer("a", less), answer("b")]) is None
 
 
 def test_who_did_not_answer_has_no_vote() -> None:
     answers = [answer("a", None, Outcome.REFUSED), answer("b", None, Outcome.CRASH), answer("c")]
-    standard = standard_of(answers)
-    assert standard is not None
-    assert differing(answers, standard) == []
+    expected = expected_of(answers)
+    assert expected is not None
+    assert differing(answers, expected) == []
 
 
 def test_the_columns_and_buckets_that_differ() -> None:
