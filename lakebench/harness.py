@@ -158,7 +158,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             if not resumed:  # what was loaded is there already
                 _check_disk_space(request, progress)
             keeps = folder / LAKE if any(phases.find(name).keeps for name in request.phases) else None
-            services = Services(request.settings, guard, progress, keeps)
+            timed = any(phases.find(name).takes_times(request) for name in request.phases)
+            services = Services(request.settings, guard, progress, keeps, short_lived=not timed)
             kept = (folder / LAKE).absolute()
             required = _required_services(request)
             with run_context(request, guard, services, progress, required, kept, history, faults) as context:

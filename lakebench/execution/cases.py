@@ -6,12 +6,13 @@ import datetime as dt
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from queue import SimpleQueue
 from typing import Any
 
+from lakebench import engines
 from lakebench.datasets.answer_files import Checked
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, HarnessFault, ServiceUnavailable, WrongAnswer
 from lakebench.execution.context import RunContext
@@ -180,6 +181,15 @@ class SideBySide(Block):
                 stop.set()
             for one in running:
                 one.result()
+
+
+def side_by_server(checks: Iterable[Check]) -> SideBySide:
+    """``checks`` side by side: a sequence for each server that an engine computes on, or for the engine itself."""
+    sequences: dict[str, list[Check]] = {}
+    for one in checks:
+        ref = one.case.engine
+        sequences.setdefault(engines.find(ref.name).service or str(ref), []).append(one)
+    return SideBySide(tuple(tuple(some) for some in sequences.values()))
 
 
 def _run_sequence(

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from lakebench.processes import resources
 
+QUICK = "quick"
+"""The profile whose verdict is correctness."""
+
 
 @dataclass(frozen=True)
 class Protocol:
@@ -41,12 +44,17 @@ class Profile:
     about: str
     chosen: tuple[str, ...] = ()
 
+    @property
+    def correctness_alone(self) -> bool:
+        """Whether a question may be asked once, with no time taken: so in ``quick``, unless samples are chosen."""
+        return self.name == QUICK and "repeat" not in self.chosen
+
 
 PROFILES: Mapping[str, Profile] = {
     profile.name: profile
     for profile in (
         Profile(
-            "quick",
+            QUICK,
             Decimal("0.01"),
             Protocol(cold=0, warm_ups=1, samples=5, block=5, limit_s=60),
             "SF 0.01, 1 warm-up and 5 samples: correctness is the verdict, times are for information",

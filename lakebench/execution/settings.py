@@ -9,7 +9,7 @@ from lakebench import config, engines
 from lakebench.config import Settings
 from lakebench.errors import UsageError, suggest
 from lakebench.services import SERVICES, find
-from lakebench.services.base import JavaService
+from lakebench.services.java import JavaService
 from lakebench.services.lakes import CATALOGS
 
 

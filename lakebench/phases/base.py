@@ -38,6 +38,10 @@ class Phase(ABC):
     field_reports: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
 
+    def takes_times(self, request: Request) -> bool:  # noqa: ARG002
+        """Whether a run has times of it, so that servers have to be fast once they are warm."""
+        return True
+
     @abstractmethod
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The services that every case of it needs."""

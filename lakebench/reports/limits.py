@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from lakebench.reports.content import Cell, Table, cells, show
 from lakebench.results import statistics
 from lakebench.results.records import Run, ServiceFacts
+from lakebench.services.java import SHORT_LIVED
 
 _STORES = "object-store"
 
@@ -19,6 +20,7 @@ def table(run: Run) -> Table:
         "Storage": " ".join(_storage(run)),
         "Load": " ".join(_load(run)),
         "Engines": _engines(run),
+        "Times": _times(run),
         "Timings of few runs": _few(run),
         "Faults of the harness": _faults(run),
     }
@@ -38,6 +40,16 @@ def _machine(run: Run) -> str:
     return (
         f"one node, {show('', machine.get('cores'))} cores, virtualised: {show('', machine.get('virtualised'))}. "
         f"Others may use the same hardware; {shared}, so nothing here tells how an engine scales out."
+    )
+
+
+def _times(run: Run) -> str:
+    """Why there are none, where servers were started for answers alone."""
+    if timed(run) or not any(SHORT_LIVED in one.settings for one in run.services):
+        return ""
+    return (
+        "not shown: the verdict is correctness. Each question was asked once, several engines at a time, and servers "
+        "on Java were started to begin early, not to be fast (their first compiler alone, classes from an archive)."
     )
 
 

@@ -124,11 +124,20 @@ class Services:
 
     A start that fails is kept as the reason that :meth:`endpoint` raises; the others go on. Safe to call from several
     threads. ``guard`` ends what is still there when the run does. Object stores and catalogs keep their data
-    in ``data``, where a later start finds it; without ``data`` it is removed with the guard's folder.
+    in ``data``, where a later start finds it; without ``data`` it is removed with the guard's folder. ``short_lived``
+    says that nothing is timed: servers are to start with little CPU time, not to answer fast once they are warm.
     """
 
-    def __init__(self, settings: Settings, guard: Guard, progress: Progress, data: Path | None = None) -> None:
-        self._settings, self._guard, self._progress = settings, guard, progress
+    def __init__(
+        self,
+        settings: Settings,
+        guard: Guard,
+        progress: Progress,
+        data: Path | None = None,
+        *,
+        short_lived: bool = False,
+    ) -> None:
+        self._settings, self._guard, self._progress, self._short_lived = settings, guard, progress, short_lived
         self._data = data.absolute() if data else None
         self._running: dict[str, _Running] = {}
         self._stopping = threading.Event()
@@ -297,6 +306,7 @@ class Services:
             Composed,
             storage,
             self._data / folder.name if self._data else None,
+            self._short_lived,
         )
         return find(name)(context)
 

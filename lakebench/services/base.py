@@ -20,7 +20,7 @@ import urllib.parse
 import urllib.request
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import ClassVar, Protocol
 
@@ -33,8 +33,6 @@ from lakebench.model import Endpoint, Runtime
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
-from lakebench.provisioning import artifacts, environments
-from lakebench.services.quoting import java_arguments
 
 _TAIL = 1500
 _TAIL_LINES = 6
@@ -81,7 +79,8 @@ class Context:
     ``folder`` is its own, below the guard's, with mode 0700; ``endpoint`` gives those of the services it needs;
     ``stopping`` is set when the run ends while the service still starts. ``storage`` is the name of the storage that
     this is an instance of, ``data`` the folder of what must outlive the run, ``None`` where nothing does.
-    ``containers`` is what runs it where its runtime is ``compose``.
+    ``containers`` is what runs it where its runtime is ``compose``. ``short_lived`` says that nothing is timed: a
+    server is to start with little CPU time, not to answer fast once it is warm.
     """
 
     settings: ServiceSettings
@@ -94,6 +93,7 @@ class Context:
     containers: type[Containers]
     storage: str = ""
     data: Path | None = None
+    short_lived: bool = False
 
 
 @dataclass(frozen=True)
@@ -443,49 +443,6 @@ class Service(ABC):
         messages = [line for line in lines if line and not _FRAME.search(line)]
         tail = " | ".join(line[:300] for line in messages[-_TAIL_LINES:])[-_TAIL:]
         return f"{self.title} did not start: {why}" + (f"; the end of its log: {tail}" if tail else "")
-
-
-class JavaService(Service):
-    """A server on Java: its arguments go into one file, which keeps them out of the process list.
-
-    A subclass sets ``java`` in :meth:`prepare` (see :meth:`find_java`) and writes :meth:`arguments` in place of
-    :meth:`command`. Its container runs the same pinned jars from the local Maven repository.
-    """
-
-    java: Path
-
-    def find_java(self, major_min: int, major_max: int | None = None, fallback: str = "21.0.8.2") -> Path:
-        """A Java that fits, see :func:`lakebench.provisioning.environments.java`; a container's image has its own."""
-        if self.runtime is Runtime.COMPOSE:
-            return Path("java")
-        return environments.java(major_min, major_max, fallback, self.context.progress)
-
-    def mounts(self) -> Path:
-        """The local Maven repository."""
-        return artifacts.repository()
-
-    @abstractmethod
-    def arguments(self, ports: Mapping[str, int]) -> list[str]:
-        """What follows ``java`` and the common options: classpath, properties, main class."""
-
-    def command(self, ports: Mapping[str, int]) -> Command:
-        """``java @file`` with a memory limit, everything temporary in the service's own folder."""
-        common = [
-            f"-Xmx{self.limit // 2**20}m",
-            "-XX:+ExitOnOutOfMemoryError",
-            "-XX:-UsePerfData",  # else a file in /tmp outlives a kill
-            f"-XX:ErrorFile={str(self.folder).replace('%', '%%')}/crash.log",  # %p is the process's number
-            f"-Djava.io.tmpdir={self.folder}",
-            f"-Duser.home={self.folder}",
-            *self.context.settings.java_options,
-        ]
-        file = self.private("java.args", java_arguments([*common, *self.arguments(ports)]))
-        return Command([str(self.java), f"@{file}"])
-
-    def _launch(self, ports: Mapping[str, int]) -> Endpoint | None:
-        endpoint, options = super()._launch(ports), " ".join(self.context.settings.java_options)
-        shown = {"setting.java_options": options} if options else {}
-        return endpoint and replace(endpoint, properties={**endpoint.properties, **shown})
 
 
 def free_ports(count: int) -> list[int]:

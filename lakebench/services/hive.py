@@ -13,8 +13,9 @@ from lakebench.http import HOST
 from lakebench.iceberg import catalog_properties
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.provisioning import artifacts
-from lakebench.services.base import Command, JavaService
+from lakebench.services.base import Command
 from lakebench.services.catalog import CatalogService, with_warehouse
+from lakebench.services.java import JavaService
 from lakebench.services.own_database import OwnDatabase
 from lakebench.services.private import PrivateService
 from lakebench.services.quoting import class_path, java_arguments

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from lakebench.http import HOST, bearer, http
 from lakebench.model import Catalog, CatalogKind, Endpoint, bearer_token
 from lakebench.provisioning import artifacts
-from lakebench.services.base import JavaService
 from lakebench.services.catalog import CatalogService
+from lakebench.services.java import JavaService
 from lakebench.services.quoting import java_properties
 
 WAREHOUSE = "lake"

@@ -17,7 +17,7 @@ from lakebench.iceberg.files import file_system
 from lakebench.inputs import files
 from lakebench.model import Endpoint, ObjectStore, Runtime
 from lakebench.provisioning import artifacts
-from lakebench.services.base import JavaService
+from lakebench.services.java import JavaService
 from lakebench.services.quoting import java_properties
 from lakebench.services.storages import latency, storage_facts
 

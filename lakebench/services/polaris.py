@@ -10,8 +10,9 @@ from lakebench.errors import LakebenchError, ServiceUnavailable
 from lakebench.http import HOST, HttpError, http
 from lakebench.iceberg.login import login_headers
 from lakebench.model import Catalog, Endpoint, Runtime
-from lakebench.services.base import Command, JavaService
+from lakebench.services.base import Command
 from lakebench.services.catalog import CatalogService, check_rest, rest_catalog
+from lakebench.services.java import JavaService
 from lakebench.services.quoting import java_properties
 
 WAREHOUSE = "lake"

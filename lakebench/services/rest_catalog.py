@@ -16,8 +16,9 @@ from lakebench.errors import UsageError
 from lakebench.http import HOST, http
 from lakebench.model import Catalog, CatalogKind, Endpoint, Runtime
 from lakebench.provisioning import artifacts
-from lakebench.services.base import Context, JavaService
+from lakebench.services.base import Context
 from lakebench.services.catalog import CatalogService, with_warehouse
+from lakebench.services.java import JavaService
 from lakebench.services.quoting import class_path
 from lakebench.services.storages import storage_facts
 

@@ -14,7 +14,8 @@ from lakebench.errors import ServiceUnavailable
 from lakebench.http import HOST
 from lakebench.model import Endpoint, Runtime
 from lakebench.provisioning import artifacts
-from lakebench.services.base import Command, JavaService
+from lakebench.services.base import Command
+from lakebench.services.java import JavaService
 from lakebench.services.quoting import class_path, java_properties
 
 _DEFAULT_PORT = 15002

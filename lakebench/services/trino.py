@@ -16,7 +16,8 @@ from lakebench.http import HOST, http
 from lakebench.model import Endpoint
 from lakebench.paths import cache_dir
 from lakebench.provisioning import artifacts
-from lakebench.services.base import Context, JavaService
+from lakebench.services.base import Context
+from lakebench.services.java import JavaService
 from lakebench.services.quoting import class_path, java_properties
 
 _QUERY_SHARE = 0.6

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from started import GONE_S, QUICK, eventually
+from started import GONE_S, QUICK, eventually, link_cache
 
 from lakebench.config import ServiceSettings, Settings
 from lakebench.engines import Engine
@@ -218,6 +218,26 @@ def test_a_killed_server_is_not_alive_and_can_be_restarted(guard: Guard) -> None
     assert services.processes("object-store") == []
     assert services.restart("object-store") == endpoint
     assert services.alive("object-store")
+
+
+def test_a_server_that_nobody_times_has_its_classes_from_an_archive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link_cache(tmp_path, without=["class-data"])
+    monkeypatch.setenv("LAKEBENCH_CACHE", str(tmp_path))
+    kept, mapped = [], []
+    for _ in range(2):
+        with Guard("test") as guard:
+            services = Services(Settings(), guard, Quiet(), short_lived=True)
+            services.start(["object-store"])
+            (facts,) = services.facts()
+            assert facts.settings["short_lived"] == "true"
+            (pid,) = services.processes("object-store")
+            mapped.append(".jsa" in Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").replace("classes.jsa", ""))
+            services.stop()
+        kept.append([one.suffix for one in (tmp_path / "class-data").iterdir()])
+    assert kept == [[".classes"], [".jsa"]], "the first start lists the classes, the second makes the archive"
+    assert mapped == [False, True]
 
 
 def test_nothing_is_left_after_the_stop() -> None:

@@ -6,8 +6,6 @@ from lakebench.execution.cases import Case
 from lakebench.model import Coordinates, EngineRef
 
 PHASE = "phase5"
-QUICK = "quick"
-"""The profile whose verdict is correctness: each question is asked once, and no times are compared."""
 
 
 def case_of(ref: EngineRef, check: str, test: str, group: str, row: str, *, more: dict[str, str] | None = None) -> Case:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, ClassVar
@@ -14,16 +14,15 @@ from lakebench.datasets import tpch
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError, HarnessFault
-from lakebench.execution.cases import Block, Check, SideBySide
+from lakebench.execution.cases import Block, side_by_server
 from lakebench.execution.context import RunContext
 from lakebench.execution.measurement import MeasuredEngine, Measurement, asked_once
 from lakebench.execution.prepared import PreparedData
-from lakebench.execution.protocol import Profile, Protocol
+from lakebench.execution.protocol import QUICK, Profile, Protocol
 from lakebench.execution.request import Request, Scope
 from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.distributed import deletes, layouts, rubric, set_up, ways, work, writes
-from lakebench.phases.distributed.case import QUICK
 from lakebench.phases.distributed.field_reports import judge_field_reports
 from lakebench.phases.distributed.lake_tables import STORAGE, reached, small, tpch_in_ducklake
 from lakebench.phases.options import Option
@@ -87,13 +86,13 @@ class DistributedQueries(Queries):
         request = context.request
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
         measured = self._work(context)
-        untimed = [one for one in measured if _correctness_alone(request.profile) and one.references]
-        yield _side_by_side(check for one in untimed for check in asked_once(one))
+        untimed = [one for one in measured if request.profile.correctness_alone and one.references]
+        yield side_by_server(check for one in untimed for check in asked_once(one))
         yield from (one for one in measured if one not in untimed)
         yield from writes.blocks(request)
         lines = list(rubric.blocks(request, partial(self._work_lake, tables=work.question(work.LONG).tables)))
         of_times = [one for one in lines if one.case.coordinates.test == rubric.OF_TIMES]
-        yield _side_by_side(
+        yield side_by_server(
             [
                 *deletes.blocks(request),
                 *layouts.blocks(request),
@@ -162,29 +161,11 @@ class DistributedQueries(Queries):
         return []
 
 
-def _side_by_side(checks: Iterable[Check]) -> SideBySide:
-    return SideBySide(tuple(by_cluster(checks)))
-
-
-def by_cluster(checks: Iterable[Check]) -> list[tuple[Check, ...]]:
-    """``checks`` by the server that the engine computes on, or by the engine itself, in their order."""
-    sequences: dict[str, list[Check]] = {}
-    for one in checks:
-        ref = one.case.engine
-        sequences.setdefault(engines.find(ref.name).service or str(ref), []).append(one)
-    return [tuple(some) for some in sequences.values()]
-
-
-def _correctness_alone(profile: Profile) -> bool:
-    """Whether each question is asked once and no time is taken: so in ``quick``, unless samples are chosen."""
-    return profile.name == QUICK and "repeat" not in profile.chosen
-
-
 def _protocol(profile: Profile) -> Protocol:
     """No cold execution and few samples, unless the user says how many: a cluster is not started for each query."""
     protocol = profile.protocol
     if "repeat" in profile.chosen:
         return protocol
-    if _correctness_alone(profile):
+    if profile.correctness_alone:
         return protocol.once()
     return replace(protocol, cold=0, samples=min(protocol.samples, _SAMPLES), block=min(protocol.block, _SAMPLES))

@@ -12,10 +12,11 @@ from lakebench.engines import CanAppend, CanCreate, CanQuery
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.execution.context import RunContext
+from lakebench.execution.protocol import QUICK
 from lakebench.execution.request import Request
 from lakebench.model import EngineRef, Lake, TableFormat
 from lakebench.phases.distributed import deaths
-from lakebench.phases.distributed.case import QUICK, case_of
+from lakebench.phases.distributed.case import case_of
 from lakebench.phases.distributed.deletes import needs, read_rows
 from lakebench.phases.distributed.lake_tables import DELETED, SALES, rows, small
 from lakebench.phases.distributed.layouts import answered, questions

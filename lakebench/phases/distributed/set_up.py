@@ -20,10 +20,11 @@ from lakebench.engines import CanQuery, ray
 from lakebench.errors import CaseError, EngineUnavailable, Refused, Timeout, WrongAnswer
 from lakebench.execution.cases import Check, Evidence
 from lakebench.execution.context import RunContext
+from lakebench.execution.protocol import QUICK
 from lakebench.execution.request import Request
 from lakebench.http import HOST
 from lakebench.model import EngineRef, Lake, TableFormat
-from lakebench.phases.distributed.case import QUICK, case_of
+from lakebench.phases.distributed.case import case_of
 from lakebench.phases.distributed.deletes import way_to
 from lakebench.phases.distributed.lake_tables import DELETED, SALES, Row, rows, small
 from lakebench.processes.guard import Guard

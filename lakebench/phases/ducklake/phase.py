@@ -39,6 +39,10 @@ class DuckLake(Phase):
     options: ClassVar[tuple[Option, ...]] = (FEATURES_OPTION,)
     title: ClassVar[str] = "DuckLake: every documented feature on each catalog and storage, and who else reads it"
 
+    def takes_times(self, request: Request) -> bool:  # noqa: ARG002
+        """It has answers alone."""
+        return False
+
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store, PostgreSQL for catalogs, and a REST catalog for engines that read files only as tables."""
         return ("object-store", "postgres", "rest-catalog")

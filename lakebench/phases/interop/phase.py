@@ -92,6 +92,10 @@ class Interop(Phase):
     title: ClassVar[str] = "Every Iceberg feature, written by each engine and read by every other"
     options: ClassVar[tuple[Option, ...]] = _OPTIONS
 
+    def takes_times(self, request: Request) -> bool:  # noqa: ARG002
+        """It has answers alone."""
+        return False
+
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The object store and the catalog that was chosen."""
         return lakes.catalog_choice(settings, selection.catalog).services

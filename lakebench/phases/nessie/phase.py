@@ -15,10 +15,10 @@ from lakebench.datasets import answer_files, rows, tpch
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Case, Check, Evidence, same
+from lakebench.execution.cases import Block, Case, Check, Evidence, same, side_by_server
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
-from lakebench.execution.measurement import MeasuredEngine, Measurement
+from lakebench.execution.measurement import MeasuredEngine, Measurement, asked_once
 from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
 from lakebench.iceberg.scan import Scan
@@ -57,6 +57,10 @@ class Nessie(Phase):
     loads: ClassVar[bool] = True
     field_reports: ClassVar[tuple[str, ...]] = ("C8", "C9")
 
+    def takes_times(self, request: Request) -> bool:
+        """Not by ``quick``, which asks for answers alone."""
+        return not request.profile.correctness_alone
+
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store and Nessie."""
         return ("object-store", "nessie")
@@ -73,7 +77,7 @@ class Nessie(Phase):
         tpch_data(context)
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """Answers and times, then appends, then references."""
+        """Answers and times, then appends, then references; of ``quick`` answers alone."""
         yield from not_loaded(self.name, _tpch(context))
         yield from _answers(context)
         yield from _appends(context.request)
@@ -113,8 +117,15 @@ class Nessie(Phase):
 # (a) answers and times
 
 
-def _answers(context: RunContext) -> Iterator[Measurement]:
-    """Query 1 by the run's protocol, then the others once."""
+def _answers(context: RunContext) -> Iterator[Block]:
+    """Query 1 by the run's protocol, then the others once; all once, side by side, where correctness alone counts."""
+    measured = list(_measurements(context))
+    untimed = [one for one in measured if context.request.profile.correctness_alone and one.references]
+    yield side_by_server(check for one in untimed for check in asked_once(one))
+    yield from (one for one in measured if one not in untimed)
+
+
+def _measurements(context: RunContext) -> Iterator[Measurement]:
     once = context.request.profile.protocol.once()
     for query in tpch.workload(tpch_data(context)).questions:
         yield Measurement(

@@ -15,7 +15,7 @@ from run_requests import request
 from lakebench import engines
 from lakebench.engines import parse
 from lakebench.errors import EngineUnavailable, Refused, WrongAnswer
-from lakebench.execution.cases import Case
+from lakebench.execution.cases import Case, side_by_server
 from lakebench.execution.engine_client import AnswerFile
 from lakebench.execution.protocol import PROFILES
 from lakebench.execution.request import Scope
@@ -24,7 +24,6 @@ from lakebench.model import Catalog, CatalogKind, Coordinates, Lake, ObjectStore
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.distributed import deaths, deletes, lake_tables, layouts, rubric, set_up, ways, work, writes
-from lakebench.phases.distributed.phase import by_cluster
 from lakebench.phases.distributed.report import sections
 from lakebench.reports.content import DASH, Table
 from lakebench.results import records
@@ -83,7 +82,7 @@ def test_quick_asks_for_no_time_no_memory_and_no_program_and_misses_none() -> No
 
 def test_engines_of_one_cluster_follow_each_other_and_others_run_beside_them() -> None:
     asked = request(*map(parse, ("duckdb", "daft-ray", "ray_duckdb", "smallpond")))
-    sequences = by_cluster([*deletes.blocks(asked), *ways.blocks(asked)])
+    sequences = side_by_server([*deletes.blocks(asked), *ways.blocks(asked)]).sequences
     assert [{str(one.case.engine) for one in some} for some in sequences] == [
         {"duckdb"},
         {"daft-ray", "ray_duckdb"},

@@ -81,3 +81,10 @@ def test_what_an_engine_asked_of_the_store_stands_beside_its_time() -> None:
     assert requests_shown("warm", requests={"GetObject": 1}) == "1 request, 1.0 MB"
     assert requests_shown("warm", requests={}) == "0 requests"
     assert requests_shown("warm") == "not had"
+
+
+def test_why_there_are_no_times_is_said_where_servers_were_started_for_answers_alone() -> None:
+    short_lived = (ServiceFacts("trino", "local", "476", settings={"short_lived": "true"}),)
+    assert said(run(case(), services=short_lived))["Times"].startswith("not shown: the verdict is correctness")
+    assert "Times" not in said(run(case("warm"), services=short_lived))
+    assert "Times" not in said(run(case(), services=(store("trino"),)))

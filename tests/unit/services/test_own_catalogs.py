@@ -25,8 +25,8 @@ from lakebench.model import (
     SigV4,
 )
 from lakebench.services import SERVICES
-from lakebench.services.base import JavaService
 from lakebench.services.catalog import CatalogService
+from lakebench.services.java import JavaService
 from lakebench.services.lakes import CATALOGS, catalog_choice, catalog_lake, check_catalog
 
 REST = 'kind = "rest"\nuri = "https://ours/api/catalog/"\nwarehouse = "mine"\n'
