@@ -1,9 +1,10 @@
-"""How often a comparison says what is not so: one engine against itself, and against itself made slower by 10 %.
+"""How often a comparison says what is not so: one engine against itself, and against itself made slower.
 
 Each run is what ``lakebench run … --against`` does: two worker processes of its own hold DuckDB with TPC-H as plain
-Parquet, take turns by the ``regression`` protocol (10 pairs, up to 30 while undecided), and every answer is checked.
-The records go through the code of ``lakebench compare``. Runs with two equal sides and runs with a slowed candidate
-alternate, so a slow minute hits both. In the slowed one the worker is busy for another 10 % inside the clock.
+Parquet, take turns by the ``regression`` protocol (10 pairs, up to 30 while undecided; or ``--pairs``), and every
+answer is checked. The records go through the code of ``lakebench compare``. Runs with two equal sides and runs with a
+slowed candidate alternate, so a slow minute hits both. In the slowed one the worker is busy for another 10 %
+(``--slowdown``) inside the clock.
 
 What counts is the verdict of the geometric mean over the queries: ``slower`` or ``faster`` is a false alarm where both
 sides are the same, and ``slower`` is the slowdown found where one is slowed. The verdicts of single queries are told
@@ -18,12 +19,12 @@ import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
 from rich.console import Console
-from slowed_duckdb import SlowedDuckDB
+from slowed_duckdb import SLOWDOWN, SlowedDuckDB
 
 from lakebench.config import Settings
 from lakebench.datasets import tpch
@@ -32,7 +33,7 @@ from lakebench.engines import find
 from lakebench.execution.cases import Case, now
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.measurement import MeasuredEngine, Measurement
-from lakebench.execution.protocol import PROFILES
+from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.execution.request import Request
 from lakebench.execution.workers import BASE, WorkerPool
 from lakebench.model import Catalog, CatalogKind, Coordinates, EngineRef, Lake, TableFormat
@@ -47,10 +48,20 @@ DUCKDB = EngineRef("duckdb")
 CANDIDATE = "candidate"
 QUERIES = "q06,q14"
 PHASE = "false-alarms"
-FALSE_ALARMS = 0.05
-"""At most this part of the runs with equal sides may show a difference …"""
-FOUND = 0.95
-"""… and at least this part of the runs with a slowed candidate must show it."""
+USUAL = 0.10
+"""The slowdown that the ``regression`` protocol is made for."""
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Parts: of the runs with equal sides that may show a difference, and of the slowed ones that have to."""
+
+    false_alarms: float
+    found: float
+
+
+GOALS = {True: Goal(0.05, 0.95), False: Goal(0.025, 0.90)}
+"""Whether the slowdown is the usual one or more, or a smaller one."""
 
 
 class SlowedPool(WorkerPool):
@@ -64,7 +75,13 @@ class SlowedPool(WorkerPool):
         return Remote(self._guard, SlowedDuckDB, ref, python, folder, self._limit(ref, session))
 
 
-def measurement(question: Question, lake: Lake) -> Measurement:
+def protocol(pairs: int) -> Protocol:
+    """That of ``regression``; with ``pairs`` that number of them, whatever they show."""
+    usual = PROFILES["regression"].protocol
+    return replace(usual, samples=pairs, most=pairs) if pairs else usual
+
+
+def measurement(question: Question, lake: Lake, protocol: Protocol) -> Measurement:
     """``question`` asked of both workers, in turns."""
     return Measurement(
         name=question.name,
@@ -72,7 +89,7 @@ def measurement(question: Question, lake: Lake) -> Measurement:
             entry(question, lake, BASE, case_id(question, CANDIDATE)),
             entry(question, lake, CANDIDATE),
         ),
-        protocol=PROFILES["regression"].protocol,
+        protocol=protocol,
         references=question.references,
         rules=question.rules,
         tolerance="TPC-H, clause 2.1.3.5",
@@ -108,7 +125,7 @@ def lines(context: RunContext, workload: Workload, questions: list[Question], na
         format=TableFormat.PARQUET,
     )
     for question in questions:
-        both = measurement(question, parquet(workload))
+        both = measurement(question, parquet(workload), context.request.profile.protocol)
         yield from both.run(context, frozenset(case.id for case in both.cases))
 
 
@@ -118,11 +135,14 @@ def parquet(workload: Workload) -> Lake:
     return Lake("tpch", None, Catalog(CatalogKind.REST, "", ""), format=TableFormat.PARQUET, files=files)
 
 
-def run(workload: Workload, questions: list[Question], name: str, seed: int, *, slowed: bool) -> records.Run:
+def run(
+    workload: Workload, questions: list[Question], name: str, seed: int, pairs: int, *, slowed: bool
+) -> records.Run:
     """Measure, write the records, and read them again."""
     settings = Settings()
     with Guard(PHASE) as guard:
-        profile = replace(PROFILES["regression"], scale_factor=Decimal(workload.scale_factor))
+        size = Decimal(workload.scale_factor)
+        profile = replace(PROFILES["regression"], scale_factor=size, protocol=protocol(pairs))
         request = Request((), (DUCKDB,), "", profile, seed, settings, command=PHASE)
         services, pool = Services(settings, guard, Quiet()), SlowedPool if slowed else WorkerPool
         folder = guard.folder / name
@@ -151,13 +171,15 @@ def judged(made: records.Run, *, slowed: bool) -> dict[str, object]:
             row.query: f"{row.ratio.ratio:.3f} {row.ratio.verdict}, n {len(row.base)}" for row in compared.rows
         },
         "query_verdicts": [row.ratio.verdict for row in compared.rows],
+        "pairs": sum(len(row.base) for row in compared.rows),
         "milliseconds": {row.query: round(row.base_s * 1e3, 1) for row in compared.rows},
         "regressions": len(compared.regressions),
     }
 
 
-def summary(runs_judged: list[dict[str, object]], runs: int) -> dict[str, object]:
-    """False alarms and slowdowns found, of the geometric mean and of single queries."""
+def summary(runs_judged: list[dict[str, object]], runs: int, slowdown: float) -> dict[str, object]:
+    """False alarms and slowdowns found, of the geometric mean and of single queries, and the pairs that they took."""
+    goal = GOALS[slowdown >= USUAL]
     equal, slowed = ([one for one in runs_judged if one["slowed"] is side] for side in (False, True))
     alarms = sum(one["verdict"] in {"slower", "faster"} for one in equal)
     slower = sum(one["verdict"] == "slower" for one in slowed)
@@ -165,10 +187,18 @@ def summary(runs_judged: list[dict[str, object]], runs: int) -> dict[str, object
         "runs": runs,
         "false alarms": alarms,
         "slowdowns found": slower,
-        "holds": alarms <= FALSE_ALARMS * runs and slower >= FOUND * runs,
+        "slowdown": slowdown,
+        "holds": alarms <= goal.false_alarms * runs and slower >= goal.found * runs,
+        "pairs, both sides equal": _pairs(equal),
+        "pairs, candidate slowed": _pairs(slowed),
         "single queries, both sides equal": _counted(equal),
         "single queries, candidate slowed": _counted(slowed),
     }
+
+
+def _pairs(runs_judged: list[dict[str, object]]) -> float:
+    """The mean number of pairs of a run, of all its queries together."""
+    return sum(int(str(one["pairs"])) for one in runs_judged) / len(runs_judged)
 
 
 def _counted(runs_judged: list[dict[str, object]]) -> dict[str, int]:
@@ -182,7 +212,10 @@ def main() -> None:
     arguments.add_argument("--runs", type=int, default=40, help="of each kind")
     arguments.add_argument("--queries", default=QUERIES)
     arguments.add_argument("--seed", type=int, default=1)
+    arguments.add_argument("--slowdown", type=float, default=USUAL, help="part of the time, such as 0.05")
+    arguments.add_argument("--pairs", type=int, default=0, help="of each query, instead of 10 to 30")
     options = arguments.parse_args()
+    os.environ[SLOWDOWN] = str(options.slowdown)
     os.environ["PYTHONPATH"] = os.pathsep.join(
         [str(Path(__file__).resolve().parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     )  # the worker imports slowed_duckdb by its name
@@ -194,9 +227,11 @@ def main() -> None:
         for slowed in (False, True):
             seed = options.seed * 1_000_000 + number
             name = f"{'slowed' if slowed else 'equal'}-{number:02}"
-            runs_judged.append(judged(run(workload, questions, name, seed, slowed=slowed), slowed=slowed))
+            runs_judged.append(
+                judged(run(workload, questions, name, seed, options.pairs, slowed=slowed), slowed=slowed)
+            )
             print(json.dumps(runs_judged[-1]), flush=True)  # noqa: T201 - the result
-    result = summary(runs_judged, options.runs)
+    result = summary(runs_judged, options.runs, options.slowdown)
     print(json.dumps(result))  # noqa: T201 - the result
     sys.exit(0 if result["holds"] else 1)
 

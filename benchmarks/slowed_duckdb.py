@@ -1,7 +1,8 @@
-"""DuckDB made slower by 10 %: what ``false_alarms.py`` has to find."""
+"""DuckDB made slower by a part of its time: what ``false_alarms.py`` has to find."""
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -12,11 +13,12 @@ from lakebench.engines.inprocess import Answer
 if TYPE_CHECKING:
     import pyarrow as pa
 
-SLOWDOWN = 0.10
+SLOWDOWN = "FALSE_ALARMS_SLOWDOWN"
+"""The variable that has the part of the time, such as 0.1."""
 
 
 class SlowedDuckDB(DuckDB):
-    """DuckDB that fetches its rows, and then is busy for another 10 % of the time that this took."""
+    """DuckDB that fetches its rows, and then is busy for another part of the time that this took."""
 
     def query(self, sql: str) -> Iterable[pa.RecordBatch]:
         """Run ``sql``, inside the clock of whoever asks."""
@@ -24,7 +26,7 @@ class SlowedDuckDB(DuckDB):
         rows = super().query(sql)
         batches = list(rows)
         now = time.perf_counter_ns()
-        until = now + round(SLOWDOWN * (now - began))
+        until = now + round(float(os.environ[SLOWDOWN]) * (now - began))
         while time.perf_counter_ns() < until:
             pass
         return Answer(getattr(rows, "schema", None), batches)

@@ -6,8 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from lakebench.reports.content import Cell, Table, cells, show
 from lakebench.results import statistics
-from lakebench.results.records import Run, ServiceFacts
-from lakebench.services.java import SHORT_LIVED
+from lakebench.results.records import SHORT_LIVED, Run, ServiceFacts
 
 _STORES = "object-store"
 

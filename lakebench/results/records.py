@@ -101,6 +101,10 @@ class Dataset:
     generated_on: str | None = None
 
 
+SHORT_LIVED = "short_lived"
+"""The setting of a server that was to start with little CPU time: what it answered was not timed."""
+
+
 @dataclass(frozen=True)
 class ServiceFacts:
     """A service of the run; ``memory_limit`` is in bytes."""

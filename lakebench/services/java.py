@@ -10,6 +10,7 @@ from pathlib import Path
 from lakebench.model import Endpoint, Runtime
 from lakebench.provisioning import artifacts, environments
 from lakebench.provisioning.class_data import ClassData
+from lakebench.results.records import SHORT_LIVED
 from lakebench.services.base import Command, Service
 from lakebench.services.quoting import java_arguments
 
@@ -21,8 +22,6 @@ _SHORT_LIVED = (
 )
 """The first compiler alone, a collector without threads, and no proof that jars whose hashes are known are sound."""
 _CLASS_LIST = "classes"
-SHORT_LIVED = "short_lived"
-"""The setting of a server that is to start with little CPU time: what it answers is not timed."""
 
 
 class JavaService(Service):
