@@ -11,6 +11,8 @@ from lakebench.processes import resources
 
 QUICK = "quick"
 """The profile whose verdict is correctness."""
+ONCE = "once"
+"""The profile of one sample without an interval."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ PROFILES: Mapping[str, Profile] = {
             "SF 1, 1 cold run, 1 warm-up and 10 samples in blocks of 5",
         ),
         Profile(
-            "once",
+            ONCE,
             Decimal(1),
             Protocol(cold=0, warm_ups=0, samples=1, block=1, limit_s=3600),
             "SF 1, each query once, with an hour each: for large scale factors; no interval",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -14,14 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from lakebench import engines
-from lakebench.datasets import tpch
+from lakebench.datasets import field_ids, tpch
 from lakebench.datasets.rules import RULES_TEXT
 from lakebench.datasets.workload import Question, TableData, Workload, write_schema
-from lakebench.engines import CanCreate, CanLoad, CanRegister
+from lakebench.engines import CanAddFiles, CanCreate, CanLoad, CanRegister
 from lakebench.errors import CaseError, EngineUnavailable, Refused, UsageError, from_outcome
 from lakebench.execution.cases import Block, Case, Check, Evidence
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
+from lakebench.execution.protocol import ONCE, QUICK
+from lakebench.execution.request import Request
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.catalogs import drop, roll_back, table_metadata
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, TableFormat
@@ -145,30 +148,45 @@ def _raise(error: CaseError, context: RunContext) -> Evidence:  # noqa: ARG001 -
     raise error
 
 
-def load(context: RunContext, lake: Lake, workload: Workload, *, storage: str = "") -> Loaded:
-    """``workload`` on ``lake``, written once a run by the run's writer."""
-    return context.prepared.once(f"load/{workload.name}/{lake.name}", lambda: _load(context, lake, workload, storage))
+def load(context: RunContext, lake: Lake, workload: Workload, *, storage: str = "", registered: bool = False) -> Loaded:
+    """``workload`` on ``lake``, written once a run by the run's writer, or ``registered``: see :func:`write`."""
+    key = f"load/{workload.name}/{lake.name}"
+    return context.prepared.once(key, lambda: _load(context, lake, workload, storage, registered=registered))
 
 
-def _load(context: RunContext, lake: Lake, workload: Workload, storage: str) -> Loaded:
-    written = write(context, lake, workload, loader(context.request.writer), sessions=("", _SECOND))
-    context.workers.retire(loader(context.request.writer), _SECOND)
+def _load(context: RunContext, lake: Lake, workload: Workload, storage: str, *, registered: bool) -> Loaded:
+    writer = loader(context.request.writer)
+    if registered:
+        written = write(context, lake, workload, writer, registered=True)
+    else:
+        written = write(context, lake, workload, writer, sessions=("", _SECOND))
+        context.workers.retire(writer, _SECOND)
     snapshots = tuple(snapshot(lake, name) for name in workload.tables if name not in written.failed)
-    facts = facts_of(workload, written, tuple(one.facts() for one in snapshots), storage)
+    tables = tuple(one.facts() for one in snapshots)
+    if registered:
+        tables = tuple(replace(one, codec=written.codec) for one in tables)
+    facts = replace(facts_of(workload, written, tables, storage), registered=registered)
     return Loaded(workload, snapshots, facts, written.failed)
+
+
+def may_register(request: Request) -> bool:
+    """Whether the generator's files may become tables as they are: the profile has no times that are compared."""
+    able = issubclass(engines.find(loader(request.writer).name), CanAddFiles)
+    return able and request.profile.name in {QUICK, ONCE} and "repeat" not in request.profile.chosen
 
 
 @dataclass(frozen=True)
 class LoadResult:
     """How a load went: ``seconds`` of all of it, ``None`` where an earlier try had written a part; peak in bytes.
 
-    ``failed`` are the tables that the writer did not load, and why.
+    ``failed`` are the tables that the writer did not load, and why. ``codec`` is that of files that were registered.
     """
 
     writer: EngineRef
     seconds: float | None
     peak_bytes: int
     failed: Mapping[str, CaseError] = field(default_factory=dict)
+    codec: str = ""
 
     def require_all(self) -> LoadResult:
         """Itself.
@@ -198,20 +216,27 @@ def facts_of(workload: Workload, written: LoadResult, tables: tuple[TableFacts, 
 
 
 def write(
-    context: RunContext, lake: Lake, workload: Workload, writer: EngineRef, *, sessions: Sequence[str] = ("",)
+    context: RunContext,
+    lake: Lake,
+    workload: Workload,
+    writer: EngineRef,
+    *,
+    sessions: Sequence[str] = ("",),
+    registered: bool = False,
 ) -> LoadResult:
     """Let ``writer`` write the tables of ``workload`` to ``lake``, one Parquet file after the other.
 
     With two sessions the largest table has the first for itself, while the second loads the others. What an earlier
     try of this run wrote of whole files stays, where the lake's catalog still has it. The result has the tables that
-    failed; the others are written.
+    failed; the others are written. ``registered`` files are not written again: they get the field ids of the table, and
+    ``writer`` reads their statistics and commits them.
 
     Raises:
         LakebenchError: the writer cannot run here, or a service or the harness failed.
     """
     began = time.monotonic()
     tables = list(workload.tables.values())
-    load = _Load(context, lake, writer, sessions[0])
+    load = _Load(context, lake, writer, sessions[0], registered)
     already = {table.name: load.prepare(table) for table in tables}
     finished = list(range(sum(already.values())))
     title = f"loading {workload.title} by {writer} into {lake.name}"
@@ -228,7 +253,7 @@ def write(
 
         peaks = _side_by_side(context.workers, writer, _shares(tables, sessions), fill)
     seconds = None if any(already.values()) else round(time.monotonic() - began, 3)
-    return LoadResult(writer, seconds, sum(peaks), load.failed)
+    return LoadResult(writer, seconds, sum(peaks), load.failed, load.codec)
 
 
 @dataclass
@@ -239,7 +264,9 @@ class _Load:
     lake: Lake
     writer: EngineRef
     first: str
+    registered: bool = False
     failed: dict[str, CaseError] = field(default_factory=dict)
+    codec: str = ""
 
     def prepare(self, table: TableData) -> int:
         """Make ``table``, unless an earlier try has; how many of its files are in it."""
@@ -251,6 +278,10 @@ class _Load:
         """Load ``file``; the worker's peak in bytes."""
         if table.name in self.failed:
             return 0
+        if self.registered:
+            with self._alone(table):
+                self._register(table, file)
+            return 0
         # A catalog of its own name inside a server that both sessions share.
         at = self.lake if session == self.first else replace(self.lake, name=f"{self.lake.name}_{session}")
         arguments: dict[str, Any] = {"table": table.name, "files": [str(file)]}
@@ -258,6 +289,16 @@ class _Load:
             reply = self.context.client.call(self.writer, at, "load", _LOAD_LIMIT_S, session=session, **arguments)
             return int(reply["peak_bytes"])
         return 0
+
+    def _register(self, table: TableData, file: Path) -> None:
+        """Copy ``file`` with the table's field ids to where the table has its data, and commit it."""
+        metadata = snapshot(self.lake, table.name).metadata
+        (schema,) = [one for one in metadata["schemas"] if one["schema-id"] == metadata["current-schema-id"]]
+        ids = {one["name"]: one["id"] for one in schema["fields"]}
+        address = f"{metadata['location']}/data/{uuid.uuid4()}-{file.name}"
+        self.codec = self.context.checker.call(field_ids.store, file, ids, self.lake.store, address)
+        arguments: dict[str, Any] = {"table": table.name, "files": [address]}
+        self.context.client.call(self.writer, self.lake, "add_files", _LOAD_LIMIT_S, session=self.first, **arguments)
 
     @contextlib.contextmanager
     def _alone(self, table: TableData) -> Iterator[None]:

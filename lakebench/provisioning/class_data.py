@@ -47,13 +47,16 @@ class ClassData:
         return [f"-XX:DumpLoadedClassList={listed}"]
 
     def keep(self, listed: Path) -> None:
-        """Keep the list of a server that has ended, where the cache can be written; its last line may have been cut."""
+        """Keep the list of a server that has ended, where the cache can be written; its last line may have been cut.
+
+        Classes of plugins, which the list has with their source, are left out: the jar is in the folder of one run.
+        """
         if listed.exists() and not self._archive.exists():
-            lines, _, _ = listed.read_bytes().rpartition(b"\n")
+            *lines, _ = listed.read_bytes().split(b"\n")
             part = self._list.with_suffix(f".{os.getpid()}")
             with contextlib.suppress(OSError):
                 part.parent.mkdir(parents=True, exist_ok=True)
-                part.write_bytes(lines + b"\n")
+                part.write_bytes(b"".join(line + b"\n" for line in lines if b" source: " not in line))
                 part.replace(self._list)
 
     @property

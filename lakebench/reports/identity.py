@@ -76,7 +76,7 @@ def _dataset(dataset: Dataset) -> list[Part]:
         "content hash": dataset.content_hash,
         "workload hash": dataset.workload_hash,
         **({"made on the workers of": dataset.generated_on} if dataset.generated_on else {}),
-        "written by": dataset.writer,
+        "written by": dataset.written_by,
         "load time": None if dataset.load_seconds is None else f"{dataset.load_seconds:.1f} s",
         "peak memory of the loading process": None
         if dataset.load_peak_bytes is None

@@ -28,9 +28,8 @@ def _facts(run: Run) -> dict[str, Any]:
     facts = _flat("machine", {**run.header.machine, "not_had": {}})
     facts |= _flat("settings", run.header.settings) | _flat("harness", run.header.harness)
     for dataset in run.datasets:
-        facts |= {
-            f"{dataset.dataset} on {dataset.storage or 'its storage'} as {dataset.format}, written by": dataset.writer
-        }
+        what = f"{dataset.dataset} on {dataset.storage or 'its storage'} as {dataset.format}"
+        facts[f"{what}, written by"] = dataset.written_by
     for engine in run.engines:
         facts |= _flat(engine.engine, _engine_facts(engine))
     for service in run.services:

@@ -84,7 +84,8 @@ class TableFacts:
 class Dataset:
     """The tables that the cases used, the engine that wrote them, their storage profile and their table format.
 
-    ``generated_on`` is the engine whose workers made the files, ``None`` where this machine did.
+    ``generated_on`` is the engine whose workers made the files, ``None`` where this machine did. ``registered`` says
+    that the generator's files became the tables, with field ids, and that the writer committed them.
     """
 
     dataset: str
@@ -99,6 +100,12 @@ class Dataset:
     storage: str | None = None
     format: str = "iceberg"
     generated_on: str | None = None
+    registered: bool = False
+
+    @property
+    def written_by(self) -> str | None:
+        """Who made the data files, in words."""
+        return f"the generator; committed by {self.writer}" if self.registered else self.writer
 
 
 SHORT_LIVED = "short_lived"

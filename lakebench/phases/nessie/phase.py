@@ -31,6 +31,7 @@ from lakebench.phases.table_loading import (
     lake_for,
     load,
     loader,
+    may_register,
     not_loaded,
     snapshot,
     tolerance,
@@ -167,7 +168,8 @@ def _entry(query: Question, ref: EngineRef) -> MeasuredEngine:
 
 
 def _tpch(context: RunContext) -> Loaded:
-    return load(context, lakes.nessie_lake(context.services), tpch.workload(tpch_data(context)))
+    workload = tpch.workload(tpch_data(context))
+    return load(context, lakes.nessie_lake(context.services), workload, registered=may_register(context.request))
 
 
 def _tpch_lake(context: RunContext, ref: EngineRef, query: Question) -> Lake:

@@ -32,7 +32,7 @@ from lakebench.iceberg.catalogs import ducklake_files
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.options import Asked, Option, listed, some_of
-from lakebench.phases.table_loading import Loaded, facts_of, load, loader, not_loaded, tolerance, write
+from lakebench.phases.table_loading import Loaded, facts_of, load, loader, may_register, not_loaded, tolerance, write
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Dataset, TableFacts
 from lakebench.services import Services, lakes
@@ -155,8 +155,12 @@ _OPTIONS = (
 
 
 class Queries(Phase):
-    """A workload's queries on every engine that can be asked, storage by storage and format by format."""
+    """A workload's queries on every engine that can be asked, storage by storage and format by format.
 
+    ``registers`` says that files of the workload may become Iceberg tables as they are, where nobody compares times.
+    """
+
+    registers: ClassVar[bool] = False
     loads: ClassVar[bool] = True
     keeps: ClassVar[bool] = True
     options: ClassVar[tuple[Option, ...]] = _OPTIONS
@@ -222,9 +226,10 @@ class Queries(Phase):
             if one.ours and size
         ]
 
-    def growth(self, request: Request, form: TableFormat) -> float:  # noqa: ARG002
+    def growth(self, request: Request, form: TableFormat) -> float:
         """Bytes of tables in ``form`` for each byte of the workload's files."""
-        return GROWTH[form]
+        registered = form is TableFormat.ICEBERG and self.registers and may_register(request)
+        return 1.0 if registered else GROWTH[form]
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether engine, storage and format are asked; what a base answers is for its comparison alone."""
@@ -280,7 +285,8 @@ class Queries(Phase):
 
     def _loaded(self, context: RunContext, storage: str) -> Loaded:
         lake = lakes.storage_lake(context.services, context.request.settings, storage)
-        return load(context, lake, self.prepared(context), storage=storage)
+        registered = self.registers and may_register(context.request)
+        return load(context, lake, self.prepared(context), storage=storage, registered=registered)
 
     def _measurement(self, context: RunContext, question: Question, contenders: Sequence[Contender]) -> Measurement:
         return Measurement(

@@ -44,6 +44,7 @@ class Tpch(Queries):
     name: ClassVar[str] = "phase3"
     subject: ClassVar[str] = "tpch"
     title: ClassVar[str] = "TPC-H by engine, storage and table format: 22 queries, power and throughput tests"
+    registers: ClassVar[bool] = True
     field_reports: ClassVar[tuple[str, ...]] = ("C6", "C7")
     options: ClassVar[tuple[Option, ...]] = (*Queries.options, _TESTS, GENERATE_ON)
 

@@ -23,7 +23,8 @@ def jar(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_first_start_lists_the_classes_and_keeps_whole_lines(jar: Path, tmp_path: Path) -> None:
     data, listed = ClassData("server", JAVA, str(jar)), tmp_path / "classes"
     assert data.options(listed, Quiet()) == [f"-XX:DumpLoadedClassList={listed}"]
-    listed.write_text("java/lang/Object id: 0\njava/lang/String id: 1\njava/la", encoding="utf-8")
+    plugin = "a/Plugin id: 2 super: 0 source: /tmp/run/plugin/a.jar\n"
+    listed.write_text(f"java/lang/Object id: 0\n{plugin}java/lang/String id: 1\njava/la", encoding="utf-8")
     data.keep(listed)
     (kept,) = (tmp_path / "cache" / "class-data").iterdir()
     assert kept.read_text(encoding="utf-8") == "java/lang/Object id: 0\njava/lang/String id: 1\n"
