@@ -20,14 +20,15 @@ from lakebench.engines import find
 from lakebench.provisioning.environments import Releases
 
 ROOT = Path(__file__).parents[2]
-WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+FOLDERS = (ROOT / ".github" / "workflows", ROOT / "examples" / "github-actions")
+WORKFLOWS = [file for folder in FOLDERS for file in sorted(folder.glob("*.yml"))]
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("*.yml"))
 ACTIONLINT = "github.com/rhysd/actionlint/cmd/actionlint@v1.7.12"
 INSTALL_S = 600
 
 
 def _schema(file: Path) -> str:
-    if file.parent.name == "workflows":
+    if file.parent in FOLDERS:
         return "vendor.github-workflows"
     if file.suffix == ".cff":
         return "vendor.citation-file-format"
