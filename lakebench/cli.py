@@ -434,19 +434,33 @@ def list_(
 
 
 @app.command()
-def doctor(json_: Json = False) -> int:
+def doctor(
+    settings: Annotated[
+        bool, typer.Option("--settings", help="Try each endpoint of lakebench.toml, with its login and its rights.")
+    ] = False,
+    json_: Json = False,
+) -> int:
     """Show what would run here: every engine and service, its version, how it would run, and how to fix what would not.
 
     It names each package whose installed version is not the one that lakebench was tested with. It starts and downloads
-    nothing.
+    nothing. With --settings it asks your endpoints instead; the exit code is 3 if one of them cannot be used.
     """
     from dataclasses import asdict
 
     from lakebench.commands.doctor import examine, show, untested
 
+    if settings:
+        from lakebench.commands.endpoints import show_tried, try_endpoints
+
+        tried = try_endpoints(_settings())
+        if json_:
+            print_json("doctor", {"rows": [], "untested": [], "endpoints": [asdict(one) for one in tried]})
+        else:
+            show_tried(tried)
+        return ExitCode.OK if tried and all(one.ok for one in tried) else ExitCode.NOTHING_RAN
     readiness, others = examine(_settings()), untested()
     if json_:
-        print_json("doctor", {"rows": [asdict(one) for one in readiness], "untested": others})
+        print_json("doctor", {"rows": [asdict(one) for one in readiness], "untested": others, "endpoints": []})
     else:
         show(readiness, others)
     return ExitCode.OK if any(one.ready for one in readiness) else ExitCode.NOTHING_RAN

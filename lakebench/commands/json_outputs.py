@@ -119,11 +119,24 @@ class UntestedJson(TypedDict):
     part: str
 
 
+class EndpointJson(TypedDict):
+    """An endpoint of the settings that was tried; ``clock_s``: seconds by which its clock is ahead of ours."""
+
+    table: str
+    address: str
+    ok: bool
+    version: str
+    writes: Literal["yes", "no", "not tried"]
+    clock_s: float | None
+    problem: str
+
+
 class DoctorOutput(TypedDict):
-    """``doctor``: what would run here, and the packages that have not the tested versions."""
+    """``doctor``: what would run here, the packages at other than the tested versions; with --settings endpoints."""
 
     rows: list[ReadinessJson]
     untested: list[UntestedJson]
+    endpoints: list[EndpointJson]
 
 
 class InstallOutput(TypedDict):

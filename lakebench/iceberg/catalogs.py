@@ -88,6 +88,16 @@ def create_namespace(catalog: Catalog, namespace: str) -> None:
         ask(_address(catalog, "namespaces"), "POST", {"namespace": [namespace]}, authentication=catalog.authentication)
 
 
+def drop_namespace(catalog: Catalog, namespace: str) -> None:
+    """Drop the empty ``namespace`` (*dropNamespace*).
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    ask(_address(catalog, "namespaces", namespace), "DELETE", authentication=catalog.authentication)
+
+
 def register(catalog: Catalog, namespace: str, table: str, metadata_location: str) -> None:
     """Make the catalog know a table by its metadata file (*registerTable*).
 

@@ -195,8 +195,9 @@ class PostgresService(Service):
         Raises:
             EngineUnavailable: the server does not let us in; the message has no password.
         """
-        ssl = "prefer" if endpoint.runtime is Runtime.EXTERNAL else "disable"
-        return connect({**login(endpoint), "connect_timeout": "5", "sslmode": ssl})
+        # The user's PGSSLMODE and PGSSLROOTCERT hold for the user's server.
+        ssl = {} if endpoint.runtime is Runtime.EXTERNAL else {"sslmode": "disable"}
+        return connect({**login(endpoint), "connect_timeout": "5", **ssl})
 
 
 class RemotePostgresService(PostgresService):
