@@ -10,7 +10,7 @@
 # and to read docs/ as pages:
 #   make docs    builds the guide in build/guide
 .DEFAULT_GOAL := help
-.PHONY: help run interop test setup delta docs bench lint lock answers schema clean
+.PHONY: help run interop test test-docker setup delta docs bench lint lock answers schema clean
 
 PYTHON ?= $(shell for one in python3.11 python3.12 python3.13 python3; do \
 	$$one -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$one && break; done)
@@ -22,7 +22,7 @@ READY := .venv/.ready
 ARGS ?=
 # All tests by three processes, a module each (those that share servers together): much of the time they wait for servers.
 # What ARGS names by one.
-ALL := -n 3 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5
+ALL := -n 3 --dist loadfile --no-loadscope-reorder --durations=40 --durations-min=5 -m 'not docker'
 
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -35,6 +35,10 @@ interop: $(READY)
 
 test: $(READY) delta lint
 	.venv/bin/python -m pytest $(or $(ARGS),$(ALL))
+
+# With a Docker engine of their own, which needs root and dockerd; they take minutes.
+test-docker: $(READY)
+	.venv/bin/python -m pytest tests/docker $(ARGS)
 
 setup: $(READY)
 

@@ -90,7 +90,10 @@ CaseEnd: TypeAlias = CaseError | HarnessFault
 
 
 class ServiceLost(LakebenchError):
-    """A service that the whole run stands on died: the run ends, and keeps what it has. Exit code 3."""
+    """A service that the whole run stands on died: the run ends, and keeps what it has.
+
+    Exit code 1, or 3 where nothing ran.
+    """
 
 
 class CheckerLost(LakebenchError):

@@ -182,7 +182,8 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             end = End("interrupted", 0.0, ExitCode.USAGE, reason=str(error))
             raise
         except (CaseError, ServiceLost) as error:
-            code = ExitCode.first(ExitCode.NOTHING_RAN, accepted.exit_code(read(folder).cases, baseline))
+            # What is left did not run; where nothing ran, the code says so by itself.
+            code = ExitCode.first(ExitCode.WORSE, accepted.exit_code(read(folder).cases, baseline))
             end = End("interrupted", 0.0, code, reason=str(error))
             return Result(folder, code, error=error)
         except Exception as error:  # noqa: BLE001 - a fault of ours outside of any case: the run ends in order

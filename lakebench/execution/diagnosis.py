@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 
 from lakebench.engines import find
-from lakebench.errors import CaseError, EngineCrash, OutOfMemory, Timeout
+from lakebench.errors import CaseError, EngineCrash, OutOfMemory, ServiceUnavailable, Timeout
 from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
 from lakebench.services import SERVICES, Services
@@ -53,9 +53,14 @@ def _remedy(ref: EngineRef, error: CaseError, *, lasting: bool) -> Remedy:
 
 
 def _death(services: Services, ref: EngineRef, server: str, error: CaseError) -> CaseError:
-    """Why the server of ``ref`` died: a JVM that is out of memory ends itself, and says so in its log."""
+    """Why the server of ``ref`` died: a JVM that is out of memory ends itself, and says so in its log.
+
+    Where the Docker engine is gone, that is no engine's fault.
+    """
+    if outage := services.outage(server):
+        return ServiceUnavailable(f"{server}, the server of {ref}, is gone: {outage}", said=str(error))
     log = services.log_tail(server)
-    if _JAVA_MEMORY in log:
+    if _JAVA_MEMORY in log or services.out_of_memory(server):
         return OutOfMemory(f"{server}, the server of {ref}, ran out of memory", log=log, said=str(error))
     return EngineCrash(f"{server}, the server of {ref}, died", log=log, said=str(error))
 

@@ -35,6 +35,9 @@ class Prerequisites:
             ServiceLost: one of them is gone.
         """
         for name in self.names:
-            if self._services.died(name):
-                tail = self._services.log_tail(name)
-                raise ServiceLost(f"{name} died{when}; the end of its log: {tail[-300:]}") from None
+            if not self._services.died(name):
+                continue
+            if outage := self._services.outage(name):
+                raise ServiceLost(f"{name} is gone{when}: {outage}") from None
+            tail = self._services.log_tail(name)[-300:] or "it is empty"
+            raise ServiceLost(f"{name} died{when}; the end of its log: {tail}") from None

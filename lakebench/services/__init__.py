@@ -203,6 +203,16 @@ class Services:
         running = self._running.get(name)
         return running is not None and running.endpoint is not None and not running.service.alive()
 
+    def outage(self, name: str) -> str:
+        """Why nothing is known of ``name``, whose container's engine does not answer; else empty."""
+        running = self._running.get(name)
+        return running.service.outage() if running else ""
+
+    def out_of_memory(self, name: str) -> bool:
+        """Whether the container of ``name`` was ended at its memory limit."""
+        running = self._running.get(name)
+        return running is not None and running.service.out_of_memory()
+
     def launched_s(self, name: str) -> float:
         """Seconds from the last start of the server's process until it was ready; 0 where we do not start it."""
         running = self._running.get(name)

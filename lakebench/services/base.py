@@ -28,7 +28,7 @@ import psutil
 
 from lakebench.config import ServiceSettings, Settings
 from lakebench.errors import ServiceUnavailable, UsageError
-from lakebench.http import HOST
+from lakebench.http import HOST, HttpError
 from lakebench.model import Endpoint, Runtime
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
@@ -38,6 +38,8 @@ _TAIL = 1500
 _TAIL_LINES = 6
 _FRAME = re.compile(r"(?:^|\s)(?:at [\w.$/@]+\(.*\)|\.\.\. \d+ (?:more|common frames omitted))$")
 _LOOK_S = 0.05
+_NOT_LET_IN = (401, 403)
+_KILLED = 128  # a container that signal N ended has the exit code 128 + N
 _PORT_TRIES = 5
 _TAKEN = ("address already in use", "could not bind", "failed to bind", "bindexception", "port already bound")
 
@@ -68,8 +70,18 @@ class Containers(Protocol):
     def processes(self) -> list[int]:
         """The main processes of the running containers, as this machine numbers them."""
 
-    def write_log(self, file: Path) -> None:
-        """Write the output of the containers so far to ``file``."""
+    @staticmethod
+    def outage() -> str:
+        """Why no containers can be had, in one line; empty where they can."""
+
+    def exit_codes(self) -> list[int]:
+        """What the containers that have ended did so with."""
+
+    def out_of_memory(self) -> bool:
+        """Whether one of them was ended at its memory limit."""
+
+    def finish_log(self) -> None:
+        """Wait until the log has what containers wrote that have ended."""
 
 
 @dataclass(frozen=True)
@@ -303,7 +315,18 @@ class Service(ABC):
 
     def exit_code(self) -> int | None:
         """What its process ended with, a signal as a negative number; ``None`` where it runs, or is none of ours."""
+        if self._composed:
+            code = next(iter(self._composed.exit_codes()), None)
+            return _KILLED - code if code is not None and code > _KILLED else code
         return self._process.poll() if self._process else None
+
+    def outage(self) -> str:
+        """Why nothing is known of its containers, in one line: Docker itself does not answer; else empty."""
+        return self._composed.outage() if self._composed else ""
+
+    def out_of_memory(self) -> bool:
+        """Whether its container was ended at its memory limit."""
+        return self._composed is not None and self._composed.out_of_memory()
 
     def processes(self) -> list[int]:
         """The server's process ids, its children included; none for one that is not on this machine."""
@@ -317,7 +340,7 @@ class Service(ABC):
     def log_tail(self, characters: int = _TAIL) -> str:
         """The end of the log since the last start, without secrets; ``""`` where there is none."""
         if self._composed:
-            self._composed.write_log(self.log)
+            self._composed.finish_log()
         try:
             with self.log.open("rb") as file:
                 file.seek(max(self._log_start, self.log.stat().st_size - 4 * characters))
@@ -337,9 +360,9 @@ class Service(ABC):
         try:
             self.check(endpoint)
         except OSError as error:
-            mend = f"start it, or correct {self.settings_table}.uri in lakebench.toml"
-            message = f"{self.title} at {endpoint.uri} does not answer ({error}): {mend}"
-            raise ServiceUnavailable(self.redact(message)) from error
+            what, mend = _meaning(error, self.settings_table)
+            message = f"{self.title} at {endpoint.uri} {what} ({error}): {mend}"
+            raise ServiceUnavailable(self.redact(" ".join(message.split()))) from error
         return endpoint
 
     def _answers(self, endpoint: Endpoint) -> bool:
@@ -431,7 +454,7 @@ class Service(ABC):
 
     def _ended(self) -> bool:
         tail = self.log_tail(20_000)
-        failed = self._failed(f"it ended at its start with exit code {self.exit_code()}")
+        failed = self._failed(self.outage() or f"it ended at its start with exit code {self.exit_code()}")
         self.stop()
         if any(sign in tail.lower() for sign in _TAKEN):
             return False
@@ -443,6 +466,18 @@ class Service(ABC):
         messages = [line for line in lines if line and not _FRAME.search(line)]
         tail = " | ".join(line[:300] for line in messages[-_TAIL_LINES:])[-_TAIL:]
         return f"{self.title} did not start: {why}" + (f"; the end of its log: {tail}" if tail else "")
+
+
+def _meaning(error: OSError, table: str) -> tuple[str, str]:
+    """What ``error`` says of a server of the user's, and what to do; ``table`` of the settings names the server."""
+    if isinstance(error, HttpError) and error.status in _NOT_LET_IN:
+        return "does not let us in", f"correct user and password, or their rights, under [{table}] in lakebench.toml"
+    if "certificate" in str(error):
+        accept = "name its authority's certificate by SSL_CERT_FILE (PostgreSQL: PGSSLROOTCERT)"
+        return "has a certificate that is not accepted", f"{accept}, or get it a valid one for the host of {table}.uri"
+    if isinstance(getattr(error, "reason", error), socket.gaierror) or "resolve host" in str(error):
+        return "has no address", f"correct the host in {table}.uri in lakebench.toml"
+    return "does not answer", f"start it, or correct {table}.uri in lakebench.toml"
 
 
 def free_ports(count: int) -> list[int]:

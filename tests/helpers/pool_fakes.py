@@ -18,7 +18,8 @@ from lakebench.processes.worker_client import Remote
 class FakeServices:
     """Servers by name: ``dead`` are gone, ``failed`` never came; what is asked for is kept in ``restarted``."""
 
-    def __init__(self, *dead: str, failed: tuple[str, ...] = (), log: str = "") -> None:
+    def __init__(self, *dead: str, failed: tuple[str, ...] = (), log: str = "", no_docker: str = "") -> None:
+        self.no_docker, self.killed = no_docker, set[str]()
         self.dead, self.failed, self.log, self.restarted = set(dead), failed, log, list[str]()
 
     def alive(self, name: str) -> bool:
@@ -26,6 +27,12 @@ class FakeServices:
 
     def died(self, name: str) -> bool:
         return name in self.dead
+
+    def outage(self, _: str) -> str:
+        return self.no_docker
+
+    def out_of_memory(self, name: str) -> bool:
+        return name in self.killed
 
     def failures(self) -> dict[str, str]:
         return dict.fromkeys(self.failed, "it did not start")

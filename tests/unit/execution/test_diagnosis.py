@@ -8,7 +8,15 @@ import pytest
 from pool_fakes import FakeServices
 
 from lakebench import engines
-from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, OutOfMemory, Refused, Timeout
+from lakebench.errors import (
+    CaseError,
+    EngineCrash,
+    EngineUnavailable,
+    OutOfMemory,
+    Refused,
+    ServiceUnavailable,
+    Timeout,
+)
 from lakebench.execution.diagnosis import Remedy, diagnose
 from lakebench.model import EngineRef
 
@@ -51,6 +59,21 @@ def test_the_death_of_a_server_is_a_crash_of_its_engine() -> None:
     assert isinstance(error, EngineCrash)
     assert (str(error), error.details["said"]) == ("trino, the server of trino, died", "connection refused")
     assert remedy is Remedy.NEW_SERVER
+
+
+def test_a_server_that_is_gone_with_the_docker_engine_is_no_crash() -> None:
+    services = FakeServices("trino", no_docker="no Docker engine answers: start Docker")
+    error, _ = diagnosed(TRINO, Refused("connection refused"), services)
+    assert isinstance(error, ServiceUnavailable)
+    assert str(error) == "trino, the server of trino, is gone: no Docker engine answers: start Docker"
+
+
+def test_a_container_that_the_kernel_ended_at_its_limit_was_out_of_memory() -> None:
+    services = FakeServices("trino")
+    services.killed.add("trino")
+    error, _ = diagnosed(TRINO, Refused("connection refused"), services)
+    assert isinstance(error, OutOfMemory)
+    assert "[services.trino] memory" in str(error)
 
 
 def test_a_process_of_postgresql_that_died_is_named_with_its_signal() -> None:

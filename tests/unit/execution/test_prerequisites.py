@@ -31,6 +31,18 @@ def test_the_message_says_what_ran() -> None:
         Prerequisites(GONE, ("store",), ()).check_services(" while duckdb ran")
 
 
+def test_an_empty_log_is_called_empty() -> None:
+    services: Any = FakeServices("store")
+    with pytest.raises(ServiceLost, match=r"^store died; the end of its log: it is empty$"):
+        Prerequisites(services, ("store",), ()).check_services()
+
+
+def test_where_the_docker_engine_is_gone_no_service_is_blamed() -> None:
+    services: Any = FakeServices("store", no_docker="no Docker engine answers: start Docker")
+    with pytest.raises(ServiceLost, match=r"^store is gone while duckdb ran: no Docker engine answers: start Docker$"):
+        Prerequisites(services, ("store",), ()).check_services(" while duckdb ran")
+
+
 def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     prerequisites = Prerequisites(GONE, (), (tmp_path,))
     prerequisites.check(Refused("no"))
