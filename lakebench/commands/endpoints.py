@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+import socket
 import tempfile
 import threading
 import time
@@ -106,9 +107,10 @@ def _tried(table: str, attempt: Callable[[], _Found]) -> Tried:
         found = attempt()
     except LakebenchError as error:
         return Tried(table, "", False, problem=" ".join(str(error).split()))
-    clock = f"its clock is {found.clock_s:+.0f} s from ours: set both by NTP"
-    apart = found.clock_s is not None and abs(found.clock_s) > _CLOCK_S
-    problem = "; ".join(filter(None, [found.problem, clock if apart else ""]))
+    clock = ""
+    if found.clock_s is not None and abs(found.clock_s) > _CLOCK_S:
+        clock = f"its clock is {found.clock_s:+.0f} s from ours: set both by NTP"
+    problem = "; ".join(filter(None, [found.problem, clock]))
     return Tried(table, found.address, not problem, found.version, found.writes, found.clock_s, problem)
 
 
@@ -130,11 +132,11 @@ def _of_service(service: Service) -> _Found:
         return _of_postgresql(service, endpoint, address)
     clock, version = _clock(endpoint.uri), endpoint.version
     if isinstance(service, ObjectStoreService):
-        return _Found(address, version, *_written(lambda: _object(store(endpoint)), clock, service.settings_table))
+        return _Found(address, version, *_object_written(store(endpoint), clock, service.settings_table))
     if isinstance(service, CatalogService):
         catalog = service.catalog(endpoint)
         if catalog.kind is CatalogKind.REST:
-            return _Found(address, version, *_written(lambda: _namespace(catalog), clock, service.settings_table))
+            return _Found(address, version, *_namespace_written(catalog, clock, service.settings_table))
     return _Found(address, version, "not tried", clock)
 
 
@@ -142,42 +144,55 @@ def _of_catalog(catalog: Catalog, missing: tuple[str, ...]) -> _Found:
     if missing:
         raise UsageError(f"it lacks {', '.join(missing)}")
     address = without_passwords(catalog.uri)
-    if catalog.kind is not CatalogKind.REST:
-        return _Found(address, "", "not tried", None, f"a catalog of kind {catalog.kind} is asked by engines alone")
+    rest = catalog.kind is CatalogKind.REST
     try:
-        check_rest(catalog)
+        (check_rest if rest else _connects)(catalog)
     except OSError as error:
         raise ServiceUnavailable(f"the catalog at {address}: {error}: correct its uri or its login") from error
-    return _Found(address, "", *_written(lambda: _namespace(catalog), _clock(catalog.uri), "the settings"))
+    if not rest:
+        return _Found(address, "", "not tried", None)
+    return _Found(address, "", *_namespace_written(catalog, _clock(catalog.uri), "the settings"))
 
 
-def _written(write: Callable[[], None], clock: float | None, table: str) -> tuple[str, float | None, str]:
-    """What :class:`_Found` has after ``writes``: whether ``write`` may do what it does, the clock, and the problem."""
+def _connects(catalog: Catalog) -> None:
+    """Connect to ``catalog``, which only engines log in to; one without a host, as Glue or a file, is not asked."""
+    address = urlsplit(catalog.uri.removeprefix("jdbc:"))
+    if address.hostname and address.port:
+        socket.create_connection((address.hostname, address.port), timeout=_ANSWER_S).close()
+
+
+def _written(
+    create: Callable[[str], None], drop: Callable[[str], None], clock: float | None, table: str
+) -> tuple[str, float | None, str]:
+    """What :class:`_Found` has after ``version``: whether something of ours may be created and dropped again.
+
+    What could not be dropped is named in the problem.
+    """
+    name = f"lakebench_{secrets.token_hex(4)}"
+    may_not = "create"
     try:
-        write()
+        create(name)
+        may_not = f"drop {name}, which stays"
+        drop(name)
     except (LakebenchError, OSError) as error:
         why = " ".join(str(error).split())[:300]
-        return "no", clock, f"its account may not create and drop ({why}): give the one of {table} these rights"
+        return "no", clock, f"its account may not {may_not} ({why}): give the one of {table} these rights"
     return "yes", clock, ""
 
 
-def _own() -> str:
-    return f"lakebench_{secrets.token_hex(4)}"
+def _object_written(target: ObjectStore, clock: float | None, table: str) -> tuple[str, float | None, str]:
+    files = file_system(target)
+
+    def create(name: str) -> None:
+        with files.open_output_stream(f"{target.bucket}/{name}") as stream:
+            stream.write(b"lakebench doctor")
+
+    return _written(create, lambda name: files.delete_file(f"{target.bucket}/{name}"), clock, table)
 
 
-def _object(target: ObjectStore) -> None:
-    """Write an object, read it again and delete it."""
-    path, files = f"{target.bucket}/{_own()}", file_system(target)
-    with files.open_output_stream(path) as stream:
-        stream.write(b"lakebench doctor")
-    files.delete_file(path)
-
-
-def _namespace(catalog: Catalog) -> None:
-    """Make a namespace and drop it."""
-    name = _own()
-    catalogs.create_namespace(catalog, name)
-    catalogs.drop_namespace(catalog, name)
+def _namespace_written(catalog: Catalog, clock: float | None, table: str) -> tuple[str, float | None, str]:
+    create, drop = catalogs.create_namespace, catalogs.drop_namespace
+    return _written(lambda name: create(catalog, name), lambda name: drop(catalog, name), clock, table)
 
 
 def _of_postgresql(service: PostgresService, endpoint: Endpoint, address: str) -> _Found:
@@ -186,14 +201,18 @@ def _of_postgresql(service: PostgresService, endpoint: Endpoint, address: str) -
         before = time.time()
         version, seconds = session.execute(_ASKED).fetchone()
         clock = round(float(seconds) - (before + time.time()) / 2, 1)
-        writes, _, problem = _written(lambda: _schema(session), clock, service.settings_table)
+        writes, _, problem = _schema_written(session, clock, service.settings_table)
         return _Found(address, version.split()[0], writes, clock, problem)
 
 
-def _schema(session: Any) -> None:
-    name, call = _own(), calls(session)
-    call(session.execute, f"CREATE SCHEMA {name}")
-    call(session.execute, f"DROP SCHEMA {name}")
+def _schema_written(session: Any, clock: float | None, table: str) -> tuple[str, float | None, str]:
+    execute = calls(session)
+    return _written(
+        lambda name: execute(session.execute, f"CREATE SCHEMA {name}"),
+        lambda name: execute(session.execute, f"DROP SCHEMA {name}"),
+        clock,
+        table,
+    )
 
 
 def _clock(uri: str) -> float | None:

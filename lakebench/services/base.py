@@ -328,6 +328,11 @@ class Service(ABC):
         """Whether its container was ended at its memory limit."""
         return self._composed is not None and self._composed.out_of_memory()
 
+    def limit_met(self) -> str:
+        """What to do where its container was ended at its memory limit; else empty."""
+        raised = f"its container met its memory limit: raise [{self.settings_table}] memory in lakebench.toml"
+        return raised if self.out_of_memory() else ""
+
     def processes(self) -> list[int]:
         """The server's process ids, its children included; none for one that is not on this machine."""
         return resources.tree(self._roots())
@@ -454,7 +459,8 @@ class Service(ABC):
 
     def _ended(self) -> bool:
         tail = self.log_tail(20_000)
-        failed = self._failed(self.outage() or f"it ended at its start with exit code {self.exit_code()}")
+        code = f"it ended at its start with exit code {self.exit_code()}"
+        failed = self._failed(self.outage() or self.limit_met() or code)
         self.stop()
         if any(sign in tail.lower() for sign in _TAKEN):
             return False

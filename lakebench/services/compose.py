@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from lakebench.errors import ServiceUnavailable
 from lakebench.services.base import Command, Service
 from lakebench.services.quoting import compose_variables
@@ -63,6 +65,7 @@ class Composed:
         self._up: subprocess.Popen[bytes] | None = None
         self._watcher: subprocess.Popen[bytes] | None = None
         self._follower: subprocess.Popen[bytes] | None = None
+        self._seen: list[psutil.Process] = []
 
     def _variables(self, command: Command, ports: Mapping[str, int]) -> dict[str, str]:
         """What the compose files may use."""
@@ -122,7 +125,8 @@ class Composed:
     def _failed(self, code: int) -> str:
         """Why ``up`` ended with ``code``, in one line; the containers are taken down."""
         said = self._said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        why = self._service.redact(said[-1] if said else f"docker compose ended with exit code {code}")[-500:]
+        why = self._service.limit_met() or (said[-1] if said else f"docker compose ended with exit code {code}")
+        why = self._service.redact(why)[-500:]
         self._follow()
         log = " ".join(self._service.log_tail()[-500:].split())
         self.stop()
@@ -158,7 +162,15 @@ class Composed:
 
     def processes(self) -> list[int]:
         """The main processes of the running containers, as this machine numbers them."""
-        return [int(one) for one in self._inspect("{{.State.Pid}}")]
+        # A run asks several times a second: Docker only where one of those that it told is no longer there.
+        if self._seen and all(one.is_running() for one in self._seen):
+            return [one.pid for one in self._seen]
+        pids = [int(one) for one in self._inspect("{{.State.Pid}}")]
+        self._seen = []
+        for pid in pids:
+            with contextlib.suppress(psutil.NoSuchProcess):  # it has just ended, or Docker has a machine of its own
+                self._seen.append(psutil.Process(pid))
+        return pids
 
     def exit_codes(self) -> list[int]:
         """What the containers that have ended did so with."""

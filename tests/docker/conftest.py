@@ -6,20 +6,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from docker_engine import DockerEngine, another_architecture, java_image, lacking, postgres_image
+from docker_engine import DockerEngine, java_image, lacking, postgres_image
 from started import eventually
 
 
 @pytest.fixture(scope="session")
 def docker_engine() -> Iterator[DockerEngine]:
-    """An engine with the images of Java 21 and PostgreSQL, and one for Trino that is of another architecture."""
+    """An engine with the images of Java 21 and 25, Spark and PostgreSQL."""
     folder = Path(tempfile.mkdtemp(prefix="lakebench-docker-"))  # short: the path of a socket has at most 107 bytes
     engine = DockerEngine(folder)
     try:
         engine.start()
-        java_image(engine, "nessie")
+        for service in ("nessie", "trino", "spark"):
+            java_image(engine, service)
         postgres_image(engine)
-        another_architecture(engine, "trino")
         yield engine
     finally:
         engine.stop()

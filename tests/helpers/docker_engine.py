@@ -7,14 +7,17 @@ system as an entry point asks for.
 
 from __future__ import annotations
 
+import contextlib
 import io
+import json
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,6 +29,8 @@ from lakebench.services.compose import FOLDER
 from lakebench.services.spark import installed_spark
 
 TOOLS = ("sh", "id", "mkdir", "chown", "chmod", "setpriv", "cat")
+PYTHON_TOOLS = (*TOOLS, "rm", "useradd", "seq", "sleep")
+_WAYS = re.compile("(pip_|.*proxy$|.*ca_bundle$|ssl_cert)", re.IGNORECASE)
 _START_S = 120.0
 _ACCOUNTS = "root:x:0:0::/:/bin/sh\npostgres:x:999:999::/:/bin/sh\n"
 # What the entry point of the official image does with the variables of our file, as far as the file uses it.
@@ -109,11 +114,16 @@ class DockerEngine:
         return [*self.docker("ps", "--all", "--quiet").split(), *self.docker("volume", "ls", "--quiet").split()]
 
     def make_image(
-        self, tag: str, folders: Mapping[str, Path], files: Mapping[str, str], changes: Sequence[str]
+        self,
+        tag: str,
+        folders: Mapping[str, Path],
+        files: Mapping[str, str],
+        changes: Sequence[str],
+        tools: Sequence[str] = TOOLS,
     ) -> None:
-        """An image of ``folders`` and ``files`` by their paths in it, and of what their programs need."""
+        """An image of ``folders`` and ``files`` by their paths in it, of ``tools``, and of what their programs need."""
         programs = [file for folder in folders.values() for file in _programs(folder)]
-        tools = {f"/usr/bin/{name}": Path(str(shutil.which(name))) for name in TOOLS}
+        tools = {f"/usr/bin/{name}": Path(str(shutil.which(name))) for name in tools}
         libraries = {str(one): one for one in _libraries([*programs, *tools.values()])}
         stream = subprocess.Popen(
             ["docker", "import", *(f"--change={one}" for one in changes), "-", tag],
@@ -124,7 +134,7 @@ class DockerEngine:
         assert stream.stdin is not None
         with stream.stdin, tarfile.open(fileobj=stream.stdin, mode="w|", dereference=True) as tar:
             for target, source in {**folders, **tools, **libraries}.items():
-                tar.add(source, target)
+                tar.add(source, target, filter=_needed)
             for path, text in {"/etc/passwd": _ACCOUNTS, **files}.items():
                 _add(tar, path, text)
             tar.addfile(_link("/bin/sh", "/usr/bin/sh"))
@@ -160,6 +170,30 @@ def postgres_image(engine: DockerEngine) -> None:
     engine.make_image(images()["postgres"], folders, {"/entrypoint": _POSTGRES}, ['ENTRYPOINT ["/entrypoint"]', path])
 
 
+def python_image(engine: DockerEngine, tag: str) -> None:
+    """The image of Python: this process's own, without the packages installed in it; pip goes this machine's ways."""
+    folders = {"/usr/local": Path(sys.base_prefix), "/usr/share/zoneinfo": Path("/usr/share/zoneinfo")}
+    files = {"/etc/group": "root:x:0:\n", "/etc/shadow": "root:*:19000::::::\n"}
+    variables = {name: value for name, value in os.environ.items() if _WAYS.match(name)}
+    certificates = [file for file in map(Path, variables.values()) if file.is_file()]
+    files |= {str(file): file.read_text(encoding="utf-8") for file in certificates}
+    changes = [f"ENV {name}={json.dumps(value)}" for name, value in variables.items()]
+    engine.make_image(tag, folders, files, [*changes, 'ENV PATH="/usr/local/bin:/usr/bin:/bin"'], PYTHON_TOOLS)
+
+
+@contextlib.contextmanager
+def instead(engine: DockerEngine, service: str) -> Iterator[str]:
+    """While the image of ``service`` is away; its tag. It is back at the end."""
+    tag = images()[service]
+    engine.docker("tag", tag, "kept")
+    engine.docker("rmi", tag)
+    try:
+        yield tag
+    finally:
+        engine.docker("tag", "kept", tag)
+        engine.docker("rmi", "kept")
+
+
 def _java(version: int) -> Path:
     fallback = {21: "21.0.8.2", 25: "25.0.2.1"}[version]
     return environments.java(version, version, fallback, Quiet()).resolve().parents[1]
@@ -167,6 +201,10 @@ def _java(version: int) -> Path:
 
 def _programs(folder: Path) -> list[Path]:
     return [one for one in folder.rglob("*") if one.is_file() and (os.access(one, os.X_OK) or ".so" in one.name)]
+
+
+def _needed(info: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if re.search("/(site-packages|test|__pycache__)/", info.name) else info
 
 
 def _libraries(programs: Sequence[Path]) -> set[Path]:
@@ -194,12 +232,12 @@ def _link(path: str, to: str) -> tarfile.TarInfo:
     return info
 
 
-def another_architecture(engine: DockerEngine, service: str) -> None:
-    """An image for ``service`` whose Java is for ARM: a program's header says so, and the kernel reads no further."""
+def another_architecture(engine: DockerEngine, tag: str) -> None:
+    """An image whose Java is for ARM: a program's header says so, and the kernel reads no further."""
     header = b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\x00\xb7\x00\x01" + bytes(43)
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w") as tar:
         java = tarfile.TarInfo("/bin/java")
         java.size, java.mode = len(header), 0o755
         tar.addfile(java, io.BytesIO(header))
-    engine.docker("import", "--change", "ENV PATH=/bin", "-", images()[service], given=stream.getvalue())
+    engine.docker("import", "--change", "ENV PATH=/bin", "-", tag, given=stream.getvalue())

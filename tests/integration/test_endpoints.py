@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
-import json
 import os
 import shutil
 import ssl
@@ -14,12 +13,11 @@ from pathlib import Path
 import pytest
 from certificates import Authority
 from oauth_front import oauth_front
-from started import eventually, lakebench
+from started import eventually
 
 from lakebench.commands.endpoints import Tried, try_endpoints
 from lakebench.config import CatalogSettings, ServiceSettings, Settings, StorageKind, StorageSettings
 from lakebench.model import Endpoint, Runtime
-from lakebench.outcomes import ExitCode
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services, base
@@ -127,14 +125,7 @@ def test_an_account_of_postgresql_that_may_not_create(postgres: Endpoint) -> Non
     administer(postgres, "CREATE ROLE reads LOGIN PASSWORD 'reads-only'")
     tried = only(known(postgres, user="reads", password="reads-only"))
     assert (tried.ok, tried.writes) == (False, "no")
-    assert "may not create and drop (permission denied" in tried.problem
-
-
-def test_a_closed_port_and_a_wrong_host(postgres: Endpoint) -> None:
-    closed = f"postgresql://127.0.0.1:{base.free_ports(1)[0]}/postgres"
-    assert "start it, or correct services.postgres.uri" in problem(known(postgres, uri=closed))
-    nowhere = "postgresql://no-such-host.invalid:5432/postgres"
-    assert "has no address" in problem(known(postgres, uri=nowhere))
+    assert "may not create (permission denied" in tried.problem
 
 
 def test_a_store_and_a_catalog(settings_up: Settings) -> None:
@@ -202,15 +193,3 @@ def over_tls(behind: str, certificate: Path) -> Iterator[str]:
         context.load_cert_chain(certificate, f"{certificate}.key")
         front.socket = context.wrap_socket(front.socket, server_side=True)
         yield front.uri.replace("http:", "https:")
-
-
-def test_the_command_says_it_and_fails(tmp_path: Path) -> None:
-    closed = base.free_ports(1)[0]
-    (tmp_path / "lakebench.toml").write_text(
-        f'[services.trino]\nruntime = "external"\nuri = "http://127.0.0.1:{closed}"\nuser = "me"\n'
-    )
-    said = lakebench("doctor", "--settings", cwd=tmp_path)
-    assert said.returncode == ExitCode.NOTHING_RAN
-    assert "start it, or correct services.trino.uri" in said.stdout
-    written = json.loads(lakebench("doctor", "--settings", "--json", cwd=tmp_path).stdout)
-    assert [one["ok"] for one in written["endpoints"]] == [False]
