@@ -23,5 +23,6 @@ def test_phase4_runs_in_the_image_without_network(engine: DockerEngine, tmp_path
     python_image(engine, base)
     engine.docker("build", "--network", "host", "--tag", "lakebench", str(tmp_path))
     assert engine.docker("run", "--rm", "--network", "none", "--entrypoint", "id", "lakebench", "-u") == "10001\n"
-    said = engine.docker("run", "--rm", "--network", "none", "lakebench", "run", "phase4", "--profile", "quick")
+    phase4 = ("run", "phase4", "--profile", "quick", "--repeat", "1")
+    said = engine.docker("run", "--rm", "--network", "none", "lakebench", *phase4)
     assert "PASS" in said
