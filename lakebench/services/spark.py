@@ -87,8 +87,12 @@ class SparkService(JavaService):
         ]
 
     def command(self, ports: Mapping[str, int]) -> Command:
-        """With the Python that runs what clients send it: this one, which has what they need."""
-        return dataclasses.replace(super().command(ports), env={"PYSPARK_PYTHON": sys.executable})
+        """With the Python that runs what clients send it: this one, which has what they need.
+
+        Without an address of its own Spark looks for that of the machine's name, which not every container knows.
+        """
+        environment = {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": HOST}
+        return dataclasses.replace(super().command(ports), env=environment)
 
     @property
     def _threads(self) -> int:
