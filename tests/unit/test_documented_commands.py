@@ -41,6 +41,7 @@ RUN_BY = {
     "--formats": "test_tpch_phase.py", "--generate-on": "test_generate_on.py", "--json": "test_interop.py",
     "--output": "test_interop.py", "--profile": "test_tpch_phase.py", "--readers": "test_interop.py",
     "--repeat": "test_tpch_phase.py", "--require": "test_documented_runs.py", "--resume": "test_interop_resume.py",
+    "--runtime": "../docker/test_containers.py",
     "--sf": "test_tpch_phase.py", "--storage": "test_tpch_phase.py", "--tests": "test_tpch_phase.py",
     "--time-limit": "test_documented_runs.py", "--use-up": "test_documented_runs.py",
     "--with": "test_documented_runs.py",
@@ -161,6 +162,7 @@ def _here(tmp_path: Path, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(up, "down", stop)
     monkeypatch.setattr(up, "settings", lambda settings: settings)
     monkeypatch.setattr("lakebench.commands.doctor.examine", stop)
+    monkeypatch.setattr("lakebench.commands.endpoints.try_endpoints", stop)
     monkeypatch.setattr("lakebench.provisioning.environments.tested_environment", stop)
 
 
