@@ -32,6 +32,7 @@ from lakebench.commands.arguments import (
 )
 from lakebench.commands.check import check
 from lakebench.commands.export import export
+from lakebench.commands.fuzz import fuzz
 from lakebench.commands.history import history
 from lakebench.commands.install import install
 from lakebench.commands.phase_options import PhaseCommand
@@ -78,6 +79,7 @@ Measured on real servers, with the evidence behind every cell.
   lakebench upgrade duckdb 1.4.4 1.5.5    what the newer version breaks, mends and brings new
   lakebench history                       how outcomes and times went over all runs, and what changed where they step
   lakebench export RUN --format junit --output FILE     a run for other tools, such as the test page of a CI
+  lakebench fuzz --time 30m               random programs, each step by another engine; what fails, made small
   lakebench doctor                        what would run here, what is missing, which versions are not the tested ones
   lakebench install --locked              an environment of its own with the tested versions
 
@@ -86,7 +88,7 @@ nothing could run here; 4 a wrong answer that is not accepted; 5 a fault of the 
 several apply: 130, 5, 4, 3, 1.
 """,
 )
-for _command in (check, site, stack, upgrade, history, export, install):
+for _command in (check, site, stack, upgrade, history, export, install, fuzz):
     app.command()(_command)
 data_app = typer.Typer(no_args_is_help=True, help="Make datasets, or find them in the cache.")
 app.add_typer(data_app, name="data")

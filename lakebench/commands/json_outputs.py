@@ -352,6 +352,35 @@ class CheckOutput(TypedDict):
     tables: list[CheckedTableJson]
 
 
+class FuzzFindingJson(TypedDict):
+    """A new failure: its folder below ``output``, and how many operations its smallest program has."""
+
+    failure: str
+    folder: str
+    operations: int
+
+
+class FuzzKnownJson(TypedDict):
+    """A known failure: how often it was met, and the accepted cell that it is like."""
+
+    failure: str
+    times: int
+    like: str
+
+
+class FuzzOutput(TypedDict):
+    """``fuzz``: what was run, and what failed."""
+
+    output: str
+    exit_code: int
+    programs: int
+    steps: int
+    seconds: float
+    findings: list[FuzzFindingJson]
+    known: list[FuzzKnownJson]
+    faults: list[str]
+
+
 OUTPUTS: dict[str, Any] = {
     "check": CheckOutput,
     "run": RunOutput,
@@ -368,6 +397,7 @@ OUTPUTS: dict[str, Any] = {
     "upgrade": UpgradeOutput,
     "history": HistoryOutput,
     "site": SiteOutput,
+    "fuzz": FuzzOutput,
 }
 """Name of the command → the type of its output."""
 

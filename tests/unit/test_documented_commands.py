@@ -164,6 +164,7 @@ def _here(tmp_path: Path, recorded: Path, monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("lakebench.commands.doctor.examine", stop)
     monkeypatch.setattr("lakebench.commands.endpoints.try_endpoints", stop)
     monkeypatch.setattr("lakebench.provisioning.environments.tested_environment", stop)
+    monkeypatch.setattr("lakebench.phases.interop.fuzz.session.search", stop)
 
 
 LINES = sorted(set(lines()))

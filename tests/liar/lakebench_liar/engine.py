@@ -13,8 +13,10 @@ from typing import Any, ClassVar
 import pyarrow as pa
 
 from lakebench.engines.duckdb.engine import DuckDB
+from lakebench.engines.reference.engine import Reference
 from lakebench.errors import Refused
-from lakebench.iceberg.operations import Append, Delete, Operation
+from lakebench.iceberg.catalogs import table_metadata
+from lakebench.iceberg.operations import Append, Delete, Operation, Update
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Lake
 
@@ -202,3 +204,25 @@ class PrunesARow(ReadsLess):
 
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         return super().scan(scan) if scan.where else DuckDB.scan(self, scan)
+
+
+class DropsAfterEvolution(Reference):
+    """Drops what it updates, where the column was promoted and the partition spec has changed."""
+
+    name: ClassVar[str] = "liar-drops-after-evolution"
+
+    def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        done = super().operate(operation, tell)
+        if isinstance(operation, Update) and self._is_evolved(operation):
+            super().operate(Delete(table=operation.table, fields=operation.fields, where=operation.where), tell)
+        return done
+
+    def _is_evolved(self, operation: Update) -> bool:
+        assert self._lake
+        metadata = table_metadata(self._lake.catalog, self._lake.namespace, operation.table)["metadata"]
+        types: dict[int, set[str]] = {}
+        for field in (one for schema in metadata["schemas"] for one in schema["fields"]):
+            types.setdefault(field["id"], set()).add(str(field["type"]))
+        current = {one["name"]: one["id"] for one in metadata["schemas"][-1]["fields"]}
+        promoted = any(len(types[current[name]]) > 1 for name in operation.values if name in current)
+        return promoted and len(metadata["partition-specs"]) > 1
