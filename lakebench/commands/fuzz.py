@@ -17,7 +17,7 @@ from lakebench.errors import UsageError
 if TYPE_CHECKING:
     from lakebench.config import Settings
     from lakebench.execution.request import Request
-    from lakebench.phases.interop.fuzz.search import Summary
+    from lakebench.phases.interop.fuzz.search import SearchSummary
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)")
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -107,7 +107,7 @@ def _request(text: str, catalog: str, seed: int, settings: Settings) -> Request:
     )
 
 
-def to_json(found: Summary, output: Path) -> dict[str, Any]:
+def to_json(found: SearchSummary, output: Path) -> dict[str, Any]:
     """The summary for programs."""
     return {
         "output": str(output),
@@ -123,7 +123,7 @@ def to_json(found: Summary, output: Path) -> dict[str, Any]:
     }
 
 
-def _show(found: Summary, output: Path) -> None:
+def _show(found: SearchSummary, output: Path) -> None:
     from rich.console import Console
 
     from lakebench.commands.terminal import plain, table

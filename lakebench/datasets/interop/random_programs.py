@@ -79,7 +79,7 @@ class _Start:
 
 
 @dataclass
-class _Table:
+class _RandomTable:
     """What is known of the table while choices are read. A key is never used twice."""
 
     writers: Writers
@@ -171,13 +171,13 @@ def reads_of(done: Program) -> tuple[Read, ...]:
     return tuple(reads)
 
 
-def _replayed(done: Program) -> _Table:
+def _replayed(done: Program) -> _RandomTable:
     """What is known of the table after ``done``, for its reads."""
     from lakebench.datasets.interop.feature import Feature
     from lakebench.datasets.interop.program import planned
 
     plan = planned(Feature("fuzz", "", "", done, "", ""), lambda name: name)
-    table = _Table({}, plan.format_version, columns=list(plan.fields["t"]))
+    table = _RandomTable({}, plan.format_version, columns=list(plan.fields["t"]))
     for one in done:
         if isinstance(one, ops.Mark):
             table.marks.append(one.name)
@@ -194,7 +194,7 @@ def _replayed(done: Program) -> _Table:
 
 
 def _program(writers: Writers, start: _Start, choices: Sequence[_Choice]) -> Program:
-    table = _Table(writers, start.version)
+    table = _RandomTable(writers, start.version)
     table.columns.append(Field("id", "int"))
     for name, of in start.columns:
         table.columns.append(Field(table.free_name(name), _TYPES[of]))
@@ -213,7 +213,7 @@ def _program(writers: Writers, start: _Start, choices: Sequence[_Choice]) -> Pro
     return tuple(table.program)
 
 
-def _partitions(table: _Table) -> list[tuple[PartitionField, ...]]:
+def _partitions(table: _RandomTable) -> list[tuple[PartitionField, ...]]:
     """No partition, and each transform of each column."""
     return [
         (),
@@ -225,7 +225,7 @@ def _partitions(table: _Table) -> list[tuple[PartitionField, ...]]:
     ]
 
 
-def _set_partition(table: _Table, partition: tuple[PartitionField, ...]) -> None:
+def _set_partition(table: _RandomTable, partition: tuple[PartitionField, ...]) -> None:
     table.partition = partition
     table.sources |= {one.source for one in partition}
 
@@ -235,11 +235,11 @@ def _cell(column: Field, number: int) -> Any:
     return of[number % len(of)]
 
 
-def _row(table: _Table, key: int, numbers: Sequence[int]) -> ops.Row:
+def _row(table: _RandomTable, key: int, numbers: Sequence[int]) -> ops.Row:
     return (key, *(_cell(one, numbers[n % len(numbers)]) for n, one in enumerate(table.others)))
 
 
-def _new_rows(table: _Table, choice: _Choice) -> tuple[ops.Row, ...]:
+def _new_rows(table: _RandomTable, choice: _Choice) -> tuple[ops.Row, ...]:
     """Rows whose keys no row has had."""
     rows = []
     for numbers in choice.numbers:
@@ -248,7 +248,7 @@ def _new_rows(table: _Table, choice: _Choice) -> tuple[ops.Row, ...]:
     return tuple(rows)
 
 
-def _condition(table: _Table, choice: _Choice) -> Condition:
+def _condition(table: _RandomTable, choice: _Choice) -> Condition:
     column = table.columns[choice.at % len(table.columns)]
     test = _TESTS[choice.numbers[0][0] % len(_TESTS)]
     if test in {"is-null", "not-null"}:
@@ -259,7 +259,7 @@ def _condition(table: _Table, choice: _Choice) -> Condition:
     return Condition(column.name, test, tuple(values) if test == "in" else values[0])
 
 
-def _value(table: _Table, column: Field, number: int) -> Any:
+def _value(table: _RandomTable, column: Field, number: int) -> Any:
     """A value to compare with, which is not null."""
     if column is table.columns[0]:
         return 1 + number % max(table.keys, 1)
@@ -267,19 +267,19 @@ def _value(table: _Table, column: Field, number: int) -> Any:
     return there[number % len(there)]
 
 
-def _append(table: _Table, choice: _Choice) -> None:
+def _append(table: _RandomTable, choice: _Choice) -> None:
     table.written |= table.do(ops.Append(rows=_new_rows(table, choice)), choice.by)
 
 
-def _overwrite(table: _Table, choice: _Choice) -> None:
+def _overwrite(table: _RandomTable, choice: _Choice) -> None:
     table.written |= table.do(ops.Overwrite(rows=_new_rows(table, choice)), choice.by)
 
 
-def _delete(table: _Table, choice: _Choice) -> None:
+def _delete(table: _RandomTable, choice: _Choice) -> None:
     table.do(ops.Delete(where=(_condition(table, choice),)), choice.by)
 
 
-def _update(table: _Table, choice: _Choice) -> None:
+def _update(table: _RandomTable, choice: _Choice) -> None:
     if table.others:
         numbers = choice.numbers[-1]
         changed = table.others[numbers[0] % len(table.others)]
@@ -287,21 +287,21 @@ def _update(table: _Table, choice: _Choice) -> None:
         table.do(ops.Update(where=(_condition(table, choice),), values=values), choice.by)
 
 
-def _merge(table: _Table, choice: _Choice) -> None:
+def _merge(table: _RandomTable, choice: _Choice) -> None:
     """The first row has a key that may be there; the others are new."""
     first = _row(table, 1 + choice.at % max(table.keys, 1), choice.numbers[0])
     table.keys = max(table.keys, 1)
     table.do(ops.Merge(rows=(first, *_new_rows(table, replace(choice, numbers=choice.numbers[1:])))), choice.by)
 
 
-def _equality_delete(table: _Table, choice: _Choice) -> None:
+def _equality_delete(table: _RandomTable, choice: _Choice) -> None:
     if not table.partition and table.version > 1:
         column = table.columns[choice.at % len(table.columns)]
         value = _value(table, column, choice.numbers[0][0])
         table.do(ops.EqualityDelete(key=(column.name,), rows=((value,),)), choice.by)
 
 
-def _add_column(table: _Table, choice: _Choice) -> None:
+def _add_column(table: _RandomTable, choice: _Choice) -> None:
     if len(table.columns) < len(_NAMES):
         of = _TYPES[choice.at % len(_TYPES)]
         has_default = table.version >= _NEWEST_VERSION and choice.numbers[0][1] % 2
@@ -311,7 +311,7 @@ def _add_column(table: _Table, choice: _Choice) -> None:
             table.columns.append(new)
 
 
-def _drop_column(table: _Table, choice: _Choice) -> None:
+def _drop_column(table: _RandomTable, choice: _Choice) -> None:
     """The source of a partition or of a sort order, also of an earlier one, stays."""
     free = [one for one in table.others if one.name not in table.sources]
     if len(table.others) > 1 and free:
@@ -320,7 +320,7 @@ def _drop_column(table: _Table, choice: _Choice) -> None:
             table.columns.remove(gone)
 
 
-def _rename_column(table: _Table, choice: _Choice) -> None:
+def _rename_column(table: _RandomTable, choice: _Choice) -> None:
     free = [one for one in table.others if one.name not in table.sources]
     if free and len(table.columns) < len(_NAMES):
         old = free[choice.at % len(free)]
@@ -329,7 +329,7 @@ def _rename_column(table: _Table, choice: _Choice) -> None:
             table.columns[table.columns.index(old)] = replace(old, name=name)
 
 
-def _promote(table: _Table, choice: _Choice) -> None:
+def _promote(table: _RandomTable, choice: _Choice) -> None:
     narrow = [one for one in (*table.others, table.columns[0]) if one.type in _PROMOTED]
     if narrow:
         old = narrow[choice.at % len(narrow)]
@@ -338,68 +338,68 @@ def _promote(table: _Table, choice: _Choice) -> None:
             table.columns[table.columns.index(old)] = new
 
 
-def _partition(table: _Table, choice: _Choice) -> None:
+def _partition(table: _RandomTable, choice: _Choice) -> None:
     others = [one for one in _partitions(table) if one != table.partition]
     partition = others[choice.at % len(others)] if others else ()
     if others and table.do(ops.SetPartition(partition=partition), choice.by):
         _set_partition(table, partition)
 
 
-def _order(table: _Table, choice: _Choice) -> None:
+def _order(table: _RandomTable, choice: _Choice) -> None:
     column = table.columns[choice.at % len(table.columns)].name
     if table.do(ops.SetOrder(order=(SortField(column),)), choice.by):
         table.sources.add(column)
 
 
-def _upgrade(table: _Table, choice: _Choice) -> None:
+def _upgrade(table: _RandomTable, choice: _Choice) -> None:
     if table.version < _NEWEST_VERSION and table.do(ops.UpgradeFormat(format_version=table.version + 1), choice.by):
         table.version += 1
 
 
-def _mark(table: _Table, _: _Choice) -> None:
+def _mark(table: _RandomTable, _: _Choice) -> None:
     if table.written:
         table.marks.append(table.new_name("m"))
         table.program.append(ops.Mark(name=table.marks[-1]))
 
 
-def _rollback(table: _Table, choice: _Choice) -> None:
+def _rollback(table: _RandomTable, choice: _Choice) -> None:
     if table.marks:
         table.do(ops.Rollback(to=table.marks[choice.at % len(table.marks)]), choice.by)
 
 
-def _expire(table: _Table, choice: _Choice) -> None:
+def _expire(table: _RandomTable, choice: _Choice) -> None:
     if table.written and table.do(ops.ExpireSnapshots(), choice.by):
         table.marks.clear()
 
 
-def _branch(table: _Table, choice: _Choice) -> None:
+def _branch(table: _RandomTable, choice: _Choice) -> None:
     name = f"b{table.named + 1}"
     if table.written and table.do(ops.CreateRef(name=name, type="branch"), choice.by):
         table.branches.append(table.new_name("b"))
 
 
-def _append_to_branch(table: _Table, choice: _Choice) -> None:
+def _append_to_branch(table: _RandomTable, choice: _Choice) -> None:
     if table.branches:
         branch = table.branches[choice.at % len(table.branches)]
         table.do(ops.Append(rows=_new_rows(table, choice), branch=branch), choice.by)
 
 
-def _drop_branch(table: _Table, choice: _Choice) -> None:
+def _drop_branch(table: _RandomTable, choice: _Choice) -> None:
     if table.branches:
         name = table.branches[choice.at % len(table.branches)]
         if table.do(ops.DropRef(name=name, type="branch"), choice.by):
             table.branches.remove(name)
 
 
-def _maintain(operation: Operation) -> Callable[[_Table, _Choice], None]:
-    def maintained(table: _Table, choice: _Choice) -> None:
+def _maintain(operation: Operation) -> Callable[[_RandomTable, _Choice], None]:
+    def maintained(table: _RandomTable, choice: _Choice) -> None:
         if table.written:
             table.do(operation, choice.by)
 
     return maintained
 
 
-_READ: dict[str, tuple[int, Callable[[_Table, _Choice], None]]] = {
+_READ: dict[str, tuple[int, Callable[[_RandomTable, _Choice], None]]] = {
     "append": (3, _append),
     "delete": (3, _delete),
     "update": (4, _update),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,8 +18,9 @@ from lakebench.datasets.interop import feature_files
 from lakebench.datasets.interop.random_programs import Program
 from lakebench.errors import UsageError
 from lakebench.execution.fault_log import FaultLog
-from lakebench.iceberg.operations import ChangeType, Create, Delete, Read
-from lakebench.iceberg.types import Field
+from lakebench.iceberg.operations import ChangeType, Create, Delete, Read, SetPartition
+from lakebench.iceberg.scan import Condition
+from lakebench.iceberg.types import Field, PartitionField
 from lakebench.model import EngineRef
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases.interop.fuzz import search
@@ -53,7 +55,7 @@ def searched(
     fails: Fails,
     limits: Limits,
     clock: Callable[[], float] = lambda: 0.0,
-) -> search.Summary:
+) -> search.SearchSummary:
     class Run:
         def __init__(self, *_: Any) -> None: ...
 
@@ -102,6 +104,20 @@ def test_the_time_ends_the_search(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert found.code is ExitCode.OK
 
 
+def test_the_time_ends_the_shrinking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[Program] = []
+
+    def fails(program: Program) -> Iterator[Failure]:
+        executed.append(program)
+        yield from after_promotion(program)
+
+    ticks = iter(range(1000))
+    clock = lambda: float(next(ticks) if executed and list(after_promotion(executed[-1])) else 0)  # noqa: E731
+    found = searched(monkeypatch, tmp_path, fails, Limits(seconds=5, programs=40), clock)
+    assert len(found.findings) == 1
+    assert found.programs < 40
+
+
 def test_a_crash_is_no_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(_: Program) -> Iterator[Failure]:
         yield Failure("duckdb", "read", "Create", Outcome.CRASH, "died", 1, "died by SIGSEGV", read=Read("all rows"))
@@ -119,13 +135,26 @@ def test_a_damaged_finding_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         searched(monkeypatch, tmp_path, lambda _: iter(()), Limits(programs=1))
 
 
+def failed(engine: str, side: Any, operation: str, outcome: Outcome = Outcome.WRONG) -> Failure:
+    return Failure(engine, side, operation, outcome, "", 1, "no")
+
+
 def test_a_failure_is_known_by_an_accepted_cell_of_its_engine_outcome_and_operations() -> None:
     known = KnownFailures("rest")
-    program = (Create(columns=(Field("id", "int"),)), ChangeType(path="id", type="long"))
-    refused = Failure("polars", "write", "Rollback", Outcome.REFUSED, "", 1, "no")
-    assert not known.like(refused, program)
-    wrong = Failure("nobody", "read", "ChangeType", Outcome.WRONG, "rows", 2, "wrong")
-    assert not known.like(wrong, program)
+    create = Create(columns=(Field("id", "int"), Field("v", "boolean")))
+    evolved = (create, SetPartition(partition=(PartitionField("id"),)), Delete(where=(Condition("id", "=", 1),)))
+    partitioned = (replace(create, partition=(PartitionField("v"),)),)
+    assert known.like(failed("duckdb", "table", "Delete"), evolved) == "interop/delete-after-partition-evolution/duckdb"
+    assert known.like(failed("duckdb", "table", "Append"), partitioned) == "interop/partition-identity-boolean/duckdb"
+    assert not known.like(failed("duckdb", "table", "Delete"), (create, evolved[2]))
+    assert not known.like(failed("duckdb", "table", "Delete", Outcome.CRASH), evolved)
+    assert not known.like(failed("pyiceberg", "table", "Delete"), evolved)
+
+
+def test_a_refused_step_is_known_by_a_refused_feature_with_its_operation() -> None:
+    known, program = KnownFailures("rest"), (Create(columns=(Field("id", "int"),)),)
+    assert known.like(failed("duckdb", "write", "SetDoc", Outcome.REFUSED), program)
+    assert not known.like(failed("duckdb", "write", "Append", Outcome.REFUSED), program)
 
 
 def test_messages_of_one_cause_have_the_same_words() -> None:

@@ -12,6 +12,7 @@ from lakebench.outcomes import Outcome
 
 _CHANGING = re.compile(r"""'[^']*'|"[^"]*"|`[^`]*`|\S*[/\\]\S*|\S*\d\S*|\S+_\S+""")
 _WORDS = 12
+_SHOWN = 200  # characters
 
 Side = Literal["write", "table", "read"]
 """An engine fails at its step, leaves a table that is wrong, or reads a table wrong that others read right."""
@@ -46,7 +47,8 @@ class Failure:
     def title(self) -> str:
         """One line."""
         did = {"write": "at", "table": "wrong table after", "read": "reading after"}[self.side]
-        return f"{self.engine} {self.outcome} {did} {self.operation}: {self.reason}"
+        text = f"{self.engine} {self.outcome} {did} {self.operation}: {' '.join(self.reason.split())}"
+        return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def words_of(message: str) -> str:

@@ -22,12 +22,11 @@ from lakebench.phases.interop.fuzz.program_run import ProgramResult
 
 FAILURE = "failure.json"
 _HIDDEN = "***"
-_TITLE = 200  # characters
 _BASIC = ("all rows", "count(*)")  # reads that every feature has
 
 
 @dataclass(frozen=True)
-class Finding:
+class FuzzFinding:
     """``failure`` of ``program``, which came of program ``number`` of ``seed``, with the statements of each step."""
 
     failure: Failure
@@ -37,7 +36,7 @@ class Finding:
     number: int
 
     @classmethod
-    def of(cls, failure: Failure, result: ProgramResult, seed: int, number: int) -> Finding:
+    def of(cls, failure: Failure, result: ProgramResult, seed: int, number: int) -> FuzzFinding:
         """The finding of ``failure`` in ``result``: the steps up to it, the last by the engine that failed."""
         done = failure.step - (failure.attempted is not None)
         program, statements = result.program[:done], result.statements[:done]
@@ -68,7 +67,7 @@ class Finding:
         }
         for name, text in written.items():
             if text:
-                (folder / name).write_text(_masked(text, secrets), encoding="utf-8")
+                (folder / name).write_text(masked(text, secrets), encoding="utf-8")
         if written["feature.toml"]:
             _load(folder / "feature.toml")
         return folder
@@ -104,7 +103,7 @@ class Finding:
         return Feature(
             id=self.id,
             group=feature_files.GROUP,
-            title=one.title[:_TITLE],
+            title=one.title,
             program=tuple(replace(step, by="another" if step.by not in {"", first} else "") for step in self.program),
             claim=self.id,
             source=f"lakebench fuzz --seed {self.seed}, program {self.number}",
@@ -146,7 +145,8 @@ def _load(file: Path) -> None:
         raise HarnessFault(f"the feature of a finding cannot be read: {error}") from None
 
 
-def _masked(text: str, secrets: Sequence[str]) -> str:
+def masked(text: str, secrets: Sequence[str]) -> str:
+    """``text`` without ``secrets``."""
     for one in filter(None, secrets):
         text = text.replace(one, _HIDDEN)
     return text

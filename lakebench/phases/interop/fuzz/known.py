@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,12 +15,12 @@ from lakebench.phases.interop.fuzz.failures import Failure, name_of
 from lakebench.results import baseline, matrix_cells
 
 _PLAIN = (Append, Create, Mark)
-_NEWEST_VERSION = 3
+_USUAL_VERSION = 2
 _USUAL_PROPERTIES = frozenset(f"write.{what}.mode" for what in ("delete", "update", "merge"))
 
 
 @dataclass(frozen=True)
-class _Cell:
+class _KnownCell:
     """A failure that somebody accepted: its case, the engine and side that failed, and what its feature needs."""
 
     case: str
@@ -38,7 +38,7 @@ class KnownFailures:
         entries = baseline.read(shipped) | baseline.read(Path(baseline.FILE))
         needs = {one.id: needs_of(one.program) for one in FEATURES if not one.by_reference}
         self._cells = [
-            _Cell(one.case, one.subject.name, one.reader is not None, one.outcome, needs[one.feature])
+            _KnownCell(one.case, one.subject.name, one.reader is not None, one.outcome, needs[one.feature])
             for one in matrix_cells.of_baseline(entries, catalog)
             if one.outcome.is_failure and not one.misled and one.feature in needs
         ]
@@ -46,13 +46,15 @@ class KnownFailures:
     def like(self, failure: Failure, program: Iterable[Operation]) -> str:
         """The accepted cell that ``failure`` of ``program`` is like, empty where there is none.
 
-        It is of the same engine, outcome and side, and what its feature does the program does as well. A refusal at a
-        step is like a refusal of a feature with that operation.
+        It is of the same engine, outcome and side, and what its feature does the program does as well. A refused step
+        is like a refusal of a feature with that operation.
         """
-        engine, has = failure.engine.partition("@")[0], needs_of(program)
+        program = tuple(program)
+        has = needs_of(program) | set(_partitions(one for one in program if isinstance(one, Create)))
+        of = failure.engine.partition("@")[0], failure.side == "read", failure.outcome
         for cell in self._cells:
-            if (cell.engine, cell.is_read, cell.outcome) == (engine, failure.side == "read", failure.outcome) and (
-                failure.operation in cell.needs if is_refused_step(failure) else cell.needs <= has
+            if (cell.engine, cell.is_read, cell.outcome) == of and (
+                cell.needs <= has or (is_refused_step(failure) and failure.operation in cell.needs)
             ):
                 return cell.case
         return ""
@@ -64,21 +66,28 @@ def is_refused_step(failure: Failure) -> bool:
 
 
 def needs_of(program: Iterable[Operation]) -> frozenset[str]:
-    """What ``program`` does beside creating and appending; of one that does no more, the types of its columns."""
+    """What ``program`` does beside creating and appending; of one that does no more, the types of its columns.
+
+    Where the partition spec is changed, that is what matters, and not the transforms.
+    """
     steps = [part for one in program for part in (one, *getattr(one, "operations", ()))]
-    needs = {name_of(one) for one in steps if not isinstance(one, _PLAIN)}
     created = [one for one in steps if isinstance(one, Create)]
-    columns = [one for create in created for one in create.columns]
-    for one in steps:
-        if isinstance(one, Create | SetPartition):
-            needs |= {f"partition by {kind(field.transform)}" for field in one.partition}
-        if isinstance(one, Create):
-            needs |= {f"partition of {_type(one, field.source)}" for field in one.partition}
-        needs |= {f"property {key}" for key in getattr(one, "properties", {}) if key not in _USUAL_PROPERTIES}
-    if any(one.format_version >= _NEWEST_VERSION for one in created):
-        needs.add("format version 3")
-    types = {f"type {kind(one.type)}" for one in columns}
-    return frozenset(needs or types)
+    needs = {name_of(one) for one in steps if not isinstance(one, _PLAIN)}
+    if SetPartition.__name__ not in needs:
+        needs.update(_partitions(created))
+    needs |= {
+        f"property {key}" for one in steps for key in getattr(one, "properties", {}) if key not in _USUAL_PROPERTIES
+    }
+    needs |= {f"format version {one.format_version}" for one in created if one.format_version != _USUAL_VERSION}
+    return frozenset(needs or {f"type {kind(one.type)}" for create in created for one in create.columns})
+
+
+def _partitions(created: Iterable[Create]) -> Iterator[str]:
+    """The transforms of the tables, and the types of the columns that they are of."""
+    for one in created:
+        for field in one.partition:
+            yield f"partition by {kind(field.transform)}"
+            yield f"partition of {_type(one, field.source)}"
 
 
 def _type(create: Create, path: str) -> str:

@@ -44,7 +44,7 @@ class ProgramResult:
 
 
 @dataclass(frozen=True)
-class _Answer:
+class _FailedRead:
     """What a reader made of one read."""
 
     read: Read
@@ -192,7 +192,7 @@ class ProgramRun:
                 self._failed_read(ref, operation, answer)
         return bool(self._readers)
 
-    def _failed_read(self, ref: EngineRef, operation: Operation, answer: _Answer) -> None:
+    def _failed_read(self, ref: EngineRef, operation: Operation, answer: _FailedRead) -> None:
         error = answer.error
         if error.outcome.is_failure:
             kind = kind_of_read(answer.read) if error.outcome is Outcome.WRONG else words_of(_without(answer))
@@ -206,7 +206,7 @@ class ProgramRun:
             return ()
         return self._context.checker.call(inspector.inspect, metadata, self._lake.objects).violations
 
-    def _answers(self, metadata: Mapping[str, Any]) -> dict[EngineRef, _Answer | None]:
+    def _answers(self, metadata: Mapping[str, Any]) -> dict[EngineRef, _FailedRead | None]:
         """The worst failed read of each reader, ``None`` where all are right."""
         done = tuple(self.result.program)
         reads, plan = reads_of(done), self._plan(done)
@@ -227,13 +227,13 @@ class ProgramRun:
 
     def _worst(
         self, ref: EngineRef, reads: Sequence[Read], scans: Sequence[Mapping[str, Any]], expected: Sequence[Path]
-    ) -> _Answer | None:
+    ) -> _FailedRead | None:
         failed = list(self._failed(ref, reads, scans, expected))
         return min(failed, key=lambda one: _rank(one.error.outcome), default=None)
 
     def _failed(
         self, ref: EngineRef, reads: Sequence[Read], scans: Sequence[Mapping[str, Any]], expected: Sequence[Path]
-    ) -> Iterator[_Answer]:
+    ) -> Iterator[_FailedRead]:
         """The reads that did not pass.
 
         Raises:
@@ -244,7 +244,7 @@ class ProgramRun:
         try:
             replies = context.client.scans(ref, lake_of(context.request, context.services, ref), scans, into, _LIMIT_S)
         except CaseError as error:
-            yield _Answer(reads[0], {}, error)
+            yield _FailedRead(reads[0], {}, error)
             return
         for read, reply, path, right in zip(reads, replies, into, expected, strict=True):
             evidence, failed = compared(context.client, context.checker, read, reply, path, right)
@@ -252,7 +252,7 @@ class ProgramRun:
             if isinstance(failed, HarnessFault):
                 raise failed
             if failed is not None:
-                yield _Answer(read, evidence, failed)
+                yield _FailedRead(read, evidence, failed)
 
     # What both need.
 
@@ -274,7 +274,7 @@ class ProgramRun:
         self.result.failures.append(Failure(engine, side, name_of(operation), outcome, kind, step, reason, **more))
 
 
-def _without(answer: _Answer) -> str:
+def _without(answer: _FailedRead) -> str:
     """The engine's own words, without the name of the read."""
     return str(answer.error).removeprefix(f"{answer.read.name}: ")
 

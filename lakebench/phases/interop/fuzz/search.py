@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hypothesis import Phase, find
@@ -18,7 +19,7 @@ from lakebench.execution.context import RunContext
 from lakebench.model import EngineRef
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases.interop.fuzz.failures import Failure
-from lakebench.phases.interop.fuzz.finding import Finding, known_names
+from lakebench.phases.interop.fuzz.finding import FuzzFinding, known_names, masked
 from lakebench.phases.interop.fuzz.known import KnownFailures, is_refused_step
 from lakebench.phases.interop.fuzz.program_run import ProgramResult, ProgramRun
 from lakebench.phases.table_loading import word
@@ -38,14 +39,14 @@ class Limits:
 
 
 @dataclass
-class Summary:
+class SearchSummary:
     """What a search did and found; ``known`` are the names of failures with how often each was met, and why known."""
 
     programs: int = 0
     steps: int = 0
     executions: int = 0
     seconds: float = 0.0
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[FuzzFinding] = field(default_factory=list)
     known: dict[Failure, tuple[int, str]] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -91,9 +92,10 @@ class Search:
         self._names = known_names(output)
         self._database = DirectoryBasedExampleDatabase(output / DATABASE)
         self._began = self._said = clock()
-        self.summary = Summary()
+        self._secrets = (*context.request.settings.secrets(), *context.services.secrets())
+        self.summary = SearchSummary()
 
-    def run(self) -> Summary:
+    def run(self) -> SearchSummary:
         """Search until the limits are reached.
 
         Raises:
@@ -137,7 +139,9 @@ class Search:
     def _execute(self, program: Program, target: Failure | None = None) -> ProgramResult:
         self.summary.executions += 1
         run = ProgramRun(self._context, self._writers, self._readers, f"fuzz_{self.summary.executions}", target)
-        return run.run(program)
+        result = run.run(program)
+        result.failures = [replace(one, reason=masked(one.reason, self._secrets)) for one in result.failures]
+        return result
 
     def _is_known(self, failure: Failure, result: ProgramResult, *, shrunk: bool = False) -> bool:
         """Whether ``failure`` is known, or was met already; a refused step is judged before it is shrunk."""
@@ -162,36 +166,36 @@ class Search:
                 failure, result = same[0], again
         if not self._is_known(failure, result, shrunk=True):
             self._names.add(failure.name)
-            finding = Finding.of(failure, result, self._seed, number)
-            settings, services = self._context.request.settings, self._context.services
-            folder = finding.write(
-                self._output, word(self._context.request.selection.catalog), (*settings.secrets(), *services.secrets())
-            )
+            finding = FuzzFinding.of(failure, result, self._seed, number)
+            folder = finding.write(self._output, word(self._context.request.selection.catalog), self._secrets)
             self.summary.findings.append(finding)
             self._context.progress.say(f"new: {failure.title} ({len(finding.program)} operations): {folder}")
 
     def _smallest(self, number: int, program: Program, failure: Failure) -> Program:
         """The smallest program that Hypothesis finds to fail in the same way, within the time that is left."""
-        tried = _Tried()
+        tried, smallest = _Tried(), program
         tried.add(program, failure.step)
         until = self._clock() + _SHRINK_S
 
         def fails(one: Program) -> bool:
+            nonlocal smallest
             known = tried.of(one)
             if known is None:
-                late = self._is_late() or self._clock() > until
-                known = tried.add(one, 0 if late else self._step_of(one, failure))
+                if self._is_late() or self._clock() > until:
+                    raise _TimeIsOver
+                known = tried.add(one, self._step_of(one, failure))
+            if known:
+                smallest = min(smallest, one, key=lambda each: (len(each), len(repr(each))))
             return known
 
         settings = random_programs.quiet(2, Phase.reuse, Phase.generate, Phase.shrink, database=self._database)
-        source = random_programs.source(self._seed, number)
-        try:
-            return find(
-                random_programs.programs(self._writers), fails, settings=settings, random=source,
+        with contextlib.suppress(NoSuchExample, _TimeIsOver):
+            find(
+                random_programs.programs(self._writers), fails, settings=settings,
+                random=random_programs.source(self._seed, number),
                 database_key="/".join([str(self._seed), str(number), *failure.name]).encode(),
             )  # fmt: skip
-        except NoSuchExample:
-            return program
+        return smallest
 
     def _step_of(self, program: Program, failure: Failure) -> int:
         """The step at which ``program`` has ``failure`` too; zero where it has not."""
@@ -200,6 +204,10 @@ class Search:
         except HarnessFault:
             return 0  # another fault than the one that is looked for
         return next((one.step for one in failures if one.name == failure.name), 0)
+
+
+class _TimeIsOver(BaseException):
+    """Ends Hypothesis's search, which takes an ``Exception`` for a failure of the test."""
 
 
 class _Tried:

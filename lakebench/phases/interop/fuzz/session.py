@@ -14,7 +14,7 @@ from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.request import Request
 from lakebench.model import EngineRef, Selection
 from lakebench.phases import find
-from lakebench.phases.interop.fuzz.search import Limits, Search, Summary
+from lakebench.phases.interop.fuzz.search import Limits, Search, SearchSummary
 from lakebench.processes.guard import Guard
 from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress
@@ -22,7 +22,7 @@ from lakebench.services import Services
 from lakebench.services.lakes import catalog_choice
 
 
-def search(request: Request, limits: Limits, output: Path, progress: Progress) -> Summary:
+def search(request: Request, limits: Limits, output: Path, progress: Progress) -> SearchSummary:
     """Search with the engines of ``request`` within ``limits``; findings go to ``output``.
 
     Raises:
