@@ -137,7 +137,14 @@ def programs(writers: Writers) -> SearchStrategy[Program]:
 
 def quiet(most: int, *phases: Phase, **others: Any) -> settings:
     """Settings for ``most`` programs that say nothing, and have no time limit."""
-    return settings(max_examples=most, phases=phases, deadline=None, suppress_health_check=list(HealthCheck), **others)
+    return settings(
+        max_examples=most,
+        phases=phases,
+        deadline=None,
+        derandomize=False,
+        suppress_health_check=list(HealthCheck),
+        **others,
+    )
 
 
 def program(writers: Writers, seed: int, number: int) -> Program:
