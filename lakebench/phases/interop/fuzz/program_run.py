@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -57,7 +57,8 @@ class ProgramRun:
 
     A step that its engine refuses, or dies of, is given to the next engine that can be asked for it. A reader that
     fails is asked no more in this program; a table that is wrong ends it, and so does a failed step that may have
-    changed the table. With a ``target`` only what is needed to see that failure again is looked at.
+    changed the table. With a ``target`` only what is needed to see that failure again is looked at. Once ``is_late``,
+    no further step is begun.
     """
 
     def __init__(
@@ -67,9 +68,10 @@ class ProgramRun:
         readers: Sequence[EngineRef],
         table: str,
         target: Failure | None = None,
+        is_late: Callable[[], bool] = lambda: False,
     ) -> None:
         self._context, self._writers, self._readers = context, writers, list(readers)
-        self._table, self._target = table, target
+        self._table, self._target, self._is_late = table, target, is_late
         self._lake = observed(context.request, context.services)
         self._marks: dict[str, int] = {}
         self.result = ProgramResult()
@@ -82,7 +84,9 @@ class ProgramRun:
         """
         try:
             for operation in program:
-                if not self._step(operation) or self._is_seen or (self._must_check(operation) and not self._check()):
+                if self._is_late() or not self._step(operation) or self._is_seen:
+                    break
+                if self._must_check(operation) and not self._check():
                     break
         finally:
             with contextlib.suppress(CaseError):

@@ -138,7 +138,8 @@ class Search:
 
     def _execute(self, program: Program, target: Failure | None = None) -> ProgramResult:
         self.summary.executions += 1
-        run = ProgramRun(self._context, self._writers, self._readers, f"fuzz_{self.summary.executions}", target)
+        table = f"fuzz_{self.summary.executions}"
+        run = ProgramRun(self._context, self._writers, self._readers, table, target, self._is_late)
         result = run.run(program)
         result.failures = [replace(one, reason=masked(one.reason, self._secrets)) for one in result.failures]
         return result
