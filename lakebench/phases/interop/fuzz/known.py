@@ -38,7 +38,7 @@ class KnownFailures:
         entries = baseline.read(shipped) | baseline.read(Path(baseline.FILE))
         needs = {one.id: needs_of(one.program) for one in FEATURES if not one.by_reference}
         self._cells = [
-            _KnownCell(one.case, one.subject.name, one.reader is not None, one.outcome, needs[one.feature])
+            _KnownCell(one.case, _named(one.case), one.reader is not None, one.outcome, needs[one.feature])
             for one in matrix_cells.of_baseline(entries, catalog)
             if one.outcome.is_failure and not one.misled and one.feature in needs
         ]
@@ -47,17 +47,22 @@ class KnownFailures:
         """The accepted cell that ``failure`` of ``program`` is like, empty where there is none.
 
         It is of the same engine, outcome and side, and what its feature does the program does as well. A refused step
-        is like a refusal of a feature with that operation.
+        is like a refusal of a feature with that operation. What another version of the engine does is not known of it.
         """
         program = tuple(program)
         has = needs_of(program) | set(_partitions(one for one in program if isinstance(one, Create)))
-        of = failure.engine.partition("@")[0], failure.side == "read", failure.outcome
+        of, names = (failure.side == "read", failure.outcome), {failure.engine, failure.engine.partition("@")[0]}
         for cell in self._cells:
-            if (cell.engine, cell.is_read, cell.outcome) == of and (
+            if cell.engine in names and (cell.is_read, cell.outcome) == of and (
                 cell.needs <= has or (is_refused_step(failure) and failure.operation in cell.needs)
             ):
                 return cell.case
         return ""
+
+
+def _named(case: str) -> str:
+    """The engine that a cell is about, as its run names it: without a version it is the installed one."""
+    return case.rpartition("/")[2].rpartition("→")[2]
 
 
 def is_refused_step(failure: Failure) -> bool:
