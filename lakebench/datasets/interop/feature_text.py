@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import planned
 from lakebench.iceberg.operations import EqualityDelete, Operation, Read, to_json
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # what TOML takes for a key without quotes
 
 
 def text_of(feature: Feature) -> str:
@@ -72,10 +75,14 @@ def _toml(value: Any) -> str:
     if value is None:
         raise ValueError("TOML has no null")
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{_text(key)} = {_toml(one)}' for key, one in value.items())} }}" if value else "{}"
+        return f"{{ {', '.join(f'{_key(key)} = {_toml(one)}' for key, one in value.items())} }}" if value else "{}"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(_toml, value))}]"
     return _text(value) if isinstance(value, str) else json.dumps(value)
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else _text(name)
 
 
 def _text(value: str) -> str:

@@ -41,7 +41,7 @@ _VALUES: dict[str, tuple[Any, ...]] = {
     "boolean": (True, False, None),
 }  # fmt: skip
 _TYPES = ("int", "string", "decimal(9,2)", "long", "date", "timestamp", "float", "double", "boolean")
-_NAMES = ("v", "w", "p", "q", "a b", "Größe", "select", "Key")
+_NAMES = ("v", "w", "p", "q", "r", "s", "u", "x", "a b", "Größe", "select", "Key")
 _PROMOTED: dict[Type, Type] = {"int": "long", "float": "double", "decimal(9,2)": "decimal(18,2)"}
 _TRANSFORMS: dict[str, tuple[str, ...]] = {
     "int": ("identity", "bucket[4]", "truncate[3]"),
@@ -125,7 +125,9 @@ def programs(writers: Writers) -> SearchStrategy[Program]:
     start = st.builds(
         _Start,
         small,
-        st.lists(st.tuples(small, st.integers(0, len(_TYPES) - 1)), min_size=1, max_size=3).map(tuple),
+        st.lists(
+            st.tuples(st.integers(0, len(_NAMES) - 1), st.integers(0, len(_TYPES) - 1)), min_size=1, max_size=3
+        ).map(tuple),
         st.integers(0, 20),
         st.sampled_from([2, 3, 1]),
         st.booleans(),

@@ -128,6 +128,28 @@ def test_a_crash_is_no_wrong_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert json.loads((tmp_path / found.findings[0].id / "failure.json").read_text())["outcome"] == "CRASH"
 
 
+def test_a_crash_that_a_finding_explains_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(program: Program) -> Iterator[Failure]:
+        for number, step in enumerate(program, 1):
+            if number > 1:  # whatever comes after the table
+                yield Failure("duckdb", "read", type(step).__name__, Outcome.CRASH, "died", number, "died")
+
+    found = searched(monkeypatch, tmp_path, fails, Limits(programs=20))
+    assert len(found.findings) == 1
+    assert {like for _, like in found.known.values()} == {"finding: duckdb read Append CRASH"}
+
+
+def test_a_failure_at_a_step_with_properties_is_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(program: Program) -> Iterator[Failure]:
+        yield Failure(
+            "duckdb", "write", "Create", Outcome.REFUSED, "no", 1, "no", attempted=program[0],
+            evidence={"statements": ["CREATE"]},
+        )  # fmt: skip
+
+    found = searched(monkeypatch, tmp_path, fails, Limits(programs=3))
+    assert (found.faults, found.programs) == ([], 3)
+
+
 def test_a_damaged_finding_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "failure.json").write_text("[]")

@@ -34,8 +34,8 @@ class Failure:
     kind: str
     step: int
     reason: str
-    read: Read | None = None
-    attempted: Operation | None = None
+    read: Read | None = field(default=None, hash=False)
+    attempted: Operation | None = field(default=None, hash=False)
     evidence: Mapping[str, Any] = field(default_factory=dict, compare=False, hash=False)
 
     @property

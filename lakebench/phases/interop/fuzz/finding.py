@@ -14,11 +14,13 @@ from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import in_words, read_in_words
 from lakebench.datasets.interop.random_programs import Program
 from lakebench.errors import HarnessFault, UsageError
-from lakebench.iceberg.operations import to_json
+from lakebench.iceberg.operations import Read, from_json, to_json
 from lakebench.inputs import files
 from lakebench.phases.interop.fuzz import script
 from lakebench.phases.interop.fuzz.failures import Failure
+from lakebench.phases.interop.fuzz.known import FoundFailure, what_is_in
 from lakebench.phases.interop.fuzz.program_run import ProgramResult
+from lakebench.phases.interop.fuzz.script import Place
 
 FAILURE = "failure.json"
 _HIDDEN = "***"
@@ -27,22 +29,35 @@ _BASIC = ("all rows", "count(*)")  # reads that every feature has
 
 @dataclass(frozen=True)
 class FuzzFinding:
-    """``failure`` of ``program``, which came of program ``number`` of ``seed``, with the statements of each step."""
+    """``failure`` of ``program``, which came of program ``number`` of ``seed``, with the statements of each step.
+
+    ``place`` is where its table was.
+    """
 
     failure: Failure
     program: Program
     statements: tuple[tuple[str, ...], ...]
     seed: int
     number: int
+    place: Place
 
     @classmethod
-    def of(cls, failure: Failure, result: ProgramResult, seed: int, number: int) -> FuzzFinding:
-        """The finding of ``failure`` in ``result``: the steps up to it, the last by the engine that failed."""
+    def of(cls, failure: Failure, result: ProgramResult, seed: int, number: int, lake: str) -> FuzzFinding:
+        """The finding of ``failure`` in ``result``: the steps up to it, the last by the engine that failed.
+
+        ``lake`` is the catalog's name in the statements.
+        """
         done = failure.step - (failure.attempted is not None)
         program, statements = result.program[:done], result.statements[:done]
         if failure.attempted is not None:
             program, statements = [*program, failure.attempted], [*statements, tuple(failure.evidence["statements"])]
-        return cls(failure, tuple(program), tuple(statements), seed, number)
+        place = Place(lake, result.namespace, result.table, result.marks)
+        return cls(failure, tuple(program), tuple(statements), seed, number, place)
+
+    @property
+    def found(self) -> FoundFailure:
+        """What identifies the failure for later ones."""
+        return FoundFailure(self.failure.name, what_is_in(self.program))
 
     @property
     def id(self) -> str:
@@ -51,19 +66,18 @@ class FuzzFinding:
         words = f"fuzz-{self.seed}-{self.number}-{one.engine}-{one.side}-{one.operation}-{one.outcome}"
         return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")[:58]
 
-    def write(self, output: Path, lake: str, secrets: Sequence[str] = ()) -> Path:
-        """Write the finding below ``output``; its folder. ``lake`` is the catalog's name in the statements.
+    def write(self, output: Path, secrets: Sequence[str] = ()) -> Path:
+        """Write the finding below ``output``; its folder.
 
         Raises:
             HarnessFault: the feature that was written cannot be read.
         """
-        folder, one = _new(output / self.id), self.failure
-        calls = one.evidence.get("calls", ()) if one.engine.partition("@")[0] == script.ENGINE else ()
+        folder = _new(output / self.id)
         written = {
             "finding.md": self._page(),
             FAILURE: json.dumps(self.to_json(), indent=2, ensure_ascii=False) + "\n",
             "feature.toml": self._feature_file(),
-            "reproduce.py": script.of(self.program, self.statements, calls, lake, one.title),
+            "reproduce.py": self._script(),
         }
         for name, text in written.items():
             if text:
@@ -98,17 +112,28 @@ class FuzzFinding:
 
     @property
     def feature(self) -> Feature:
-        """What has the failure in the matrix: the program by one writer, and where others had a part by another."""
-        first, one = self.program[0].by, self.failure
+        """What has the failure in the matrix: the program by one writer, and where others had a part by another.
+
+        The writer is the engine that failed, where it wrote; else the one that made the table.
+        """
+        one = self.failure
+        writer = self.program[0].by if one.side == "read" else one.engine
         return Feature(
             id=self.id,
             group=feature_files.GROUP,
             title=one.title,
-            program=tuple(replace(step, by="another" if step.by not in {"", first} else "") for step in self.program),
+            program=tuple(replace(step, by="another" if step.by not in {"", writer} else "") for step in self.program),
             claim=self.id,
             source=f"lakebench fuzz --seed {self.seed}, program {self.number}",
             reads=(one.read,) if one.read and one.read.name not in _BASIC else (),
         )
+
+    def _script(self) -> str:
+        """A wrong table is read by all engines that such a program can have, a wrong read by its engine."""
+        one = self.failure
+        readers = {"read": [one.engine], "table": sorted(script.ENGINES), "write": []}[one.side]
+        read = one.read or Read("all rows")
+        return script.of(self.program, self.statements, read, readers, self.place, one.title)
 
     def _feature_file(self) -> str:
         try:
@@ -117,16 +142,21 @@ class FuzzFinding:
             return ""
 
 
-def known_names(output: Path) -> set[tuple[str, ...]]:
-    """The names of the failures whose findings are below ``output``."""
-    names = set()
+def earlier(output: Path) -> list[FoundFailure]:
+    """The failures whose findings are below ``output``.
+
+    Raises:
+        UsageError: a file there is no finding.
+    """
+    failures = []
     for file in sorted(output.glob(f"*/{FAILURE}")):
         try:
             found = json.loads(files.text(file))
-            names.add(tuple(str(found[key]) for key in ("engine", "side", "operation", "outcome", "kind")))
+            name = tuple(str(found[key]) for key in ("engine", "side", "operation", "outcome", "kind"))
+            failures.append(FoundFailure(name, what_is_in(map(from_json, found["operations"]))))
         except (OSError, ValueError, KeyError, TypeError):
             raise UsageError(f"{file} is no finding: remove its folder, or name another --output") from None
-    return names
+    return failures
 
 
 def _new(folder: Path) -> Path:

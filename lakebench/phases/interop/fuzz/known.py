@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from lakebench import phases
 from lakebench.datasets.interop.features import FEATURES
-from lakebench.iceberg.operations import Append, Create, Mark, Operation, SetPartition
+from lakebench.iceberg.operations import AddColumn, Append, Create, Mark, Operation, RenameColumn, SetPartition
 from lakebench.iceberg.types import find, kind
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.fuzz.failures import Failure, name_of
@@ -17,6 +18,27 @@ from lakebench.results import baseline, matrix_cells
 _PLAIN = (Append, Create, Mark)
 _USUAL_VERSION = 2
 _USUAL_PROPERTIES = frozenset(f"write.{what}.mode" for what in ("delete", "update", "merge"))
+
+
+_PLAIN_NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+@dataclass(frozen=True)
+class FoundFailure:
+    """A failure with a finding: its name, and what is in its smallest program."""
+
+    name: tuple[str, ...]
+    needs: frozenset[str]
+
+    def explains(self, failure: Failure, program: Iterable[Operation]) -> bool:
+        """Whether ``failure`` is of the same engine, outcome and words, and ``program`` does what the finding needs.
+
+        A wrong answer has no words, so it is explained by another one of the same side only.
+        """
+        engine, side, _, outcome, kind = self.name
+        same = (failure.engine, failure.outcome.value) == (engine, outcome)
+        alike = failure.side == side if failure.outcome is Outcome.WRONG else failure.kind == kind
+        return same and alike and self.needs <= what_is_in(program)
 
 
 @dataclass(frozen=True)
@@ -50,11 +72,13 @@ class KnownFailures:
         is like a refusal of a feature with that operation. What another version of the engine does is not known of it.
         """
         program = tuple(program)
-        has = needs_of(program) | set(_partitions(one for one in program if isinstance(one, Create)))
+        has = needs_of(program) | set(_partitions(_created(program)))
         of, names = (failure.side == "read", failure.outcome), {failure.engine, failure.engine.partition("@")[0]}
         for cell in self._cells:
-            if cell.engine in names and (cell.is_read, cell.outcome) == of and (
-                cell.needs <= has or (is_refused_step(failure) and failure.operation in cell.needs)
+            if (
+                cell.engine in names
+                and (cell.is_read, cell.outcome) == of
+                and (cell.needs <= has or (is_refused_step(failure) and failure.operation in cell.needs))
             ):
                 return cell.case
         return ""
@@ -68,6 +92,27 @@ def _named(case: str) -> str:
 def is_refused_step(failure: Failure) -> bool:
     """Whether the engine said no to its step."""
     return failure.side == "write" and failure.outcome is Outcome.REFUSED
+
+
+def what_is_in(program: Iterable[Operation]) -> frozenset[str]:
+    """What ``program`` does, with the types of its columns and the names that have to be quoted."""
+    program = tuple(program)
+    created = _created(program)
+    return needs_of(program) | set(_partitions(created)) | _types(created) | set(_quoted_names(program))
+
+
+def _created(program: Iterable[Operation]) -> list[Create]:
+    return [one for one in program if isinstance(one, Create)]
+
+
+def _quoted_names(program: Iterable[Operation]) -> Iterator[str]:
+    """Names of columns that are no plain words, and whether they are of a partition."""
+    for one in program:
+        columns = one.columns if isinstance(one, Create) else [one.column] if isinstance(one, AddColumn) else []
+        names = [one.name] if isinstance(one, RenameColumn) else [column.name for column in columns]
+        yield from (f"column {name}" for name in names if not _PLAIN_NAME.fullmatch(name))
+        sources = [field.source for field in one.partition] if isinstance(one, Create | SetPartition) else []
+        yield from (f"partition of {name}" for name in sources if not _PLAIN_NAME.fullmatch(name))
 
 
 def needs_of(program: Iterable[Operation]) -> frozenset[str]:
@@ -84,7 +129,11 @@ def needs_of(program: Iterable[Operation]) -> frozenset[str]:
         f"property {key}" for one in steps for key in getattr(one, "properties", {}) if key not in _USUAL_PROPERTIES
     }
     needs |= {f"format version {one.format_version}" for one in created if one.format_version != _USUAL_VERSION}
-    return frozenset(needs or {f"type {kind(one.type)}" for create in created for one in create.columns})
+    return frozenset(needs or _types(created))
+
+
+def _types(created: Iterable[Create]) -> set[str]:
+    return {f"type {kind(one.type)}" for create in created for one in create.columns}
 
 
 def _partitions(created: Iterable[Create]) -> Iterator[str]:

@@ -36,11 +36,17 @@ _WORST = (Outcome.WRONG, Outcome.CRASH, Outcome.TIMEOUT, Outcome.OUT_OF_MEMORY, 
 
 @dataclass
 class ProgramResult:
-    """What became of a program: the operations that were carried out, with who did so, and the statements of each."""
+    """What became of a program: the operations that were carried out, with who did so, and the statements of each.
+
+    ``namespace`` and ``table`` are where; ``marks`` are the snapshots of its marks.
+    """
 
     program: list[Operation] = field(default_factory=list)
     statements: list[tuple[str, ...]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
+    namespace: str = ""
+    table: str = ""
+    marks: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -73,8 +79,8 @@ class ProgramRun:
         self._context, self._writers, self._readers = context, writers, list(readers)
         self._table, self._target, self._is_late = table, target, is_late
         self._lake = observed(context.request, context.services)
-        self._marks: dict[str, int] = {}
-        self.result = ProgramResult()
+        self.result = ProgramResult(namespace=self._lake.namespace, table=table)
+        self._marks = self.result.marks
 
     def run(self, program: Program) -> ProgramResult:
         """What became of ``program``; its table is dropped in the end.

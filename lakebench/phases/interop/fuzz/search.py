@@ -19,7 +19,7 @@ from lakebench.execution.context import RunContext
 from lakebench.model import EngineRef
 from lakebench.outcomes import ExitCode, Outcome
 from lakebench.phases.interop.fuzz.failures import Failure
-from lakebench.phases.interop.fuzz.finding import FuzzFinding, known_names, masked
+from lakebench.phases.interop.fuzz.finding import FuzzFinding, earlier, masked
 from lakebench.phases.interop.fuzz.known import KnownFailures, is_refused_step
 from lakebench.phases.interop.fuzz.program_run import ProgramResult, ProgramRun
 from lakebench.phases.table_loading import word
@@ -89,7 +89,8 @@ class Search:
         self._context, self._writers, self._readers, self._seed = context, writers, readers, seed
         self._limits, self._output, self._clock = limits, output, clock
         self._known = KnownFailures(context.request.selection.catalog)
-        self._names = known_names(output)
+        self._found = earlier(output)
+        self._names = {one.name for one in self._found}
         self._database = DirectoryBasedExampleDatabase(output / DATABASE)
         self._began = self._said = clock()
         self._secrets = (*context.request.settings.secrets(), *context.services.secrets())
@@ -151,11 +152,22 @@ class Search:
                 if one.name == failure.name:
                     self.summary.known[one] = times + 1, like
             return True
-        like = self._known.like(failure, result.program) if shrunk or is_refused_step(failure) else ""
+        like = self._like(failure, result, shrunk=shrunk)
         if like:
             self._names.add(failure.name)
             self.summary.known[failure] = 1, like
         return bool(like)
+
+    def _like(self, failure: Failure, result: ProgramResult, *, shrunk: bool) -> str:
+        """The accepted cell or the finding that explains ``failure``, empty where there is none.
+
+        A wrong answer is shrunk first: it says less of its cause than the words of an error.
+        """
+        if shrunk or failure.outcome is not Outcome.WRONG:
+            for one in self._found:
+                if one.explains(failure, result.program):
+                    return f"finding: {' '.join(one.name[:4])}"
+        return self._known.like(failure, result.program) if shrunk or is_refused_step(failure) else ""
 
     def _shrink(self, number: int, program: Program, failure: Failure, result: ProgramResult) -> None:
         """Find the smallest program with ``failure``, and write it unless a known failure explains it."""
@@ -166,9 +178,11 @@ class Search:
             if same:
                 failure, result = same[0], again
         if not self._is_known(failure, result, shrunk=True):
+            lake = word(self._context.request.selection.catalog)
+            finding = FuzzFinding.of(failure, result, self._seed, number, lake)
             self._names.add(failure.name)
-            finding = FuzzFinding.of(failure, result, self._seed, number)
-            folder = finding.write(self._output, word(self._context.request.selection.catalog), self._secrets)
+            self._found.append(finding.found)
+            folder = finding.write(self._output, self._secrets)
             self.summary.findings.append(finding)
             self._context.progress.say(f"new: {failure.title} ({len(finding.program)} operations): {folder}")
 

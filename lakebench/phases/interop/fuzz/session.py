@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from hypothesis.configuration import set_hypothesis_home_dir
+
 from lakebench import engines
 from lakebench.engines import CanOperate, CanScan, Engine
 from lakebench.errors import UsageError
@@ -14,7 +16,7 @@ from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.request import Request
 from lakebench.model import EngineRef, Selection
 from lakebench.phases import find
-from lakebench.phases.interop.fuzz.search import Limits, Search, SearchSummary
+from lakebench.phases.interop.fuzz.search import DATABASE, Limits, Search, SearchSummary
 from lakebench.processes.guard import Guard
 from lakebench.processes.reaper import end_left_behind
 from lakebench.progress import Progress
@@ -29,6 +31,7 @@ def search(request: Request, limits: Limits, output: Path, progress: Progress) -
         LakebenchError: the folder cannot be written, or a service that the search needs is not there.
     """
     _make(output)
+    set_hypothesis_home_dir(output / DATABASE)  # else it makes a folder where the user stands
     for ended in end_left_behind():
         progress.say(ended)
     required = catalog_choice(request.settings, request.selection.catalog).services
