@@ -8,6 +8,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Mapping
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -447,8 +448,6 @@ def doctor(
     It names each package whose installed version is not the one that lakebench was tested with. It starts and downloads
     nothing. With --settings it asks your endpoints instead; the exit code is 3 if one of them cannot be used.
     """
-    from dataclasses import asdict
-
     from lakebench.commands.doctor import examine, show, untested
 
     if settings:
@@ -485,8 +484,6 @@ def up(
     lake = up.lake(endpoints)
     by_client = snippets.snippets(lake, endpoints) if lake else {}
     if json_:
-        from dataclasses import asdict
-
         listed = {name: asdict(one) for name, one in endpoints.items()}
         print_json("up", {"services": listed, "snippets": by_client})
         return
