@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -36,6 +37,12 @@ DIFF = {"calls": ["SELECT 1"], "diff": {"expected": [["1", "a"]], "actual": [["2
 Fails = Callable[[Program], Iterator[Failure]]
 
 
+@cache
+def known_failures(catalog: str) -> KnownFailures:
+    """Read once: thousands of cells."""
+    return KnownFailures(catalog)
+
+
 def after_promotion(program: Program) -> Iterator[Failure]:
     """A wrong answer after a delete that follows a promotion."""
     promoted = False
@@ -63,6 +70,7 @@ def searched(
             return ProgramResult(list(program), [("SELECT 'hidden'",)] * len(program), list(fails(program)))
 
     monkeypatch.setattr(search, "ProgramRun", Run)
+    monkeypatch.setattr(search, "KnownFailures", known_failures)
     context: Any = SimpleNamespace(
         request=SimpleNamespace(selection=SimpleNamespace(catalog="rest"), settings=Settings()),
         services=SimpleNamespace(secrets=lambda: ("hidden",)),
@@ -74,7 +82,7 @@ def searched(
 
 
 def test_a_new_failure_is_made_small_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = searched(monkeypatch, tmp_path, after_promotion, Limits(programs=40))
+    found = searched(monkeypatch, tmp_path, after_promotion, Limits(programs=4))
     (finding,) = found.findings
     assert found.code is ExitCode.WRONG_ANSWER
     assert [type(one).__name__ for one in finding.program] == ["Create", "Append", "ChangeType", "Delete"]
@@ -84,7 +92,7 @@ def test_a_new_failure_is_made_small_and_written(tmp_path: Path, monkeypatch: py
     assert "hidden" not in page
     (feature,) = feature_files.load(folder / "feature.toml")
     assert len(feature.program) == 4
-    again = searched(monkeypatch, tmp_path, after_promotion, Limits(programs=40))
+    again = searched(monkeypatch, tmp_path, after_promotion, Limits(programs=4))
     assert (again.code, again.findings) == (ExitCode.OK, [])
 
 
@@ -162,7 +170,7 @@ def failed(engine: str, side: Any, operation: str, outcome: Outcome = Outcome.WR
 
 
 def test_a_failure_is_known_by_an_accepted_cell_of_its_engine_outcome_and_operations() -> None:
-    known = KnownFailures("rest")
+    known = known_failures("rest")
     create = Create(columns=(Field("id", "int"), Field("v", "boolean")))
     evolved = (create, SetPartition(partition=(PartitionField("id"),)), Delete(where=(Condition("id", "=", 1),)))
     partitioned = (replace(create, partition=(PartitionField("v"),)),)
@@ -174,7 +182,7 @@ def test_a_failure_is_known_by_an_accepted_cell_of_its_engine_outcome_and_operat
 
 
 def test_a_refused_step_is_known_by_a_refused_feature_with_its_operation() -> None:
-    known, program = KnownFailures("rest"), (Create(columns=(Field("id", "int"),)),)
+    known, program = known_failures("rest"), (Create(columns=(Field("id", "int"),)),)
     assert known.like(failed("duckdb", "write", "SetDoc", Outcome.REFUSED), program)
     assert not known.like(failed("duckdb", "write", "Append", Outcome.REFUSED), program)
 

@@ -60,4 +60,4 @@ def test_another_engine_or_lost_statements_make_no_script() -> None:
     assert not script_of(STEPS, Read("all rows"), ("daft",))
     update = Update(where=(Condition("id", "=", 1),), values={"id": 2}, by="reference")
     assert not script_of([*STEPS, (update, "POST")], Read("all rows"))
-    assert not script_of([*STEPS, (Delete(by="duckdb"), "")], Read("all rows"))
+    assert not script_of([*STEPS, (Delete(where=(), by="duckdb"), "")], Read("all rows"))
