@@ -51,7 +51,8 @@ RUN_BY = {
     "phase45": "test_pg_lake_phase.py", "phase5": "test_distributed_phase.py", "phase6": "test_file_formats_phase.py",
     "phase7": "test_citus_pg_duckdb_phase.py", "phase8": "test_citus_fdw_phase.py",
     "phase9": "test_concurrent_writers.py", "phase10": "test_pg_mooncake_phase.py",
-    "phase11": "test_rest_catalog_phase.py", "up": "test_command.py", "workload": "test_tpch_phase.py",
+    "phase11": "test_rest_catalog_phase.py", "fuzz": "test_fuzz.py", "up": "test_command.py",
+    "workload": "test_tpch_phase.py",
 }  # fmt: skip
 """Command, phase or option → the module of ``tests/integration`` that runs it on real servers, at a smaller scale."""
 NOT_RUN = {

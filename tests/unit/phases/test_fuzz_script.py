@@ -8,9 +8,9 @@ from lakebench.iceberg.operations import Append, Create, Delete, Mark, Operation
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, PartitionField
 from lakebench.phases.interop.fuzz import script
-from lakebench.phases.interop.fuzz.script import Place
+from lakebench.phases.interop.fuzz.script import TablePlace
 
-AT = Place("rest", "interop", "fuzz_7", {"m1": 4711471147114711})
+AT = TablePlace("rest", "interop", "fuzz_7", {"m1": 4711471147114711})
 STEPS: list[tuple[Operation, str]] = [
     (Create(columns=(Field("id", "int"), Field("v", "decimal(9,2)")), by="duckdb"), 'CREATE TABLE "fuzz_7"'),
     (Append(rows=((1, "0.50"), (2, None)), by="pyiceberg"), "table.append(<2 rows>)"),

@@ -20,7 +20,7 @@ from lakebench.phases.interop.fuzz import script
 from lakebench.phases.interop.fuzz.failures import Failure
 from lakebench.phases.interop.fuzz.known import FoundFailure, what_is_in
 from lakebench.phases.interop.fuzz.program_run import ProgramResult
-from lakebench.phases.interop.fuzz.script import Place
+from lakebench.phases.interop.fuzz.script import TablePlace
 
 FAILURE = "failure.json"
 _HIDDEN = "***"
@@ -39,7 +39,7 @@ class FuzzFinding:
     statements: tuple[tuple[str, ...], ...]
     seed: int
     number: int
-    place: Place
+    place: TablePlace
 
     @classmethod
     def of(cls, failure: Failure, result: ProgramResult, seed: int, number: int, lake: str) -> FuzzFinding:
@@ -51,7 +51,7 @@ class FuzzFinding:
         program, statements = result.program[:done], result.statements[:done]
         if failure.attempted is not None:
             program, statements = [*program, failure.attempted], [*statements, tuple(failure.evidence["statements"])]
-        place = Place(lake, result.namespace, result.table, result.marks)
+        place = TablePlace(lake, result.namespace, result.table, result.marks)
         return cls(failure, tuple(program), tuple(statements), seed, number, place)
 
     @property

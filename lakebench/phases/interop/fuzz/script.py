@@ -74,7 +74,7 @@ marks = {{}}
 
 
 @dataclass(frozen=True)
-class Place:
+class TablePlace:
     """Where the table of a finding was: the catalog's name in the statements, its namespace, and its own name.
 
     ``marks`` are the snapshots of its marks, whose ids the statements have.
@@ -92,7 +92,12 @@ class Place:
 
 
 def of(
-    program: Program, statements: Sequence[Sequence[str]], read: Read, readers: Iterable[str], at: Place, title: str
+    program: Program,
+    statements: Sequence[Sequence[str]],
+    read: Read,
+    readers: Iterable[str],
+    at: TablePlace,
+    title: str,
 ) -> str:
     """The program, with ``read`` by ``readers`` in the end.
 
@@ -117,7 +122,7 @@ def _bare(engine: str) -> str:
 
 
 def _steps(
-    program: Program, ready: Sequence[Operation], statements: Sequence[Sequence[str]], at: Place
+    program: Program, ready: Sequence[Operation], statements: Sequence[Sequence[str]], at: TablePlace
 ) -> Iterator[list[str]]:
     for step, operation, texts in zip(program, ready, statements, strict=True):
         if isinstance(step, Mark):
@@ -128,7 +133,7 @@ def _steps(
             yield [line for text in texts for line in _call(text, operation, at)]
 
 
-def _marked(text: str, at: Place, prefix: str = "") -> str:
+def _marked(text: str, at: TablePlace, prefix: str = "") -> str:
     """``text`` with marks instead of the ids of their snapshots; a text literal becomes one with ``prefix`` then."""
     marks = {str(number): name for name, number in (at.marks or {}).items()}
     if not any(number in text for number in marks):
@@ -139,7 +144,7 @@ def _marked(text: str, at: Place, prefix: str = "") -> str:
     return prefix + text
 
 
-def _call(text: str, operation: Operation, at: Place) -> Iterator[str]:
+def _call(text: str, operation: Operation, at: TablePlace) -> Iterator[str]:
     """A call of PyIceberg on the table as it is now, with its rows and its commit."""
     if text.startswith("table."):
         yield f"table = catalog.load_table({at.identifier})"
@@ -162,7 +167,7 @@ def _arrow_type(of: Type) -> str:
     return f"pa.{str(of).replace('decimal', 'decimal128')}" if kind(of) == "decimal" else _ARROW[kind(of)]
 
 
-def _read(reader: str, read: Read, fields: Sequence[Field], at: Place) -> str:
+def _read(reader: str, read: Read, fields: Sequence[Field], at: TablePlace) -> str:
     if reader == "duckdb":
         return f"print(con.sql(f{_sql(read, at)!r}))"
     arguments = [f"row_filter={schemas.expression(fields, read.where)!r}"] if read.where else []
@@ -172,7 +177,7 @@ def _read(reader: str, read: Read, fields: Sequence[Field], at: Place) -> str:
     return f"print({scan}.count())" if read.count else f"print({scan}.to_arrow())"
 
 
-def _sql(read: Read, at: Place) -> str:
+def _sql(read: Read, at: TablePlace) -> str:
     """The read as DuckDB's SQL, where what stands in braces is Python; values have the types of their columns."""
     dialect = SqlDialect()
     snapshot = f'marks["{read.at}"]' if read.at else ""
