@@ -72,13 +72,13 @@ def searched(
     monkeypatch.setattr(search, "ProgramRun", Run)
     monkeypatch.setattr(search, "KnownFailures", known_failures)
     context: Any = SimpleNamespace(
-        request=SimpleNamespace(selection=SimpleNamespace(catalog="rest"), settings=Settings()),
+        request=SimpleNamespace(selection=SimpleNamespace(catalog="rest"), settings=Settings(), refs=READERS, seed=1),
         services=SimpleNamespace(secrets=lambda: ("hidden",)),
         prerequisites=SimpleNamespace(check=lambda _: None),
         faults=FaultLog(folder),
         progress=Quiet(),
     )
-    return Search(context, WRITERS, READERS, 1, limits, folder, clock).run()
+    return Search(context, WRITERS, READERS, limits, folder, clock).run()
 
 
 def test_a_new_failure_is_made_small_and_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,6 +89,7 @@ def test_a_new_failure_is_made_small_and_written(tmp_path: Path, monkeypatch: py
     folder = tmp_path / finding.id
     page = (folder / "finding.md").read_text(encoding="utf-8")
     assert "2 | b" in page
+    assert "lakebench fuzz --seed 1 --engines duckdb,pyiceberg, program 2" in page
     assert "hidden" not in page
     (feature,) = feature_files.load(folder / "feature.toml")
     assert len(feature.program) == 4

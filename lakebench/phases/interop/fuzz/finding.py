@@ -14,6 +14,7 @@ from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.program import in_words, read_in_words
 from lakebench.datasets.interop.random_programs import Program
 from lakebench.errors import HarnessFault, UsageError
+from lakebench.execution.request import Request
 from lakebench.iceberg.operations import Read, from_json, to_json
 from lakebench.inputs import files
 from lakebench.phases.interop.fuzz import script
@@ -21,6 +22,7 @@ from lakebench.phases.interop.fuzz.failures import Failure
 from lakebench.phases.interop.fuzz.known import FoundFailure, what_is_in
 from lakebench.phases.interop.fuzz.program_run import ProgramResult
 from lakebench.phases.interop.fuzz.script import TablePlace
+from lakebench.phases.table_loading import word
 
 FAILURE = "failure.json"
 _HIDDEN = "***"
@@ -29,9 +31,9 @@ _BASIC = ("all rows", "count(*)")  # reads that every feature has
 
 @dataclass(frozen=True)
 class FuzzFinding:
-    """``failure`` of ``program``, which came of program ``number`` of ``seed``, with the statements of each step.
+    """``failure`` of ``program``, with the statements of each step.
 
-    ``place`` is where its table was.
+    It came of program ``number`` of ``seed`` on ``engines``, separated by commas. ``place`` is where its table was.
     """
 
     failure: Failure
@@ -39,25 +41,29 @@ class FuzzFinding:
     statements: tuple[tuple[str, ...], ...]
     seed: int
     number: int
+    engines: str
     place: TablePlace
 
     @classmethod
-    def of(cls, failure: Failure, result: ProgramResult, seed: int, number: int, lake: str) -> FuzzFinding:
-        """The finding of ``failure`` in ``result``: the steps up to it, the last by the engine that failed.
-
-        ``lake`` is the catalog's name in the statements.
-        """
+    def of(cls, failure: Failure, result: ProgramResult, request: Request, number: int) -> FuzzFinding:
+        """The finding of ``failure`` in ``result``: the steps up to it, the last by the engine that failed."""
         done = failure.step - (failure.attempted is not None)
         program, statements = result.program[:done], result.statements[:done]
         if failure.attempted is not None:
             program, statements = [*program, failure.attempted], [*statements, tuple(failure.evidence["statements"])]
-        place = TablePlace(lake, result.namespace, result.table, result.marks)
-        return cls(failure, tuple(program), tuple(statements), seed, number, place)
+        place = TablePlace(word(request.selection.catalog), result.namespace, result.table, result.marks)
+        engines = ",".join(map(str, request.refs))
+        return cls(failure, tuple(program), tuple(statements), request.seed, number, engines, place)
 
     @property
     def found(self) -> FoundFailure:
         """What identifies the failure for later ones."""
         return FoundFailure(self.failure.name, what_is_in(self.program))
+
+    @property
+    def source(self) -> str:
+        """What makes its program again."""
+        return f"lakebench fuzz --seed {self.seed} --engines {self.engines}, program {self.number}"
 
     @property
     def id(self) -> str:
@@ -98,7 +104,7 @@ class FuzzFinding:
 
     def _page(self) -> str:
         one, lines = self.failure, [f"# {self.failure.title}", ""]
-        lines += [f"Program {self.number} of seed {self.seed}, shrunk to {len(self.program)} operations.", ""]
+        lines += [f"Of {self.source}, shrunk to {len(self.program)} operations.", ""]
         lines += ["## Program", ""]
         for number, (step, statements) in enumerate(zip(self.program, self.statements, strict=True), 1):
             lines += [f"{number}. {step.by or 'lakebench'}: {in_words(replace(step, by=''))}", ""]
@@ -124,7 +130,7 @@ class FuzzFinding:
             title=one.title,
             program=tuple(replace(step, by="another" if step.by not in {"", writer} else "") for step in self.program),
             claim=self.id,
-            source=f"lakebench fuzz --seed {self.seed}, program {self.number}",
+            source=self.source,
             reads=(one.read,) if one.read and one.read.name not in _BASIC else (),
         )
 

@@ -22,7 +22,6 @@ from lakebench.phases.interop.fuzz.failures import Failure
 from lakebench.phases.interop.fuzz.finding import FuzzFinding, earlier, masked
 from lakebench.phases.interop.fuzz.known import KnownFailures, is_refused_step
 from lakebench.phases.interop.fuzz.program_run import ProgramResult, ProgramRun
-from lakebench.phases.table_loading import word
 
 _SHRINK_S = 60.0
 _LINE_S = 30.0
@@ -71,7 +70,7 @@ class SearchSummary:
 
 
 class Search:
-    """Runs the programs of ``seed``, one after the other, on the engines of ``context``.
+    """Runs the programs of the request's seed, one after the other, on the engines of ``context``.
 
     ``output`` is the folder that findings are written to; what an earlier search wrote there is known.
     """
@@ -81,12 +80,12 @@ class Search:
         context: RunContext,
         writers: Writers,
         readers: Sequence[EngineRef],
-        seed: int,
         limits: Limits,
         output: Path,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._context, self._writers, self._readers, self._seed = context, writers, readers, seed
+        self._context, self._writers, self._readers = context, writers, readers
+        self._seed = context.request.seed
         self._limits, self._output, self._clock = limits, output, clock
         self._known = KnownFailures(context.request.selection.catalog)
         self._found = earlier(output)
@@ -178,8 +177,7 @@ class Search:
             if same:
                 failure, result = same[0], again
         if not self._is_known(failure, result, shrunk=True):
-            lake = word(self._context.request.selection.catalog)
-            finding = FuzzFinding.of(failure, result, self._seed, number, lake)
+            finding = FuzzFinding.of(failure, result, self._context.request, number)
             self._names.add(failure.name)
             self._found.append(finding.found)
             folder = finding.write(self._output, self._secrets)

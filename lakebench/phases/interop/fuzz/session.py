@@ -16,6 +16,7 @@ from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.request import Request
 from lakebench.model import EngineRef, Selection
 from lakebench.phases import find
+from lakebench.phases.interop.fuzz import script
 from lakebench.phases.interop.fuzz.search import DATABASE, Limits, Search, SearchSummary
 from lakebench.processes.guard import Guard
 from lakebench.processes.reaper import end_left_behind
@@ -41,12 +42,15 @@ def search(request: Request, limits: Limits, output: Path, progress: Progress) -
         with run_context(request, guard, services, progress, required, faults=faults) as context:
             _start(context, required)
             writers = {str(ref): _engine(ref).operations for ref in request.refs if _writes(ref)}
-            return Search(context, writers, request.able(CanScan), request.seed, limits, output).run()
+            return Search(context, writers, request.able(CanScan), limits, output).run()
 
 
 def usual_engines() -> tuple[EngineRef, ...]:
-    """The engines of the matrix that need no server."""
-    names = find("interop").engines(Selection())
+    """The engines of the matrix that need no server.
+
+    Those whose steps a script of a finding can have come first: a step is shrunk to the first engine that can do it.
+    """
+    names = sorted(find("interop").engines(Selection()), key=lambda name: name not in script.ENGINES)
     return tuple(EngineRef(name) for name in names if engines.find(name).service is None)
 
 
