@@ -89,6 +89,7 @@ def test_a_new_failure_is_made_small_and_written(tmp_path: Path, monkeypatch: py
     folder = tmp_path / finding.id
     page = (folder / "finding.md").read_text(encoding="utf-8")
     assert "2 | b" in page
+    assert f"--features {finding.id} --writers " in page
     assert "lakebench fuzz --seed 1 --engines duckdb,pyiceberg, program 2" in page
     assert "hidden" not in page
     (feature,) = feature_files.load(folder / "feature.toml")

@@ -114,6 +114,7 @@ class FuzzFinding:
             lines += ["```", *map(str, one.evidence.get("calls", ())), "```", ""]
         if diff := one.evidence.get("diff"):
             lines += ["## Expected and actual", "", "```", *_rows("expected", diff), *_rows("actual", diff), "```", ""]
+        lines += ["## In the matrix", "", "```", self._matrix_command, "```", ""] if self._feature_file() else []
         return "\n".join(lines)
 
     @property
@@ -133,6 +134,15 @@ class FuzzFinding:
             source=self.source,
             reads=(one.read,) if one.read and one.read.name not in _BASIC else (),
         )
+
+    @property
+    def _matrix_command(self) -> str:
+        """How ``feature.toml`` runs in the matrix: steps by another engine need one that is among the writers."""
+        hands = [step.by for step in self.program if step.by]
+        writer = hands[0] if self.failure.side == "read" else self.failure.engine
+        writers = ",".join(dict.fromkeys([writer, *hands]))
+        reader = f" --readers {self.failure.engine}" if self.failure.side == "read" else ""
+        return f"lakebench run interop --feature-file feature.toml --features {self.id} --writers {writers}{reader}"
 
     def _script(self) -> str:
         """A wrong table is read by all engines that such a program can have, a wrong read by its engine."""
