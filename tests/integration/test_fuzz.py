@@ -35,7 +35,7 @@ def fuzz(folder: Path, variables: dict[str, str], code: int, seed: str, engines:
 
 
 def test_a_planted_fault_is_found_and_made_small(lake_up: dict[str, str], tmp_path: Path) -> None:
-    found = fuzz(tmp_path, lake_up, 4, PLANTED, f"{LIAR},duckdb,pyiceberg", "25s")
+    found = fuzz(tmp_path, lake_up, 4, PLANTED, f"{LIAR},duckdb,pyiceberg", "45s")
     folders = {one["folder"]: one["operations"] for one in found["findings"] if LIAR in one["folder"]}
     ((name, operations),) = folders.items()
     assert operations <= 6
@@ -51,7 +51,7 @@ def test_a_planted_fault_is_found_and_made_small(lake_up: dict[str, str], tmp_pa
 
 
 def test_a_finding_runs_without_lakebench(lake_up: dict[str, str], settings_up: Settings, tmp_path: Path) -> None:
-    (finding,) = fuzz(tmp_path, lake_up, 1, REFUSED, "pyiceberg", "30s")["findings"]
+    (finding,) = fuzz(tmp_path, lake_up, 1, REFUSED, "pyiceberg", "45s")["findings"]
     script = tmp_path / "found" / finding["folder"] / "reproduce.py"
     assert "lakebench." not in script.read_text(encoding="utf-8")
     store, catalog = (settings_up.services[name] for name in ("object-store", "rest-catalog"))
@@ -69,4 +69,4 @@ def test_a_finding_runs_without_lakebench(lake_up: dict[str, str], settings_up: 
     )
     assert done.returncode == 1
     assert done.stderr.splitlines()[-1].startswith("ValueError: Target schema's field names are not matching")
-    assert fuzz(tmp_path, lake_up, 0, REFUSED, "pyiceberg", "30s")["findings"] == []
+    assert fuzz(tmp_path, lake_up, 0, REFUSED, "pyiceberg", "45s")["findings"] == []
