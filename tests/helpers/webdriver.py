@@ -17,6 +17,7 @@ DRIVER = shutil.which("chromedriver")
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Space": "\ue00d", "ArrowDown": "\ue015", "PageDown": "\ue00f"}
 _SECONDS = 120
+_TRIES = 3
 
 
 class Browser:
@@ -28,13 +29,11 @@ class Browser:
     def __enter__(self) -> Self:
         assert DRIVER is not None
         self.log = (self.folder / "chromedriver.log").open("wb")
-        # Port 0 is any free one, and chromedriver says which.
-        self.driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=self.log, text=True)
         try:
-            self.base = f"http://127.0.0.1:{self._port()}"
+            self.base = f"http://127.0.0.1:{self._started()}"
             self.session = self._new_session()
         except BaseException:
-            self.driver.kill()
+            self._end()
             raise
         return self
 
@@ -42,17 +41,26 @@ class Browser:
         try:
             self._ask("DELETE", "")
         finally:
-            self.driver.terminate()
-            self.driver.wait(_SECONDS)
-            if self.driver.stdout:
-                self.driver.stdout.close()
-            self.log.close()
+            self._end()
 
-    def _port(self) -> int:
-        assert self.driver.stdout is not None
-        for line in self.driver.stdout:
-            if "started successfully on port" in line:
-                return int(line.rstrip(".\n ").rpartition(" ")[2])
+    def _end(self) -> None:
+        self._stop()
+        self.log.close()
+
+    def _stop(self) -> None:
+        self.driver.terminate()
+        self.driver.wait(_SECONDS)
+        if self.driver.stdout:
+            self.driver.stdout.close()
+
+    def _started(self) -> int:
+        """The port of a chromedriver: any free one, which another program may take before chromedriver does."""
+        for _ in range(_TRIES):
+            self.driver = subprocess.Popen([DRIVER, "--port=0"], stdout=subprocess.PIPE, stderr=self.log, text=True)
+            for line in self.driver.stdout or ():
+                if "started successfully on port" in line:
+                    return int(line.rstrip(".\n ").rpartition(" ")[2])
+            self._stop()
         raise AssertionError("chromedriver did not start")
 
     def _new_session(self) -> str:

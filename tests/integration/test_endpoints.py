@@ -84,6 +84,13 @@ def owned(certificate: Path) -> None:
         shutil.chown(f"{certificate}.key", "nobody")
 
 
+def certified(postgres: Endpoint, authority: Authority, certificate: Path, **how: dt.timedelta) -> None:
+    """Let the server show another certificate of ``authority``."""
+    authority.certify(certificate, **how)
+    owned(certificate)
+    administer(postgres, "SELECT pg_reload_conf()")
+
+
 @contextlib.contextmanager
 def verified(monkeypatch: pytest.MonkeyPatch, authority: Path) -> Iterator[None]:
     """A client that accepts the certificates of ``authority`` for the right host alone."""
@@ -114,11 +121,12 @@ def test_postgresql_with_tls(postgres: Endpoint, authority: Authority, monkeypat
 def test_an_expired_certificate_of_postgresql(
     postgres: Endpoint, authority: Authority, certificate: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    authority.certify(certificate, ends_in=_EXPIRED)
-    owned(certificate)
-    administer(postgres, "SELECT pg_reload_conf()")
+    certified(postgres, authority, certificate, ends_in=_EXPIRED)
     with verified(monkeypatch, authority.path):
         assert eventually(lambda: "certificate verify failed" in only(known(postgres)).problem)
+    certified(postgres, authority, certificate)  # for other tests, which run in any order
+    with verified(monkeypatch, authority.path):
+        assert eventually(lambda: only(known(postgres)).ok)
 
 
 def test_an_account_of_postgresql_that_may_not_create(postgres: Endpoint) -> None:

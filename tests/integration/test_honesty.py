@@ -52,6 +52,7 @@ def honesty_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict
         PROFILES["quick"],
         scale_factor=Decimal("0.01"),
         protocol=Protocol(cold=1, warm_ups=1, samples=4, block=2, limit_s=10),
+        chosen=("repeat",),  # else quick takes no times
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(LIARS))

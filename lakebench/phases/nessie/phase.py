@@ -122,7 +122,8 @@ def _answers(context: RunContext) -> Iterator[Block]:
     """Query 1 by the run's protocol, then the others once; all once, side by side, where correctness alone counts."""
     measured = list(_measurements(context))
     untimed = [one for one in measured if context.request.profile.correctness_alone and one.references]
-    yield side_by_server(check for one in untimed for check in asked_once(one))
+    if untimed:
+        yield side_by_server(check for one in untimed for check in asked_once(one))
     yield from (one for one in measured if one not in untimed)
 
 
