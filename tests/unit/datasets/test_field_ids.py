@@ -1,8 +1,7 @@
-"""Files of a generator as data files of an Iceberg table."""
-
 from __future__ import annotations
 
 import datetime as dt
+import io
 from decimal import Decimal
 from pathlib import Path
 
@@ -16,7 +15,7 @@ from lakebench.datasets import field_ids
 TABLE = pa.table(
     {
         "k": pa.array([1, 2, None], pa.int64()),
-        "small": pa.array([1, 2, 3], pa.int32()),
+        "small": pa.array([1, 2, 3], pa.int16()),
         "price": pa.array([Decimal("1.50"), None, Decimal("-2.25")], pa.decimal128(15, 2)),
         "day": pa.array([dt.date(1998, 9, 2)] * 3),
         "at": pa.array([dt.datetime(2024, 2, 29, tzinfo=dt.UTC)] * 3, pa.timestamp("us", "UTC")),
@@ -28,30 +27,53 @@ TABLE = pa.table(
 IDS = {name: 10 + number for number, name in enumerate(TABLE.column_names)}
 
 
-@pytest.fixture
-def stored(tmp_path: Path) -> Path:
-    made, file = tmp_path / "t.parquet", tmp_path / "table" / "data" / "t.parquet"
-    pq.write_table(TABLE, made, row_group_size=2, compression="zstd")
-    assert field_ids.store(made, IDS, None, f"file://{file}") == "zstd"
-    return file
+def parquet(table: pa.Table) -> io.BytesIO:
+    made = io.BytesIO()
+    pq.write_table(table, made, row_group_size=2, write_page_index=True)
+    return made
 
 
-def test_rows_row_groups_and_codec_stay_and_columns_get_their_ids(stored: Path) -> None:
-    assert pq.read_table(stored).cast(TABLE.schema).equals(TABLE)
-    assert {one.name: int(one.metadata[b"PARQUET:field_id"]) for one in pq.read_schema(stored)} == IDS
-    found = duckdb.sql(f"SELECT name, field_id FROM parquet_schema('{stored}') WHERE type IS NOT NULL").fetchall()
+def test_the_columns_get_their_ids_and_nothing_else_changes(tmp_path: Path) -> None:
+    source, file = parquet(TABLE), tmp_path / "copied.parquet"
+    with file.open("wb") as target:
+        field_ids.copy(source, IDS, target)
+    assert pq.read_table(file).cast(TABLE.schema).equals(TABLE)
+    assert {one.name: int(one.metadata[b"PARQUET:field_id"]) for one in pq.read_schema(file)} == IDS
+    found = duckdb.sql(f"SELECT name, field_id FROM parquet_schema('{file}') WHERE type IS NOT NULL").fetchall()
     assert dict(found) == IDS
-    read = pq.read_metadata(stored)
-    assert [read.row_group(n).num_rows for n in range(read.num_row_groups)] == [2, 1]
-    assert {read.row_group(0).column(n).compression for n in range(read.num_columns)} == {"ZSTD"}
+    before, after = pq.read_metadata(source), pq.read_metadata(file)
+    assert [after.row_group(n).to_dict() for n in range(2)] == [before.row_group(n).to_dict() for n in range(2)]
 
 
-def test_readers_take_the_types_of_parquet(stored: Path) -> None:
-    assert pq.read_schema(stored).field("text").type == pa.string()
+def test_readers_take_the_types_of_parquet() -> None:
+    copied = io.BytesIO()
+    field_ids.copy(parquet(TABLE), IDS, copied)
+    assert pq.read_schema(parquet(TABLE)).field("text").type == pa.string_view()
+    assert pq.read_schema(copied).field("text").type == pa.string()
 
 
-def test_a_column_without_an_id_is_said(tmp_path: Path) -> None:
-    pq.write_table(TABLE, tmp_path / "t.parquet")
-    ids = {name: number for name, number in IDS.items() if name != "raw"}
-    with pytest.raises(KeyError, match="raw"):
-        field_ids.store(tmp_path / "t.parquet", ids, None, f"file://{tmp_path}/u.parquet")
+def test_ids_that_a_file_has_are_replaced() -> None:
+    first, second = io.BytesIO(), io.BytesIO()
+    field_ids.copy(parquet(TABLE), dict.fromkeys(IDS, 1), first)
+    field_ids.copy(first, IDS, second)
+    assert {one.name: int(one.metadata[b"PARQUET:field_id"]) for one in pq.read_schema(second)} == IDS
+
+
+def test_a_file_is_stored_where_the_table_has_its_data(tmp_path: Path) -> None:
+    (tmp_path / "t.parquet").write_bytes(parquet(TABLE).getvalue())
+    codec = field_ids.store(tmp_path / "t.parquet", IDS, None, f"file://{tmp_path}/table/data/t.parquet")
+    assert codec == "snappy"
+    assert pq.read_metadata(tmp_path / "table" / "data" / "t.parquet").num_rows == 3
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (io.BytesIO(b"no Parquet at all"), "no Parquet file"),
+        (parquet(pa.table({"s": [{"a": 1}]})), "the column s is nested"),
+        (parquet(pa.table({"other": [1]})), "the column other is nested, or not in the table"),
+    ],
+)
+def test_what_cannot_have_ids_is_said(source: io.BytesIO, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        field_ids.copy(source, IDS, io.BytesIO())
