@@ -97,8 +97,8 @@ def _seconds(clock_s: float | None) -> str:
 class _Found:
     address: str
     version: str
-    writes: str
     clock_s: float | None
+    writes: str = "not tried"
     problem: str = ""
 
 
@@ -132,12 +132,12 @@ def _of_service(service: Service) -> _Found:
         return _of_postgresql(service, endpoint, address)
     clock, version = _clock(endpoint.uri), endpoint.version
     if isinstance(service, ObjectStoreService):
-        return _Found(address, version, *_object_written(store(endpoint), clock, service.settings_table))
+        return _Found(address, version, clock, *_object_written(store(endpoint), service.settings_table))
     if isinstance(service, CatalogService):
         catalog = service.catalog(endpoint)
         if catalog.kind is CatalogKind.REST:
-            return _Found(address, version, *_namespace_written(catalog, clock, service.settings_table))
-    return _Found(address, version, "not tried", clock)
+            return _Found(address, version, clock, *_namespace_written(catalog, service.settings_table))
+    return _Found(address, version, clock)
 
 
 def _of_catalog(catalog: Catalog, missing: tuple[str, ...]) -> _Found:
@@ -150,8 +150,8 @@ def _of_catalog(catalog: Catalog, missing: tuple[str, ...]) -> _Found:
     except OSError as error:
         raise ServiceUnavailable(f"the catalog at {address}: {error}: correct its uri or its login") from error
     if not rest:
-        return _Found(address, "", "not tried", None)
-    return _Found(address, "", *_namespace_written(catalog, _clock(catalog.uri), "the settings"))
+        return _Found(address, "", None)
+    return _Found(address, "", _clock(catalog.uri), *_namespace_written(catalog, "the settings"))
 
 
 def _connects(catalog: Catalog) -> None:
@@ -161,10 +161,8 @@ def _connects(catalog: Catalog) -> None:
         socket.create_connection((address.hostname, address.port), timeout=_ANSWER_S).close()
 
 
-def _written(
-    create: Callable[[str], None], drop: Callable[[str], None], clock: float | None, table: str
-) -> tuple[str, float | None, str]:
-    """What :class:`_Found` has after ``version``: whether something of ours may be created and dropped again.
+def _written(create: Callable[[str], None], drop: Callable[[str], None], table: str) -> tuple[str, str]:
+    """``writes`` and ``problem`` of :class:`_Found`: whether something of ours may be created and dropped again.
 
     What could not be dropped is named in the problem.
     """
@@ -176,23 +174,23 @@ def _written(
         drop(name)
     except (LakebenchError, OSError) as error:
         why = " ".join(str(error).split())[:300]
-        return "no", clock, f"its account may not {may_not} ({why}): give the one of {table} these rights"
-    return "yes", clock, ""
+        return "no", f"its account may not {may_not} ({why}): give the one of {table} these rights"
+    return "yes", ""
 
 
-def _object_written(target: ObjectStore, clock: float | None, table: str) -> tuple[str, float | None, str]:
+def _object_written(target: ObjectStore, table: str) -> tuple[str, str]:
     files = file_system(target)
 
     def create(name: str) -> None:
         with files.open_output_stream(f"{target.bucket}/{name}") as stream:
             stream.write(b"lakebench doctor")
 
-    return _written(create, lambda name: files.delete_file(f"{target.bucket}/{name}"), clock, table)
+    return _written(create, lambda name: files.delete_file(f"{target.bucket}/{name}"), table)
 
 
-def _namespace_written(catalog: Catalog, clock: float | None, table: str) -> tuple[str, float | None, str]:
+def _namespace_written(catalog: Catalog, table: str) -> tuple[str, str]:
     create, drop = catalogs.create_namespace, catalogs.drop_namespace
-    return _written(lambda name: create(catalog, name), lambda name: drop(catalog, name), clock, table)
+    return _written(lambda name: create(catalog, name), lambda name: drop(catalog, name), table)
 
 
 def _of_postgresql(service: PostgresService, endpoint: Endpoint, address: str) -> _Found:
@@ -201,16 +199,14 @@ def _of_postgresql(service: PostgresService, endpoint: Endpoint, address: str) -
         before = time.time()
         version, seconds = session.execute(_ASKED).fetchone()
         clock = round(float(seconds) - (before + time.time()) / 2, 1)
-        writes, _, problem = _schema_written(session, clock, service.settings_table)
-        return _Found(address, version.split()[0], writes, clock, problem)
+        return _Found(address, version.split()[0], clock, *_schema_written(session, service.settings_table))
 
 
-def _schema_written(session: Any, clock: float | None, table: str) -> tuple[str, float | None, str]:
+def _schema_written(session: Any, table: str) -> tuple[str, str]:
     execute = calls(session)
     return _written(
         lambda name: execute(session.execute, f"CREATE SCHEMA {name}"),
         lambda name: execute(session.execute, f"DROP SCHEMA {name}"),
-        clock,
         table,
     )
 

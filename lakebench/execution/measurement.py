@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,9 +15,20 @@ from lakebench.datasets.answer_files import Agreed
 from lakebench.datasets.answers import FULL
 from lakebench.datasets.rules import Rules
 from lakebench.errors import CaseEnd, CaseError, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Case, Check, Evidence, diff_evidence, failure, now, record, same
+from lakebench.execution.cases import (
+    Block,
+    Case,
+    Check,
+    Evidence,
+    diff_evidence,
+    failure,
+    now,
+    record,
+    same,
+    side_by_server,
+)
 from lakebench.execution.context import RunContext
-from lakebench.execution.protocol import Meter, Protocol
+from lakebench.execution.protocol import Meter, Profile, Protocol
 from lakebench.execution.request import Request
 from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.scan import Scan
@@ -250,6 +261,14 @@ class Measurement(Block):
                 run.error = error
         if run.error is not None:
             run.samples.clear()
+
+
+def answers_first(measured: Sequence[Measurement], profile: Profile) -> Iterator[Block]:
+    """``measured``; where correctness alone counts, first those with reference answers, asked once and side by side."""
+    untimed = [one for one in measured if profile.correctness_alone and one.references]
+    if untimed:
+        yield side_by_server(check for one in untimed for check in asked_once(one))
+    yield from (one for one in measured if one not in untimed)
 
 
 def asked_once(measured: Measurement) -> Iterator[Check]:

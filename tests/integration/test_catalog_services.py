@@ -14,6 +14,7 @@ from started import QUICK
 
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.inprocess import pyiceberg_catalog
+from lakebench.engines.polars.engine import Polars
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.model import EngineSettings
 from lakebench.processes.guard import Guard
@@ -62,6 +63,19 @@ def test_a_table_is_written_and_read_through_the_catalog(running: Services, choi
     duckdb.open(observed)
     assert [batch.to_pylist() for batch in duckdb.query("SELECT sum(a) AS n FROM t")] == [[{"n": 6}]]
     duckdb.close()
+
+
+def test_polars_reads_and_writes_by_the_keys_that_the_catalog_vends(running: Services, tmp_path: Path) -> None:
+    lake = CATALOGS["seaweedfs"].lake(running)
+    assert not lake.objects.access_key
+    polars = Polars(EngineSettings(2, 2**30, str(tmp_path)))
+    polars.open(lake)
+    catalog = pyiceberg_catalog(lake)
+    catalog.create_namespace_if_not_exists(lake.namespace)
+    catalog.create_table(f"{lake.namespace}.vended", ROWS.schema)
+    polars.append("vended", ROWS)
+    assert [batch.to_pylist() for batch in polars.query("SELECT sum(a) AS n FROM vended")] == [[{"n": 6}]]
+    polars.close()
 
 
 # Ends at once where the connection is closed, and waits for a byte where it is let in.

@@ -16,7 +16,7 @@ from lakebench.engines import CanQuery
 from lakebench.errors import CaseError, HarnessFault
 from lakebench.execution.cases import Block, side_by_server
 from lakebench.execution.context import RunContext
-from lakebench.execution.measurement import MeasuredEngine, Measurement, asked_once
+from lakebench.execution.measurement import MeasuredEngine, Measurement, answers_first
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.protocol import QUICK, Profile, Protocol
 from lakebench.execution.request import Request, Scope
@@ -85,10 +85,7 @@ class DistributedQueries(Queries):
         """
         request = context.request
         yield from not_loaded(self.name, self._loaded(context, STORAGE))
-        measured = self._work(context)
-        untimed = [one for one in measured if request.profile.correctness_alone and one.references]
-        yield side_by_server(check for one in untimed for check in asked_once(one))
-        yield from (one for one in measured if one not in untimed)
+        yield from answers_first(self._work(context), request.profile)
         yield from writes.blocks(request)
         lines = list(rubric.blocks(request, partial(self._work_lake, tables=work.question(work.LONG).tables)))
         of_times = [one for one in lines if one.case.coordinates.test == rubric.OF_TIMES]

@@ -15,10 +15,10 @@ from lakebench.datasets import answer_files, rows, tpch
 from lakebench.datasets.workload import Question
 from lakebench.engines import CanAppend, CanQuery, CanScan
 from lakebench.errors import CaseError, CommitConflict, EngineUnavailable, WrongAnswer
-from lakebench.execution.cases import Block, Case, Check, Evidence, same, side_by_server
+from lakebench.execution.cases import Block, Case, Check, Evidence, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.engine_client import EngineClient
-from lakebench.execution.measurement import MeasuredEngine, Measurement, asked_once
+from lakebench.execution.measurement import MeasuredEngine, Measurement, answers_first
 from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
 from lakebench.iceberg.scan import Scan
@@ -120,11 +120,7 @@ class Nessie(Phase):
 
 def _answers(context: RunContext) -> Iterator[Block]:
     """Query 1 by the run's protocol, then the others once; all once, side by side, where correctness alone counts."""
-    measured = list(_measurements(context))
-    untimed = [one for one in measured if context.request.profile.correctness_alone and one.references]
-    if untimed:
-        yield side_by_server(check for one in untimed for check in asked_once(one))
-    yield from (one for one in measured if one not in untimed)
+    yield from answers_first(list(_measurements(context)), context.request.profile)
 
 
 def _measurements(context: RunContext) -> Iterator[Measurement]:

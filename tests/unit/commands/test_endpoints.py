@@ -58,13 +58,13 @@ def test_what_could_not_be_dropped_is_named() -> None:
         raise Refused(f"no\nrights on {name}")
 
     made: list[str] = []
-    writes, _, problem = endpoints._written(made.append, no, None, "services.postgres")
+    writes, problem = endpoints._written(made.append, no, "services.postgres")
     assert writes == "no"
     assert problem == (
         f"its account may not drop {made[0]}, which stays (no rights on {made[0]}): "
         "give the one of services.postgres these rights"
     )
-    assert "may not create (" in endpoints._written(no, made.append, None, "services.postgres")[2]
+    assert "may not create (" in endpoints._written(no, made.append, "services.postgres")[1]
     assert len(made) == 1
 
 
