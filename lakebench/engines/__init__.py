@@ -119,7 +119,12 @@ class CanExecute(ABC):
 
 
 class CanScan(ABC):
-    """Reads one table without SQL, or by the SQL it writes itself."""
+    """Reads one table without SQL, or by the SQL it writes itself.
+
+    ``one_statement`` says that :attr:`Scan.filters` are one call of :meth:`scan`; else there is one for each of them.
+    """
+
+    one_statement: ClassVar[bool] = False
 
     @abstractmethod
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:

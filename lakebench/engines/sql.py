@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 from lakebench.engines import CanOperate
 from lakebench.errors import CommitConflict
 from lakebench.iceberg import operations as ops
-from lakebench.iceberg.scan import Condition, Scan
+from lakebench.iceberg.scan import NUMBER, Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, find, kind, parameters
 
 _WORD = re.compile(r"(?<=[a-z])(?=[A-Z])")
@@ -187,9 +187,18 @@ class SqlDialect:
         return f" WHERE {joined}" if joined else ""
 
     def select(self, scan: Scan, source: str) -> str:
-        """The SELECT that ``scan`` asks for, from ``source``, which has the table and its time travel."""
+        """The SELECT that ``scan`` asks for, from ``source``, which has the table and its time travel.
+
+        Several filters are a SELECT each, with UNION ALL: each has a scan of its own, which the filter prunes.
+        """
+        if scan.filters:
+            return " UNION ALL ".join(self._numbered(n, one, source) for n, one in enumerate(scan.by_filter))
         listed = "count(*) AS n" if scan.count else self.summaries(scan) or self._select_list(scan)
         return f"SELECT {listed} FROM {source}{self.where(scan.fields, scan.where)}"
+
+    def _numbered(self, n: int, scan: Scan, source: str) -> str:
+        selected = f"{n} AS {self.name(NUMBER)}, {self._select_list(scan)}"
+        return f"SELECT {selected} FROM {source}{self.where(scan.fields, scan.where)}"
 
     def summaries(self, scan: Scan) -> str:
         """The aggregates that ``scan`` asks for; empty where it asks for none."""

@@ -30,6 +30,8 @@ def conditions_from_json(value: Sequence[Mapping[str, Any]]) -> tuple[Condition,
     )
 
 
+NUMBER = "n"
+"""The first column of the answer to :attr:`Scan.filters`: which of them a row fits, from 0."""
 SUMMARIES = ("count", "sum", "max", "length")
 """How :attr:`Scan.summary` sums a column up: values that are not null, their sum, the greatest, the lengths' sum."""
 
@@ -48,6 +50,7 @@ class Scan:
     ``positions`` asks for the rows at these positions, ascending and from 0, in the order of the table's one file.
     ``summary`` asks for one row instead of the rows: pairs of a function (:data:`SUMMARIES`) and the path of a column.
     With ``fetched`` the engine gives the rows of these columns, and its worker sums them up as they come.
+    ``filters`` asks for the rows of each of them instead of ``where``, with :data:`NUMBER` before their columns.
     """
 
     table: str
@@ -62,6 +65,12 @@ class Scan:
     positions: tuple[int, ...] = ()
     summary: tuple[tuple[str, str], ...] = ()
     fetched: bool = False
+    filters: tuple[tuple[Condition, ...], ...] = ()
+
+    @property
+    def by_filter(self) -> tuple[Scan, ...]:
+        """A scan for each of :attr:`filters`."""
+        return tuple(replace(self, where=one, filters=()) for one in self.filters)
 
     @property
     def read_columns(self) -> tuple[str, ...] | None:
@@ -82,6 +91,7 @@ class Scan:
                 **value,
                 "columns": None if columns is None else tuple(columns),
                 "where": conditions_from_json(value.get("where", ())),
+                "filters": tuple(map(conditions_from_json, value.get("filters", ()))),
                 "fields": tuple(field_from_json(one) for one in value.get("fields", ())),
                 "positions": tuple(value.get("positions", ())),
                 "summary": tuple((function, path) for function, path in value.get("summary", ())),
@@ -93,5 +103,6 @@ class Scan:
         return {
             **vars(self),
             "where": [vars(one) for one in self.where],
+            "filters": [[vars(one) for one in where] for where in self.filters],
             "fields": [field_to_json(one) for one in self.fields],
         }

@@ -22,6 +22,7 @@ from typing import Any
 from lakebench import engines
 from lakebench.engines import boundary
 from lakebench.engines.boundary import engine_call
+from lakebench.engines.filtered import numbered
 from lakebench.engines.listening import listening
 from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
@@ -174,6 +175,8 @@ class Worker:
         wanted, engine = Scan.from_json(scan), self._able(engines.CanScan)
         if wanted.fetched:
             return self._timed(lambda: summarised(_batches(engine.scan(wanted.rows_to_fetch)), wanted.summary), into)
+        if wanted.filters and not engine.one_statement:
+            return self._timed(lambda: numbered(map(engine.scan, wanted.by_filter), drain), into)
         return self._timed(lambda: engine.scan(wanted), into)
 
     def digest(self, scan: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

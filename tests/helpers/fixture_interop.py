@@ -237,7 +237,20 @@ def _read(feature: str, writer: str, reader: str, judged: Judged, dice: random.R
     outcome, _, reason = judged
     ran = outcome is not Outcome.UNAVAILABLE
     return _record(feature, writer, reader, judged, dice, side="read",
-                   reads=_asked(_reads(feature, reader, outcome, reason), feature, writer) if ran else [])  # fmt: skip
+                   reads=_asked(_reads(feature, reader, outcome, reason), feature, writer) if ran else [],
+                   derived=_derived(feature, writer) if ran else None)  # fmt: skip
+
+
+def _derived(feature: str, writer: str) -> dict[str, Any]:
+    """Reads that follow from the rows, of which one failed: whatever the outcome, the page shows what is there."""
+    read = {
+        "read": "d != 5",
+        "outcome": "WRONG",
+        "rows": 1,
+        "reason": "1 rows instead of 2",
+        "asked": "d != 5: id of t",
+    }
+    return {"asked": 16, "passed": 15, "reads": _asked([read], feature, writer)}
 
 
 def _asked(reads: list[dict[str, Any]], feature: str, writer: str) -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebench.datasets.interop.derived_reads import DerivedReads, derived
 from lakebench.iceberg.operations import Create, Operation, Read
 
 
@@ -26,7 +28,8 @@ class Feature:
     """A small program that makes a table with one feature, the reads that check it, and the proof that it is there.
 
     ``claim`` names its topic in ``claims.toml``, where that is not the feature's own ``id``.
-    Every feature is read whole and counted; ``reads`` are in addition. ``source`` is the section of the Iceberg
+    Every feature is read whole and counted, and by the reads that follow from its rows (``derived``); ``reads`` are in
+    addition. ``source`` is the section of the Iceberg
     specification, or the thread of the defect that it is about. ``by_reference`` says that no operation of an engine
     makes it, so that the reference writer alone does.
     """
@@ -51,3 +54,8 @@ class Feature:
     def all_reads(self) -> tuple[Read, ...]:
         """Those that every feature has, and its own."""
         return (*self.basic, *self.reads)
+
+    @functools.cached_property
+    def derived(self) -> DerivedReads:
+        """The reads that follow from its rows and types."""
+        return derived(self.program)

@@ -51,7 +51,7 @@ from lakebench.iceberg.operations import (
     Update,
     UpgradeFormat,
 )
-from lakebench.iceberg.scan import Condition
+from lakebench.iceberg.scan import NUMBER, Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _View:
 
 @dataclass
 class _Table:
-    """A table; ``current`` is ``None`` before the first commit."""
+    """A table; ``current`` is ``None`` before the first commit. ``ever`` are the rows that any commit held."""
 
     schema: Schema
     spec: tuple[tuple[int, str], ...] = ()
@@ -105,6 +105,7 @@ class _Table:
     current: _Snapshot | None = None
     refs: dict[str, tuple[str, _Snapshot | None]] = field(default_factory=dict)
     marks: dict[str, _Snapshot] = field(default_factory=dict)
+    ever: list[_Stored] = field(default_factory=list)
 
     def rows(self, branch: str = "") -> tuple[_Stored, ...]:
         snapshot = self.refs[branch][1] if branch else self.current
@@ -112,6 +113,8 @@ class _Table:
 
     def commit(self, rows: Iterable[_Stored], branch: str = "") -> None:
         snapshot = _Snapshot(tuple(rows), self.schema)
+        before = {id(one) for one in self.rows(branch)}
+        self.ever += [one for one in snapshot.rows if id(one) not in before]
         if branch:
             self.refs[branch] = (self.refs[branch][0], snapshot)
         else:
@@ -150,6 +153,17 @@ class Oracle:
             return pa.table({"count": pa.array([len(matching)], pa.int64())}).replace_schema_metadata(COUNT)
         wanted = [find(fields, name) for name in read.columns] if read.columns is not None else fields
         return values.arrow_table(wanted, [tuple(row[one.name] for one in wanted) for row in matching])
+
+    def ever(self, table: str) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
+        """The columns of ``table``, and in these every row that it ever had, of whatever branch."""
+        held = self._tables[table]
+        return _seen(held.schema, held.ever)
+
+    def each_answer(self, reads: Sequence[Read]) -> pa.Table:
+        """The answers to ``reads``, which all ask for the same columns, below one another; ``n`` says which."""
+        import pyarrow as pa
+
+        return pa.concat_tables(numbered(n, self.answer(one)) for n, one in enumerate(reads))
 
     def _source(self, read: Read) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
         view = self._views.get(read.view) if read.view else None
@@ -269,10 +283,10 @@ def _holds_one(condition: Condition, fields: Sequence[Field], row: Mapping[str, 
         raise HarnessFault(f"the oracle does not compare values of the type {kind(of)}")
     if value is None:
         return False
-    left = _comparable(of, value)
+    left = comparable(of, value)
     if condition.test == "in":
-        return any(left == _comparable(of, one) for one in condition.value if one is not None)
-    return condition.value is not None and _COMPARE[condition.test](left, _comparable(of, condition.value))
+        return any(left == comparable(of, one) for one in condition.value if one is not None)
+    return condition.value is not None and _COMPARE[condition.test](left, comparable(of, condition.value))
 
 
 def _value_at(row: Mapping[str, Any], path: str) -> Any:
@@ -284,7 +298,14 @@ def _value_at(row: Mapping[str, Any], path: str) -> Any:
     return None if inside is None else _value_at(inside, rest)
 
 
-def _comparable(of: Type, value: Any) -> Any:
+def numbered(n: int, rows: pa.Table) -> pa.Table:
+    """``rows`` with their read's number ``n`` in a first column."""
+    import pyarrow as pa
+
+    return rows.add_column(0, pa.field(NUMBER, pa.int64()), pa.array([n] * rows.num_rows, pa.int64()))
+
+
+def comparable(of: Type, value: Any) -> Any:
     """``value`` as something with the order of its type; NaN is larger than all other numbers, and equal to itself."""
     stored = values.storage(of, value)
     if isinstance(stored, float):
@@ -357,7 +378,7 @@ def _merge(table: _Table, operation: Merge) -> None:
 def _key(columns: Sequence[SchemaColumn], row: _Stored) -> tuple[Any, ...]:
     """The values of ``columns``, hashable; what has more than one form (``1.50`` and ``1.5``) is one value."""
     shown = ((one, row.values.get(one.id, one.initial)) for one in columns)
-    return tuple(None if value is None else _identity(_comparable(one.type, _load(one, value))) for one, value in shown)
+    return tuple(None if value is None else _identity(comparable(one.type, _load(one, value))) for one, value in shown)
 
 
 def _equality_delete(table: _Table, operation: EqualityDelete) -> None:

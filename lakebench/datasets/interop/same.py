@@ -7,6 +7,7 @@ names of columns are those of the table in their order, in any case of letters, 
 
 from __future__ import annotations
 
+import functools
 import json
 import uuid
 from collections.abc import Callable, Mapping
@@ -43,6 +44,34 @@ def same_read(actual: pa.Table, expected: pa.Table) -> Sameness:
 def compare(actual: Path, expected: Path) -> Checked:
     """:func:`same_read` of a reader's answer and what it has to be, in files."""
     return answer_files.compare_by(same_read, actual, expected)
+
+
+def compare_each(actual: Path, expected: Path, count: int) -> list[Checked]:
+    """:func:`compare` of each of ``count`` answers, which both files have with their numbers in a first column."""
+    if answer_files.compare_by(same_read, actual, expected).ok:
+        return [Checked(ok=True, rows=-1)] * count
+    return [
+        answer_files.compare_by(functools.partial(_same_part, n, is_numbered=True), actual, expected)
+        for n in range(count)
+    ]
+
+
+def compare_part(actual: Path, expected: Path, n: int) -> Checked:
+    """:func:`compare` of one answer with the one of this number in ``expected``."""
+    return answer_files.compare_by(functools.partial(_same_part, n, is_numbered=False), actual, expected)
+
+
+def _same_part(n: int, actual: pa.Table, expected: pa.Table, *, is_numbered: bool) -> Sameness:
+    wrong = _names(actual, expected) if is_numbered else None
+    if wrong:
+        return Sameness(wrong)
+    return same_read(_part(actual, n) if is_numbered else actual, _part(expected, n))
+
+
+def _part(table: pa.Table, n: int) -> pa.Table:
+    import pyarrow.compute as pc
+
+    return table.filter(pc.equal(table.column(0), n)).remove_column(0)
 
 
 def _names(actual: pa.Table, expected: pa.Table) -> Diff | None:

@@ -76,6 +76,7 @@ class DataFusion(Engine, CanQuery, CanScan):
     name: ClassVar[str] = "datafusion"
     title: ClassVar[str] = "DataFusion (iceberg-rust)"
     dialect: ClassVar[str] = "postgres"
+    one_statement: ClassVar[bool] = True
     distribution: ClassVar[str] = "datafusion"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = PYICEBERG_CATALOGS
     preload: ClassVar[tuple[str, ...]] = ("datafusion", "pyiceberg.catalog.rest", "pyiceberg.io.pyarrow")

@@ -72,6 +72,7 @@ class _Connected(Engine, CanQuery, CanScan):
     distribution: ClassVar[str] = "duckdb"
     preload: ClassVar[tuple[str, ...]] = ("duckdb", "pyarrow")
     dialect: ClassVar[str] = "duckdb"
+    one_statement: ClassVar[bool] = True
     # After these DuckDB refuses every request; a file is opened again only once every reference to it is gone.
     fatal: ClassVar[tuple[str, ...]] = ("INTERNAL Error", "FATAL Error", "database has been invalidated")
     requirements: ClassVar[tuple[str, ...]] = (

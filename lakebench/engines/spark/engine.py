@@ -77,6 +77,7 @@ class Spark(
     name = "spark"
     title = "Spark"
     dialect = "spark"
+    one_statement = True
     distribution = "pyspark"
     service = "spark"
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (

@@ -39,6 +39,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     name = "trino"
     title = "Trino"
     dialect = "trino"
+    one_statement = True
     distribution = "trino"
     preload = ("trino", "pyarrow")
     service = "trino"

@@ -259,6 +259,8 @@ def _compact(
     }
     if kept.get("reads"):
         kept["reads"] = _without_table(kept["reads"], one)
+    if kept.get("derived"):
+        kept["derived"] = {**kept["derived"], "reads": _without_table(kept["derived"]["reads"], one)}
     return [
         features[one.feature],
         writers.index(one.writer),

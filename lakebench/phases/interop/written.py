@@ -13,6 +13,7 @@ from typing import Any
 from lakebench import engines
 from lakebench.datasets.interop import expected as oracles
 from lakebench.datasets.interop import inspector
+from lakebench.datasets.interop.derived_reads import DerivedReads
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.datasets.interop.inspector import Inspected
@@ -37,22 +38,13 @@ from lakebench.iceberg.scan import Scan
 from lakebench.model import Coordinates, EngineRef, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
-from lakebench.phases.interop.read_check import compared
+from lakebench.phases.interop.derived_check import DerivedCheck
+from lakebench.phases.interop.read_check import TableReader, worst
 from lakebench.phases.interop.table_lakes import lake_of, observed
 from lakebench.phases.table_loading import snapshot
 from lakebench.results import claims
 
 _NOT_WRITTEN = "not written: "
-_WORST = (
-    Outcome.HARNESS_FAULT,
-    Outcome.WRONG,
-    Outcome.CRASH,
-    Outcome.TIMEOUT,
-    Outcome.OUT_OF_MEMORY,
-    Outcome.REFUSED,
-    Outcome.UNAVAILABLE,
-    Outcome.PASS,
-)
 _FILES_SHOWN = 40
 _AT_ONCE = 4
 _LIMIT_S = 60.0
@@ -69,6 +61,7 @@ class _Made:
     location: str
     inspected: Inspected
     expected: tuple[Path, ...]
+    filtered: Path
 
 
 @dataclass
@@ -203,11 +196,13 @@ class Written(Block):
                 self._watch(context, operation, progress)
         lake = observed(context.request, context.services)
         response = table_metadata(lake.catalog, lake.namespace, self._table("t"))
-        reads = self.feature.all_reads
+        reads, derived = (*self.feature.all_reads, *self._derived.shapes), self._derived.filters
         expected = tuple(context.files.new(f"expected-{number}") for number in range(len(reads)))
+        filtered = context.files.new("expected-filtered")
         program = [to_json(one) for one in self.feature.program]
+        metadata = response["metadata"]
         context.checker.call(
-            oracles.write, program, reads, progress.succeeded, response["metadata"], lake.objects, expected
+            oracles.write, program, reads, progress.succeeded, metadata, lake.objects, expected, derived, filtered
         )
         inspected = context.checker.call(inspector.inspect, response["metadata"], lake.objects, self.feature.proof)
         return _Made(
@@ -218,7 +213,13 @@ class Written(Block):
             response["metadata-location"],
             inspected,
             expected,
+            filtered,
         )
+
+    @property
+    def _derived(self) -> DerivedReads:
+        """Many reads show what readers do with a right table, and few what a writer did wrong."""
+        return self.feature.derived if self.writer.name == REFERENCE else self.feature.derived.few()
 
     @property
     def _has_another(self) -> bool:
@@ -340,35 +341,37 @@ class Written(Block):
 
     def _cell(self, context: RunContext, reader: EngineRef, made: _Made) -> _Cell:
         began = now()
+        reads: dict[str, Any] = {"reads": []}
         try:
             reads, error = self._read(context, reader, made)
         except Exception as raised:  # noqa: BLE001 - a fault of ours in one reader's case; the others go on
-            reads, error = [], context.client.case_end(raised)
+            error = context.client.case_end(raised)
         evidence = {
             **self._evidence(context.request, "read", reader),
             "snapshot_id": made.metadata.get("current-snapshot-id"),
-            "reads": reads,
+            **reads,
         }
         return _Cell(reader, began, now()[1] - began[1], evidence, error)
 
-    def _read(self, context: RunContext, reader: EngineRef, made: _Made) -> tuple[list[dict[str, Any]], CaseEnd | None]:
-        """Every read of the feature by ``reader``; the worst of them is what becomes of the case."""
-        reads = self.feature.all_reads
-        scans = [self._scan(read, made).to_json() for read in reads]
-        into = [context.files.new(f"{reader}-{number}") for number in range(len(reads))]
+    def _read(self, context: RunContext, reader: EngineRef, made: _Made) -> tuple[dict[str, Any], CaseEnd | None]:
+        """Every read of the feature by ``reader``; the worst of them is what becomes of the case.
+
+        What is derived is asked where the whole table is read right: else it says nothing more.
+        """
+        lake = lake_of(context.request, context.services, reader)
+        table = TableReader(context, reader, lake, _limit(context.request), lambda read: self._scan(read, made))
+        own = self.feature.all_reads
         try:
-            replies = context.client.scans(
-                reader, lake_of(context.request, context.services, reader), scans, into, _limit(context.request)
-            )
+            results = table.results(own, made.expected[: len(own)])
         except CaseError as error:
-            return [], error
-        checked = [
-            compared(context.client, context.checker, read, reply, path, expected)
-            for read, reply, path, expected in zip(reads, replies, into, made.expected, strict=True)
-        ]
-        evidence = [one for one, _ in checked]
-        errors = [error for _, error in checked if error is not None]
-        return evidence, min(errors, key=lambda one: _WORST.index(one.outcome)) if errors else None
+            return {"reads": []}, error
+        evidence: dict[str, Any] = {"reads": [one for one, _ in results]}
+        errors = [error for _, error in results if error is not None]
+        if results[0][1] is None:
+            check = DerivedCheck(table, self._derived, made.filtered, made.expected[len(own) :])
+            evidence["derived"], failures = check.run()
+            errors += failures
+        return evidence, worst(errors)
 
     def _scan(self, read: Read, made: _Made) -> Scan:
         times = {one["snapshot-id"]: one["timestamp-ms"] for one in made.metadata.get("snapshots", ())}

@@ -128,6 +128,10 @@ def test_types_tell_their_kind_and_parameters() -> None:
 def test_a_scan_goes_through_json() -> None:
     scan = Scan("t", ("a",), ref="b", where=(Condition("a", "in", (1, 2)),), count=True, fields=(Field("a", "int"),))
     assert Scan.from_json(json.loads(json.dumps(scan.to_json()))) == scan
+    filters = ((Condition("a", "in", (1, 2)),), (Condition("a", "is-null"), Condition("a", "=", 1)))
+    batch = Scan("t", ("a",), filters=filters)
+    assert Scan.from_json(json.loads(json.dumps(batch.to_json()))) == batch
+    assert batch.by_filter == tuple(Scan("t", ("a",), where=one) for one in filters)
 
 
 def test_features_are_chosen_by_globs_in_their_order() -> None:

@@ -137,6 +137,12 @@ class TestConditionsAndSelects:
 
     def test_all_columns_or_some(self) -> None:
         assert TRINO.select(Scan("t"), "t") == "SELECT * FROM t"
+        filters = ((Condition("id", "=", 1),), (Condition("s", "is-null"),))
+        batch = Scan("t", columns=("id",), filters=filters, fields=FIELDS)
+        assert TRINO.select(batch, "t") == (
+            'SELECT 0 AS "n", "id" FROM t WHERE "id" = CAST(\'1\' AS BIGINT) UNION ALL '
+            'SELECT 1 AS "n", "id" FROM t WHERE "s" IS NULL'
+        )
         assert TRINO.select(Scan("t", fields=FIELDS[:2]), "t") == 'SELECT "id", "s" FROM t'
         assert TRINO.select(Scan("t", columns=("s", "_row_id"), fields=FIELDS), "t") == 'SELECT "s", "_row_id" FROM t'
 

@@ -131,6 +131,14 @@ def test_every_cell_is_on_the_page_with_all_its_evidence(run: records.Run, shown
         assert list(data["verdicts"])[cell[4]] == (record.evidence["verdict"] or "not judged")
 
 
+def test_reads_that_follow_from_the_rows_have_their_statements_without_the_writers_name(shown: Parsed) -> None:
+    derived = [one["derived"] for one in _details(shown.data) if "derived" in one]
+    assert len(derived) > 30
+    for one in derived:
+        assert (one["asked"], one["passed"], [read["asked"] for read in one["reads"]]) == (16, 15, ["d != 5: id of t"])
+        assert one["reads"][0]["calls"] == ['SELECT d != 5 FROM "lake"."interop"."{table}"']
+
+
 def test_the_calls_of_all_writers_are_there_once(shown: Parsed) -> None:
     calls = [call for one in _details(shown.data) for read in one.get("reads", []) for call in read["calls"]]
     assert len(calls) > 300

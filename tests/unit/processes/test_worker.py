@@ -15,12 +15,13 @@ from typing import Any, ClassVar
 import pyarrow as pa
 import pytest
 
+from lakebench.datasets import table_files
 from lakebench.engines import CanOperate, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import EngineCrash, EngineUnavailable, HarnessFault, LakebenchError, Refused
 from lakebench.iceberg import operations as ops
-from lakebench.iceberg.scan import Scan
+from lakebench.iceberg.scan import Condition, Scan
 from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, TableFormat
 from lakebench.processes import replies
 from lakebench.processes import worker as worker_module
@@ -350,3 +351,22 @@ def test_reads_tell_what_the_engine_was_asked_and_what_one_that_failed_was(
     reply = worker.scans([Scan("t").to_json()] * 2, [str(tmp_path / name) for name in "ab"])
     assert [one["ok"] for one in reply["replies"]] == [True, False]
     assert reply["calls"] == [["sorted(('WHERE n = 1'))"]] * 2
+
+
+def test_filters_are_asked_one_by_one_where_the_engine_has_no_way_to_ask_for_all(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    answers = iter([pa.table({"a": [7, 8]}), pa.table({"a": pa.array([], pa.int64())}), pa.table({"a": [9]})])
+    _does(monkeypatch, lambda: next(answers))
+    filters = tuple((Condition("a", "=", n),) for n in range(3))
+    assert worker.answer({"op": "scan", "scan": Scan("t", filters=filters).to_json(), "into": str(tmp_path / "all")})[
+        "ok"
+    ]
+    assert table_files.read(tmp_path / "all").to_pydict() == {"n": [0, 0, 2], "a": [7, 8, 9]}
+
+
+def test_answers_of_two_types_are_no_one_table(worker: Worker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    answers = iter([pa.table({"a": [7]}), pa.table({"a": ["seven"]})])
+    _does(monkeypatch, lambda: next(answers))
+    scan = Scan("t", filters=((Condition("a", "=", 7),),) * 2).to_json()
+    assert _error_of(worker, op="scan", scan=scan, into=str(tmp_path / "all"))["kind"] == "Refused"
