@@ -130,6 +130,10 @@ class CanScan(ABC):
     def scan(self, scan: Scan) -> Iterable[pa.RecordBatch]:
         """The rows that ``scan`` asks for as Arrow batches, in any order."""
 
+    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
+        """The rows of each of the filters of ``scan``, one answer after the other."""
+        return map(self.scan, scan.by_filter)
+
 
 class CanCreate(ABC):
     """Creates namespaces and tables."""

@@ -176,7 +176,7 @@ class Worker:
         if wanted.fetched:
             return self._timed(lambda: summarised(_batches(engine.scan(wanted.rows_to_fetch)), wanted.summary), into)
         if wanted.filters and not engine.one_statement:
-            return self._timed(lambda: numbered(map(engine.scan, wanted.by_filter), drain), into)
+            return self._timed(lambda: numbered(engine.scan_each(wanted), drain), into)
         return self._timed(lambda: engine.scan(wanted), into)
 
     def digest(self, scan: Mapping[str, Any], parts: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

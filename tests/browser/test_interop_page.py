@@ -99,7 +99,8 @@ def test_the_page_fits_and_a_link_opens_a_cell(page: str, tmp_path: Path, width:
         "lakebench run interop --features decimal-38 --writers duckdb --readers polars", "1 of 3 rows differs in d",
         "CREATE TABLE lake.interop.decimal_38_duckdb", "Append 3 rows", "delete files >= 1", "read on2026-10-01",
         "all columns of t", 'SELECT all rows FROM "lake"."interop"."decimal_38_duckdb"', "As sent to polars",
-        "15 of 16 reads passed:", "SELECT d != 5", "tag is read as a snapshot id", "position deletes", "polars 1.35.2", "broken claim",
+        "15 of 16 reads passed:", "SELECT d != 5",
+        "tag is read as a snapshot id", "position deletes", "polars 1.35.2", "broken claim",
     ):  # fmt: skip
         assert told in seen["text"]
     assert "null" not in re.sub(r"\(2, null", "", seen["text"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine, ray
@@ -98,17 +98,27 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         target = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"Daft has no way to read {target}")
-        frame = _frames(self._lake)[scan.table] if self._lake.format.is_files else self._iceberg_frame(scan)
+        return self._scan(self._loaded(scan), scan)
+
+    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Each filter on the table as it was loaded once."""
+        return map(functools.partial(self._scan, self._loaded(scan)), scan.by_filter)
+
+    def _loaded(self, scan: Scan) -> Any:
+        return None if self._lake.format.is_files else self._table(scan.table)
+
+    def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
+        frame = _frames(self._lake)[scan.table] if table is None else self._iceberg_frame(table, scan)
         frame = filtered(frame, scan.fields, scan.where)
         if scan.count:
             return counted(engine_call(frame.count_rows))
         return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)
 
-    def _iceberg_frame(self, scan: Scan) -> Any:
+    @staticmethod
+    def _iceberg_frame(table: Any, scan: Scan) -> Any:
         """The table as of its snapshot, or of one of its branches and tags."""
         from daft import read_iceberg
 
-        table = self._table(scan.table)
         ref = {_kind_of(table, scan.ref): scan.ref} if scan.ref else {}
         return engine_call(read_iceberg, table, snapshot_id=scan.snapshot_id, **ref)
 

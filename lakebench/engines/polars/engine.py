@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
@@ -120,10 +121,17 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         """
         if scan.metadata or scan.at_ms is not None or scan.positions:
             raise EngineUnavailable(f"Polars has no way to read {_target(scan)}")
+        return self._scan(None if self._lake.format.is_files else self._table(scan.table), scan)
+
+    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Each filter on the table as it was loaded once."""
+        return map(functools.partial(self._scan, self._table(scan.table)), scan.by_filter)
+
+    def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
         from polars import len as count
 
         with _unstable():
-            frame = self._frames[scan.table] if self._lake.format.is_files else self._iceberg_frame(scan)
+            frame = self._frames[scan.table] if table is None else self._iceberg_frame(table, scan)
             for condition in scan.where:
                 frame = engine_call(frame.filter, expression(scan.fields, condition))
             if scan.count:
@@ -132,10 +140,9 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
                 return _answer(engine_call(frame.select, *summaries(scan.summary)))
             return _answer(engine_call(frame.select, *scan.columns) if scan.columns else frame)
 
-    def _iceberg_frame(self, scan: Scan) -> Any:
+    def _iceberg_frame(self, table: Any, scan: Scan) -> Any:
         from polars import scan_iceberg
 
-        table = self._table(scan.table)
         snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
         return engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -120,7 +121,14 @@ class PyIceberg(
         Raises:
             EngineUnavailable: PyIceberg has no such metadata table.
         """
-        table = self._table(scan.table)
+        return self._scan(self._table(scan.table), scan)
+
+    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Each filter on the table as it was loaded once."""
+        return map(functools.partial(self._scan, self._table(scan.table)), scan.by_filter)
+
+    @staticmethod
+    def _scan(table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
         if scan.metadata:
             return _inspected(table, scan)
         planned = engine_call(
