@@ -18,7 +18,7 @@ from lakebench.outcomes import Outcome
 from lakebench.paths import run_name
 from lakebench.phases.base import Phase
 from lakebench.results import baseline, needs
-from lakebench.results.baseline import ACCEPTABLE, Acceptance, Entries, Entry, verdict
+from lakebench.results.baseline import ACCEPTABLE, Acceptance, Entries, Entry, failed_reads, verdict
 from lakebench.results.records import Run
 
 Lost = Callable[[str, Entry], bool]
@@ -122,9 +122,15 @@ def _entries(runs: Sequence[Run], by: Acceptance) -> Entries:
         for case in run.cases:
             if case.outcome in ACCEPTABLE:
                 key = case.case, _needs(case, run.header.settings)
-                outcomes = {**(entries[key].outcomes if key in entries else {}), case.outcome: verdict(case)}
-                entries[key] = Entry(case.phase, case.engine, outcomes, by, case.coordinates, key[1])
+                before = entries.get(key)
+                outcomes = {**(before.outcomes if before else {}), case.outcome: verdict(case)}
+                reads = _either(before.reads if before else None, failed_reads(case))
+                entries[key] = Entry(case.phase, case.engine, outcomes, by, case.coordinates, key[1], reads)
     return entries
+
+
+def _either(one: frozenset[str] | None, other: frozenset[str] | None) -> frozenset[str] | None:
+    return other if one is None else one | (other or frozenset())
 
 
 def _lost(runs: Sequence[Run]) -> Lost:

@@ -74,7 +74,7 @@ def known_failure(case: Record, baseline: Baseline) -> dict[str, str] | None:
     if by_glob := claims.accepted_as(case.case, case.outcome):
         return {"reason": by_glob.reason, "versions": by_glob.versions, "link": by_glob.link}
     entry = baseline.held_against(case)
-    if entry is None or case.outcome not in entry.outcomes:
+    if entry is None or not entry.accepts(case):
         return None
     components = ", ".join(f"{engine} {versions}" for engine, versions in entry.versions.items())
     return {"reason": entry.by.reason, "versions": components, "link": ""}
@@ -97,7 +97,7 @@ def is_accepted(case: Record, baseline: Baseline) -> bool:
     if claims.accepted_as(case.case, case.outcome):
         return True
     entry = _ran(baseline.held_against(case))
-    return entry is not None and not _is_worse(entry, case.outcome)
+    return entry is not None and not _is_worse(entry, case)
 
 
 def stale(cases: Iterable[Record], baseline: Baseline) -> list[Stale]:
@@ -136,13 +136,13 @@ def changes(cases: Iterable[Record], baseline: Baseline, covers: Covers) -> Chan
     every = {case.case: case for case in cases}
     ran = [case for case in every.values() if case.outcome.ran]
     both = [(case, entry) for case in ran if (entry := _ran(baseline.held_against(case)))]
-    differ = [(case, entry) for case, entry in both if case.outcome not in entry.outcomes]
+    differ = [(case, entry) for case, entry in both if not entry.accepts(case)]
     return Changes(
-        better=tuple(_change(case, entry) for case, entry in differ if not _is_worse(entry, case.outcome)),
+        better=tuple(_change(case, entry) for case, entry in differ if not _is_worse(entry, case)),
         worse=tuple(
             _change(case, entry)
             for case, entry in differ
-            if _is_worse(entry, case.outcome) and not claims.accepted_as(case.case, case.outcome)
+            if _is_worse(entry, case) and not claims.accepted_as(case.case, case.outcome)
         ),
         new=tuple(_change(case, None) for case in ran if _ran(baseline.held_against(case)) is None),
         gone=tuple(_gone(every, baseline, covers)),
@@ -179,14 +179,16 @@ def _gone(every: Mapping[str, Record], baseline: Baseline, covers: Covers) -> It
             yield _change(record, entry)
 
 
-def _is_worse(entry: Entry, now: Outcome) -> bool:
-    """Whether ``now`` is not accepted, and worse than one of the accepted outcomes.
+def _is_worse(entry: Entry, case: Record) -> bool:
+    """Whether the outcome of ``case`` is not accepted, and worse than one of the accepted outcomes.
 
     From best to worst: passed, refused in the engine's own words, out of memory, timed out, crashed, wrong. A crash
     that becomes a timeout is worse as well: neither shows what is wrong, and what was known of the crash is lost.
+    An accepted outcome is worse where another read failed than those that were accepted.
     """
+    now = case.outcome
     if now in entry.outcomes:
-        return False
+        return not entry.accepts(case)
     before = [one for one in entry.outcomes if one.ran]
     return any((one in _BLIND and now in _BLIND) or FROM_BEST.index(now) > FROM_BEST.index(one) for one in before)
 

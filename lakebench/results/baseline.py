@@ -54,6 +54,7 @@ class Entry:
     """The accepted ``outcomes`` of a case, each with its verdict (empty where the engine claims nothing).
 
     A case has several where a race decides. ``engine`` is the engine that is tested; :mod:`.needs` describes ``needs``.
+    ``reads`` are the :func:`failed_reads` that are accepted; ``None`` where the acceptance did not note them.
     """
 
     phase: str
@@ -62,6 +63,7 @@ class Entry:
     by: Acceptance
     coordinates: Coordinates
     needs: frozenset[str] = frozenset()
+    reads: frozenset[str] | None = None
 
     @property
     def versions(self) -> dict[str, str]:
@@ -70,8 +72,14 @@ class Entry:
         return {engine: components for engine, components in self.by.versions.items() if engine in names}
 
     def says(self, other: Entry) -> bool:
-        """Whether every outcome that ``other`` accepts is accepted here as well, with the same verdict."""
-        return other.outcomes.items() <= self.outcomes.items()
+        """Whether every outcome that ``other`` accepts is accepted here as well, with the same verdict and reads."""
+        return other.outcomes.items() <= self.outcomes.items() and other.reads == self.reads
+
+    def accepts(self, case: Record) -> bool:
+        """Whether the outcome of ``case`` is accepted, and no read failed that did not when it was accepted."""
+        return case.outcome in self.outcomes and (
+            self.reads is None or (failed_reads(case) or self.reads) <= self.reads
+        )
 
 
 Key = tuple[str, frozenset[str]]
@@ -126,6 +134,19 @@ def verdict(case: Record) -> str:
     return str(case.evidence.get("verdict") or "")
 
 
+def failed_reads(case: Record) -> frozenset[str] | None:
+    """The reads that failed of a cell of the matrix: derived ones by columns and comparisons, as values may change.
+
+    ``None`` where none failed, or the case has no reads.
+    """
+    if case.phase != "interop":
+        return None
+    own, derived = case.evidence.get("reads") or (), case.evidence.get("derived") or {}
+    failed = [str(one.get("read")) for one in own if one.get("outcome") != Outcome.PASS]
+    failed += [f"derived: {one.get('kind')}" for one in derived.get("reads", ())]
+    return frozenset(failed) or None
+
+
 def write(path: Path, entries: Entries) -> None:
     """Write the whole file, sorted, with one line for each case, so that a diff shows what changed."""
     numbered = {entry.by.number: entry.by for entry in entries.values()}
@@ -152,7 +173,8 @@ def write(path: Path, entries: Entries) -> None:
 def _line(case: str, wanted: Sequence[str], entry: Entry) -> str:
     outcomes = {outcome.value: entry.outcomes[outcome] for outcome in Outcome if outcome in entry.outcomes}
     what = [case, entry.phase, entry.engine, outcomes, entry.by.number, entry.coordinates.present_fields()]
-    return _text([*what, *([wanted] if wanted else [])])
+    reads = [] if entry.reads is None else [sorted(entry.reads)]
+    return _text([*what, *([wanted] if wanted or reads else []), *reads])
 
 
 def _text(value: Any) -> str:
@@ -218,7 +240,8 @@ def _entry(fields: Any, by: Mapping[str, Acceptance], damaged: Damaged) -> tuple
             if str(number) not in by:
                 raise damaged(line, f"there is no acceptance {number!r}")
             coordinates = _coordinates(dict(about), line, damaged)
-            return (case, wanted), Entry(phase, engine, outcomes, by[str(number)], coordinates, wanted)
+            reads = frozenset(map(str, rest[1])) if len(rest) > 1 and isinstance(rest[1], list) else None
+            return (case, wanted), Entry(phase, engine, outcomes, by[str(number)], coordinates, wanted, reads)
     raise damaged(line, "it is not [case, phase, engine, {outcome: verdict}, number of an acceptance, {coordinates}]")
 
 

@@ -41,7 +41,9 @@ class DerivedCheck:
         evidence: dict[str, Any] = {"asked": asked, "passed": asked - len(failures)}
         if asked < planned:
             evidence["not_asked"] = planned - asked
-        evidence["reads"] = [{**one, "asked": read_in_words(read)} for read, one, _ in failures]
+        evidence["reads"] = [
+            {**one, "asked": read_in_words(read), "kind": _kind(read)} for read, one, _ in failures
+        ]  # fmt: skip
         return evidence, [error for _, _, error in failures]
 
     def _shapes(self) -> Iterator[tuple[Read, ReadResult]]:
@@ -95,3 +97,9 @@ class DerivedCheck:
             return failed(read, error)
         compare = self.table.context.checker.call
         return self.table.result(read, reply, lambda: compare(same.compare_part, into, self.filtered, n))
+
+
+def _kind(read: Read) -> str:
+    """What an acceptance keeps of a read: not its values, which come and go with the rows of the feature."""
+    tests = " and ".join(f"{one.column} {one.test}" for one in read.where) or read.name
+    return f"count(*) where {tests}" if read.count else tests

@@ -122,6 +122,7 @@ def test_a_wrong_answer_is_asked_for_again_alone_and_shown(check: Callable[[Faul
     first = done.reads[0]
     assert (first["read"], first["outcome"], first["calls"]) == ("v != 5.0", Outcome.WRONG, ["alone"])
     assert first["diff"]["expected"] == (("3",),)
+    assert first["kind"] == "v !="
     assert first["asked"] == "v != 5.0: id of t where (v != 5.0)"
     assert done.counts["passed"] + len(done.errors) == done.counts["asked"] == ALL
     assert {type(one).__name__ for one in done.errors} == {"WrongAnswer"}

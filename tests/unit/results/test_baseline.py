@@ -88,6 +88,41 @@ def test_what_is_accepted_is_read_again(file: Path) -> None:
     assert accepted.exit_code(cases, _load(file)) is ExitCode.OK
 
 
+def _cell(own: str, *derived: str) -> Record:
+    """A cell of which the read ``own`` failed, and derived ones."""
+    reads = [{"read": "all rows", "outcome": "PASS"}, {"read": own, "outcome": "WRONG"}]
+    evidence = {"reads": reads, "derived": {"reads": [{"read": f"{one} 5.0", "kind": one} for one in derived]}}
+    return replace(CASE, outcome=Outcome.WRONG, evidence=evidence)
+
+
+def test_the_reads_that_failed_are_accepted_with_the_outcome(file: Path) -> None:
+    _accept([_cell("count(*)", "v !=", "v =")], file)
+    entry = _load(file).of(CASE.case)
+    assert entry is not None
+    assert entry.reads == {"count(*)", "derived: v !=", "derived: v ="}
+    counts = _accept([_cell("count(*)", "v =")], file, "two")
+    assert counts.changed == 1
+    assert _load(file).entries[CASE.case].reads == {"count(*)", "derived: v ="}
+    accept([_run([_cell("count(*)", "v =")], "a"), _run([_cell("count(*)", "w =")], "b")], "a race", {}, file)
+    assert _load(file).entries[CASE.case].reads == {"count(*)", "derived: v =", "derived: w ="}
+
+
+def test_another_read_that_fails_is_worse_although_the_outcome_is_accepted(file: Path) -> None:
+    _accept([_cell("count(*)", "v !=")], file)
+    had, known = _load(file), [_cell("count(*)", "v !=")]
+    assert accepted.exit_code(known, had) is ExitCode.OK
+    assert accepted.known_failure(known[0], had)
+    for now in (_cell("count(*)", "v !=", "v <"), _cell("v alone")):
+        assert accepted.exit_code([now], had) is ExitCode.WRONG_ANSWER
+        assert [one.case for one in accepted.changes([now], had, lambda *_: True).worse] == [CASE.case]
+        assert accepted.known_failure(now, had) is None
+
+
+def test_reads_that_nobody_noted_are_not_compared(file: Path) -> None:
+    _accept([replace(CASE, outcome=Outcome.WRONG)], file)
+    assert accepted.exit_code([_cell("count(*)", "v !=")], _load(file)) is ExitCode.OK
+
+
 def test_a_diff_shows_what_changed_and_nothing_else(file: Path) -> None:
     _accept(_now(Outcome.PASS), file, "first")
     before = file.read_text().splitlines()
