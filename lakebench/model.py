@@ -127,6 +127,11 @@ class Delegation(enum.StrEnum):
     REMOTE_SIGNING = "remote-signing"
 
 
+UTC = "UTC"
+ZONE = "zone"
+"""The option of a lake that names the time zone of sessions, and of processes of ours; :data:`UTC` without it."""
+
+
 @dataclass(frozen=True)
 class Catalog:
     """The catalog of a lake.
@@ -187,7 +192,8 @@ class Lake:
     engine's writer. Of DuckDB's own tables ``database`` is the path of the file. ``options`` of a DuckLake are
     parameters of ATTACH, in capitals, and settings of the extension; of a schema of PostgreSQL options of Spark's JDBC
     data source, ``<view>.<option>``, each for a view more or one of a table that is there, or, for PostgreSQL's own
-    sessions, their time ``zone`` and ``protocol``. The catalog of such a schema is JDBC, and its ``warehouse`` empty.
+    sessions, their ``protocol``. :data:`ZONE` is an option of every lake. The catalog of such a schema is JDBC, and its
+    ``warehouse`` empty.
     """
 
     name: str
@@ -199,6 +205,11 @@ class Lake:
     database: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
     writes: bool = False
+
+    @property
+    def zone(self) -> str:
+        """The time zone of sessions."""
+        return self.options.get(ZONE, UTC)
 
     @property
     def objects(self) -> ObjectStore:

@@ -52,6 +52,10 @@ class SqlDialect:
         """The column at ``path``, each part in quotes."""
         return ".".join(map(self.name, path.split(".")))
 
+    def column_of(self, fields: Sequence[Field], path: str) -> str:
+        """The column at ``path`` of ``fields``: one whose own name has dots is no path."""
+        return self.name(path) if any(one.name == path for one in fields) else self.path(path)
+
     def text(self, value: str) -> str:
         """``value`` as a string."""
         return "'" + value.replace("'", "''") + "'"
@@ -168,7 +172,7 @@ class SqlDialect:
 
     def condition(self, fields: Sequence[Field], condition: Condition) -> str:
         """One condition; a column that ``fields`` do not have compares with a plain value."""
-        column = self.path(condition.column)
+        column = self.column_of(fields, condition.column)
         if condition.test in {"is-null", "not-null"}:
             return f"{column} IS {'NOT ' if condition.test == 'not-null' else ''}NULL"
         of = _type_of(fields, condition.column)

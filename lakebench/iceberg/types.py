@@ -127,10 +127,13 @@ def field_from_json(value: Mapping[str, Any]) -> Field:
 def find(fields: Iterable[Field], path: str) -> Field:
     """The field at ``path``: names joined by dots; ``element``, ``key`` and ``value`` step into lists and maps.
 
+    A field whose own name is ``path`` comes first: names may have dots.
+
     Raises:
         KeyError: there is none.
     """
-    name, _, inner = path.partition(".")
+    fields = tuple(fields)
+    name, inner = next(((path, "") for one in fields if one.name == path), path.partition(".")[::2])
     for field in fields:
         if field.name == name:
             return find(children(field.type), inner) if inner else field

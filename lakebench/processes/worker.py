@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import importlib
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
 from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
 from lakebench.iceberg.scan import Scan
 from lakebench.model import (
+    ZONE,
     Catalog,
     CatalogKind,
     Delegation,
@@ -43,6 +45,8 @@ from lakebench.model import (
 from lakebench.processes import concurrent_tasks
 from lakebench.processes.digests import FilteredRows, digest_of, with_parts
 from lakebench.processes.pipe import failure, serve_parent
+
+_MACHINES_ZONE = os.environ.get("TZ")
 
 
 def lake_from(value: Mapping[str, Any]) -> Lake:
@@ -142,6 +146,7 @@ class Worker:
     def open(self, lake: Mapping[str, Any]) -> dict[str, Any]:
         """Open ``lake`` and report what the running engine is."""
         engine, self._lake = self._made, lake_from(lake)
+        _set_zone(self._lake.options.get(ZONE) if self._lake.format is TableFormat.ICEBERG else None)
         engine.open(self._lake)
         return {"versions": engine.versions(), "settings": engine.settings_used()}
 
@@ -347,6 +352,15 @@ class Worker:
         ns, cpu_ns = time.perf_counter_ns() - began, time.process_time_ns() - cpu
         rows, size = _write(into, batches, schema)
         return {"ns": ns, "cpu_ns": cpu_ns, "offset_ns": began, "rows": rows, "bytes": size}
+
+
+def _set_zone(zone: str | None) -> None:
+    """Make ``zone`` that of this process; without one it is the machine's, as it was at the start."""
+    if (wanted := zone or _MACHINES_ZONE) is None:
+        os.environ.pop("TZ", None)
+    else:
+        os.environ["TZ"] = wanted
+    time.tzset()
 
 
 def _adapter(engine: str) -> type[engines.Engine]:

@@ -8,6 +8,9 @@ from typing import Any
 
 from lakebench.datasets.interop.derived_reads import DerivedReads, derived
 from lakebench.iceberg.operations import Create, Operation, Read
+from lakebench.model import UTC
+
+NAMESPACE = "interop"
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Feature:
     Every feature is read whole and counted, and by the reads that follow from its rows (``derived``); ``reads`` are in
     addition. ``source`` is the section of the Iceberg
     specification, or the thread of the defect that it is about. ``by_reference`` says that no operation of an engine
-    makes it, so that the reference writer alone does.
+    makes it, so that the reference writer alone does. ``zone`` is the time zone of every engine's session, and of its
+    process if it runs in one of ours; ``tables`` is what tables are called, around the usual name.
     """
 
     id: str
@@ -43,6 +47,9 @@ class Feature:
     reads: tuple[Read, ...] = ()
     proof: tuple[Proof, ...] = ()
     by_reference: bool = False
+    zone: str = UTC
+    namespace: str = NAMESPACE
+    tables: str = "{}"
     basic: tuple[Read, ...] = field(default=(Read("all rows"), Read("count(*)", count=True)))
 
     @property

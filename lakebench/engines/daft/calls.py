@@ -125,7 +125,8 @@ def filtered(frame: Any, fields: tuple[Field, ...], conditions: tuple[Condition,
 def _expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     from daft import DataType, col, lit
 
-    name, *inner = condition.column.split(".")
+    path = condition.column
+    name, *inner = [path] if any(one.name == path for one in fields) else path.split(".")  # names may have dots
     column = functools.reduce(lambda outer, part: engine_call(outer.__getitem__, part), inner, engine_call(col, name))
     if condition.test in {"is-null", "not-null"}:
         return engine_call(column.is_null if condition.test == "is-null" else column.not_null)

@@ -162,7 +162,7 @@ class _Connected(Engine, CanQuery, CanScan):
         connection = engine_call(duckdb.connect, self._lake.database or ":memory:", config=config)
         for extension in _extensions(self._lake):
             engine_call(connection.load_extension, _extension_file(extension, duckdb.__version__))
-        engine_call(connection.execute, "SET TimeZone = 'UTC'")
+        engine_call(connection.execute, f"SET TimeZone = {_text(self._lake.zone)}")
         return connection
 
     def _answer(self, sql: str) -> Answer:

@@ -128,7 +128,7 @@ def expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     """``condition`` as a Polars expression."""
     from polars import lit
 
-    column = _column(condition.column)
+    column = _column(condition.column, fields)
     if condition.test in {"is-null", "not-null"}:
         return engine_call(column.is_null if condition.test == "is-null" else column.is_not_null)
     of = schemas.type_of(fields, condition.column)
@@ -139,10 +139,11 @@ def expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     return engine_call(_COMPARISONS[condition.test], column, engine_call(lit, value(condition.value)))
 
 
-def _column(path: str) -> Any:
+def _column(path: str, fields: tuple[Field, ...] = ()) -> Any:
+    """The column at ``path`` of ``fields``: one whose own name has dots is no path."""
     from polars import col
 
-    name, *inner = path.split(".")
+    name, *inner = [path] if any(one.name == path for one in fields) else path.split(".")
     return functools.reduce(lambda outer, part: engine_call(outer.struct.field, part), inner, engine_call(col, name))
 
 

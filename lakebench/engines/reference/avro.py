@@ -13,7 +13,7 @@ from lakebench.engines.reference.schema import Json, children, kind, numbers
 from lakebench.engines.reference.values import EPOCH_DAY, Row, micros, micros_of_day
 from lakebench.iceberg import avro
 
-_STRANGE = re.compile(r"[^A-Za-z0-9_]")
+_STRANGE = re.compile(r"\W")
 _PRIMITIVES: Mapping[str, Any] = {
     "boolean": "boolean", "int": "int", "long": "long", "float": "float", "double": "double", "string": "string",
     "binary": "bytes", "geometry": "bytes", "geography": "bytes",
@@ -24,9 +24,18 @@ _UNITS = {"timestamp": "micros", "timestamptz": "micros", "timestamp_ns": "nanos
 
 
 def compatible(name: str) -> str:
-    """A column's name as an Avro name: other characters become their code, as Iceberg's own library writes them."""
-    changed = _STRANGE.sub(lambda match: f"_x{ord(match[0]):X}", name)
+    """A column's name as an Avro name: other characters than letters and digits become their code.
+
+    As Iceberg's own library writes them (AvroSchemaUtil.sanitize): letters of every alphabet stay, although Avro itself
+    knows those of ASCII only; of a character beyond the first plane each UTF-16 unit has its code.
+    """
+    changed = _STRANGE.sub(lambda match: "".join(f"_x{unit:X}" for unit in _utf16(match[0])), name)
     return f"_{changed}" if changed[:1].isdigit() else changed
+
+
+def _utf16(character: str) -> Sequence[int]:
+    data = character.encode("utf-16-be")
+    return [int.from_bytes(data[at : at + 2], "big") for at in range(0, len(data), 2)]
 
 
 class Schema:

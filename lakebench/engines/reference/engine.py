@@ -60,6 +60,8 @@ class Reference(Engine, CanOperate):
 
     - ``lakebench.field-ids`` = ``none``: data files have no field ids, and the table has a name mapping instead;
     - ``lakebench.row-groups``: the number of row groups of each Parquet file;
+    - ``lakebench.page-rows`` and ``lakebench.page-version``: the most rows of a data page, and ``1.0`` or ``2.0``;
+    - ``lakebench.timestamps`` = ``int96`` or ``ms``: how Parquet files have timestamps, instead of microseconds;
     - ``lakebench.manifest-per-file`` = ``true``: each file has a manifest of its own.
     """
 

@@ -124,6 +124,8 @@ def _parquet(columns: Sequence[Json], rows: Sequence[Row], properties: Mapping[s
     table = arrow.table(columns, rows, _ids(properties, arrow.PARQUET_ID))
     codec = properties.get("write.parquet.compression-codec", "zstd")
     groups = int(properties.get("lakebench.row-groups", "1"))
+    page_rows = int(properties.get("lakebench.page-rows", "20000"))
+    unit = properties.get("lakebench.timestamps")
     blooms = [
         key.removeprefix(_BLOOM) for key, value in properties.items() if key.startswith(_BLOOM) and value == "true"
     ]
@@ -135,6 +137,11 @@ def _parquet(columns: Sequence[Json], rows: Sequence[Row], properties: Mapping[s
         compression="none" if codec == "uncompressed" else codec,
         store_schema=False,  # a reader finds the types in Parquet's own schema alone
         store_decimal_as_integer=True,
+        data_page_version=properties.get("lakebench.page-version", "1.0"),
+        max_rows_per_page=page_rows,
+        write_batch_size=min(page_rows, 1024),
+        use_deprecated_int96_timestamps=unit == "int96",
+        coerce_timestamps="ms" if unit == "ms" else None,
         bloom_filter_options={one: {"ndv": max(1, len(rows)), "fpp": 0.01} for one in blooms} or None,
     )
     return variant.annotated(target.getvalue(), columns)

@@ -54,13 +54,14 @@ def children(of: Any) -> list[Json]:
 
 
 def find(of: Any, path: str) -> Json:
-    """The field at ``path``, names joined by dots.
+    """The field at ``path``, names joined by dots; one whose own name is ``path`` comes first.
 
     Raises:
         Refused: there is none.
     """
-    name, _, inner = path.partition(".")
-    for field in children(of):
+    fields = children(of)
+    name, inner = next(((path, "") for one in fields if one["name"] == path), path.partition(".")[::2])
+    for field in fields:
         if field["name"] == name:
             return find(field["type"], inner) if inner else field
     raise Refused(f"the table has no column {path}")
@@ -77,7 +78,7 @@ def by_id(of: Any) -> dict[int, Json]:
 
 def trail(of: Any, path: str) -> list[int]:
     """The ids on the way down ``path``, through structs alone."""
-    names = path.split(".")
+    names = [path] if any(one["name"] == path for one in children(of)) else path.split(".")
     return [find(of, ".".join(names[: n + 1]))["id"] for n in range(len(names))]
 
 

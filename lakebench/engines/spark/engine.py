@@ -105,7 +105,7 @@ class Spark(
         self._lake = lake
         self._session = self._connect()
         _SESSIONS.append(self._session)
-        for key, value in _SETTINGS.items():
+        for key, value in {**_SETTINGS, "spark.sql.session.timeZone": lake.zone}.items():
             _call(self._session.conf.set, key, value)
         self._using = lake.format is not TableFormat.ICEBERG
         if self._using:

@@ -17,7 +17,7 @@ from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.iceberg import catalog_properties
 from lakebench.iceberg.files import file_system
-from lakebench.model import CatalogKind, Delegation, TableFormat
+from lakebench.model import UTC, CatalogKind, Delegation, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +63,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
         with contextlib.suppress(LakebenchError):
             self._disconnect()
         self._connection = self._connect()
-        self._drop_catalog()
+        self._drop_catalog()  # of the lake before
         self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
         self._create_catalog(lake)
         self._lake = lake
@@ -178,7 +178,7 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             catalog=catalog,
             schema=schema,
             source="lakebench",
-            timezone="UTC",
+            timezone=self._lake.zone if self._lake else UTC,
             # Values as the server sends them: they become Arrow column by column instead of Python value by value.
             legacy_primitive_types=True,
         )

@@ -35,7 +35,7 @@ from lakebench.execution.request import Request
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Rollback, to_json
 from lakebench.iceberg.scan import Scan
-from lakebench.model import Coordinates, EngineRef, Record, Selection
+from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
 from lakebench.phases.interop.derived_check import DerivedCheck
@@ -184,6 +184,9 @@ class Written(Block):
         )
         return replace(read, seconds=round(cell.seconds, 6))
 
+    def _lake(self, context: RunContext, ref: EngineRef) -> Lake:
+        return lake_of(context.request, context.services, ref, self.feature)
+
     # Writing.
 
     def _make(self, context: RunContext, progress: _WriteProgress) -> _Made:
@@ -194,7 +197,7 @@ class Written(Block):
             self._carry_out(context, operation, progress)
             if self._has_another and not progress.broken:
                 self._watch(context, operation, progress)
-        lake = observed(context.request, context.services)
+        lake = observed(context.request, context.services, self.feature)
         response = table_metadata(lake.catalog, lake.namespace, self._table("t"))
         reads, derived = (*self.feature.all_reads, *self._derived.shapes), self._derived.filters
         expected = tuple(context.files.new(f"expected-{number}") for number in range(len(reads)))
@@ -232,7 +235,7 @@ class Written(Block):
 
         Of the reference and an engine that commit at once it is the engine: what the reference commits alone is right.
         """
-        lake = observed(context.request, context.services)
+        lake = observed(context.request, context.services, self.feature)
         response = table_metadata(lake.catalog, lake.namespace, self._table("t"))
         if context.checker.call(inspector.inspect, response["metadata"], lake.objects).violations:
             parts = operation.operations if isinstance(operation, Concurrent) else (operation,)
@@ -241,12 +244,12 @@ class Written(Block):
 
     def _table(self, name: str) -> str:
         words = (self.feature.id, str(self.writer), *([] if name == "t" else [name]))
-        return "_".join(re.sub(r"\W", "_", word) for word in words)
+        return self.feature.tables.format("_".join(re.sub(r"\W", "_", word) for word in words))
 
     def _carry_out(self, context: RunContext, operation: Operation, progress: _WriteProgress) -> None:
         """One operation by the engine whose turn it is; a mark is the harness's own."""
         if isinstance(operation, Mark):
-            lake = observed(context.request, context.services)
+            lake = observed(context.request, context.services, self.feature)
             progress.marks[operation.name] = snapshot(lake, operation.table).snapshot_id
             return
         if mark := getattr(operation, "to" if isinstance(operation, Rollback) else "at", ""):
@@ -263,7 +266,7 @@ class Written(Block):
         prefix = "" if who == self.writer else f"-- by {who}: "
         progress.other = progress.other if who == self.writer else who
         try:
-            lake, operations = lake_of(context.request, context.services, who), [to_json(operation)]
+            lake, operations = self._lake(context, who), [to_json(operation)]
             reply = context.client.call(who, lake, "operate", _limit(context.request), operations=operations)
         except CaseError as error:
             statements = error.details.get("statements")
@@ -295,7 +298,7 @@ class Written(Block):
 
     def _claims_to_write(self, context: RunContext, ref: EngineRef) -> bool:
         # A claim may be of one version, which the running engine reports.
-        context.workers.open(ref, lake_of(context.request, context.services, ref))
+        context.workers.open(ref, self._lake(context, ref))
         claim = claims.claim_of(ref.name, self.feature.id, self.feature.claim, context.history.versions(ref))
         return claim is not None and claim.covers("write")
 
@@ -316,9 +319,7 @@ class Written(Block):
             return True
 
         for part in operation.operations:  # both are open before either begins
-            context.workers.open(
-                self._who(context, part), lake_of(context.request, context.services, self._who(context, part))
-            )
+            context.workers.open(self._who(context, part), self._lake(context, self._who(context, part)))
         with ThreadPoolExecutor(len(operation.operations)) as pool:
             return list(pool.map(attempt, operation.operations))
 
@@ -358,7 +359,7 @@ class Written(Block):
 
         What is derived is asked where the whole table is read right: else it says nothing more.
         """
-        lake = lake_of(context.request, context.services, reader)
+        lake = self._lake(context, reader)
         table = TableReader(context, reader, lake, _limit(context.request), lambda read: self._scan(read, made))
         own = self.feature.all_reads
         try:

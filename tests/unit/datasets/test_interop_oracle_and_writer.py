@@ -14,6 +14,7 @@ from hypothesis.strategies import DrawFn, SearchStrategy
 from own_catalog import OwnReference
 
 from lakebench.datasets.interop.feature import Feature
+from lakebench.datasets.interop.features import combined, layouts, names, zones
 from lakebench.datasets.interop.oracle import Oracle
 from lakebench.datasets.interop.program import planned
 from lakebench.datasets.interop.same import same_read
@@ -85,6 +86,22 @@ def programs(draw: DrawFn) -> tuple[Operation, ...]:
 @pytest.fixture(scope="module")
 def folder() -> Path:
     return Path(tempfile.mkdtemp())
+
+
+def without_equality(feature: Feature) -> bool:
+    return not any(isinstance(one, ops.EqualityDelete) for one in feature.program)  # which PyIceberg does not read
+
+
+GENERATED = [*combined.ALL, *layouts.ALL, *names.ALL, *zones.ALL]
+
+
+@pytest.mark.parametrize("feature", list(filter(without_equality, GENERATED)), ids=lambda one: one.id)
+def test_the_writer_makes_what_features_combine(feature: Feature, tmp_path: Path) -> None:
+    writer = OwnReference(tmp_path)
+    for one in planned(feature, lambda table: table).operations:
+        writer.operate(one, lambda _: None)
+    sameness = same_read(writer.read("t"), Oracle(feature.program).answer(ops.Read("all rows")))
+    assert sameness.diff is None, sameness.diff.text()
 
 
 @given(program=programs())

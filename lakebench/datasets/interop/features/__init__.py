@@ -14,10 +14,24 @@ from pathlib import Path
 from lakebench.datasets.choice import chosen as fitting
 from lakebench.datasets.interop import feature_files
 from lakebench.datasets.interop.feature import Feature
-from lakebench.datasets.interop.features import evolution, partitions, rows, snapshots, tables, types
+from lakebench.datasets.interop.features import (
+    combined,
+    evolution,
+    layouts,
+    names,
+    partitions,
+    rows,
+    snapshots,
+    tables,
+    types,
+    zones,
+)
 from lakebench.errors import UsageError
 
-FEATURES: tuple[Feature, ...] = (*types.ALL, *evolution.ALL, *partitions.ALL, *rows.ALL, *snapshots.ALL, *tables.ALL)
+FEATURES: tuple[Feature, ...] = (
+    *types.ALL, *evolution.ALL, *partitions.ALL, *rows.ALL, *snapshots.ALL, *tables.ALL,
+    *names.ALL, *layouts.ALL, *zones.ALL, *combined.ALL,
+)  # fmt: skip
 ENTRY_POINTS = "lakebench.features"
 
 

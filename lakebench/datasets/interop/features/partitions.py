@@ -17,6 +17,7 @@ _TIMES = (
     "2024-02-29T13:30:00",
     "2024-03-01T00:00:00",
     "2025-01-01T00:00:00",
+    "1960-02-29T10:15:00",
 )
 _MOR = {"write.delete.mode": "merge-on-read", "write.update.mode": "merge-on-read", "write.merge.mode": "merge-on-read"}
 

@@ -1,0 +1,87 @@
+"""Physical layouts that others write: pages, row groups, units of time, codecs, many rows. The rows are the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from lakebench.datasets.interop.feature import Feature, Proof
+from lakebench.iceberg.operations import Append, Create, Delete, Operation, Row
+from lakebench.iceberg.scan import Condition
+from lakebench.iceberg.types import Field
+
+_GROUP = "Physical layout"
+_PARQUET = "Parquet format; Iceberg specification, Appendix A: Parquet"
+_COLUMNS = (Field("id", "int"), Field("v", "string"), Field("x", "double"))
+_TIMES = (Field("id", "int"), Field("at", "timestamp"), Field("zoned", "timestamptz"))
+_MOR = {"write.delete.mode": "merge-on-read"}
+
+
+def _rows(number: int) -> tuple[Row, ...]:
+    """Rows in no order, each fifth without values."""
+    return tuple((n * 7919 % number, None if n % 5 == 0 else f"value {n % 97}", n / 4) for n in range(number))
+
+
+def _shaped(
+    name: str,
+    title: str,
+    properties: Mapping[str, str],
+    *then: Operation,
+    rows: int = 600,
+    proof: tuple[Proof, ...] = (),
+    topic: str = "v2-tables",
+) -> Feature:
+    """A table of the reference's, whose files have a shape that its own properties ask for."""
+    program = (Create(columns=_COLUMNS, properties={**_MOR, **properties}), Append(rows=_rows(rows)), *then)
+    return Feature(f"layout-{name}", _GROUP, title, program, topic, _PARQUET, proof=proof, by_reference=True)
+
+
+def _timed(title: str, unit: str) -> Feature:
+    times = ("1960-02-29T10:15:00.123", "1969-12-31T23:59:59.999", "1970-01-01T00:00:00", "2024-02-29T12:30:00.001")
+    rows: tuple[Row, ...] = (*((n, one, f"{one}+00:00") for n, one in enumerate(times)), (99, None, None))
+    properties = {"lakebench.timestamps": unit}
+    program = (Create(columns=_TIMES, properties=properties), Append(rows=rows))
+    return Feature(
+        f"layout-timestamps-{unit}", _GROUP, title, program, "type-timestamp", _PARQUET, by_reference=True
+    )  # fmt: skip
+
+
+def _codec(name: str) -> Feature:
+    return Feature(
+        f"layout-codec-{name}",
+        _GROUP,
+        f"Parquet data files {'that are not compressed' if name == 'uncompressed' else f'compressed by {name}'}",
+        (Create(columns=_COLUMNS, properties={"write.parquet.compression-codec": name}), Append(rows=_rows(40))),
+        "compression-codec",
+        "Iceberg documentation, Configuration: write.parquet.compression-codec",
+        proof=(Proof("codecs", "contains", name),),
+    )
+
+
+_SOME = Delete(where=(Condition("id", "in", (0, 7, 150, 599)),))
+
+ALL = (
+    _shaped(
+        "row-groups", "six row groups, and rows deleted in some", {"lakebench.row-groups": "6"}, _SOME,
+        proof=(Proof("row-groups", "=", 6),),
+    ),
+    _shaped("pages", "many data pages of version 1 in a column", {"lakebench.page-rows": "50"}, _SOME),
+    _shaped(
+        "pages-v2", "many data pages of version 2 in a column",
+        {"lakebench.page-rows": "50", "lakebench.page-version": "2.0"}, _SOME,
+    ),
+    _timed("timestamps as INT96, as Hive and Impala write them", "int96"),
+    _timed("timestamps in milliseconds", "ms"),
+    *(_codec(name) for name in ("uncompressed", "lz4", "brotli")),
+    Feature(
+        "layout-gzip-metadata",
+        _GROUP,
+        "metadata files compressed by gzip",
+        (
+            Create(columns=_COLUMNS, properties={"write.metadata.compression-codec": "gzip"}),
+            Append(rows=_rows(12)),
+            Append(rows=_rows(3)),
+        ),
+        "v2-tables",
+        "Iceberg specification, Appendix: table metadata, gzip; write.metadata.compression-codec",
+    ),
+)  # fmt: skip
