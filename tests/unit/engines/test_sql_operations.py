@@ -137,6 +137,10 @@ class TestConditionsAndSelects:
 
     def test_all_columns_or_some(self) -> None:
         assert TRINO.select(Scan("t"), "t") == "SELECT * FROM t"
+        dotted = Scan("t", fields=(Field("a.b", "string"),), where=(Condition("a.b", "is-null"),))
+        assert TRINO.select(dotted, "t") == 'SELECT "a.b" FROM t WHERE "a.b" IS NULL'
+        inside = Scan("t", columns=("id",), fields=FIELDS, where=(Condition("st.a", "is-null"),))
+        assert TRINO.select(inside, "t") == 'SELECT "id" FROM t WHERE "st"."a" IS NULL'
         filters = ((Condition("id", "=", 1),), (Condition("s", "is-null"),))
         batch = Scan("t", columns=("id",), filters=filters, fields=FIELDS)
         assert TRINO.select(batch, "t") == (

@@ -8,6 +8,7 @@ import io
 import json
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,7 +23,7 @@ from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.errors import EngineCrash, EngineUnavailable, HarnessFault, LakebenchError, Refused
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition, Scan
-from lakebench.model import Catalog, CatalogKind, EngineRef, EngineSettings, Lake, TableFormat
+from lakebench.model import ZONE, Catalog, CatalogKind, EngineRef, EngineSettings, Lake, TableFormat
 from lakebench.processes import replies
 from lakebench.processes import worker as worker_module
 from lakebench.processes.concurrent_tasks import Shape
@@ -370,3 +371,12 @@ def test_answers_of_two_types_are_no_one_table(worker: Worker, monkeypatch: pyte
     _does(monkeypatch, lambda: next(answers))
     scan = Scan("t", filters=((Condition("a", "=", 7),),) * 2).to_json()
     assert _error_of(worker, op="scan", scan=scan, into=str(tmp_path / "all"))["kind"] == "Refused"
+
+
+def test_the_process_has_the_zone_of_its_lake_and_then_its_own_again(worker: Worker) -> None:
+    before = time.tzname
+    zoned = dataclasses.replace(LAKE, options={ZONE: "Asia/Kathmandu"})
+    assert worker.answer({"op": "open", "lake": dataclasses.asdict(zoned)})["ok"]
+    assert time.tzname == ("+0545", "+0545")
+    assert worker.answer({"op": "open", "lake": dataclasses.asdict(LAKE)})["ok"]
+    assert time.tzname == before
