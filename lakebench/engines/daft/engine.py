@@ -98,13 +98,13 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         target = f"the metadata table {scan.metadata}" if scan.metadata else "a table as of a time"
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"Daft has no way to read {target}")
-        return self._scan(self._loaded(scan), scan)
+        return self._scan(self._table_of(scan), scan)
 
     def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
         """Each filter on the table as it was loaded once."""
-        return map(functools.partial(self._scan, self._loaded(scan)), scan.by_filter)
+        return map(functools.partial(self._scan, self._table_of(scan)), scan.by_filter)
 
-    def _loaded(self, scan: Scan) -> Any:
+    def _table_of(self, scan: Scan) -> Any:
         return None if self._lake.format.is_files else self._table(scan.table)
 
     def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:

@@ -121,11 +121,14 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         """
         if scan.metadata or scan.at_ms is not None or scan.positions:
             raise EngineUnavailable(f"Polars has no way to read {_target(scan)}")
-        return self._scan(None if self._lake.format.is_files else self._table(scan.table), scan)
+        return self._scan(self._table_of(scan), scan)
 
     def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
         """Each filter on the table as it was loaded once."""
-        return map(functools.partial(self._scan, self._table(scan.table)), scan.by_filter)
+        return map(functools.partial(self._scan, self._table_of(scan)), scan.by_filter)
+
+    def _table_of(self, scan: Scan) -> Any:
+        return None if self._lake.format.is_files else self._table(scan.table)
 
     def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
         from polars import len as count
