@@ -25,7 +25,7 @@ from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, kind
 
 TABLE = "t"
-MANY, FEW = 24, 10
+MANY, FEW = 24, 5
 """Filters that are asked of the reference's table, where readers differ, and of each other writer's."""
 _FEW_SHAPES = 1
 _MOST_VALUES = 8
