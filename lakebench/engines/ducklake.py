@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lakebench.engines.postgresql import conninfo, parameters, secret_parameters
-from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, ObjectStore
+from lakebench.model import ZONE, Catalog, CatalogKind, EngineRef, Lake, ObjectStore
 
 AT_START = frozenset({"allow_unsigned_extensions"})
 """The settings of a lake that DuckDB takes only at its start."""
@@ -32,7 +32,7 @@ def attach_ducklake(lake: Lake) -> Iterator[str]:
     The settings come first, except those of :data:`AT_START`: attaching is a transaction too, and may lose a race.
     """
     for key, value in lake.options.items():
-        if not key.isupper() and key not in AT_START:
+        if not key.isupper() and key not in {*AT_START, ZONE}:
             yield f"SET {key} = {_text(value)}"
     options = {"DATA_PATH": lake.catalog.warehouse}
     options |= {key: value for key, value in lake.options.items() if key.isupper()}

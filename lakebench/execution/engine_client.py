@@ -91,7 +91,14 @@ class EngineClient:
         return into
 
     def scans(
-        self, ref: EngineRef, lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], limit_s: float
+        self,
+        ref: EngineRef,
+        lake: Lake,
+        scans: Sequence[Mapping[str, Any]],
+        into: Sequence[Path],
+        limit_s: float,
+        *,
+        session: str = "",
     ) -> list[dict[str, Any]]:
         """What became of each of ``scans``: the worker's reply, with the engine's ``calls``.
 
@@ -104,10 +111,10 @@ class EngineClient:
         while len(replies) < len(scans):
             at = len(replies)
             arguments: dict[str, Any] = {"scans": list(scans[at:]), "into": [str(path) for path in into[at:]]}
-            reply = self.call(ref, lake, "scans", limit_s, **arguments)
+            reply = self.call(ref, lake, "scans", limit_s, session=session, **arguments)
             replies += [{**one, "calls": calls} for one, calls in zip(reply["replies"], reply["calls"], strict=True)]
             if not replies[-1]["ok"]:
-                self.case_end(error_from(replies[-1]["error"]), ref)
+                self.case_end(error_from(replies[-1]["error"]), ref, session)
         return replies
 
     def case_end(self, error: Exception, ref: EngineRef | None = None, session: str = "") -> CaseEnd:

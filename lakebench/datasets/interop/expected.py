@@ -19,7 +19,7 @@ def write(
     reads: Sequence[Read],
     succeeded: Sequence[Sequence[bool]],
     metadata: Json,
-    store: ObjectStore,
+    store: ObjectStore | None,
     into: Sequence[Path],
     filters: Sequence[Read] = (),
     filtered: Path | None = None,

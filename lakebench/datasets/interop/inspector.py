@@ -188,7 +188,7 @@ def missing(proofs: Iterable[Proof], facts: Mapping[str, Any]) -> list[str]:
     return [f"{proof_in_words(one)}: found {facts.get(one.fact, 'nothing')}" for one in proofs if not holds(one, facts)]
 
 
-def metadata_rows(metadata: Json, store: ObjectStore, read: Read) -> pa.Table:
+def metadata_rows(metadata: Json, store: ObjectStore | None, read: Read) -> pa.Table:
     """The rows of the metadata table that ``read`` names, as Iceberg's own libraries show them.
 
     Raises:

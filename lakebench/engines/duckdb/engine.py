@@ -243,7 +243,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
 
     def settings_used(self) -> dict[str, str]:
         """DuckDB's settings, and how a reference of Nessie is named."""
-        if self._lake.format is TableFormat.DUCKLAKE:
+        if self._in_ducklake:
             return {**super().settings_used(), **self._lake.options}
         if self._lake.format is not TableFormat.ICEBERG:
             return super().settings_used()
@@ -252,7 +252,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
 
     def execute(self, sql: str) -> None:
         """Run ``sql``; plain table names are the lake's as soon as its schema is there."""
-        if self._lake.format is not TableFormat.DUCKLAKE:
+        if not self._in_ducklake:
             self._see(sql)
         self._run(sql)
 
@@ -296,7 +296,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         return f"INSERT INTO {self._target(table)} BY NAME {select}"
 
     def _reach(self) -> None:
-        if self._lake.format is TableFormat.DUCKLAKE:
+        if self._in_ducklake:
             self._suffix, self._using, self._created = "", True, True
             self._attach_ducklake()
             return

@@ -14,6 +14,7 @@ from lakebench.engines.sql import SqlDialect, SqlOperations
 from lakebench.errors import CommitConflict, EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.types import ListOf, MapOf, PartitionField, SortField, Struct, Type, parameters
+from lakebench.model import Lake, TableFormat
 
 _TRANSFORM = re.compile(r"(\w+)\[(\d+)\]")
 
@@ -133,9 +134,15 @@ class DuckDBOperations(SqlOperations):
         }
     )  # fmt: skip
 
+    _lake: Lake
+
     @abstractmethod
     def _namespace(self) -> Iterator[str]:
         """The statements that make the namespace, where it may not be there yet."""
+
+    @property
+    def _in_ducklake(self) -> bool:
+        return self._lake.format is TableFormat.DUCKLAKE
 
     @abstractmethod
     def _another(self) -> contextlib.AbstractContextManager[DuckDBOperations]:
@@ -154,6 +161,11 @@ class DuckDBOperations(SqlOperations):
         yield from self._namespace()
         yield f"DROP TABLE IF EXISTS {target}"
         columns = ", ".join(sql.column(dataclasses.replace(one, doc="")) for one in operation.columns)
+        if self._in_ducklake:  # which has neither a format version nor Iceberg's properties
+            yield f"CREATE TABLE {target} ({columns})"
+            if operation.partition:
+                yield self._alter(operation, f"SET PARTITIONED BY {sql.partition(operation.partition)}")
+            return
         partition = f" PARTITIONED BY {sql.partition(operation.partition)}" if operation.partition else ""
         # Version 2 is DuckDB's own, and WITH is not known before 1.5.
         version = (

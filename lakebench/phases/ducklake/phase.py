@@ -13,6 +13,7 @@ from lakebench.datasets.choice import chosen
 from lakebench.datasets.ducklake import catalog
 from lakebench.datasets.ducklake.feature import DuckLakeFeature
 from lakebench.datasets.ducklake.features import FEATURES
+from lakebench.datasets.ducklake.rows import row_features
 from lakebench.datasets.ducklake.states import CONNECTORS
 from lakebench.engines import CanQuery
 from lakebench.errors import CaseError
@@ -23,6 +24,7 @@ from lakebench.model import Coordinates, EngineRef, Record, Selection, TableForm
 from lakebench.phases.base import Phase
 from lakebench.phases.ducklake.field_reports import judge_field_reports
 from lakebench.phases.ducklake.readers import reads, versions
+from lakebench.phases.ducklake.rows import rows
 from lakebench.phases.ducklake.sessions import CATALOG_STORAGES, CatalogStorage, StepRunner, writers
 from lakebench.phases.options import FEATURES_OPTION, Option
 from lakebench.results.records import FieldReport
@@ -60,7 +62,7 @@ class DuckLake(Phase):
 
     def features(self, options: Mapping[str, Any]) -> tuple[str, ...]:  # noqa: ARG002
         """The ids of the features."""
-        return tuple(one.id for one in FEATURES)
+        return _all_ids()
 
     def ready(self, context: RunContext) -> None:
         """The checker."""
@@ -81,6 +83,7 @@ class DuckLake(Phase):
                     for catalog_storage in CATALOG_STORAGES
                 )
             )
+        yield from rows(context.request, [one for one in row_features() if one.id in _ids(context.request)])
         if not context.request.selection.features:
             yield from reads(context.request)
             yield from versions(context.request)
@@ -100,8 +103,15 @@ class DuckLake(Phase):
 
 def wanted(request: Request) -> list[DuckLakeFeature]:
     """The features that were chosen."""
-    ids = chosen(tuple(one.id for one in FEATURES), request.selection.features)
-    return [one for one in FEATURES if one.id in ids]
+    return [one for one in FEATURES if one.id in _ids(request)]
+
+
+def _ids(request: Request) -> tuple[str, ...]:
+    return chosen(_all_ids(), request.selection.features)
+
+
+def _all_ids() -> tuple[str, ...]:
+    return (*(one.id for one in FEATURES), *(one.id for one in row_features()))
 
 
 def _case(feature: DuckLakeFeature, catalog_storage: CatalogStorage, ref: EngineRef) -> Case:

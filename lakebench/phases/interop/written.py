@@ -37,10 +37,10 @@ from lakebench.iceberg.operations import Concurrent, Mark, Operation, Read, Roll
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Coordinates, EngineRef, Lake, Record, Selection
 from lakebench.outcomes import Outcome
+from lakebench.phases.derived_check import DerivedCheck
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
-from lakebench.phases.interop.derived_check import DerivedCheck
-from lakebench.phases.interop.read_check import TableReader, worst
 from lakebench.phases.interop.table_lakes import lake_of, observed
+from lakebench.phases.read_check import TableReader, worst
 from lakebench.phases.table_loading import snapshot
 from lakebench.results import claims
 

@@ -20,8 +20,8 @@ from lakebench.iceberg.scan import Scan
 from lakebench.iceberg.types import Field
 from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, ObjectStore
 from lakebench.outcomes import Outcome
-from lakebench.phases.interop.derived_check import DerivedCheck
-from lakebench.phases.interop.read_check import TableReader
+from lakebench.phases.derived_check import DerivedCheck
+from lakebench.phases.read_check import TableReader
 
 PROGRAM = (
     Create(columns=(Field("id", "int"), Field("v", "double"))),

@@ -34,13 +34,17 @@ ReadResult = tuple[dict[str, Any], CaseEnd | None]
 
 @dataclass(frozen=True)
 class TableReader:
-    """One reader of one table: ``scan`` is what a read asks it for; each call has ``limit_s`` seconds."""
+    """One reader of one table: ``scan`` is what a read asks it for; each call has ``limit_s`` seconds.
+
+    ``session`` names the worker, where a reader has several.
+    """
 
     context: RunContext
     reader: EngineRef
     lake: Lake
     limit_s: float
     scan: Callable[[Read], Scan]
+    session: str = ""
 
     def ask(self, scans: Sequence[Scan]) -> list[tuple[dict[str, Any], Path]]:
         """What became of each of ``scans``, and the file of its rows.
@@ -50,7 +54,7 @@ class TableReader:
         """
         into = [self.context.files.new(f"{self.reader}-{number}") for number in range(len(scans))]
         asked = [one.to_json() for one in scans]
-        replies = self.context.client.scans(self.reader, self.lake, asked, into, self.limit_s)
+        replies = self.context.client.scans(self.reader, self.lake, asked, into, self.limit_s, session=self.session)
         return list(zip(replies, into, strict=True))
 
     def results(self, reads: Sequence[Read], expected: Sequence[Path]) -> list[ReadResult]:

@@ -13,7 +13,7 @@ from lakebench.datasets.interop.program import read_in_words
 from lakebench.errors import CaseEnd, CaseError
 from lakebench.iceberg.operations import Read
 from lakebench.outcomes import Outcome
-from lakebench.phases.interop.read_check import ReadResult, TableReader, checked, failed
+from lakebench.phases.read_check import ReadResult, TableReader, checked, failed
 
 _CONFIRMED = 3
 """Wrong answers of a batch that are asked for once more, alone."""
