@@ -33,6 +33,9 @@ broken = (
 )
 real = {"create-insert-read", "encryption", "inlined-delete", "processes-update-conflict", "expire"}
 phase.FEATURES = (*(one for one in phase.FEATURES if one.id in real), *broken)
+made = {"rows-type-int", "rows-update", "rows-partition-evolution"}
+of_rows = tuple(one for one in phase.row_features() if one.id in made)
+phase.row_features = lambda: of_rows
 chosen = {"duckdb / local", "postgres / s3"}
 phase.CATALOG_STORAGES = tuple(one for one in phase.CATALOG_STORAGES if one.title in chosen)
 readers.STATES = tuple(one for one in readers.STATES if one.id in {"insert", "delete"})
@@ -103,6 +106,19 @@ def test_who_reads_only_the_files_gets_deleted_rows_back(cases: dict[str, Record
     assert "known" in wrong.evidence
     assert cases["connector/polars"].outcome is Outcome.REFUSED
     assert cases["read/insert/attached/pg_duckdb"].outcome is Outcome.UNAVAILABLE
+
+
+def test_rows_are_asked_more_than_was_written_by_hand(cases: dict[str, Record]) -> None:
+    for catalog_storage in ("duckdb/local", "postgres/s3"):
+        for feature in ("rows-type-int", "rows-update"):
+            case = cases[f"{catalog_storage}/{feature}/duckdb"]
+            assert case.outcome is Outcome.PASS, case.reason
+            derived = case.evidence["derived"]
+            assert derived["passed"] == derived["asked"] > 20
+    lost = cases["duckdb/local/rows-partition-evolution/duckdb"]
+    assert lost.outcome is Outcome.WRONG
+    assert "known" in lost.evidence
+    assert cases["postgres/s3/rows-partition-evolution/duckdb"].outcome is Outcome.PASS
 
 
 def test_the_claims_are_judged(done: Run) -> None:
