@@ -39,8 +39,16 @@ class LyingClient:
         self.fault, self.asked = fault, list[Scan]()
 
     def scans(
-        self, _ref: EngineRef, _lake: Lake, scans: Sequence[Mapping[str, Any]], into: Sequence[Path], _limit_s: float
+        self,
+        _ref: EngineRef,
+        _lake: Lake,
+        scans: Sequence[Mapping[str, Any]],
+        into: Sequence[Path],
+        _limit_s: float,
+        *,
+        session: str,
     ) -> list[dict[str, Any]]:
+        assert session == ""
         return [self._reply(Scan.from_json(one), path) for one, path in zip(scans, into, strict=True)]
 
     def _reply(self, scan: Scan, path: Path) -> dict[str, Any]:
