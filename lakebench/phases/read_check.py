@@ -63,11 +63,14 @@ class TableReader:
         Raises:
             LakebenchError: as :meth:`ask` does.
         """
-        asked = zip(reads, self.ask([self.scan(one) for one in reads]), expected, strict=True)
-        return [
+        answers = self.ask([self.scan(one) for one in reads])
+        results = [
             self.result(read, reply, functools.partial(self.context.checker.call, same.compare, got, to))
-            for read, (reply, got), to in asked
+            for read, (reply, got), to in zip(reads, answers, expected, strict=True)
         ]
+        for _, got in answers:
+            got.unlink(missing_ok=True)
+        return results
 
     def result(self, read: Read, reply: Mapping[str, Any], check: Callable[[], Checked]) -> ReadResult:
         """What ``reply`` makes of ``read``; ``check`` compares the rows where there are some."""

@@ -64,7 +64,7 @@ class _Role(Enum):
 
 
 @dataclass(frozen=True)
-class _Column:
+class _ColumnValues:
     """A column, the edge values that it ever had, ascending, and the comparisons that all engines agree about."""
 
     field: Field
@@ -99,17 +99,17 @@ def _role(field: Field, key: Field, program: Sequence[Operation]) -> _Role:
     return _Role.KEY if field is key else _Role.VALUE
 
 
-def _column(field: Field, role: _Role, ever: Sequence[Any]) -> _Column:
+def _column(field: Field, role: _Role, ever: Sequence[Any]) -> _ColumnValues:
     bare = kind(field.type)
     if bare not in _ORDERED | _EQUAL_ONLY:
-        return _Column(field, role)
+        return _ColumnValues(field, role)
     special = {one for one in ever if isinstance(one, str) and bare in {"float", "double"}}
     plain = [one for one in ever if one is not None and one not in {"NaN", "-0.0"} and len(str(one)) <= _LONGEST]
     if "-0.0" in special:
         plain = [one for one in plain if one != 0]
     distinct = sorted({comparable(field.type, one): one for one in plain}.items(), key=lambda pair: pair[0])
     order = () if bare in _EQUAL_ONLY else ("<=", "<") if "NaN" in special else _ORDER
-    return _Column(field, role, _edges([value for _, value in distinct]), (*_EQUALITY, *order))
+    return _ColumnValues(field, role, _edges([value for _, value in distinct]), (*_EQUALITY, *order))
 
 
 def _edges(values: Sequence[Any]) -> tuple[Any, ...]:
@@ -129,11 +129,11 @@ class _Candidate:
 
     where: Where
     covers: frozenset[Any]
-    column: _Column
+    column: _ColumnValues
     value: str = ""
 
 
-def _candidates(columns: Sequence[_Column]) -> Iterator[_Candidate]:
+def _candidates(columns: Sequence[_ColumnValues]) -> Iterator[_Candidate]:
     for column in columns:
         for test in _NULLS:
             yield _Candidate((Condition(column.name, test),), frozenset({(column.name, test)}), column)
@@ -147,7 +147,7 @@ def _candidates(columns: Sequence[_Column]) -> Iterator[_Candidate]:
             yield _both(one, (*_compared(one, "=", 0), *_compared(other, other.tests[-1], last)))
 
 
-def _of_value(column: _Column, test: str, at: int) -> _Candidate:
+def _of_value(column: _ColumnValues, test: str, at: int) -> _Candidate:
     """It covers the test of the column, the value, and where it is a partition's that value by ``=``."""
     value = json.dumps(column.values[at])
     covers = {(column.name, test), (column.name, "value", value)}
@@ -156,11 +156,11 @@ def _of_value(column: _Column, test: str, at: int) -> _Candidate:
     return _Candidate(_compared(column, test, at), frozenset(covers), column, value)
 
 
-def _both(column: _Column, where: Where) -> _Candidate:
+def _both(column: _ColumnValues, where: Where) -> _Candidate:
     return _Candidate(where, frozenset({frozenset(one.column for one in where)}), column)
 
 
-def _compared(column: _Column, test: str, at: int) -> Where:
+def _compared(column: _ColumnValues, test: str, at: int) -> Where:
     value = column.values[at]
     if test == "in":
         value = tuple(dict.fromkeys((value, column.values[(at + 1) % len(column.values)])))
@@ -187,7 +187,7 @@ def _covering(candidates: list[_Candidate]) -> list[Where]:
     return chosen
 
 
-def _shapes(columns: Sequence[_Column], fields: Sequence[Field]) -> Iterator[Read]:
+def _shapes(columns: Sequence[_ColumnValues], fields: Sequence[Field]) -> Iterator[Read]:
     """Counts beside the rows that they count, and columns alone and in another order than the table's."""
     first = columns[0]
     if first.values:

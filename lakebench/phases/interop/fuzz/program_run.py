@@ -24,8 +24,8 @@ from lakebench.model import EngineRef
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.blame import REFERENCE
 from lakebench.phases.interop.fuzz.failures import Failure, kind_of_read, name_of, words_of
-from lakebench.phases.interop.read_check import compared
 from lakebench.phases.interop.table_lakes import lake_of, observed
+from lakebench.phases.read_check import TableReader
 from lakebench.phases.table_loading import snapshot
 
 _AT_ONCE = 4
@@ -224,10 +224,9 @@ class ProgramRun:
         self._context.checker.call(
             oracles.write, [to_json(one) for one in done], reads, (), metadata, self._lake.objects, expected
         )
-        scans = [self._scan(read, plan).to_json() for read in reads]
         readers = [one for one in self._readers if self._is_asked(one)]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            answers = list(pool.map(lambda ref: self._worst(ref, reads, scans, expected), readers))
+            answers = list(pool.map(lambda ref: self._worst(ref, plan, reads, expected), readers))
         for path in expected:
             path.unlink(missing_ok=True)
         return dict(zip(readers, answers, strict=True))
@@ -236,13 +235,13 @@ class ProgramRun:
         return self._target is None or self._target.side != "read" or self._target.engine == str(reader)
 
     def _worst(
-        self, ref: EngineRef, reads: Sequence[Read], scans: Sequence[Mapping[str, Any]], expected: Sequence[Path]
+        self, ref: EngineRef, plan: Planned, reads: Sequence[Read], expected: Sequence[Path]
     ) -> _FailedRead | None:
-        failed = list(self._failed(ref, reads, scans, expected))
+        failed = list(self._failed(ref, plan, reads, expected))
         return min(failed, key=lambda one: _rank(one.error.outcome), default=None)
 
     def _failed(
-        self, ref: EngineRef, reads: Sequence[Read], scans: Sequence[Mapping[str, Any]], expected: Sequence[Path]
+        self, ref: EngineRef, plan: Planned, reads: Sequence[Read], expected: Sequence[Path]
     ) -> Iterator[_FailedRead]:
         """The reads that did not pass.
 
@@ -250,15 +249,14 @@ class ProgramRun:
             HarnessFault: one failed by a fault of ours.
         """
         context = self._context
-        into = [context.files.new(f"{ref}-{number}") for number in range(len(reads))]
+        lake = lake_of(context.request, context.services, ref)
+        table = TableReader(context, ref, lake, _LIMIT_S, lambda read: self._scan(read, plan))
         try:
-            replies = context.client.scans(ref, lake_of(context.request, context.services, ref), scans, into, _LIMIT_S)
+            results = table.results(reads, expected)
         except CaseError as error:
             yield _FailedRead(reads[0], {}, error)
             return
-        for read, reply, path, right in zip(reads, replies, into, expected, strict=True):
-            evidence, failed = compared(context.client, context.checker, read, reply, path, right)
-            path.unlink(missing_ok=True)
+        for read, (evidence, failed) in zip(reads, results, strict=True):
             if isinstance(failed, HarnessFault):
                 raise failed
             if failed is not None:
