@@ -25,9 +25,9 @@ from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, kind
 
 TABLE = "t"
-MANY, FEW = 24, 5
-"""Filters that are asked of the reference's table, where readers differ, and of each other writer's."""
-_FEW_SHAPES = 1
+MANY, SOME, FEW = 16, 6, 3
+"""Filters of the reference's table, where readers differ; the same by a server; and of another writer's table."""
+_SOME_SHAPES = 2
 _MOST_VALUES = 8
 _LONGEST = 400
 _EQUALITY = ("=", "!=", "in")
@@ -50,9 +50,13 @@ class DerivedReads:
     filters: tuple[Read, ...] = ()
     shapes: tuple[Read, ...] = ()
 
+    def some(self) -> DerivedReads:
+        """Those of a reader to which each costs much."""
+        return DerivedReads(self.filters[:SOME], self.shapes[:_SOME_SHAPES])
+
     def few(self) -> DerivedReads:
-        """Those that every table is asked for."""
-        return DerivedReads(self.filters[:FEW], self.shapes[:_FEW_SHAPES])
+        """The filters that show what a writer did wrong: readers leave out files by the values that it noted."""
+        return DerivedReads(self.filters[:FEW])
 
 
 class _Role(Enum):

@@ -47,8 +47,8 @@ def compare(actual: Path, expected: Path) -> Checked:
 
 
 def compare_each(actual: Path, expected: Path, count: int) -> list[Checked]:
-    """:func:`compare` of each of ``count`` answers, which both files have with their numbers in a first column."""
-    if answer_files.compare_by(same_read, actual, expected).ok:
+    """:func:`compare` of the first ``count`` answers, which both files have with their numbers in a first column."""
+    if answer_files.compare_by(functools.partial(_same_first, count), actual, expected).ok:
         return [Checked(ok=True, rows=-1)] * count
     return [
         answer_files.compare_by(functools.partial(_same_part, n, is_numbered=True), actual, expected)
@@ -59,6 +59,12 @@ def compare_each(actual: Path, expected: Path, count: int) -> list[Checked]:
 def compare_part(actual: Path, expected: Path, n: int) -> Checked:
     """:func:`compare` of one answer with the one of this number in ``expected``."""
     return answer_files.compare_by(functools.partial(_same_part, n, is_numbered=False), actual, expected)
+
+
+def _same_first(count: int, actual: pa.Table, expected: pa.Table) -> Sameness:
+    import pyarrow.compute as pc
+
+    return same_read(actual, expected.filter(pc.less(expected.column(0), count)))
 
 
 def _same_part(n: int, actual: pa.Table, expected: pa.Table, *, is_numbered: bool) -> Sameness:

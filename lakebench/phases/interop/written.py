@@ -13,7 +13,6 @@ from typing import Any
 from lakebench import engines
 from lakebench.datasets.interop import expected as oracles
 from lakebench.datasets.interop import inspector
-from lakebench.datasets.interop.derived_reads import DerivedReads
 from lakebench.datasets.interop.feature import Feature
 from lakebench.datasets.interop.features import FEATURES
 from lakebench.datasets.interop.inspector import Inspected
@@ -40,6 +39,7 @@ from lakebench.outcomes import Outcome
 from lakebench.phases.derived_check import DerivedCheck
 from lakebench.phases.interop.blame import REFERENCE, Judgement, Readings, judge, ours
 from lakebench.phases.interop.table_lakes import lake_of, observed
+from lakebench.phases.interop.ways import derived_reads
 from lakebench.phases.read_check import TableReader, worst
 from lakebench.phases.table_loading import snapshot
 from lakebench.results import claims
@@ -199,13 +199,13 @@ class Written(Block):
                 self._watch(context, operation, progress)
         lake = observed(context.request, context.services, self.feature)
         response = table_metadata(lake.catalog, lake.namespace, self._table("t"))
-        reads, derived = (*self.feature.all_reads, *self._derived.shapes), self._derived.filters
+        derived, metadata = self.feature.derived, response["metadata"]
+        reads = (*self.feature.all_reads, *derived.shapes)
         expected = tuple(context.files.new(f"expected-{number}") for number in range(len(reads)))
         filtered = context.files.new("expected-filtered")
-        program = [to_json(one) for one in self.feature.program]
-        metadata = response["metadata"]
+        program, filters = [to_json(one) for one in self.feature.program], derived.filters
         context.checker.call(
-            oracles.write, program, reads, progress.succeeded, metadata, lake.objects, expected, derived, filtered
+            oracles.write, program, reads, progress.succeeded, metadata, lake.objects, expected, filters, filtered
         )
         inspected = context.checker.call(inspector.inspect, response["metadata"], lake.objects, self.feature.proof)
         return _Made(
@@ -218,15 +218,6 @@ class Written(Block):
             expected,
             filtered,
         )
-
-    @property
-    def _derived(self) -> DerivedReads:
-        """Many reads show what readers do with a right table, and few what a writer did wrong."""
-        return self.feature.derived if self.writer.name == REFERENCE else self.feature.derived.few()
-
-    def _asks_derived(self, reader: EngineRef) -> bool:
-        """Whether ``reader`` is asked them: not a server of another's table, where each costs a third of a second."""
-        return self.writer.name in {REFERENCE, reader.name} or not engines.find(reader.name).service
 
     @property
     def _has_another(self) -> bool:
@@ -372,9 +363,10 @@ class Written(Block):
             return {"reads": []}, error
         evidence: dict[str, Any] = {"reads": [one for one, _ in results]}
         errors = [error for _, error in results if error is not None]
-        if results[0][1] is None and self._asks_derived(reader):
-            check = DerivedCheck(table, self._derived, made.filtered, made.expected[len(own) :])
-            evidence["derived"], failures = check.run()
+        derived = derived_reads(self.feature, self.writer.name, reader.name)
+        if results[0][1] is None and derived.filters:
+            shapes = made.expected[len(own) :][: len(derived.shapes)]
+            evidence["derived"], failures = DerivedCheck(table, derived, made.filtered, shapes).run()
             errors += failures
         return evidence, worst(errors)
 
