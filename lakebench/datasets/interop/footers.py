@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +21,13 @@ _DELETES = ("file_path", "pos")
 
 @dataclass(frozen=True)
 class Bounds:
-    """The smallest and largest value of a column chunk in Parquet's physical type."""
+    """The smallest and largest value of a column chunk in Parquet's physical type; times are in ``unit``."""
 
     path: str
     physical: str
     low: Any
     high: Any
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def _parquet(file: pa.NativeFile, size: int) -> Footer:
     read = parsed(lambda: pq.read_metadata(file), pa.ArrowException, OSError)
     leaves = [read.schema.column(n) for n in range(read.num_columns)]
     chunks = [read.row_group(n).column(m) for n in range(read.num_row_groups) for m in range(read.num_columns)]
+    units = {one.path: json.loads(one.logical_type.to_json()).get("timeUnit", "") for one in leaves}
     return Footer(
         rows=read.num_rows,
         size=size,
@@ -73,15 +76,16 @@ def _parquet(file: pa.NativeFile, size: int) -> Footer:
         codecs=frozenset(one.compression.lower() for one in chunks),
         row_groups=read.num_row_groups,
         bloom_filters=any(one.bloom_filter_offset is not None for one in chunks),
-        bounds=tuple(bounds for one in chunks if (bounds := _bounds(one))),
+        bounds=tuple(bounds for one in chunks if (bounds := _bounds(one, units))),
     )
 
 
-def _bounds(chunk: pq.ColumnChunkMetaData) -> Bounds | None:
+def _bounds(chunk: pq.ColumnChunkMetaData, units: Mapping[str, str]) -> Bounds | None:
     statistics = chunk.statistics if chunk.is_stats_set else None
     if statistics is None or not statistics.has_min_max:
         return None
-    return Bounds(chunk.path_in_schema, chunk.physical_type, statistics.min_raw, statistics.max_raw)
+    path = chunk.path_in_schema
+    return Bounds(path, chunk.physical_type, statistics.min_raw, statistics.max_raw, units.get(path, ""))
 
 
 def _field_ids(read: pq.FileMetaData) -> dict[str, int | None]:

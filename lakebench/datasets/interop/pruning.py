@@ -58,7 +58,7 @@ def _excluded(table: StoredTable, entry: ManifestEntry, footer: Footer, name: st
     lower, upper = entry.file.get("lower_bounds") or {}, entry.file.get("upper_bounds") or {}
     for one in footer.bounds:
         column = _column(table, footer, one)
-        if column is None or not _is_exact(one):
+        if column is None or not _is_exact(one) or not _has_unit_of(column, one):
             continue
         for word, bounds, value in (("lower", lower, one.low), ("upper", upper, one.high)):
             bound = _decoded(bounds.get(column.id), column.type, one.physical)
@@ -73,6 +73,11 @@ def _column(table: StoredTable, footer: Footer, one: Bounds) -> iceberg.Column |
     if number is None:
         number = next((column.id for column in table.names.values() if column.path == one.path), None)
     return None if number is None else table.names.get(number)
+
+
+def _has_unit_of(column: iceberg.Column, one: Bounds) -> bool:
+    """Whether the file keeps times in the unit of the column's type, in which the bounds of the manifest are."""
+    return one.unit in {"", "nanoseconds" if column.type.endswith("_ns") else "microseconds"}
 
 
 def _is_exact(one: Bounds) -> bool:

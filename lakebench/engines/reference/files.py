@@ -7,12 +7,15 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lakebench.engines.reference import arrow, avro, variant
 from lakebench.engines.reference.schema import Json, kind
 from lakebench.engines.reference.values import BOUNDED, Row, at, binary, lower, missing, sortable, upper
 from lakebench.errors import Refused
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
 _BLOOM = "write.parquet.bloom-filter-enabled.column."
@@ -126,6 +129,8 @@ def _parquet(columns: Sequence[Json], rows: Sequence[Row], properties: Mapping[s
     groups = int(properties.get("lakebench.row-groups", "1"))
     page_rows = int(properties.get("lakebench.page-rows", "20000"))
     unit = properties.get("lakebench.timestamps")
+    if unit == "ns":
+        table = _in_nanoseconds(table)
     blooms = [
         key.removeprefix(_BLOOM) for key, value in properties.items() if key.startswith(_BLOOM) and value == "true"
     ]
@@ -145,6 +150,16 @@ def _parquet(columns: Sequence[Json], rows: Sequence[Row], properties: Mapping[s
         bloom_filter_options={one: {"ndv": max(1, len(rows)), "fpp": 0.01} for one in blooms} or None,
     )
     return variant.annotated(target.getvalue(), columns)
+
+
+def _in_nanoseconds(table: pa.Table) -> pa.Table:
+    import pyarrow as pa
+
+    fields = [
+        one.with_type(pa.timestamp("ns", one.type.tz)) if pa.types.is_timestamp(one.type) else one
+        for one in table.schema
+    ]
+    return table.cast(pa.schema(fields, table.schema.metadata))
 
 
 def _orc(columns: Sequence[Json], rows: Sequence[Row], properties: Mapping[str, str]) -> bytes:

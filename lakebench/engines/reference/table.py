@@ -141,7 +141,8 @@ class OpenTable:
 
     def put(self, folder: str, name: str, data: bytes) -> str:
         """Write an object below the table's location; its address."""
-        address = f"{self.metadata['location'].rstrip('/')}/{folder}/{name}"
+        odd = self.properties.get("lakebench.folder", "")
+        address = "/".join(filter(None, (self.metadata["location"].rstrip("/"), odd, folder, name)))
         self.written.append(address)
         self.store.write(address, data)
         return address
@@ -233,15 +234,21 @@ class OpenTable:
     def _vectors(self, positions: Sequence[tuple[FileEntry, Collection[int]]]) -> list[File]:
         if not positions:
             return []
-        data, locations = puffin.write({entry.file.path: some for entry, some in positions})
+        named = [self._named_in_puffin(entry.file.path) for entry, _ in positions]
+        data, places = puffin.write({name: some for name, (_, some) in zip(named, positions, strict=True)})
         path = self.put("data", f"{uuid.uuid4()}.puffin", data)
         return [
             File(
                 path, "puffin", len(some), len(data), entry.file.spec_id, entry.file.partition, POSITION_DELETES,
-                referenced=entry.file.path, offset=locations[entry.file.path][0], length=locations[entry.file.path][1],
+                referenced=entry.file.path, offset=places[name][0], length=places[name][1],
             )
-            for entry, some in positions
+            for name, (entry, some) in zip(named, positions, strict=True)
         ]  # fmt: skip
+
+    def _named_in_puffin(self, path: str) -> str:
+        """How a Puffin file names a data file: by where it was before a copy, which rewrites metadata alone."""
+        before = self.properties.get("lakebench.copied-from")
+        return path.replace(self.metadata["location"].rstrip("/"), before) if before else path
 
     @property
     def _delete_format(self) -> str:

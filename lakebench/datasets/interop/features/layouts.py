@@ -71,6 +71,24 @@ ALL = (
     ),
     _timed("timestamps as INT96, as Hive and Impala write them", "int96"),
     _timed("timestamps in milliseconds", "ms"),
+    _timed("timestamps in nanoseconds", "ns"),
+    _shaped(
+        "location-odd", "files in a folder with a blank, a plus, a percent sign and a letter beyond ASCII",
+        {"lakebench.folder": "a b+c%20=ü"}, _SOME,
+    ),
+    Feature(
+        "layout-copied-vectors",
+        _GROUP,
+        "a table copied to another address, whose Puffin files name the data files by the old one",
+        (
+            Create(columns=_COLUMNS, properties={**_MOR, "lakebench.copied-from": "s3://before/t"}, format_version=3),
+            Append(rows=_rows(40)),
+            Delete(where=(Condition("id", "in", (0, 7, 39)),)),
+        ),
+        "deletion-vectors",
+        "Iceberg specification, Manifests: referenced_data_file; https://github.com/duckdb/duckdb-iceberg/issues/1382",
+        by_reference=True,
+    ),
     *(_codec(name) for name in ("uncompressed", "lz4", "brotli")),
     Feature(
         "layout-gzip-metadata",
