@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from lakebench.datasets.interop.feature import Feature, Proof
+from lakebench.datasets.interop.features import types
 from lakebench.iceberg.operations import Append, Create, Delete, Operation, Row
 from lakebench.iceberg.scan import Condition
-from lakebench.iceberg.types import Field
+from lakebench.iceberg.types import Field, PartitionField
 
 _GROUP = "Physical layout"
 _PARQUET = "Parquet format; Iceberg specification, Appendix A: Parquet"
@@ -57,6 +59,21 @@ def _codec(name: str) -> Feature:
     )
 
 
+_APART = ("boolean", "long", "double", "decimal-18", "date", "time", "timestamptz", "string", "uuid", "binary")
+
+
+def _files_of_one_row() -> Iterator[Feature]:
+    """Types whose values lie in a file each, so that a reader leaves out files by the bounds of one value."""
+    of = {one.id.removeprefix("type-"): one for one in types.ALL}
+    for name in _APART:
+        apart = (PartitionField("id"),)
+        program = tuple(
+            replace(one, partition=apart) if isinstance(one, Create) else one for one in of[name].program
+        )  # fmt: skip
+        title = f"{of[name].title}, each in a file of its own"
+        yield Feature(f"layout-apart-{name}", _GROUP, title, program, "partition-transforms", of[name].source)
+
+
 _SOME = Delete(where=(Condition("id", "in", (0, 7, 150, 599)),))
 
 ALL = (
@@ -89,6 +106,7 @@ ALL = (
         "Iceberg specification, Manifests: referenced_data_file; https://github.com/duckdb/duckdb-iceberg/issues/1382",
         by_reference=True,
     ),
+    *_files_of_one_row(),
     *(_codec(name) for name in ("uncompressed", "lz4", "brotli")),
     Feature(
         "layout-gzip-metadata",
