@@ -62,16 +62,22 @@ def _codec(name: str) -> Feature:
 _APART = ("boolean", "long", "double", "decimal-18", "date", "time", "timestamptz", "string", "uuid", "binary")
 
 
-def _files_of_one_row() -> Iterator[Feature]:
-    """Types whose values lie in a file each, so that a reader leaves out files by the bounds of one value."""
+def _values_apart() -> Iterator[Feature]:
+    """Types whose values lie in a file each beside a null or a NaN: both bounds of the file are that value."""
     of = {one.id.removeprefix("type-"): one for one in types.ALL}
     for name in _APART:
-        apart = (PartitionField("id"),)
-        program = tuple(
-            replace(one, partition=apart) if isinstance(one, Create) else one for one in of[name].program
-        )  # fmt: skip
-        title = f"{of[name].title}, each in a file of its own"
+        beside = "NaN" if name == "double" else None
+        program = tuple(_apart(one, beside) for one in of[name].program)
+        title = f"{of[name].title}, each in a file of its own beside a {beside or 'null'}"
         yield Feature(f"layout-apart-{name}", _GROUP, title, program, "partition-transforms", of[name].source)
+
+
+def _apart(operation: Operation, beside: str | None) -> Operation:
+    if isinstance(operation, Create):
+        return replace(operation, partition=(PartitionField("id"),))
+    if isinstance(operation, Append):
+        return replace(operation, rows=tuple(row for n, value in operation.rows for row in ((n, value), (n, beside))))
+    return operation
 
 
 _SOME = Delete(where=(Condition("id", "in", (0, 7, 150, 599)),))
@@ -106,7 +112,7 @@ ALL = (
         "Iceberg specification, Manifests: referenced_data_file; https://github.com/duckdb/duckdb-iceberg/issues/1382",
         by_reference=True,
     ),
-    *_files_of_one_row(),
+    *_values_apart(),
     *(_codec(name) for name in ("uncompressed", "lz4", "brotli")),
     Feature(
         "layout-gzip-metadata",
