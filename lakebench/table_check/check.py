@@ -67,7 +67,8 @@ class CheckedTable:
     def code(self) -> ExitCode:
         """4 where readers disagree; 1 where the specification is violated, or a named engine gave no rows; 3, 5."""
         codes = [ExitCode.WRONG_ANSWER] if self.differences else []
-        if self.missed or (self.findings is not None and self.findings.violations):
+        damaged = any(one.reader == REFERENCE and one.outcome is Outcome.WRONG for one in self.answers)
+        if damaged or self.missed or (self.findings is not None and self.findings.violations):
             codes.append(ExitCode.WORSE)
         if any(one.outcome is Outcome.HARNESS_FAULT for one in self.answers):
             codes.append(ExitCode.HARNESS_FAULT)
@@ -113,7 +114,7 @@ def check(arguments: CheckArguments, settings: Settings, progress: Progress) -> 
     with Guard("check") as guard:
         services = Services(settings, guard, progress)
         with run_context(request, guard, services, progress, required) as context:
-            services.start([*required, *_servers(arguments.refs)], vital=required)
+            services.start(required, vital=required)
             for name in required:
                 services.endpoint(name)
             tables = [
@@ -121,6 +122,7 @@ def check(arguments: CheckArguments, settings: Settings, progress: Progress) -> 
                 for one in wanted
                 for table in addresses.tables(one, services.endpoint, settings, arguments.storage)
             ]
+            services.start(_servers(arguments.refs))  # after the tables, as it takes longer
             with _pinned(tables) as pinned:
                 return [_checked(context, arguments, table, pinned) for table in tables]
 

@@ -48,6 +48,7 @@ def digests(
 
     Raises:
         Refused: the store does not give a file.
+        Damaged: a file is not what its format says.
     """
     batches = (one for *_, rows in _files(metadata, store, [one.name for one in fields], ref) for one in rows)
     whole, found = with_parts(batches, fields, parts)
@@ -61,6 +62,7 @@ def keep(
 
     Raises:
         Refused: the store does not give a file.
+        Damaged: a file is not what its format says.
     """
     import pyarrow as pa
 

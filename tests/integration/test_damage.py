@@ -3,67 +3,32 @@
 from __future__ import annotations
 
 import functools
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import fastavro
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
-from pyarrow.fs import S3FileSystem
+from damaged_tables import DAMAGES, WRITER, Table, make
 from run_requests import request
+from started import lakebench
 
-from lakebench.datasets.interop import features
 from lakebench.errors import LakebenchError
 from lakebench.execution.context import RunContext, run_context
-from lakebench.iceberg.files import file_system
-from lakebench.model import EngineRef
+from lakebench.model import EngineRef, ObjectStore
 from lakebench.outcomes import Outcome
 from lakebench.phases.interop.table_lakes import lake_of
-from lakebench.phases.interop.written import Written, _WriteProgress
 from lakebench.processes.guard import Guard
 from lakebench.progress import Quiet
 from lakebench.services import Services
 
 pytestmark = pytest.mark.integration
 
-WRITER = EngineRef("reference")
 READERS = tuple(
     EngineRef(name)
     for name in ("duckdb", "iceberg_scan", "pyiceberg", "daft", "polars", "datafusion", "trino", "spark")
 )
 FAILED = {Outcome.WRONG, Outcome.REFUSED, Outcome.CRASH}
-BY_ID = {one.id: one for one in features.FEATURES}
-
-
-@dataclass
-class Table:
-    """A table of the reference writer, and its files in the store; paths begin with the bucket."""
-
-    written: Written
-    made: Any
-    store: S3FileSystem
-
-    def files(self, content: str) -> list[str]:
-        return [one["path"].removeprefix("s3://") for one in self.made.inspected.files if one["content"] == content]
-
-    def manifests(self) -> list[str]:
-        (current,) = (
-            one
-            for one in self.made.metadata["snapshots"]
-            if one["snapshot-id"] == self.made.metadata["current-snapshot-id"]
-        )
-        with self.store.open_input_file(current["manifest-list"].removeprefix("s3://")) as source:
-            return [one["manifest_path"].removeprefix("s3://") for one in fastavro.reader(source)]
-
-    def read(self, path: str) -> bytes:
-        with self.store.open_input_file(path) as source:
-            return bytes(source.read())
-
-    def write(self, path: str, data: bytes) -> None:
-        with self.store.open_output_stream(path) as sink:
-            sink.write(data)
 
 
 @pytest.fixture(scope="module")
@@ -77,17 +42,10 @@ def context(lakebench_services: Services) -> Iterator[RunContext]:
         yield made
 
 
-def make(context: RunContext, feature: str, name: str) -> Table:
-    written = Written(replace(BY_ID[feature], id=f"{feature}-{name}"), WRITER, READERS)
-    made = written._make(context, _WriteProgress(WRITER))
-    store = lake_of(context.request, context.services, WRITER).store
-    return Table(written, made, file_system(store))
-
-
 @pytest.fixture(scope="module")
 def whole(context: RunContext) -> Callable[[str], dict[str, tuple[Outcome, str]]]:
     """Feature → what each reader makes of its table when nothing is wrong with it; asked once."""
-    return functools.cache(lambda feature: outcomes(context, make(context, feature, "whole")))
+    return functools.cache(lambda feature: outcomes(context, make(context, feature, "whole", READERS)))
 
 
 def outcomes(context: RunContext, table: Table) -> dict[str, tuple[Outcome, str]]:
@@ -98,57 +56,6 @@ def outcomes(context: RunContext, table: Table) -> dict[str, tuple[Outcome, str]
     return outcomes_by_reader
 
 
-def remove_delete_file(table: Table) -> None:
-    (path, *_) = table.files("position deletes")
-    table.store.delete_file(path)
-
-
-def remove_deletion_vector(table: Table) -> None:
-    (path, *_) = table.files("deletion vector")
-    table.store.delete_file(path)
-
-
-def remove_data_file(table: Table) -> None:
-    table.store.delete_file(table.files("data")[0])
-
-
-def remove_manifest(table: Table) -> None:
-    table.store.delete_file(table.manifests()[0])
-
-
-def flip_byte(table: Table) -> None:
-    """In the middle of the first column's only data page."""
-    path = table.files("data")[0]
-    data = bytearray(table.read(path))
-    column = pq.ParquetFile(pa.BufferReader(bytes(data))).metadata.row_group(0).column(0)
-    start = min(one for one in (column.dictionary_page_offset, column.data_page_offset) if one)
-    data[start + column.total_compressed_size // 2] ^= 0xFF
-    table.write(path, bytes(data))
-
-
-def change_value(table: Table) -> None:
-    """A file that is whole in itself, with one other value."""
-    path = table.files("data")[0]
-    rows = pq.read_table(pa.BufferReader(table.read(path)))
-    column = rows.schema.get_field_index("v")
-    values = [*rows.column(column).to_pylist()]
-    values[0] += 1
-    changed = rows.set_column(column, rows.schema.field(column), pa.array(values, rows.schema.field(column).type))
-    sink = pa.BufferOutputStream()
-    pq.write_table(changed, sink)
-    table.write(path, sink.getvalue().to_pybytes())
-
-
-DAMAGES: list[tuple[str, Callable[[Table], None]]] = [
-    ("position-deletes", remove_delete_file),
-    ("deletion-vectors", remove_deletion_vector),
-    ("append", remove_data_file),
-    ("append", remove_manifest),
-    ("append", flip_byte),
-    ("append", change_value),
-]
-
-
 @pytest.mark.parametrize(("feature", "damage"), DAMAGES, ids=[damage.__name__ for _, damage in DAMAGES])
 def test_no_cell_passes_on_a_damaged_table(
     context: RunContext,
@@ -157,7 +64,43 @@ def test_no_cell_passes_on_a_damaged_table(
     damage: Callable[[Table], None],
 ) -> None:
     assert sum(outcome is Outcome.PASS for outcome, _ in whole(feature).values()) >= 3, whole(feature)
-    table = make(context, feature, damage.__name__)
+    table = make(context, feature, damage.__name__, READERS)
     damage(table)
     damaged = outcomes(context, table)
     assert not {reader: outcome for reader, outcome in damaged.items() if outcome[0] not in FAILED}
+
+
+def settings(store: ObjectStore) -> str:
+    return f"""[services.object-store]
+runtime = "external"
+uri = "{store.endpoint}"
+user = "{store.access_key}"
+password = "{store.secret_key}"
+properties = {{ bucket = "{store.bucket}", region = "{store.region}" }}
+"""
+
+
+def test_check_sees_each_damage_by_the_address_of_the_metadata(context: RunContext, tmp_path: Path) -> None:
+    whole = {feature: make(context, feature, "for-check").made.location for feature in dict(DAMAGES)}
+    damaged = {}
+    for feature, damage in DAMAGES:
+        table = make(context, feature, f"check-{damage.__name__}")
+        damage(table)
+        damaged[damage.__name__] = table.made.location
+    (tmp_path / "lakebench.toml").write_text(settings(lake_of(context.request, context.services, WRITER).store))
+    argv = ["check", *whole.values(), *damaged.values(), "--engines", "duckdb,pyiceberg", "--json"]
+    done = lakebench(*argv, cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    checked = {one["table"]: one for one in json.loads(done.stdout)["tables"]}
+    assert {checked[location]["exit_code"] for location in whole.values()} == {0}
+    assert {checked[location]["exit_code"] for location in damaged.values()} == {1}
+    said = {name: " ".join(_said(checked[location])) for name, location in damaged.items()}
+    missing = ("remove_delete_file", "remove_deletion_vector", "remove_data_file", "remove_manifest")
+    assert all("is not in the store" in said[name] for name in missing)
+    assert "cannot be read: OSError: Couldn't deserialize thrift" in said["flip_byte"]
+    assert "but its file_size_in_bytes is" in said["change_value"]
+
+
+def _said(table: dict[str, Any]) -> list[str]:
+    """The violations, and what the reference reader says."""
+    return [*table["violations"], *(one["reason"] for one in table["answers"] if one["reader"] == "reference")]

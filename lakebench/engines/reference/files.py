@@ -13,6 +13,10 @@ from lakebench.engines.reference import arrow, avro, variant
 from lakebench.engines.reference.schema import Json, kind
 from lakebench.engines.reference.values import BOUNDED, Row, at, binary, lower, missing, sortable, upper
 from lakebench.errors import Refused
+from lakebench.iceberg.damage import parsed
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -103,6 +107,7 @@ def encode(of_format: str, columns: Sequence[Json], rows: Sequence[Row], propert
 
     Raises:
         Refused: there is no such format.
+        Damaged: the file is not what the format says.
     """
     if of_format == "avro":
         schema = avro.Schema("table", columns).json
@@ -176,16 +181,22 @@ def decode(of_format: str, data: bytes, columns: Sequence[Json], mapping: Sequen
 
     Raises:
         Refused: there is no such format.
+        Damaged: the file is not what the format says.
     """
     if of_format == "avro":
         absent = {one["id"]: missing(one) for one in columns}
         return [{**absent, **row} for row in avro.read(data)]
+    if of_format not in {"orc", "parquet"}:
+        raise Refused(f"no file format is called {of_format}")
+    import pyarrow as pa
+
+    return arrow.rows(parsed(lambda: _stored(of_format, data), pa.ArrowException, OSError), columns, mapping)
+
+
+def _stored(of_format: str, data: bytes) -> pa.Table:
     import pyarrow as pa
     import pyarrow.orc as po
     import pyarrow.parquet as pq
 
-    if of_format == "orc":
-        return arrow.rows(po.ORCFile(pa.BufferReader(data)).read(), columns, mapping)
-    if of_format == "parquet":
-        return arrow.rows(pq.read_table(pa.BufferReader(data), arrow_extensions_enabled=False), columns, mapping)
-    raise Refused(f"no file format is called {of_format}")
+    file = pa.BufferReader(data)
+    return po.ORCFile(file).read() if of_format == "orc" else pq.read_table(file, arrow_extensions_enabled=False)

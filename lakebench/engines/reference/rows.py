@@ -28,6 +28,7 @@ from lakebench.engines.reference.table import MAIN, OpenTable
 from lakebench.engines.reference.values import EXACT, PARTITION_VALUE, Row, at, holds, inside, ordered
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg import puffin
+from lakebench.iceberg.damage import Damaged
 
 _V3 = 3
 _Key = tuple[str, int | None]
@@ -60,7 +61,10 @@ class Live:
 
     def _decoded(self, entry: FileEntry, columns: list[Json]) -> list[Row]:
         data = self._table.store.read(entry.file.path)
-        return files.decode(entry.file.format, data, columns, self._table.mapping)
+        try:
+            return files.decode(entry.file.format, data, columns, self._table.mapping)
+        except Damaged as error:
+            raise Damaged(f"the file {entry.file.path} cannot be read: {error}") from None
 
     def _traced(self, entry: FileEntry, position: int, row: Row) -> Row:
         """The row with the id and sequence number that it inherits (Iceberg specification, Row Lineage)."""
