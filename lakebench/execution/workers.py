@@ -10,9 +10,9 @@ from pathlib import Path
 
 from lakebench.config import Settings
 from lakebench.engines import find
-from lakebench.errors import EngineUnavailable
+from lakebench.errors import EngineUnavailable, LakebenchError
 from lakebench.execution.history import RunHistory
-from lakebench.model import EngineRef, EngineSettings, Lake, TableFormat
+from lakebench.model import EngineRef, EngineSettings, Lake, Runtime, TableFormat
 from lakebench.processes import resources
 from lakebench.processes.guard import Guard
 from lakebench.processes.worker_client import Remote
@@ -23,6 +23,7 @@ from lakebench.services import Services
 BASE = "base"
 """Prefix of the names of sessions that have the settings to compare against."""
 _OPEN_LIMIT_S = 120.0
+_LEAVE_LIMIT_S = 10.0
 _ENGINE_SHARE = 0.75  # of a worker's memory limit, for the engine itself; the rest is Python and Arrow
 
 
@@ -132,7 +133,17 @@ class WorkerPool:
         """End the worker of ``ref`` in ``session`` where there is one."""
         remote = self._remotes.pop((ref, session), None)
         if remote is not None:
+            self._take_leave(ref, remote)
             remote.kill()
+
+    def _take_leave(self, ref: EngineRef, remote: Remote) -> None:
+        """Let the engine remove what it made in a server of the user's, such as a catalog of Trino."""
+        server = find(ref.name).service
+        if server is None or self._settings.service(server).runtime is not Runtime.EXTERNAL:
+            return
+        if remote.alive and remote.lake is not None:
+            with contextlib.suppress(LakebenchError):
+                remote.close(_LEAVE_LIMIT_S)
 
     def restart(self, ref: EngineRef) -> None:
         """End the workers of ``ref``, and start its server again where it has one."""

@@ -168,4 +168,7 @@ def _environment(folder: Path, shared: Path, python: Path) -> Mapping[str, str]:
     path = [str(source)]
     if python == Path(sys.executable):  # an adapter of the user's own may lie on the path that this process has
         path += [*filter(None, [os.environ.get("PYTHONPATH")])]
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    own = {"PYTHONPATH": os.pathsep.join(path), "TMPDIR": str(folder), "PYTHONUNBUFFERED": "1"}
+    # Libraries that use requests, such as Trino's client, read the authorities that this process accepts from here.
+    authorities = {"REQUESTS_CA_BUNDLE": os.environ["SSL_CERT_FILE"]} if "SSL_CERT_FILE" in os.environ else {}
+    return {**os.environ, **authorities, **own}

@@ -78,9 +78,11 @@ class FakeRemote:
 class FakePool(WorkerPool):
     """Workers that answer by ``answers``, as it is when they start; ``starts`` are their sessions, in order."""
 
-    def __init__(self, services: FakeServices | None = None, *, base: Settings | None = None) -> None:
+    def __init__(
+        self, services: FakeServices | None = None, *, base: Settings | None = None, settings: Settings | None = None
+    ) -> None:
         given: Any = services or FakeServices()
-        super().__init__(Settings(), base, cast("Any", None), given, cast("Any", None), RunHistory())
+        super().__init__(settings or Settings(), base, cast("Any", None), given, cast("Any", None), RunHistory())
         self.answers: Callable[[str], dict[str, Any]] = lambda _: {}
         self.starts: list[tuple[EngineRef, str]] = []
 

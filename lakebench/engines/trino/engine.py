@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import secrets
 import tempfile
 import uuid
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +20,7 @@ from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.iceberg import catalog_properties
 from lakebench.iceberg.files import file_system
-from lakebench.model import UTC, CatalogKind, Delegation, TableFormat
+from lakebench.model import UTC, CatalogKind, Delegation, Runtime, TableFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -54,8 +57,14 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
     _connection: Any = None
     _lake: Lake | None = None
 
+    @functools.cached_property
+    def _token(self) -> str:
+        return secrets.token_hex(4)
+
     def open(self, lake: Lake) -> None:
         """Make the catalog ``lake.name`` by SQL; one that an earlier worker left is replaced.
+
+        In a server of the user's it has a name of its own, as one of the user's may be called so.
 
         Raises:
             EngineUnavailable: the server lacks the connector.
@@ -64,10 +73,11 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             self._disconnect()
         self._connection = self._connect()
         self._drop_catalog()  # of the lake before
-        self._run(f"DROP CATALOG IF EXISTS {_name(lake.name)}")
+        named = replace(lake, name=self._catalog_name(lake))
+        self._run(f"DROP CATALOG IF EXISTS {_name(named.name)}")
         self._create_catalog(lake)
-        self._lake = lake
-        self._connection = self._connect(lake.name, lake.namespace)
+        self._lake = named
+        self._connection = self._connect(named.name, named.namespace)
 
     def close(self) -> None:
         """Drop the catalog, whose tables stay."""
@@ -183,13 +193,18 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
             legacy_primitive_types=True,
         )
 
+    def _catalog_name(self, lake: Lake) -> str:
+        server = self.settings.server
+        is_external = server is not None and server.runtime is Runtime.EXTERNAL
+        return f"lakebench_{self._token}_{lake.name}" if is_external else lake.name
+
     def _create_catalog(self, lake: Lake) -> None:
         connector = "postgresql" if lake.format is TableFormat.POSTGRESQL else "iceberg"
         properties = ", ".join(
             f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake, self.settings.folder).items()
         )
         try:
-            self._run(f"CREATE CATALOG {_name(lake.name)} USING {connector} WITH ({properties})")
+            self._run(f"CREATE CATALOG {_name(self._catalog_name(lake))} USING {connector} WITH ({properties})")
         except Refused as error:
             if _NO_CONNECTOR not in str(error):
                 raise

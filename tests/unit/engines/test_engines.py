@@ -26,7 +26,7 @@ from lakebench.engines.pyiceberg.engine import PyIceberg, named_columns, slices
 from lakebench.engines.trino.engine import Trino
 from lakebench.errors import CommitConflict, EngineUnavailable, OutOfMemory, Refused, UsageError, WrongAnswer
 from lakebench.iceberg.scan import Scan
-from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake, ObjectStore
+from lakebench.model import Catalog, CatalogKind, Endpoint, EngineSettings, Lake, ObjectStore, Runtime
 
 ENGINES = (DuckDB, IcebergScan, PyIceberg, Daft, Polars, DataFusion)
 STORE = ObjectStore("http://127.0.0.1:1", "lake", "key", "it's secret")
@@ -180,16 +180,35 @@ def test_iceberg_scan_reads_the_metadata_file_that_is_current_when_it_is_asked()
     engine.close()
 
 
-def test_trino_opened_again_leaves_a_broken_connection_and_drops_the_catalog_that_was_open() -> None:
-    ran: list[str] = []
-    broken = SimpleNamespace(cursor=partial(_raise, OSError("broken")), close=partial(_raise, OSError("broken")))
+def _trino(ran: list[str], settings: EngineSettings) -> Trino:
+    """Trino whose statements go into ``ran`` alone."""
 
     class Connected(Trino):
         def _connect(self, *_: str | None) -> Any:
             cursor = SimpleNamespace(execute=ran.append, fetchall=list, close=lambda: None)
             return SimpleNamespace(cursor=lambda: cursor, close=lambda: None)
 
-    engine = Connected(SETTINGS)
+    return Connected(settings)
+
+
+def test_trino_of_the_user_gets_a_catalog_of_another_name_and_loses_it_again() -> None:
+    ran: list[str] = []
+    server = Endpoint("trino", Runtime.EXTERNAL, "https://trino.example", "trino.example", 443, "476", "me", "secret")
+    engine = _trino(ran, replace(SETTINGS, server=server))
+    engine.open(LAKE)
+    name = engine._opened.name
+    assert name.startswith("lakebench_")
+    assert name != _trino(ran, engine.settings)._catalog_name(LAKE)
+    engine.close()
+    assert ran[0] == ran[2] == f'DROP CATALOG IF EXISTS "{name}"'
+    assert ran[1].startswith(f'CREATE CATALOG "{name}" USING iceberg')
+    assert len(ran) == 3
+
+
+def test_trino_opened_again_leaves_a_broken_connection_and_drops_the_catalog_that_was_open() -> None:
+    ran: list[str] = []
+    broken = SimpleNamespace(cursor=partial(_raise, OSError("broken")), close=partial(_raise, OSError("broken")))
+    engine = _trino(ran, SETTINGS)
     engine.open(LAKE)
     engine._connection = broken
     ran.clear()

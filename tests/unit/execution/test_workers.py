@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from pool_fakes import FakePool, FakeServices
 
-from lakebench.config import EngineLimits, Settings
+from lakebench.config import EngineLimits, ServiceSettings, Settings
 from lakebench.errors import CaseError, EngineCrash, EngineUnavailable, Refused, from_outcome
 from lakebench.execution import workers
 from lakebench.execution.engine_client import EngineClient
@@ -19,7 +19,7 @@ from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.prepared import PreparedData
 from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.run_files import RunFiles
-from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, TableFormat
+from lakebench.model import Catalog, CatalogKind, EngineRef, Lake, Runtime, TableFormat
 from lakebench.outcomes import Outcome
 from lakebench.processes.worker_client import Remote
 
@@ -43,6 +43,17 @@ def test_a_session_keeps_its_worker_and_its_lake() -> None:
     assert pool.starts == [(DUCKDB, "a"), (DUCKDB, "b")]
     assert pool.opened[DUCKDB].lake == LAKE
     assert pool._history.versions(DUCKDB) == {"duckdb": "1"}
+
+
+@pytest.mark.parametrize(("runtime", "left"), [(Runtime.EXTERNAL, None), (Runtime.LOCAL, LAKE)])
+def test_a_worker_closes_its_lake_in_a_server_of_the_user_before_it_ends(runtime: Runtime, left: Lake | None) -> None:
+    pool = FakePool(
+        settings=Settings(services={"trino": ServiceSettings(runtime=runtime, uri="https://trino.example")})
+    )
+    remote = pool.open(TRINO, LAKE)
+    pool.end()
+    assert not remote.alive
+    assert remote.lake == left
 
 
 def test_a_worker_that_died_is_started_again() -> None:

@@ -135,3 +135,12 @@ def test_another_environment_does_not_see_the_packages_of_this_one(
     assert other["PYTHONPATH"] == str(tmp_path / "source")
     assert (tmp_path / "source" / "lakebench" / "engines").is_dir()
     assert other["TMPDIR"] == str(tmp_path / "worker")
+
+
+def test_a_workers_libraries_accept_the_authorities_that_this_process_accepts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/etc/another.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", "/mine/ca.pem")
+    made = worker_client._environment(tmp_path / "worker", tmp_path, Path(sys.executable))
+    assert made["REQUESTS_CA_BUNDLE"] == made["SSL_CERT_FILE"] == "/mine/ca.pem"
