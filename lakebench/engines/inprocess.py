@@ -193,10 +193,19 @@ def local_path(address: str) -> str:
     return _FILE.sub("", address)
 
 
+def at_bucket(endpoint: str, bucket: str, *, path_style: bool) -> str:
+    """The ``endpoint`` of a store for Rust's object_store, which wants the bucket in the host's name there, too.
+
+    See its documentation, ``AmazonS3Builder::with_virtual_hosted_style_request``.
+    """
+    scheme, _, host = endpoint.partition("://")
+    return endpoint if path_style else f"{scheme}://{bucket}.{host}"
+
+
 def object_store_options(store: ObjectStore) -> dict[str, str]:
     """``store`` in the words of Rust's object_store."""
     return {
-        "aws_endpoint_url": store.endpoint,
+        "aws_endpoint_url": at_bucket(store.endpoint, store.bucket, path_style=store.path_style),
         "aws_access_key_id": store.access_key,
         "aws_secret_access_key": store.secret_key,
         "aws_region": store.region,

@@ -7,10 +7,11 @@ import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
+from urllib.parse import urlsplit
 
 from lakebench.engines import schemas
 from lakebench.engines.boundary import engine_call
-from lakebench.engines.inprocess import Call, PythonOperations, create_namespace, drop_table
+from lakebench.engines.inprocess import Call, PythonOperations, at_bucket, create_namespace, drop_table
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition
@@ -112,7 +113,16 @@ class PolarsOperations(PythonOperations):
 
 def sink_storage(table: Any) -> dict[str, str]:
     """The store of ``table`` of PyIceberg, with the keys that the catalog vends; a sink asks the table for none."""
-    return {key: value for key, value in table.io.properties.items() if key.startswith("s3.")}
+    properties = {key: value for key, value in table.io.properties.items() if key.startswith("s3.")}
+    return properties | s3_endpoint(properties, table.location())
+
+
+def s3_endpoint(properties: Mapping[str, str], address: str) -> dict[str, str]:
+    """Where Polars finds the store of ``address``, as it hands PyIceberg's ``properties`` to Rust's object_store."""
+    if "s3.endpoint" not in properties:
+        return {}
+    path_style = properties.get("s3.force-virtual-addressing") != "true"
+    return {"s3.endpoint": at_bucket(properties["s3.endpoint"], urlsplit(address).netloc, path_style=path_style)}
 
 
 def _rows(operation: ops.Append | ops.Overwrite) -> pa.Table:

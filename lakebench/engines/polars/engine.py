@@ -18,7 +18,7 @@ from lakebench.engines.inprocess import (
     pyiceberg_catalog,
     version_of,
 )
-from lakebench.engines.polars.calls import PolarsOperations, expression, sink_storage, summaries
+from lakebench.engines.polars.calls import PolarsOperations, expression, s3_endpoint, sink_storage, summaries
 from lakebench.engines.polars.files import READERS, frames
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg.scan import Scan
@@ -82,7 +82,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
                 self._catalog,
                 default_namespace=lake.namespace,
                 default=True,
-                storage_options=file_io(lake),
+                storage_options=_storage(lake),
             )
 
     def close(self) -> None:
@@ -147,7 +147,7 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         from polars import scan_iceberg
 
         snapshot_id = named_snapshot(table, scan.ref) if scan.ref else scan.snapshot_id
-        return engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=file_io(self._lake))
+        return engine_call(scan_iceberg, table, snapshot_id=snapshot_id, storage_options=_storage(self._lake))
 
     def append(self, table: str, rows: pa.Table) -> None:
         """Sink a frame of the rows in one commit."""
@@ -168,6 +168,12 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
 
     def _table(self, table: str) -> Any:
         return engine_call(self._catalog.load_table, (self._lake.namespace, table))
+
+
+def _storage(lake: Lake) -> dict[str, str]:
+    """The store of ``lake``; nothing where its files are local."""
+    properties = file_io(lake)
+    return properties if lake.store is None else properties | s3_endpoint(properties, f"s3://{lake.store.bucket}")
 
 
 def _target(scan: Scan) -> str:

@@ -221,3 +221,14 @@ def test_sparks_local_files_are_no_patterns() -> None:
     from lakebench.engines.spark.engine import _address
 
     assert _address("/data/ü b\\c[a]{b}*?.parquet") == "file:///data/ü b\\\\c\\[a\\]\\{b\\}\\*\\?.parquet"
+
+
+def test_rusts_object_store_gets_the_bucket_in_the_hosts_name_where_that_is_how_it_is_addressed() -> None:
+    from lakebench.engines.inprocess import object_store_options
+    from lakebench.engines.polars.calls import s3_endpoint
+
+    hosted = ObjectStore("http://s3.example:80", "lake", "k", "s", path_style=False)
+    assert object_store_options(hosted)["aws_endpoint_url"] == "http://lake.s3.example:80"
+    assert object_store_options(replace(hosted, path_style=True))["aws_endpoint_url"] == "http://s3.example:80"
+    assert s3_endpoint(s3_properties(hosted), "s3://lake/t") == {"s3.endpoint": "http://lake.s3.example:80"}
+    assert s3_endpoint({}, "s3://lake/t") == {}
