@@ -24,7 +24,7 @@ from lakebench.errors import CommitConflict, EngineUnavailable, Refused
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, SortField, Struct
-from lakebench.model import EngineSettings
+from lakebench.model import Catalog, CatalogKind, EngineSettings, Lake
 
 SETTINGS = EngineSettings(1, 2**30, "/nowhere")
 OPERATING = (DuckDB, PyIcebergOperations, DaftOperations, PolarsOperations)
@@ -182,6 +182,7 @@ class Statements(DuckDB):
 
     def __init__(self, fails: str = "") -> None:
         self.fails, self._created = fails, True
+        self._lake = Lake("lake", None, Catalog(CatalogKind.REST, "http://127.0.0.1:9", "warehouse"))
 
     def _target(self, table: str) -> str:
         return f'"{table}"'
