@@ -33,6 +33,9 @@ _WITHOUT_COORDINATES, _FIRST_SCHEMA = 2, 1
 _COORDINATES = frozenset(one.name for one in dataclasses.fields(Coordinates))
 ACCEPTABLE = tuple(one for one in Outcome if one is not Outcome.HARNESS_FAULT)
 
+DERIVED = "derived: "
+"""How the name of a read begins that follows from the rows of a feature."""
+
 
 @dataclass(frozen=True)
 class Acceptance:
@@ -143,7 +146,7 @@ def failed_reads(case: Record) -> frozenset[str] | None:
         return None
     own, derived = case.evidence.get("reads") or (), case.evidence.get("derived") or {}
     failed = [str(one.get("read")) for one in own if one.get("outcome") != Outcome.PASS]
-    failed += [f"derived: {one.get('kind')}" for one in derived.get("reads", ())]
+    failed += [f"{DERIVED}{one.get('kind')}" for one in derived.get("reads", ())]
     return frozenset(failed) or None
 
 

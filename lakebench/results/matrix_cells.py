@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from lakebench.model import Coordinates, EngineRef
 from lakebench.outcomes import FROM_BEST, Outcome
 from lakebench.results import claims
-from lakebench.results.baseline import Entries, Entry
+from lakebench.results.baseline import DERIVED, Entries, Entry
 from lakebench.results.records import Run
 
 PHASE = "interop"
@@ -35,7 +35,8 @@ class MatrixCell:
     """``writer`` wrote the table of ``feature``, and ``reader`` read it; ``None`` for the writing itself.
 
     ``outcome`` is the worst where several are accepted. ``misled`` says that a read failed because the table is wrong.
-    ``reason`` is empty where the source has none; ``link`` leads to a thread about a known failure.
+    ``by_filters`` says that it read all rows right, and failed at reads that follow from them. ``reason`` is empty
+    where the source has none; ``link`` leads to a thread about a known failure.
     """
 
     case: str
@@ -47,6 +48,7 @@ class MatrixCell:
     reason: str = ""
     link: str = ""
     misled: bool = False
+    by_filters: bool = False
 
     @property
     def subject(self) -> EngineRef:
@@ -114,6 +116,7 @@ def _accepted(case: str, entry: Entry, writer: EngineRef, reader: EngineRef | No
         listed.link if listed else "",
         # Every cell that ran has a verdict, but for a read of a wrong table.
         reader is not None and outcome.is_failure and not entry.outcomes[outcome],
+        by_filters=bool(entry.reads) and all(one.startswith(DERIVED) for one in entry.reads or ()),
     )
 
 

