@@ -132,6 +132,20 @@ ALL = (
     _promotion("float-double", "float", "double", 1.5, 0.1),
     _promotion("decimal", "decimal(9,2)", "decimal(18,2)", "7.25", "1234567890123.45"),
     Feature(
+        "promote-without-write",
+        _GROUP,
+        "int to long, and nothing was written since: the schema of the snapshot is the old one",
+        (
+            Create(columns=(Field("id", "int"), Field("v", "int"))),
+            Append(rows=tuple((n, None if n % 5 == 0 else n) for n in range(1, 17))),
+            ChangeType(path="v", type="long"),
+        ),
+        "promotion",
+        _SPEC,
+        (),
+        (Proof("column-types", "contains", {"v": "long"}),),
+    ),
+    Feature(
         "promote-float-double-bloom-filter",
         _GROUP,
         "float to double, where old files have a bloom filter of floats",

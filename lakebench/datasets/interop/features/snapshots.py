@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from lakebench.datasets.interop.feature import Feature, Proof
-from lakebench.iceberg.operations import Append, Create, CreateRef, Delete, DropRef, Mark, Operation, Read, Rollback
+from lakebench.iceberg.operations import (
+    Append,
+    Create,
+    CreateRef,
+    Delete,
+    DropRef,
+    Mark,
+    Operation,
+    Read,
+    RenameColumn,
+    Rollback,
+)
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field
 
@@ -58,6 +69,17 @@ ALL = (
         _ONE,
         CreateRef(name="audit", type="branch"),
         _TWO,
+        reads=(Read("the branch", ref="audit"),),
+        proof=(Proof("refs", "contains", {"audit": "branch"}),),
+    ),
+    _feature(
+        "branch-after-rename",
+        "a branch, and a column renamed since: a branch has the schema of the table, a tag that of its snapshot",
+        "branch-tag-read",
+        "Iceberg documentation, Branching and Tagging, Schema selection with branches and tags",
+        _ONE,
+        CreateRef(name="audit", type="branch"),
+        RenameColumn(path="v", name="w"),
         reads=(Read("the branch", ref="audit"),),
         proof=(Proof("refs", "contains", {"audit": "branch"}),),
     ),
