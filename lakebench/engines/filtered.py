@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from lakebench.errors import Refused
-from lakebench.iceberg.scan import NUMBER
+from lakebench.iceberg.values import with_number
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -23,15 +23,14 @@ def numbered(answers: Iterable[Any], drain: Callable[[Any], Drained]) -> pa.Tabl
     """
     import pyarrow as pa
 
-    tables = [_with_number(n, *drain(one)) for n, one in enumerate(answers)]
+    tables = [with_number(n, _drained(*drain(one))) for n, one in enumerate(answers)]
     try:
         return pa.concat_tables(tables)
     except pa.ArrowInvalid as error:
         raise Refused(f"the answers to two filters have different types: {error}") from error
 
 
-def _with_number(n: int, batches: list[Any], schema: Any) -> pa.Table:
+def _drained(batches: list[Any], schema: Any) -> pa.Table:
     import pyarrow as pa
 
-    rows = pa.Table.from_batches(batches, schema).replace_schema_metadata(None)
-    return rows.add_column(0, NUMBER, pa.array([n] * rows.num_rows, pa.int64()))
+    return pa.Table.from_batches(batches, schema).replace_schema_metadata(None)

@@ -12,11 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanOperate
+from lakebench.engines import CanOperate, CanScan
 from lakebench.engines.boundary import engine_call, words
 from lakebench.errors import CommitConflict, EngineUnavailable, Refused
 from lakebench.iceberg import catalog_properties
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Scan
 from lakebench.model import Catalog, CatalogKind, Lake, ObjectStore, SigV4
 
 if TYPE_CHECKING:
@@ -64,6 +65,27 @@ def counted(count: int) -> Answer:
 
     rows = pa.table({"n": pa.array([count], pa.int64())})
     return Answer(rows.schema, rows.to_batches())
+
+
+class ScansLoadedTable(CanScan):
+    """Scans a table after it was loaded, so that several filters load it once; plain files are loaded by the scan."""
+
+    _lake: Lake
+
+    @abstractmethod
+    def _table(self, table: str) -> Any:
+        """The table as the catalog has it now."""
+
+    @abstractmethod
+    def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
+        """The rows of ``scan`` from the loaded ``table``, which is ``None`` where the lake is plain files."""
+
+    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
+        """Each filter on the table as it was loaded once."""
+        return map(functools.partial(self._scan, self._table_of(scan)), scan.by_filter)
+
+    def _table_of(self, scan: Scan) -> Any:
+        return None if self._lake.format.is_files else self._table(scan.table)
 
 
 Call = Callable[..., Any]

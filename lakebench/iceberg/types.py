@@ -133,11 +133,16 @@ def find(fields: Iterable[Field], path: str) -> Field:
         KeyError: there is none.
     """
     fields = tuple(fields)
-    name, inner = next(((path, "") for one in fields if one.name == path), path.partition(".")[::2])
+    name, *inner = steps(fields, path)
     for field in fields:
         if field.name == name:
-            return find(children(field.type), inner) if inner else field
+            return find(children(field.type), ".".join(inner)) if inner else field
     raise KeyError(path)
+
+
+def steps(fields: Iterable[Field], path: str) -> list[str]:
+    """The names on the way down ``path``: one where a field of ``fields`` is called so, as names may have dots."""
+    return [path] if any(one.name == path for one in fields) else path.split(".")
 
 
 def children(of: Type) -> tuple[Field, ...]:

@@ -14,6 +14,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from lakebench.iceberg.scan import NUMBER
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, kind, parameters
 
 if TYPE_CHECKING:
@@ -31,6 +32,13 @@ _NANO = 9
 _UNITS = {_MICRO: 10**6, _NANO: 10**9}
 _TIMESTAMP = re.compile(r"^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?)(Z|[+-]\d\d:\d\d)?$")
 _TIME = re.compile(r"^\d\d:\d\d:\d\d(\.\d{1,9})?$")
+
+
+def with_number(n: int, rows: pa.Table) -> pa.Table:
+    """``rows`` with ``n``, which of several filters they fit, in a first column (see :attr:`Scan.filters`)."""
+    import pyarrow as pa
+
+    return rows.add_column(0, pa.field(NUMBER, pa.int64()), pa.array([n] * rows.num_rows, pa.int64()))
 
 
 def arrow_type(of: Type) -> pa.DataType:

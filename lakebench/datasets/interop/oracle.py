@@ -51,7 +51,7 @@ from lakebench.iceberg.operations import (
     Update,
     UpgradeFormat,
 )
-from lakebench.iceberg.scan import NUMBER, Condition
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Oracle:
         """The answers to ``reads``, which all ask for the same columns, below one another; ``n`` says which."""
         import pyarrow as pa
 
-        return pa.concat_tables(numbered(n, self.answer(one)) for n, one in enumerate(reads))
+        return pa.concat_tables(values.with_number(n, self.answer(one)) for n, one in enumerate(reads))
 
     def _source(self, read: Read) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
         view = self._views.get(read.view) if read.view else None
@@ -296,13 +296,6 @@ def _value_at(row: Mapping[str, Any], path: str) -> Any:
     name, _, rest = path.partition(".")
     inside = row[name]
     return None if inside is None else _value_at(inside, rest)
-
-
-def numbered(n: int, rows: pa.Table) -> pa.Table:
-    """``rows`` with their read's number ``n`` in a first column."""
-    import pyarrow as pa
-
-    return rows.add_column(0, pa.field(NUMBER, pa.int64()), pa.array([n] * rows.num_rows, pa.int64()))
 
 
 def comparable(of: Type, value: Any) -> Any:

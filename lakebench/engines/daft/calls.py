@@ -14,7 +14,7 @@ from lakebench.engines.inprocess import Call, PythonOperations, create_namespace
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition
-from lakebench.iceberg.types import Field, PartitionField, kind, parameters
+from lakebench.iceberg.types import Field, PartitionField, kind, parameters, steps
 from lakebench.iceberg.values import arrow_schema, arrow_table
 from lakebench.model import Lake
 
@@ -125,8 +125,7 @@ def filtered(frame: Any, fields: tuple[Field, ...], conditions: tuple[Condition,
 def _expression(fields: tuple[Field, ...], condition: Condition) -> Any:
     from daft import DataType, col, lit
 
-    path = condition.column
-    name, *inner = [path] if any(one.name == path for one in fields) else path.split(".")  # names may have dots
+    name, *inner = steps(fields, condition.column)
     column = functools.reduce(lambda outer, part: engine_call(outer.__getitem__, part), inner, engine_call(col, name))
     if condition.test in {"is-null", "not-null"}:
         return engine_call(column.is_null if condition.test == "is-null" else column.not_null)

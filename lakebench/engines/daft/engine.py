@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanCreate, CanQuery, CanScan, Engine, ray
+from lakebench.engines import CanAppend, CanCreate, CanQuery, Engine, ray
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.daft.calls import DaftOperations, filtered
 from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
     Answer,
+    ScansLoadedTable,
     counted,
     create_namespace,
     drop_table,
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 _ENVIRONMENT = {"DAFT_PROGRESS_BAR": "0", "DAFT_ANALYTICS_ENABLED": "0", "DO_NOT_TRACK": "true"}
 
 
-class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
+class Daft(DaftOperations, Engine, CanQuery, ScansLoadedTable, CanCreate, CanAppend):
     """A Daft session on the native runner, with the catalog attached or with dataframes as its tables.
 
     The dataframes are those of ``read_parquet`` and ``read_deltalake``.
@@ -99,13 +100,6 @@ class Daft(DaftOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend):
         if scan.metadata or scan.at_ms is not None:
             raise EngineUnavailable(f"Daft has no way to read {target}")
         return self._scan(self._table_of(scan), scan)
-
-    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
-        """Each filter on the table as it was loaded once."""
-        return map(functools.partial(self._scan, self._table_of(scan)), scan.by_filter)
-
-    def _table_of(self, scan: Scan) -> Any:
-        return None if self._lake.format.is_files else self._table(scan.table)
 
     def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
         frame = _frames(self._lake)[scan.table] if table is None else self._iceberg_frame(table, scan)

@@ -15,7 +15,7 @@ from lakebench.engines.inprocess import Call, PythonOperations, at_bucket, creat
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import Condition
-from lakebench.iceberg.types import Field, Struct
+from lakebench.iceberg.types import Field, Struct, steps
 from lakebench.iceberg.values import arrow_table
 from lakebench.model import Lake
 
@@ -153,7 +153,7 @@ def _column(path: str, fields: tuple[Field, ...] = ()) -> Any:
     """The column at ``path`` of ``fields``: one whose own name has dots is no path."""
     from polars import col
 
-    name, *inner = [path] if any(one.name == path for one in fields) else path.split(".")
+    name, *inner = steps(fields, path)
     return functools.reduce(lambda outer, part: engine_call(outer.struct.field, part), inner, engine_call(col, name))
 
 

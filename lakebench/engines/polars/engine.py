@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lakebench.engines import CanAppend, CanQuery, CanScan, Engine
+from lakebench.engines import CanAppend, CanQuery, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
     Answer,
+    ScansLoadedTable,
     file_io,
     named_snapshot,
     pyiceberg_catalog,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _MEMORY = "POLARS_OVERRIDE_TOTAL_MEMORY_MB"
 
 
-class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
+class Polars(PolarsOperations, Engine, CanQuery, ScansLoadedTable, CanAppend):
     """``scan_iceberg`` frames and a SQL context with the catalog registered; or ``scan_parquet``, ``scan_delta``.
 
     PyIceberg loads the metadata; polars-iceberg plans, or PyIceberg where that cannot; Polars reads the data files
@@ -122,13 +122,6 @@ class Polars(PolarsOperations, Engine, CanQuery, CanScan, CanAppend):
         if scan.metadata or scan.at_ms is not None or scan.positions:
             raise EngineUnavailable(f"Polars has no way to read {_target(scan)}")
         return self._scan(self._table_of(scan), scan)
-
-    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
-        """Each filter on the table as it was loaded once."""
-        return map(functools.partial(self._scan, self._table_of(scan)), scan.by_filter)
-
-    def _table_of(self, scan: Scan) -> Any:
-        return None if self._lake.format.is_files else self._table(scan.table)
 
     def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
         from polars import len as count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +14,6 @@ from lakebench.engines import (
     CanLoad,
     CanQuery,
     CanRegister,
-    CanScan,
     Engine,
     schemas,
 )
@@ -23,6 +21,7 @@ from lakebench.engines.boundary import engine_call
 from lakebench.engines.inprocess import (
     PYICEBERG_CATALOGS,
     Answer,
+    ScansLoadedTable,
     counted,
     create_namespace,
     drop_table,
@@ -45,7 +44,7 @@ _SLICE_BYTES = 256 * 2**20
 
 
 class PyIceberg(
-    PyIcebergOperations, Engine, CanQuery, CanScan, CanCreate, CanAppend, CanLoad, CanAddFiles, CanRegister
+    PyIcebergOperations, Engine, CanQuery, ScansLoadedTable, CanCreate, CanAppend, CanLoad, CanAddFiles, CanRegister
 ):
     """Reads and writes Iceberg tables into and out of Arrow, in this process.
 
@@ -121,14 +120,9 @@ class PyIceberg(
         Raises:
             EngineUnavailable: PyIceberg has no such metadata table.
         """
-        return self._scan(self._table(scan.table), scan)
+        return self._scan(self._table_of(scan), scan)
 
-    def scan_each(self, scan: Scan) -> Iterator[Iterable[pa.RecordBatch]]:
-        """Each filter on the table as it was loaded once."""
-        return map(functools.partial(self._scan, self._table(scan.table)), scan.by_filter)
-
-    @staticmethod
-    def _scan(table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
+    def _scan(self, table: Any, scan: Scan) -> Iterable[pa.RecordBatch]:
         if scan.metadata:
             return _inspected(table, scan)
         planned = engine_call(

@@ -18,9 +18,6 @@ from lakebench.iceberg.damage import parsed
 if TYPE_CHECKING:
     import pyarrow as pa
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 DATA, POSITION_DELETES, EQUALITY_DELETES = 0, 1, 2
 _BLOOM = "write.parquet.bloom-filter-enabled.column."
 _AVRO_CODECS = {"gzip": "deflate", "zstd": "zstandard", "uncompressed": "null"}
@@ -107,7 +104,6 @@ def encode(of_format: str, columns: Sequence[Json], rows: Sequence[Row], propert
 
     Raises:
         Refused: there is no such format.
-        Damaged: the file is not what the format says.
     """
     if of_format == "avro":
         schema = avro.Schema("table", columns).json
