@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from lakebench.datasets.interop import footers, inspector
+from lakebench.datasets.interop import footers, inspector, pruning
 from lakebench.datasets.interop.feature import Proof
 from lakebench.datasets.interop.inspector import facts_of, holds, missing
-from lakebench.datasets.interop.metadata import type_text
+from lakebench.datasets.interop.metadata import Column, type_text
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.interop.table import StoredTable
 from lakebench.datasets.interop.violations import remarks_of, violations_of
@@ -650,3 +650,22 @@ def test_an_inspection_goes_through_json(tmp_path: Path, monkeypatch: pytest.Mon
     assert json.loads(json.dumps(inspected.facts)) == inspected.facts
     assert inspected.missing == ("rows = 3: found 2",)
     assert [(one["content"], one["records"]) for one in inspected.files] == [("data", 2), ("position deletes", 1)]
+
+
+@pytest.mark.parametrize(
+    ("of", "unit", "is_compared"),
+    [
+        ("timestamp", "us", True),
+        ("timestamp", "ns", False),
+        ("timestamp", "ms", False),
+        ("timestamp_ns", "ns", True),
+        ("timestamp_ns", "us", False),
+    ],
+)
+def test_bounds_are_compared_with_values_in_their_own_unit(
+    tmp_path: Path, of: str, unit: str, is_compared: bool
+) -> None:
+    table = pa.table({"at": pa.array([1, 2], pa.timestamp(unit))})
+    pq.write_table(table, tmp_path / "t.parquet")
+    (bounds,) = footers.footer(Files(None), f"file://{tmp_path}/t.parquet", "parquet").bounds
+    assert pruning._has_unit_of(Column("at", 1, of, required=False, definition={}), bounds) is is_compared
