@@ -49,10 +49,14 @@ class Create(Operation):
 
 @dataclass(frozen=True)
 class Append(Operation):
-    """Append ``rows`` in one commit, to ``branch`` where one is named."""
+    """Append ``rows`` in one commit, to ``branch`` where one is named.
+
+    ``times`` is for many rows: an engine gets each of them as often, and what is planned and sent has each once.
+    """
 
     rows: tuple[Row, ...]
     branch: str = ""
+    times: int = 1
 
 
 @dataclass(frozen=True)
@@ -325,6 +329,13 @@ def from_json(value: Mapping[str, Any]) -> Operation:
     if kind is ChangeType:
         readers["type"] = type_from_json
     return kind(**{key: readers[key](part) if key in readers else part for key, part in value.items() if key != "op"})
+
+
+def with_all_rows(operation: Operation) -> Operation:
+    """``operation`` with every row that it appends."""
+    if isinstance(operation, Append) and operation.times != 1:
+        return dataclasses.replace(operation, rows=operation.rows * operation.times, times=1)
+    return operation
 
 
 def _partition(value: Any) -> tuple[PartitionField, ...]:

@@ -27,7 +27,7 @@ from lakebench.engines.filtered import numbered
 from lakebench.engines.listening import listening
 from lakebench.engines.summaries import summarised
 from lakebench.errors import EngineUnavailable, LakebenchError, WrongAnswer
-from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json
+from lakebench.iceberg.operations import Concurrent, Operation, Transaction, from_json, with_all_rows
 from lakebench.iceberg.scan import Scan
 from lakebench.model import (
     ZONE,
@@ -238,7 +238,7 @@ class Worker:
         succeeded: list[list[bool]] = []
         began = time.perf_counter_ns()
         for encoded in operations:
-            operation = from_json(encoded)
+            operation = with_all_rows(from_json(encoded))
             try:
                 _must_know(engine, operation)
                 done = engine.operate(operation, statements.append)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lakebench.datasets.interop.derived_reads import DerivedReads, derived
-from lakebench.iceberg.operations import Create, Operation, Read
+from lakebench.iceberg.operations import Append, Create, Operation, Read
 from lakebench.model import UTC
 
 NAMESPACE = "interop"
@@ -64,5 +64,6 @@ class Feature:
 
     @functools.cached_property
     def derived(self) -> DerivedReads:
-        """The reads that follow from its rows and types."""
-        return derived(self.program)
+        """The reads that follow from its rows and types: few where the rows are many."""
+        reads = derived(self.program)
+        return reads.few() if any(isinstance(one, Append) and one.times > 1 for one in self.program) else reads

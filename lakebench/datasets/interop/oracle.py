@@ -114,7 +114,7 @@ class _Table:
     def commit(self, rows: Iterable[_Stored], branch: str = "") -> None:
         snapshot = _Snapshot(tuple(rows), self.schema)
         before = {id(one) for one in self.rows(branch)}
-        self.ever += [one for one in snapshot.rows if id(one) not in before]
+        self.ever += [one for key, one in _once(snapshot.rows).items() if key not in before]
         if branch:
             self.refs[branch] = (self.refs[branch][0], snapshot)
         else:
@@ -256,8 +256,15 @@ def _load(column: SchemaColumn, value: Any) -> Any:
 
 
 def _seen(schema: Schema, rows: Iterable[_Stored]) -> tuple[tuple[Field, ...], list[dict[str, Any]]]:
-    """Fields, and rows by their names."""
-    return fields_of(schema), [_shown(schema, row) for row in rows]
+    """Fields, and rows by their names. A row that is there many times is made once."""
+    every = tuple(rows)
+    shown = {key: _shown(schema, row) for key, row in _once(every).items()}
+    return fields_of(schema), [shown[id(row)] for row in every]
+
+
+def _once(rows: Iterable[_Stored]) -> dict[int, _Stored]:
+    """``rows``, of which one may be there many times, by what tells them apart."""
+    return {id(one): one for one in rows}
 
 
 def _shown(schema: Schema, row: _Stored) -> dict[str, Any]:
@@ -310,7 +317,7 @@ def comparable(of: Type, value: Any) -> Any:
 
 
 def _append(table: _Table, operation: Append) -> None:
-    added = (table.stored(row) for row in operation.rows)
+    added = [table.stored(row) for row in operation.rows] * operation.times
     table.commit((*table.rows(operation.branch), *added), operation.branch)
 
 
@@ -335,7 +342,8 @@ def _identity(value: Any) -> Any:
 
 
 def _delete(table: _Table, operation: Delete) -> None:
-    table.commit(row for row in table.rows() if not _matches(table, row, operation.where))
+    gone = {key for key, row in _once(table.rows()).items() if _matches(table, row, operation.where)}
+    table.commit(row for row in table.rows() if id(row) not in gone)
 
 
 def _matches(table: _Table, row: _Stored, where: Iterable[Condition]) -> bool:

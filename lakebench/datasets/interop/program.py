@@ -28,6 +28,7 @@ from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type
 
 _SHOWN = 300
+_UNSAID = ("", (), None, False, {})
 _ROW_OPERATIONS = Append | Overwrite | Merge | EqualityDelete
 
 
@@ -106,7 +107,7 @@ def in_words(operation: Operation) -> str:
     words = {
         one: _value_in_words(value)
         for one, value in vars(operation).items()
-        if one not in {"fields", "table", "by", "rows"} and value not in ("", (), None, False, {})
+        if one not in {"fields", "table", "by", "rows"} and value not in _UNSAID and (one, value) != ("times", 1)
     }
     rows = getattr(operation, "rows", ())
     if isinstance(operation, _ROW_OPERATIONS):

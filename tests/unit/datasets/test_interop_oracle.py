@@ -37,7 +37,9 @@ from lakebench.iceberg.operations import (
     Rollback,
     SetPartition,
     Update,
+    from_json,
     to_json,
+    with_all_rows,
 )
 from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct
@@ -54,6 +56,15 @@ UUID = "f79c3e09-677c-4bbd-a479-3f349cb785e7"
 def rows(*program: Operation, read: Read = ALL, succeeded: tuple[tuple[bool, ...], ...] = ()) -> list[tuple[Any, ...]]:
     table = Oracle(program, succeeded).answer(read)
     return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def test_rows_that_are_appended_many_times_are_there_as_often() -> None:
+    twice = Append(rows=ROWS.rows, times=2)
+    gone = Delete(where=(Condition("id", "=", 2),))
+    assert sorted(rows(CREATE, twice, gone), key=str) == sorted([(1, "a", 10), (3, None, None)] * 2, key=str)
+    assert rows(CREATE, twice) == rows(CREATE, with_all_rows(twice))
+    assert with_all_rows(twice).rows == ROWS.rows * 2  # type: ignore[attr-defined]
+    assert with_all_rows(from_json(to_json(twice))) == with_all_rows(twice)
 
 
 @pytest.mark.parametrize(

@@ -29,11 +29,13 @@ def _shaped(
     properties: Mapping[str, str],
     *then: Operation,
     rows: int = 600,
+    times: int = 1,
     proof: tuple[Proof, ...] = (),
     topic: str = "v2-tables",
 ) -> Feature:
     """A table of the reference's, whose files have a shape that its own properties ask for."""
-    program = (Create(columns=_COLUMNS, properties={**_MOR, **properties}), Append(rows=_rows(rows)), *then)
+    create = Create(columns=_COLUMNS, properties={**_MOR, **properties})
+    program = (create, Append(rows=_rows(rows), times=times), *then)
     return Feature(f"layout-{name}", _GROUP, title, program, topic, _PARQUET, proof=proof, by_reference=True)
 
 
@@ -98,6 +100,10 @@ ALL = (
     _shaped(
         "location-odd", "files in a folder with a blank, a plus, a percent sign and a letter beyond ASCII",
         {"lakebench.folder": "a b+c%20=ü"}, _SOME,
+    ),
+    _shaped(
+        "many-rows", "200,000 rows in ten row groups, and rows deleted in each", {"lakebench.row-groups": "10"}, _SOME,
+        rows=400, times=500, proof=(Proof("row-groups", "=", 10),),
     ),
     Feature(
         "layout-copied-vectors",
