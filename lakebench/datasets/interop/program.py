@@ -28,7 +28,7 @@ from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type
 
 _SHOWN = 300
-_UNSAID = ("", (), None, False, {})
+_UNSAID: tuple[Any, ...] = ("", (), None, False, {})
 _ROW_OPERATIONS = Append | Overwrite | Merge | EqualityDelete
 
 
