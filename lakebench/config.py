@@ -82,6 +82,10 @@ class ServiceSettings(_Strict):
         return tuple(filter(None, [self.password, *passwords_within(self.uri)]))
 
 
+class ServiceThatIsUp(ServiceSettings):
+    """One that ``lakebench up`` started."""
+
+
 class StorageKind(enum.StrEnum):
     """What a storage is: the file system, an S3 endpoint, our object store made slow, or Google Cloud Storage."""
 

@@ -17,7 +17,7 @@ from lakebench import engines, phases
 from lakebench.config import POSTGRES, Settings
 from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
-from lakebench.execution import machine
+from lakebench.execution import machine, user_catalogs
 from lakebench.execution.cases import records
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
@@ -26,6 +26,7 @@ from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.execution.request import Request, Scope, selection_of
 from lakebench.execution.time_left import Share, seconds_of_cases
+from lakebench.execution.user_catalogs import UserCatalogs
 from lakebench.execution.workers import WorkerPool
 from lakebench.model import EngineRef, Record, Runtime
 from lakebench.outcomes import ExitCode, Outcome
@@ -163,7 +164,9 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             kept = (folder / LAKE).absolute()
             required = _required_services(request)
             with run_context(request, guard, services, progress, required, kept, history, faults) as context:
-                cases = [*done, *_cases(context, writer, done, baseline, folder)]
+                cases = [*done, *_cases(context, writer, done, baseline, folder, resumed=resumed)]
+                for stays in _user_catalogs(context).clear():
+                    progress.say(stays)
             changed = _changes(request, cases, baseline)
             gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
             against = comparison.within(read(folder)) if request.selection.against else None
@@ -229,7 +232,7 @@ def _required_services(request: Request) -> tuple[str, ...]:
 
 
 def _cases(
-    context: RunContext, writer: Writer, done: Iterable[Record], baseline: Baseline, folder: Path
+    context: RunContext, writer: Writer, done: Iterable[Record], baseline: Baseline, folder: Path, *, resumed: bool
 ) -> list[Record]:
     """Run what is not in ``done``; the new records."""
     request, finished = context.request, {case.case for case in done}
@@ -238,6 +241,8 @@ def _cases(
     with MemoryTrace(folder / TRACE, lambda: _processes(context)), _checking(context.prerequisites):
         context.workers.preload(_engines_of(request))
         _start(context, writer)
+        if not resumed:  # its namespaces are there already
+            _user_catalogs(context).check_free()
         for phase in wanted:
             new += _phase(phase, context, writer, finished, baseline)
         for ref in request.refs:
@@ -322,6 +327,13 @@ def _start(context: RunContext, writer: Writer) -> None:
         writer.write(service)
     for name in required:
         services.endpoint(name)
+
+
+def _user_catalogs(context: RunContext) -> UserCatalogs:
+    """The user's catalogs that the run writes to."""
+    request, used = context.request, _needed(context.request, context.prerequisites.names)
+    namespaces = dict.fromkeys(one for name in request.phases for one in phases.find(name).namespaces(request))
+    return user_catalogs.of_run(request.settings, context.services, used, request.selection.catalog, tuple(namespaces))
 
 
 def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str], baseline: Baseline) -> list[Record]:

@@ -181,6 +181,10 @@ class TableFormat(enum.StrEnum):
         return self in {TableFormat.PARQUET, TableFormat.DELTA, TableFormat.VORTEX, TableFormat.LANCE}
 
 
+NAMESPACE = "lakebench"
+"""Where tables lie, unless a phase says otherwise."""
+
+
 @dataclass(frozen=True)
 class Lake:
     """One storage plus one catalog: the neutral description that every adapter turns into its engine's settings.
@@ -199,7 +203,7 @@ class Lake:
     name: str
     store: ObjectStore | None
     catalog: Catalog
-    namespace: str = "lakebench"
+    namespace: str = NAMESPACE
     format: TableFormat = TableFormat.ICEBERG
     files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     database: str = ""

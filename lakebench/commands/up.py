@@ -147,7 +147,7 @@ def settings(base: config.Settings) -> config.Settings:
     if up_now is None:
         raise UsageError("nothing is up: lakebench up object-store rest-catalog trino spark starts what interop needs")
     external = {
-        name: config.ServiceSettings(
+        name: config.ServiceThatIsUp(
             runtime=Runtime.EXTERNAL, uri=one.uri, user=one.user, password=one.password, properties=dict(one.properties)
         )
         for name, one in up_now.items()

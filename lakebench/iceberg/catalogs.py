@@ -43,15 +43,29 @@ def table_names(catalog: Catalog, namespace: str) -> list[str]:
         Refused: the catalog says no (no such namespace, among others).
         ServiceUnavailable: it does not answer.
     """
-    names: list[str] = []
+    return sorted(one["name"] for one in _listed(catalog, "identifiers", "namespaces", namespace, "tables"))
+
+
+def namespace_names(catalog: Catalog) -> list[str]:
+    """The namespaces of one level (*listNamespaces*), over all pages.
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    return sorted(levels[0] for levels in _listed(catalog, "namespaces", "namespaces") if len(levels) == 1)
+
+
+def _listed(catalog: Catalog, key: str, *path: str) -> list[Any]:
+    """What all pages of a list have under ``key``."""
+    items: list[Any] = []
     token: str | None = ""
     while token is not None:
         query = f"?{urlencode({'pageToken': token})}" if token else ""
-        address = _address(catalog, "namespaces", namespace, "tables")
-        page = ask(f"{address}{query}", authentication=catalog.authentication)
-        names += [one["name"] for one in page.get("identifiers") or ()]
+        page = ask(f"{_address(catalog, *path)}{query}", authentication=catalog.authentication)
+        items += page.get(key) or ()
         token = page.get("next-page-token") or None
-    return sorted(names)
+    return items
 
 
 def roll_back(catalog: Catalog, namespace: str, table: str, snapshot_id: int) -> None:
@@ -96,6 +110,27 @@ def drop_namespace(catalog: Catalog, namespace: str) -> None:
         ServiceUnavailable: it does not answer.
     """
     ask(_address(catalog, "namespaces", namespace), "DELETE", authentication=catalog.authentication)
+
+
+def drop_with_tables(catalog: Catalog, namespace: str) -> None:
+    """Drop ``namespace`` with its views and tables, whose files are deleted.
+
+    Raises:
+        Refused: the catalog says no.
+        ServiceUnavailable: it does not answer.
+    """
+    for name in table_names(catalog, namespace):
+        drop(catalog, namespace, name)
+    for name in _view_names(catalog, namespace):
+        ask(_address(catalog, "namespaces", namespace, "views", name), "DELETE", authentication=catalog.authentication)
+    drop_namespace(catalog, namespace)
+
+
+def _view_names(catalog: Catalog, namespace: str) -> list[str]:
+    """The views of ``namespace`` (*listViews*); none where the catalog knows no views."""
+    with contextlib.suppress(Refused):
+        return [one["name"] for one in _listed(catalog, "identifiers", "namespaces", namespace, "views")]
+    return []
 
 
 def register(catalog: Catalog, namespace: str, table: str, metadata_location: str) -> None:

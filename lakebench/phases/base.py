@@ -10,7 +10,7 @@ from lakebench.config import Settings
 from lakebench.execution.cases import Block
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
-from lakebench.model import Coordinates, Record, Selection
+from lakebench.model import NAMESPACE, Coordinates, Record, Selection
 from lakebench.phases.options import Asked, Option
 from lakebench.provisioning.disk_space import Need
 from lakebench.results.records import Dataset, FeatureFacts, FieldReport
@@ -45,6 +45,10 @@ class Phase(ABC):
     @abstractmethod
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:
         """The services that every case of it needs."""
+
+    def namespaces(self, request: Request) -> tuple[str, ...]:  # noqa: ARG002
+        """The namespaces that it writes to in a catalog of the user's."""
+        return (NAMESPACE,)
 
     def optional_services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The services that some of its cases need: where one does not start, these cases are UNAVAILABLE."""

@@ -14,12 +14,21 @@ from lakebench.datasets.concurrency.workloads import WORKLOADS
 from lakebench.engines import CanOperate, CanScan
 from lakebench.execution.cases import Block, Case, Check, SideBySide
 from lakebench.execution.context import RunContext
-from lakebench.execution.request import Scope
+from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
 from lakebench.phases.concurrent_writers.field_reports import judge_field_reports
-from lakebench.phases.concurrent_writers.writing import FAULTS, MANY, STORE, SharedStore, WriterGroup, able, run
+from lakebench.phases.concurrent_writers.writing import (
+    FAULTS,
+    MANY,
+    STORE,
+    SharedStore,
+    WriterGroup,
+    able,
+    namespace_of,
+    run,
+)
 from lakebench.processes.concurrent_tasks import Retry, Shape
 from lakebench.results.records import FieldReport
 
@@ -67,6 +76,10 @@ class ConcurrentWriters(Phase):
         """An object store, two Iceberg catalogs, and PostgreSQL for a DuckLake."""
         return ("object-store", "nessie", "rest-catalog", "postgres")
 
+    def namespaces(self, request: Request) -> tuple[str, ...]:
+        """One a case."""
+        return tuple(namespace_of(cell) for cell in _cells(request.able(CanOperate, CanScan), request.profile.name))
+
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Those that append, merge and change the schema; one that cannot is asked where it is named."""
         return tuple(
@@ -109,8 +122,14 @@ class ConcurrentWriters(Phase):
 def _planned(refs: tuple[EngineRef, ...], profile: str) -> frozenset[Coordinates]:
     """What the cases of a run of ``refs`` with this profile are about."""
     asked = tuple(ref for ref in refs if issubclass(engines.find(ref.name), CanOperate | CanScan))
-    cells = [cell for ref in asked for cell in (*_own_cells(profile, ref), *_fault_cells(ref))]
-    return frozenset(cell.coordinates for cell in (*cells, *_mixed_cells(asked)))
+    return frozenset(cell.coordinates for cell in _cells(asked, profile))
+
+
+def _cells(refs: Sequence[EngineRef], profile: str) -> Iterator[WriterGroup]:
+    for ref in refs:
+        yield from _own_cells(profile, ref)
+        yield from _fault_cells(ref)
+    yield from _mixed_cells(tuple(refs))
 
 
 def _mixed_cells(refs: tuple[EngineRef, ...]) -> Iterator[WriterGroup]:

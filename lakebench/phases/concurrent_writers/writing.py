@@ -177,9 +177,14 @@ def run(context: RunContext, cell: WriterGroup) -> Evidence:
     return evidence
 
 
+def namespace_of(cell: WriterGroup) -> str:
+    """The namespace of its tables."""
+    return word(cell.id.removeprefix("phase9/"))[:60]
+
+
 def _lake(context: RunContext, cell: WriterGroup) -> Lake:
     """A new lake: a file, a DuckLake, or a namespace of an Iceberg catalog."""
-    name, one = word(cell.id.removeprefix("phase9/"))[:60], cell.store
+    name, one = namespace_of(cell), cell.store
     # A kept connection is made before the clock runs; a connection a task is as a user's.
     trusted = unverified(*cell.refs, _reader(context.request, cell)) if one.shape.kept else {}
     options = {**trusted, **one.options}

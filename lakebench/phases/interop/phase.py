@@ -100,6 +100,10 @@ class Interop(Phase):
         """The object store and the catalog that was chosen."""
         return lakes.catalog_choice(settings, selection.catalog).services
 
+    def namespaces(self, request: Request) -> tuple[str, ...]:
+        """Those of the features."""
+        return tuple(dict.fromkeys(one.namespace for one in self._chosen(request)))
+
     def load(self, context: RunContext) -> None:
         """Check that a catalog of the user's lets us in: no engine is blamed for one that does not."""
         if context.request.selection.catalog not in lakes.CATALOGS:

@@ -9,8 +9,10 @@ from typing import Any
 from hypothesis.configuration import set_hypothesis_home_dir
 
 from lakebench import engines
+from lakebench.datasets.interop.feature import NAMESPACE
 from lakebench.engines import CanOperate, CanScan, Engine
 from lakebench.errors import UsageError
+from lakebench.execution import user_catalogs
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.request import Request
@@ -42,7 +44,15 @@ def search(request: Request, limits: Limits, output: Path, progress: Progress) -
         with run_context(request, guard, services, progress, required, faults=faults) as context:
             _start(context, required)
             writers = {str(ref): _engine(ref).operations for ref in request.refs if _writes(ref)}
-            return Search(context, writers, request.able(CanScan), limits, output).run()
+            catalogs = user_catalogs.of_run(
+                request.settings, services, required, request.selection.catalog, (NAMESPACE,)
+            )
+            catalogs.check_free()
+            try:
+                return Search(context, writers, request.able(CanScan), limits, output).run()
+            finally:
+                for stays in catalogs.clear():
+                    progress.say(stays)
 
 
 def usual_engines() -> tuple[EngineRef, ...]:
