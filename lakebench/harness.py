@@ -17,7 +17,7 @@ from lakebench import engines, phases
 from lakebench.config import POSTGRES, Settings
 from lakebench.datasets.tpch import scale_factor
 from lakebench.errors import CaseError, CheckerLost, HarnessFault, LakebenchError, ServiceLost, UsageError
-from lakebench.execution import machine, user_catalogs
+from lakebench.execution import machine, users_servers
 from lakebench.execution.cases import records
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
@@ -26,7 +26,7 @@ from lakebench.execution.prerequisites import Prerequisites
 from lakebench.execution.protocol import PROFILES, Protocol
 from lakebench.execution.request import Request, Scope, selection_of
 from lakebench.execution.time_left import Share, seconds_of_cases
-from lakebench.execution.user_catalogs import UserCatalogs
+from lakebench.execution.users_servers import UsersServers
 from lakebench.execution.workers import WorkerPool
 from lakebench.model import EngineRef, Record, Runtime
 from lakebench.outcomes import ExitCode, Outcome
@@ -165,7 +165,7 @@ def run(request: Request, folder: Path, progress: Progress, *, resumed: bool = F
             required = _required_services(request)
             with run_context(request, guard, services, progress, required, kept, history, faults) as context:
                 cases = [*done, *_cases(context, writer, done, baseline, folder, resumed=resumed)]
-                for stays in _user_catalogs(context).clear():
+                for stays in _users_servers(context).clear():
                     progress.say(stays)
             changed = _changes(request, cases, baseline)
             gone = accepted.gone(changed.gone, cases, request.asked, _asked(request, services.failures()))
@@ -242,7 +242,7 @@ def _cases(
         context.workers.preload(_engines_of(request))
         _start(context, writer)
         if not resumed:  # its namespaces are there already
-            _user_catalogs(context).check_free()
+            _users_servers(context).check_free()
         for phase in wanted:
             new += _phase(phase, context, writer, finished, baseline)
         for ref in request.refs:
@@ -329,11 +329,14 @@ def _start(context: RunContext, writer: Writer) -> None:
         services.endpoint(name)
 
 
-def _user_catalogs(context: RunContext) -> UserCatalogs:
-    """The user's catalogs that the run writes to."""
+def _users_servers(context: RunContext) -> UsersServers:
+    """The user's servers that the run makes tables in."""
     request, used = context.request, _needed(context.request, context.prerequisites.names)
-    namespaces = dict.fromkeys(one for name in request.phases for one in phases.find(name).namespaces(request))
-    return user_catalogs.of_run(request.settings, context.services, used, request.selection.catalog, tuple(namespaces))
+    wanted = [phases.find(name) for name in request.phases]
+    namespaces = dict.fromkeys(one for phase in wanted for one in phase.namespaces(request))
+    schemas = dict.fromkeys(one for phase in wanted for one in phase.schemas)
+    catalog = request.selection.catalog
+    return users_servers.of_run(request.settings, context.services, used, catalog, tuple(namespaces), tuple(schemas))
 
 
 def _phase(phase: Phase, context: RunContext, writer: Writer, finished: set[str], baseline: Baseline) -> list[Record]:

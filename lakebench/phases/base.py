@@ -37,6 +37,8 @@ class Phase(ABC):
     needs_data: ClassVar[bool] = False
     field_reports: ClassVar[tuple[str, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
+    schemas: ClassVar[tuple[str, ...]] = ()
+    """The schemas that it makes in a plain PostgreSQL."""
 
     def takes_times(self, request: Request) -> bool:  # noqa: ARG002
         """Whether a run has times of it, so that servers have to be fast once they are warm."""

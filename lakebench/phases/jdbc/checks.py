@@ -30,8 +30,8 @@ SERVER = EngineRef("postgres")
 """The engine that makes tables in PostgreSQL and reads them, whichever other engine is asked."""
 HEAP = "tpch"
 """The schema with the tables of TPC-H."""
-_SMALL = "small"
-_SESSIONS = {HEAP: "local/postgresql", _SMALL: "small"}  # a worker for each schema: opening one again takes time
+SMALL = "small"
+_SESSIONS = {HEAP: "local/postgresql", SMALL: "small"}  # a worker for each schema: opening one again takes time
 _LOG = 20_000  # characters
 _PARTITIONS = 4
 _ORDER_KEYS = 6_000_000  # the greatest order key at SF 1 (TPC-H specification, clause 4.2.3)
@@ -56,7 +56,7 @@ _LEDGER = (
     "CREATE TABLE ledger (id integer PRIMARY KEY, amount integer)",
     f"INSERT INTO ledger SELECT n, {_AMOUNT} FROM generate_series(1, {_ACCOUNTS}) n",
     f"""CREATE FUNCTION move(id integer) RETURNS integer LANGUAGE plpgsql VOLATILE AS $$ BEGIN
-    IF move.id = 1 THEN UPDATE {_SMALL}.ledger l SET amount = amount + CASE l.id WHEN 1 THEN {_MOVED} ELSE -{_MOVED} END
+    IF move.id = 1 THEN UPDATE {SMALL}.ledger l SET amount = amount + CASE l.id WHEN 1 THEN {_MOVED} ELSE -{_MOVED} END
     WHERE l.id IN (1, {_ACCOUNTS}); END IF; RETURN move.id; END $$""",
     "CREATE VIEW moving AS SELECT id, amount, move(id) AS moved FROM ledger",
 )
@@ -113,7 +113,7 @@ class _Subject:
         for name, (column, low, high, _) in _CUTS.items():
             options |= _cut(_view(name), TRAPS.name, column, low, high)
         context.prepared.once("jdbc/small", partial(_make, context))
-        return lakes.postgresql_lake(context.services, _SMALL, options=options)
+        return lakes.postgresql_lake(context.services, SMALL, options=options)
 
     def copy(self, what: str) -> str:
         """The name of a table of the engine's own."""
@@ -131,7 +131,7 @@ def _view(cut: str) -> str:
 def _cut(view: str, table: str, column: str, low: int, high: int, partitions: int = _PARTITIONS) -> dict[str, str]:
     """The options of a view that reads ``table`` in partitions."""
     options = {
-        "dbtable": f"{_SMALL}.{table}",
+        "dbtable": f"{SMALL}.{table}",
         "partitionColumn": column,
         "lowerBound": str(low),
         "upperBound": str(high),
@@ -154,14 +154,14 @@ def _make(context: RunContext) -> None:
 
 def _at_server(services: Services, client: EngineClient, *statements: str) -> None:
     """Run ``statements`` in the schema of the small tables."""
-    lake = lakes.postgresql_lake(services, _SMALL)
+    lake = lakes.postgresql_lake(services, SMALL)
     for sql in statements:
-        client.call(SERVER, lake, "execute", session=_SESSIONS[_SMALL], sql=sql)
+        client.call(SERVER, lake, "execute", session=_SESSIONS[SMALL], sql=sql)
 
 
 def _server_answer(context: RunContext, sql: str) -> list[list[str | None]]:
     """What PostgreSQL itself answers, as text."""
-    answer = _answer(context.client, SERVER, lakes.postgresql_lake(context.services, _SMALL), sql)
+    answer = _answer(context.client, SERVER, lakes.postgresql_lake(context.services, SMALL), sql)
     return context.checker.call(answer_files.cells, answer)
 
 
@@ -331,7 +331,7 @@ def _appended(context: RunContext, subject: _Subject) -> Evidence:
     """Rows inserted once are there once."""
     table = subject.copy("copy")
     sql = f"INSERT INTO {table} SELECT id, k, t FROM {_source(subject)}"
-    context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
+    context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[SMALL], sql=sql)
     return {"statements": [sql], **_written(context, table)}
 
 
@@ -345,7 +345,7 @@ def _overwritten(context: RunContext, subject: _Subject) -> Evidence:
     if engines.find(subject.ref.name).dialect == "spark":
         statements = [f"INSERT OVERWRITE TABLE {table} {insert}"]
     for sql in statements:
-        context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
+        context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[SMALL], sql=sql)
     comparison = _written(context, table)
     if (after := _server_answer(context, _identity(table))) != before:
         raise WrongAnswer(f"the table is another one: identity and keys were {before}, and are {after}")
@@ -364,7 +364,7 @@ def _all_or_nothing(context: RunContext, subject: _Subject) -> Evidence:
     table = subject.copy("bad")
     sql = f"INSERT INTO {table} SELECT id, k, t FROM {_source(subject)}"
     try:
-        context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[_SMALL], sql=sql)
+        context.client.call(subject.ref, subject.lake(context), "execute", session=_SESSIONS[SMALL], sql=sql)
     except Refused as error:
         ((left,),) = _server_answer(context, f"SELECT count(*) AS n FROM {table}")
         if left != "0":
@@ -380,7 +380,7 @@ def _source(subject: _Subject) -> str:
 
 
 def _written(context: RunContext, table: str) -> dict[str, Any]:
-    lake = lakes.postgresql_lake(context.services, _SMALL)
+    lake = lakes.postgresql_lake(context.services, SMALL)
     return _same_small(context, _answer(context.client, SERVER, lake, f"SELECT id, k, t FROM {table}"), TRAPS.name)
 
 

@@ -29,7 +29,7 @@ from lakebench.verification import query_plans
 from lakebench.verification.checker import Checker
 
 _NODES = ("a", "b")
-_SCHEMA = "nodes"
+NODES = "nodes"
 _SPIDER = "pgspider_ext"
 _SERVICES = {"union": "postgres", "partitions": "postgres", "pgspider": "pgspider"}
 """Shape → the PostgreSQL service that it is made in."""
@@ -204,7 +204,7 @@ def _ready(context: RunContext, ref: EngineRef, shape: str, workload: Workload) 
     """The schema with the shape, made once, in the server that can have it."""
     service = _SERVICES[shape]
     context.services.start([service])
-    names = _NodeNames(context.services.endpoint(service).properties.get("schema", _SCHEMA))
+    names = _NodeNames(context.services.endpoint(service).properties.get("schema", NODES))
     lake = lakes.postgresql_lake(context.services, names.schema, service=service)
     context.prepared.once(f"nodes/{ref}/in {service}", lambda: _make(context, ref, service, names, workload))
     context.prepared.once(

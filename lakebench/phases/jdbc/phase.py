@@ -20,9 +20,9 @@ from lakebench.execution.protocol import Profile, Protocol
 from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection, TableFormat
 from lakebench.phases.base import Phase
-from lakebench.phases.jdbc.checks import HEAP, SERVER, checks
+from lakebench.phases.jdbc.checks import HEAP, SERVER, SMALL, checks
 from lakebench.phases.jdbc.field_reports import judge_field_reports
-from lakebench.phases.jdbc.pgspider import nodes
+from lakebench.phases.jdbc.pgspider import NODES, nodes
 from lakebench.phases.options import Option
 from lakebench.phases.query_workloads.base import Contender, Queries, Target
 from lakebench.phases.table_loading import Loaded, facts_of, load, not_loaded, tpch_data, write
@@ -62,6 +62,7 @@ class Jdbc(Queries):
     )
     keeps: ClassVar[bool] = False
     field_reports: ClassVar[tuple[str, ...]] = ("C4", "C5")
+    schemas: ClassVar[tuple[str, ...]] = (HEAP, SMALL, NODES)
     options: ClassVar[tuple[Option, ...]] = ()  # one storage and two formats are what it is about
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002

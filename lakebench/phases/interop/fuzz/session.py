@@ -12,7 +12,7 @@ from lakebench import engines
 from lakebench.datasets.interop.feature import NAMESPACE
 from lakebench.engines import CanOperate, CanScan, Engine
 from lakebench.errors import UsageError
-from lakebench.execution import user_catalogs
+from lakebench.execution import users_servers
 from lakebench.execution.context import RunContext, run_context
 from lakebench.execution.fault_log import FaultLog
 from lakebench.execution.request import Request
@@ -44,7 +44,7 @@ def search(request: Request, limits: Limits, output: Path, progress: Progress) -
         with run_context(request, guard, services, progress, required, faults=faults) as context:
             _start(context, required)
             writers = {str(ref): _engine(ref).operations for ref in request.refs if _writes(ref)}
-            catalogs = user_catalogs.of_run(
+            catalogs = users_servers.of_run(
                 request.settings, services, required, request.selection.catalog, (NAMESPACE,)
             )
             catalogs.check_free()
