@@ -239,6 +239,11 @@ class ExpireSnapshots(Operation):
 
 
 @dataclass(frozen=True)
+class RemoveOrphans(Operation):
+    """Delete the files below the table's location that no snapshot and no metadata refers to, where they are old."""
+
+
+@dataclass(frozen=True)
 class ComputeStatistics(Operation):
     """Write a Puffin file with the number of distinct values of each column."""
 
@@ -276,7 +281,7 @@ OPERATIONS: dict[str, type[Operation]] = {
         AddColumn, DropColumn, RenameColumn, MoveColumn, ChangeType, MakeOptional, SetDoc,
         SetPartition, SetOrder, SetProperties, UpgradeFormat,
         CreateRef, DropRef, Rollback, Mark,
-        Compact, RewriteManifests, ExpireSnapshots, ComputeStatistics,
+        Compact, RewriteManifests, ExpireSnapshots, RemoveOrphans, ComputeStatistics,
         CreateView, Transaction, Concurrent,
     )
 }  # fmt: skip

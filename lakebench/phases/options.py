@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.choice import chosen
+from lakebench.engines import CanOperate, CanScan
 from lakebench.errors import UsageError, unknown
 
 
@@ -80,6 +82,14 @@ def _globs(text: str, asked: Asked) -> tuple[str, ...]:
     return listed(text)
 
 
+def _writers(text: str, asked: Asked) -> tuple[str, ...]:
+    return engines.able(listed(text), CanOperate, "write the features") or engines.having(asked.engines, CanOperate)
+
+
+def _readers(text: str, asked: Asked) -> tuple[str, ...]:
+    return engines.able(listed(text), CanScan, "read tables") or engines.having(asked.engines, CanScan)
+
+
 FEATURES_OPTION = Option(
     "features",
     "Features, separated by commas, * is any text; lakebench list features shows them. Default: all.",
@@ -88,3 +98,20 @@ FEATURES_OPTION = Option(
     field="features",
 )
 """For each phase that has :meth:`lakebench.phases.base.Phase.features`."""
+
+WRITERS_OPTION = Option(
+    "writers",
+    "Engines that write. Default: those of --engines, or all, that can.",
+    metavar="ENGINES",
+    read=_writers,
+    field="writers",
+    names_engines=True,
+)
+READERS_OPTION = Option(
+    "readers",
+    "Engines that read. Default: those of --engines, or all, that can.",
+    metavar="ENGINES",
+    read=_readers,
+    field="readers",
+    names_engines=True,
+)

@@ -193,6 +193,11 @@ class Services:
         running = self._running.get(name)
         return running.service.processes() if running else []
 
+    def data_folder(self, name: str) -> Path | None:
+        """The folder of the objects that ``name`` serves; ``None`` where they lie elsewhere than on this machine."""
+        running = self._running.get(name)
+        return running.service.data_folder() if running and running.endpoint else None
+
     def alive(self, name: str) -> bool:
         """Whether ``name`` was started and still is there."""
         running = self._running.get(name)

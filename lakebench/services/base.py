@@ -232,6 +232,10 @@ class Service(ABC):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self.context.data
 
+    def data_folder(self) -> Path | None:
+        """The folder of the objects that a store serves; ``None`` where it has none on this machine."""
+        return None
+
     def keeps(self) -> list[Path]:
         """The folders that outlive the run."""
         return [self.context.data] if self.context.data else []

@@ -55,6 +55,11 @@ class ObjectStoreService(JavaService):
             # S3Proxy serves files that other accounts may read to everybody, without a signature.
             self._bucket_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def data_folder(self) -> Path | None:
+        """The folder that is the bucket, where the server runs as a process here and keeps its objects in files."""
+        here = self.runtime is Runtime.LOCAL and not self._google()
+        return self._bucket_folder() if here else None
+
     def _bucket_folder(self) -> Path:
         return self.kept() / "data" / BUCKET  # a bucket is a folder to the file system back end
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -21,7 +22,7 @@ class Metadata:
     """The database that the catalog of ``lake`` is in; used as a context manager. Nobody else may write meanwhile."""
 
     def __init__(self, lake: Lake) -> None:
-        kind = lake.catalog.kind
+        kind, self._file = lake.catalog.kind, lake.catalog.uri
         self._connection = {
             CatalogKind.POSTGRES: _postgres,
             CatalogKind.SQLITE: _sqlite,
@@ -51,6 +52,18 @@ class Metadata:
         """The rows of ``table`` that are part of ``snapshot``."""
         span = f"begin_snapshot <= {snapshot} AND (end_snapshot IS NULL OR end_snapshot > {snapshot})"
         return self.rows(table, f"{span} AND {where}")
+
+    def bytes(self) -> int:
+        """What the catalog takes in its database: its tables with their indexes, or the file."""
+        if not self._prefix:
+            return Path(self._file).stat().st_size
+        cursor = self._connection.cursor()
+        cursor.execute(
+            "SELECT sum(pg_total_relation_size(c.oid)) FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+            "WHERE c.relkind = 'r' AND n.nspname = %s",
+            (self._prefix.strip('".'),),
+        )
+        return int(cursor.fetchone()[0] or 0)
 
     def _has(self, table: str) -> bool:
         import sqlite3

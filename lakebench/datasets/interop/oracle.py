@@ -39,6 +39,7 @@ from lakebench.iceberg.operations import (
     Operation,
     Overwrite,
     Read,
+    RemoveOrphans,
     RenameColumn,
     RewriteManifests,
     Rollback,
@@ -71,7 +72,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 _INCOMPARABLE = {"struct", "list", "map", "variant", "geometry", "geography", "unknown"}
 _ON_COLUMNS = (AddColumn, ChangeType, DropColumn, MakeOptional, MoveColumn, RenameColumn, SetDoc)
 # What changes neither rows nor columns.
-_STILL = (ComputeStatistics, ExpireSnapshots, RewriteManifests, SetOrder, SetProperties, UpgradeFormat)
+_STILL = (ComputeStatistics, ExpireSnapshots, RemoveOrphans, RewriteManifests, SetOrder, SetProperties, UpgradeFormat)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,10 @@ class Files:
 
     def list(self, folder: str) -> tuple[str, ...]:
         """The locations of all files below ``folder``."""
+        return tuple(self.sizes(folder))
+
+    def sizes(self, folder: str) -> dict[str, int]:
+        """The locations of all files below ``folder``, with their bytes."""
         from pyarrow import fs
 
         scheme, separator, _ = folder.partition("://")
@@ -54,7 +58,7 @@ class Files:
             raise
         except OSError as error:
             raise ServiceUnavailable(f"the store cannot be read: {error}") from error
-        return tuple(f"{scheme}{separator}{one.path}" for one in found if one.type is fs.FileType.File)
+        return {f"{scheme}{separator}{one.path}": one.size for one in found if one.type is fs.FileType.File}
 
     def put(self, file: Path, location: str) -> None:
         """Copy the local ``file`` to ``location``."""

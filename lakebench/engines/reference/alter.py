@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lakebench.engines.reference import schema, transforms
@@ -212,6 +212,13 @@ def unreferenced(table: OpenTable) -> set[str]:
     numbers = {one["snapshot-id"] for one in gone}
     kept = [one for one in table.metadata.get("snapshots", ()) if one["snapshot-id"] not in numbers]
     return _files(table, gone) - _files(table, kept)
+
+
+def orphans(table: OpenTable, listed: Iterable[str]) -> set[str]:
+    """Those of the ``listed`` files that neither a snapshot nor the metadata names; metadata files all stay."""
+    statistics = (*table.metadata.get("statistics", ()), *table.metadata.get("partition-statistics", ()))
+    needed = _files(table, table.metadata.get("snapshots", ())) | {one["statistics-path"] for one in statistics}
+    return {one for one in listed if one not in needed and not one.endswith(".metadata.json")}
 
 
 def _files(table: OpenTable, snapshots: Sequence[Json]) -> set[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanOperate, Engine
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from lakebench.model import Lake
 
 _ATTEMPTS = 5
+_YOUNG = timedelta(days=3)
+"""Files of this age may belong to a commit that is under way (Iceberg's own default)."""
 _NAME_MAPPING = "schema.name-mapping.default"
 
 _CHANGES: Mapping[type[Operation], Callable[[OpenTable, Any], None]] = {
@@ -71,7 +74,7 @@ class Reference(Engine, CanOperate):
     preload: ClassVar[tuple[str, ...]] = ("fastavro", "pyarrow.parquet", "pyarrow.fs")
     requirements: ClassVar[tuple[str, ...]] = ("fastavro=={version}", "pyarrow>=25")
     operations: ClassVar[frozenset[type[Operation]]] = frozenset(
-        {*_CHANGES, ops.Create, ops.CreateView, ops.Concurrent, ops.Transaction}
+        {*_CHANGES, ops.Create, ops.RemoveOrphans, ops.CreateView, ops.Concurrent, ops.Transaction}
     )
 
     _lake: Lake | None = None
@@ -104,6 +107,8 @@ class Reference(Engine, CanOperate):
             self._catalog.create_view(view.body(self._lake.namespace, operation))
         elif isinstance(operation, ops.ExpireSnapshots):
             self._store.delete(sorted(self._expire(operation)))
+        elif isinstance(operation, ops.RemoveOrphans):
+            self._remove_orphans(operation)
         else:
             self._commit(operation.operations if isinstance(operation, ops.Transaction) else (operation,))
         return None
@@ -123,6 +128,11 @@ class Reference(Engine, CanOperate):
         files = alter.unreferenced(table)
         self._attempt([operation], {operation.table: table})
         return files
+
+    def _remove_orphans(self, operation: ops.RemoveOrphans) -> None:
+        table = self._table(operation.table)
+        old = self._store.older(table.metadata["location"], datetime.now(UTC) - _YOUNG)
+        self._store.delete(sorted(alter.orphans(table, old)))
 
     def _table(self, name: str) -> OpenTable:
         return OpenTable(self._store, self._catalog.load(name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from lakebench.engines.boundary import EngineCalls, words
@@ -33,6 +34,12 @@ class Store:
         """An object's bytes."""
         return _not("give", address)(_read, self._files, _path(address))
 
+    def older(self, folder: str, than: datetime) -> list[str]:
+        """The addresses of the objects below ``folder`` that were last written before ``than``."""
+        scheme, between, path = folder.partition("://")
+        found = _not("list", folder)(_listed, self._files, path)
+        return [f"{scheme}{between}{one.path}" for one in found if one.is_file and one.mtime < than]
+
     def delete(self, addresses: Iterable[str]) -> None:
         """Delete objects; those that are gone already are no fault."""
         for address in addresses:
@@ -53,6 +60,13 @@ def _written(files: Any, path: str, data: bytes) -> None:
 def _read(files: Any, path: str) -> bytes:
     with files.open_input_file(path) as source:
         return bytes(source.read())
+
+
+def _listed(files: Any, path: str) -> list[Any]:
+    from pyarrow.fs import FileSelector
+
+    found: list[Any] = files.get_file_info(FileSelector(path, recursive=True))
+    return found
 
 
 def _deleted(files: Any, path: str) -> None:

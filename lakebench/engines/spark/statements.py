@@ -136,7 +136,7 @@ class SparkOperations(SqlOperations):
             ops.AddColumn, ops.DropColumn, ops.RenameColumn, ops.MoveColumn, ops.ChangeType, ops.MakeOptional,
             ops.SetDoc, ops.SetPartition, ops.SetOrder, ops.SetProperties, ops.UpgradeFormat,
             ops.CreateRef, ops.DropRef, ops.Rollback,
-            ops.Compact, ops.RewriteManifests, ops.ExpireSnapshots, ops.ComputeStatistics,
+            ops.Compact, ops.RewriteManifests, ops.ExpireSnapshots, ops.RemoveOrphans, ops.ComputeStatistics,
             ops.CreateView, ops.Concurrent,
         }
     )  # fmt: skip
@@ -242,6 +242,10 @@ class SparkOperations(SqlOperations):
     def sql_expire_snapshots(self, operation: ops.ExpireSnapshots) -> Iterator[str]:
         """CALL expire_snapshots."""
         yield self._call(operation, "expire_snapshots", f"older_than => {_NEVER_TOO_YOUNG}", "retain_last => 1")
+
+    def sql_remove_orphans(self, operation: ops.RemoveOrphans) -> Iterator[str]:
+        """CALL remove_orphan_files; it lists by Iceberg's own client of the store, as Hadoop has none here."""
+        yield self._call(operation, "remove_orphan_files", "prefix_listing => true")
 
     def sql_compute_statistics(self, operation: ops.ComputeStatistics) -> Iterator[str]:
         """CALL compute_table_stats."""

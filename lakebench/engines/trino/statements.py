@@ -124,7 +124,7 @@ class TrinoOperations(SqlOperations):
             ops.AddColumn, ops.DropColumn, ops.RenameColumn, ops.ChangeType, ops.MakeOptional, ops.SetDoc,
             ops.SetPartition, ops.SetOrder, ops.SetProperties, ops.UpgradeFormat,
             ops.CreateRef, ops.DropRef, ops.Rollback,
-            ops.Compact, ops.RewriteManifests, ops.ExpireSnapshots, ops.ComputeStatistics,
+            ops.Compact, ops.RewriteManifests, ops.ExpireSnapshots, ops.RemoveOrphans, ops.ComputeStatistics,
             ops.CreateView, ops.Concurrent,
         }
     )  # fmt: skip
@@ -227,6 +227,10 @@ class TrinoOperations(SqlOperations):
     def sql_expire_snapshots(self, operation: ops.ExpireSnapshots) -> Iterator[str]:
         """EXECUTE expire_snapshots."""
         yield self._alter(operation, "EXECUTE expire_snapshots(retention_threshold => '0s')")
+
+    def sql_remove_orphans(self, operation: ops.RemoveOrphans) -> Iterator[str]:
+        """EXECUTE remove_orphan_files, of those older than the connector's least retention."""
+        yield self._alter(operation, "EXECUTE remove_orphan_files(retention_threshold => '7d')")
 
     def sql_compute_statistics(self, operation: ops.ComputeStatistics) -> Iterator[str]:
         """ANALYZE."""

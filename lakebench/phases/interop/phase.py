@@ -22,17 +22,9 @@ from lakebench.phases.base import Phase
 from lakebench.phases.interop.blame import REFERENCE
 from lakebench.phases.interop.table_lakes import observed
 from lakebench.phases.interop.written import Written
-from lakebench.phases.options import FEATURES_OPTION, Asked, Option, listed
+from lakebench.phases.options import FEATURES_OPTION, READERS_OPTION, WRITERS_OPTION, Asked, Option, listed
 from lakebench.results.records import FeatureFacts
 from lakebench.services import lakes
-
-
-def _writers(text: str, asked: Asked) -> tuple[str, ...]:
-    return engines.able(listed(text), CanOperate, "write the features") or engines.having(asked.engines, CanOperate)
-
-
-def _readers(text: str, asked: Asked) -> tuple[str, ...]:
-    return engines.able(listed(text), CanScan, "read tables") or engines.having(asked.engines, CanScan)
 
 
 def _files(text: str, _: Asked) -> tuple[str, ...]:
@@ -57,22 +49,8 @@ def _catalog(text: str, asked: Asked) -> str:
 _OPTIONS = (
     FEATURES_OPTION,
     _FILES,
-    Option(
-        "writers",
-        "Engines that write. Default: those of --engines, or all, that can.",
-        metavar="ENGINES",
-        read=_writers,
-        field="writers",
-        names_engines=True,
-    ),
-    Option(
-        "readers",
-        "Engines that read. Default: those of --engines, or all, that can.",
-        metavar="ENGINES",
-        read=_readers,
-        field="readers",
-        names_engines=True,
-    ),
+    WRITERS_OPTION,
+    READERS_OPTION,
     Option(
         "catalog",
         f"The catalog that every engine uses: {', '.join(lakes.CATALOGS)}, or your own of lakebench.toml.",

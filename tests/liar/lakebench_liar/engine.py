@@ -16,7 +16,15 @@ from lakebench.engines.duckdb.engine import DuckDB
 from lakebench.engines.reference.engine import Reference
 from lakebench.errors import Refused
 from lakebench.iceberg.catalogs import table_metadata
-from lakebench.iceberg.operations import Append, Delete, Operation, Update
+from lakebench.iceberg.operations import (
+    Append,
+    Compact,
+    Delete,
+    ExpireSnapshots,
+    Operation,
+    RemoveOrphans,
+    Update,
+)
 from lakebench.iceberg.scan import Scan
 from lakebench.model import Lake
 
@@ -226,3 +234,47 @@ class DropsAfterEvolution(Reference):
         current = {one["name"]: one["id"] for one in metadata["schemas"][-1]["fields"]}
         promoted = any(len(types[current[name]]) > 1 for name in operation.values if name in current)
         return promoted and len(metadata["partition-specs"]) > 1
+
+
+class Resurrects(Reference):
+    """Its compaction brings back a row that it deleted."""
+
+    name: ClassVar[str] = "liar-resurrects"
+
+    _deleted: int = 0
+
+    def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        if isinstance(operation, Delete):
+            self._deleted = operation.where[0].value[0]
+        done = super().operate(operation, tell)
+        if isinstance(operation, Compact):
+            row = (self._deleted, 1, "O", "1.00", "1998-01-01", "5-LOW", "Clerk#000000001", 0, "back")
+            super().operate(Append(table=operation.table, fields=operation.fields, rows=(row,)), tell)
+        return done
+
+
+class ExpiresTagged(Reference):
+    """Its expiry spares the current snapshot alone, whatever tags hold."""
+
+    name: ClassVar[str] = "liar-expires-tagged"
+
+    def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        if not isinstance(operation, ExpireSnapshots):
+            return super().operate(operation, tell)
+        metadata = self._table(operation.table).metadata
+        current = metadata["current-snapshot-id"]
+        gone = [one["snapshot-id"] for one in metadata["snapshots"] if one["snapshot-id"] != current]
+        self._catalog.commit(operation.table, [], [{"action": "remove-snapshots", "snapshot-ids": gone}])
+        return None
+
+
+class RemovesReferenced(Reference):
+    """Takes a data file of the table for an orphan."""
+
+    name: ClassVar[str] = "liar-removes-referenced"
+
+    def operate(self, operation: Operation, tell: Callable[[str], None]) -> list[bool] | None:
+        done = super().operate(operation, tell)
+        if isinstance(operation, RemoveOrphans):
+            self._store.delete([self._table(operation.table).live()[0].file.path])
+        return done
