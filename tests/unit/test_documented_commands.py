@@ -37,6 +37,7 @@ RUN_HERE = {"accept", "compare", "data", "export", "history", "list", "report", 
 RUN_BY = {
     "--against": "test_tpch_phase.py", "--catalog": "test_rest_catalog_phase.py",
     "--checks": "test_rest_catalog_phase.py", "--engines": "test_tpch_phase.py",
+    "--commits": "test_living_tables.py", "--seed": "test_living_tables.py",
     "--feature-file": "test_documented_runs.py", "--features": "test_interop.py",
     "--formats": "test_tpch_phase.py", "--generate-on": "test_generate_on.py", "--json": "test_interop.py",
     "--output": "test_interop.py", "--profile": "test_tpch_phase.py", "--readers": "test_interop.py",
@@ -51,8 +52,8 @@ RUN_BY = {
     "phase45": "test_pg_lake_phase.py", "phase5": "test_distributed_phase.py", "phase6": "test_file_formats_phase.py",
     "phase7": "test_citus_pg_duckdb_phase.py", "phase8": "test_citus_fdw_phase.py",
     "phase9": "test_concurrent_writers.py", "phase10": "test_pg_mooncake_phase.py",
-    "phase11": "test_rest_catalog_phase.py", "fuzz": "test_fuzz.py", "up": "test_command.py",
-    "workload": "test_tpch_phase.py",
+    "phase11": "test_rest_catalog_phase.py", "phase12": "test_living_tables.py", "fuzz": "test_fuzz.py",
+    "up": "test_command.py", "workload": "test_tpch_phase.py",
 }  # fmt: skip
 """Command, phase or option → the module of ``tests/integration`` that runs it on real servers, at a smaller scale."""
 NOT_RUN = {

@@ -12,7 +12,6 @@ from lakebench import engines
 from lakebench.datasets.living import ducklake
 from lakebench.engines import CanExecute, CanLoad, CanOperate, CanQuery, CanScan
 from lakebench.execution.protocol import ONCE, QUICK, Profile
-from lakebench.execution.request import Request
 from lakebench.iceberg.operations import (
     Append,
     Compact,
@@ -24,7 +23,7 @@ from lakebench.iceberg.operations import (
     RemoveOrphans,
     RewriteManifests,
 )
-from lakebench.model import CatalogKind, EngineRef, TableFormat
+from lakebench.model import CatalogKind, EngineRef, Selection, TableFormat
 
 MERGE_ON_READ, COPY_ON_WRITE = "merge-on-read", "copy-on-write"
 MAINTENANCE: tuple[type[Operation], ...] = (Compact, ExpireSnapshots, RemoveOrphans, RewriteManifests)
@@ -93,22 +92,22 @@ class Life:
         return maintenance(ref, self.kind.format)
 
 
-def lives(request: Request, commits: int) -> Iterator[Life]:
-    """The lives that the request asks for; one that nobody can write or read is none."""
+def lives(refs: Sequence[EngineRef], selection: Selection, profile: Profile, commits: int) -> Iterator[Life]:
+    """The lives that are chosen of ``refs``; one that nobody can write or read is none."""
     for kind in KINDS:
-        if not any(fnmatch.fnmatchcase(kind.id, one) for one in request.selection.features or ("*",)):
+        if not any(fnmatch.fnmatchcase(kind.id, one) for one in selection.features or ("*",)):
             continue
-        writing, reading = writers(request.refs, kind, request.selection.writers), readers_of(request, kind)
+        writing, reading = writers(refs, kind, selection.writers), readers(refs, kind, selection.readers)
         if writing and reading:
             yield Life(
                 kind,
                 writing,
                 reading,
-                maintainers(request, kind, writing),
-                _loaders(request, kind),
+                maintainers(refs, kind, writing),
+                _loaders(refs, kind),
                 commits,
-                max(1, commits // (_FEW if request.profile.name == QUICK else _MANY)),
-                _samples(request.profile),
+                max(1, commits // (_FEW if profile.name == QUICK else _MANY)),
+                _samples(profile),
             )
 
 
@@ -140,21 +139,22 @@ def opens(engine: type[engines.Engine], form: TableFormat) -> bool:
     return CatalogKind.REST in engine.catalogs
 
 
-def readers_of(request: Request, kind: Kind) -> tuple[EngineRef, ...]:
+def readers(refs: Sequence[EngineRef], kind: Kind, chosen: Sequence[str]) -> tuple[EngineRef, ...]:
     """Those that answer SQL on a table of this format."""
-    chosen = request.selection.readers
     return tuple(
         ref
-        for ref in request.able(CanQuery, CanScan)
-        if kind.format in engines.find(ref.name).formats
-        and (kind.format is TableFormat.DUCKLAKE or CatalogKind.REST in engines.find(ref.name).catalogs)
+        for ref in refs
+        if issubclass(engine := engines.find(ref.name), CanQuery)
+        and issubclass(engine, CanScan)
+        and kind.format in engine.formats
+        and (kind.format is TableFormat.DUCKLAKE or CatalogKind.REST in engine.catalogs)
         and (not chosen or str(ref) in chosen)
     )
 
 
-def maintainers(request: Request, kind: Kind, writing: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
+def maintainers(refs: Sequence[EngineRef], kind: Kind, writing: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
     """Those that have maintenance, the ones with most of it first; of a table with one writer all of these too."""
-    candidates = writing if kind.format is TableFormat.DUCKLAKE else request.refs
+    candidates = writing if kind.format is TableFormat.DUCKLAKE else refs
     able = [ref for ref in candidates if maintenance(ref, kind.format) and opens(engines.find(ref.name), kind.format)]
     return tuple(sorted(able, key=lambda ref: -len(maintenance(ref, kind.format))))
 
@@ -166,13 +166,15 @@ def maintenance(ref: EngineRef, form: TableFormat) -> tuple[type[Operation], ...
     return tuple(one for one in MAINTENANCE if one in able)
 
 
-def _loaders(request: Request, kind: Kind) -> tuple[EngineRef, ...]:
+def _loaders(refs: Sequence[EngineRef], kind: Kind) -> tuple[EngineRef, ...]:
     """Those that can fill the table at first, the ones without a server first."""
     able = [
         ref
-        for ref in request.able(CanOperate, CanLoad)
-        if Create in engines.find(ref.name).operations  # type: ignore[attr-defined]
-        and opens(engines.find(ref.name), kind.format)
+        for ref in refs
+        if issubclass(engine := engines.find(ref.name), CanOperate)
+        and issubclass(engine, CanLoad)
+        and Create in engine.operations
+        and opens(engine, kind.format)
     ]
     return tuple(sorted(able, key=lambda ref: engines.find(ref.name).service is not None))
 

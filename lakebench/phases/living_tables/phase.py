@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import fnmatch
+import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from lakebench.engines import CanOperate, CanQuery, CanScan
 from lakebench.errors import CaseError, UsageError
 from lakebench.execution.cases import Block, Case, failure, now, record
 from lakebench.execution.context import RunContext
-from lakebench.execution.protocol import QUICK
+from lakebench.execution.protocol import PROFILES, QUICK
 from lakebench.execution.request import Request, Scope
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection
 from lakebench.phases.base import Phase
@@ -90,15 +90,16 @@ class LivingTables(Phase):
     def lives(self, request: Request) -> Iterator[Life]:
         """The lives of ``request``, each as long as it asks for."""
         usual = _QUICK if request.profile.name == QUICK else _FULL
-        return lives(request, self.option(request.selection, _COMMITS.name) or usual)
+        commits = self.option(request.selection, _COMMITS.name) or usual
+        return lives(request.refs, request.selection, request.profile, commits)
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
-        """Whether the engine is asked, its life is among those that were chosen, and the engine has this part in it."""
-        chosen = scope.selection.features or ("*",)
-        if not super().covers(case, scope) or not any(fnmatch.fnmatchcase(str(case.test), one) for one in chosen):
+        """Whether the case is one of those that the run's engines have; of an engine that is not here, that is gone."""
+        if not super().covers(case, scope):
             return False
-        named = {WRITES: scope.selection.writers, READS: scope.selection.readers}.get(str(case.check), ())
-        return not named or any(one in named for one in case.participants)
+        chosen = scope.selection
+        planned = _planned(scope.registered, chosen.features, chosen.writers, chosen.readers)
+        return case in planned or any(one.partition("@")[0] not in engines.engines() for one in case.participants)
 
     def disk_space(self, request: Request) -> Sequence[Need]:
         """The generator's files, and those of each life."""
@@ -108,6 +109,16 @@ class LivingTables(Phase):
         size = int(tpch.bytes_of(request.profile.scale_factor) / 6 * _GROWTH)
         lives_there = [one.kind.id for one in self.lives(request)]
         return [*needs, *(Need(f"the life of {one}", request.settings.output, size) for one in lives_there)]
+
+
+@functools.cache
+def _planned(
+    refs: tuple[EngineRef, ...], features: tuple[str, ...], writers: tuple[str, ...], readers: tuple[str, ...]
+) -> frozenset[Coordinates]:
+    """What the cases of a run with these choices are about."""
+    selection = Selection(features=features, writers=writers, readers=readers)
+    planned = lives(refs, selection, PROFILES[QUICK], _QUICK)
+    return frozenset(case.coordinates for life in planned for case in Living(life).cases)
 
 
 @dataclass(frozen=True)
