@@ -53,6 +53,8 @@ NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
     ("phase10", ("citus_columnar", "duckdb"), {}, "quick"),
     ("phase11", FEW, {}, "quick"),
     ("phase11", (), {"options": {"phase11": {"catalog": ("nessie",), "checks": ("auth", "races")}}}, "quick"),
+    ("phase12", FEW, {}, "quick"),
+    ("phase12", (), {"features": ("v3-*", "ducklake"), "writers": ("spark",), "readers": ("polars",)}, "quick"),
     ("interop", FEW, {}, "quick"),
     ("interop", (), {"features": ("append",), "writers": ("spark",), "readers": ("duckdb", "trino")}, "quick"),
     ("clickbench", FEW, {"formats": ("parquet",)}, "quick"),

@@ -16,16 +16,19 @@ from lakebench.datasets.interop import metadata as iceberg
 from lakebench.datasets.interop.footers import position_deletes
 from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.store import Files
-from lakebench.datasets.living.differences import SHOWN, difference
+from lakebench.datasets.living.differences import COMPARED, SHOWN, difference
 from lakebench.datasets.living.oracle import Encoded, rows_after
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import puffin
-from lakebench.iceberg.damage import Damaged
+from lakebench.iceberg.damage import Damaged, parsed
 from lakebench.iceberg.manifests import DATA, EQUALITY_DELETES, Manifest, ManifestEntry, manifest, manifest_list
 from lakebench.model import ObjectStore
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_CACHED, _SMALL = 1024, 100_000  # files that are kept in memory, and the rows of those of them that hold data
 
 
 @dataclass(frozen=True)
@@ -96,14 +99,6 @@ def wrong_rows(table: Loaded, snapshot_id: int | None, base: Sequence[Path], pro
 def damage(table: Loaded, tags: Mapping[str, int]) -> list[str]:
     """What is gone that must be there: a tag or its snapshot, or a file that a snapshot refers to; in words."""
     return [*_lost_tags(table.metadata, tags), *_missing(table)]
-
-
-def orphans(table: Loaded) -> list[str]:
-    """The objects below the table's folder that neither a snapshot nor the metadata refers to."""
-    kept = _referenced(table)
-    listed = stored(str(table.metadata["location"]), table.store).sizes
-    statistics = {one["statistics-path"] for one in table.metadata.get("statistics") or ()}
-    return [one for one in sorted(listed) if one not in kept | statistics and not one.endswith(".metadata.json")]
 
 
 def _lost_tags(metadata: Json, tags: Mapping[str, int]) -> Iterator[str]:
@@ -188,24 +183,34 @@ def _rows(table: Loaded, snapshot: Json) -> pa.Table:
 def _deleted(table: Loaded, deletes: Sequence[ManifestEntry]) -> dict[str, list[tuple[int, int]]]:
     """Data file → positions that are deleted, each with the sequence number of its delete."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
-    files = Files(table.store)
     for one in deletes:
         number = one.sequence_number or 0
         if one.format == "puffin":
             start, size = int(one.file["content_offset"]), int(one.file["content_size_in_bytes"])
-            vector = puffin.positions(files.read(one.path)[start : start + size])
+            vector = puffin.positions(_puffin(table.store, one.path)[start : start + size])
             found[one.file["referenced_data_file"]] += [(at, number) for at in vector]
         else:
-            for path, at in position_deletes(files, one.path, one.format):
+            for path, at in _positions(table.store, one.path, one.format):
                 found[path].append((at, number))
     return found
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _puffin(store: ObjectStore | None, location: str) -> bytes:
+    return Files(store).read(location)
+
+
+@functools.lru_cache(maxsize=_CACHED)
+def _positions(store: ObjectStore | None, location: str, form: str) -> tuple[tuple[str, int], ...]:
+    return tuple(position_deletes(Files(store), location, form))
 
 
 def _of_file(table: Loaded, entry: ManifestEntry, deleted: Sequence[tuple[int, int]]) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 
-    rows = _columns(table.store, entry.path)
+    read = _columns if entry.records > _SMALL else _kept_columns
+    rows = read(table.store, entry.path)
     gone = [at for at, number in deleted if number >= (entry.sequence_number or 0)]
     if not gone:
         return rows
@@ -214,9 +219,8 @@ def _of_file(table: Loaded, entry: ManifestEntry, deleted: Sequence[tuple[int, i
     return rows.filter(pa.array(kept))
 
 
-@functools.lru_cache(maxsize=64)
 def _columns(store: ObjectStore | None, location: str) -> pa.Table:
-    """The columns that are compared, of all rows of a data file, which stays as it is once it is written.
+    """The columns that are compared, of all rows of a data file.
 
     Raises:
         FileNotFoundError: it is not there.
@@ -225,8 +229,9 @@ def _columns(store: ObjectStore | None, location: str) -> pa.Table:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from lakebench.datasets.living.differences import COMPARED
-    from lakebench.iceberg.damage import parsed
-
     with Files(store).open(location) as file:
         return parsed(lambda: pq.read_table(file, columns=list(COMPARED)), pa.ArrowException, OSError)
+
+
+# What is written stays as it is; whether it is still there is looked at where the store is listed.
+_kept_columns = functools.lru_cache(maxsize=_CACHED)(_columns)
