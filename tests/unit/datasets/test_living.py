@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from living_orders import append, delete, encoded, generated, merge, row
 
 from lakebench.datasets import table_files
 from lakebench.datasets.living import oracle, seen
@@ -25,39 +25,15 @@ from lakebench.datasets.living.life import (
     queries,
 )
 from lakebench.errors import HarnessFault
-from lakebench.iceberg.operations import Append, Compact, Delete, Merge, Operation, to_json
-from lakebench.iceberg.scan import Condition
+from lakebench.iceberg.operations import Append, Compact, Delete, Merge, Operation
 from lakebench.iceberg.values import arrow_table
 
 SMALL = Decimal("0.001")
 
 
-def row(key: int, price: str = "1.00", status: str = "O") -> tuple[Any, ...]:
-    return (key, 1, status, price, "1998-01-01", "5-LOW", "Clerk#000000001", 0, "a comment")
-
-
-def encoded(*operations: Operation) -> list[dict[str, Any]]:
-    return [to_json(one) for one in operations]
-
-
-def append(*rows: tuple[Any, ...]) -> Append:
-    return Append(table=TABLE, fields=FIELDS, rows=rows)
-
-
-def merge(*rows: tuple[Any, ...]) -> Merge:
-    return Merge(table=TABLE, fields=FIELDS, rows=rows, key=("o_orderkey",))
-
-
-def delete(*keys: int) -> Delete:
-    return Delete(table=TABLE, fields=FIELDS, where=(Condition("o_orderkey", "in", keys),))
-
-
 @pytest.fixture
 def base(tmp_path: Path) -> list[Path]:
-    """Three orders, as the generator writes them."""
-    path = tmp_path / "orders.parquet"
-    pq.write_table(arrow_table(FIELDS, [row(1), row(2, "2.00"), row(3, "3.00")]), path)
-    return [path]
+    return generated(tmp_path)
 
 
 def held(base: Sequence[Path], *operations: Operation) -> dict[int, str]:
