@@ -18,7 +18,7 @@ from lakebench.datasets.interop.metadata import Json
 from lakebench.datasets.interop.store import Files
 from lakebench.datasets.living.differences import COMPARED, SHOWN, difference
 from lakebench.datasets.living.oracle import Encoded, rows_after
-from lakebench.errors import EngineUnavailable
+from lakebench.errors import HarnessFault
 from lakebench.iceberg import puffin
 from lakebench.iceberg.damage import Damaged, parsed
 from lakebench.iceberg.manifests import DATA, EQUALITY_DELETES, Manifest, ManifestEntry, manifest, manifest_list
@@ -166,7 +166,7 @@ def _rows(table: Loaded, snapshot: Json) -> pa.Table:
     """The live rows of ``snapshot``: the columns that :func:`difference` compares.
 
     Raises:
-        EngineUnavailable: it has equality deletes.
+        HarnessFault: it has equality deletes.
         FileNotFoundError: a file is not there.
         Damaged: one cannot be read.
     """
@@ -174,7 +174,7 @@ def _rows(table: Loaded, snapshot: Json) -> pa.Table:
 
     live = [one for each in _manifests(table, _listed(table, snapshot)) for one in each.entries if one.live]
     if any(one.content == EQUALITY_DELETES for one in live):
-        raise EngineUnavailable("the table has equality deletes, which are not checked here")
+        raise HarnessFault("the table has equality deletes, which the audit of a life does not apply")
     deleted = _deleted(table, [one for one in live if one.content != DATA])
     parts = [_of_file(table, one, deleted.get(one.path, ())) for one in live if one.content == DATA]
     return pa.concat_tables(parts) if parts else pa.table({})

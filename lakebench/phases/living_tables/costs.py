@@ -48,37 +48,55 @@ class Traffic:
         return Traffic(_difference(self.requests, before.requests), _difference(self.bytes, before.bytes))
 
 
-def query_cost(context: RunContext, ref: EngineRef, lake: Lake, call: Callable[[], Mapping[str, Any]]) -> Cost:
-    """The cost of ``call``, a query whose reply has the worker's ``ns`` and ``cpu_ns``."""
+_NOTHING = Traffic(0, 0)
+
+
+def query_cost(
+    context: RunContext, ref: EngineRef, lake: Lake, call: Callable[[], Mapping[str, Any]], *, at_store: bool
+) -> Cost:
+    """The cost of ``call``, a query whose reply has the worker's ``ns`` and ``cpu_ns``.
+
+    ``at_store`` counts requests and bytes as well, which takes longer than many a query.
+    """
     remote = context.workers.open(ref, lake)
-    before = _traffic_first(context.services)
+    before = _first(context.services) if at_store else Traffic(None, None)
     meter = Meter(remote.process.pid, _server(context.services, ref))
     meter.start()
     reply = call()
     cpu_ns, _ = meter.stop(int(reply["cpu_ns"]))
-    seen = _traffic_last(context.services).since(before)
+    seen = _last(context.services).since(before) if at_store else before
     return Cost(int(reply["ns"]), cpu_ns, seen.requests, seen.bytes)
 
 
-def change_cost(context: RunContext, ref: EngineRef, lake: Lake, call: Callable[[], int]) -> Cost:
-    """The cost of ``call``, which changes the table and returns the worker's nanoseconds."""
+def change_cost(
+    context: RunContext,
+    ref: EngineRef,
+    lake: Lake,
+    call: Callable[[], int],
+    others: Callable[[], Traffic] = lambda: _NOTHING,
+) -> Cost:
+    """The cost of ``call``, which changes the table and returns the worker's nanoseconds.
+
+    ``others`` is what somebody else has asked of the store so far, which is not part of it.
+    """
     remote = context.workers.open(ref, lake)
-    before = _traffic_first(context.services)
+    before, others_before = _first(context.services), others()
     pids = resources.tree([remote.process.pid, *_server(context.services, ref)])
     cpu_ns = resources.cpu_ns(pids)
     ns = call()
     used = resources.cpu_ns(pids) - cpu_ns
-    seen = _traffic_last(context.services).since(before)
+    others_after = others()
+    seen = _last(context.services).since(before).since(others_after.since(others_before))
     return Cost(ns, used if used >= 0 else None, seen.requests, seen.bytes)
 
 
-def _traffic_first(services: Services) -> Traffic:
+def _first(services: Services) -> Traffic:
     """The counters before the bytes: the store puts out the text of its counters, too."""
     requests = settled_counters(services.endpoint(STORE))
     return Traffic(sum(requests.values()) if requests else None, transferred(services.processes(STORE)).get("write"))
 
 
-def _traffic_last(services: Services) -> Traffic:
+def _last(services: Services) -> Traffic:
     sent = transferred(services.processes(STORE)).get("write")
     requests = settled_counters(services.endpoint(STORE))
     return Traffic(sum(requests.values()) if requests else None, sent)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from lakebench.phases.living_tables import costs
 from lakebench.phases.living_tables.lives import Life, name_of
 from lakebench.phases.living_tables.observations import READS, Observations
 from lakebench.phases.living_tables.tables import LivingTable
-from lakebench.phases.living_tables.watching import Watched, reader_of, watched, without
+from lakebench.phases.living_tables.watching import Watched, reader_of, watched
 
 
 @dataclass
@@ -88,18 +89,21 @@ class Maintenance:
             return ()
 
     def _carried_out(self, scan: Scan, expected: Path) -> tuple[costs.Cost | None, Watched | None, CaseError | None]:
-        lake = self.table.lake
         with self._reader_meanwhile(scan, expected) as watching:
             try:
-                cost = costs.change_cost(self.context, self.ref, lake, lambda: self.table.maintain(self.ref, self.step))
+                cost = self._cost(watching)
             except CaseError as error:
                 return None, watching, error
-            if watching:
-                cost = without(cost, watching.traffic)
         if watching and watching.counts.get("wrong"):
             what = f"{watching.counts['wrong']} wrong answers while {self.ref} did {self.part[0]}"
             self.seen.fail((READS, watching.reader), WrongAnswer(what))
         return cost, watching, None
+
+    def _cost(self, watching: Watched | None) -> costs.Cost:
+        """Of the step alone."""
+        more = {"others": lambda: watching.traffic} if watching else {}
+        maintain = partial(self.table.maintain, self.ref, self.step)
+        return costs.change_cost(self.context, self.ref, self.table.lake, maintain, **more)
 
     @contextlib.contextmanager
     def _reader_meanwhile(self, scan: Scan, expected: Path) -> Iterator[Watched | None]:

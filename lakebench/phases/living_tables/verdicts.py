@@ -44,10 +44,9 @@ def round_of(look: Look) -> Round:
 
 
 def _sum(look: Look, measure: str) -> float | None:
-    values = [[one[measure] for one in samples] for samples in look["answers"].values()]
-    if any(one is None for samples in values for one in samples):
-        return None
-    return sum(statistics.median(samples) for samples in values)
+    """Of each query the median of the executions that have it: the store is asked about one of them alone."""
+    values = [[one[measure] for one in samples if one[measure] is not None] for samples in look["answers"].values()]
+    return sum(map(statistics.median, values)) if all(values) else None
 
 
 def looks(cases: Sequence[Record]) -> dict[str, Sequence[Look]]:

@@ -16,7 +16,7 @@ from lakebench.errors import CaseError
 from lakebench.execution.context import RunContext
 from lakebench.iceberg.scan import Scan
 from lakebench.model import EngineRef, Lake
-from lakebench.phases.living_tables.costs import Cost, Traffic
+from lakebench.phases.living_tables.costs import Traffic
 from lakebench.services.fault_proxies import HttpProxy, Passed
 
 _SESSION = "living watcher"
@@ -75,13 +75,6 @@ def watched(context: RunContext, reader: EngineRef, lake: Lake, scan: Scan, expe
             running.result()
         watching.counts = context.checker.call(seen.counted, log, expected)
     context.workers.close(reader, _SESSION)
-
-
-def without(cost: Cost, traffic: Traffic) -> Cost:
-    """``cost`` without what the reader asked of the store meanwhile."""
-    requests = None if cost.requests is None else max(0, cost.requests - (traffic.requests or 0))
-    sent = None if cost.store_bytes is None else max(0, cost.store_bytes - (traffic.bytes or 0))
-    return replace(cost, requests=requests, store_bytes=sent)
 
 
 def _by_way(lake: Lake, port: int) -> Lake:
