@@ -35,7 +35,7 @@ class Maintenance:
 
     def __post_init__(self) -> None:
         """Nothing is done yet."""
-        self._done = False
+        self._done = self._fewer = False
 
     @property
     def part(self) -> tuple[str, EngineRef]:
@@ -44,8 +44,8 @@ class Maintenance:
 
     @property
     def expires(self) -> bool:
-        """Whether snapshots have expired by it."""
-        return self._done and self.step is ExpireSnapshots
+        """Whether snapshots have expired by it, also where the engine said that it failed."""
+        return self.step is ExpireSnapshots and (self._done or self._fewer)
 
     @property
     def compacts(self) -> bool:
@@ -75,7 +75,7 @@ class Maintenance:
             error = Refused(f"the call was taken, but {not_done}")
         if error is not None:
             self.seen.fail(self.part, error)
-        self._done = error is None
+        self._done, self._fewer = error is None, now["snapshots"] < facts["snapshots"]
         self.seen.finished.add(self.part)
 
     def _planted(self) -> tuple[str, ...]:
