@@ -225,7 +225,12 @@ def _step(case: Record) -> tuple[Cell, ...]:
         outcome,
         *cells(*map(_number, seconds), _number(evidence.get("requests"))),
         *cells(DASH if moved is None else size(moved)),
-        *cells(*(f"{evidence[f'{one}_objects']}: {size(evidence[f'{one}_bytes'])}" for one in ("made", "freed"))),
+        *cells(
+            *(
+                f"{evidence.get(f'{one}_objects', 0)}: {size(evidence.get(f'{one}_bytes', 0))}"
+                for one in ("made", "freed")
+            )
+        ),
         *cells(f"{_files(before)} to {_files(after)}", f"{before['snapshots']} to {after['snapshots']}"),
         Cell(_meanwhile(evidence.get("meanwhile"))),
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from lakebench.services.fault_proxies import HttpProxy, Passed
 
 _SESSION = "living watcher"
 _WAIT_S = 1200.0
+_FIRST_S = 60.0
 
 
 @dataclass
@@ -68,6 +70,7 @@ def watched(context: RunContext, reader: EngineRef, lake: Lake, scan: Scan, expe
         arguments: Mapping[str, Any] = {"scan": scan.to_json(), "into": str(log), "stop": str(stop)}
         running = pool.submit(context.client.call, reader, by_way, "watch", _WAIT_S, session=_SESSION, **arguments)
         try:
+            _wait_for(log, running)
             yield watching
         finally:
             stop.touch()
@@ -75,6 +78,13 @@ def watched(context: RunContext, reader: EngineRef, lake: Lake, scan: Scan, expe
             running.result()
         watching.counts = context.checker.call(seen.counted, log, expected)
     context.workers.close(reader, _SESSION)
+
+
+def _wait_for(log: Path, running: Future[Any]) -> None:
+    """Until the first read has ended, so that a short step is read meanwhile as well."""
+    deadline = time.monotonic() + _FIRST_S
+    while not (log.exists() and log.stat().st_size) and not running.done() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def _by_way(lake: Lake, port: int) -> Lake:
