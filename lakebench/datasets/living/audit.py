@@ -32,7 +32,7 @@ _CACHED, _SMALL = 1024, 100_000  # files that are kept in memory, and the rows o
 
 
 @dataclass(frozen=True)
-class Loaded:
+class AuditedTable:
     """A table as its catalog answers, and where it lies."""
 
     metadata: Json
@@ -57,7 +57,7 @@ def stored(folder: str, store: ObjectStore | None) -> Stored:
     return Stored(Files(store).sizes(folder))
 
 
-def facts(table: Loaded) -> dict[str, int]:
+def facts(table: AuditedTable) -> dict[str, int]:
     """What a reader of the current snapshot has to plan with: numbers and bytes of metadata, data and deletes."""
     listed = _listed(table, iceberg.current_snapshot(table.metadata))
     live = [one for manifest in _manifests(table, listed) for one in manifest.entries if one.live]
@@ -76,7 +76,7 @@ def facts(table: Loaded) -> dict[str, int]:
     }
 
 
-def wrong_rows(table: Loaded, snapshot_id: int | None, base: Sequence[Path], program: Encoded) -> str:
+def wrong_rows(table: AuditedTable, snapshot_id: int | None, base: Sequence[Path], program: Encoded) -> str:
     """How the rows of a snapshot, or of the current one, differ from those after ``program``; empty where they do not.
 
     A file that is missing or damaged is a difference as well.
@@ -96,7 +96,7 @@ def wrong_rows(table: Loaded, snapshot_id: int | None, base: Sequence[Path], pro
     return difference(rows, rows_after(base, program), program)
 
 
-def damage(table: Loaded, tags: Mapping[str, int]) -> list[str]:
+def damage(table: AuditedTable, tags: Mapping[str, int]) -> list[str]:
     """What is gone that must be there: a tag or its snapshot, or a file that a snapshot refers to; in words."""
     return [*_lost_tags(table.metadata, tags), *_missing(table)]
 
@@ -113,7 +113,7 @@ def _lost_tags(metadata: Json, tags: Mapping[str, int]) -> Iterator[str]:
             yield f"the tag {name} is at snapshot {references[name]['snapshot-id']} instead of {number}"
 
 
-def _missing(table: Loaded) -> Iterator[str]:
+def _missing(table: AuditedTable) -> Iterator[str]:
     """The files that a snapshot refers to and the store has not."""
     listed = stored(str(table.metadata["location"]), table.store).sizes
     try:
@@ -127,11 +127,11 @@ def _missing(table: Loaded) -> Iterator[str]:
         yield f"and {len(missing) - 3} more files"
 
 
-def _short(table: Loaded, location: str) -> str:
+def _short(table: AuditedTable, location: str) -> str:
     return location.removeprefix(str(table.metadata["location"])).lstrip("/")
 
 
-def _referenced(table: Loaded) -> set[str]:
+def _referenced(table: AuditedTable) -> set[str]:
     """The files that the snapshots need: manifest lists, manifests, and what is live in these."""
     paths: set[str] = set()
     seen: dict[str, Json] = {}
@@ -143,11 +143,11 @@ def _referenced(table: Loaded) -> set[str]:
     return paths | seen.keys()
 
 
-def _listed(table: Loaded, snapshot: Json | None) -> list[dict[str, Any]]:
+def _listed(table: AuditedTable, snapshot: Json | None) -> list[dict[str, Any]]:
     return manifest_list(Files(table.store).read(snapshot["manifest-list"])) if snapshot else []
 
 
-def _manifests(table: Loaded, listed: Sequence[Json]) -> Iterator[Manifest]:
+def _manifests(table: AuditedTable, listed: Sequence[Json]) -> Iterator[Manifest]:
     """The manifests in a list; each is read once in a process, as what is written stays as it is."""
     known = _known(table.store)
     for one in listed:
@@ -162,7 +162,7 @@ def _known(store: ObjectStore | None) -> dict[str, Manifest]:  # noqa: ARG001 - 
     return {}
 
 
-def _rows(table: Loaded, snapshot: Json) -> pa.Table:
+def _rows(table: AuditedTable, snapshot: Json) -> pa.Table:
     """The live rows of ``snapshot``: the columns that :func:`difference` compares.
 
     Raises:
@@ -180,7 +180,7 @@ def _rows(table: Loaded, snapshot: Json) -> pa.Table:
     return pa.concat_tables(parts) if parts else pa.table({})
 
 
-def _deleted(table: Loaded, deletes: Sequence[ManifestEntry]) -> dict[str, list[tuple[int, int]]]:
+def _deleted(table: AuditedTable, deletes: Sequence[ManifestEntry]) -> dict[str, list[tuple[int, int]]]:
     """Data file → positions that are deleted, each with the sequence number of its delete."""
     found: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for one in deletes:
@@ -205,7 +205,7 @@ def _positions(store: ObjectStore | None, location: str, form: str) -> tuple[tup
     return tuple(position_deletes(Files(store), location, form))
 
 
-def _of_file(table: Loaded, entry: ManifestEntry, deleted: Sequence[tuple[int, int]]) -> pa.Table:
+def _of_file(table: AuditedTable, entry: ManifestEntry, deleted: Sequence[tuple[int, int]]) -> pa.Table:
     import numpy as np
     import pyarrow as pa
 

@@ -34,7 +34,7 @@ _SAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Kind:
+class LifeKind:
     """A kind of table that lives; ``alone`` says that one engine writes it, and not several in turn."""
 
     id: str
@@ -56,11 +56,11 @@ class Kind:
 
 
 KINDS = (
-    Kind("v2-merge-on-read", "Iceberg version 2, merge-on-read, several writers in turn"),
-    Kind("v2-copy-on-write", "Iceberg version 2, copy-on-write, several writers in turn", mode=COPY_ON_WRITE),
-    Kind("v3-merge-on-read", "Iceberg version 3, merge-on-read, several writers in turn", version=3),
-    Kind("v2-one-writer", "Iceberg version 2, merge-on-read, one writer", alone=True),
-    Kind("ducklake", "DuckLake, one writer", TableFormat.DUCKLAKE, alone=True),
+    LifeKind("v2-merge-on-read", "Iceberg version 2, merge-on-read, several writers in turn"),
+    LifeKind("v2-copy-on-write", "Iceberg version 2, copy-on-write, several writers in turn", mode=COPY_ON_WRITE),
+    LifeKind("v3-merge-on-read", "Iceberg version 3, merge-on-read, several writers in turn", version=3),
+    LifeKind("v2-one-writer", "Iceberg version 2, merge-on-read, one writer", alone=True),
+    LifeKind("ducklake", "DuckLake, one writer", TableFormat.DUCKLAKE, alone=True),
 )
 
 
@@ -72,7 +72,7 @@ class Life:
     query at each look, ``every`` the commits between two looks.
     """
 
-    kind: Kind
+    kind: LifeKind
     writers: tuple[EngineRef, ...]
     readers: tuple[EngineRef, ...]
     maintainers: tuple[EngineRef, ...]
@@ -111,7 +111,7 @@ def lives(refs: Sequence[EngineRef], selection: Selection, profile: Profile, com
             )
 
 
-def writers(refs: Sequence[EngineRef], kind: Kind, chosen: Sequence[str]) -> tuple[EngineRef, ...]:
+def writers(refs: Sequence[EngineRef], kind: LifeKind, chosen: Sequence[str]) -> tuple[EngineRef, ...]:
     """Those of ``refs`` that carry out every commit of a life; of a table with one writer, that one.
 
     It is one that writes a DuckLake too where there is one, so that the two can be compared.
@@ -139,7 +139,7 @@ def opens(engine: type[engines.Engine], form: TableFormat) -> bool:
     return CatalogKind.REST in engine.catalogs
 
 
-def readers(refs: Sequence[EngineRef], kind: Kind, chosen: Sequence[str]) -> tuple[EngineRef, ...]:
+def readers(refs: Sequence[EngineRef], kind: LifeKind, chosen: Sequence[str]) -> tuple[EngineRef, ...]:
     """Those that answer SQL on a table of this format."""
     return tuple(
         ref
@@ -152,7 +152,7 @@ def readers(refs: Sequence[EngineRef], kind: Kind, chosen: Sequence[str]) -> tup
     )
 
 
-def maintainers(refs: Sequence[EngineRef], kind: Kind, writing: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
+def maintainers(refs: Sequence[EngineRef], kind: LifeKind, writing: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
     """Those that have maintenance, the ones with most of it first; of a table with one writer all of these too."""
     candidates = writing if kind.format is TableFormat.DUCKLAKE else refs
     able = [ref for ref in candidates if maintenance(ref, kind.format) and opens(engines.find(ref.name), kind.format)]
@@ -166,7 +166,7 @@ def maintenance(ref: EngineRef, form: TableFormat) -> tuple[type[Operation], ...
     return tuple(one for one in MAINTENANCE if one in able)
 
 
-def _loaders(refs: Sequence[EngineRef], kind: Kind) -> tuple[EngineRef, ...]:
+def _loaders(refs: Sequence[EngineRef], kind: LifeKind) -> tuple[EngineRef, ...]:
     """Those that can fill the table at first, the ones without a server first."""
     able = [
         ref

@@ -14,7 +14,7 @@ from typing import Any
 from lakebench.datasets.ducklake import catalog as ducklake_catalog
 from lakebench.datasets.interop.store import upload
 from lakebench.datasets.living import audit, ducklake
-from lakebench.datasets.living.audit import Loaded, Stored
+from lakebench.datasets.living.audit import AuditedTable, Stored
 from lakebench.datasets.living.life import FIELDS, TABLE
 from lakebench.engines.ducklake import unverified
 from lakebench.errors import CaseError, EngineUnavailable
@@ -23,7 +23,7 @@ from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Create, CreateRef, Operation, to_json
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
 from lakebench.phases.living_tables.costs import STORE
-from lakebench.phases.living_tables.lives import Kind, Life
+from lakebench.phases.living_tables.lives import Life, LifeKind
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
 from lakebench.services.object_store import store
@@ -38,7 +38,7 @@ _AGE_S = 30 * 24 * 3600.0
 class LivingTable(ABC):
     """The table ``orders`` on a lake of its own."""
 
-    def __init__(self, context: RunContext, kind: Kind, lake: Lake) -> None:
+    def __init__(self, context: RunContext, kind: LifeKind, lake: Lake) -> None:
         self.context, self.kind, self.lake = context, kind, lake
         self.tags: dict[str, int] = {}
 
@@ -124,9 +124,9 @@ class LivingTable(ABC):
 class IcebergTable(LivingTable):
     """A table of the REST catalog."""
 
-    def _loaded(self) -> Loaded:
+    def _loaded(self) -> AuditedTable:
         answer = table_metadata(self.lake.catalog, self.lake.namespace, TABLE)
-        return Loaded(answer["metadata"], answer["metadata-location"], self.lake.store)
+        return AuditedTable(answer["metadata"], answer["metadata-location"], self.lake.store)
 
     def _creation(self) -> dict[str, Any]:
         return {**super()._creation(), "format_version": self.kind.version, "properties": self.kind.properties}

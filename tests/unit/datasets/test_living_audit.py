@@ -11,7 +11,7 @@ from living_orders import THREE, append, delete, encoded, generated, row
 from pyiceberg.catalog.sql import SqlCatalog
 
 from lakebench.datasets.living import audit
-from lakebench.datasets.living.audit import Loaded
+from lakebench.datasets.living.audit import AuditedTable
 from lakebench.datasets.living.life import FIELDS
 from lakebench.iceberg.values import arrow_table
 
@@ -34,8 +34,8 @@ def table(tmp_path: Path) -> Any:
     catalog.close()
 
 
-def loaded(table: Any) -> Loaded:
-    return Loaded(table.metadata.model_dump(mode="json", by_alias=True), table.metadata_location, None)
+def loaded(table: Any) -> AuditedTable:
+    return AuditedTable(table.metadata.model_dump(mode="json", by_alias=True), table.metadata_location, None)
 
 
 def ids(table: Any) -> list[int]:

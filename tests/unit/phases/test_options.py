@@ -109,7 +109,7 @@ def test_help_shows_the_options_by_phase_and_of_a_named_phase_only_its_own() -> 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("run phase4 --features merge", "--features is no option of phase4, but of phase1, interop"),
+        ("run phase4 --features merge", "--features is no option of phase4, but of phase1, phase12, interop"),
         ("run phase2 phase4 --tests power", "--tests is no option of phase2, phase4, but of phase3"),
         ("run phase2 --storage s3", "--storage is no option of phase2, but of phase3, clickbench, workload"),
         ("run --resume some --catalog jdbc", "leave --catalog out"),
