@@ -177,7 +177,7 @@ def _rows(table: AuditedTable, snapshot: Json) -> pa.Table:
         raise HarnessFault("the table has equality deletes, which the audit of a life does not apply")
     deleted = _deleted(table, [one for one in live if one.content != DATA])
     parts = [_of_file(table, one, deleted.get(one.path, ())) for one in live if one.content == DATA]
-    return pa.concat_tables(parts) if parts else pa.table({})
+    return pa.concat_tables(parts, promote_options="permissive") if parts else pa.table({})
 
 
 def _deleted(table: AuditedTable, deletes: Sequence[ManifestEntry]) -> dict[str, list[tuple[int, int]]]:

@@ -272,6 +272,17 @@ ALL = (
         proof=_VECTOR,
     ),
     _feature(
+        "deletion-vector-beside-another",
+        "a delete on one of two files whose vectors another engine wrote into one Puffin file",
+        "deletion-vectors",
+        Delete(where=_id(3, 10), by="another"),
+        Delete(where=_id(5)),
+        properties=_MOR,
+        version=3,
+        source="Iceberg specification, Deletion Vectors: a vector is known by its file, offset and length",
+        proof=_VECTOR,
+    ),
+    _feature(
         "update-v3",
         "rows of a version 3 table updated",
         "deletion-vectors",
