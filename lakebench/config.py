@@ -27,6 +27,7 @@ from lakebench.model import (
     SigV4,
 )
 from lakebench.paths import RUNS
+from lakebench.prices import Prices
 
 FILE = "lakebench.toml"
 POSTGRES = "postgres"
@@ -305,6 +306,7 @@ class Settings(_Strict):
     engines: dict[str, EngineLimits] = Field(default_factory=dict)
     storage_tables: dict[str, StorageSettings] = Field(default_factory=dict, alias="storage")
     catalogs: dict[str, CatalogSettings] = Field(default_factory=dict, alias="catalog")
+    prices: Prices | None = None
 
     @model_validator(mode="before")
     @classmethod

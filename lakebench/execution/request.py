@@ -163,6 +163,7 @@ class Request:
             "catalogs": self._catalogs(),
             "services": {name: _public(self.settings, name) for name in sorted(self.settings.services)},
             "limits": {str(ref): self.settings.engine(ref.name).model_dump() for ref in self.refs},
+            "prices": self.settings.prices and self.settings.prices.model_dump(by_alias=True),
             "against": self._against(),
         }
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lakebench.model import Record, Sample
-from lakebench.reports import plots, ranking
+from lakebench.reports import costs, plots, ranking
 from lakebench.reports.content import (
     DASH,
     TIMES,
@@ -121,7 +121,8 @@ def parts(run: Run) -> list[Part]:
     for group in dict.fromkeys(one.group for one in asked if not one.repeated or one.group in wide):
         single = [one for one in asked if one.group == group and (group in wide or not one.repeated)]
         anchor = group_anchors(run)[group] if group in gridded(run) else ""
-        made += [_ranking(run, single), _grid(run, single, "warm", anchor), *_lone(_queries_plot(single))]
+        made += [_ranking(run, single), *_costs(run, single)]
+        made += [_grid(run, single, "warm", anchor), *_lone(_queries_plot(single))]
         if group in wide:
             made += [*([_grid(run, single, "cold")] if _has_cold(single) else []), _details(single, links)]
     return made
@@ -420,6 +421,13 @@ def _ranking(run: Run, single: Sequence[QueryRow]) -> Table:
     )
 
 
+def _costs(run: Run, single: Sequence[QueryRow]) -> list[Table]:
+    """What the right answers cost, where the settings of the run have prices."""
+    prices = costs.of_run(run.header.settings)
+    right = {heading(run, engine): _right_samples(single, engine) for engine in _engines(single)}
+    return [costs.table(single[0].group, right, prices)] if prices else []
+
+
 def rankings(run: Run) -> dict[str, Ranking]:
     """The ranking of each group of queries that has times of several engines."""
     asked = questions(run)
@@ -433,8 +441,12 @@ def rankings(run: Run) -> dict[str, Ranking]:
 
 def _right(single: Sequence[QueryRow], engine: str) -> dict[str, list[float]]:
     """Query → samples in seconds, of the queries that ``engine`` got right: the warm ones if there are any."""
+    return {query: times(samples) for query, samples in _right_samples(single, engine).items()}
+
+
+def _right_samples(single: Sequence[QueryRow], engine: str) -> dict[str, list[Sample]]:
     return {
-        question.query: times(of_kind(one.record, "warm") or of_kind(one.record, "cold"))
+        question.query: of_kind(one.record, "warm") or of_kind(one.record, "cold")
         for question in single
         for one in question.engines
         if one.record.engine == engine and one.best and one.best.median > 0

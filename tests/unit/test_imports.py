@@ -13,7 +13,7 @@ import lakebench
 
 ROOT = Path(lakebench.__file__).parent
 ORDER = (
-    "outcomes", "errors", "model", "http", "private_network", "progress", "paths", "inputs", "iceberg", "engines",
+    "outcomes", "errors", "model", "prices", "http", "private_network", "progress", "paths", "inputs", "iceberg", "engines",
     "config", "processes", "provisioning", "results", "services", "datasets", "verification", "execution",
     "table_check", "phases", "harness", "reports", "phase_reports", "commands", "cli", "testing", "pytest_plugin",
 )  # fmt: skip
