@@ -13,8 +13,8 @@ import lakebench
 
 ROOT = Path(lakebench.__file__).parent
 ORDER = (
-    "outcomes", "errors", "model", "prices", "http", "private_network", "progress", "paths", "inputs", "iceberg", "engines",
-    "config", "processes", "provisioning", "results", "services", "datasets", "verification", "execution",
+    "outcomes", "errors", "model", "prices", "http", "private_network", "progress", "paths", "inputs", "iceberg",
+    "engines", "config", "processes", "provisioning", "results", "services", "datasets", "verification", "execution",
     "table_check", "phases", "harness", "reports", "phase_reports", "commands", "cli", "testing", "pytest_plugin",
 )  # fmt: skip
 """The parts from the bottom to the top: each imports only itself and those before it.
