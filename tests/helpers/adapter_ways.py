@@ -14,6 +14,7 @@ ICEBERG_SCAN = Way(
 PYICEBERG = Way("_catalog", "load_table", Scan("t"), "lakebench.engines.pyiceberg.engine:schemas.expression")
 POLARS = Way("_context", "execute", SQL, "lakebench.engines.polars.engine:_answer")
 DAFT = Way("_session", "sql", SQL, "lakebench.engines.daft.engine:_answer")
+CLICKHOUSE = Way("_connection", "query", Scan("t"), "lakebench.engines.clickhouse.engine:ClickHouse._source")
 DATAFUSION = Way("_context", "sql", SQL, "lakebench.engines.datafusion.engine:_answer")
 SPARK = Way("_session", "sql", SQL, "lakebench.engines.spark.engine:_fetched")
 TRINO = Way("_connection", "cursor", SQL, "lakebench.engines.trino.engine:types.schema", {"description": []})

@@ -6,6 +6,7 @@ import adapter_ways as ways
 
 from lakebench import engines
 from lakebench.engines.arrow_files.engine import Lance, PyArrow, Vortex
+from lakebench.engines.clickhouse.engine import ClickHouse
 from lakebench.engines.daft.engine import Daft, DaftRay
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
@@ -53,6 +54,10 @@ class TestSmallpond(AdapterTests):  # what it raises comes as text from a progra
 
 class TestPolars(AdapterTests, WayTests):
     engine, way = Polars, ways.POLARS
+
+
+class TestClickHouse(AdapterTests, WayTests):
+    engine, way = ClickHouse, ways.CLICKHOUSE
 
 
 class TestDataFusion(AdapterTests, WayTests):
