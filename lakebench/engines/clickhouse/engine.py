@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import tempfile
 import uuid
@@ -157,6 +158,8 @@ class ClickHouse(ClickHouseOperations, Engine, CanQuery, CanScan, CanCreate, Can
         folder = Path(self.settings.folder, "clickhouse")
         folder.mkdir(mode=0o700, exist_ok=True)  # it keeps databases in files, with their keys
         self._folder = f"{folder}/{uuid.uuid4().hex}"
+        if self._lake.store is None:
+            os.chdir("/")  # chDB opens local tables below the working directory alone
         return self._configured(_call(chdb.connect, self._folder))
 
     def _configured(self, connection: Any) -> Any:

@@ -224,6 +224,16 @@ class ClickHouseOperations(SqlOperations):
         _, _, change = statement.partition(" SET ")
         yield self._alter(operation, f"UPDATE {change}{'' if operation.where else ' WHERE true'}")
 
+    def sql_add_column(self, operation: ops.AddColumn) -> Iterator[str]:
+        """ADD COLUMN.
+
+        Raises:
+            EngineUnavailable: a field of a struct, for which a name with a dot makes a column of the table.
+        """
+        if operation.parent:
+            raise EngineUnavailable("ClickHouse has no way to add a field to a struct")
+        yield from super().sql_add_column(operation)
+
     def sql_change_type(self, operation: ops.ChangeType) -> Iterator[str]:
         """MODIFY COLUMN."""
         yield self._modify(operation, operation.path, operation.type)
