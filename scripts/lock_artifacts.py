@@ -61,7 +61,22 @@ SINGLE = {
     ],
 }
 # With what they need.
+_FLINK = "2.1.1"
 CLASSPATHS = {
+    "flink": [
+        f"org.apache.flink:flink-sql-gateway:{_FLINK}",
+        f"org.apache.flink:flink-clients:{_FLINK}",
+        f"org.apache.flink:flink-table-planner-loader:{_FLINK}",
+        f"org.apache.flink:flink-table-runtime:{_FLINK}",
+        f"org.apache.flink:flink-table-api-java-bridge:{_FLINK}",
+        f"org.apache.flink:flink-connector-files:{_FLINK}",
+        f"org.apache.flink:flink-json:{_FLINK}",
+        "org.apache.iceberg:iceberg-flink-runtime-2.1:1.11.0",
+        "org.apache.iceberg:iceberg-aws-bundle:1.11.0",
+        "org.apache.hadoop:hadoop-client-api:3.4.2",
+        "org.apache.hadoop:hadoop-client-runtime:3.4.2",
+        "org.slf4j:slf4j-simple:1.7.36",
+    ],
     "rest-catalog": [
         "org.apache.iceberg:iceberg-open-api:1.11.0:jar:test-fixtures",
         "org.apache.iceberg:iceberg-core:1.11.0",

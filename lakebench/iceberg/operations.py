@@ -38,13 +38,18 @@ class Operation:
 
 @dataclass(frozen=True)
 class Create(Operation):
-    """Create the table. ``properties`` are Iceberg's table properties (``write.delete.mode`` …)."""
+    """Create the table. ``properties`` are Iceberg's table properties (``write.delete.mode`` …).
+
+    ``key`` are the columns by which later steps delete or replace rows, filled in as ``fields`` are: an engine whose
+    tables have to know these from the start makes them the *identifier fields*.
+    """
 
     columns: tuple[Field, ...]
     partition: tuple[PartitionField, ...] = ()
     order: tuple[SortField, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     format_version: int = 2
+    key: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

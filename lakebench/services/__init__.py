@@ -25,6 +25,7 @@ from lakebench.services.citus_pg_duckdb import CitusPgDuckDBService
 from lakebench.services.citus_pg_lake import CitusPgLakeService
 from lakebench.services.compose import Composed
 from lakebench.services.duckicelake import DuckIceLakeService
+from lakebench.services.flink import FlinkService
 from lakebench.services.glue import GlueBridge, GlueService
 from lakebench.services.hive import HiveBridge, HiveService
 from lakebench.services.lakekeeper import LakekeeperService
@@ -75,6 +76,7 @@ SERVICES: dict[str, type[Service]] = {
         TrinoService,
         SparkService,
         SparkIceberg111Service,
+        FlinkService,
         RayService,
     )
 }

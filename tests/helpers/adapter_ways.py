@@ -16,6 +16,7 @@ POLARS = Way("_context", "execute", SQL, "lakebench.engines.polars.engine:_answe
 DAFT = Way("_session", "sql", SQL, "lakebench.engines.daft.engine:_answer")
 CLICKHOUSE = Way("_connection", "query", Scan("t"), "lakebench.engines.clickhouse.engine:ClickHouse._source")
 DATAFUSION = Way("_context", "sql", SQL, "lakebench.engines.datafusion.engine:_answer")
+FLINK = Way("_session", "pages", Scan("t"), "lakebench.engines.flink.engine:Flink._target")
 SPARK = Way("_session", "sql", SQL, "lakebench.engines.spark.engine:_fetched")
 TRINO = Way("_connection", "cursor", SQL, "lakebench.engines.trino.engine:types.schema", {"description": []})
 POSTGRES = Way(

@@ -57,10 +57,17 @@ def planned(feature: Feature, name: Callable[[str], str]) -> Planned:
     version = feature.format_version
     operations = []
     for one in feature.program:
-        operations.append(_ready(one, tables, name))
+        keyed = replace(one, key=_key(feature.program, one.table)) if isinstance(one, Create) else one
+        operations.append(_ready(keyed, tables, name))
         version = one.format_version if isinstance(one, UpgradeFormat) else version
     fields = {table: fields_of(schema) for table, schema in tables.schemas.items()}
     return Planned(tuple(operations), fields, tables.marked, tables.views, version)
+
+
+def _key(program: Iterable[Operation], table: str) -> tuple[str, ...]:
+    """The columns by which the first step that deletes or replaces rows of ``table`` by a key does so."""
+    steps = (one for one in program if one.table == table)
+    return next((one.key for one in steps if isinstance(one, EqualityDelete | Merge)), ())
 
 
 def _ready(operation: Operation, tables: _Tables, name: Callable[[str], str]) -> Operation:

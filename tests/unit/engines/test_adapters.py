@@ -10,6 +10,7 @@ from lakebench.engines.clickhouse.engine import ClickHouse
 from lakebench.engines.daft.engine import Daft, DaftRay
 from lakebench.engines.datafusion.engine import DataFusion
 from lakebench.engines.duckdb.engine import DuckDB, IcebergScan
+from lakebench.engines.flink.engine import Flink
 from lakebench.engines.pg_duckdb.engine import PgDuckDB
 from lakebench.engines.pg_lake.engine import PgLakeEngine
 from lakebench.engines.polars.engine import Polars
@@ -62,6 +63,10 @@ class TestClickHouse(AdapterTests, WayTests):
 
 class TestDataFusion(AdapterTests, WayTests):
     engine, way = DataFusion, ways.DATAFUSION
+
+
+class TestFlink(AdapterTests, WayTests):
+    engine, way = Flink, ways.FLINK
 
 
 class TestSpark(AdapterTests, WayTests):
