@@ -35,7 +35,9 @@ _SETTINGS = {
     "allow_experimental_alias_table_engine": "1",
     "enable_time_time64_type": "1",
     "write_full_path_in_iceberg_metadata": "1",  # without it other engines find no file
-    "join_use_nulls": "1",  # as SQL has it: no default values where an outer join finds no row
+    # As SQL has it: nulls, and no default values, where an outer join finds no row and an aggregate has none.
+    "join_use_nulls": "1",
+    "aggregate_functions_null_for_empty": "1",
     "session_timezone": kept.ZONE,
 }
 _METADATA = {"snapshots": "iceberg_history", "history": "iceberg_history", "files": "iceberg_files"}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from lakebench.engines import CanExecute, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.flink import types
-from lakebench.engines.flink.gateway import Gateway, Session
+from lakebench.engines.flink.gateway import Gateway, GatewaySession
 from lakebench.engines.flink.statements import FlinkOperations
 from lakebench.errors import CommitConflict, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.iceberg import catalog_properties
@@ -44,7 +44,7 @@ class Flink(FlinkOperations, Engine, CanQuery, CanExecute, CanScan):
     catalogs: ClassVar[tuple[CatalogKind, ...]] = (CatalogKind.REST,)
     formats: ClassVar[tuple[TableFormat, ...]] = (TableFormat.ICEBERG,)
 
-    _session: Session | None = None
+    _session: GatewaySession | None = None
     _lake: Lake
 
     def open(self, lake: Lake) -> None:
@@ -120,7 +120,7 @@ class Flink(FlinkOperations, Engine, CanQuery, CanExecute, CanScan):
         return str(refs[0][0]).lower() if refs else "branch"
 
     @property
-    def _opened(self) -> Session:
+    def _opened(self) -> GatewaySession:
         if self._session is None:
             raise EngineUnavailable("no lake is open")
         return self._session

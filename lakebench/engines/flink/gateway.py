@@ -23,7 +23,7 @@ _TRACE = ("\n\tat ", "\nCaused by")
 
 
 @dataclass(frozen=True)
-class Column:
+class AnswerColumn:
     """A column of an answer; ``type`` is the gateway's JSON of the logical type."""
 
     name: str
@@ -51,9 +51,11 @@ class Gateway:
         """
         return self._ask("GET", "/v3/info")
 
-    def open_session(self, properties: Mapping[str, str]) -> Session:
+    def open_session(self, properties: Mapping[str, str]) -> GatewaySession:
         """A session with these settings."""
-        return Session(self, self._ask("POST", "/v3/sessions", {"properties": dict(properties)})["sessionHandle"])
+        return GatewaySession(
+            self, self._ask("POST", "/v3/sessions", {"properties": dict(properties)})["sessionHandle"]
+        )
 
     def ask(self, method: str, path: str, body: Any = None) -> Mapping[str, Any]:
         """The answer to a request.
@@ -80,7 +82,7 @@ class Gateway:
         return read
 
 
-class Session:
+class GatewaySession:
     """A session of the gateway."""
 
     def __init__(self, gateway: Gateway, handle: str) -> None:
@@ -94,7 +96,7 @@ class Session:
         """All rows of ``sql``."""
         return [row for _, rows in self.pages(sql) for row in rows]
 
-    def pages(self, sql: str) -> Iterator[tuple[Sequence[Column], Sequence[Sequence[Any]]]]:
+    def pages(self, sql: str) -> Iterator[tuple[Sequence[AnswerColumn], Sequence[Sequence[Any]]]]:
         """The columns, and the rows of each page of the answer as they are there; the first may have none.
 
         Raises:
@@ -112,7 +114,7 @@ class Session:
                 continue
             wait = _POLL_S[0]
             results = page["results"]
-            columns = [Column(one["name"], one["logicalType"]) for one in results.get("columns", ())]
+            columns = [AnswerColumn(one["name"], one["logicalType"]) for one in results.get("columns", ())]
             yield columns, [row["fields"] for row in results.get("data", ())]
             path = page.get("nextResultUri") if page["resultType"] != "EOS" else None
         self._gateway.ask("DELETE", f"{operation}/close")

@@ -14,7 +14,7 @@ from lakebench.errors import Refused
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from lakebench.engines.flink.gateway import Column
+    from lakebench.engines.flink.gateway import AnswerColumn
 
 _MICRO = 6
 _DIGITS = 40  # more than a decimal has
@@ -23,7 +23,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _TIMESTAMPS = frozenset({"TIMESTAMP_WITHOUT_TIME_ZONE", "TIMESTAMP_WITH_LOCAL_TIME_ZONE"})
 
 
-def schema(columns: Sequence[Column]) -> pa.Schema:
+def schema(columns: Sequence[AnswerColumn]) -> pa.Schema:
     """The Arrow schema of an answer.
 
     Raises:
@@ -65,7 +65,7 @@ def arrow_type(of: Mapping[str, Any]) -> pa.DataType:
     return made
 
 
-def batch(rows: Sequence[Sequence[Any]], columns: Sequence[Column], of: pa.Schema) -> pa.RecordBatch:
+def batch(rows: Sequence[Sequence[Any]], columns: Sequence[AnswerColumn], of: pa.Schema) -> pa.RecordBatch:
     """``rows`` as one record batch of schema ``of``."""
     import pyarrow as pa
 

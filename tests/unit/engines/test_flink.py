@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lakebench.engines.flink import types
-from lakebench.engines.flink.gateway import Column, reason
+from lakebench.engines.flink.gateway import AnswerColumn, reason
 from lakebench.engines.flink.statements import BATCH, STREAMING, FlinkOperations, FlinkSql
 from lakebench.errors import EngineUnavailable, Refused
 from lakebench.iceberg import operations as ops
@@ -108,8 +108,8 @@ def test_a_merge_is_an_upsert() -> None:
     assert (told[0], told[-1]) == (STREAMING, BATCH)
 
 
-def column(name: str, kind: str, **more: object) -> Column:
-    return Column(name, {"type": kind, "nullable": True, **more})
+def column(name: str, kind: str, **more: object) -> AnswerColumn:
+    return AnswerColumn(name, {"type": kind, "nullable": True, **more})
 
 
 def test_answers_keep_their_types() -> None:
