@@ -257,13 +257,10 @@ class ClickHouse(ClickHouseOperations, Engine, CanQuery, CanScan, CanCreate, Can
         """The whole answer, as ClickHouse's Arrow stream."""
         import pyarrow as pa
 
-        stream = _call(self._stream, sql)
+        answer = _call(self._connection.query, sql, "ArrowStream")
+        stream: bytes = _call(answer.bytes)
         table = kept.table(pa.ipc.open_stream(pa.py_buffer(stream)).read_all(), scan)
         return Answer(table.schema, table.to_batches())
-
-    def _stream(self, sql: str) -> bytes:
-        stream: bytes = self._connection.query(sql, "ArrowStream").bytes()
-        return stream
 
     def _value(self, sql: str) -> str:
         return str(_call(self._connection.query, sql, "TabSeparatedRaw")).strip()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lakebench.engines import CanExecute, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import EngineCalls, read_error
@@ -20,6 +20,7 @@ from lakebench.model import CatalogKind, Lake, TableFormat
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_LOST = "MiniCluster is not yet running or has already been shut down"
 _CONFLICTS = ("CommitFailedException", "ValidationException: Found conflicting")
 _MEMORY = ("OutOfMemoryError", "Insufficient number of network buffers", "Could not allocate")
 _SETTINGS = {
@@ -134,8 +135,11 @@ class Flink(FlinkOperations, Engine, CanQuery, CanExecute, CanScan):
     def _scratch(self) -> Path:
         return Path(self.settings.folder)
 
+    def _rows(self, sql: str) -> list[Sequence[Any]]:
+        return _call(self._opened.run, sql)
+
     def _run(self, sql: str) -> None:
-        _call(self._opened.run, sql)
+        self._rows(sql)
 
     def _execute(self, sql: str) -> None:
         self._run(sql)
@@ -170,6 +174,8 @@ def _catalog(lake: Lake) -> dict[str, str]:
 
 def _meaning(error: Exception) -> LakebenchError:
     message = str(error)
+    if _LOST in message:
+        return Refused(f"the job failed, and its cluster was gone before the gateway asked it why ({message})")
     if any(sign in message for sign in _MEMORY):
         return OutOfMemory(message)
     return CommitConflict(message) if any(sign in message for sign in _CONFLICTS) else read_error(error)

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from lakebench.engines.sql import SqlDialect, SqlOperations
 from lakebench.errors import EngineUnavailable
 from lakebench.iceberg import operations as ops
+from lakebench.iceberg.scan import Condition
 from lakebench.iceberg.types import Field, ListOf, MapOf, PartitionField, Struct, Type, find, kind
 
 STREAMING, BATCH = "SET 'execution.runtime-mode' = 'streaming'", "SET 'execution.runtime-mode' = 'batch'"
@@ -132,6 +133,10 @@ class FlinkOperations(SqlOperations):
     def _scratch(self) -> Path:
         """A folder that Flink can read."""
 
+    @abstractmethod
+    def _rows(self, sql: str) -> list[Sequence[Any]]:
+        """The rows that ``sql`` answers, values as the gateway's JSON has them."""
+
     def sql_create(self, operation: ops.Create) -> Iterator[str]:
         """CREATE TABLE; a table of that name is replaced.
 
@@ -176,17 +181,35 @@ class FlinkOperations(SqlOperations):
         yield BATCH
 
     def sql_equality_delete(self, operation: ops.EqualityDelete) -> Iterator[str]:
-        """A stream of deletes."""
+        """A stream of deletes: by key alone where Iceberg's sink can (an upsert), else of the whole rows.
+
+        The sink writes every column of a row that a stream deletes into the delete file, whose bounds must be right:
+        readers leave out a delete file by those of any column (https://github.com/apache/iceberg/pull/1318). For an
+        upsert the key has to have the columns that the table is partitioned by.
+        """
         fields, columns = operation.fields, operation.columns or operation.key
+        by_key = set(columns) <= set(operation.key)
+        gone = [dict(zip(columns, row, strict=True)) for row in operation.rows]
+        whole = [{} if by_key else self._row_of(operation, one) for one in gone]
         file = self._scratch() / f"deletes-{uuid.uuid4().hex}"
-        file.write_text("".join(_delete(fields, columns, row) for row in operation.rows), encoding="utf-8")
+        lines = (_delete(fields, of_table, known) for of_table, known in zip(whole, gone, strict=True))
+        file.write_text("".join(lines), encoding="utf-8")
+        target = f"{self._target(operation.table)}{self.sql.hint({'upsert-enabled': 'true'} if by_key else {})}"
         source = {"connector": "filesystem", "path": file.as_uri(), "format": "debezium-json"}
         listed = ", ".join(f"{self.sql.name(one.name)} {self.sql.type_name(one.type)}" for one in fields)
         yield STREAMING
         yield f"CREATE TEMPORARY TABLE {_DELETES} ({listed}) WITH ({self.sql.options(source)})"
-        yield f"INSERT INTO {self._target(operation.table)} SELECT * FROM {_DELETES}"
+        yield f"INSERT INTO {target} SELECT * FROM {_DELETES}"
         yield f"DROP TEMPORARY TABLE {_DELETES}"
         yield BATCH
+
+    def _row_of(self, operation: ops.EqualityDelete, known: Mapping[str, Any]) -> dict[str, Any]:
+        """The row of the table of which some values are known, as the gateway's JSON has it; empty where none is."""
+        where = [Condition(name, "is-null" if value is None else "=", value) for name, value in known.items()]
+        names = [one.name for one in operation.fields]
+        select = f"SELECT {self.sql.names(names)} FROM {self._target(operation.table)}"
+        found = self._rows(f"{select}{self.sql.where(operation.fields, where)}")
+        return dict(zip(names, found[0], strict=True)) if found else {}
 
     def sql_add_column(self, operation: ops.AddColumn) -> Iterator[str]:
         """ALTER TABLE … ADD.
@@ -253,11 +276,11 @@ def _column_of(field: PartitionField) -> str:
     return field.source
 
 
-def _delete(fields: Sequence[Field], columns: Sequence[str], row: ops.Row) -> str:
-    """A line that says that a row is gone, of which the values of ``columns`` are known."""
-    values = dict(zip(columns, row, strict=True))
-    before = {one.name: _json(one.type, values.get(one.name)) for one in fields}
-    return json.dumps({"before": before, "after": None, "op": "d"}) + "\n"
+def _delete(fields: Sequence[Field], of_table: Mapping[str, Any], known: Mapping[str, Any]) -> str:
+    """A line that says that a row is gone, with the ``known`` values and those ``of_table``."""
+    given = {one.name: _json(one.type, known[one.name]) for one in fields if one.name in known}
+    before = {one.name: of_table.get(one.name) for one in fields} | given
+    return json.dumps({"before": before, "after": None, "op": "d"}, default=str) + "\n"
 
 
 def _json(of: Type, value: Any) -> Any:

@@ -14,7 +14,7 @@ import lakebench
 
 ROOT = Path(lakebench.__file__).parent
 # What runs in a process of the engine's own, where every exception becomes the engine's.
-ELSEWHERE = {"tasks.py", "session.py"}
+ELSEWHERE = {"tasks.py", "session.py", "gateway.py"}
 ADAPTERS = sorted(
     path
     for path in (ROOT / "engines").rglob("*.py")

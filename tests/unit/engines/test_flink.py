@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 
@@ -37,6 +38,10 @@ class Recorded(FlinkOperations):
 
     def _scratch(self) -> Path:
         return self.folder
+
+    def _rows(self, sql: str) -> list[Sequence[object]]:
+        assert sql.endswith("FROM `lake`.`ns`.`t` WHERE `id` = CAST('3' AS BIGINT) AND `p` = CAST('b' AS STRING)")
+        return [[3, "b", "AP8="]]
 
 
 @pytest.mark.parametrize(
@@ -90,7 +95,15 @@ def test_what_has_no_statement_is_unavailable(operation: ops.Operation) -> None:
         list(Recorded().statements(operation))
 
 
-def test_equality_deletes_are_a_stream_of_deletes(tmp_path: Path) -> None:
+def test_equality_deletes_by_key_are_an_upsert(tmp_path: Path) -> None:
+    delete = ops.EqualityDelete(key=("id",), rows=((3,),), fields=FIELDS)
+    _, _, insert, _, _ = Recorded(tmp_path).statements(delete)
+    assert "`t` /*+ OPTIONS('upsert-enabled' = 'true') */ SELECT" in insert
+    (file,) = tmp_path.iterdir()
+    assert json.loads(file.read_text()) == {"before": {"id": 3, "p": None, "b": None}, "after": None, "op": "d"}
+
+
+def test_equality_deletes_of_partitions_have_the_whole_row(tmp_path: Path) -> None:
     delete = ops.EqualityDelete(key=("id",), rows=((3, "b"),), columns=("id", "p"), fields=FIELDS)
     streaming, source, insert, dropped, batch = Recorded(tmp_path).statements(delete)
     assert (streaming, batch) == (STREAMING, BATCH)
@@ -99,7 +112,7 @@ def test_equality_deletes_are_a_stream_of_deletes(tmp_path: Path) -> None:
     assert insert == "INSERT INTO `lake`.`ns`.`t` SELECT * FROM default_catalog.default_database.deletes"
     assert dropped.startswith("DROP TEMPORARY TABLE")
     (file,) = tmp_path.iterdir()
-    assert json.loads(file.read_text()) == {"before": {"id": 3, "p": "b", "b": None}, "after": None, "op": "d"}
+    assert json.loads(file.read_text()) == {"before": {"id": 3, "p": "b", "b": "AP8="}, "after": None, "op": "d"}
 
 
 def test_a_merge_is_an_upsert() -> None:
