@@ -38,7 +38,7 @@ class Flink(FlinkOperations, Engine, CanQuery, CanExecute, CanScan):
     name: ClassVar[str] = "flink"
     title: ClassVar[str] = "Flink"
     dialect: ClassVar[str] = "trino"
-    distribution: ClassVar[str] = "apache-flink"
+    distribution: ClassVar[str] = "lakebench-harness"  # the client of its gateway is ours
     service: ClassVar[str] = "flink"
     optional: ClassVar[bool] = True
     preload: ClassVar[tuple[str, ...]] = ("pyarrow",)
