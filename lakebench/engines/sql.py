@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 from lakebench.engines import CanOperate
-from lakebench.errors import CommitConflict
+from lakebench.errors import CommitConflict, EngineUnavailable
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.scan import NUMBER, Condition, Scan
 from lakebench.iceberg.types import Field, ListOf, MapOf, Struct, Type, find, kind, parameters
@@ -76,6 +76,14 @@ class SqlDialect:
     def struct_type(self, of: Struct) -> str:
         """The name of a struct's type."""
         return f"ROW({', '.join(f'{self.name(one.name)} {self.type_name(one.type)}' for one in of.fields)})"
+
+    def required_fields(self, of: Struct) -> str:
+        """The fields of a struct's type, with NOT NULL where one is required."""
+        fields = (
+            f"{self.name(one.name)} {self.type_name(one.type)}{' NOT NULL' if one.required else ''}"
+            for one in of.fields
+        )
+        return ", ".join(fields)
 
     def list_type(self, of: ListOf) -> str:
         """The name of a list's type."""
@@ -327,7 +335,13 @@ class SqlOperations(CanOperate):
     # Rows
 
     def sql_append(self, operation: ops.Append) -> Iterator[str]:
-        """INSERT INTO."""
+        """INSERT INTO.
+
+        Raises:
+            EngineUnavailable: a branch is named, for which most engines have no statement.
+        """
+        if operation.branch:
+            raise EngineUnavailable("its SQL has no way to append to a branch")
         yield self._insert("INSERT INTO", self._target(operation.table), operation.fields, operation.rows)
 
     def _insert(self, verb: str, target: str, fields: Sequence[Field], rows: Sequence[ops.Row]) -> str:

@@ -8,9 +8,7 @@ from statistics import median_low
 from lakebench.model import Sample
 from lakebench.prices import Price, Prices, price_of
 from lakebench.reports.content import DASH, Cell, Table
-from lakebench.results.ranking import rank
 
-_NS = 1e9
 _HEAD = ("engine", "price", "CPU", "requests", "moved", "ratio to the least")
 _NOTE = (
     "The price of one execution of each query that every engine here got right and of which all that has a price was "
@@ -25,8 +23,11 @@ def of_run(settings: Mapping[str, object]) -> Prices | None:
     return Prices.model_validate(settings["prices"]) if settings.get("prices") else None
 
 
-def table(group: str, right: Mapping[str, Mapping[str, Sequence[Sample]]], prices: Prices) -> Table:
-    """Engines of ``group``, the cheapest first; ``right`` has for each the samples of the queries that it got right."""
+def table(group: str, right: Mapping[str, Mapping[str, Sequence[Sample]]], fastest: str, prices: Prices) -> Table:
+    """Engines of ``group``, the cheapest first; ``right`` has for each the samples of the queries that it got right.
+
+    ``fastest`` is the verdict of their ranking by time.
+    """
     priced = {engine: _priced(samples, prices) for engine, samples in right.items()}
     with_prices = {engine: had for engine, had in priced.items() if had}
     common = set.intersection(*map(set, with_prices.values())) if with_prices else set[str]()
@@ -38,17 +39,9 @@ def table(group: str, right: Mapping[str, Mapping[str, Sequence[Sample]]], price
     rows = tuple(_row(engine, sums[engine], least) for engine in order)
     rows += tuple((Cell(engine), *[Cell(DASH)] * (len(_HEAD) - 1)) for engine in right if engine not in sums)
     cheapest = " ".join(order[0].split())
-    verdict = f"The cheapest that is right: {cheapest}, {_amount(least)} {prices.currency}. {_fastest(right)}"
+    verdict = f"The cheapest that is right: {cheapest}, {_amount(least)} {prices.currency}. {fastest}"
     caption = f"{group}: price in {prices.currency} of {len(common)} queries, one execution each"
     return Table(caption, _HEAD, rows, (verdict, _NOTE), "figures")
-
-
-def _fastest(right: Mapping[str, Mapping[str, Sequence[Sample]]]) -> str:
-    seconds = {
-        " ".join(engine.split()): {query: [one.ns / _NS for one in taken] for query, taken in samples.items()}
-        for engine, samples in right.items()
-    }
-    return rank(seconds).verdict
 
 
 def _priced(samples: Mapping[str, Sequence[Sample]], prices: Prices) -> Priced:

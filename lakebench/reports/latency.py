@@ -424,19 +424,22 @@ def _ranking(run: Run, single: Sequence[QueryRow]) -> Table:
 def _costs(run: Run, single: Sequence[QueryRow]) -> list[Table]:
     """What the right answers cost, where the settings of the run have prices."""
     prices = costs.of_run(run.header.settings)
+    if prices is None:
+        return []
     right = {heading(run, engine): _right_samples(single, engine) for engine in _engines(single)}
-    return [costs.table(single[0].group, right, prices)] if prices else []
+    return [costs.table(single[0].group, right, _ranked(run, single).verdict, prices)]
 
 
 def rankings(run: Run) -> dict[str, Ranking]:
     """The ranking of each group of queries that has times of several engines."""
     asked = questions(run)
     groups = {one.group: [each for each in asked if each.group == one.group] for one in asked}
-    made = {
-        group: rank({" ".join(heading(run, one).split()): _right(single, one) for one in _engines(single)})
-        for group, single in groups.items()
-    }
+    made = {group: _ranked(run, single) for group, single in groups.items()}
     return {group: one for group, one in made.items() if len(one.engines) > 1}
+
+
+def _ranked(run: Run, single: Sequence[QueryRow]) -> Ranking:
+    return rank({" ".join(heading(run, one).split()): _right(single, one) for one in _engines(single)})
 
 
 def _right(single: Sequence[QueryRow], engine: str) -> dict[str, list[float]]:

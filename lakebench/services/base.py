@@ -259,11 +259,11 @@ class Service(ABC):
         """What must not be in a message or a record."""
         return tuple(self._hidden)
 
-    def private(self, name: str, text: str) -> Path:
-        """Write ``text`` into a file of the folder that only its owner reads."""
+    def private(self, name: str, content: str | bytes) -> Path:
+        """Write ``content``, text as UTF-8, into a file of the folder that only its owner reads."""
         path = self.folder / name
         path.touch(mode=0o600)
-        path.write_text(text, encoding="utf-8")
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
         return path
 
     # The life.

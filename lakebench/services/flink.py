@@ -131,13 +131,7 @@ class FlinkService(JavaService):
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
         pem = plain + certificate.public_bytes(serialization.Encoding.PEM)
-        return self._written("key.p12", packed), self._written("key.pem", pem)
-
-    def _written(self, name: str, content: bytes) -> Path:
-        file = self.folder / name
-        file.touch(mode=0o600)
-        file.write_bytes(content)
-        return file
+        return self.private("key.p12", packed), self.private("key.pem", pem)
 
     def local_endpoint(self, ports: Mapping[str, int]) -> Endpoint:
         """The gateway's address."""

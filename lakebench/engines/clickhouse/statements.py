@@ -203,16 +203,6 @@ class ClickHouseOperations(SqlOperations):
         yield f"DROP TABLE IF EXISTS {target}"
         yield f"CREATE TABLE {target} ({columns}) {' '.join(clauses)}"
 
-    def sql_append(self, operation: ops.Append) -> Iterator[str]:
-        """INSERT INTO.
-
-        Raises:
-            EngineUnavailable: a branch is named.
-        """
-        if operation.branch:
-            raise EngineUnavailable("ClickHouse has no way to append to a branch")
-        yield from super().sql_append(operation)
-
     def sql_delete(self, operation: ops.Delete) -> Iterator[str]:
         """ALTER TABLE … DELETE, which needs a condition."""
         where = self.sql.where(operation.fields, operation.where) or " WHERE true"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 from lakebench.engines.sql import SqlDialect, SqlOperations
-from lakebench.errors import CommitConflict, EngineUnavailable
+from lakebench.errors import CommitConflict
 from lakebench.iceberg import operations as ops
 from lakebench.iceberg.types import ListOf, MapOf, PartitionField, SortField, Struct, Type, parameters
 from lakebench.model import Lake, TableFormat
@@ -53,11 +53,7 @@ class DuckDBSql(SqlDialect):
 
     def struct_type(self, of: Struct) -> str:
         """The type of a struct; DuckDB's parser refuses NOT NULL in it."""
-        fields = (
-            f"{self.name(one.name)} {self.type_name(one.type)}{' NOT NULL' if one.required else ''}"
-            for one in of.fields
-        )
-        return f"STRUCT({', '.join(fields)})"
+        return f"STRUCT({self.required_fields(of)})"
 
     def list_type(self, of: ListOf) -> str:
         """The type of a list."""
@@ -179,16 +175,6 @@ class DuckDBOperations(SqlOperations):
         for column in operation.columns:
             if column.doc:
                 yield from self.sql_set_doc(ops.SetDoc(table=operation.table, path=column.name, doc=column.doc))
-
-    def sql_append(self, operation: ops.Append) -> Iterator[str]:
-        """INSERT INTO.
-
-        Raises:
-            EngineUnavailable: a branch is named.
-        """
-        if operation.branch:
-            raise EngineUnavailable("DuckDB has no way to append to a branch")
-        yield from super().sql_append(operation)
 
     def sql_change_type(self, operation: ops.ChangeType) -> Iterator[str]:
         """ALTER TABLE … ALTER COLUMN … TYPE."""

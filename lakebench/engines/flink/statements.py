@@ -51,11 +51,7 @@ class FlinkSql(SqlDialect):
 
     def struct_type(self, of: Struct) -> str:
         """A row."""
-        fields = (
-            f"{self.name(one.name)} {self.type_name(one.type)}{' NOT NULL' if one.required else ''}"
-            for one in of.fields
-        )
-        return f"ROW<{', '.join(fields)}>"
+        return f"ROW<{self.required_fields(of)}>"
 
     def list_type(self, of: ListOf) -> str:
         """An array."""

@@ -210,16 +210,6 @@ class PgLakeOperations(SqlOperations):
             else:
                 yield self.sql.create_struct(one)
 
-    def sql_append(self, operation: ops.Append) -> Iterator[str]:
-        """INSERT INTO.
-
-        Raises:
-            EngineUnavailable: a branch is named.
-        """
-        if operation.branch:
-            raise EngineUnavailable("pg_lake has no way to append to a branch")
-        yield from super().sql_append(operation)
-
     def sql_add_column(self, operation: ops.AddColumn) -> Iterator[str]:
         """ADD COLUMN, or ADD ATTRIBUTE to the type of a struct."""
         yield from self._make_types(operation.column.type)

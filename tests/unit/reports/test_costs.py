@@ -11,6 +11,8 @@ from lakebench.errors import UsageError
 from lakebench.model import Sample
 from lakebench.prices import Prices, price_of
 from lakebench.reports.costs import of_run, table
+from lakebench.reports.latency import times
+from lakebench.results.ranking import rank
 
 PRICES = Prices.model_validate({"cpu-hour": 3.6, "gb-moved": 0.5, "requests": {"GetObject": 1, "*": 10}})
 
@@ -52,7 +54,8 @@ def test_the_cheapest_and_the_fastest_are_told_apart() -> None:
         "fast": {"q1": [sample(9, 1), sample(8, 1), sample(7, 1)], "q2": [sample(8, 1)]},
         "unmeasured": {"q1": [sample(None, 1)]},
     }
-    made = table("TPC-H", right, PRICES)
+    seconds = {engine: {query: times(taken) for query, taken in had.items()} for engine, had in right.items()}
+    made = table("TPC-H", right, rank(seconds).verdict, PRICES)
     assert [row[0].text for row in made.rows] == ["cheap", "fast", "unmeasured"]
     assert [row[-1].text for row in made.rows[:2]] == ["1.00", f"{(0.016 + 0.002) / (0.002 + 0.002):.2f}"]
     assert made.notes[0].startswith("The cheapest that is right: cheap, 0.004 USD. ")
@@ -60,7 +63,7 @@ def test_the_cheapest_and_the_fastest_are_told_apart() -> None:
 
 
 def test_without_a_common_query_there_is_no_price() -> None:
-    made = table("TPC-H", {"a": {"q1": [sample(1, 1)]}, "b": {"q2": [sample(1, 1)]}}, PRICES)
+    made = table("TPC-H", {"a": {"q1": [sample(1, 1)]}, "b": {"q2": [sample(1, 1)]}}, "", PRICES)
     assert made.rows == ()
 
 
