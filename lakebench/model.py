@@ -128,6 +128,8 @@ class Delegation(enum.StrEnum):
 
 
 UTC = "UTC"
+CACHES = "caches"
+"""The option of a lake that has the engine's own caches ``on`` or ``off``; without it they are as usual here."""
 ZONE = "zone"
 """The option of a lake that names the time zone of sessions, and of processes of ours; :data:`UTC` without it."""
 
@@ -196,8 +198,8 @@ class Lake:
     engine's writer. Of DuckDB's own tables ``database`` is the path of the file. ``options`` of a DuckLake are
     parameters of ATTACH, in capitals, and settings of the extension; of a schema of PostgreSQL options of Spark's JDBC
     data source, ``<view>.<option>``, each for a view more or one of a table that is there, or, for PostgreSQL's own
-    sessions, their ``protocol``. :data:`ZONE` is an option of every lake. The catalog of such a schema is JDBC, and its
-    ``warehouse`` empty.
+    sessions, their ``protocol``. :data:`ZONE` is an option of every lake, :data:`CACHES` of one of Iceberg. The catalog
+    of such a schema is JDBC, and its ``warehouse`` empty.
     """
 
     name: str
@@ -260,8 +262,8 @@ class EngineRef:
         return self.name if self.version is None else f"{self.name}@{self.version}"
 
 
-TESTS = ("queries", "power", "throughput")
-"""What phase 3 can do with TPC-H: the 22 queries by the run's protocol, and the tests of the specification."""
+TESTS = ("queries", "power", "throughput", "caches")
+"""What phase 3 can do with TPC-H: the 22 queries by the run's protocol, the tests of the specification, and caches."""
 
 
 @dataclass(frozen=True)

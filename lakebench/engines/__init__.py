@@ -105,6 +105,20 @@ class CanQuery(ABC):
         """
 
 
+class CanCache(ABC):
+    """Keeps what it has read in ``caches``, setting → what it keeps, if the lake has :data:`~lakebench.model.CACHES`.
+
+    ``expiry`` says how :meth:`expire_caches` makes what they hold expire.
+    """
+
+    caches: ClassVar[Mapping[str, str]]
+    expiry: ClassVar[str]
+
+    @abstractmethod
+    def expire_caches(self) -> None:
+        """Let what the caches hold expire: wait until it is too old, or drop what has no age."""
+
+
 class CanExecute(ABC):
     """Runs statements of its own dialect that change something, one by one, in a session that lasts."""
 

@@ -18,6 +18,7 @@ from lakebench.execution.workers import WorkerPool
 from lakebench.processes.guard import Guard
 from lakebench.progress import Progress
 from lakebench.services import Services
+from lakebench.services.distance import Distances
 from lakebench.verification.checker import Checker
 from lakebench.verification.witness import Witness
 
@@ -44,6 +45,7 @@ class RunContext:
     faults: FaultLog
     history: RunHistory
     progress: Progress
+    distances: Distances
 
 
 @contextlib.contextmanager
@@ -71,6 +73,7 @@ def run_context(
     prerequisites = Prerequisites(services, required_services, folders)
     workers = pool(settings, request.base, guard, services, progress, history)
     checker = Checker(guard)
+    distances = Distances()
     witness = Witness(guard, guard.folder / "witness", _WITNESS_BYTES, settings.engine("duckdb").threads)
     try:
         yield RunContext(
@@ -86,8 +89,10 @@ def run_context(
             faults=faults,
             history=history,
             progress=progress,
+            distances=distances,
         )
     finally:
         workers.end()
+        distances.end()
         checker.close()
         witness.close()

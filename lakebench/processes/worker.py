@@ -171,6 +171,11 @@ class Worker:
         matches = [name for name in public if word in name.lower()]
         return {"package": self._made.distribution, "names": len(public), "found": matches}
 
+    def expire_caches(self) -> dict[str, Any]:
+        """Let what the engine keeps of earlier reads expire."""
+        self._able(engines.CanCache).expire_caches()
+        return {}
+
     def execute(self, sql: str) -> dict[str, Any]:
         """Run ``sql``, which changes something."""
         return self._done(lambda: self._able(engines.CanExecute).execute(sql))

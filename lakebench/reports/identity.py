@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
+from lakebench.datasets.storage_probe import in_words
 from lakebench.outcomes import Outcome
 from lakebench.reports import limits
 from lakebench.reports.alerts import alerts
@@ -83,6 +84,7 @@ def _dataset(dataset: Dataset) -> list[Part]:
         else f"{dataset.load_peak_bytes / 2**20:,.0f} MiB",
         "size": _sum([one.bytes for one in dataset.tables], size),
         "data files": _sum([one.files for one in dataset.tables], str),
+        **({"storage, without an engine": in_words(dataset.storage_probe)} if dataset.storage_probe else {}),
     }
     return [facts(f"Dataset {dataset.dataset}", values), _tables(dataset)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from lakebench.datasets.storage_probe import in_words
 from lakebench.model import Record, Sample, TableFormat
 from lakebench.reports.content import DASH, TIMES, Cell, Part, Table
 from lakebench.results import statistics
@@ -31,23 +32,28 @@ def parts(run: Run) -> list[Part]:
     return [
         part
         for phase in phases
-        for part in _parts(verified(_cases(run, phase)), f"{phase}: " if len(phases) > 1 else "")
+        for part in _parts(verified(_cases(run, phase)), f"{phase}: " if len(phases) > 1 else "", _probes(run))
     ]
+
+
+def _probes(run: Run) -> dict[str, str]:
+    """Storage → what it gives without an engine, in words."""
+    return {str(one.storage): in_words(one.storage_probe) for one in run.datasets if one.storage and one.storage_probe}
 
 
 def _cases(run: Run, phase: str) -> list[Record]:
     return [case for case in run.cases if case.phase == phase]
 
 
-def _parts(answers: Mapping[StorageFormat, Asked], phase: str) -> Iterator[Part]:
-    """The tables of one phase; their captions begin with ``phase``."""
+def _parts(answers: Mapping[StorageFormat, Asked], phase: str, probes: Mapping[str, str]) -> Iterator[Part]:
+    """The tables of one phase; their captions begin with ``phase``. ``probes`` stand beside the ratios of storages."""
     for storage in dict.fromkeys(table.storage for table in answers):
         tables = [table for table in answers if table.storage == storage]
         caption = f"{phase}What Iceberg costs on {storage}: Iceberg divided by"
         yield from _table(caption, answers, tables, StorageFormat(storage, "iceberg"))
     for form in dict.fromkeys(table.format for table in answers):
         tables = [table for table in answers if table.format == form]
-        yield from _storages(f"{phase}What storage costs, tables in {form}", answers, tables)
+        yield from _storages(f"{phase}What storage costs, tables in {form}", answers, tables, probes)
 
 
 def _table(
@@ -66,7 +72,12 @@ def _table(
     return [Table(caption, ("engine", *(one.format for one in others)), rows, notes, "figures")]
 
 
-def _storages(caption: str, answers: Mapping[StorageFormat, Asked], storage_formats: list[StorageFormat]) -> list[Part]:
+def _storages(
+    caption: str,
+    answers: Mapping[StorageFormat, Asked],
+    storage_formats: list[StorageFormat],
+    probes: Mapping[str, str],
+) -> list[Part]:
     """The other storages divided by the first, cold and warm, with the requests that explain the ratios."""
     first, *others = storage_formats
     if not others:
@@ -79,7 +90,9 @@ def _storages(caption: str, answers: Mapping[StorageFormat, Asked], storage_form
             rows.append((Cell(f"{engine} on {other.storage}"), Cell(cold), Cell(warm), *map(Cell, asked)))
     head = ("engine and storage", f"cold, divided by {first.storage}", f"warm, divided by {first.storage}",
             "cold: requests a query", "warm: requests a query")  # fmt: skip
-    notes = ("Geometric means over the queries that both got right; requests are means over these queries.",)
+    means = "Geometric means over the queries that both got right; requests are means over these queries."
+    probed = "; ".join(f"{name}: {words}" for name, words in probes.items())
+    notes = (means, *([f"The storages themselves, without an engine: {probed}."] if probed else []))
     return [Table(caption, head, tuple(rows), notes, "figures")]
 
 

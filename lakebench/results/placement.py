@@ -16,7 +16,7 @@ Asked = Mapping[tuple[str, str], Record]
 
 @dataclass(frozen=True)
 class StorageFormat:
-    """A storage profile and a table format."""
+    """A storage profile, with its distance where the catalog is far, and a table format."""
 
     storage: str
     format: str
@@ -27,7 +27,8 @@ def storage_format_of(record: Record) -> StorageFormat | None:
     case = record.coordinates
     if case.base or not (case.query and case.storage and case.format):
         return None
-    return StorageFormat(case.storage, case.format)
+    far = case.more.get("catalog_ms")
+    return StorageFormat(f"{case.storage}, catalog {far} ms away" if far else case.storage, case.format)
 
 
 def verified(cases: Iterable[Record]) -> dict[StorageFormat, Asked]:

@@ -85,7 +85,8 @@ class Dataset:
     """The tables that the cases used, the engine that wrote them, their storage profile and their table format.
 
     ``generated_on`` is the engine whose workers made the files, ``None`` where this machine did. ``registered`` says
-    that the generator's files became the tables, with field ids, and that the writer committed them.
+    that the generator's files became the tables, with field ids, and that the writer committed them. ``storage_probe``
+    is what :func:`lakebench.datasets.storage_probe.probe` found.
     """
 
     dataset: str
@@ -101,6 +102,7 @@ class Dataset:
     format: str = "iceberg"
     generated_on: str | None = None
     registered: bool = False
+    storage_probe: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def written_by(self) -> str | None:

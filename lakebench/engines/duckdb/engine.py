@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuery, CanScan, Engine
 from lakebench.engines.boundary import engine_call
 from lakebench.engines.duckdb import files as file_formats
+from lakebench.engines.duckdb.caches import CachesOfDuckDB
 from lakebench.engines.duckdb.statements import DuckDBOperations, DuckDBSql
 from lakebench.engines.ducklake import AT_START, attach_ducklake, store_secret
 from lakebench.engines.inprocess import Answer
@@ -207,7 +208,7 @@ class _Connected(Engine, CanQuery, CanScan):
         """What a function of the extension takes for ``table``."""
 
 
-class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, CanLoad):
+class DuckDB(CachesOfDuckDB, DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, CanLoad):
     """A catalog attached as a database; or a view over each table's Parquet files; or a file of DuckDB's own tables.
 
     What is attached is an Iceberg REST catalog, a DuckLake, or a schema of PostgreSQL by the extension for it.
@@ -296,6 +297,7 @@ class DuckDB(DuckDBOperations, _Connected, CanExecute, CanCreate, CanAppend, Can
         return f"INSERT INTO {self._target(table)} BY NAME {select}"
 
     def _reach(self) -> None:
+        self.set_caches(self._lake)
         if self._in_ducklake:
             self._suffix, self._using, self._created = "", True, True
             self._attach_ducklake()

@@ -25,6 +25,7 @@ from lakebench.engines import (
 from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import Answer
 from lakebench.engines.spark import jdbc
+from lakebench.engines.spark.caches import CachesOfSpark
 from lakebench.engines.spark.distribution import tasks_of
 from lakebench.engines.spark.statements import SparkOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
@@ -54,6 +55,7 @@ _JAVA_CLASS = re.compile(r"\(((?:[a-z_$0-9]+\.)+)([A-Za-z0-9_$]+)\) ")
 
 
 class Spark(
+    CachesOfSpark,
     SparkOperations,
     Engine,
     CanQuery,
@@ -235,6 +237,7 @@ class Spark(
             "": "org.apache.iceberg.spark.SparkCatalog",
             **catalog_properties.java(lake.catalog),
             **_file_io(lake),
+            **self.cache_settings(lake),
         }
 
     @property

@@ -16,6 +16,7 @@ from lakebench.engines import CanAppend, CanCreate, CanExecute, CanLoad, CanQuer
 from lakebench.engines.boundary import EngineCalls, read_error
 from lakebench.engines.inprocess import local_path
 from lakebench.engines.trino import types
+from lakebench.engines.trino.caches import CachesOfTrino
 from lakebench.engines.trino.statements import TrinoOperations
 from lakebench.errors import CommitConflict, EngineCrash, EngineUnavailable, LakebenchError, OutOfMemory, Refused
 from lakebench.iceberg import catalog_properties
@@ -36,7 +37,9 @@ _NO_CONNECTOR = "No factory for connector"
 _CONFLICT = {"ICEBERG_COMMIT_ERROR", "TRANSACTION_CONFLICT"}
 
 
-class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad, CanRegister):
+class Trino(
+    CachesOfTrino, TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, CanAppend, CanLoad, CanRegister
+):
     """Trino on a server of its own, over a REST catalog, or over PostgreSQL where the server has that connector."""
 
     name = "trino"
@@ -200,9 +203,8 @@ class Trino(TrinoOperations, Engine, CanQuery, CanExecute, CanScan, CanCreate, C
 
     def _create_catalog(self, lake: Lake) -> None:
         connector = "postgresql" if lake.format is TableFormat.POSTGRESQL else "iceberg"
-        properties = ", ".join(
-            f"{_name(key)} = {types.text(value)}" for key, value in _catalog(lake, self.settings.folder).items()
-        )
+        wanted = _catalog(lake, self.settings.folder) | self.cache_properties(lake)
+        properties = ", ".join(f"{_name(key)} = {types.text(value)}" for key, value in wanted.items())
         try:
             self._run(f"CREATE CATALOG {_name(self._catalog_name(lake))} USING {connector} WITH ({properties})")
         except Refused as error:

@@ -17,6 +17,7 @@ from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.operations import AddColumn, Append, Create, Merge
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection, TableFormat
+from lakebench.phases import distance
 from lakebench.phases.base import Phase
 from lakebench.phases.concurrent_writers.field_reports import judge_field_reports
 from lakebench.phases.concurrent_writers.writing import (
@@ -29,6 +30,7 @@ from lakebench.phases.concurrent_writers.writing import (
     namespace_of,
     run,
 )
+from lakebench.phases.options import Option
 from lakebench.processes.concurrent_tasks import Retry, Shape
 from lakebench.results.records import FieldReport
 
@@ -54,6 +56,7 @@ _STORES = (
 )
 _INLINING = "DATA_INLINING_ROW_LIMIT"
 _RETRIES = "ducklake_max_retry_count"
+_FAR = (_POSTGRES, replace(_POSTGRES, name="ducklake-postgres task", shape=_TASK), _NESSIE)
 _VARIED = (
     replace(_POSTGRES, name="ducklake-postgres kept, no inlining", options={_INLINING: "0"}),
     replace(_POSTGRES, name="ducklake-postgres kept, retry count 0", options={_RETRIES: "0"}),
@@ -71,6 +74,7 @@ class ConcurrentWriters(Phase):
         "Several writers at once on DuckDB's file, DuckLake and Iceberg; faults; an oracle for the rows"
     )
     field_reports: ClassVar[tuple[str, ...]] = ("C28", "C29", "C30")
+    options: ClassVar[tuple[Option, ...]] = (distance.CATALOG_LATENCY,)
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """An object store, two Iceberg catalogs, and PostgreSQL for a DuckLake."""
@@ -78,7 +82,11 @@ class ConcurrentWriters(Phase):
 
     def namespaces(self, request: Request) -> tuple[str, ...]:
         """One a case."""
-        return tuple(namespace_of(cell) for cell in _cells(request.able(CanOperate, CanScan), request.profile.name))
+        cells = _cells(request.able(CanOperate, CanScan), request.profile.name, self._latencies(request.selection))
+        return tuple(namespace_of(cell) for cell in cells)
+
+    def _latencies(self, selection: Selection) -> tuple[int, ...]:
+        return tuple(self.option(selection, distance.CATALOG_LATENCY.name))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Those that append, merge and change the schema; one that cannot is asked where it is named."""
@@ -98,10 +106,14 @@ class ConcurrentWriters(Phase):
         context.checker.start()
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """Appends by store and number of writers, settings, other changes, engines together, faults."""
-        refs = context.request.able(CanOperate, CanScan)
+        """Appends by store and number of writers, settings, other changes, engines together, faults.
+
+        Appends to a catalog that is far come after those of each engine; all others are of the catalog where it is.
+        """
+        refs, profile = context.request.able(CanOperate, CanScan), context.request.profile.name
         for ref in refs:
-            yield from (_check(cell, _group(cell)) for cell in _own_cells(context.request.profile.name, ref))
+            cells = (*_own_cells(profile, ref), *_far_cells(profile, ref, self._latencies(context.request.selection)))
+            yield from (_check(cell, _group(cell)) for cell in cells)
         yield from (_check(cell, _MIXED) for cell in _mixed_cells(refs))
         # Nothing is timed here, and much is waiting: for a client's next try, for a server's next start.
         yield SideBySide(tuple(tuple(_check(cell, _FAULTS) for cell in _fault_cells(ref)) for ref in refs))
@@ -110,7 +122,10 @@ class ConcurrentWriters(Phase):
         """Whether all engines of the case are asked, with as many writers; those together are the run's."""
         if not super().covers(case, scope):
             return False
-        planned, every = _planned(scope.registered, scope.profile), _planned(scope.registered, "standard")
+        latencies = self._latencies(scope.selection)
+        if not distance.covered(case, (0, *latencies)):
+            return False
+        planned, every = (_planned(scope.registered, one, latencies) for one in (scope.profile, "standard"))
         return case in planned or (len(case.participants) == 1 and case not in every)
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:  # noqa: ARG002
@@ -119,15 +134,16 @@ class ConcurrentWriters(Phase):
 
 
 @functools.cache
-def _planned(refs: tuple[EngineRef, ...], profile: str) -> frozenset[Coordinates]:
+def _planned(refs: tuple[EngineRef, ...], profile: str, latencies: tuple[int, ...]) -> frozenset[Coordinates]:
     """What the cases of a run of ``refs`` with this profile are about."""
     asked = tuple(ref for ref in refs if issubclass(engines.find(ref.name), CanOperate | CanScan))
-    return frozenset(cell.coordinates for cell in _cells(asked, profile))
+    return frozenset(cell.coordinates for cell in _cells(asked, profile, latencies))
 
 
-def _cells(refs: Sequence[EngineRef], profile: str) -> Iterator[WriterGroup]:
+def _cells(refs: Sequence[EngineRef], profile: str, latencies: Sequence[int]) -> Iterator[WriterGroup]:
     for ref in refs:
         yield from _own_cells(profile, ref)
+        yield from _far_cells(profile, ref, latencies)
         yield from _fault_cells(ref)
     yield from _mixed_cells(tuple(refs))
 
@@ -148,7 +164,7 @@ def _own_cells(profile: str, ref: EngineRef) -> Iterator[WriterGroup]:
             WriterGroup((ref,), _NESSIE, WORKLOADS[name], _FEW) for name in ("insert", "update-one", "update-own")
         )
         return
-    numbers = (1, _FEW) if profile == "quick" else (1, _FEW, MANY, 16)
+    numbers = _numbers(profile)
     for one in _STORES:
         if one.format in engine.formats:
             yield from (WriterGroup((ref,), one, WORKLOADS["insert"], number) for number in numbers)
@@ -160,6 +176,20 @@ def _own_cells(profile: str, ref: EngineRef) -> Iterator[WriterGroup]:
         for name in ("first-commit", "groups", "update-one", "update-own", "move", "add-column"):
             if able((ref,), WORKLOADS[name], one.format):
                 yield WriterGroup((ref,), one, WORKLOADS[name], _FEW)
+
+
+def _numbers(profile: str) -> tuple[int, ...]:
+    """The numbers of writers that append."""
+    return (1, _FEW) if profile == "quick" else (1, _FEW, MANY, 16)
+
+
+def _far_cells(profile: str, ref: EngineRef, latencies: Sequence[int]) -> Iterator[WriterGroup]:
+    """Appends to a catalog that is each of ``latencies`` away; of a server by few of its sessions."""
+    engine = engines.find(ref.name)
+    numbers = (_FEW,) if engine.service else _numbers(profile)
+    for store in (one.away(far) for far in latencies if far for one in (_FAR if not engine.service else (_NESSIE,))):
+        if store.format in engine.formats:
+            yield from (WriterGroup((ref,), store, WORKLOADS["insert"], number) for number in numbers)
 
 
 def _fault_cells(ref: EngineRef) -> Iterator[WriterGroup]:

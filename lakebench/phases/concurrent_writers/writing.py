@@ -29,6 +29,7 @@ from lakebench.execution.workers import WorkerPool
 from lakebench.iceberg.operations import Append, Create, Operation, to_json
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, TableFormat
+from lakebench.phases import distance
 from lakebench.phases.table_loading import snapshot, word
 from lakebench.processes.concurrent_tasks import Shape
 from lakebench.processes.worker_client import Remote
@@ -62,7 +63,7 @@ class SharedStore:
     """What the writers share, and how they connect.
 
     ``catalog`` is where a DuckLake's catalog lies, or the service of an Iceberg catalog. ``shared`` says whether
-    another process can read meanwhile.
+    another process can read meanwhile. ``catalog_ms`` is the round trip to the catalog in ms.
     """
 
     name: str
@@ -71,11 +72,16 @@ class SharedStore:
     shape: Shape = field(default_factory=Shape)
     options: Mapping[str, str] = field(default_factory=dict)
     shared: bool = True
+    catalog_ms: int = 0
 
     @property
     def id(self) -> str:
         """The name without commas and blanks."""
         return self.name.replace(",", "").replace(" ", "_")
+
+    def away(self, catalog_ms: int) -> SharedStore:
+        """The same store, its catalog a round trip of ``catalog_ms`` away."""
+        return replace(self, name=f"{self.name}{distance.away(catalog_ms)}", catalog_ms=catalog_ms)
 
 
 @dataclass(frozen=True)
@@ -122,6 +128,7 @@ class WriterGroup:
     def coordinates(self) -> Coordinates:
         """What identifies its case."""
         more: dict[str, str | int] = {"fault": self.fault} if self.fault else {"writers": self.writers}
+        more |= distance.coordinate(self.store.catalog_ms)
         return Coordinates(
             engines=tuple(map(str, self.refs)),
             format=self.store.format,
@@ -161,8 +168,9 @@ def run(context: RunContext, cell: WriterGroup) -> Evidence:
     lake, reader = _lake(context, cell), _reader(context.request, cell)
     _create(context.workers, context.client, cell, lake)
     races = _races(context.services)
-    with _faulty(cell, lake) as (fault, writers_lake, answers):
-        logs, seen = _write(context, cell, lake, reader, writers_lake, fault)
+    far = context.distances.lake(lake, cell.store.catalog_ms)
+    with _faulty(cell, far) as (fault, writers_lake, answers):
+        logs, seen = _write(context, cell, far, reader, writers_lake, fault)
         concurrency = _concurrency(context, cell, lake, reader, logs, seen, fault)
     concurrency |= (
         {"lost_races": _races(context.services) - races} if cell.store.catalog == CatalogKind.POSTGRES else {}

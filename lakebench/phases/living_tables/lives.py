@@ -24,6 +24,7 @@ from lakebench.iceberg.operations import (
     RewriteManifests,
 )
 from lakebench.model import CatalogKind, EngineRef, Selection, TableFormat
+from lakebench.phases import distance
 
 MERGE_ON_READ, COPY_ON_WRITE = "merge-on-read", "copy-on-write"
 MAINTENANCE: tuple[type[Operation], ...] = (Compact, ExpireSnapshots, RemoveOrphans, RewriteManifests)
@@ -69,7 +70,8 @@ class Life:
     """A table's life: who has a part in it, and how long it is.
 
     ``writers`` take turns commit by commit, ``maintainers`` period by period. ``samples`` are the executions of each
-    query at each look, ``every`` the commits between two looks.
+    query at each look, ``every`` the commits between two looks. ``catalog_ms`` is the round trip of all of them to the
+    catalog.
     """
 
     kind: LifeKind
@@ -80,6 +82,17 @@ class Life:
     commits: int
     every: int
     samples: int
+    catalog_ms: int = 0
+
+    @property
+    def title(self) -> str:
+        """Such as ``v2-merge-on-read, catalog 50 ms away``."""
+        return f"{self.kind.id}{distance.away(self.catalog_ms)}"
+
+    @property
+    def id(self) -> str:
+        """Such as ``v2-merge-on-read/catalog-50ms``."""
+        return "/".join([self.kind.id, *distance.key(self.catalog_ms)])
 
     @property
     def periods(self) -> list[int]:
@@ -92,7 +105,9 @@ class Life:
         return maintenance(ref, self.kind.format)
 
 
-def lives(refs: Sequence[EngineRef], selection: Selection, profile: Profile, commits: int) -> Iterator[Life]:
+def lives(
+    refs: Sequence[EngineRef], selection: Selection, profile: Profile, commits: int, catalog_ms: int = 0
+) -> Iterator[Life]:
     """The lives that are chosen of ``refs``; one that nobody can write or read is none."""
     for kind in KINDS:
         if not any(fnmatch.fnmatchcase(kind.id, one) for one in selection.features or ("*",)):
@@ -108,6 +123,7 @@ def lives(refs: Sequence[EngineRef], selection: Selection, profile: Profile, com
                 commits,
                 max(1, commits // (_FEW if profile.name == QUICK else _MANY)),
                 _samples(profile),
+                catalog_ms,
             )
 
 

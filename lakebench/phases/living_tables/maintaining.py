@@ -15,10 +15,10 @@ from lakebench.execution.context import RunContext
 from lakebench.iceberg.operations import Compact, ExpireSnapshots, Operation, RemoveOrphans
 from lakebench.iceberg.scan import Scan
 from lakebench.model import EngineRef
-from lakebench.phases.living_tables import costs
+from lakebench.phases.call_costs import Cost, change_cost
 from lakebench.phases.living_tables.lives import Life, name_of
 from lakebench.phases.living_tables.observations import READS, Observations
-from lakebench.phases.living_tables.tables import LivingTable
+from lakebench.phases.living_tables.tables import STORE, LivingTable
 from lakebench.phases.living_tables.watching import Watched, reader_of, watched
 
 
@@ -88,7 +88,7 @@ class Maintenance:
             self.seen.fail(self.part, error)
             return ()
 
-    def _carried_out(self, scan: Scan, expected: Path) -> tuple[costs.Cost | None, Watched | None, CaseError | None]:
+    def _carried_out(self, scan: Scan, expected: Path) -> tuple[Cost | None, Watched | None, CaseError | None]:
         with self._reader_meanwhile(scan, expected) as watching:
             try:
                 cost = self._cost(watching)
@@ -99,11 +99,11 @@ class Maintenance:
             self.seen.fail((READS, watching.reader), WrongAnswer(what))
         return cost, watching, None
 
-    def _cost(self, watching: Watched | None) -> costs.Cost:
+    def _cost(self, watching: Watched | None) -> Cost:
         """Of the step alone."""
         more = {"others": lambda: watching.traffic} if watching else {}
         maintain = partial(self.table.maintain, self.ref, self.step)
-        return costs.change_cost(self.context, self.ref, self.table.lake, maintain, **more)
+        return change_cost(self.context, self.ref, self.table.lake, maintain, STORE, **more)
 
     @contextlib.contextmanager
     def _reader_meanwhile(self, scan: Scan, expected: Path) -> Iterator[Watched | None]:

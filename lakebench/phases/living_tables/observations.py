@@ -11,6 +11,8 @@ from lakebench.execution.cases import Evidence
 from lakebench.model import EngineRef
 
 WRITES, READS, TAG, EXPIRED = "writes", "reads", "pinned-tag", "pinned-expired"
+GROUP = "The life of "
+"""How the group of a life's cases begins; its title follows."""
 Part = tuple[str, EngineRef]
 """The kind of check, and the engine that it is about."""
 

@@ -16,11 +16,13 @@ from lakebench.execution.cases import Block, Case, failure, now, record
 from lakebench.execution.context import RunContext
 from lakebench.execution.protocol import PROFILES, QUICK
 from lakebench.execution.request import Request, Scope
-from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection
+from lakebench.model import CatalogKind, Coordinates, EngineRef, Record, Selection, TableFormat
+from lakebench.phases import distance
 from lakebench.phases.base import Phase
 from lakebench.phases.living_tables.lives import KINDS, Life, lives, name_of
-from lakebench.phases.living_tables.observations import EXPIRED, READS, TAG, WRITES, Observations
+from lakebench.phases.living_tables.observations import EXPIRED, GROUP, READS, TAG, WRITES, Observations
 from lakebench.phases.living_tables.running import lived
+from lakebench.phases.living_tables.tables import namespace_of
 from lakebench.phases.options import FEATURES_OPTION, READERS_OPTION, WRITERS_OPTION, Asked, Option
 from lakebench.phases.table_loading import tpch_data
 from lakebench.provisioning.disk_space import Need
@@ -56,7 +58,10 @@ class LivingTables(Phase):
     name: ClassVar[str] = "phase12"
     subject: ClassVar[str] = "living_tables"
     title: ClassVar[str] = "Tables that live: many commits, maintenance and its cost, readers all along"
-    options: ClassVar[tuple[Option, ...]] = (FEATURES_OPTION, WRITERS_OPTION, READERS_OPTION, _COMMITS)
+    options: ClassVar[tuple[Option, ...]] = (
+        *(FEATURES_OPTION, WRITERS_OPTION, READERS_OPTION, _COMMITS),
+        distance.CATALOG_LATENCY,
+    )
 
     def services(self, selection: Selection, settings: Settings) -> tuple[str, ...]:  # noqa: ARG002
         """The object store, the REST catalog that keeps every snapshot, and PostgreSQL for the DuckLake's catalog."""
@@ -91,14 +96,25 @@ class LivingTables(Phase):
         """The lives of ``request``, each as long as it asks for."""
         usual = _QUICK if request.profile.name == QUICK else _FULL
         commits = self.option(request.selection, _COMMITS.name) or usual
-        return lives(request.refs, request.selection, request.profile, commits)
+        for catalog_ms in self._latencies(request.selection):
+            yield from lives(request.refs, request.selection, request.profile, commits, catalog_ms)
+
+    def _latencies(self, selection: Selection) -> tuple[int, ...]:
+        return tuple(self.option(selection, distance.CATALOG_LATENCY.name))
+
+    def namespaces(self, request: Request) -> tuple[str, ...]:
+        """One an Iceberg table."""
+        return tuple(namespace_of(one) for one in self.lives(request) if one.kind.format is TableFormat.ICEBERG)
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether the case is one of those that the run's engines have; of an engine that is not here, that is gone."""
         if not super().covers(case, scope):
             return False
         chosen = scope.selection
-        planned = _planned(scope.registered, chosen.features, chosen.writers, chosen.readers)
+        latencies = self._latencies(chosen)
+        if not distance.covered(case, latencies):
+            return False
+        planned = _planned(scope.registered, chosen.features, chosen.writers, chosen.readers, latencies)
         return case in planned or any(one.partition("@")[0] not in engines.engines() for one in case.participants)
 
     def disk_space(self, request: Request) -> Sequence[Need]:
@@ -107,17 +123,21 @@ class LivingTables(Phase):
         needs = [Need("the generator's files", folder, made)] if made else []
         # Orders are a sixth of the data.
         size = int(tpch.bytes_of(request.profile.scale_factor) / 6 * _GROWTH)
-        lives_there = [one.kind.id for one in self.lives(request)]
+        lives_there = [one.title for one in self.lives(request)]
         return [*needs, *(Need(f"the life of {one}", request.settings.output, size) for one in lives_there)]
 
 
 @functools.cache
 def _planned(
-    refs: tuple[EngineRef, ...], features: tuple[str, ...], writers: tuple[str, ...], readers: tuple[str, ...]
+    refs: tuple[EngineRef, ...],
+    features: tuple[str, ...],
+    writers: tuple[str, ...],
+    readers: tuple[str, ...],
+    latencies: tuple[int, ...],
 ) -> frozenset[Coordinates]:
     """What the cases of a run with these choices are about."""
     selection = Selection(features=features, writers=writers, readers=readers)
-    planned = lives(refs, selection, PROFILES[QUICK], _QUICK)
+    planned = [life for far in latencies for life in lives(refs, selection, PROFILES[QUICK], _QUICK, far)]
     return frozenset(case.coordinates for life in planned for case in Living(life).cases)
 
 
@@ -144,15 +164,20 @@ class Living(Block):
         kind = self.life.kind
         title = _TITLES.get(check, f"{{ref}} maintains {{life}}: {check}")
         return Case(
-            id=f"phase12/{kind.id}/{check}/{ref}",
+            id=f"phase12/{self.life.id}/{check}/{ref}",
             phase="phase12",
-            title=title.format(ref=ref, life=kind.title),
+            title=title.format(ref=ref, life=f"{kind.title}{distance.away(self.life.catalog_ms)}"),
             engine=ref,
-            group=f"The life of {kind.id}",
+            group=f"{GROUP}{self.life.title}",
             row=check,
             column=str(ref),
             coordinates=Coordinates(
-                engine=ref.name, version=ref.version, format=kind.format, test=kind.id, check=check
+                engine=ref.name,
+                version=ref.version,
+                format=kind.format,
+                test=kind.id,
+                check=check,
+                more=distance.coordinate(self.life.catalog_ms),
             ),
         )
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.phases.living_tables.observations import EXPIRED, READS, TAG, WRITES
+from lakebench.phases.living_tables.observations import EXPIRED, GROUP, READS, TAG, WRITES
 from lakebench.phases.living_tables.verdicts import (
     SLOW,
     Look,
@@ -30,6 +30,7 @@ from lakebench.reports.content import (
     Plot,
     Section,
     Table,
+    anchor,
     cells,
     label,
     mark,
@@ -60,15 +61,14 @@ _MAINTENANCE = ("compact", "expire-snapshots", "remove-orphans", "rewrite-manife
 
 def sections(run: Run) -> list[Section]:
     """What to do first, then the evidence."""
-    lives = {
-        str(one.coordinates.test): [case for case in run.cases if case.coordinates.test == one.coordinates.test]
-        for one in run.cases
-    }
+    lives: dict[str, list[Record]] = {}
+    for case in run.cases:
+        lives.setdefault(case.group.removeprefix(GROUP), []).append(case)
     ran = {name: cases for name, cases in lives.items() if any(one.outcome.ran for one in cases)}
     if not ran:
         return []
     first = Section("When to compact, by whom, and what it costs not to", "compact", tuple(_first(ran)))
-    return [first, *(Section(f"The life of {name}", f"life-{name}", tuple(_life(one))) for name, one in ran.items())]
+    return [first, *(Section(f"{GROUP}{name}", anchor("life", name), tuple(_life(one))) for name, one in ran.items())]
 
 
 # At a glance

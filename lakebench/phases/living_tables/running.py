@@ -20,11 +20,11 @@ from lakebench.execution.context import RunContext
 from lakebench.iceberg.operations import Operation, to_json
 from lakebench.iceberg.scan import Condition, Scan
 from lakebench.model import EngineRef
-from lakebench.phases.living_tables import costs
+from lakebench.phases import call_costs
 from lakebench.phases.living_tables.lives import Life
 from lakebench.phases.living_tables.maintaining import Maintenance
 from lakebench.phases.living_tables.observations import EXPIRED, READS, TAG, WRITES, Ended, Observations
-from lakebench.phases.living_tables.tables import LivingTable, table_of
+from lakebench.phases.living_tables.tables import STORE, LivingTable, table_of
 from lakebench.phases.table_loading import tpch_data
 
 _TAG = "kept"
@@ -81,7 +81,7 @@ class LifeRun:
         except CaseError as error:
             raise Ended(f"no engine could fill the table: {error}") from error
         commits = program.commits(self.scale, self.life.commits, self.context.request.seed)
-        title = f"the life of {self.life.kind.id}"
+        title = f"the life of {self.life.title}"
         with self.context.progress.count(title, self.life.commits) as done:
             self.look("commits")
             if self.table.hold(_TAG):
@@ -120,7 +120,7 @@ class LifeRun:
         before = self.table.snapshot()
         try:
             commit = partial(self.table.operate, ref, operation)
-            cost = costs.change_cost(self.context, ref, self.table.lake, commit)
+            cost = call_costs.change_cost(self.context, ref, self.table.lake, commit, STORE)
         except CaseError as error:
             self.seen.fail((WRITES, ref), _at(error, len(self.done) + 1))
             if self.table.snapshot() == before:
@@ -146,7 +146,7 @@ class LifeRun:
         expected = self._expected(len(self.done), tuple(self._queries))
         about: dict[str, Any] = {"commits": len(self.done), "moment": moment, **self.table.facts()}
         about |= {"maintainer": str(maintainer)} if maintainer else {}
-        order = self.context.request.shuffled(self.life.readers, where=f"{self.life.kind.id}/{len(self.done)}/{moment}")
+        order = self.context.request.shuffled(self.life.readers, where=f"{self.life.id}/{len(self.done)}/{moment}")
         for ref in order:
             if not self.seen.has_failed((READS, ref)):
                 self._ask(ref, about, expected)
@@ -174,7 +174,7 @@ class LifeRun:
         self.seen.evidence((READS, ref))["sql"] = self._queries
         self.seen.add((READS, ref), "looks", {**about, "answers": answers})
 
-    def _execute(self, ref: EngineRef, sql: str, expected: Path, *, at_store: bool) -> costs.Cost:
+    def _execute(self, ref: EngineRef, sql: str, expected: Path, *, at_store: bool) -> call_costs.Cost:
         """One execution, its answer checked.
 
         Raises:
@@ -182,7 +182,7 @@ class LifeRun:
         """
         into, lake = self.context.files.new(f"{ref}-look"), self.table.lake
         query = partial(self.context.client.call, ref, lake, "query", sql=sql, into=str(into))
-        cost = costs.query_cost(self.context, ref, lake, query, at_store=at_store)
+        cost = call_costs.query_cost(self.context, ref, lake, query, store=STORE if at_store else "")
         same(self.context.checker.call(answer_files.compare, into, {_ORACLE: expected}, Rules()))
         into.unlink()
         return cost

@@ -22,13 +22,13 @@ from lakebench.execution.context import RunContext
 from lakebench.iceberg.catalogs import table_metadata
 from lakebench.iceberg.operations import Create, CreateRef, Operation, to_json
 from lakebench.model import CatalogKind, EngineRef, Lake, TableFormat
-from lakebench.phases.living_tables.costs import STORE
-from lakebench.phases.living_tables.lives import Life, LifeKind
+from lakebench.phases.living_tables.lives import Life
 from lakebench.phases.table_loading import word
 from lakebench.services import lakes
 from lakebench.services.object_store import store
 
 LIMIT_S = 600.0
+STORE = "object-store"
 _REFERENCE = EngineRef("reference")
 """Sets the tag: not every writer can, and who holds a snapshot is no engine's merit here."""
 _ORPHANS = 3
@@ -36,10 +36,14 @@ _AGE_S = 30 * 24 * 3600.0
 
 
 class LivingTable(ABC):
-    """The table ``orders`` on a lake of its own."""
+    """The table ``orders`` on a lake of its own.
 
-    def __init__(self, context: RunContext, kind: LifeKind, lake: Lake) -> None:
-        self.context, self.kind, self.lake = context, kind, lake
+    ``lake`` is as engines reach it; ``near`` is the same, as we do, who look at it outside every clock.
+    """
+
+    def __init__(self, context: RunContext, life: Life, lake: Lake) -> None:
+        self.context, self.kind, self.near = context, life.kind, lake
+        self.lake = context.distances.lake(lake, life.catalog_ms)
         self.tags: dict[str, int] = {}
 
     def create(self, loaders: Sequence[EngineRef], base: Sequence[Path]) -> EngineRef:
@@ -125,8 +129,8 @@ class IcebergTable(LivingTable):
     """A table of the REST catalog."""
 
     def _loaded(self) -> AuditedTable:
-        answer = table_metadata(self.lake.catalog, self.lake.namespace, TABLE)
-        return AuditedTable(answer["metadata"], answer["metadata-location"], self.lake.store)
+        answer = table_metadata(self.near.catalog, self.near.namespace, TABLE)
+        return AuditedTable(answer["metadata"], answer["metadata-location"], self.near.store)
 
     def _creation(self) -> dict[str, Any]:
         return {**super()._creation(), "format_version": self.kind.version, "properties": self.kind.properties}
@@ -176,7 +180,7 @@ class DuckLakeTable(LivingTable):
 
     def facts(self) -> dict[str, int]:
         """By the catalog's own tables."""
-        return self.context.checker.call(ducklake.facts, self.lake)
+        return self.context.checker.call(ducklake.facts, self.near)
 
     def wrong_rows(self, base: Sequence[Path], program: Sequence[Mapping[str, Any]], at: int | None = None) -> str:  # noqa: ARG002
         """Nothing: rows may lie in the catalog, so its readers' answers are the check."""
@@ -184,7 +188,7 @@ class DuckLakeTable(LivingTable):
 
     def damage(self) -> list[str]:
         """The files of the newest snapshot."""
-        return self.context.checker.call(ducklake.damage, self.lake)
+        return self.context.checker.call(ducklake.damage, self.near)
 
     def hold(self, tag: str) -> bool:  # noqa: ARG002
         """DuckLake has no tags."""
@@ -197,18 +201,22 @@ class DuckLakeTable(LivingTable):
 
     def end(self) -> None:
         """Drop the catalog's schema: each makes the next lake slower."""
-        self.context.checker.call(ducklake_catalog.forget, self.lake)
+        self.context.checker.call(ducklake_catalog.forget, self.near)
 
 
 def table_of(context: RunContext, life: Life) -> LivingTable:
     """The table of ``life``, on a lake of its own."""
-    kind = life.kind
-    if kind.format is TableFormat.DUCKLAKE:
+    if life.kind.format is TableFormat.DUCKLAKE:
         objects, postgres = store(context.services.endpoint(STORE)), context.services.endpoint("postgres")
         options = unverified(*life.writers, *life.readers)
         lake = lakes.ducklake(CatalogKind.POSTGRES, "living", context.files.scratch, objects, postgres, options)
-        return DuckLakeTable(context, kind, replace(lake, namespace="main"))
-    return IcebergTable(context, kind, replace(lakes.rest_lake(context.services), namespace=f"living_{word(kind.id)}"))
+        return DuckLakeTable(context, life, replace(lake, namespace="main"))
+    return IcebergTable(context, life, replace(lakes.rest_lake(context.services), namespace=namespace_of(life)))
+
+
+def namespace_of(life: Life) -> str:
+    """The namespace of its table."""
+    return f"living_{word(life.id)}"
 
 
 def _make_old(folder: Path) -> None:

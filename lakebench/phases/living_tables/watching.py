@@ -17,7 +17,7 @@ from lakebench.errors import CaseError
 from lakebench.execution.context import RunContext
 from lakebench.iceberg.scan import Scan
 from lakebench.model import EngineRef, Lake
-from lakebench.phases.living_tables.costs import Traffic
+from lakebench.phases.call_costs import Traffic
 from lakebench.services.fault_proxies import HttpProxy, Passed
 
 _SESSION = "living watcher"

@@ -23,8 +23,10 @@ from lakebench.execution.request import Request, Scope
 from lakebench.iceberg.catalogs import NessieClient, NessieReference
 from lakebench.iceberg.scan import Scan
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Record, Selection
+from lakebench.phases import distance
 from lakebench.phases.base import Phase
 from lakebench.phases.nessie.field_reports import identical, latencies
+from lakebench.phases.options import Option
 from lakebench.phases.table_loading import (
     Loaded,
     Snapshot,
@@ -57,6 +59,7 @@ class Nessie(Phase):
     title: ClassVar[str] = "One Iceberg snapshot behind Nessie, many engines, verified answers"
     loads: ClassVar[bool] = True
     field_reports: ClassVar[tuple[str, ...]] = ("C8", "C9")
+    options: ClassVar[tuple[Option, ...]] = (distance.CATALOG_LATENCY,)
 
     def takes_times(self, request: Request) -> bool:
         """Not by ``quick``, which asks for answers alone."""
@@ -80,9 +83,13 @@ class Nessie(Phase):
     def plan(self, context: RunContext) -> Iterator[Block]:
         """Answers and times, then appends, then references; of ``quick`` answers alone."""
         yield from not_loaded(self.name, _tpch(context))
-        yield from _answers(context)
+        yield from _answers(context, self._catalog_ms(context.request.selection))
         yield from _appends(context.request)
         yield from _references(context.request)
+
+    def _catalog_ms(self, selection: Selection) -> tuple[int, ...]:
+        """The round trips to Nessie at which query 1 is asked."""
+        return tuple(self.option(selection, distance.CATALOG_LATENCY.name))
 
     def load(self, context: RunContext) -> None:
         """TPC-H."""
@@ -94,6 +101,8 @@ class Nessie(Phase):
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether the engines are asked, and together: which pairs there are depends on all engines of the run."""
+        if distance.of(case) and not distance.covered(case, self._catalog_ms(scope.selection)):
+            return False
         asked, registered = case.participants, set(map(str, scope.registered))
         if not super().covers(case, scope) or not registered.issuperset(
             asked
@@ -110,7 +119,11 @@ class Nessie(Phase):
 
     def judge_field_reports(self, cases: Sequence[Record], scale_factor: str) -> Iterator[FieldReport]:
         """Field reports C8 and C9."""
-        timed = {case.engine: case for case in cases if case.coordinates.query == _TIMED}
+        timed = {
+            case.engine: case
+            for case in cases
+            if case.coordinates.query == _TIMED and not distance.of(case.coordinates)
+        }
         yield latencies(timed, scale_factor)
         yield identical(timed)
 
@@ -118,17 +131,22 @@ class Nessie(Phase):
 # (a) answers and times
 
 
-def _answers(context: RunContext) -> Iterator[Block]:
+def _answers(context: RunContext, catalog_ms: Sequence[int]) -> Iterator[Block]:
     """Query 1 by the run's protocol, then the others once; all once, side by side, where correctness alone counts."""
-    yield from answers_first(list(_measurements(context)), context.request.profile)
+    yield from answers_first(list(_measurements(context, catalog_ms)), context.request.profile)
 
 
-def _measurements(context: RunContext) -> Iterator[Measurement]:
+def _measurements(context: RunContext, catalog_ms: Sequence[int]) -> Iterator[Measurement]:
+    """The queries; query 1 at each distance of the catalog, and at none in any case."""
     once = context.request.profile.protocol.once()
     for query in tpch.workload(tpch_data(context)).questions:
         yield Measurement(
             name=query.name,
-            entries=tuple(_entry(query, ref) for ref in _asked(context.request, query)),
+            entries=tuple(
+                _entry(query, ref, far)
+                for far in dict.fromkeys((0, *(catalog_ms if query.name == _TIMED else ())))
+                for ref in _asked(context.request, query)
+            ),
             protocol=context.request.profile.protocol if query.name == _TIMED else once,
             references=query.references,
             rules=query.rules,
@@ -149,19 +167,22 @@ def _without_variants(refs: Sequence[EngineRef]) -> tuple[EngineRef, ...]:
     return tuple(ref for ref in refs if engines.find(ref.name).variant_of not in names)
 
 
-def _entry(query: Question, ref: EngineRef) -> MeasuredEngine:
-    row = f"Q{int(query.name[1:])}"
+def _entry(query: Question, ref: EngineRef, catalog_ms: int) -> MeasuredEngine:
+    row, far = f"Q{int(query.name[1:])}", distance.away(catalog_ms)
     case = Case(
-        id=f"phase4/{query.name}/{ref}",
+        id="/".join(["phase4", query.name, *distance.key(catalog_ms), str(ref)]),
         phase="phase4",
-        title=f"TPC-H {row} by {ref}",
+        title=f"TPC-H {row} by {ref}{far}",
         engine=ref,
-        group=_ANSWERS,
+        group=f"{_ANSWERS}{far}",
         row=row,
         column=str(ref),
-        coordinates=Coordinates(engine=ref.name, version=ref.version, query=query.name),
+        coordinates=Coordinates(
+            engine=ref.name, version=ref.version, query=query.name, more=distance.coordinate(catalog_ms)
+        ),
     )
-    return MeasuredEngine(case, partial(_tpch_lake, ref=ref, query=query), query.sql(engines.find(ref.name)))
+    lake = partial(_tpch_lake, ref=ref, query=query, catalog_ms=catalog_ms)
+    return MeasuredEngine(case, lake, query.sql(engines.find(ref.name)), session="/".join(distance.key(catalog_ms)))
 
 
 def _tpch(context: RunContext) -> Loaded:
@@ -169,12 +190,12 @@ def _tpch(context: RunContext) -> Loaded:
     return load(context, lakes.nessie_lake(context.services), workload, registered=may_register(context.request))
 
 
-def _tpch_lake(context: RunContext, ref: EngineRef, query: Question) -> Lake:
-    """The lake of ``ref`` with the tables that ``query`` names."""
+def _tpch_lake(context: RunContext, ref: EngineRef, query: Question, catalog_ms: int) -> Lake:
+    """The lake of ``ref`` with the tables that ``query`` names, its catalog a round trip of ``catalog_ms`` away."""
     loaded = _tpch(context)
     loaded.require(query.tables)
     named = [one for one in loaded.snapshots if one.table in query.tables]
-    return lake_for(context, lakes.nessie_lake(context.services), ref, named)
+    return context.distances.lake(lake_for(context, lakes.nessie_lake(context.services), ref, named), catalog_ms)
 
 
 # (b) each engine that writes, with each that reads

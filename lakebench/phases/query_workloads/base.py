@@ -10,13 +10,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from lakebench import engines
 from lakebench.config import Settings
 from lakebench.datasets.answers import FULL
 from lakebench.datasets.interop import inspector
 from lakebench.datasets.sql_rules import without_limit
+from lakebench.datasets.storage_probe import probe
 from lakebench.datasets.tpch import states
 from lakebench.datasets.workload import Question, Workload
 from lakebench.engines import CanQuery
@@ -30,6 +31,7 @@ from lakebench.execution.request import Base, Request, Scope, base_of
 from lakebench.execution.workers import BASE
 from lakebench.iceberg.catalogs import ducklake_files
 from lakebench.model import CatalogKind, Coordinates, EngineRef, Lake, Selection, TableFormat
+from lakebench.phases import distance
 from lakebench.phases.base import Phase
 from lakebench.phases.options import Asked, Option, listed, some_of
 from lakebench.phases.table_loading import Loaded, facts_of, load, loader, may_register, not_loaded, tolerance, write
@@ -45,6 +47,7 @@ _FORMATS = {
     TableFormat.POSTGRESQL: "PostgreSQL",
     TableFormat.DUCKLAKE: "DuckLake with its catalog in PostgreSQL",
 }
+_WITH_CATALOG = frozenset({TableFormat.ICEBERG, TableFormat.DUCKLAKE})
 _OWN = frozenset({TableFormat.DUCKDB, TableFormat.DUCKLAKE})  # each engine loads tables of its own
 # Bytes on a lake for each byte of the generator's files, rounded up from the most that was measured: docs/tpch.md.
 GROWTH = {
@@ -57,21 +60,26 @@ GROWTH = {
 
 @dataclass(frozen=True)
 class Target:
-    """Where an engine is asked: a storage and a table format, on the base's side of a comparison or not."""
+    """Where an engine is asked: a storage and a table format, on the base's side of a comparison or not.
+
+    ``catalog_ms`` is the round trip to the catalog; the tables are the same at every distance.
+    """
 
     storage: str
     format: TableFormat
     base: bool = False
+    catalog_ms: int = 0
 
     @property
     def key(self) -> str:
         """As part of a case's id, and the name of a worker's session."""
-        return "/".join([*([BASE] if self.base else []), self.storage, self.format])
+        return "/".join([*([BASE] if self.base else []), self.storage, self.format, *distance.key(self.catalog_ms)])
 
     @property
     def title(self) -> str:
         """For people."""
-        return f"{self.storage}, {_FORMATS[self.format]}{' (base)' if self.base else ''}"
+        far = distance.away(self.catalog_ms)
+        return f"{self.storage}, {_FORMATS[self.format]}{far}{' (base)' if self.base else ''}"
 
 
 @dataclass(frozen=True)
@@ -151,6 +159,7 @@ _OPTIONS = (
         read=_against,
         field="against",
     ),
+    distance.CATALOG_LATENCY,
 )
 
 
@@ -201,10 +210,28 @@ class Queries(Phase):
 
     def facts(self, context: RunContext) -> Iterator[Dataset]:
         """The workload as it was loaded."""
-        yield from (
-            self._loaded(context, storage).facts for storage in self._storages(context.request, context.prepared)
-        )
+        yield from (self.dataset(context, storage) for storage in self._storages(context.request, context.prepared))
         yield from (one.facts for one in self._loaded_own(context))
+
+    def dataset(self, context: RunContext, storage: str) -> Dataset:
+        """What the records keep of the tables on ``storage``, with what the storage gives where times are taken."""
+        return replace(self._loaded(context, storage).facts, storage_probe=self.probed(context, storage))
+
+    def probed(self, context: RunContext, storage: str) -> Mapping[str, Any]:
+        """What ``storage`` gives without any engine (:mod:`lakebench.datasets.storage_probe`); nothing by ``quick``."""
+        if context.request.profile.correctness_alone:
+            return {}
+        return context.prepared.once(f"probe/{storage}", lambda: self._probe(context, storage))
+
+    def _probe(self, context: RunContext, storage: str) -> Mapping[str, Any]:
+        lake = lakes.storage_lake(context.services, context.request.settings, storage)
+        loaded = self._loaded(context, storage)
+        largest = max(loaded.facts.tables, key=lambda one: one.bytes or 0, default=None)
+        try:
+            files = self.files(context, lake, loaded, largest.name) if largest else ()
+            return context.checker.call(probe, files, lake.store) if files else {}
+        except CaseError as error:
+            return {"not_had": str(error)}
 
     def plan(self, context: RunContext) -> Iterator[Block]:
         """Each query on every contender."""
@@ -236,6 +263,7 @@ class Queries(Phase):
         chosen = scope.selection
         queried = case.format in chosen.formats and "queries" in chosen.tests
         asked = queried if case.query else tested(case.test or "", chosen)
+        asked = asked and distance.covered(case, self.option(chosen, distance.CATALOG_LATENCY.name))
         is_base = case.base or (chosen.against in case.participants and len(scope.refs) > 1)
         return asked and not is_base and case.storage in chosen.storages and super().covers(case, scope)
 
@@ -263,9 +291,11 @@ class Queries(Phase):
                     f"{', '.join(str(ref) for ref in refs)}"
                 )
         contenders = [
-            Contender(ref, Target(storage, TableFormat(form)))
+            Contender(ref, Target(storage, TableFormat(form), catalog_ms=catalog_ms))
             for storage in selection.storages
             for form in selection.formats
+            for catalog_ms in self.option(selection, distance.CATALOG_LATENCY.name)
+            if not catalog_ms or TableFormat(form) in _WITH_CATALOG
             for ref in refs
             if TableFormat(form) in engines.find(ref.name).formats and _possible(request, storage, TableFormat(form))
         ]
@@ -317,6 +347,7 @@ class Queries(Phase):
                 format=one.target.format,
                 query=question.name,
                 base=one.target.base,
+                more=distance.coordinate(one.target.catalog_ms),
             ),
         )
         return MeasuredEngine(
@@ -340,7 +371,7 @@ class Queries(Phase):
         """
         target = one.target
         if target.format in _OWN:
-            return self._own(context, one).lake_with(tables)
+            return context.distances.lake(self._own(context, one).lake_with(tables), target.catalog_ms)
         loaded = self._loaded(context, target.storage)
         lake = lakes.storage_lake(context.services, context.request.settings, target.storage)
         lake = replace(lake, name="_".join([lake.name, target.format, *([BASE] if target.base else [])]))
@@ -348,7 +379,7 @@ class Queries(Phase):
             files = {table: self._prepared_files(context, lake, loaded, table) for table in sorted(tables)}
             return replace(lake, format=target.format, files=files)
         loaded.require(tables)
-        return lake
+        return context.distances.lake(lake, target.catalog_ms)
 
     def _prepared_files(self, context: RunContext, lake: Lake, loaded: Loaded, table: str) -> tuple[str, ...]:
         key = f"files/{self.name}/{loaded.facts.storage}/{table}"
@@ -361,7 +392,8 @@ class Queries(Phase):
         return tuple(context.checker.call(inspector.data_files, snapshot.metadata, lake.store))
 
     def _own(self, context: RunContext, one: Contender) -> _OwnTables:
-        """Tables of its own, loaded by the engine that is asked."""
+        """Tables of its own, loaded by the engine that is asked; one set, however far their catalog is."""
+        one = replace(one, target=replace(one.target, catalog_ms=0))
         return context.prepared.once(
             f"own/{self.name}/{one.target.key}/{one.ref}", lambda: self._load_own(context, one)
         )

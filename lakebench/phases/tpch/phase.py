@@ -14,8 +14,8 @@ from lakebench.execution.context import RunContext
 from lakebench.model import TESTS, Record, Selection, TableFormat
 from lakebench.phases.options import Option, some_of
 from lakebench.phases.query_workloads.base import GROWTH, Queries
-from lakebench.phases.table_loading import Loaded, tpch_data
-from lakebench.phases.tpch import cluster_data
+from lakebench.phases.table_loading import Loaded, loader, tpch_data
+from lakebench.phases.tpch import caches, cluster_data
 from lakebench.phases.tpch.cluster_data import GENERATE_ON, ClusterData
 from lakebench.phases.tpch.field_reports import judge_field_reports
 from lakebench.phases.tpch.power_throughput import performance_tests
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _TESTS = Option(
     "tests",
     "queries (the 22, by the profile), power and throughput (the tests of TPC-H: each engine loads tables of its own, "
-    "RF1 and RF2 write to them).",
+    "RF1 and RF2 write to them), caches (sessions of each engine with its own caches on and off).",
     metavar="NAMES",
     default="queries",
     read=some_of("test", TESTS),
@@ -88,20 +88,32 @@ class Tpch(Queries):
         )
 
     def plan(self, context: RunContext) -> Iterator[Block]:
-        """The queries, then the tests of the specification, as the user asked for them."""
+        """The queries, caches, then the tests of the specification, as the user asked for them."""
         if "queries" in context.request.selection.tests:
             yield from super().plan(context)
+        if caches.TEST in context.request.selection.tests:
+            for storage in context.request.selection.storages:
+                loaded, probed = self._loaded(context, storage), self.probed(context, storage)
+                yield from (
+                    caches.Caches(self.name, ref, storage, loaded, probed) for ref in caches.cachers(context.request)
+                )
         yield from performance_tests(context.request, self.name)
 
     def load(self, context: RunContext) -> None:
         """What the queries are asked of; the tests load tables of their own."""
         if "queries" in context.request.selection.tests:
             super().load(context)
+        elif caches.TEST in context.request.selection.tests:
+            for storage in context.request.selection.storages:
+                self._loaded(context, storage)
+            context.workers.retire(loader(context.request.writer))
 
     def facts(self, context: RunContext) -> Iterator[Dataset]:
         """What the queries are asked of."""
         if "queries" in context.request.selection.tests:
             yield from super().facts(context)
+        elif caches.TEST in context.request.selection.tests:
+            yield from (self.dataset(context, storage) for storage in context.request.selection.storages)
 
     def data_bytes(self, request: Request) -> int:
         """By the scale factor."""
@@ -118,7 +130,8 @@ class Tpch(Queries):
             return super().disk_space(request)
         folder, size = tpch.to_make(request.profile.scale_factor)
         made = [Need("the generator's files", folder, size)] if size else []
-        tables = super().disk_space(request) if "queries" in request.selection.tests else ()
+        shared = {"queries", caches.TEST} & set(request.selection.tests)
+        tables = super().disk_space(request) if shared else ()
         tested = {"power", "throughput"} & set(request.selection.tests)
         table_bytes = int(self.data_bytes(request) * GROWTH[TableFormat.ICEBERG])
         return [

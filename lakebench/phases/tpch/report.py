@@ -7,6 +7,7 @@ from typing import Any
 
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
+from lakebench.phases.tpch import report_caches
 from lakebench.reports.content import DASH, Cell, Part, Section, Table, label, mark, seconds, size
 from lakebench.results.records import Run
 
@@ -22,7 +23,7 @@ _NOTE = (
 
 def sections(run: Run) -> list[Section]:
     """A table of the metrics, and one of the intervals, for each storage."""
-    return [Section("The tests of TPC-H", "tests", tuple(_parts(run)))]
+    return [Section("The tests of TPC-H", "tests", tuple(_parts(run))), *report_caches.sections(run)]
 
 
 def _parts(run: Run) -> list[Part]:

@@ -17,8 +17,10 @@ from lakebench.iceberg.operations import Compact, ExpireSnapshots, RemoveOrphans
 from lakebench.model import Coordinates, EngineRef, Record, Selection
 from lakebench.outcomes import Outcome
 from lakebench.phases.living_tables.lives import KINDS, Life, lives, name_of
-from lakebench.phases.living_tables.observations import Observations
+from lakebench.phases.living_tables.observations import GROUP, Observations
+from lakebench.phases.living_tables.phase import Living
 from lakebench.phases.living_tables.report import sections
+from lakebench.phases.living_tables.tables import namespace_of
 from lakebench.phases.living_tables.verdicts import cheapest, compactions, slow_after, slowdowns
 from lakebench.phases.options import Asked
 from lakebench.reports.content import Paragraph, Plot, Table
@@ -57,6 +59,22 @@ def test_lives_writers_and_readers_are_chosen() -> None:
     assert life.kind.id == "v3-merge-on-read"
     assert (life.writers, life.readers) == ((EngineRef("duckdb"),), (EngineRef("pyiceberg"),))
     assert lives_of("polars") == {}  # nobody writes
+
+
+def test_a_life_at_a_distance_is_one_of_its_own_in_a_namespace_of_its_own() -> None:
+    refs = (EngineRef("duckdb"), EngineRef("pyiceberg"))
+    chosen = Selection(features=(LIFE,))
+    near, far = (next(lives(refs, chosen, PROFILES["quick"], 12, catalog_ms)) for catalog_ms in (0, 50))
+    assert (near.id, far.id) == (LIFE, f"{LIFE}/catalog-50ms")
+    assert namespace_of(near) != namespace_of(far)
+    cases = {one.coordinates for one in Living(near).cases} & {one.coordinates for one in Living(far).cases}
+    assert not cases
+    phase = phases.find("phase12")
+    about = Living(far).cases[0].coordinates
+    asked = {latencies: replace(chosen, options={"phase12": {"catalog-latency": list(latencies)}})
+             for latencies in ((0,), (0, 50))}  # fmt: skip
+    covered = {key: phase.covers(about, Scope(refs, one, "quick")) for key, one in asked.items()}
+    assert covered == {(0,): False, (0, 50): True}
 
 
 def test_a_run_covers_what_it_plans() -> None:
@@ -109,7 +127,7 @@ def look(commits: int, ms: float, moment: str = "commits", cpu_ms: float | None 
 
 def case(check: str, engine: str, outcome: Outcome = Outcome.PASS, life: str = LIFE, **evidence: Any) -> Record:
     return Record(
-        f"phase12/{life}/{check}/{engine}", "phase12", "", engine, outcome, evidence=evidence,
+        f"phase12/{life}/{check}/{engine}", "phase12", "", engine, outcome, evidence=evidence, group=f"{GROUP}{life}",
         coordinates=Coordinates(engine=engine, test=life, check=check),
     )  # fmt: skip
 

@@ -24,6 +24,7 @@ PHASES = phases.phases()
 OPTIONS = list(options_of(PHASES.values()))
 
 NO_FILES = {"interop": {"feature-file": []}}
+NEAR = {"catalog-latency": [0]}
 
 
 class Other(Phase):
@@ -101,7 +102,8 @@ def test_help_shows_the_options_by_phase_and_of_a_named_phase_only_its_own() -> 
     assert "--tests " in tpch
     assert "--storage " in tpch
     assert not any(f"--{name} " in tpch for name in ("features", "writers", "catalog", "how-many"))
-    assert "Options of" not in _help("run phase4")
+    assert "--catalog-latency " in _help("run phase4")
+    assert "Options of" not in _help("run phase2")
     assert "Others of that name" in _help("run other")
     assert "Others of that name" not in _help("run interop")
 
@@ -128,7 +130,7 @@ def test_an_option_that_no_named_phase_has_is_an_error(
 def test_an_option_that_one_of_the_named_phases_has_is_taken(asked: Callable[[str], Request]) -> None:
     request = asked("run interop phase4 --features merge --engines duckdb,trino --readers spark")
     assert request.selection == Selection(
-        features=("merge",), writers=("duckdb", "trino"), readers=("spark",), options=NO_FILES
+        features=("merge",), writers=("duckdb", "trino"), readers=("spark",), options={**NO_FILES, "phase4": NEAR}
     )
     assert [str(ref) for ref in request.refs] == ["duckdb", "trino", "spark"]
     assert request.named == ("duckdb", "trino", "spark")
@@ -159,7 +161,7 @@ def test_the_options_of_another_project_travel_through_the_records(
         assert selection.features == ("merge",)
     assert other.option(asked("run other").selection, "features") == "mine"
     assert other.option(Selection(), "how-many") == 3
-    assert asked("run phase4").selection.options == {}
+    assert asked("run phase2").selection.options == {}
 
 
 def test_a_phase_cannot_have_an_option_of_the_command(
@@ -173,4 +175,4 @@ def test_a_phase_cannot_have_an_option_of_the_command(
 def test_a_selection_is_that_of_the_named_phases_alone() -> None:
     wanted = [phases.find("phase3")]
     asked = select(wanted, {"tests": "power"}, ("duckdb",), Settings())
-    assert asked == Selection(tests=("power",), options={"phase3": {"generate-on": ""}})
+    assert asked == Selection(tests=("power",), options={"phase3": {"generate-on": "", **NEAR}})

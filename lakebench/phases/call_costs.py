@@ -14,8 +14,6 @@ from lakebench.processes import resources
 from lakebench.services import Services
 from lakebench.services.object_store import settled_counters, transferred
 
-STORE = "object-store"
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -52,19 +50,25 @@ _NOTHING = Traffic(0, 0)
 
 
 def query_cost(
-    context: RunContext, ref: EngineRef, lake: Lake, call: Callable[[], Mapping[str, Any]], *, at_store: bool
+    context: RunContext,
+    ref: EngineRef,
+    lake: Lake,
+    call: Callable[[], Mapping[str, Any]],
+    *,
+    store: str = "",
+    session: str = "",
 ) -> Cost:
     """The cost of ``call``, a query whose reply has the worker's ``ns`` and ``cpu_ns``.
 
-    ``at_store`` counts requests and bytes as well, which takes longer than many a query.
+    Requests and bytes are those at the service ``store``, where it is named: that takes longer than many a query.
     """
-    remote = context.workers.open(ref, lake)
-    before = _first(context.services) if at_store else Traffic(None, None)
+    remote = context.workers.open(ref, lake, session)
+    before = _first(context.services, store) if store else Traffic(None, None)
     meter = Meter(remote.process.pid, _server(context.services, ref))
     meter.start()
     reply = call()
     cpu_ns, _ = meter.stop(int(reply["cpu_ns"]))
-    seen = _last(context.services).since(before) if at_store else before
+    seen = _last(context.services, store).since(before) if store else before
     return Cost(int(reply["ns"]), cpu_ns, seen.requests, seen.bytes)
 
 
@@ -73,32 +77,33 @@ def change_cost(
     ref: EngineRef,
     lake: Lake,
     call: Callable[[], int],
+    store: str,
     others: Callable[[], Traffic] = lambda: _NOTHING,
 ) -> Cost:
-    """The cost of ``call``, which changes the table and returns the worker's nanoseconds.
+    """The cost of ``call``, which changes the table and returns the worker's nanoseconds; at the service ``store``.
 
     ``others`` is what somebody else has asked of the store so far, which is not part of it.
     """
     remote = context.workers.open(ref, lake)
-    before, others_before = _first(context.services), others()
+    before, others_before = _first(context.services, store), others()
     pids = resources.tree([remote.process.pid, *_server(context.services, ref)])
     cpu_ns = resources.cpu_ns(pids)
     ns = call()
     used = resources.cpu_ns(pids) - cpu_ns
     others_after = others()
-    seen = _last(context.services).since(before).since(others_after.since(others_before))
+    seen = _last(context.services, store).since(before).since(others_after.since(others_before))
     return Cost(ns, used if used >= 0 else None, seen.requests, seen.bytes)
 
 
-def _first(services: Services) -> Traffic:
+def _first(services: Services, store: str) -> Traffic:
     """The counters before the bytes: the store puts out the text of its counters, too."""
-    requests = settled_counters(services.endpoint(STORE))
-    return Traffic(sum(requests.values()) if requests else None, transferred(services.processes(STORE)).get("write"))
+    requests = settled_counters(services.endpoint(store))
+    return Traffic(sum(requests.values()) if requests else None, transferred(services.processes(store)).get("write"))
 
 
-def _last(services: Services) -> Traffic:
-    sent = transferred(services.processes(STORE)).get("write")
-    requests = settled_counters(services.endpoint(STORE))
+def _last(services: Services, store: str) -> Traffic:
+    sent = transferred(services.processes(store)).get("write")
+    requests = settled_counters(services.endpoint(store))
     return Traffic(sum(requests.values()) if requests else None, sent)
 
 
