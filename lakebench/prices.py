@@ -22,7 +22,8 @@ class Prices(BaseModel):
     """``[prices]`` of ``lakebench.toml``, in one ``currency``.
 
     ``cpu-hour`` is for one core in use for an hour, ``requests`` for 1,000 requests at the object store by operation
-    (``GetObject`` …, ``*`` for all others), ``gb-moved`` for 10^9 bytes that the store puts out.
+    (``GetObject`` …, ``*`` for all others), ``gb-moved`` for 10^9 bytes that the store puts out, ``gb-month`` for 10^9
+    bytes that are kept for a month.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -31,6 +32,11 @@ class Prices(BaseModel):
     cpu_hour: _Price = Field(default=0.0, alias="cpu-hour")
     requests: dict[str, _Price] = Field(default_factory=dict)
     gb_moved: _Price = Field(default=0.0, alias="gb-moved")
+    gb_month: _Price = Field(default=0.0, alias="gb-month")
+
+    def of_keeping(self, size: int) -> float:
+        """The price of keeping ``size`` bytes for a month."""
+        return self.gb_month * size / _GB
 
 
 @dataclass(frozen=True)

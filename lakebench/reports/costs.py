@@ -12,7 +12,8 @@ from lakebench.reports.content import DASH, Cell, Table
 _HEAD = ("engine", "price", "CPU", "requests", "moved", "ratio to the least")
 _NOTE = (
     "The price of one execution of each query that every engine here got right and of which all that has a price was "
-    "measured: of each the execution with the median price. Machines that wait, memory and what is kept are not in it."
+    "measured: of each the execution with the median price. Machines that wait, memory and what is kept are not "
+    "in it; what it costs to keep a dataset stands with it."
 )
 Priced = Mapping[str, Price]
 """Query → the price of an execution."""

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from lakebench.datasets.storage_probe import in_words
 from lakebench.outcomes import Outcome
-from lakebench.reports import limits
+from lakebench.prices import Prices
+from lakebench.reports import costs, limits
 from lakebench.reports.alerts import alerts
 from lakebench.reports.content import Cell, Paragraph, Part, Table, cells, facts, memory, not_had, seconds, show, size
 from lakebench.results import statistics
@@ -44,7 +45,7 @@ def parts(run: Run) -> list[Part]:
     """All of the identity section."""
     return [
         _run(run),
-        *(one for dataset in run.datasets for one in _dataset(dataset)),
+        *(one for dataset in run.datasets for one in _dataset(dataset, costs.of_run(run.header.settings))),
         _engines(run.engines),
         _services(run.services),
         _machine(run),
@@ -70,7 +71,8 @@ def _run(run: Run) -> Table:
     return facts("Run and harness", values)
 
 
-def _dataset(dataset: Dataset) -> list[Part]:
+def _dataset(dataset: Dataset, prices: Prices | None) -> list[Part]:
+    total = _sum([one.bytes for one in dataset.tables])
     values = {
         "scale factor": dataset.scale_factor,
         "seed": dataset.seed,
@@ -82,18 +84,21 @@ def _dataset(dataset: Dataset) -> list[Part]:
         "peak memory of the loading process": None
         if dataset.load_peak_bytes is None
         else f"{dataset.load_peak_bytes / 2**20:,.0f} MiB",
-        "size": _sum([one.bytes for one in dataset.tables], size),
-        "data files": _sum([one.files for one in dataset.tables], str),
+        "size": None if total is None else size(total),
+        **({} if total is None or not prices or not prices.gb_month else {"price of keeping it": _kept(total, prices)}),
+        "data files": _sum([one.files for one in dataset.tables]),
         **({"storage, without an engine": in_words(dataset.storage_probe)} if dataset.storage_probe else {}),
     }
     return [facts(f"Dataset {dataset.dataset}", values), _tables(dataset)]
 
 
-def _sum(values: Sequence[int | None], text: object) -> str | None:
+def _kept(total: int, prices: Prices) -> str:
+    return f"{prices.of_keeping(total):.3g} {prices.currency} a month (data files of the current snapshot)"
+
+
+def _sum(values: Sequence[int | None]) -> int | None:
     had = [one for one in values if one is not None]
-    if not had or len(had) < len(values):
-        return None
-    return size(sum(had)) if text is size else str(sum(had))
+    return sum(had) if had and len(had) == len(values) else None
 
 
 def _tables(dataset: Dataset) -> Table:

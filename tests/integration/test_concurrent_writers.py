@@ -53,6 +53,12 @@ def test_a_file_that_one_process_holds_is_locked_for_the_other(context: RunConte
     assert sum(count for text, count in counts["errors"].items() if "Conflicting lock" in text) == 50
 
 
+def test_a_commit_to_a_catalog_that_is_far_takes_its_round_trips_and_loses_nothing(context: RunContext) -> None:
+    near, far = (concurrency(context, store, "insert", writers=1) for store in (LAKE, LAKE.away(20)))
+    assert far["succeeded"] == far["final_rows"] > 0
+    assert far["median_ms"] >= near["median_ms"] + 2 * 20  # its statements and its COMMIT
+
+
 def test_a_file_that_is_opened_for_each_task_is_waited_for(context: RunContext) -> None:
     shape = Shape(kept=False, retry=Retry("Conflicting lock", attempts=6, wait_s=0.05))
     counts = concurrency(context, replace(FILE, name="duckdb-file task", shape=shape), "insert")

@@ -42,7 +42,7 @@ RUN_BY = {
     "--formats": "test_tpch_phase.py", "--generate-on": "test_generate_on.py", "--json": "test_interop.py",
     "--output": "test_interop.py", "--profile": "test_tpch_phase.py", "--readers": "test_interop.py",
     "--repeat": "test_tpch_phase.py", "--require": "test_documented_runs.py", "--resume": "test_interop_resume.py",
-    "--runtime": "../docker/test_containers.py",
+    "--runtime": "../docker/test_containers.py", "--catalog-latency": "test_distance_and_caches.py",
     "--sf": "test_tpch_phase.py", "--storage": "test_tpch_phase.py", "--tests": "test_tpch_phase.py",
     "--time-limit": "test_documented_runs.py", "--use-up": "test_documented_runs.py",
     "--with": "test_documented_runs.py",

@@ -18,8 +18,8 @@ class CachesOfTrino(CanCache):
 
     caches: ClassVar[Mapping[str, str]] = {"fs.cache.enabled": "blocks of files, on disk"}
     expiry: ClassVar[str] = (
-        f"fs.cache.ttl was {_TTL_S} s, and passed; Trino removes what is too old at intervals of its own, so it may still "
-        "have been there"
+        f"fs.cache.ttl was {_TTL_S} s, and passed; Trino removes what is too old at intervals of its own, so it may "
+        "still have been there"
     )
 
     settings: EngineSettings

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,9 +20,11 @@ from lakebench.execution.cases import Block, Case, failure, now, record, same
 from lakebench.execution.context import RunContext
 from lakebench.execution.request import Request
 from lakebench.model import CACHES, CatalogKind, Coordinates, EngineRef, Lake, Record, TableFormat
+from lakebench.outcomes import Outcome
 from lakebench.phases.call_costs import query_cost
 from lakebench.phases.table_loading import Loaded, tpch_data
 from lakebench.processes import resources
+from lakebench.results import statistics
 from lakebench.services import lakes
 
 TEST = "caches"
@@ -105,7 +107,9 @@ class Caches(Block):
                 if case.id in todo:
                     yield self._record(context, case, began, ran[caches], step)
 
-    def _record(self, context: RunContext, case: Case, began: tuple[str, float], ran: _Ran, step: SessionStep) -> Record:
+    def _record(
+        self, context: RunContext, case: Case, began: tuple[str, float], ran: _Ran, step: SessionStep
+    ) -> Record:
         about = {"sql": self._sql(step), **self._about(case)}
         if ran.error is not None:
             failed = EngineUnavailable(f"the session ended before this, in the step {ran.at}: {ran.error}")
@@ -208,6 +212,34 @@ def cachers(request: Request) -> list[EngineRef]:
         for ref, engine in able
         if CatalogKind.REST in engine.catalogs and TableFormat.ICEBERG in engine.formats and engine.variant_of is None
     ]
+
+
+Session = Mapping[str, Record]
+"""Step → its record, of one engine on one storage, with its caches or without."""
+
+
+def sessions(cases: Sequence[Record]) -> dict[str, dict[tuple[str, str], dict[str, Record]]]:
+    """Storage → engine and ``on`` or ``off`` → step → its record."""
+    found: dict[str, dict[tuple[str, str], dict[str, Record]]] = {}
+    for one in cases:
+        about = one.coordinates
+        if about.test == TEST:
+            key = one.engine, str(about.more.get("caches"))
+            found.setdefault(str(about.storage), {}).setdefault(key, {})[str(about.check)] = one
+    return found
+
+
+def milliseconds(record: Record | None) -> float | None:
+    """The median of the executions of a step that passed."""
+    if record is None or record.outcome is not Outcome.PASS:
+        return None
+    return median_of(record, "ms")
+
+
+def median_of(record: Record, name: str) -> float | None:
+    """The median of a figure of its executions, ``None`` where it has none."""
+    had = [one[name] for one in record.evidence.get("executions", ()) if one.get(name) is not None]
+    return statistics.median(had) if had else None
 
 
 def _rounds(request: Request) -> int:

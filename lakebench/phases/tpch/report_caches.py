@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any
 
 from lakebench.datasets.storage_probe import in_words
 from lakebench.model import Record
 from lakebench.outcomes import Outcome
-from lakebench.phases.tpch.caches import OFF, ON, STEPS, TEST
+from lakebench.phases.tpch.caches import OFF, ON, STEPS, Session, median_of, milliseconds, sessions
 from lakebench.reports import plots
 from lakebench.reports.content import DASH, TIMES, Cell, Part, Plot, Section, Table, label, mark, size
-from lakebench.results import statistics
 from lakebench.results.records import Run
 
 _NOTE = (
@@ -21,24 +19,11 @@ _NOTE = (
     "server with a new session and catalog, and the machine's page cache dropped. Every answer is checked."
 )
 _TITLES = {one.name: one.title for one in STEPS}
-Session = Mapping[str, Record]
-"""Step → its record, of one engine on one storage, with its caches or without."""
 
 
 def sections(run: Run) -> list[Section]:
     """A plot and a table for each storage."""
     return [Section("Caches of the engines", "caches", tuple(_parts(run)))]
-
-
-def sessions(cases: Sequence[Record]) -> dict[str, dict[tuple[str, str], dict[str, Record]]]:
-    """Storage → engine and ``on`` or ``off`` → step → its record."""
-    found: dict[str, dict[tuple[str, str], dict[str, Record]]] = {}
-    for one in cases:
-        about = one.coordinates
-        if about.test == TEST:
-            key = one.engine, str(about.more.get("caches"))
-            found.setdefault(str(about.storage), {}).setdefault(key, {})[str(about.check)] = one
-    return found
 
 
 def _parts(run: Run) -> Iterator[Part]:
@@ -76,8 +61,7 @@ def _cell(record: Record | None, *, timed: bool) -> Cell:
         return Cell(DASH)
     if record.outcome is not Outcome.PASS:
         return Cell(label(record.outcome), mark(record.outcome))
-    executions = record.evidence["executions"]
-    ms, requests, sent = (_median(executions, one) for one in ("ms", "requests", "store_bytes"))
+    ms, requests, sent = (median_of(record, one) for one in ("ms", "requests", "store_bytes"))
     said = [] if ms is None or not timed else [f"{ms:.0f} ms"]
     said += [] if requests is None else [f"{requests:.0f} requests"]
     said += [] if sent is None else [size(sent)]
@@ -93,18 +77,6 @@ def _ratios(of_storage: Mapping[tuple[str, str], Session]) -> dict[str, list[flo
         if first and any(steps):
             values[f"{engine}, {caches}"] = [None if one is None else one / first for one in steps]
     return values
-
-
-def milliseconds(record: Record | None) -> float | None:
-    """The median of the executions of a step that passed."""
-    if record is None or record.outcome is not Outcome.PASS:
-        return None
-    return _median(record.evidence.get("executions", ()), "ms")
-
-
-def _median(executions: Sequence[Mapping[str, Any]], name: str) -> float | None:
-    had = [one[name] for one in executions if one.get(name) is not None]
-    return statistics.median(had) if had else None
 
 
 def _ratio(value: float | None) -> str:

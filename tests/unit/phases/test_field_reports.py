@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from lakebench.model import Record, Sample
+from lakebench.model import Coordinates, Record, Sample
 from lakebench.outcomes import Outcome, ReportVerdict
 from lakebench.phases import find
 from lakebench.phases.field_reports import of_all, of_any, of_ratio, of_times
+from lakebench.phases.tpch.caches import STEPS
 from lakebench.results import record_schema, schema1
 from lakebench.results.records import FieldReport
 
@@ -117,6 +118,47 @@ def ran_at(cold_ms: float, warm_ms: float) -> list[Record]:
 )
 def test_c7_at_seven_times_is_not_reproduced(cold_ms: float, warm_ms: float, verdict: ReportVerdict) -> None:
     assert field_reports("phase3", ran_at(cold_ms, warm_ms))["C7"].verdict == verdict
+
+
+def session(storage: str, caches: str, *times_ms: float) -> list[Record]:
+    """The steps of sessions by DuckDB; each ran three times."""
+    return [
+        Record(
+            f"phase3/{storage}/caches-{caches}/{step.name}/duckdb", "phase3", "", "duckdb", Outcome.PASS,
+            evidence={"executions": [{"ms": ms * 0.9}, {"ms": ms * 5}, {"ms": ms}]},
+            coordinates=Coordinates(engine="duckdb", storage=storage, test="caches", check=step.name,
+                                    more={"caches": caches}),
+        )
+        for step, ms in zip(STEPS, times_ms, strict=True)
+    ]  # fmt: skip
+
+
+def test_c7_has_its_cause_in_sessions_with_caches_and_without() -> None:
+    near = [*session("local", "on", *[10.0] * 6), *session("local", "off", *[10.0] * 6)]
+    with_caches = session("simulated-gcs", "on", 5000, 26, 30, 400, 800, 4900)
+    report = field_reports("phase3", [*near, *with_caches])["C7"]
+    assert report.verdict == ReportVerdict.REPRODUCED
+    said = report.ours["duckdb on simulated-gcs, its caches on"]
+    assert "first run, new session 500.0 times, the same again 2.6 times" in said
+    assert "caches expired 490.0 times" in said
+    without = session("simulated-gcs", "off", 5000, 4900, 4900, 400, 800, 4900)
+    assert field_reports("phase3", [*near, *without])["C7"].verdict == ReportVerdict.NOT_REPRODUCED
+    assert field_reports("phase3", [*near, *with_caches, *without])["C7"].verdict == ReportVerdict.REPRODUCED
+    assert "C7" not in field_reports("phase3", [])
+
+
+def test_c30_is_told_at_each_distance_of_the_catalog_and_judged_at_none() -> None:
+    def appends(store: str, ms: float) -> Record:
+        more: dict[str, str | int] = {"store": store, "writers": 1}
+        about = Coordinates(engines=("duckdb",), test="insert", more=more)
+        found = {"concurrency": {"median_ms": ms}}
+        return Record(f"phase9/{store}", "phase9", "", "duckdb", Outcome.PASS, evidence=found, coordinates=about)
+
+    kept = [appends("duckdb-file_kept", 10), appends("ducklake-postgres_kept", 10.8)]
+    far = [appends("ducklake-postgres_kept_catalog_5_ms_away", 80), appends("ducklake-postgres_kept_no_inlining", 1)]
+    report = field_reports("phase9", [*kept, *far])["C30"]
+    assert report.verdict == ReportVerdict.REPRODUCED
+    assert report.ours == {"a kept one": "1.08 times", "a kept one, catalog 5 ms away": "8.00 times, 80 ms a commit"}
 
 
 def test_c6_is_of_cases_that_ran_at_scale_factor_100() -> None:

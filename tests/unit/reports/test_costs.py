@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from lakebench.config import load
 from lakebench.errors import UsageError
 from lakebench.model import Sample
 from lakebench.prices import Prices, price_of
+from lakebench.reports.content import Table
 from lakebench.reports.costs import of_run, table
+from lakebench.reports.identity import parts
 from lakebench.reports.latency import times
 from lakebench.results.ranking import rank
+from lakebench.results.records import Dataset, Header, Run, TableFacts
 
 PRICES = Prices.model_validate({"cpu-hour": 3.6, "gb-moved": 0.5, "requests": {"GetObject": 1, "*": 10}})
 
@@ -46,6 +50,19 @@ def test_what_was_not_measured_has_no_price() -> None:
     price = price_of(sample(None, 1, gb=None), only_requests)
     assert price is not None
     assert price.total == pytest.approx(0.001)
+
+
+def test_keeping_a_dataset_has_a_price_a_month() -> None:
+    tables = (TableFacts("orders", 1, bytes=3 * 10**9), TableFacts("lineitem", 1, bytes=9 * 10**9))
+    settings = {"prices": {"currency": "EUR", "gb-month": 0.02}}
+    for tables_there, kept in ((tables, ["0.24 EUR a month"]), ((replace(tables[0], bytes=None), tables[1]), [])):
+        run = Run(
+            Path(), Header("r", (), "", "", settings=settings), datasets=(Dataset("tpch", "1", tables=tables_there),)
+        )
+        cells = [cell.text for part in parts(run) if isinstance(part, Table) for row in part.rows for cell in row]
+        assert [one.partition(" (")[0] for one in cells if "a month" in one] == kept
+    run = Run(Path(), Header("r", (), "", ""), datasets=(Dataset("tpch", "1", tables=tables),))
+    assert not any("a month" in str(part) for part in parts(run))
 
 
 def test_the_cheapest_and_the_fastest_are_told_apart() -> None:

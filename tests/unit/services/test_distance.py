@@ -26,7 +26,7 @@ class Echo(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
-    def do_POST(self) -> None:  # noqa: N802 - http.server's name
+    def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -106,6 +106,6 @@ def test_a_lake_has_one_proxy_a_distance_and_none_at_no_distance(server: int) ->
         assert len({lake.catalog.uri, far.catalog.uri, farther.catalog.uri}) == 3
         assert far.catalog.uri.endswith("/iceberg")
         with pytest.raises(EngineUnavailable, match="no plain server"):
-            distances.lake(Lake("l", None, Catalog(CatalogKind.DUCKDB, "/tmp/x.ducklake", "w")), AWAY_MS)
+            distances.lake(Lake("l", None, Catalog(CatalogKind.DUCKDB, "x.ducklake", "w")), AWAY_MS)
     finally:
         distances.end()
