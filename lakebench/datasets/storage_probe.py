@@ -32,7 +32,7 @@ def _measured(files: Sequence[str], store: ObjectStore | None) -> dict[str, Any]
     files_of = file_system(store)
     paths = [one.partition("://")[2] for one in files]
     largest = max(files_of.get_file_info(paths), key=lambda one: one.size or 0)
-    size = int(largest.size)
+    size = int(largest.size or 0)
     first, rates, cache = [], [], ""
     with files_of.open_input_file(largest.path) as file:
         for number in range(_READS):

@@ -246,7 +246,7 @@ class PostgresProxy:
     def __exit__(self, *_: object) -> None:
         """Stop listening, and end what is connected."""
         for sock in (self._server, *list(self._open)):
-            _shut(sock)
+            end_connection(sock)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
@@ -284,8 +284,8 @@ class _Pair:
                 elif fault:
                     fault.passed("COMMIT", "")
                 self._server.sendall(data)
-        _shut(self._server)
-        _shut(self._client)
+        end_connection(self._server)
+        end_connection(self._client)
 
     def _commits(self, data: bytes) -> bool:
         """Whether ``data`` has the COMMIT of a transaction that wrote a snapshot."""
@@ -302,11 +302,12 @@ class _Pair:
                 if self._lost.is_set():
                     break
                 self._client.sendall(data)
-        _shut(self._client)
-        _shut(self._server)
+        end_connection(self._client)
+        end_connection(self._server)
 
 
-def _shut(sock: socket.socket) -> None:
+def end_connection(sock: socket.socket) -> None:
+    """End ``sock`` for both sides, whoever still reads from it."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
     sock.close()
