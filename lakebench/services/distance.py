@@ -132,11 +132,12 @@ class Distances:
         """
         if not catalog_ms:
             return lake
-        parts = urlsplit(lake.catalog.uri)
+        jdbc = "jdbc:" if lake.catalog.uri.startswith("jdbc:") else ""
+        parts = urlsplit(lake.catalog.uri.removeprefix(jdbc))
         if parts.hostname is None or parts.port is None or parts.scheme == _TLS:
             raise EngineUnavailable(f"nothing can be put before the catalog {lake.catalog.uri}: it is no plain server")
         port = self._port(parts.hostname, parts.port, catalog_ms)
-        uri = urlunsplit(parts._replace(netloc=f"{HOST}:{port}"))
+        uri = f"{jdbc}{urlunsplit(parts._replace(netloc=f'{HOST}:{port}'))}"
         # A DuckLake is known to its own functions by its name.
         name = f"{lake.name}_{catalog_ms}_ms" if lake.format is TableFormat.ICEBERG else lake.name
         return replace(lake, name=name, catalog=replace(lake.catalog, uri=uri))

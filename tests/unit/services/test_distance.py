@@ -6,10 +6,12 @@ import contextlib
 import hashlib
 import http.client
 import os
+import re
 import socket
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -105,6 +107,10 @@ def test_a_lake_has_one_proxy_a_distance_and_none_at_no_distance(server: int) ->
         assert {far.name, farther.name}.isdisjoint({lake.name})
         assert len({lake.catalog.uri, far.catalog.uri, farther.catalog.uri}) == 3
         assert far.catalog.uri.endswith("/iceberg")
+        uri = f"jdbc:postgresql://127.0.0.1:{server}/db"
+        postgresql = distances.lake(replace(lake, catalog=replace(lake.catalog, uri=uri)), AWAY_MS)
+        assert re.fullmatch(r"jdbc:postgresql://127\.0\.0\.1:\d+/db", postgresql.catalog.uri)
+        assert postgresql.catalog.uri != uri
         with pytest.raises(EngineUnavailable, match="no plain server"):
             distances.lake(Lake("l", None, Catalog(CatalogKind.DUCKDB, "x.ducklake", "w")), AWAY_MS)
     finally:
