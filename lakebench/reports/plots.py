@@ -29,6 +29,8 @@ _COLOURS = (
 )
 _MARKERS = "osD^vPX<>*"
 _SHORT = 20  # longest name, in characters, with which three fit side by side in a legend
+_LEGEND = 60
+"""Letters that fit beside each other above a plot."""
 _LOG_FROM = 8
 """From this ratio of slowest to fastest on an axis is logarithmic."""
 
@@ -125,7 +127,8 @@ def bars(names: Sequence[str], values: Mapping[str, Sequence[float | None]], axi
     axes.set_yticks(range(len(names)), list(names))
     axes.set_ylim(len(names) - 0.4, -0.6)
     axes.set_xlabel(axis)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=5, frameon=False, fontsize=8, labelcolor=_INK,
+    columns = max(1, min(5, _LEGEND // (max(map(len, values)) + 6)))  # a patch is as wide as six letters
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.01), ncols=columns, frameon=False, fontsize=8, labelcolor=_INK,
                 borderaxespad=0)  # fmt: skip
     return _svg(figure, f"bars{_key((names, values))}", 480)
 
