@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 from lakebench.model import Endpoint, Runtime
 from lakebench.provisioning import artifacts, environments
@@ -32,6 +33,8 @@ class JavaService(Service):
     """
 
     java: Path
+    times_are_its_own: ClassVar[bool] = True
+    """Whether its start is part of what is measured: then it begins with an archive only where nobody takes times."""
     _class_data: ClassData | None = None
     _class_options: list[str]
 
@@ -76,9 +79,10 @@ class JavaService(Service):
         return own if own or not self.context.short_lived else _SHORT_LIVED
 
     def _archived(self, arguments: Sequence[str]) -> list[str]:
-        """The options by which a server that nobody times begins with an archive of its classes."""
+        """The options by which a server whose start nobody times begins with an archive of its classes."""
         data = ClassData(self.name, self.java, _classpath(arguments))
-        if not (self.context.short_lived and self.runtime is Runtime.LOCAL and data.possible):
+        wanted = self.context.short_lived or not self.times_are_its_own
+        if not (wanted and self.runtime is Runtime.LOCAL and data.possible):
             return []
         if self._class_data is None:  # a server that starts again does as before
             self._class_data = data

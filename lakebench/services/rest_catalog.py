@@ -45,6 +45,7 @@ class RestCatalogService(JavaService, CatalogService):
     needs: ClassVar[tuple[str, ...]] = ("object-store",)
     memory = 512 * 2**20
     start_s = 60
+    times_are_its_own: ClassVar[bool] = False
     catalog_name: ClassVar[str] = "lakebench"
     jdbc: ClassVar[Mapping[str, str]] = {"jdbc.schema-version": "V1"}
     paths: ClassVar[str] = ".*"
