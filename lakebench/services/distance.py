@@ -36,6 +36,8 @@ class DelayProxy:
         self._target, self._one_way_s = (host, port), round_trip_ms / 2000
         self._server = socket.create_server((HOST, 0))
         self._open: set[socket.socket] = set()
+        self._ended = False
+        self._changing = threading.Lock()
         self.port = int(self._server.getsockname()[1])
 
     def __enter__(self) -> Self:
@@ -45,13 +47,25 @@ class DelayProxy:
 
     def __exit__(self, *_: object) -> None:
         """Stop listening, and end what is connected."""
-        for one in (self._server, *list(self._open)):
+        with self._changing:
+            self._ended = True
+            there = [self._server, *self._open]
+        for one in there:
+            end_connection(one)
+
+    def _keep(self, one: socket.socket) -> None:
+        """Have ``one`` ended with the proxy, which may have ended already."""
+        with self._changing:
+            self._open.add(one)
+            ended = self._ended
+        if ended:
             end_connection(one)
 
     def _accept(self) -> None:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._server.accept()
+                self._keep(client)
                 threading.Thread(target=self._connected, args=(client, time.monotonic()), daemon=True).start()
 
     def _connected(self, client: socket.socket, opened: float) -> None:
@@ -61,10 +75,11 @@ class DelayProxy:
             end_connection(client)
             return
         server.settimeout(None)
+        self._keep(server)
         both = {client, server}
-        self._open |= both
         for one in both:
-            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            with contextlib.suppress(OSError):  # it may have ended already
+                one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         ways = [
             _OneWay(client, server, self._one_way_s, opened + 3 * self._one_way_s),
             _OneWay(server, client, self._one_way_s, opened),
@@ -73,7 +88,8 @@ class DelayProxy:
             way.start()
         for way in ways:
             way.join()
-        self._open -= both
+        with self._changing:
+            self._open -= both
         for one in both:
             end_connection(one)
 
