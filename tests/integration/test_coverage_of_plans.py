@@ -61,7 +61,11 @@ NARROWER: list[tuple[str, tuple[str, ...], Chosen, str]] = [
 ]
 WIDEST: dict[str, Chosen] = {"phase45": {"options": {"phase45": {"lakes": ("ducklake", "nessie", "pg_lake", "jdbc")}}}}
 """Options with which a phase plans all that it can, for what ships."""
-OPTIONAL = {"interop": ("clickhouse", "flink"), "phase12": ("clickhouse",)}
+OPTIONAL = {
+    "interop": ("clickhouse", "flink"),
+    "phase3": ("clickhouse",),
+    "phase12": ("clickhouse",),
+}
 """Engines that run only if named, and have outcomes that ship."""
 
 
