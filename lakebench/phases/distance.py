@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from lakebench.errors import UsageError
-from lakebench.model import Coordinates
+from lakebench.model import Coordinates, Selection
+from lakebench.phases.base import Phase
 from lakebench.phases.options import Asked, Option, listed
 
 _MOST_MS = 10_000
@@ -27,6 +28,11 @@ CATALOG_LATENCY = Option(
     read=_latencies,
 )
 """For each phase that can ask the same of a catalog at several distances."""
+
+
+def latencies(phase: Phase, selection: Selection) -> tuple[int, ...]:
+    """The round trips in ms that ``phase`` is asked for."""
+    return tuple(phase.option(selection, CATALOG_LATENCY.name))
 
 
 def away(catalog_ms: int) -> str:

@@ -12,12 +12,12 @@ import threading
 import time
 from dataclasses import replace
 from typing import Self
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from lakebench.errors import EngineUnavailable
 from lakebench.http import HOST
 from lakebench.model import Lake, TableFormat
-from lakebench.services.fault_proxies import end_connection
+from lakebench.services.fault_proxies import at_port, end_connection
 
 _CHUNK = 1 << 16
 _TIMEOUT_S = 60.0
@@ -153,7 +153,7 @@ class Distances:
         if parts.hostname is None or parts.port is None or parts.scheme == _TLS:
             raise EngineUnavailable(f"nothing can be put before the catalog {lake.catalog.uri}: it is no plain server")
         port = self._port(parts.hostname, parts.port, catalog_ms)
-        uri = f"{jdbc}{urlunsplit(parts._replace(netloc=f'{HOST}:{port}'))}"
+        uri = f"{jdbc}{at_port(lake.catalog.uri.removeprefix(jdbc), port)}"
         # A DuckLake is known to its own functions by its name.
         name = f"{lake.name}_{catalog_ms}_ms" if lake.format is TableFormat.ICEBERG else lake.name
         return replace(lake, name=name, catalog=replace(lake.catalog, uri=uri))

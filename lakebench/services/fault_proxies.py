@@ -19,6 +19,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, Protocol, Self
+from urllib.parse import urlsplit, urlunsplit
 
 from lakebench.http import HOST
 
@@ -304,6 +305,12 @@ class _Pair:
                 self._client.sendall(data)
         end_connection(self._client)
         end_connection(self._server)
+
+
+def at_port(address: str, port: int) -> str:
+    """``address`` with a proxy that listens here at ``port`` in place of the server's host and port."""
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=f"{HOST}:{port}"))
 
 
 def end_connection(sock: socket.socket) -> None:

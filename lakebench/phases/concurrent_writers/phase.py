@@ -43,20 +43,21 @@ _FAULTS = "Faults while others write and read"
 _TASK = Shape(kept=False)
 _CREATE = "CREATE TABLE IF NOT EXISTS t (id BIGINT, writer INTEGER, value BIGINT)"
 _POSTGRES = SharedStore("ducklake-postgres kept", TableFormat.DUCKLAKE, CatalogKind.POSTGRES)
+_POSTGRES_TASK = replace(_POSTGRES, name="ducklake-postgres task", shape=_TASK)
 _NESSIE = SharedStore("iceberg-nessie kept", TableFormat.ICEBERG, "nessie")
 _REST = SharedStore("iceberg-rest kept", TableFormat.ICEBERG, "rest")
 _STORES = (
     SharedStore("duckdb-file kept", TableFormat.DUCKDB, shared=False),
     SharedStore("duckdb-file task", TableFormat.DUCKDB, shape=Shape(kept=False, retry=_LOCK), shared=False),
     _POSTGRES,
-    replace(_POSTGRES, name="ducklake-postgres task", shape=_TASK),
+    _POSTGRES_TASK,
     SharedStore("ducklake-sqlite kept", TableFormat.DUCKLAKE, CatalogKind.SQLITE),
     SharedStore("ducklake-duckdb kept", TableFormat.DUCKLAKE, CatalogKind.DUCKDB, shared=False),
     _NESSIE,
 )
 _INLINING = "DATA_INLINING_ROW_LIMIT"
 _RETRIES = "ducklake_max_retry_count"
-_FAR = (_POSTGRES, replace(_POSTGRES, name="ducklake-postgres task", shape=_TASK), _NESSIE)
+_FAR = (_POSTGRES, _POSTGRES_TASK, _NESSIE)
 _VARIED = (
     replace(_POSTGRES, name="ducklake-postgres kept, no inlining", options={_INLINING: "0"}),
     replace(_POSTGRES, name="ducklake-postgres kept, retry count 0", options={_RETRIES: "0"}),
@@ -82,11 +83,10 @@ class ConcurrentWriters(Phase):
 
     def namespaces(self, request: Request) -> tuple[str, ...]:
         """One a case."""
-        cells = _cells(request.able(CanOperate, CanScan), request.profile.name, self._latencies(request.selection))
+        cells = _cells(
+            request.able(CanOperate, CanScan), request.profile.name, distance.latencies(self, request.selection)
+        )
         return tuple(namespace_of(cell) for cell in cells)
-
-    def _latencies(self, selection: Selection) -> tuple[int, ...]:
-        return tuple(self.option(selection, distance.CATALOG_LATENCY.name))
 
     def engines(self, selection: Selection) -> tuple[str, ...]:  # noqa: ARG002
         """Those that append, merge and change the schema; one that cannot is asked where it is named."""
@@ -111,8 +111,9 @@ class ConcurrentWriters(Phase):
         Appends to a catalog that is far come after those of each engine; all others are of the catalog where it is.
         """
         refs, profile = context.request.able(CanOperate, CanScan), context.request.profile.name
+        latencies = distance.latencies(self, context.request.selection)
         for ref in refs:
-            cells = (*_own_cells(profile, ref), *_far_cells(profile, ref, self._latencies(context.request.selection)))
+            cells = (*_own_cells(profile, ref), *_far_cells(profile, ref, latencies))
             yield from (_check(cell, _group(cell)) for cell in cells)
         yield from (_check(cell, _MIXED) for cell in _mixed_cells(refs))
         # Nothing is timed here, and much is waiting: for a client's next try, for a server's next start.
@@ -122,7 +123,7 @@ class ConcurrentWriters(Phase):
         """Whether all engines of the case are asked, with as many writers; those together are the run's."""
         if not super().covers(case, scope):
             return False
-        latencies = self._latencies(scope.selection)
+        latencies = distance.latencies(self, scope.selection)
         if not distance.covered(case, (0, *latencies)):
             return False
         planned, every = (_planned(scope.registered, one, latencies) for one in (scope.profile, "standard"))

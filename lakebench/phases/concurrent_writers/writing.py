@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import urlsplit
 
 from lakebench import engines
 from lakebench.datasets.concurrency import history
@@ -34,7 +34,7 @@ from lakebench.phases.table_loading import snapshot, word
 from lakebench.processes.concurrent_tasks import Shape
 from lakebench.processes.worker_client import Remote
 from lakebench.services import Services, lakes
-from lakebench.services.fault_proxies import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy
+from lakebench.services.fault_proxies import HOLD, LOSE, REFUSE, Fault, HttpProxy, PostgresProxy, at_port
 from lakebench.services.object_store import store
 
 TABLE = "t"
@@ -413,13 +413,8 @@ def _is_write(method: str, _path: str) -> bool:
 def _by_way(lake: Lake, planned: PlannedFault, port: int) -> Lake:
     """``lake`` with the proxy's port instead of the server's."""
     if planned.where == STORE:
-        return replace(lake, store=replace(lake.objects, endpoint=_at(lake.objects.endpoint, port)))
-    return replace(lake, catalog=replace(lake.catalog, uri=_at(lake.catalog.uri, port)))
-
-
-def _at(address: str, port: int) -> str:
-    parts = urlsplit(address)
-    return urlunsplit(parts._replace(netloc=f"{parts.hostname}:{port}"))
+        return replace(lake, store=replace(lake.objects, endpoint=at_port(lake.objects.endpoint, port)))
+    return replace(lake, catalog=replace(lake.catalog, uri=at_port(lake.catalog.uri, port)))
 
 
 def able(refs: Sequence[EngineRef], workload: ConcurrentWorkload, form: TableFormat) -> tuple[EngineRef, ...]:

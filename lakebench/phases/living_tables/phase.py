@@ -96,11 +96,8 @@ class LivingTables(Phase):
         """The lives of ``request``, each as long as it asks for."""
         usual = _QUICK if request.profile.name == QUICK else _FULL
         commits = self.option(request.selection, _COMMITS.name) or usual
-        for catalog_ms in self._latencies(request.selection):
+        for catalog_ms in distance.latencies(self, request.selection):
             yield from lives(request.refs, request.selection, request.profile, commits, catalog_ms)
-
-    def _latencies(self, selection: Selection) -> tuple[int, ...]:
-        return tuple(self.option(selection, distance.CATALOG_LATENCY.name))
 
     def namespaces(self, request: Request) -> tuple[str, ...]:
         """One an Iceberg table."""
@@ -111,7 +108,7 @@ class LivingTables(Phase):
         if not super().covers(case, scope):
             return False
         chosen = scope.selection
-        latencies = self._latencies(chosen)
+        latencies = distance.latencies(self, chosen)
         if not distance.covered(case, latencies):
             return False
         planned = _planned(scope.registered, chosen.features, chosen.writers, chosen.readers, latencies)

@@ -83,13 +83,9 @@ class Nessie(Phase):
     def plan(self, context: RunContext) -> Iterator[Block]:
         """Answers and times, then appends, then references; of ``quick`` answers alone."""
         yield from not_loaded(self.name, _tpch(context))
-        yield from _answers(context, self._catalog_ms(context.request.selection))
+        yield from _answers(context, distance.latencies(self, context.request.selection))
         yield from _appends(context.request)
         yield from _references(context.request)
-
-    def _catalog_ms(self, selection: Selection) -> tuple[int, ...]:
-        """The round trips to Nessie at which query 1 is asked."""
-        return tuple(self.option(selection, distance.CATALOG_LATENCY.name))
 
     def load(self, context: RunContext) -> None:
         """TPC-H."""
@@ -101,7 +97,7 @@ class Nessie(Phase):
 
     def covers(self, case: Coordinates, scope: Scope) -> bool:
         """Whether the engines are asked, and together: which pairs there are depends on all engines of the run."""
-        if distance.of(case) and not distance.covered(case, self._catalog_ms(scope.selection)):
+        if distance.of(case) and not distance.covered(case, distance.latencies(self, scope.selection)):
             return False
         asked, registered = case.participants, set(map(str, scope.registered))
         if not super().covers(case, scope) or not registered.issuperset(

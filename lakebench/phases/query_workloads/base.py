@@ -267,7 +267,7 @@ class Queries(Phase):
         chosen = scope.selection
         queried = case.format in chosen.formats and "queries" in chosen.tests
         asked = queried if case.query else tested(case.test or "", chosen)
-        asked = asked and distance.covered(case, self.option(chosen, distance.CATALOG_LATENCY.name))
+        asked = asked and distance.covered(case, distance.latencies(self, chosen))
         is_base = case.base or (chosen.against in case.participants and len(scope.refs) > 1)
         return asked and not is_base and case.storage in chosen.storages and super().covers(case, scope)
 
@@ -298,7 +298,7 @@ class Queries(Phase):
             Contender(ref, Target(storage, TableFormat(form), catalog_ms=catalog_ms))
             for storage in selection.storages
             for form in selection.formats
-            for catalog_ms in self.option(selection, distance.CATALOG_LATENCY.name)
+            for catalog_ms in distance.latencies(self, selection)
             if not catalog_ms or TableFormat(form) in _WITH_CATALOG
             for ref in refs
             if TableFormat(form) in engines.find(ref.name).formats and _possible(request, storage, TableFormat(form))

@@ -22,6 +22,7 @@ from lakebench.execution.request import Request
 from lakebench.model import CACHES, CatalogKind, Coordinates, EngineRef, Lake, Record, TableFormat
 from lakebench.outcomes import Outcome
 from lakebench.phases.call_costs import query_cost
+from lakebench.phases.query_workloads.base import Target, store_service
 from lakebench.phases.table_loading import Loaded, tpch_data
 from lakebench.processes import resources
 from lakebench.results import statistics
@@ -157,7 +158,8 @@ class Caches(Block):
         query = partial(
             context.client.call, self.ref, lake, "query", session=session, sql=self._sql(step), into=str(into)
         )
-        cost = query_cost(context, self.ref, lake, query, store=self._store(context.request), session=session)
+        store = store_service(context.request, Target(self.storage, TableFormat.ICEBERG))
+        cost = query_cost(context, self.ref, lake, query, store=store, session=session)
         compared = same(context.checker.call(answer_files.compare, into, {_WITNESS: expected}, _EXACT))
         ran.evidence[step.name] = {**compared, "checked_against": [_WITNESS]}
         return cost.to_json()
@@ -169,11 +171,6 @@ class Caches(Block):
         self.loaded.require({step.table for step in STEPS})
         lake = lakes.storage_lake(context.services, context.request.settings, self.storage)
         return replace(lake, name=f"{lake.name}_caches_{caches}", options={**lake.options, CACHES: caches})
-
-    def _store(self, request: Request) -> str:
-        """The service whose requests count; empty on local disk."""
-        services = lakes.storage_services(request.settings, self.storage)
-        return next((one for one in services if one.startswith("object")), "")
 
     def _expected(self, context: RunContext, step: SessionStep) -> Path:
         return context.prepared.once(f"{TEST}/{step.sql}", lambda: self._witnessed(context, step))
